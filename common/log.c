@@ -1,0 +1,170 @@
+#include "common/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/err.h"
+
+static const char *const level_names[] = { "debug", "info", "warn", "error" };
+
+static const char *log_program = "relaycam";
+static enum log_level log_min = LOG_LEVEL_INFO;
+static enum log_format log_fmt = LOG_FORMAT_TEXT;
+
+/* A line under construction; `full` keeps room for what closes it. */
+struct line {
+	char data[LOG_LINE_MAX];
+	size_t len;
+	size_t full;
+};
+
+void
+log_setup(const char *program, enum log_level min, enum log_format fmt)
+{
+	log_program = program;
+	log_min = min;
+	log_fmt = fmt;
+}
+
+int
+log_level_parse(const char *s, enum log_level *level)
+{
+	for (int i = 0; i < 4; i++) {
+		if (strcmp(s, level_names[i]) == 0) {
+			*level = (enum log_level)i;
+			return 0;
+		}
+	}
+	return ERR_CONFIG;
+}
+
+static void
+put(struct line *l, const char *s, size_t n)
+{
+	if (l->len + n > l->full)
+		return;
+	memcpy(l->data + l->len, s, n);
+	l->len += n;
+}
+
+static void
+put_str(struct line *l, const char *s)
+{
+	put(l, s, strlen(s));
+}
+
+/* One value in double quotes, JSON escapes; bytes above 0x7e pass. */
+static void
+put_quoted(struct line *l, const char *s)
+{
+	char esc[8];
+
+	put(l, "\"", 1);
+	for (; *s != '\0' && l->len + 8 < l->full; s++) {
+		unsigned char c = (unsigned char)*s;
+
+		if (c == '"' || c == '\\') {
+			snprintf(esc, sizeof(esc), "\\%c", c);
+			put_str(l, esc);
+		} else if (c < 0x20 || c == 0x7f) {
+			snprintf(esc, sizeof(esc), "\\u%04x", c);
+			put_str(l, esc);
+		} else {
+			put(l, s, 1);
+		}
+	}
+	put(l, "\"", 1);
+}
+
+static int
+needs_quotes(const char *s)
+{
+	if (*s == '\0')
+		return 1;
+	for (; *s != '\0'; s++)
+		if ((unsigned char)*s <= ' ' || *s == '"' || *s == '=' ||
+		    *s == '\\' || *s == 0x7f)
+			return 1;
+	return 0;
+}
+
+static void
+put_value(struct line *l, const struct log_field *f)
+{
+	char num[32];
+	const char *s = f->s != NULL ? f->s : "";
+
+	switch (f->kind) {
+	case LOG_FIELD_INT:
+		snprintf(num, sizeof(num), "%lld", (long long)f->i);
+		put_str(l, num);
+		break;
+	case LOG_FIELD_UINT:
+		snprintf(num, sizeof(num), "%llu", (unsigned long long)f->u);
+		put_str(l, num);
+		break;
+	case LOG_FIELD_STR:
+		if (log_fmt == LOG_FORMAT_JSON || needs_quotes(s))
+			put_quoted(l, s);
+		else
+			put_str(l, s);
+		break;
+	}
+}
+
+static void
+put_field(struct line *l, const struct log_field *f)
+{
+	if (l->len + strlen(f->key) + 48 > l->full)
+		return;
+	if (log_fmt == LOG_FORMAT_JSON) {
+		put(l, ",", 1);
+		put_quoted(l, f->key);
+		put(l, ":", 1);
+	} else {
+		put(l, " ", 1);
+		put_str(l, f->key);
+		put(l, "=", 1);
+	}
+	put_value(l, f);
+}
+
+void
+log_write(enum log_level level, const char *event,
+    const struct log_field *fields, size_t n_fields)
+{
+	struct line l = { .full = LOG_LINE_MAX - 4 };
+	char when[CLOCK_TEXT_MAX];
+	int saved = errno;
+	ssize_t n;
+
+	if (level < log_min)
+		return;
+	clock_format_utc(clock_wall_ns(), when);
+	if (log_fmt == LOG_FORMAT_JSON) {
+		put_str(&l, "{\"time\":");
+		put_quoted(&l, when);
+		put_field(&l, &LOG_S("level", level_names[level]));
+		put_field(&l, &LOG_S("program", log_program));
+		put_field(&l, &LOG_S("event", event));
+	} else {
+		put_str(&l, when);
+		put(&l, " ", 1);
+		put_str(&l, level_names[level]);
+		put(&l, " ", 1);
+		put_str(&l, log_program);
+		put(&l, " ", 1);
+		put_str(&l, event);
+	}
+	for (size_t i = 0; i < n_fields; i++)
+		put_field(&l, &fields[i]);
+	l.full = LOG_LINE_MAX;
+	put_str(&l, log_fmt == LOG_FORMAT_JSON ? "}\n" : "\n");
+	do {
+		n = write(STDERR_FILENO, l.data, l.len);
+	} while (n < 0 && errno == EINTR);
+	errno = saved;
+}

@@ -1,0 +1,72 @@
+/*
+ * The shadow framebuffer: server bytes in, 32-bit pixels and damage out.
+ * Built on rfb/framer.h (which checks structure) with one file per encoding
+ * under rfb/enc/. Cursor shapes are parsed and discarded (T8).
+ * Every picture encoding of docs/rfb.md: Raw, CopyRect, RRE, CoRRE, Hextile,
+ * Zlib, Tight, ZRLE. zlib streams live as long as the decoder: it must see
+ * the stream from its first byte. No I/O; one owner, not thread-safe.
+ *
+ * Pixels are 4 bytes in memory order B, G, R, 255 (libyuv calls it ARGB),
+ * stride = rfb_decoder_stride() bytes, row 0 on top. Fresh and resized areas
+ * are black, never uninitialised.
+ */
+#ifndef RFB_DECODER_H
+#define RFB_DECODER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "rfb/pixel_format.h"
+
+struct rfb_decoder;
+
+struct rfb_screen {
+	uint32_t id;
+	uint16_t x, y, w, h;
+	uint32_t flags;
+};
+
+enum rfb_decoder_event_kind {
+	RFB_DECODER_DAMAGE,	/* x, y, w, h changed, inside the picture */
+	RFB_DECODER_RESIZE,	/* w, h are new; the pixels moved */
+	RFB_DECODER_LAYOUT,	/* screens, n_screens (ExtendedDesktopSize) */
+	RFB_DECODER_UPDATE_END, /* a FramebufferUpdate is complete */
+};
+
+struct rfb_decoder_event {
+	enum rfb_decoder_event_kind kind;
+	uint16_t x, y, w, h;
+	const struct rfb_screen *screens; /* borrowed for the call */
+	unsigned n_screens;
+};
+
+/* Called zero or more times from rfb_decoder_feed. */
+typedef void rfb_decoder_cb(void *arg, const struct rfb_decoder_event *ev);
+
+/* width, height: 1..RFB_MAX_SIDE pixels. NULL only for memory. */
+struct rfb_decoder *rfb_decoder_new(uint16_t width, uint16_t height,
+    const struct rfb_pixel_format *pf, rfb_decoder_cb *cb, void *arg);
+void rfb_decoder_free(struct rfb_decoder *d);
+
+/*
+ * Feed len server bytes (all are taken). Returns 0, ERR_PROTOCOL,
+ * ERR_LIMIT, ERR_UNSUPPORTED or ERR_NOMEM; after an error only free, why
+ * and the getters are allowed: the picture stays readable.
+ */
+int rfb_decoder_feed(struct rfb_decoder *d, const uint8_t *data, size_t len);
+
+/* As rfb_framer_set_pixel_format. */
+int rfb_decoder_set_pixel_format(
+    struct rfb_decoder *d, const struct rfb_pixel_format *pf);
+
+const uint8_t *rfb_decoder_pixels(const struct rfb_decoder *d);
+size_t rfb_decoder_stride(const struct rfb_decoder *d);
+uint16_t rfb_decoder_width(const struct rfb_decoder *d);
+uint16_t rfb_decoder_height(const struct rfb_decoder *d);
+bool rfb_decoder_is_between_messages(const struct rfb_decoder *d);
+
+/* A static sentence for the last error. Never NULL. */
+const char *rfb_decoder_why(const struct rfb_decoder *d);
+
+#endif

@@ -1,0 +1,43 @@
+/*
+ * The RFB pixel format: parse, check, write, compare, and the size rules
+ * that framing depends on. Source: RFC 6143 section 7.4; hostile cases:
+ * docs/rfb.md. Pure functions, no I/O, thread-safe.
+ */
+#ifndef RFB_PIXEL_FORMAT_H
+#define RFB_PIXEL_FORMAT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define RFB_PIXEL_FORMAT_LEN 16
+
+struct rfb_pixel_format {
+	uint8_t bits_per_pixel; /* 8, 16 or 32 */
+	uint8_t depth;
+	bool big_endian;
+	bool true_colour;
+	uint16_t red_max, green_max, blue_max; /* 2^n - 1 */
+	uint8_t red_shift, green_shift, blue_shift;
+};
+
+/*
+ * Reads the 16 wire bytes at p into *pf. Returns 0, ERR_PROTOCOL (a size
+ * other than 8, 16 or 32, a maximum that is not 2^n - 1, a shift that leaves
+ * the pixel) or ERR_UNSUPPORTED (a colour map). True-colour is any non-zero
+ * byte: x11vnc sends 255.
+ */
+int rfb_pixel_format_parse(struct rfb_pixel_format *pf, const uint8_t *p);
+
+/* Writes the 16 wire bytes of *pf, padding zero. */
+void rfb_pixel_format_write(const struct rfb_pixel_format *pf, uint8_t *p);
+
+bool rfb_pixel_format_equal(
+    const struct rfb_pixel_format *a, const struct rfb_pixel_format *b);
+
+/* Bytes of a pixel, of a ZRLE CPIXEL, and of a Tight TPIXEL. */
+size_t rfb_pixel_len(const struct rfb_pixel_format *pf);
+size_t rfb_cpixel_len(const struct rfb_pixel_format *pf);
+size_t rfb_tpixel_len(const struct rfb_pixel_format *pf);
+
+#endif
