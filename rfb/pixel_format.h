@@ -23,9 +23,10 @@ struct rfb_pixel_format {
 
 /*
  * Reads the 16 wire bytes at p into *pf. Returns 0, ERR_PROTOCOL (a size
- * other than 8, 16 or 32, a maximum that is not 2^n - 1, a shift that leaves
- * the pixel) or ERR_UNSUPPORTED (a colour map). True-colour is any non-zero
- * byte: x11vnc sends 255.
+ * other than 8, 16 or 32, a depth above it, a maximum that is not 2^n - 1
+ * with n >= 1, a shift that leaves the pixel) or ERR_UNSUPPORTED (a colour
+ * map); *pf is written on success only. True-colour is any non-zero byte:
+ * x11vnc sends 255.
  */
 int rfb_pixel_format_parse(struct rfb_pixel_format *pf, const uint8_t *p);
 

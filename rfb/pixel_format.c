@@ -1,0 +1,124 @@
+#include <string.h>
+
+#include "common/bytes.h"
+#include "common/err.h"
+#include "rfb/pixel_format.h"
+
+/* Number of bits of a maximum 2^n - 1, n >= 1; 0 for anything else. */
+static unsigned
+channel_bits(uint16_t max)
+{
+	unsigned n = 0;
+
+	if (max == 0 || (max & (max + 1)) != 0)
+		return 0;
+	while (max >> n != 0)
+		n++;
+	return n;
+}
+
+static bool
+channel_fits(uint16_t max, uint8_t shift, uint8_t bits_per_pixel)
+{
+	unsigned n = channel_bits(max);
+
+	return n != 0 && shift + n <= bits_per_pixel;
+}
+
+/* The bits of the pixel that carry this channel. */
+static uint32_t
+channel_mask(uint16_t max, uint8_t shift)
+{
+	return (uint32_t)max << shift;
+}
+
+static bool
+is_size_legal(const struct rfb_pixel_format *pf)
+{
+	if (pf->depth > pf->bits_per_pixel)
+		return false;
+	return pf->bits_per_pixel == 8 || pf->bits_per_pixel == 16 ||
+	    pf->bits_per_pixel == 32;
+}
+
+int
+rfb_pixel_format_parse(struct rfb_pixel_format *pf, const uint8_t *p)
+{
+	struct rfb_pixel_format in = {
+		.bits_per_pixel = p[0],
+		.depth = p[1],
+		.big_endian = p[2] != 0,
+		.true_colour = p[3] != 0,
+		.red_max = load_be16(p + 4),
+		.green_max = load_be16(p + 6),
+		.blue_max = load_be16(p + 8),
+		.red_shift = p[10],
+		.green_shift = p[11],
+		.blue_shift = p[12],
+	};
+
+	if (!is_size_legal(&in))
+		return ERR_PROTOCOL;
+	if (!in.true_colour)
+		return ERR_UNSUPPORTED;
+	if (!channel_fits(in.red_max, in.red_shift, in.bits_per_pixel) ||
+	    !channel_fits(in.green_max, in.green_shift, in.bits_per_pixel) ||
+	    !channel_fits(in.blue_max, in.blue_shift, in.bits_per_pixel))
+		return ERR_PROTOCOL;
+	*pf = in;
+	return 0;
+}
+
+void
+rfb_pixel_format_write(const struct rfb_pixel_format *pf, uint8_t *p)
+{
+	p[0] = pf->bits_per_pixel;
+	p[1] = pf->depth;
+	p[2] = pf->big_endian;
+	p[3] = pf->true_colour;
+	store_be16(p + 4, pf->red_max);
+	store_be16(p + 6, pf->green_max);
+	store_be16(p + 8, pf->blue_max);
+	p[10] = pf->red_shift;
+	p[11] = pf->green_shift;
+	p[12] = pf->blue_shift;
+	memset(p + 13, 0, 3);
+}
+
+bool
+rfb_pixel_format_equal(
+    const struct rfb_pixel_format *a, const struct rfb_pixel_format *b)
+{
+	uint8_t x[RFB_PIXEL_FORMAT_LEN], y[RFB_PIXEL_FORMAT_LEN];
+
+	rfb_pixel_format_write(a, x);
+	rfb_pixel_format_write(b, y);
+	return memcmp(x, y, sizeof(x)) == 0;
+}
+
+size_t
+rfb_pixel_len(const struct rfb_pixel_format *pf)
+{
+	return pf->bits_per_pixel / 8;
+}
+
+size_t
+rfb_cpixel_len(const struct rfb_pixel_format *pf)
+{
+	uint32_t used = channel_mask(pf->red_max, pf->red_shift) |
+	    channel_mask(pf->green_max, pf->green_shift) |
+	    channel_mask(pf->blue_max, pf->blue_shift);
+
+	if (pf->bits_per_pixel != 32 || pf->depth > 24)
+		return rfb_pixel_len(pf);
+	return (used & 0xff000000) == 0 || (used & 0xff) == 0 ? 3 : 4;
+}
+
+size_t
+rfb_tpixel_len(const struct rfb_pixel_format *pf)
+{
+	bool is_packed = pf->bits_per_pixel == 32 && pf->depth == 24 &&
+	    pf->red_max == 255 && pf->green_max == 255 && pf->blue_max == 255;
+
+	return is_packed ? 3 : rfb_pixel_len(pf);
+}
