@@ -1,0 +1,36 @@
+/*
+ * OpenSSL contexts with Relaycam's rules: TLS 1.2 and 1.3, no session
+ * tickets (TigerVNC viewers up to 1.12 hang on them, docs/rfb.md), no
+ * compression, no renegotiation, read-ahead on, buffers released when idle.
+ * The contexts are shared by threads; making one is not on a hot path.
+ */
+#ifndef COMMON_TLS_H
+#define COMMON_TLS_H
+
+#include <openssl/ssl.h>
+#include <stddef.h>
+
+/*
+ * Server side. cert_file: PEM chain, leaf first; key_file: PEM.
+ * Returns NULL and a sentence in err that names the file.
+ */
+SSL_CTX *tls_server_new(const char *cert_file, const char *key_file, char *err,
+    size_t err_len);
+
+/*
+ * Client side. ca_file: PEM, NULL: the system's store. The caller sets
+ * SSL_set_verify and the name or pin per connection (tls_client_verify).
+ */
+SSL_CTX *tls_client_new(const char *ca_file, char *err, size_t err_len);
+
+/* Demands a chain to the context's CA and that the peer is `host` (DNS name
+ * or IP address); sets SNI for names. Returns 0 or ERR_NOMEM. */
+int tls_client_verify(SSL *ssl, const char *host);
+
+/* SHA-256 of the peer's certificate (DER) into out; 0 or ERR_NOTFOUND. */
+int tls_peer_sha256(const SSL *ssl, unsigned char out[32]);
+
+/* The oldest queued OpenSSL error as text into err; clears the queue. */
+char *tls_error(char *err, size_t err_len);
+
+#endif
