@@ -51,8 +51,8 @@ int db_query(struct db *db, const char *sql, int n,
     const char *const *params, db_result_cb *cb, void *arg);
 
 /*
- * The same, but answered with NULL at once when not connected, for what a
- * person waits for.
+ * The same for what a person waits for: refused with ERR_UNAVAILABLE (cb is
+ * not called) when not connected.
  */
 int db_query_now(struct db *db, const char *sql, int n,
     const char *const *params, db_result_cb *cb, void *arg);
