@@ -1,0 +1,163 @@
+"""The quickstart: one machine, everything on it. See ../../quickstart."""
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+
+import demo
+from process import StartError, wait_until
+from stack import Ports, Stack
+
+ONCE_SECONDS = 20
+ENDPOINT_PASSWORD_LEN = 8  # all that VNC authentication looks at
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def default_state():
+    if os.getuid() == 0:
+        return '/var/lib/relaycam-quickstart'
+    base = os.environ.get('XDG_STATE_HOME',
+                          os.path.expanduser('~/.local/state'))
+    return os.path.join(base, 'relaycam-quickstart')
+
+
+def parse(argv):
+    p = argparse.ArgumentParser(prog='quickstart')
+    p.add_argument('--once', action='store_true')
+    p.add_argument('--s3', action='store_true')
+    p.add_argument('--keep', action='store_true')
+    p.add_argument('--state', default=default_state())
+    p.add_argument('--port-base', type=int)
+    p.add_argument('--build', default='build')
+    args = p.parse_args(argv)
+    if args.port_base is not None and not 1024 <= args.port_base <= 65400:
+        p.error('--port-base: 1024 to 65400')
+    return args
+
+
+def endpoint_password(stack):
+    path = stack.path('conf', 'desk1.password')
+    if os.path.exists(path):
+        with open(path, encoding='ascii') as f:
+            return f.read().strip()
+    return os.urandom(ENDPOINT_PASSWORD_LEN // 2).hex()
+
+
+def last_session(stack):
+    rows = stack.ctl_json('sessions', 'list', '--limit', '1')
+    return rows[0] if rows else None
+
+
+def session_result(stack, session):
+    """The object that --once prints."""
+    segments = []
+    for row in demo.wait_available(stack, session):
+        link = json.loads(stack.ctl('recordings', 'link', row['id'],
+                                    '--json'))
+        segments.append({
+            'id': row['id'], 'path': row['object_key'], 'url': link['url'],
+            'expires_at': link['expires_at'], 'bytes': row['bytes'],
+            'duration_ms': row['duration_ms'], 'width': row['width'],
+            'height': row['height'], 'sha256': row['sha256'],
+            'frames': row['frames']})
+    return {'session': session, 'segments': segments}
+
+
+def record_once(stack, endpoint, password):
+    say(f'recording a session of {ONCE_SECONDS} s: alice at desk1 ...')
+    before = last_session(stack)
+    viewer = demo.Viewer(stack, 'alice@desk1', password).start()
+    demo.work(endpoint, viewer, ONCE_SECONDS)
+    viewer.close()
+
+    def ended():
+        s = last_session(stack)
+        return s if s and s != before and s['ended_at'] else None
+    session = wait_until(ended, 20, 'the end of the session')
+    say('waiting until the recording is stored ...')
+    return session_result(stack, session['id'])
+
+
+def print_how_to(stack, password, args):
+    ca = stack.path('ca.pem')
+    ctl = f'{stack.path("bin", "relaycam")} --config {stack.conf_file}'
+    say(f'''
+Relaycam runs. Connect with TigerVNC's viewer:
+
+    xtigervncviewer -SecurityTypes X509Plain -X509CA {ca} localhost::{stack.ports.relay}
+
+    user name   alice@desk1
+    password    {password}
+
+Any viewer that speaks VeNCrypt X509Plain will do; the CA is {ca}.
+Recording of attended and unattended access is off in a new team; the
+quickstart has switched both on for its team "demo".
+
+    {ctl} sessions list
+    {ctl} recordings list
+    {ctl} recordings link ID
+
+State and logs: {stack.state}. Ctrl-C stops everything.''')
+
+
+def wait_for_stop(stack):
+    """Until a signal comes; a service that ends by itself is an error."""
+    while True:
+        for p in stack.processes:
+            if p.poll() is not None and p.name in ('relay', 'storage',
+                                                   'postgres', 'endpoint'):
+                raise StartError(f'{p.name} ended with status '
+                                 f'{p.returncode}\n{p.log_tail()}')
+        time.sleep(0.5)
+
+
+def serve(stack, args):
+    say(f'starting in {stack.state} ...')
+    stack.start()
+    password = demo.ensure_demo_team(stack, endpoint_password(stack))
+    endpoint = demo.Endpoint(stack, endpoint_password(stack)).start()
+    result = record_once(stack, endpoint, password) if args.once else None
+    if args.keep or not args.once:
+        print_how_to(stack, password, args)
+        if result:
+            print(json.dumps(result), flush=True)
+        wait_for_stop(stack)
+    return result
+
+
+def on_signal(number, frame):
+    raise KeyboardInterrupt
+
+
+def main(argv):
+    args = parse(argv)
+    signal.signal(signal.SIGTERM, on_signal)
+    stack, result, status = None, None, 0
+    try:
+        stack = Stack(args.state, args.build, Ports(args.port_base), args.s3)
+        result = serve(stack, args)
+    except KeyboardInterrupt:
+        say('stopping ...')
+    except StartError as e:
+        say(f'quickstart: {e}')
+        status = 1
+    except OSError as e:
+        say(f'quickstart: {e.filename or ""}: {e.strerror}')
+        status = 1
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if stack is not None:
+            stack.stop()
+    if result is not None and status == 0 and not args.keep:
+        print(json.dumps(result), flush=True)
+    return status
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:]))
