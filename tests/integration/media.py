@@ -1,0 +1,63 @@
+"""Looking at recordings with the tools people use: ffprobe, ffmpeg, mkvinfo;
+and comparing pictures."""
+import json
+import os
+import subprocess
+
+import numpy as np
+from PIL import Image
+
+
+def run(argv, **kw):
+    r = subprocess.run([str(a) for a in argv], capture_output=True, **kw)
+    assert r.returncode == 0, f'{argv[:2]}: {r.stderr.decode()[-2000:]}'
+    return r
+
+
+def probe(path):
+    """ffprobe's view: codec, size, duration in seconds, decoded frames. Any
+    complaint of the decoder is a failure."""
+    r = run(['ffprobe', '-v', 'warning', '-count_frames', '-show_streams',
+             '-show_format', '-of', 'json', path])
+    assert not r.stderr, r.stderr.decode()
+    doc = json.loads(r.stdout)
+    assert len(doc['streams']) == 1
+    s = doc['streams'][0]
+    return {'codec': s['codec_name'], 'width': s['width'],
+            'height': s['height'], 'frames': int(s['nb_read_frames']),
+            'duration': float(doc['format']['duration'])}
+
+
+def frame_times(path):
+    r = run(['ffprobe', '-v', 'error', '-show_entries', 'packet=pts_time',
+             '-of', 'csv=p=0', path])
+    return [float(x.strip(',')) for x in r.stdout.decode().split()]
+
+
+def mkvinfo_is_content(path):
+    """mkvinfo reads the file to its end without a complaint."""
+    r = run(['mkvinfo', '--all', path])
+    text = r.stdout.decode()
+    assert '+ Cluster' in text and '+ Cues' in text
+    for word in ('rror', 'arning', 'Unknown element', 'not valid'):
+        assert word not in text, text[-2000:]
+
+
+def last_frame(path, out):
+    """The last picture as a PNG; returns luma as a float array."""
+    run(['ffmpeg', '-v', 'error', '-y', '-i', path, '-vf', 'reverse',
+         '-frames:v', '1', out]) if os.path.getsize(path) < 1 << 20 else \
+        run(['ffmpeg', '-v', 'error', '-y', '-sseof', '-3', '-i', path,
+             '-update', '1', out])
+    return luma(out)
+
+
+def luma(path):
+    rgb = np.asarray(Image.open(path).convert('RGB'), dtype=np.float64)
+    return rgb @ np.array([0.299, 0.587, 0.114])
+
+
+def psnr(a, b):
+    assert a.shape == b.shape, (a.shape, b.shape)
+    mse = np.mean((a - b) ** 2)
+    return 99.0 if mse == 0 else 10 * np.log10(255 ** 2 / mse)

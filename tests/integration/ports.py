@@ -1,0 +1,23 @@
+"""Ports of a test's own: a block that is free now and that no other test of
+this run was given."""
+import itertools
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                                '..', '..', 'deploy', 'quickstart'))
+from process import port_is_free  # noqa: E402
+from stack import Ports  # noqa: E402
+
+BLOCK = 100
+_blocks = itertools.cycle(range(21000, 31000, BLOCK))
+
+
+def free_ports():
+    for base in _blocks:
+        ports = Ports(base)
+        if all(port_is_free(p) for p in (
+                ports.relay, ports.files, ports.relay_metrics,
+                ports.storage_metrics, ports.endpoint, ports.s3)):
+            return ports
+    raise AssertionError('unreachable: the cycle never ends')
