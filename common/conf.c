@@ -71,6 +71,13 @@ const struct conf_opt conf_store_opts[12] = {
 	    NULL, "`on`: bucket in the path; `off`: in the host name."),
 };
 
+const struct conf_opt conf_secrets_opts[1] = {
+	ROW(conf_secrets, "seal_key_file", CONF_STR, seal_key_file,
+	    "/etc/relaycam/seal.key", 0, 0, NULL,
+	    "32 random bytes that seal the endpoints' passwords in the "
+	    "database. Mode 0600. Without it they cannot be opened again."),
+};
+
 /* Writes one sentence into err; returns ERR_CONFIG for `return fail(...)`. */
 __attribute__((format(printf, 3, 4))) static int
 fail(char *err, size_t err_len, const char *fmt, ...)
@@ -249,17 +256,20 @@ set_named(const struct conf_section *sections, size_t n, const char *section,
     const char *key, const char *value, bool *known, char *err,
     size_t err_len)
 {
+	bool partial = false;
+
 	*known = false;
 	for (size_t i = 0; i < n; i++) {
 		if (strcmp(sections[i].name, section) != 0)
 			continue;
 		*known = true;
+		partial |= sections[i].partial;
 		for (size_t k = 0; k < sections[i].n_opts; k++)
 			if (strcmp(sections[i].opts[k].name, key) == 0)
 				return set_value(&sections[i],
 				    &sections[i].opts[k], value, err, err_len);
 	}
-	if (*known)
+	if (*known && !partial)
 		return fail(err, err_len,
 		    "[%s] has no setting \"%s\"; --config-reference lists "
 		    "them", section, key);
@@ -367,6 +377,8 @@ conf_print_reference(FILE *f, const struct conf_section *sections, size_t n)
 		"bytes", "seconds", "choice" };
 
 	for (size_t i = 0; i < n; i++) {
+		if (sections[i].partial)
+			continue; /* its own program prints it */
 		fprintf(f, "## [%s]\n\n%s\n\n", sections[i].name,
 		    sections[i].help);
 		fprintf(f, "| setting | kind | default | meaning |\n"

@@ -40,6 +40,7 @@ struct conf_section {
 	const struct conf_opt *opts;
 	size_t n_opts;
 	void *base; /* struct that offsets refer to */
+	bool partial; /* another program's section: unknown keys are its */
 };
 
 /* Fills all defaults. Returns 0 or ERR_NOMEM. */
@@ -100,10 +101,16 @@ struct conf_store {
 	bool s3_path_style;
 };
 
+/* Keys that relay and the administrator's command line share. */
+struct conf_secrets {
+	char *seal_key_file;
+};
+
 extern const struct conf_opt conf_log_opts[2];
 extern const struct conf_opt conf_database_opts[1];
 extern const struct conf_opt conf_spool_opts[2];
 extern const struct conf_opt conf_store_opts[12];
+extern const struct conf_opt conf_secrets_opts[1];
 
 /* { name, help, table, size, base } rows for the shared sections. */
 #define CONF_LOG(b)                                                        \
@@ -118,6 +125,9 @@ extern const struct conf_opt conf_store_opts[12];
 #define CONF_STORE(b)                                                      \
 	{ "store", "Where recordings are kept, and how links are made.",   \
 		conf_store_opts, 12, (b) }
+#define CONF_SECRETS(b)                                                    \
+	{ "secrets", "Keys of this installation.", conf_secrets_opts, 1,   \
+		(b) }
 
 /* Applies [log] to common/log.h. Returns 0 or ERR_CONFIG. */
 int conf_log_apply(const struct conf_log *c, const char *program);
