@@ -1,0 +1,78 @@
+"""Runs benchmarks and prints a table of paired ratios. See ./run."""
+import argparse
+import json
+import os
+import statistics
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, '..', '..', 'deploy', 'quickstart'))
+
+BENCHES = ('relay', 'decode', 'recorder')
+
+
+class Results:
+    """Named ratios, one value a round."""
+
+    def __init__(self):
+        self.ratios = {}
+        self.notes = []
+
+    def ratio(self, key, ours, theirs):
+        if theirs > 0:
+            self.ratios.setdefault(key, []).append(ours / theirs)
+
+    def note(self, text):
+        self.notes.append(text)
+        print(text, file=sys.stderr, flush=True)
+
+    def summary(self):
+        return {k: {'median': round(statistics.median(v), 3),
+                    'min': round(min(v), 3), 'max': round(max(v), 3),
+                    'n': len(v)} for k, v in self.ratios.items()}
+
+
+# What we hold ourselves to, and what we hope for (docs/performance.md).
+BAR = {
+    'relay_cpu_haproxy': (0.85, 0.70), 'relay_cpu_stunnel': (0.60, 0.50),
+    'relay_rec_cpu_haproxy': (1.0, 0.85),
+    'relay_chunk_cpu_haproxy': (0.85, 0.75),
+    'relay_p50_haproxy': (1.2, 1.0), 'relay_p50_stunnel': (0.6, 0.4),
+    'relay_idle_kb_haproxy': (1.0, 0.9),
+    'decode_cpu_libvncclient': (1.0, 0.7),
+    'rec_cpu_ffmpeg_vp8': (0.15, 0.10), 'rec_cpu_ffmpeg_vp9': (0.20, 0.12),
+    'rec_cpu_ffmpeg_vp9_i420': (0.30, 0.18),
+    'rec_bytes_ffmpeg_vp9': (0.5, 0.4), 'rec_bytes_ffmpeg_tuned': (1.0, 0.8),
+    'sessions_per_core_ffmpeg': (6, 10),
+}
+
+
+def print_table(summary):
+    print(f'{"key":<28}{"median":>8}{"min":>8}{"max":>8}{"n":>4}'
+          f'{"bar":>8}{"stretch":>9}')
+    for key, v in summary.items():
+        bar, stretch = BAR.get(key, ('', ''))
+        print(f'{key:<28}{v["median"]:>8}{v["min"]:>8}{v["max"]:>8}'
+              f'{v["n"]:>4}{bar:>8}{stretch:>9}')
+
+
+def main():
+    p = argparse.ArgumentParser(prog='tests/bench/run')
+    p.add_argument('names', nargs='+', choices=BENCHES)
+    p.add_argument('--rounds', type=int, default=7)
+    p.add_argument('--json', action='store_true')
+    p.add_argument('--no-install', action='store_true')
+    p.add_argument('--build', required=True)
+    args = p.parse_args()
+    results = Results()
+    for name in args.names:
+        module = __import__(f'bench_{name}')
+        module.run(results, args.build, args.rounds)
+    summary = results.summary()
+    print_table(summary)
+    if args.json:
+        print(json.dumps(summary))
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,225 @@
+"""The relay against HAProxy (tcp mode) and stunnel (two services in a row):
+TLS 1.3 AES-128-GCM on both legs, one thread each, the same RFB bytes."""
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+
+from process import Process, tcp_answers, wait_until
+from stack import Ports, Stack
+
+import demo
+
+CHUNK_SESSIONS = 40
+IDLE_SESSIONS = 100
+
+
+class Peer:
+    """A relay under test: where to connect, whose CPU counts."""
+
+    def __init__(self, name, wrap, port, process):
+        self.name, self.wrap, self.port = name, wrap, port
+        self.process = process
+
+    def pids(self):
+        return [self.process.pid]
+
+    def private_kb(self):
+        total = 0
+        for pid in self.pids():
+            with open(f'/proc/{pid}/smaps_rollup', encoding='ascii') as f:
+                total += sum(int(line.split()[1]) for line in f
+                             if line.startswith('Private_'))
+        return total
+
+
+class Bench:
+    def __init__(self, build, results):
+        self.build, self.results = build, results
+        self.dir = tempfile.mkdtemp(prefix='rc-bench-')
+        os.chmod(self.dir, 0o755)
+        ports = Ports(23000)
+        self.backend = ports.endpoint  # rfb_load's own listening end
+        self.stack = Stack(os.path.join(self.dir, 'state'), build, ports,
+                           settings={'relay.threads': '1',
+                                     'log.level': 'warn'})
+        self.processes = []
+
+    def close(self):
+        for p in self.processes:
+            p.stop(5)
+        self.stack.stop()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def spawn(self, name, argv):
+        p = Process(name, argv, os.path.join(self.dir, f'{name}.log'))
+        self.processes.append(p)
+        return p
+
+    def start(self):
+        self.stack.start()
+        self.password = demo.ensure_demo_team(self.stack, 'unused00')
+        self.stack.ctl('endpoint', 'set', 'desk1', '--team', 'demo',
+                       '--clear-password')
+        conf = self.stack.path('conf')
+        self.cert, self.key = f'{conf}/relay.pem', f'{conf}/relay.key'
+        relay = next(p for p in self.stack.processes if p.name == 'relay')
+        self.relay = Peer('relaycam', 'rfb', self.stack.ports.relay, relay)
+        self.haproxy = self.start_haproxy()
+        self.stunnel = self.start_stunnel()
+
+    def start_haproxy(self):
+        with open(self.cert) as c, open(self.key) as k:
+            pem = c.read() + k.read()
+        path = os.path.join(self.dir, 'haproxy.pem')
+        with open(path, 'w', encoding='ascii') as f:
+            f.write(pem)
+        conf = os.path.join(self.dir, 'haproxy.cfg')
+        with open(conf, 'w', encoding='ascii') as f:
+            f.write(f'''global
+    nbthread 1
+    maxconn 4000
+    ssl-default-bind-options ssl-min-ver TLSv1.3
+    ssl-default-bind-ciphersuites TLS_AES_128_GCM_SHA256
+    ssl-default-server-ciphersuites TLS_AES_128_GCM_SHA256
+defaults
+    mode tcp
+    timeout connect 5s
+    timeout client 600s
+    timeout server 600s
+listen relay
+    bind 127.0.0.1:23050 ssl crt {path}
+    server endpoint 127.0.0.1:{self.backend} ssl verify none
+''')
+        p = self.spawn('haproxy', ['haproxy', '-db', '-f', conf])
+        wait_until(lambda: tcp_answers(23050), 10, 'haproxy', p)
+        return Peer('haproxy', 'tls', 23050, p)
+
+    def start_stunnel(self):
+        conf = os.path.join(self.dir, 'stunnel.conf')
+        with open(conf, 'w', encoding='ascii') as f:
+            f.write(f'''foreground = yes
+pid =
+debug = 3
+sslVersionMin = TLSv1.3
+ciphersuites = TLS_AES_128_GCM_SHA256
+socket = l:TCP_NODELAY=1
+socket = r:TCP_NODELAY=1
+[in]
+accept = 127.0.0.1:23060
+connect = 127.0.0.1:23061
+cert = {self.cert}
+key = {self.key}
+[out]
+client = yes
+accept = 127.0.0.1:23061
+connect = 127.0.0.1:{self.backend}
+''')
+        p = self.spawn('stunnel', ['stunnel', conf])
+        wait_until(lambda: tcp_answers(23060), 10, 'stunnel', p)
+        return Peer('stunnel', 'tls', 23060, p)
+
+    def argv(self, peer, mode, *more):
+        argv = [os.path.join(self.build, 'tests/bench/rfb_load'),
+                '--mode', mode, '--wrap', peer.wrap, '--cert', self.cert,
+                '--key', self.key, '--listen', self.backend, '--connect',
+                peer.port, '--user', 'alice@desk1', '--password',
+                self.password, *more]
+        for pid in peer.pids():
+            argv += ['--pid', pid]
+        return [str(a) for a in argv]
+
+    def load(self, peer, mode, *more):
+        r = subprocess.run(self.argv(peer, mode, *more), capture_output=True,
+                           text=True, timeout=300)
+        if r.returncode != 0:
+            raise RuntimeError(f'{peer.name} {mode}: {r.stderr}\n'
+                               f'{peer.process.log_tail()}')
+        return json.loads(r.stdout)
+
+    def direct(self, mode, *more):
+        """No relay: the load's two ends against each other."""
+        peer = Peer('direct', 'tls', self.backend, None)
+        peer.pids = lambda: []
+        return self.load(peer, mode, *more)
+
+    def idle_kb(self, peer):
+        """Private memory that one more idle session costs."""
+        before = peer.private_kb()
+        p = subprocess.Popen(
+            self.argv(peer, 'idle', '--sessions', str(IDLE_SESSIONS)),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        line = p.stdout.readline()
+        if 'ready' not in line:
+            raise RuntimeError(f'{peer.name} idle: did not start')
+        after = peer.private_kb()
+        p.stdin.close()
+        p.wait()
+        return (after - before) / IDLE_SESSIONS
+
+    def set_recording(self, on):
+        self.stack.ctl('settings', 'set', '--team', 'demo',
+                       f'unattended.recording={"on" if on else "off"}')
+
+
+def run_throughput(b, rounds, mb='256'):
+    for _ in range(rounds):
+        b.set_recording(False)
+        ours = b.load(b.relay, 'throughput', '--mb', mb)['cpu_s']
+        haproxy = b.load(b.haproxy, 'throughput', '--mb', mb)['cpu_s']
+        stunnel = b.load(b.stunnel, 'throughput', '--mb', mb)['cpu_s']
+        b.set_recording(True)
+        recorded = b.load(b.relay, 'throughput', '--mb', mb)['cpu_s']
+        b.results.note(f'throughput CPU s/GB: relaycam {ours * 4:.2f}, '
+                       f'recorded {recorded * 4:.2f}, haproxy '
+                       f'{haproxy * 4:.2f}, stunnel {stunnel * 4:.2f}')
+        b.results.ratio('relay_cpu_haproxy', ours, haproxy)
+        b.results.ratio('relay_cpu_stunnel', ours, stunnel)
+        b.results.ratio('relay_rec_cpu_haproxy', recorded, haproxy)
+    b.set_recording(False)
+
+
+def run_chunks(b, rounds):
+    args = ('--sessions', str(CHUNK_SESSIONS), '--rate', '20', '--seconds',
+            '4')
+    for _ in range(rounds):
+        ours = b.load(b.relay, 'chunks', *args)['cpu_s']
+        haproxy = b.load(b.haproxy, 'chunks', *args)['cpu_s']
+        b.results.note(f'8 KB chunks CPU us each: relaycam '
+                       f'{ours / 3200 * 1e6:.1f}, haproxy '
+                       f'{haproxy / 3200 * 1e6:.1f}')
+        b.results.ratio('relay_chunk_cpu_haproxy', ours, haproxy)
+
+
+def run_latency(b, rounds):
+    args = ('--rounds', '4000')
+    for _ in range(rounds):
+        floor = b.direct('pingpong', *args)['p50_us']
+        ours = b.load(b.relay, 'pingpong', *args)['p50_us'] - floor
+        haproxy = b.load(b.haproxy, 'pingpong', *args)['p50_us'] - floor
+        stunnel = b.load(b.stunnel, 'pingpong', *args)['p50_us'] - floor
+        b.results.note(f'added p50 us: relaycam {ours:.1f}, haproxy '
+                       f'{haproxy:.1f}, stunnel {stunnel:.1f}')
+        b.results.ratio('relay_p50_haproxy', ours, haproxy)
+        b.results.ratio('relay_p50_stunnel', ours, stunnel)
+
+
+def run_idle(b, rounds):
+    for _ in range(min(rounds, 3)):
+        ours, haproxy = b.idle_kb(b.relay), b.idle_kb(b.haproxy)
+        b.results.note(f'idle private KB a session: relaycam {ours:.1f}, '
+                       f'haproxy {haproxy:.1f}')
+        b.results.ratio('relay_idle_kb_haproxy', ours, haproxy)
+
+
+def run(results, build, rounds):
+    b = Bench(build, results)
+    try:
+        b.start()
+        run_throughput(b, rounds)
+        run_chunks(b, rounds)
+        run_latency(b, rounds)
+        run_idle(b, rounds)
+    finally:
+        b.close()
