@@ -39,8 +39,8 @@ write_fence(uint8_t *p, uint32_t number)
 }
 
 /*
- * With a request unanswered no fence is sent: neatvnc 1.0.0 stops reading
- * from a viewer whose fence meets one.
+ * With a request unanswered no fence is sent: neatvnc (May 2026) stops
+ * reading from a viewer whose fence meets one.
  */
 static enum rfb_format_wait
 choose_wait(const struct rfb_format_switch *s)
