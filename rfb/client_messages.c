@@ -123,6 +123,11 @@ static const struct kind {
 	{ RFB_KEY_EVENT, 8, NULL },
 	{ RFB_POINTER_EVENT, 2, pointer_len },
 	{ RFB_CLIENT_CUT_TEXT, 8, cut_text_len },
+	{ RFB_ULTRA_SET_SCALE, 4, NULL },
+	{ RFB_ULTRA_SET_SERVER_INPUT, 4, NULL },
+	{ RFB_ULTRA_SET_WINDOW, 6, NULL },
+	{ RFB_ULTRA_KEEP_ALIVE, 1, NULL },
+	{ RFB_ULTRA_SET_PALM_SCALE, 4, NULL },
 	{ RFB_ENABLE_CONTINUOUS_UPDATES, 10, NULL },
 	{ RFB_CLIENT_FENCE, 9, fence_len },
 	{ RFB_XVP, 4, NULL },
@@ -292,6 +297,13 @@ read_fields(struct rfb_client_messages *m, struct rfb_client_event *ev)
 		break;
 	case RFB_QEMU:
 		read_qemu(ev, p);
+		break;
+	case RFB_ULTRA_SET_SCALE:
+	case RFB_ULTRA_SET_SERVER_INPUT:
+	case RFB_ULTRA_SET_WINDOW:
+	case RFB_ULTRA_KEEP_ALIVE:
+	case RFB_ULTRA_SET_PALM_SCALE:
+		ev->is_vendor = true;
 		break;
 	}
 	return 0;

@@ -40,6 +40,8 @@ struct rfb_client_event {
 	enum rfb_client_message type;
 	const uint8_t *bytes; /* the whole message, borrowed for the call */
 	size_t len;
+	bool is_vendor; /* an UltraVNC button was pressed: swallow it, the
+			 * endpoint did not say that it knows the message */
 	union {
 		struct rfb_pixel_format pixel_format;
 		struct {

@@ -8,14 +8,14 @@
 #include <stdint.h>
 
 /* Limits that every parser enforces. */
-#define RFB_MAX_SIDE	 16384	 /* framebuffer width and height */
-#define RFB_MAX_CURSOR	 1024	 /* cursor width and height */
-#define RFB_MAX_CUT_TEXT (1 << 24) /* bytes, clear or extended */
-#define RFB_MAX_NAME	 4096	 /* desktop name */
-#define RFB_MAX_REASON	 4096	 /* refusal text */
-#define RFB_MAX_FENCE	 64
+#define RFB_MAX_SIDE       16384     /* framebuffer width and height */
+#define RFB_MAX_CURSOR     1024      /* cursor width and height */
+#define RFB_MAX_CUT_TEXT   (1 << 24) /* bytes, clear or extended */
+#define RFB_MAX_NAME       4096      /* desktop name */
+#define RFB_MAX_REASON     4096      /* refusal text */
+#define RFB_MAX_FENCE      64
 #define RFB_MAX_CREDENTIAL 1024 /* user name, password */
-#define RFB_MAX_SCREENS	 64
+#define RFB_MAX_SCREENS    64
 
 /* Server messages. */
 enum rfb_server_message {
@@ -35,6 +35,11 @@ enum rfb_client_message {
 	RFB_KEY_EVENT = 4,
 	RFB_POINTER_EVENT = 5,
 	RFB_CLIENT_CUT_TEXT = 6,
+	RFB_ULTRA_SET_SCALE = 8,
+	RFB_ULTRA_SET_SERVER_INPUT = 9,
+	RFB_ULTRA_SET_WINDOW = 10,
+	RFB_ULTRA_KEEP_ALIVE = 13,
+	RFB_ULTRA_SET_PALM_SCALE = 15,
 	RFB_ENABLE_CONTINUOUS_UPDATES = 150,
 	RFB_CLIENT_FENCE = 248,
 	RFB_XVP = 250,
@@ -43,33 +48,33 @@ enum rfb_client_message {
 };
 
 /* Encodings that carry pictures. */
-#define RFB_ENC_RAW	 0
+#define RFB_ENC_RAW      0
 #define RFB_ENC_COPYRECT 1
-#define RFB_ENC_RRE	 2
-#define RFB_ENC_CORRE	 4
-#define RFB_ENC_HEXTILE	 5
-#define RFB_ENC_ZLIB	 6
-#define RFB_ENC_TIGHT	 7
-#define RFB_ENC_ZRLE	 16
+#define RFB_ENC_RRE      2
+#define RFB_ENC_CORRE    4
+#define RFB_ENC_HEXTILE  5
+#define RFB_ENC_ZLIB     6
+#define RFB_ENC_TIGHT    7
+#define RFB_ENC_ZRLE     16
 
 /* Pseudo-encodings with or without a payload. */
-#define RFB_ENC_LAST_RECT	      (-224)
-#define RFB_ENC_DESKTOP_SIZE	      (-223)
-#define RFB_ENC_POINTER_POS	      (-232)
-#define RFB_ENC_CURSOR		      (-239)
-#define RFB_ENC_XCURSOR		      (-240)
-#define RFB_ENC_QEMU_POINTER_CHANGE   (-257)
-#define RFB_ENC_QEMU_EXT_KEY	      (-258)
-#define RFB_ENC_QEMU_LED	      (-261)
-#define RFB_ENC_DESKTOP_NAME	      (-307)
-#define RFB_ENC_EXT_DESKTOP_SIZE      (-308)
-#define RFB_ENC_FENCE		      (-312)
-#define RFB_ENC_CONTINUOUS_UPDATES    (-313)
-#define RFB_ENC_CURSOR_ALPHA	      (-314)
-#define RFB_ENC_EXT_MOUSE_BUTTONS     (-316)
-#define RFB_ENC_EXT_CLIPBOARD	      ((int32_t)0xC0A1E5CE)
-#define RFB_ENC_VMWARE_CURSOR	      0x574d5664
-#define RFB_ENC_VMWARE_CURSOR_POS     0x574d5666
-#define RFB_ENC_VMWARE_LED	      0x574d5668
+#define RFB_ENC_LAST_RECT           (-224)
+#define RFB_ENC_DESKTOP_SIZE        (-223)
+#define RFB_ENC_POINTER_POS         (-232)
+#define RFB_ENC_CURSOR              (-239)
+#define RFB_ENC_XCURSOR             (-240)
+#define RFB_ENC_QEMU_POINTER_CHANGE (-257)
+#define RFB_ENC_QEMU_EXT_KEY        (-258)
+#define RFB_ENC_QEMU_LED            (-261)
+#define RFB_ENC_DESKTOP_NAME        (-307)
+#define RFB_ENC_EXT_DESKTOP_SIZE    (-308)
+#define RFB_ENC_FENCE               (-312)
+#define RFB_ENC_CONTINUOUS_UPDATES  (-313)
+#define RFB_ENC_CURSOR_ALPHA        (-314)
+#define RFB_ENC_EXT_MOUSE_BUTTONS   (-316)
+#define RFB_ENC_EXT_CLIPBOARD       ((int32_t)0xC0A1E5CE)
+#define RFB_ENC_VMWARE_CURSOR       0x574d5664
+#define RFB_ENC_VMWARE_CURSOR_POS   0x574d5666
+#define RFB_ENC_VMWARE_LED          0x574d5668
 
 #endif

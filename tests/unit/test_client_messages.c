@@ -338,6 +338,27 @@ fields_of_input_are_read(void **state)
 }
 
 static void
+ultravnc_messages_are_marked_to_be_swallowed(void **state)
+{
+	static const uint8_t type[] = { 8, 9, 10, 13, 15 };
+	static const size_t len[] = { 4, 4, 6, 1, 4 };
+
+	for (size_t i = 0; i < N_ELEMENTS(type); i++) {
+		in.len = 0;
+		put8(&in, type[i]);
+		put_n(&in, len[i] - 1, 0xee);
+		assert_int_equal(run(1), 0);
+		assert_int_equal(seen.n, 1);
+		assert_true(seen.last.is_vendor);
+		assert_int_equal(seen.last.len, len[i]);
+		key(&in);
+		assert_int_equal(run(3), 0);
+		assert_int_equal(seen.n, 2);
+		assert_false(seen.last.is_vendor);
+	}
+}
+
+static void
 put_back_button(struct bytes *b)
 {
 	put16(b, RFB_POINTER_EVENT << 8 | 0x81);
@@ -395,8 +416,8 @@ assert_refused(const uint8_t *data, size_t len, int expected)
 static void
 unknown_messages_are_refused(void **state)
 {
-	static const uint8_t known[] = { 0, 2, 3, 4, 5, 6, 150, 248, 250, 251,
-		255 };
+	static const uint8_t known[] = { 0, 2, 3, 4, 5, 6, 8, 9, 10, 13, 15,
+		150, 248, 250, 251, 255 };
 
 	for (unsigned type = 0; type < 256; type++) {
 		if (memchr(known, (int)type, sizeof(known)) == NULL)
@@ -474,6 +495,7 @@ main(void)
 		cmocka_unit_test(truncated_messages_are_not_reported),
 		cmocka_unit_test(fields_of_the_relays_messages_are_read),
 		cmocka_unit_test(fields_of_input_are_read),
+		cmocka_unit_test(ultravnc_messages_are_marked_to_be_swallowed),
 		cmocka_unit_test(pointer_has_a_seventh_byte_only_where_offered),
 		cmocka_unit_test(
 		    a_later_offer_without_it_takes_the_seventh_byte_away),
