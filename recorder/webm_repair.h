@@ -1,23 +1,43 @@
 /*
- * Finishes a WebM file of webm_writer that was cut off: keeps every complete
- * block, drops the rest, appends cues, patches the header. Repairing twice,
- * or after being killed in between, gives the same file.
+ * Finishes a WebM file whose writer died: keeps every complete frame, cuts
+ * off the rest, writes cues, patches sizes, seek head and duration in place.
+ * May be killed at any point and run again: the result is the same, byte for
+ * byte. A file that was closed properly is not touched.
+ *
+ * Blocking file I/O. Nobody else may write the file meanwhile (docs/spool.md:
+ * hold the lock).
  */
 #ifndef RECORDER_WEBM_REPAIR_H
 #define RECORDER_WEBM_REPAIR_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
-struct webm_repaired {
-	uint64_t frames, bytes, duration_ms;
-	uint16_t width, height;
+#include "recorder/webm_writer.h"
+
+/* Added to the last frame's time when its duration is not known: the screen
+ * was proven to look so at that moment, not longer. */
+#define WEBM_REPAIR_LAST_MS 1
+
+struct webm_repair_result {
+	uint64_t frames;
+	uint64_t first_ms, last_ms; /* times of first and last frame */
+	uint64_t duration_ms;
+	uint64_t bytes;         /* of the file now */
+	uint64_t dropped_bytes; /* behind the last complete frame; cues of an
+				 * unfinished close count too */
+	bool first_is_key;
+	bool was_finished; /* closed properly, nothing changed */
 };
 
 /*
- * fd: readable and writable, borrowed. tail_ms: how long the last frame
- * lasts. Returns 0; ERR_CORRUPT when not even one frame is there or it is no
- * such file; ERR_NOMEM, ERR_NOSPACE or ERR_IO. Blocking.
+ * fd: read-write, borrowed. on_block (may be NULL) gets every block of the
+ * finished file in the order the writer would have reported them.
+ * Returns 0; ERR_NOTFOUND: not one complete frame, file untouched; ERR_EOF,
+ * ERR_CORRUPT, ERR_LIMIT: the header is unusable, file untouched; ERR_NOMEM,
+ * ERR_IO, ERR_NOSPACE: run it again later.
  */
-int webm_repair(int fd, uint64_t tail_ms, struct webm_repaired *out);
+int webm_repair(int fd, webm_block_cb *on_block, void *arg,
+    struct webm_repair_result *result);
 
 #endif
