@@ -156,6 +156,8 @@ is_choice(const char *choices, const char *s)
 {
 	size_t n = strlen(s);
 
+	if (strchr(s, '|') != NULL)
+		return false;
 	for (const char *c = choices; c != NULL; c = strchr(c, '|')) {
 		if (*c == '|')
 			c++;
