@@ -1,0 +1,197 @@
+-- Invariants of the database, one query each. A query returns one row for
+-- each violation (name of the rule, the object, what is wrong) and no row
+-- when all is well. "relaycam check" runs them in one snapshot; so does
+-- psql -f schema/check.sql. Nothing here writes.
+
+-- X2: a segment's frames are all there.
+SELECT 'segment_frames' AS name, id::text AS object,
+       format('frames %s to %s are not %s', first_frame, last_frame, frames) AS detail
+FROM segments
+WHERE num_nulls(first_frame, last_frame, frames) NOT IN (0, 3)
+   OR frames <> last_frame - first_frame + 1
+   OR frames < 0 OR first_frame < 1;
+
+-- X2: frames run through a session without holes. Only neighbours that were
+-- both closed in order can be compared; a recorder that died may have lost
+-- its last frames.
+SELECT 'session_frames' AS name, session_id::text AS object,
+       format('segment %s begins with frame %s after frame %s', seq, first_frame, before) AS detail
+FROM (SELECT session_id, seq, first_frame,
+             lag(last_frame) OVER w AS before,
+             lag(recovered) OVER w AS before_recovered,
+             lag(seq) OVER w AS before_seq
+      FROM segments WINDOW w AS (PARTITION BY session_id ORDER BY seq)) s
+WHERE seq = before_seq + 1 AND NOT before_recovered AND first_frame <> before + 1;
+
+-- T10: segments are numbered 1, 2, 3, ...
+SELECT 'segment_seq' AS name, session_id::text AS object,
+       format('%s segments, numbered %s to %s', count(*), min(seq), max(seq)) AS detail
+FROM segments
+GROUP BY session_id
+HAVING min(seq) <> 1 OR max(seq) <> count(*);
+
+-- The first segment starts the recording, no other does.
+SELECT 'segment_start' AS name, id::text AS object,
+       format('segment %s has split reason %s', seq, split_reason) AS detail
+FROM segments
+WHERE seq > 1 AND split_reason = 'start'
+   OR seq = 1 AND split_reason NOT IN ('start', 'manual', 'recorder_restart');
+
+-- Segments of a session follow one another in time.
+SELECT 'segment_order' AS name, session_id::text AS object,
+       format('segment %s starts before segment %s ends', seq, seq - 1) AS detail
+FROM (SELECT session_id, seq, start_mono_ns,
+             lag(end_mono_ns) OVER w AS before_end, lag(seq) OVER w AS before_seq
+      FROM segments WINDOW w AS (PARTITION BY session_id ORDER BY seq)) s
+WHERE seq = before_seq + 1 AND start_mono_ns < before_end;
+
+-- A segment ends after it starts.
+SELECT 'segment_times' AS name, id::text AS object,
+       'ends before it starts' AS detail
+FROM segments
+WHERE end_mono_ns < start_mono_ns OR duration_ms < 0;
+
+-- M1: what is available can be found and verified.
+SELECT 'available_complete' AS name, id::text AS object,
+       'lacks ' || concat_ws(', ',
+           CASE WHEN sha256 IS NULL THEN 'sha256' END,
+           CASE WHEN bytes IS NULL THEN 'bytes' END,
+           CASE WHEN store IS NULL THEN 'store' END,
+           CASE WHEN object_key IS NULL THEN 'object_key' END,
+           CASE WHEN stored_at IS NULL THEN 'stored_at' END,
+           CASE WHEN frames IS NULL THEN 'frames' END,
+           CASE WHEN ended_at IS NULL THEN 'ended_at' END,
+           CASE WHEN expires_at IS NULL THEN 'expires_at' END) AS detail
+FROM segments
+WHERE status = 'available'
+  AND num_nulls(sha256, bytes, store, object_key, stored_at, frames, ended_at, expires_at) > 0;
+
+-- T10: no file is larger than its team allows (and 512 MiB at most).
+SELECT 'segment_bytes' AS name, g.id::text AS object,
+       format('%s bytes', g.bytes) AS detail
+FROM segments g
+WHERE g.bytes > 536870912 OR g.bytes < 0;
+
+-- T12: what is past its time and not locked goes within a day.
+SELECT 'overdue' AS name, id::text AS object,
+       format('expired at %s and is still available', expires_at) AS detail
+FROM segments
+WHERE status = 'available' AND NOT locked AND expires_at < now() - interval '1 day';
+
+-- M6: a locked segment is never expired or deleted.
+SELECT 'locked_gone' AS name, id::text AS object,
+       format('is locked, yet %s', status) AS detail
+FROM segments
+WHERE locked AND status IN ('expired', 'deleted');
+
+-- X4: a session that has ended leaves nothing recording.
+SELECT 'recording_after_end' AS name, g.id::text AS object,
+       format('still recording, session %s ended at %s', s.id, s.ended_at) AS detail
+FROM segments g JOIN sessions s ON s.id = g.session_id
+WHERE g.status = 'recording' AND s.ended_at < now() - interval '5 minutes';
+
+-- T1, X4: a session that had to be recorded has a recording, or an end that
+-- says why not.
+SELECT 'not_recorded' AS name, s.id::text AS object,
+       'was to be recorded, ended as normal and has no segment' AS detail
+FROM sessions s
+WHERE s.recorded AND s.end_code = 'normal'
+  AND s.ended_at < now() - interval '5 minutes'
+  AND s.ended_at > s.started_at + interval '10 seconds'
+  AND NOT EXISTS (SELECT 1 FROM segments g WHERE g.session_id = s.id);
+
+-- Sessions end after they start; T9: after 24 hours at most.
+SELECT 'session_length' AS name, id::text AS object,
+       format('from %s to %s', started_at, ended_at) AS detail
+FROM sessions
+WHERE ended_at < started_at
+   OR coalesce(ended_at, now()) > started_at + interval '24 hours 5 minutes';
+
+-- Ended sessions say why.
+SELECT 'session_reason' AS name, id::text AS object,
+       'ended without a sentence that says why' AS detail
+FROM sessions
+WHERE ended_at IS NOT NULL AND coalesce(end_reason, '') = '';
+
+-- Sessions of a node that is gone are closed.
+SELECT 'orphan_session' AS name, s.id::text AS object,
+       format('is active on node %s, last heard of at %s', n.host, n.heartbeat_at) AS detail
+FROM sessions s JOIN nodes n ON n.id = s.node_id
+WHERE s.ended_at IS NULL
+  AND (n.heartbeat_at < now() - interval '10 minutes'
+       OR n.stopped_at < now() - interval '10 minutes');
+
+-- A session belongs to one team, with its endpoint and its technician.
+SELECT 'session_team' AS name, s.id::text AS object,
+       'session, endpoint and technician are not of one team' AS detail
+FROM sessions s
+JOIN endpoints e ON e.id = s.endpoint_id
+JOIN people p ON p.id = s.person_id
+WHERE e.team_id <> s.team_id OR p.team_id <> s.team_id;
+
+-- Rights stay within a team.
+SELECT 'right_team' AS name, format('%s at %s', p.name, e.name) AS object,
+       'the person and the endpoint are of different teams' AS detail
+FROM endpoint_rights r
+JOIN people p ON p.id = r.person_id
+JOIN endpoints e ON e.id = r.endpoint_id
+WHERE p.team_id <> e.team_id;
+
+-- A team with people has an owner who can log in.
+SELECT 'team_owner' AS name, t.name AS object,
+       'has people but no owner who is enabled' AS detail
+FROM teams t
+WHERE EXISTS (SELECT 1 FROM people p WHERE p.team_id = t.id)
+  AND NOT EXISTS (SELECT 1 FROM people p
+                  WHERE p.team_id = t.id AND p.role = 'owner' AND NOT p.disabled);
+
+-- T2, T3: each team has both rows of settings.
+SELECT 'access_settings' AS name, t.name AS object,
+       format('has %s of 2 rows of settings', count(a.access)) AS detail
+FROM teams t LEFT JOIN access_settings a ON a.team_id = t.id
+GROUP BY t.id, t.name
+HAVING count(a.access) <> 2;
+
+-- T7: time zones can be computed with.
+SELECT 'time_zone' AS name, t.name AS object,
+       format('time zone "%s" is not known', t.time_zone) AS detail
+FROM teams t
+WHERE NOT EXISTS (SELECT 1 FROM pg_timezone_names z WHERE z.name = t.time_zone);
+
+-- An upload is of a segment that still has to be stored.
+SELECT 'stale_upload' AS name, u.segment_id::text AS object,
+       format('has an upload under way, yet is %s', g.status) AS detail
+FROM uploads u JOIN segments g ON g.id = u.segment_id
+WHERE g.status IN ('available', 'expired', 'deleted')
+  AND u.started_at < now() - interval '5 minutes';
+
+-- Parts are numbered 1, 2, 3, ... and all but the last have the full size.
+SELECT 'upload_parts' AS name, u.segment_id::text AS object,
+       format('%s parts, numbered to %s', count(*), max(p.part)) AS detail
+FROM uploads u JOIN upload_parts p ON p.segment_id = u.segment_id
+GROUP BY u.segment_id, u.part_bytes
+HAVING max(p.part) <> count(*)
+    OR count(*) FILTER (WHERE p.bytes <> u.part_bytes) > 1
+    OR bool_or(p.bytes > u.part_bytes);
+
+-- X7: who made a session is in the audit log.
+SELECT 'session_audit' AS name, s.id::text AS object,
+       'has no session_start in the audit log' AS detail
+FROM sessions s
+WHERE NOT EXISTS (SELECT 1 FROM audit a
+                  WHERE a.action = 'session_start' AND a.object = s.id::text);
+
+-- X7: the audit log cannot be edited.
+SELECT 'audit_guard' AS name, 'audit' AS object,
+       'the trigger that keeps audit rows unchanged is missing or off' AS detail
+WHERE NOT EXISTS (SELECT 1 FROM pg_trigger
+                  WHERE tgrelid = 'audit'::regclass
+                    AND tgname = 'audit_append_only' AND tgenabled IN ('O', 'A'));
+
+-- T3, M7: deleted endpoints keep nobody's rights and no password.
+SELECT 'removed_endpoint' AS name, e.name AS object,
+       'is removed but still has a stored password or rights' AS detail
+FROM endpoints e
+WHERE e.deleted_at IS NOT NULL
+  AND (e.secret_sealed IS NOT NULL
+       OR EXISTS (SELECT 1 FROM endpoint_rights r WHERE r.endpoint_id = e.id));
