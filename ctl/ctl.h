@@ -1,0 +1,47 @@
+/*
+ * The administrator's command line: what all commands share. One command a
+ * run, single-threaded, everything blocks. A command returns its exit status;
+ * messages for people go to standard error, results to standard output.
+ */
+#ifndef CTL_CTL_H
+#define CTL_CTL_H
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/conf.h"
+
+#define STATUS_OK     0
+#define STATUS_FAILED 1
+#define STATUS_USAGE  2
+#define STATUS_CONFIG 78 /* EX_CONFIG */
+
+/* Settings of a daemon that doctor looks at; the rest is the daemon's. */
+struct conf_daemon {
+	char *listen;
+	char *cert_file, *key_file;
+	char *metrics_listen;
+	char *recorder_program;
+};
+
+struct ctl {
+	struct conf_database database;
+	struct conf_spool spool;
+	struct conf_store store;
+	struct conf_secrets secrets;
+	struct conf_daemon relay, storage;
+	char *config_path; /* file that was read; NULL: none */
+	PGconn *db;        /* NULL until ctl_db (pg.h) */
+};
+
+/* "relaycam: ..." on standard error. Returns STATUS_FAILED. */
+__attribute__((format(printf, 1, 2))) int ctl_error(const char *fmt, ...);
+
+/* The same for wrong arguments. Returns STATUS_USAGE. */
+__attribute__((format(printf, 1, 2))) int ctl_usage(const char *fmt, ...);
+
+/* The same for wrong settings and key files. Returns STATUS_CONFIG. */
+__attribute__((format(printf, 1, 2))) int ctl_config(const char *fmt, ...);
+
+#endif

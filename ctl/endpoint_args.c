@@ -1,0 +1,180 @@
+#include "ctl/endpoint_args.h"
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl/file.h"
+#include "ctl/hostport.h"
+
+#define CA_MAX       (256u << 10)
+#define USERNAME_MAX 1024
+
+static int
+read_host(const struct args *a, struct endpoint_args *e)
+{
+	const char *host = args_get(a, "host"), *port = args_get(a, "port");
+	char name[HOST_MAX], number[8] = "";
+	int64_t n;
+	int rc = args_number(a, "port", 1, 65535, 0, &n);
+
+	if (rc == 0 && host != NULL && hostport_split(host, name, number) != 0)
+		rc = ctl_usage("--host %s: expected HOST or HOST:PORT; an "
+			       "IPv6 address with a port as [ADDRESS]:PORT",
+		    host);
+	if (rc == 0 && number[0] != '\0' && port != NULL)
+		rc = ctl_usage("the port is given twice: --host %s and "
+			       "--port %s",
+		    host, port);
+	if (rc != 0)
+		return rc;
+	if (host != NULL)
+		e->host = strdup(name);
+	if (port != NULL || number[0] != '\0')
+		e->port = strdup(port != NULL ? port : number);
+	return 0;
+}
+
+/* At least one certificate, and nothing that OpenSSL cannot read. */
+static int
+count_certificates(const char *pem, size_t len)
+{
+	BIO *bio = BIO_new_mem_buf(pem, (int)len);
+	int n = 0;
+	X509 *x;
+
+	while (bio != NULL &&
+	    (x = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
+		X509_free(x);
+		n++;
+	}
+	/* the end of the text is "no start line", anything else is damage */
+	if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
+		n = 0;
+	ERR_clear_error();
+	BIO_free(bio);
+	return n;
+}
+
+static int
+read_ca(const struct args *a, struct endpoint_args *e)
+{
+	const char *path = args_get(a, "ca");
+	size_t len;
+
+	if (path == NULL)
+		return 0;
+	if (file_read(path, CA_MAX, &e->ca_pem, &len) != 0)
+		return STATUS_FAILED;
+	if (strlen(e->ca_pem) == len && count_certificates(e->ca_pem, len) > 0)
+		return 0;
+	return ctl_error("--ca %s: expected certificates in PEM form", path);
+}
+
+/* 64 hex digits; colons between bytes are what openssl prints. */
+static int
+read_pin(const struct args *a, struct endpoint_args *e)
+{
+	const char *s = args_get(a, "pin");
+	char hex[67] = "\\x";
+	size_t n = 2;
+
+	if (s == NULL)
+		return 0;
+	for (const char *p = s; *p != '\0'; p++) {
+		if (*p == ':')
+			continue;
+		if (strchr("0123456789abcdefABCDEF", *p) == NULL || n == 66)
+			n = 67; /* wrong */
+		if (n == 67)
+			break;
+		hex[n++] = *p;
+	}
+	if (n != 66)
+		return ctl_usage("--pin %s: expected the SHA-256 of the "
+				 "certificate, 64 hex digits (openssl x509 "
+				 "-noout -fingerprint -sha256)",
+		    s);
+	e->pin = strdup(hex);
+	return 0;
+}
+
+static int
+read_password(struct ctl *c, const struct args *a, struct endpoint_args *e)
+{
+	struct secret s;
+	int rc;
+
+	if (!secret_is_given(a))
+		return 0;
+	rc = secret_read(a, a->words[0], 1, &s);
+	if (rc == 0) {
+		e->sealed = secret_seal(c, &s);
+		if (e->sealed == NULL)
+			rc = STATUS_CONFIG;
+	}
+	secret_wipe(&s);
+	return rc;
+}
+
+static bool
+has_no(const struct args *a, const char *name)
+{
+	for (size_t i = 0; i < a->n_opts; i++)
+		if (strcmp(a->opts[i].name, name) == 0)
+			return a->values[i] != NULL;
+	return false; /* "add" has no such option */
+}
+
+static int
+read_words(const struct args *a, struct endpoint_args *e)
+{
+	e->title = args_get(a, "title");
+	e->access = args_get(a, "access");
+	e->username = args_get(a, "username");
+	e->no_username = has_no(a, "no-username");
+	e->no_password = has_no(a, "no-password");
+	e->no_ca = has_no(a, "no-ca");
+	e->no_pin = has_no(a, "no-pin");
+	if (args_has(a, "allow-clear"))
+		e->allow_clear = "t";
+	else if (has_no(a, "no-allow-clear"))
+		e->allow_clear = "f";
+	if (e->access != NULL && strcmp(e->access, "attended") != 0 &&
+	    strcmp(e->access, "unattended") != 0)
+		return ctl_usage("--access %s: expected attended or "
+				 "unattended",
+		    e->access);
+	if (e->username != NULL && strlen(e->username) > USERNAME_MAX)
+		return ctl_usage("--username: at most %d bytes", USERNAME_MAX);
+	return 0;
+}
+
+int
+endpoint_args_read(struct ctl *c, const struct args *a, struct endpoint_args *e)
+{
+	int rc = read_words(a, e);
+
+	if (rc == 0)
+		rc = read_host(a, e);
+	if (rc == 0)
+		rc = read_pin(a, e);
+	if (rc == 0)
+		rc = read_ca(a, e);
+	if (rc == 0)
+		rc = read_password(c, a, e);
+	return rc;
+}
+
+void
+endpoint_args_release(struct endpoint_args *e)
+{
+	free(e->host);
+	free(e->port);
+	free(e->sealed);
+	free(e->ca_pem);
+	free(e->pin);
+	memset(e, 0, sizeof(*e));
+}

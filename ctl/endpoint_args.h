@@ -1,0 +1,24 @@
+/* The options that describe an endpoint, checked and ready for the row. */
+#ifndef CTL_ENDPOINT_ARGS_H
+#define CTL_ENDPOINT_ARGS_H
+
+#include "ctl/args.h"
+#include "ctl/ctl.h"
+#include "ctl/secret.h"
+
+struct endpoint_args {
+	const char *title, *access, *username; /* borrowed; NULL: not given */
+	const char *allow_clear;               /* "t", "f" or NULL */
+	char *host, *port;                     /* heap from here on */
+	char *sealed;                          /* password, bytea text */
+	char *ca_pem;
+	char *pin; /* bytea text */
+	bool no_username, no_password, no_ca, no_pin;
+};
+
+/* Returns 0 or a status after a message; release in either case. */
+int endpoint_args_read(
+    struct ctl *c, const struct args *a, struct endpoint_args *e);
+void endpoint_args_release(struct endpoint_args *e);
+
+#endif

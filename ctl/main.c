@@ -1,0 +1,109 @@
+/*
+ * relaycam: the administrator's command line. docs/relaycam.md is its manual.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/bytes.h"
+#include "ctl/command.h"
+#include "ctl/ctl.h"
+
+static struct ctl ctl;
+
+#define ROW(name, field, preset)                                               \
+	{                                                                      \
+		name, CONF_STR, offsetof(struct conf_daemon, field), preset,   \
+		    0, 0, NULL, ""                                             \
+	}
+
+/* Presets are the daemons' own; a test compares them. */
+static const struct conf_opt relay_opts[] = {
+	ROW("listen", listen, "0.0.0.0:5900"),
+	ROW("cert_file", cert_file, NULL),
+	ROW("key_file", key_file, NULL),
+	ROW("metrics_listen", metrics_listen, "127.0.0.1:9090"),
+	ROW("recorder_program", recorder_program, NULL),
+};
+static const struct conf_opt storage_opts[] = {
+	ROW("listen", listen, "0.0.0.0:8444"),
+	ROW("cert_file", cert_file, NULL),
+	ROW("key_file", key_file, NULL),
+	ROW("metrics_listen", metrics_listen, "127.0.0.1:9091"),
+	ROW("recorder_program", recorder_program, NULL),
+};
+
+static const struct conf_section sections[] = {
+	CONF_DATABASE(&ctl.database),
+	CONF_SPOOL(&ctl.spool),
+	CONF_STORE(&ctl.store),
+	CONF_SECRETS(&ctl.secrets),
+	{ "relay", "", OPTS(relay_opts), &ctl.relay, true },
+	{ "storage", "", OPTS(storage_opts), &ctl.storage, true },
+};
+
+static void
+say(const char *fmt, va_list ap)
+{
+	fflush(stdout);
+	fputs("relaycam: ", stderr);
+	vfprintf(stderr, fmt, ap);
+	fputc('\n', stderr);
+}
+
+#define SAY_AND_RETURN(status)                                                 \
+	do {                                                                   \
+		va_list ap;                                                    \
+                                                                               \
+		va_start(ap, fmt);                                             \
+		say(fmt, ap);                                                  \
+		va_end(ap);                                                    \
+		return (status);                                               \
+	} while (0)
+
+int
+ctl_error(const char *fmt, ...)
+{
+	SAY_AND_RETURN(STATUS_FAILED);
+}
+
+int
+ctl_usage(const char *fmt, ...)
+{
+	SAY_AND_RETURN(STATUS_USAGE);
+}
+
+int
+ctl_config(const char *fmt, ...)
+{
+	SAY_AND_RETURN(STATUS_CONFIG);
+}
+
+/* A full disk or closed pipe must not look like success. */
+static int
+close_stdout(int status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	perror("relaycam: standard output");
+	return status == STATUS_OK ? STATUS_FAILED : status;
+}
+
+int
+main(int argc, char **argv)
+{
+	char *usage = command_usage();
+	int first, status;
+
+	if (usage == NULL)
+		return ctl_error("out of memory");
+	first = conf_main(argc, argv, "relaycam", usage, sections,
+	    N_ELEMENTS(sections), &ctl.config_path);
+	free(usage);
+	status = command_run(&ctl, argc - first, argv + first);
+	if (ctl.db != NULL)
+		PQfinish(ctl.db);
+	conf_release(sections, N_ELEMENTS(sections));
+	free(ctl.config_path);
+	return close_stdout(status);
+}

@@ -1,0 +1,177 @@
+#include "ctl/pg.h"
+
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SQLSTATE_NO_TABLE "42P01"
+
+/* PostgreSQL's notices are for its own log, not for ours. */
+static void
+ignore_notice(void *arg, const char *text)
+{
+}
+
+/* libpq ends its sentences with a line feed and may have several. */
+static void
+one_line(char *s)
+{
+	size_t len = strlen(s);
+
+	while (len > 0 && s[len - 1] == '\n')
+		s[--len] = '\0';
+	for (; *s != '\0'; s++)
+		if (*s == '\n' || *s == '\t')
+			*s = ' ';
+}
+
+int
+pg_try_open(struct ctl *c, char *why, size_t why_len)
+{
+	const char *const keys[] = { "dbname", "application_name",
+		"connect_timeout", "client_encoding", NULL };
+	const char *const values[] = { c->database.url, "relaycam", "10",
+		"UTF8", NULL };
+
+	if (c->db != NULL)
+		return 0;
+	c->db = PQconnectdbParams(keys, values, 1);
+	if (PQstatus(c->db) == CONNECTION_OK) {
+		PQsetNoticeProcessor(c->db, ignore_notice, NULL);
+		return 0;
+	}
+	snprintf(why, why_len, "%s",
+	    c->db != NULL ? PQerrorMessage(c->db) : "out of memory");
+	one_line(why);
+	PQfinish(c->db);
+	c->db = NULL;
+	return STATUS_FAILED;
+}
+
+int
+pg_open(struct ctl *c)
+{
+	char why[512];
+
+	if (pg_try_open(c, why, sizeof(why)) == 0)
+		return 0;
+	return ctl_error("no database: %s; [database] url in %s names it", why,
+	    c->config_path != NULL ? c->config_path : "the settings");
+}
+
+const char *
+pg_state(const PGresult *res)
+{
+	const char *s =
+	    res != NULL ? PQresultErrorField(res, PG_DIAG_SQLSTATE) : NULL;
+
+	return s != NULL ? s : "";
+}
+
+int
+pg_explain(struct ctl *c, const PGresult *res)
+{
+	const char *text = res != NULL
+	    ? PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY)
+	    : NULL;
+	char why[512];
+
+	if (strcmp(pg_state(res), SQLSTATE_NO_TABLE) == 0)
+		return ctl_error("the database lacks Relaycam's tables (%s): "
+				 "run \"relaycam migrate\"",
+		    text);
+	snprintf(why, sizeof(why), "%s",
+	    text != NULL ? text : PQerrorMessage(c->db));
+	one_line(why);
+	return ctl_error("database: %s", why);
+}
+
+static bool
+is_ok(const PGresult *res)
+{
+	ExecStatusType s = PQresultStatus(res);
+
+	return s == PGRES_TUPLES_OK || s == PGRES_COMMAND_OK;
+}
+
+PGresult *
+pg_try(struct ctl *c, const char *sql, int n, const char *const *params)
+{
+	return PQexecParams(c->db, sql, n, NULL, params, NULL, NULL, 0);
+}
+
+PGresult *
+pg_query(struct ctl *c, const char *sql, int n, const char *const *params)
+{
+	PGresult *res;
+
+	if (pg_open(c) != 0)
+		return NULL;
+	res = pg_try(c, sql, n, params);
+	if (is_ok(res))
+		return res;
+	pg_explain(c, res);
+	PQclear(res);
+	return NULL;
+}
+
+int
+pg_run(struct ctl *c, const char *sql, int n, const char *const *params)
+{
+	PGresult *res = pg_query(c, sql, n, params);
+
+	PQclear(res);
+	return res != NULL ? 0 : STATUS_FAILED;
+}
+
+const char *
+pg_text(const PGresult *res, int row, int col)
+{
+	return PQgetisnull(res, row, col) ? NULL : PQgetvalue(res, row, col);
+}
+
+char *
+pg_copy(const PGresult *res)
+{
+	const char *s = PQntuples(res) > 0 ? pg_text(res, 0, 0) : NULL;
+
+	return s != NULL ? strdup(s) : NULL;
+}
+
+/* "relaycam@host" */
+static void
+actor_name(char *out, size_t len)
+{
+	char host[200] = "localhost";
+
+	gethostname(host, sizeof(host) - 1);
+	snprintf(out, len, "relaycam@%s", host);
+}
+
+int
+pg_audit(struct ctl *c, const char *team, const char *action,
+    const char *object, json_t *detail)
+{
+	struct passwd *pw = getpwuid(getuid());
+	char actor[220];
+	char *text;
+	int rc;
+
+	if (detail == NULL)
+		detail = json_object();
+	json_object_set_new(detail, "system_account",
+	    json_string(pw != NULL ? pw->pw_name : "?"));
+	text = json_dumps(detail, JSON_COMPACT);
+	json_decref(detail);
+	if (text == NULL)
+		return ctl_error("out of memory");
+	actor_name(actor, sizeof(actor));
+	rc = PG_RUN(c,
+	    "INSERT INTO audit (team_id, actor, action, object, detail) "
+	    "VALUES ($1, $2, $3, $4, $5)",
+	    team, actor, action, object, text);
+	free(text);
+	return rc;
+}

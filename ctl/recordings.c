@@ -1,0 +1,275 @@
+/* relaycam recordings: lists of files, and finding one. */
+#include "ctl/recordings.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl/command.h"
+#include "ctl/pg.h"
+#include "ctl/table.h"
+
+#define LIMIT_MAX 100000
+
+static const struct column cols[] = {
+	{ "id", "RECORDING", COLUMN_TEXT, "g.id" },
+	{ "session", NULL, COLUMN_TEXT, "g.session_id" },
+	{ "team", NULL, COLUMN_TEXT, "t.name" },
+	{ "endpoint", "ENDPOINT", COLUMN_TEXT, "e.name" },
+	{ "user", "USER", COLUMN_TEXT, "p.name" },
+	{ "monitor", "MONITOR", COLUMN_INT, "g.monitor" },
+	{ "monitor_name", NULL, COLUMN_TEXT, "g.monitor_name" },
+	{ "seq", "NO.", COLUMN_INT, "g.seq" },
+	{ "status", "STATUS", COLUMN_TEXT, "g.status" },
+	{ "progress", "%", COLUMN_INT, "g.progress" },
+	{ "status_detail", NULL, COLUMN_TEXT, "g.status_detail" },
+	{ "started_at", "STARTED", COLUMN_TIME, "g.started_at" },
+	{ "ended_at", NULL, COLUMN_TIME, "g.ended_at" },
+	{ "duration_ms", "LASTS", COLUMN_MS, "g.duration_ms" },
+	{ "bytes", "SIZE", COLUMN_BYTES, "g.bytes" },
+	{ "width", NULL, COLUMN_INT, "g.width" },
+	{ "height", NULL, COLUMN_INT, "g.height" },
+	{ "frame_rate", NULL, COLUMN_INT, "g.frame_rate" },
+	{ "codec", NULL, COLUMN_TEXT, "g.codec" },
+	{ "split_reason", "BEGUN BY", COLUMN_TEXT, "g.split_reason" },
+	{ "first_frame", NULL, COLUMN_INT, "g.first_frame" },
+	{ "last_frame", NULL, COLUMN_INT, "g.last_frame" },
+	{ "frames", NULL, COLUMN_INT, "g.frames" },
+	{ "sha256", NULL, COLUMN_TEXT, "encode(g.sha256, 'hex')" },
+	{ "recovered", NULL, COLUMN_BOOL, "g.recovered" },
+	{ "store", NULL, COLUMN_TEXT, "g.store" },
+	{ "object_key", NULL, COLUMN_TEXT, "g.object_key" },
+	{ "stored_at", NULL, COLUMN_TIME, "g.stored_at" },
+	{ "expires_at", NULL, COLUMN_TIME, "g.expires_at" },
+	{ "locked", "LOCKED", COLUMN_BOOL, "g.locked" },
+	{ "notes", NULL, COLUMN_TEXT, "g.notes" },
+};
+#define N_COLS (int)(sizeof(cols) / sizeof(cols[0]))
+
+static const char from[] =
+    "FROM segments g JOIN sessions s ON s.id = g.session_id "
+    "JOIN teams t ON t.id = s.team_id "
+    "JOIN endpoints e ON e.id = s.endpoint_id "
+    "JOIN people p ON p.id = s.person_id";
+
+/* T11: by monitor, then by time; of several sessions, the newest first. */
+static const char order[] =
+    " ORDER BY s.started_at DESC, s.id, g.monitor, g.started_at, g.seq";
+
+static const struct sql_option filters[] = {
+	{ "team", "t.name = ?" },
+	{ "endpoint", "e.name = ?" },
+	{ "user", "p.name = ?" },
+	{ "status", "g.status = ?" },
+};
+
+/* --- of one session ------------------------------------------------------ */
+
+static PGresult *
+query_session(struct ctl *c, const char *session)
+{
+	struct sql q;
+	PGresult *res;
+
+	if (sql_init(&q) != 0)
+		return NULL;
+	table_select(&q, cols, N_COLS, "t.time_zone");
+	sql_add(&q, from);
+	sql_filter(&q, "g.session_id = ?", session);
+	sql_add(&q, order);
+	res = table_query(c, &q);
+	sql_release(&q);
+	return res;
+}
+
+json_t *
+recordings_json(struct ctl *c, const char *session)
+{
+	PGresult *res = query_session(c, session);
+	json_t *list = res != NULL ? table_json(res, cols, N_COLS) : NULL;
+
+	PQclear(res);
+	return list;
+}
+
+int
+recordings_print(struct ctl *c, const char *session, bool utc)
+{
+	PGresult *res = query_session(c, session);
+
+	if (res == NULL)
+		return STATUS_FAILED;
+	table_print(res, cols, N_COLS, utc, "no recordings");
+	PQclear(res);
+	return STATUS_OK;
+}
+
+/* --- list, show ---------------------------------------------------------- */
+
+static int
+build_list(struct ctl *c, struct sql *q, const struct args *a,
+    char session[UUID_TEXT_MAX], const char *limit)
+{
+	const char *text = args_get(a, "session");
+	int rc = 0;
+
+	if (text != NULL)
+		rc = uuid_find(c, "sessions", "session", text, session);
+	table_select(q, cols, N_COLS, "t.time_zone");
+	sql_add(q, from);
+	sql_filter(q, "g.session_id = ?", text != NULL ? session : NULL);
+	sql_options(q, a, filters, 4);
+	if (rc == 0)
+		rc =
+		    sql_time(q, a, "from", "g.started_at", ">=", "t.time_zone");
+	if (rc == 0)
+		rc = sql_time(q, a, "to", "g.started_at", "<", "t.time_zone");
+	sql_add(q, order);
+	sql_value(q, " LIMIT ?::bigint", limit);
+	return rc;
+}
+
+static int
+run_list(struct ctl *c, const struct args *a)
+{
+	char session[UUID_TEXT_MAX], limit[24];
+	struct sql q;
+	int64_t n;
+	int rc = args_number(a, "limit", 1, LIMIT_MAX, 100, &n);
+
+	if (rc != 0)
+		return rc;
+	if (sql_init(&q) != 0)
+		return STATUS_FAILED;
+	snprintf(limit, sizeof(limit), "%lld", (long long)n);
+	rc = build_list(c, &q, a, session, limit);
+	if (rc != 0) {
+		sql_release(&q);
+		return rc;
+	}
+	return table_list(
+	    c, a, &q, cols, N_COLS, args_has(a, "utc"), "no recordings");
+}
+
+static int
+run_show(struct ctl *c, const struct args *a)
+{
+	char id[UUID_TEXT_MAX];
+	struct sql q;
+	PGresult *res;
+	int rc = uuid_find(c, "segments", "recording", a->words[0], id);
+
+	if (rc != 0)
+		return rc;
+	if (sql_init(&q) != 0)
+		return STATUS_FAILED;
+	table_select(&q, cols, N_COLS, "t.time_zone");
+	sql_add(&q, from);
+	sql_filter(&q, "g.id = ?", id);
+	res = table_query(c, &q);
+	sql_release(&q);
+	if (res == NULL)
+		return STATUS_FAILED;
+	if (args_has(a, "json"))
+		rc = print_json(table_row_json(res, 0, cols, N_COLS));
+	else
+		table_print_row(res, 0, cols, N_COLS, args_has(a, "utc"));
+	PQclear(res);
+	return rc;
+}
+
+/* --- one row for the commands -------------------------------------------- */
+
+static void
+take(const PGresult *res, int col, char *out, size_t len)
+{
+	snprintf(out, len, "%s", PQgetvalue(res, 0, col));
+}
+
+static void
+take_row(const PGresult *res, struct recording *r)
+{
+	const char *slash;
+	size_t n = 0;
+
+	take(res, 0, r->id, sizeof(r->id));
+	take(res, 1, r->team_id, sizeof(r->team_id));
+	take(res, 2, r->status, sizeof(r->status));
+	take(res, 3, r->store, sizeof(r->store));
+	take(res, 4, r->object_key, sizeof(r->object_key));
+	r->bytes = PQgetisnull(res, 0, 5)
+	    ? -1
+	    : strtoll(PQgetvalue(res, 0, 5), NULL, 10);
+	r->has_sha256 = sodium_hex2bin(r->sha256, sizeof(r->sha256),
+			    PQgetvalue(res, 0, 6), 64, NULL, &n, NULL) == 0 &&
+	    n == 32;
+	slash = strrchr(r->object_key, '/');
+	snprintf(r->file_name, sizeof(r->file_name), "%s",
+	    slash != NULL ? slash + 1 : r->object_key);
+}
+
+int
+recording_find(struct ctl *c, const char *id, struct recording *r)
+{
+	char full[UUID_TEXT_MAX];
+	PGresult *res;
+	int rc = uuid_find(c, "segments", "recording", id, full);
+
+	memset(r, 0, sizeof(*r));
+	if (rc != 0)
+		return rc;
+	res = PG_QUERY(c,
+	    "SELECT g.id, s.team_id, g.status, coalesce(g.store, ''), "
+	    "coalesce(g.object_key, ''), g.bytes, "
+	    "coalesce(encode(g.sha256, 'hex'), '') "
+	    "FROM segments g JOIN sessions s ON s.id = g.session_id "
+	    "WHERE g.id = $1",
+	    full);
+	if (res == NULL)
+		return STATUS_FAILED;
+	take_row(res, r);
+	PQclear(res);
+	return 0;
+}
+
+int
+recording_must_be_stored(const struct recording *r)
+{
+	if (strcmp(r->status, "available") == 0)
+		return 0;
+	if (strcmp(r->status, "expired") == 0 ||
+	    strcmp(r->status, "deleted") == 0)
+		return ctl_error(
+		    "recording %s is %s: its file is gone", r->id, r->status);
+	return ctl_error("recording %s is %s, not stored; \"relaycam "
+			 "recordings show %s\" says more",
+	    r->id, r->status, r->id);
+}
+
+static const struct arg_opt list_opts[] = {
+	{ "session", "SESSION", "only this session" },
+	{ "team", "NAME", "only this team" },
+	{ "endpoint", "NAME", "only this endpoint" },
+	{ "user", "NAME", "only this person" },
+	{ "status", "STATUS", "only with this status, such as available" },
+	{ "from", "TIME", "begun at this time or later" },
+	{ "to", "TIME", "begun before this time" },
+	{ "limit", "N", "at most so many (default: 100)" },
+	OPT_JSON,
+	OPT_UTC,
+};
+static const struct arg_opt show_opts[] = { OPT_JSON, OPT_UTC };
+static const struct command commands[] = {
+	{ "list", "", 0, 0, OPTS(list_opts),
+	    "Lists recorded files: newest session first, then by monitor and "
+	    "time.",
+	    run_list },
+	{ "show", "RECORDING", 1, 1, OPTS(show_opts),
+	    "Shows all there is to know of one file.\n\nRECORDING is its id "
+	    "or the beginning of it.",
+	    run_show },
+};
+
+const struct command_group group_recordings = { "recordings",
+	"recorded files: links, downloads, checks", commands, 2 };

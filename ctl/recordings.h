@@ -1,0 +1,44 @@
+/*
+ * Recordings: the files (segments) of sessions, as rows; and the commands on
+ * one of them.
+ */
+#ifndef CTL_RECORDINGS_H
+#define CTL_RECORDINGS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ctl/args.h"
+#include "ctl/ctl.h"
+#include "ctl/names.h"
+
+/* The files of a session, by monitor and time (T11). NULL after a message. */
+json_t *recordings_json(struct ctl *c, const char *session);
+/* The same as a table. Returns the exit status. */
+int recordings_print(struct ctl *c, const char *session, bool utc);
+
+/* What commands on one stored file need of its row. */
+struct recording {
+	char id[UUID_TEXT_MAX];
+	char team_id[ID_TEXT_MAX];
+	char status[24];
+	char store[8]; /* folder, s3; "" when not stored */
+	char object_key[1024];
+	char file_name[1024]; /* last part of the key */
+	int64_t bytes;        /* -1: not known */
+	uint8_t sha256[32];
+	bool has_sha256;
+};
+
+/* id: or the beginning of one. 0 or a status after a message. */
+int recording_find(struct ctl *c, const char *id, struct recording *r);
+
+/* Refuses what has no stored file, saying why. 0 or STATUS_FAILED. */
+int recording_must_be_stored(const struct recording *r);
+
+int recordings_run_link(struct ctl *c, const struct args *a);
+int recordings_run_fetch(struct ctl *c, const struct args *a);
+int recordings_run_verify(struct ctl *c, const struct args *a);
+
+#endif

@@ -1,0 +1,176 @@
+#include "ctl/secret.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "common/bytes.h"
+#include "common/err.h"
+#include "common/password.h"
+
+void
+secret_wipe(struct secret *s)
+{
+	wipe(s, sizeof(*s));
+}
+
+/* One line into s, without its end; longer than SECRET_MAX is refused. */
+static int
+read_line(FILE *f, const char *from, struct secret *s)
+{
+	int ch;
+
+	s->len = 0;
+	while ((ch = getc(f)) != EOF && ch != '\n') {
+		if (ch == '\0' || s->len == SECRET_MAX)
+			return ctl_error("%s: a password is one line of at "
+					 "most %d bytes without NUL",
+			    from, SECRET_MAX);
+		s->text[s->len++] = (char)ch;
+	}
+	if (ferror(f))
+		return ctl_error("%s: %s", from, strerror(errno));
+	if (s->len > 0 && s->text[s->len - 1] == '\r')
+		s->len--;
+	s->text[s->len] = '\0';
+	return 0;
+}
+
+static int
+read_file(const char *path, struct secret *s)
+{
+	FILE *f = fopen(path, "re");
+	int rc;
+
+	if (f == NULL)
+		return ctl_error("password file %s: %s", path, strerror(errno));
+	setvbuf(f, NULL, _IONBF, 0); /* no copy of it stays in a buffer */
+	rc = read_line(f, path, s);
+	fclose(f);
+	return rc;
+}
+
+/* Asks on the terminal; the echo is off while somebody types. */
+static int
+ask(FILE *tty, const char *text, const char *whose, struct secret *s)
+{
+	struct termios was, quiet;
+	int rc;
+
+	if (tcgetattr(fileno(tty), &was) != 0)
+		return ctl_error("terminal: %s", strerror(errno));
+	quiet = was;
+	quiet.c_lflag &= ~(tcflag_t)ECHO;
+	fprintf(tty, "%s%s: ", text, whose);
+	fflush(tty);
+	tcsetattr(fileno(tty), TCSAFLUSH, &quiet);
+	rc = read_line(tty, "terminal", s);
+	tcsetattr(fileno(tty), TCSAFLUSH, &was);
+	fputc('\n', tty);
+	return rc;
+}
+
+static int
+ask_twice(const char *whose, struct secret *s)
+{
+	FILE *tty = fopen("/dev/tty", "r+e");
+	struct secret again = { 0 };
+	int rc;
+
+	if (tty == NULL)
+		return ctl_usage("no terminal to ask for a password: give "
+				 "--password-file or --password-stdin");
+	setvbuf(tty, NULL, _IONBF, 0);
+	rc = ask(tty, "Password of ", whose, s);
+	if (rc == 0)
+		rc = ask(tty, "Once more, ", whose, &again);
+	if (rc == 0 &&
+	    (again.len != s->len || memcmp(again.text, s->text, s->len) != 0))
+		rc = ctl_error("the two passwords differ");
+	secret_wipe(&again);
+	fclose(tty);
+	return rc;
+}
+
+bool
+secret_is_given(const struct args *a)
+{
+	return args_has(a, "password-file") || args_has(a, "password-stdin");
+}
+
+int
+secret_read(
+    const struct args *a, const char *whose, size_t min, struct secret *s)
+{
+	const char *path = args_get(a, "password-file");
+	int rc;
+
+	memset(s, 0, sizeof(*s));
+	if (path != NULL && args_has(a, "password-stdin"))
+		return ctl_usage("give one of --password-file and "
+				 "--password-stdin");
+	if (path != NULL)
+		rc = read_file(path, s);
+	else if (args_has(a, "password-stdin"))
+		rc = read_line(stdin, "standard input", s);
+	else
+		rc = ask_twice(whose, s);
+	if (rc == 0 && s->len < min)
+		rc = ctl_error("the password of %s is too short: %zu "
+			       "characters or more",
+		    whose, min);
+	return rc;
+}
+
+void
+secret_generate(struct secret *s)
+{
+	static const char set[] = "abcdefghijklmnopqrstuvwxyz"
+				  "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+
+	memset(s, 0, sizeof(*s));
+	for (s->len = 0; s->len < 20; s->len++)
+		s->text[s->len] = set[randombytes_uniform(sizeof(set) - 1)];
+}
+
+/* Why the key file cannot be used, with the remedy. */
+static int
+explain_key(const char *path, int rc)
+{
+	if (rc == ERR_IO)
+		return ctl_config("seal key %s: %s; make one with \"head -c "
+				  "32 /dev/urandom\", mode 0600, for relay "
+				  "and relaycam",
+		    path, strerror(errno));
+	return ctl_config("seal key %s: expected a file of 32 bytes with mode "
+			  "0600",
+	    path);
+}
+
+char *
+secret_seal(const struct ctl *c, const struct secret *s)
+{
+	uint8_t key[SEAL_KEY_LEN], box[SECRET_MAX + SEAL_OVERHEAD];
+	size_t len = s->len + SEAL_OVERHEAD;
+	char *text = malloc(2 * len + 3);
+	int rc = seal_key_read(c->secrets.seal_key_file, key);
+
+	if (rc != 0) {
+		explain_key(c->secrets.seal_key_file, rc);
+		free(text);
+		return NULL;
+	}
+	if (text == NULL) {
+		ctl_error("out of memory");
+	} else {
+		seal(key, s->text, s->len, box);
+		memcpy(text, "\\x", 2);
+		sodium_bin2hex(text + 2, 2 * len + 1, box, len);
+	}
+	wipe(key, sizeof(key));
+	return text;
+}
