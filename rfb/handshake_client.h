@@ -22,8 +22,12 @@
 struct buf;
 struct rfb_handshake_client;
 
+/*
+ * Text is NUL-terminated, at most RFB_MAX_CREDENTIAL bytes (a longer one
+ * ends the handshake at its first step, before anything was sent).
+ */
 struct rfb_client_params {
-	const char *user;     /* for X509Plain; NULL: none */
+	const char *user;     /* for X509Plain; NULL or "": none */
 	const char *password; /* NULL: none */
 	bool allow_clear;     /* VNC authentication or none without TLS */
 };
@@ -53,13 +57,17 @@ int rfb_handshake_client_feed(struct rfb_handshake_client *h,
 /*
  * After START_TLS, once the TLS handshake is complete and the endpoint's
  * certificate was checked: X509Plain's credentials go out at the next step,
- * so nothing secret is sent before that. Returns 0 or ERR_NOMEM.
+ * so nothing secret is sent before that. Returns 0, ERR_NOMEM or ERR_LIMIT
+ * (of the output), or ERR_PROTOCOL when START_TLS has not happened.
  */
 int rfb_handshake_client_tls_started(struct rfb_handshake_client *h);
 
 /* After READY, borrowed. */
 const struct rfb_server_init *rfb_handshake_client_init(
     const struct rfb_handshake_client *h);
+
+/* What is awaited, for people: "the security types". Static. */
+const char *rfb_handshake_client_phase(const struct rfb_handshake_client *h);
 
 /* The types the endpoint offered, as "2, 19"; "" before. */
 const char *rfb_handshake_client_offered(const struct rfb_handshake_client *h);
@@ -70,7 +78,8 @@ bool rfb_handshake_client_is_ultra(const struct rfb_handshake_client *h);
 
 /*
  * A sentence for the technician about the last error, in the form "the
- * endpoint ...". Owned by h. Never NULL.
+ * endpoint ...", printable UTF-8; an endpoint's own reason (UTF-8, else
+ * taken as Latin-1) is part of it. Owned by h. Never NULL.
  */
 const char *rfb_handshake_client_why(const struct rfb_handshake_client *h);
 
