@@ -1,0 +1,51 @@
+/*
+ * The picture as the encoder wants it: I420, BT.601 limited range, kept in
+ * step with the decoder's framebuffer tile by tile. Damage is collected as
+ * 16x16 tiles; conversion touches only those, which is where most of the
+ * cost of recording a desktop goes away. Tiles begin at even positions, so
+ * converting a tile gives the same bytes as converting the whole picture.
+ * No I/O; one owner, not thread-safe; memory is allocated by init only.
+ */
+#ifndef RECORDER_CANVAS_H
+#define RECORDER_CANVAS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CANVAS_TILE 16
+
+struct canvas {
+	unsigned width, height; /* pixels */
+	unsigned cols, rows;    /* tiles, rounded up */
+	uint8_t *dirty;         /* cols x rows, row by row; 1: changed */
+	unsigned n_dirty;       /* of them */
+	uint8_t *i420;          /* one block, planes below point into it */
+	uint8_t *y, *u, *v;
+	size_t stride_y, stride_uv; /* bytes; height is padded to tiles */
+};
+
+/* All tiles start dirty. Returns 0 or ERR_NOMEM. */
+int canvas_init(struct canvas *c, unsigned width, unsigned height);
+void canvas_release(struct canvas *c);
+
+/* A rectangle of pixels changed; parts outside the picture are ignored. */
+void canvas_damage(
+    struct canvas *c, unsigned x, unsigned y, unsigned w, unsigned h);
+void canvas_damage_all(struct canvas *c);
+
+/*
+ * Converts the dirty tiles from pixels (B, G, R, any; stride bytes a row,
+ * the canvas's size). They stay dirty until canvas_clean, so that the
+ * caller can still hand them to the encoder.
+ */
+void canvas_convert(struct canvas *c, const uint8_t *pixels, size_t stride);
+void canvas_clean(struct canvas *c);
+
+static inline size_t
+canvas_n_tiles(const struct canvas *c)
+{
+	return (size_t)c->cols * c->rows;
+}
+
+#endif

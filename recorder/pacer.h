@@ -1,0 +1,62 @@
+/*
+ * When a picture is taken. Damage is shown at once after a quiet moment and
+ * at most frame_rate times a second after that; what the encoder had to code
+ * coarsely is taken again when the screen is quiet; the first damage ten
+ * seconds after a key frame makes another one, so that players can seek.
+ * All times are clock_mono_ns() of the stream (marks), given by the caller.
+ * Pure arithmetic: no clock, no I/O.
+ */
+#ifndef RECORDER_PACER_H
+#define RECORDER_PACER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/clock.h"
+
+#define PACER_NEVER       UINT64_MAX
+#define PACER_KEY_NS      (10 * NS_PER_S)
+#define PACER_QUIET_NS    (400 * NS_PER_MS) /* doubles with each try */
+#define PACER_QUIET_MAX   5                 /* tries after one damage */
+#define PACER_STRETCH_MAX 8
+
+struct pacer {
+	uint64_t interval_ns; /* between two pictures */
+	unsigned stretch;     /* times that, when the encoder is behind */
+	uint64_t last_ns;     /* time of the last picture, 0: none */
+	uint64_t last_key_ns; /* of the last key frame */
+	uint64_t damage_ns;   /* oldest damage not shown, PACER_NEVER: none */
+	bool is_coarse;       /* something waits for a quiet moment */
+	unsigned tries;       /* quiet pictures since the last damage */
+};
+
+/* frame_rate: pictures a second, 1 or more. */
+void pacer_init(struct pacer *p, unsigned frame_rate);
+void pacer_set_rate(struct pacer *p, unsigned frame_rate);
+
+/* 1: full pace; n: n times the interval (PACER_STRETCH_MAX at most). */
+void pacer_set_stretch(struct pacer *p, unsigned n);
+
+/* An update that changed the picture was complete at now. */
+void pacer_damage(struct pacer *p, uint64_t now_ns);
+
+/* When the picture with the damage so far is due, or PACER_NEVER. */
+uint64_t pacer_due(const struct pacer *p);
+
+/* When a quiet picture is due, or PACER_NEVER; none while damage waits. */
+uint64_t pacer_quiet_due(const struct pacer *p);
+
+/* Whether a picture with damage at t should be a key frame. */
+bool pacer_is_key_due(const struct pacer *p, uint64_t t_ns);
+
+/*
+ * A picture was taken at t. was_quiet: it was a second helping for coarse
+ * tiles; is_coarse: some tiles still are.
+ */
+void pacer_taken(struct pacer *p, uint64_t t_ns, bool was_key, bool was_quiet,
+    bool is_coarse);
+
+/* What was due turned out to be nothing. */
+void pacer_nothing(struct pacer *p);
+
+#endif
