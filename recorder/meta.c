@@ -1,0 +1,208 @@
+#include "recorder/meta.h"
+
+#include <jansson.h>
+#include <string.h>
+
+#include "common/bytes.h"
+#include "common/err.h"
+#include "rfb/protocol.h"
+
+#define NS_MAX      INT64_MAX
+#define SEGMENT_MIN (1024 * 1024)
+#define SEGMENT_MAX (512 * 1024 * 1024)
+
+struct str_field {
+	const char *name;
+	size_t offset, size;
+};
+
+struct int_field {
+	const char *name;
+	size_t offset;
+	int64_t min, max;
+};
+
+#define STR(f)                                                                 \
+	{                                                                      \
+#f, offsetof(struct meta, f), sizeof(((struct meta *)0)->f)    \
+	}
+#define INT(f, lo, hi)                                                         \
+	{                                                                      \
+#f, offsetof(struct meta, f), (lo), (hi)                       \
+	}
+
+static const struct str_field str_fields[] = {
+	STR(session),
+	STR(team),
+	STR(endpoint),
+	STR(technician),
+	STR(access),
+	STR(time_zone),
+	STR(split_reason),
+};
+
+/* 64-bit fields only; smaller ones are read one by one below. */
+static const struct int_field int_fields[] = {
+	INT(team_id, 0, INT64_MAX),
+	INT(endpoint_id, 0, INT64_MAX),
+	INT(person_id, 0, INT64_MAX),
+	INT(retention_days, 1, 36500),
+	INT(start_mono_ns, 0, NS_MAX),
+	INT(start_wall_ns, 0, NS_MAX),
+	INT(first_seq, 1, INT32_MAX),
+	INT(first_frame, 1, INT64_MAX / 2),
+	INT(segment_bytes, SEGMENT_MIN, SEGMENT_MAX),
+	INT(min_free_bytes, 0, INT64_MAX),
+};
+
+static int
+get_int(
+    const json_t *o, const char *name, int64_t min, int64_t max, int64_t *out)
+{
+	const json_t *v = json_object_get(o, name);
+
+	if (!json_is_integer(v) || json_integer_value(v) < min ||
+	    json_integer_value(v) > max)
+		return ERR_CONFIG;
+	*out = json_integer_value(v);
+	return 0;
+}
+
+static const char *
+get_str(const json_t *o, const char *name)
+{
+	const char *s = json_string_value(json_object_get(o, name));
+
+	return s != NULL ? s : "";
+}
+
+static int
+parse_strings(struct meta *m, const json_t *o, const char **why)
+{
+	for (size_t i = 0; i < N_ELEMENTS(str_fields); i++) {
+		const struct str_field *f = &str_fields[i];
+		const char *s = get_str(o, f->name);
+
+		*why = f->name;
+		if (s[0] == '\0' || strlen(s) >= f->size)
+			return ERR_CONFIG;
+		strcpy((char *)m + f->offset, s);
+	}
+	return 0;
+}
+
+static int
+parse_ints(struct meta *m, const json_t *o, const char **why)
+{
+	int64_t v;
+
+	for (size_t i = 0; i < N_ELEMENTS(int_fields); i++) {
+		const struct int_field *f = &int_fields[i];
+
+		*why = f->name;
+		if (get_int(o, f->name, f->min, f->max, &v) != 0)
+			return ERR_CONFIG;
+		memcpy((char *)m + f->offset, &v, sizeof(v));
+	}
+	*why = "width";
+	if (get_int(o, "width", 1, RFB_MAX_SIDE, &v) != 0)
+		return ERR_CONFIG;
+	m->width = (uint16_t)v;
+	*why = "height";
+	if (get_int(o, "height", 1, RFB_MAX_SIDE, &v) != 0)
+		return ERR_CONFIG;
+	m->height = (uint16_t)v;
+	*why = "frame_rate";
+	if (get_int(o, "frame_rate", 1, META_FRAME_RATE_MAX, &v) != 0)
+		return ERR_CONFIG;
+	m->frame_rate = (unsigned)v;
+	return 0;
+}
+
+/* Which of the names, or -1. */
+static int
+pick(const char *s, const char *const *names, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (strcmp(s, names[i]) == 0)
+			return i;
+	return -1;
+}
+
+static const char *const codec_names[] = { "vp9", "vp8" };
+static const char *const quality_names[] = { "text", "small", "lossless" };
+
+static int
+parse_choices(struct meta *m, const json_t *o, const char **why)
+{
+	int codec = pick(get_str(o, "codec"), codec_names, 2);
+	int quality = pick(get_str(o, "quality"), quality_names, 3);
+
+	*why = "codec";
+	if (codec < 0)
+		return ERR_CONFIG;
+	*why = "quality";
+	if (quality < 0)
+		return ERR_CONFIG;
+	m->codec = (enum encoder_codec)codec;
+	m->quality = (enum encoder_quality)quality;
+	return 0;
+}
+
+static int
+hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return -1;
+}
+
+static int
+parse_format(struct meta *m, const json_t *o, const char **why)
+{
+	const char *s = get_str(o, "pixel_format");
+	uint8_t wire[RFB_PIXEL_FORMAT_LEN];
+
+	*why = "pixel_format";
+	if (strlen(s) != sizeof(wire) * 2)
+		return ERR_CONFIG;
+	for (size_t i = 0; i < sizeof(wire); i++) {
+		int hi = hex_digit(s[2 * i]), lo = hex_digit(s[2 * i + 1]);
+
+		if (hi < 0 || lo < 0)
+			return ERR_CONFIG;
+		wire[i] = (uint8_t)(hi << 4 | lo);
+	}
+	return rfb_pixel_format_parse(&m->pixel_format, wire) == 0 ? 0
+								   : ERR_CONFIG;
+}
+
+int
+meta_parse(struct meta *m, const char *json, size_t len, const char **why)
+{
+	json_t *o = json_loadb(json, len, JSON_REJECT_DUPLICATES, NULL);
+	int rc = ERR_CONFIG;
+
+	memset(m, 0, sizeof(*m));
+	*why = "not a JSON object";
+	if (!json_is_object(o))
+		goto out;
+	rc = parse_strings(m, o, why);
+	if (rc == 0)
+		rc = parse_ints(m, o, why);
+	if (rc == 0)
+		rc = parse_choices(m, o, why);
+	if (rc == 0)
+		rc = parse_format(m, o, why);
+out:
+	json_decref(o);
+	return rc;
+}
+
+const char *
+meta_codec_name(enum encoder_codec codec)
+{
+	return codec_names[codec];
+}

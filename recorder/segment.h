@@ -1,0 +1,88 @@
+/*
+ * One file of a recording in the spool, docs/spool.md: opened with its
+ * manifest, written frame by frame, closed so that a crash at any step
+ * leaves something storage can finish. Blocking I/O below one folder.
+ */
+#ifndef RECORDER_SEGMENT_H
+#define RECORDER_SEGMENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/clock.h"
+#include "recorder/meta.h"
+
+/* What all segments of a session share. */
+struct segment_store {
+	int dir_fd; /* the spool, borrowed */
+	const struct meta *meta;
+	/* the last object name given out, and how many share its second */
+	char last_name[CLOCK_TEXT_MAX];
+	unsigned n_same, monitor;
+};
+
+void segment_store_init(
+    struct segment_store *st, int dir_fd, const struct meta *meta);
+
+/* Returns 0, ERR_NOSPACE when less than min_free_bytes are free, ERR_IO. */
+int segment_store_check(const struct segment_store *st);
+
+struct segment_params {
+	uint64_t seq, first_frame;
+	const char *split_reason; /* static */
+	unsigned monitor, frame_rate, width, height;
+	uint64_t start_mono_ns;
+};
+
+/* How a segment ended, for the relay. */
+struct segment_result {
+	char id[META_UUID_LEN];
+	uint64_t frames, bytes, duration_ms;
+};
+
+struct segment;
+
+/*
+ * Checks the free space, creates and locks the file, writes the opening
+ * manifest. Returns 0, ERR_NOSPACE, ERR_NOMEM or ERR_IO; nothing is left
+ * behind on failure.
+ */
+int segment_open(struct segment **out, struct segment_store *st,
+    const struct segment_params *p);
+
+/*
+ * Adds a frame: time_ms from the segment's start, above the last one's (0
+ * for the first). reserve: bytes of a frame that must still fit after it.
+ * Returns 0; ERR_LIMIT when that does not fit the size bound (nothing was
+ * written); ERR_NOMEM, ERR_NOSPACE or ERR_IO.
+ */
+int segment_write(struct segment *sg, const uint8_t *data, size_t len,
+    uint64_t time_ms, bool is_key, size_t reserve);
+
+/* When what was written last should be synced, or UINT64_MAX: it is. */
+uint64_t segment_sync_due(const struct segment *sg);
+
+/*
+ * About once a second while recording, and when a sync is due: looks at the
+ * free space, syncs. Returns 0, ERR_NOSPACE or ERR_IO.
+ */
+int segment_tick(struct segment *sg, uint64_t now_ns);
+
+/*
+ * Finishes file and manifest; end is a word of docs/spool.md, end_mono_ns
+ * its time. Frees sg whatever happens. Returns 0 or an error; then the
+ * files are as after a crash and storage repairs them. A segment without a
+ * frame leaves nothing behind.
+ */
+int segment_close(struct segment *sg, const char *end, uint64_t end_mono_ns,
+    struct segment_result *res);
+
+/* Frees without finishing: the files stay as after a crash. NULL is fine. */
+void segment_abandon(struct segment *sg);
+
+uint64_t segment_frames(const struct segment *sg);
+uint64_t segment_start_ns(const struct segment *sg);
+const char *segment_id(const struct segment *sg);
+
+#endif
