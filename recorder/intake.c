@@ -1,0 +1,174 @@
+#include "recorder/intake.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "common/bytes.h"
+#include "common/clock.h"
+#include "common/err.h"
+#include "recorder/pacer.h"
+
+/* Bytes decoded before the ring's cursor moves on. */
+#define PIECE_LEN (256 * 1024)
+
+/* While a picture waits, this much of the ring may fill before we wake. */
+#define LAZY_SHARE 16
+#define LAZY_NS    (250 * NS_PER_MS)
+
+static volatile sig_atomic_t got_term;
+
+static void
+on_term(int sig)
+{
+	(void)sig;
+	got_term = 1;
+}
+
+int
+intake_signals(void)
+{
+	struct sigaction term = { .sa_handler = on_term };
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	return sigaction(SIGTERM, &term, NULL) == 0 &&
+		sigaction(SIGINT, &term, NULL) == 0 &&
+		sigprocmask(SIG_BLOCK, &set, NULL) == 0
+	    ? 0
+	    : ERR_IO;
+}
+
+void
+intake_report(int status_fd, enum tee_status_kind kind, int code,
+    uint64_t frames, uint64_t bytes, const char *text)
+{
+	struct tee_status st = {
+		.kind = kind,
+		.code = (uint32_t)-code,
+		.frames = frames,
+		.bytes = bytes,
+	};
+
+	snprintf(st.text, sizeof(st.text), "%s", text);
+	while (
+	    send(status_fd, &st, sizeof(st), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 &&
+	    errno == EINTR)
+		;
+}
+
+/* More of the ring in use means that encoding is behind. */
+static unsigned
+stretch_for(const struct tee_reader *reader)
+{
+	size_t used = tee_reader_backlog(reader);
+	size_t eighth = tee_reader_data_len(reader) / 8;
+
+	if (used < 2 * eighth)
+		return 1;
+	if (used < 4 * eighth)
+		return 2;
+	return used < 6 * eighth ? 4 : PACER_STRETCH_MAX;
+}
+
+/* Takes everything the ring has now. 0 or the session's error. */
+static int
+drain(struct session *s, struct tee_reader *reader)
+{
+	const uint8_t *data;
+	struct tee_mark mark;
+	size_t len;
+	int got, rc = 0;
+
+	while (rc == 0 && !session_is_over(s) &&
+	    (got = tee_reader_next(reader, &mark, &data, &len)) != 0) {
+		if (got < 0)
+			return got;
+		if (got == 1) {
+			rc = session_mark(s, &mark);
+			continue;
+		}
+		len = min_size(len, PIECE_LEN);
+		session_set_stretch(s, stretch_for(reader));
+		rc = session_feed(s, data, len);
+		tee_reader_consume(reader, len);
+	}
+	return rc;
+}
+
+/*
+ * What to wait for: any byte, or a heap of them while a picture is due
+ * soon, as they can change nothing before it.
+ */
+static size_t
+wanted(const struct session *s, const struct tee_reader *reader, uint64_t now)
+{
+	uint64_t due = session_due(s);
+
+	return due != UINT64_MAX && due <= now + LAZY_NS
+	    ? tee_reader_data_len(reader) / LAZY_SHARE
+	    : 1;
+}
+
+/*
+ * Sleeps until enough bytes, a due picture, a signal or the relay's end.
+ * Returns false when the relay is gone.
+ */
+static bool
+wait_for_work(
+    struct session *s, struct tee_reader *reader, int event_fd, int status_fd)
+{
+	struct pollfd fds[] = {
+		{ .fd = event_fd, .events = POLLIN },
+		{ .fd = status_fd, .events = POLLRDHUP },
+	};
+	uint64_t due = session_due(s), now = clock_mono_ns();
+	uint64_t left = due > now ? due - now : 0;
+	struct timespec ts = { .tv_sec = (time_t)(left / NS_PER_S),
+		.tv_nsec = (long)(left % NS_PER_S) };
+	size_t n = wanted(s, reader, now);
+	sigset_t none;
+
+	tee_reader_want_data(reader, n);
+	if (tee_reader_backlog(reader) >= n)
+		return true;
+	sigemptyset(&none);
+	if (ppoll(fds, N_ELEMENTS(fds), due == UINT64_MAX ? NULL : &ts,
+		&none) <= 0)
+		return true;
+	return fds[1].revents == 0;
+}
+
+int
+intake_run(
+    struct session *s, struct tee_reader *reader, int event_fd, int status_fd)
+{
+	bool relay_lives = true;
+	int rc = 0;
+
+	while (rc == 0 && !session_is_over(s)) {
+		bool is_last = !relay_lives || got_term;
+		uint64_t now = clock_mono_ns();
+
+		rc = drain(s, reader);
+		if (rc == 0)
+			rc = session_tick(s, now);
+		if (rc != 0 || session_is_over(s))
+			break;
+		if (is_last)
+			return session_close(
+			    s, relay_lives ? "command" : "error", now);
+		relay_lives = wait_for_work(s, reader, event_fd, status_fd);
+	}
+	if (rc != 0)
+		session_close(s, rc == ERR_NOSPACE ? "nospace" : "error", 0);
+	return rc;
+}

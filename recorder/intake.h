@@ -1,0 +1,28 @@
+/*
+ * A live recorder's loop: the tee ring and the clock drive a session until
+ * its end. Takes bytes as they come, so that the ring never fills because
+ * of us; sleeps until bytes or a due picture, and while one waits lets
+ * bytes pile up a little instead of waking for each chunk.
+ */
+#ifndef RECORDER_INTAKE_H
+#define RECORDER_INTAKE_H
+
+#include "recorder/session.h"
+
+/*
+ * Runs to the end; reader, event_fd (DATA_EVENT) and status_fd are
+ * borrowed. SIGTERM and the end of the relay close the segment cleanly.
+ * Returns 0 when the end was handled, or the error that ended the session
+ * (its segment is closed all the same).
+ */
+int intake_run(
+    struct session *s, struct tee_reader *reader, int event_fd, int status_fd);
+
+/* Blocks SIGTERM outside of waiting; before the sandbox. 0 or ERR_IO. */
+int intake_signals(void);
+
+/* One message to the relay; a relay that is gone is no error here. */
+void intake_report(int status_fd, enum tee_status_kind kind, int code,
+    uint64_t frames, uint64_t bytes, const char *text);
+
+#endif

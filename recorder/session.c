@@ -1,0 +1,425 @@
+#include "recorder/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/bytes.h"
+#include "common/err.h"
+#include "recorder/session_internal.h"
+
+/*
+ * A picture waits for the end of an update, so that none is torn; an update
+ * that takes longer than this to arrive is shown as it comes, as a viewer
+ * does.
+ */
+#define TORN_AFTER_NS (500 * NS_PER_MS)
+
+/* Screens that change size faster than this share a segment's opening. */
+#define SETTLE_NS (2 * NS_PER_S)
+
+#define TEND_NS NS_PER_S
+
+/* Keeps the first error; callbacks from the decoder cannot return one. */
+static void
+note_error(struct session *s, int rc)
+{
+	if (rc != 0 && s->error == 0)
+		s->error = rc;
+}
+
+/* ---- what the decoder tells ---- */
+
+static void
+on_damage(struct session *s, const struct rfb_decoder_event *ev)
+{
+	canvas_damage(&s->canvas, ev->x, ev->y, ev->w, ev->h);
+	s->has_damage = true;
+	if (s->dirty_ns == PACER_NEVER)
+		s->dirty_ns = s->now_ns;
+}
+
+static bool
+is_settled(const struct session *s)
+{
+	return s->last_open_ns == 0 || s->segment != NULL ||
+	    s->open_ns >= s->last_open_ns + SETTLE_NS;
+}
+
+static void
+on_update_end(struct session *s)
+{
+	if (s->state == SESSION_OPENING) {
+		if (s->has_damage && is_settled(s))
+			note_error(s, session_first_picture(s));
+		return;
+	}
+	if (s->state != SESSION_RUNNING || s->canvas.n_dirty == 0)
+		return;
+	pacer_damage(&s->pacer, s->now_ns);
+	if (pacer_due(&s->pacer) <= s->now_ns)
+		note_error(
+		    s, session_take_picture(s, s->now_ns, PICTURE_DAMAGE));
+}
+
+static const char *
+resize_reason(const struct session *s, unsigned w, unsigned h)
+{
+	bool was_portrait = s->canvas.height > s->canvas.width;
+
+	return (h > w) != was_portrait ? "orientation" : "resolution";
+}
+
+/*
+ * The screen has another size (T10): the file ends here. Before the file
+ * of an earlier resize was opened, that one simply gets the newest size.
+ */
+static int
+resize(struct session *s, unsigned w, unsigned h)
+{
+	bool has_file = s->segment != NULL;
+	int rc = 0;
+
+	if (has_file)
+		rc = session_split(s, s->now_ns, resize_reason(s, w, h), true);
+	s->why = "not enough memory for a screen of this size";
+	if (rc == 0)
+		rc = session_resize(s, w, h);
+	s->has_damage = false;
+	s->dirty_ns = PACER_NEVER;
+	s->pacer.damage_ns = PACER_NEVER;
+	return rc;
+}
+
+static void
+on_decoder(void *arg, const struct rfb_decoder_event *ev)
+{
+	struct session *s = arg;
+
+	if (s->error != 0)
+		return;
+	switch (ev->kind) {
+	case RFB_DECODER_DAMAGE:
+		on_damage(s, ev);
+		break;
+	case RFB_DECODER_RESIZE:
+		if (ev->w != s->canvas.width || ev->h != s->canvas.height)
+			note_error(s, resize(s, ev->w, ev->h));
+		else
+			canvas_damage_all(&s->canvas);
+		break;
+	case RFB_DECODER_UPDATE_END:
+		on_update_end(s);
+		break;
+	case RFB_DECODER_LAYOUT:
+		break;
+	}
+}
+
+/* ---- life ---- */
+
+struct session *
+session_new(const struct meta *meta, int spool_fd, session_cb *cb, void *arg)
+{
+	struct session *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	s->meta = meta;
+	s->cb = cb;
+	s->arg = arg;
+	s->why = "";
+	s->now_ns = s->open_ns = meta->start_mono_ns;
+	s->open_by_ns = s->open_ns + SESSION_OPEN_WAIT_NS;
+	s->dirty_ns = PACER_NEVER;
+	s->seq = meta->first_seq;
+	s->next_frame = meta->first_frame;
+	s->reason = meta->split_reason;
+	s->monitor = 1;
+	s->frame_rate = meta->frame_rate;
+	pacer_init(&s->pacer, meta->frame_rate);
+	segment_store_init(&s->store, spool_fd, meta);
+	s->decoder = rfb_decoder_new(
+	    meta->width, meta->height, &meta->pixel_format, on_decoder, s);
+	if (s->decoder == NULL ||
+	    session_resize(s, meta->width, meta->height) != 0) {
+		session_free(s);
+		return NULL;
+	}
+	return s;
+}
+
+void
+session_free(struct session *s)
+{
+	if (s == NULL)
+		return;
+	/* a segment still open stays as after a crash: storage repairs it */
+	segment_abandon(s->segment);
+	rfb_decoder_free(s->decoder);
+	encoder_free(s->encoder);
+	canvas_release(&s->canvas);
+	free(s->coarse);
+	free(s->active);
+	free(s);
+}
+
+int
+session_start(struct session *s)
+{
+	return session_open_segment(s);
+}
+
+/* ---- time ---- */
+
+static bool
+is_torn(const struct session *s)
+{
+	return !rfb_decoder_is_between_messages(s->decoder);
+}
+
+/* When a picture is due, or PACER_NEVER. */
+static uint64_t
+picture_due(const struct session *s)
+{
+	uint64_t due =
+	    min_u64(pacer_due(&s->pacer), pacer_quiet_due(&s->pacer));
+	uint64_t late;
+
+	if (!is_torn(s))
+		return due;
+	late = min_u64(due, s->dirty_ns);
+	return late == PACER_NEVER ? PACER_NEVER : late + TORN_AFTER_NS;
+}
+
+uint64_t
+session_due(const struct session *s)
+{
+	uint64_t due = PACER_NEVER;
+
+	if (s->state == SESSION_OPENING)
+		due = s->open_by_ns;
+	else if (s->state == SESSION_RUNNING)
+		due = picture_due(s);
+	return s->segment == NULL ? due
+				  : min_u64(due, segment_sync_due(s->segment));
+}
+
+/* Takes the picture that is due at t, if one is. */
+static int
+run_picture(struct session *s, uint64_t t)
+{
+	if (s->state == SESSION_OPENING)
+		return s->open_by_ns <= t ? session_first_picture(s) : 0;
+	if (s->state != SESSION_RUNNING || picture_due(s) > t)
+		return 0;
+	return session_take_picture(
+	    s, t, s->dirty_ns == PACER_NEVER ? PICTURE_QUIET : PICTURE_DAMAGE);
+}
+
+/* Disk matters: free space once a second, and syncing. */
+static int
+tend_segment(struct session *s)
+{
+	if (s->segment == NULL ||
+	    (s->now_ns < s->tended_ns + TEND_NS &&
+		s->now_ns < segment_sync_due(s->segment)))
+		return 0;
+	s->tended_ns = s->now_ns;
+	s->why = "the spool cannot take more";
+	return segment_tick(s->segment, s->now_ns);
+}
+
+/* Takes what is due until t, which becomes the time of the stream. */
+static int
+advance(struct session *s, uint64_t t)
+{
+	uint64_t due;
+	int rc = 0;
+
+	while (rc == 0 && s->error == 0 && (due = session_due(s)) <= t) {
+		if (due > s->now_ns)
+			s->now_ns = due;
+		rc = run_picture(s, s->now_ns);
+		if (rc == 0)
+			rc = tend_segment(s);
+	}
+	if (t > s->now_ns)
+		s->now_ns = t;
+	if (rc == 0 && s->error == 0)
+		rc = tend_segment(s);
+	note_error(s, rc);
+	return s->error;
+}
+
+int
+session_tick(struct session *s, uint64_t now_ns)
+{
+	return s->state == SESSION_OVER ? 0 : advance(s, now_ns);
+}
+
+int
+session_feed(struct session *s, const uint8_t *data, size_t len)
+{
+	int rc;
+
+	if (s->state == SESSION_OVER || s->error != 0)
+		return s->error;
+	rc = rfb_decoder_feed(s->decoder, data, len);
+	if (s->error == 0 && rc != 0) {
+		s->why = rfb_decoder_why(s->decoder);
+		s->error = rc;
+	}
+	return s->error;
+}
+
+/* ---- marks ---- */
+
+static const char *
+end_word(uint32_t end)
+{
+	static const char *const words[] = {
+		[TEE_END_NORMAL] = "normal",
+		[TEE_END_ENDPOINT] = "endpoint",
+		[TEE_END_MAX_DURATION] = "max_duration",
+		[TEE_END_COMMAND] = "command",
+		[TEE_END_ERROR] = "error",
+	};
+
+	return end < N_ELEMENTS(words) ? words[end] : "error";
+}
+
+static int
+mark_pixel_format(struct session *s, const struct tee_mark *m)
+{
+	struct rfb_pixel_format pf;
+	int rc = rfb_pixel_format_parse(&pf, m->value);
+
+	s->why = "a pixel format cannot be decoded";
+	return rc != 0 ? rc : rfb_decoder_set_pixel_format(s->decoder, &pf);
+}
+
+static int
+mark_frame_rate(struct session *s, uint32_t rate)
+{
+	if (rate < 1 || rate > META_FRAME_RATE_MAX || rate == s->frame_rate)
+		return 0;
+	s->frame_rate = rate;
+	pacer_set_rate(&s->pacer, rate);
+	return s->state == SESSION_RUNNING
+	    ? session_split(s, s->now_ns, "frame_rate", false)
+	    : 0;
+}
+
+static int
+mark_monitor(struct session *s, uint32_t index)
+{
+	unsigned monitor = index == 0 ? 1 : index;
+
+	if (monitor == s->monitor)
+		return 0;
+	s->monitor = monitor;
+	return s->state == SESSION_RUNNING
+	    ? session_split(s, s->now_ns, "monitor", true)
+	    : 0;
+}
+
+static int
+mark_start(struct session *s)
+{
+	if (s->state != SESSION_STOPPED)
+		return 0;
+	s->reason = "manual";
+	s->open_ns = s->open_by_ns = s->now_ns;
+	s->state = SESSION_OPENING;
+	return session_first_picture(s);
+}
+
+static int
+mark_stop(struct session *s)
+{
+	int rc;
+
+	if (s->state == SESSION_STOPPED)
+		return 0;
+	rc = session_end_segment(s, s->now_ns, "manual");
+	s->state = SESSION_STOPPED;
+	return rc;
+}
+
+static int
+apply_mark(struct session *s, const struct tee_mark *m)
+{
+	switch (m->kind) {
+	case TEE_MARK_PIXEL_FORMAT:
+		return mark_pixel_format(s, m);
+	case TEE_MARK_MONITOR:
+		return mark_monitor(s, load_be32(m->value));
+	case TEE_MARK_FRAME_RATE:
+		return mark_frame_rate(s, load_be32(m->value));
+	case TEE_MARK_START:
+		return mark_start(s);
+	case TEE_MARK_STOP:
+		return mark_stop(s);
+	case TEE_MARK_END:
+		return session_close(
+		    s, end_word(load_be32(m->value)), s->now_ns);
+	default: /* TIME has said all by its time; others are for others */
+		return 0;
+	}
+}
+
+int
+session_mark(struct session *s, const struct tee_mark *m)
+{
+	if (s->state == SESSION_OVER || advance(s, m->mono_ns) != 0)
+		return s->error;
+	note_error(s, apply_mark(s, m));
+	return s->error;
+}
+
+int
+session_close(struct session *s, const char *end, uint64_t end_ns)
+{
+	int rc;
+
+	if (s->state == SESSION_OVER)
+		return 0;
+	if (end_ns < s->now_ns)
+		end_ns = s->now_ns;
+	/* after an error the picture is what it is: the file ends here */
+	s->error = 0;
+	rc = s->state == SESSION_STOPPED ? 0
+					 : session_end_segment(s, end_ns, end);
+	s->state = SESSION_OVER;
+	return rc;
+}
+
+void
+session_set_stretch(struct session *s, unsigned n)
+{
+	pacer_set_stretch(&s->pacer, n);
+}
+
+bool
+session_is_over(const struct session *s)
+{
+	return s->state == SESSION_OVER;
+}
+
+uint64_t
+session_frames(const struct session *s)
+{
+	return s->frames;
+}
+
+uint64_t
+session_bytes(const struct session *s)
+{
+	return s->bytes;
+}
+
+const char *
+session_why(const struct session *s)
+{
+	return s->why;
+}

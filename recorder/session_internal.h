@@ -1,0 +1,90 @@
+/*
+ * Inside recorder/session*.c only: what session.c (bytes, marks, time) and
+ * session_picture.c (pictures, segments) share.
+ */
+#ifndef RECORDER_SESSION_INTERNAL_H
+#define RECORDER_SESSION_INTERNAL_H
+
+#include "recorder/canvas.h"
+#include "recorder/encoder.h"
+#include "recorder/pacer.h"
+#include "recorder/session.h"
+#include "rfb/decoder.h"
+
+/* How long a segment waits for the first pixels; they count from its start. */
+#define SESSION_OPEN_WAIT_NS NS_PER_S
+
+enum session_state {
+	SESSION_OPENING, /* the segment waits for its first picture */
+	SESSION_RUNNING,
+	SESSION_STOPPED, /* by hand: decode only */
+	SESSION_OVER,
+};
+
+enum picture_kind {
+	PICTURE_DAMAGE,  /* what changed */
+	PICTURE_QUIET,   /* coarse tiles once more */
+	PICTURE_CLOSING, /* both, at the segment's end time */
+};
+
+struct session {
+	const struct meta *meta;
+	session_cb *cb;
+	void *arg;
+	enum session_state state;
+	int error;
+	const char *why;
+
+	struct rfb_decoder *decoder;
+	struct canvas canvas;
+	uint8_t *coarse; /* quantizer of each tile as last coded */
+	uint8_t *active; /* scratch: tiles of the next picture */
+	struct pacer pacer;
+	struct encoder *encoder; /* NULL: made for the next picture */
+	uint64_t pts_ms;         /* last one the encoder saw */
+
+	uint64_t now_ns;    /* time of the stream */
+	uint64_t dirty_ns;  /* oldest damage not in a picture, or NEVER */
+	uint64_t tended_ns; /* last look at disk and sync */
+	bool has_damage;    /* pixels came since the segment's split */
+
+	struct segment_store store;
+	struct segment *segment;            /* NULL while none is open */
+	const char *reason;                 /* of the segment that opens */
+	uint64_t open_ns;                   /* its start */
+	uint64_t open_by_ns;                /* waits for pixels until then */
+	uint64_t last_open_ns;              /* start of the one before */
+	uint64_t last_time_ms;              /* last frame of the open segment */
+	uint8_t repeat[ENCODER_REPEAT_MAX]; /* packet that repeats it */
+	size_t repeat_len;
+	uint64_t seq, next_frame;
+	unsigned monitor, frame_rate;
+	uint64_t frames, bytes;
+};
+
+/* session_picture.c: all return 0 or a negative enum err. */
+
+int session_open_segment(struct session *s);
+
+/* The first picture of an opening segment, at its start time. */
+int session_first_picture(struct session *s);
+
+int session_take_picture(
+    struct session *s, uint64_t t_ns, enum picture_kind kind);
+
+/*
+ * Ends the segment at t and lets the next one begin there for `reason`
+ * (T10). wait: its first picture may wait for pixels, because the screen
+ * is about to be sent again; else it is taken at once, showing the screen
+ * as it stands.
+ */
+int session_split(
+    struct session *s, uint64_t t_ns, const char *reason, bool wait);
+
+/* Closing frame, then file and manifest. */
+int session_end_segment(struct session *s, uint64_t t_ns, const char *end);
+
+/* The canvas and its maps for a picture of this size. */
+int session_resize(struct session *s, unsigned width, unsigned height);
+
+#endif

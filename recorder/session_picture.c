@@ -1,0 +1,311 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/err.h"
+#include "recorder/session_internal.h"
+
+/*
+ * A tile coded with a quantizer above this is shown again in a quiet
+ * moment: text gets soft there. Below it a second helping changes nothing
+ * that can be seen.
+ */
+#define COARSE_ABOVE 24
+
+int
+session_resize(struct session *s, unsigned width, unsigned height)
+{
+	encoder_free(s->encoder);
+	s->encoder = NULL;
+	canvas_release(&s->canvas);
+	free(s->coarse);
+	free(s->active);
+	s->coarse = s->active = NULL;
+	if (canvas_init(&s->canvas, width, height) != 0)
+		return ERR_NOMEM;
+	s->coarse = calloc(canvas_n_tiles(&s->canvas), 1);
+	s->active = calloc(canvas_n_tiles(&s->canvas), 1);
+	return s->coarse != NULL && s->active != NULL ? 0 : ERR_NOMEM;
+}
+
+int
+session_open_segment(struct session *s)
+{
+	struct segment_params p = {
+		.seq = s->seq,
+		.first_frame = s->next_frame,
+		.split_reason = s->reason,
+		.monitor = s->monitor,
+		.frame_rate = s->frame_rate,
+		.width = s->canvas.width,
+		.height = s->canvas.height,
+		.start_mono_ns = s->open_ns,
+	};
+	int rc = segment_open(&s->segment, &s->store, &p);
+
+	if (rc != 0) {
+		s->why = "a segment could not be opened in the spool";
+		return rc;
+	}
+	s->seq++;
+	s->last_open_ns = s->open_ns;
+	s->last_time_ms = 0;
+	s->repeat_len = 0;
+	return 0;
+}
+
+/* Milliseconds of the session; rounded alike for frames and segments. */
+static uint64_t
+session_ms(const struct session *s, uint64_t t_ns)
+{
+	uint64_t start = s->meta->start_mono_ns;
+
+	return t_ns > start ? (t_ns - start) / NS_PER_MS : 0;
+}
+
+/* Milliseconds of the segment, above those of its last frame. */
+static uint64_t
+frame_ms(const struct session *s, uint64_t t_ns)
+{
+	uint64_t start = session_ms(s, segment_start_ns(s->segment));
+	uint64_t now = session_ms(s, t_ns);
+	uint64_t ms = now > start ? now - start : 0;
+
+	if (segment_frames(s->segment) > 0 && ms <= s->last_time_ms)
+		ms = s->last_time_ms + 1;
+	return ms;
+}
+
+/* Brings the canvas up to date, unless the screen has another size now. */
+static void
+sync_canvas(struct session *s)
+{
+	if (rfb_decoder_width(s->decoder) != s->canvas.width ||
+	    rfb_decoder_height(s->decoder) != s->canvas.height)
+		canvas_clean(&s->canvas);
+	else
+		canvas_convert(&s->canvas, rfb_decoder_pixels(s->decoder),
+		    rfb_decoder_stride(s->decoder));
+}
+
+/* Fills the active map; returns whether any tile is. */
+static bool
+choose_tiles(struct session *s, enum picture_kind kind)
+{
+	const uint8_t *dirty = s->canvas.dirty;
+	size_t n = canvas_n_tiles(&s->canvas);
+	bool with_dirty = kind != PICTURE_QUIET;
+	bool with_coarse = kind != PICTURE_DAMAGE;
+	uint8_t any = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		uint8_t on = (with_dirty & dirty[i]) |
+		    (with_coarse & (s->coarse[i] > COARSE_ABOVE));
+
+		s->active[i] = on;
+		any |= on;
+	}
+	return any != 0;
+}
+
+/* Notes how well tiles were coded; returns whether any is coarse. */
+static bool
+note_quality(struct session *s, bool key, int quantizer)
+{
+	size_t n = canvas_n_tiles(&s->canvas);
+	uint8_t worst = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (key || s->active[i])
+			s->coarse[i] = (uint8_t)quantizer;
+		if (s->coarse[i] > worst)
+			worst = s->coarse[i];
+	}
+	return worst > COARSE_ABOVE;
+}
+
+static int
+write_packet(struct session *s, const uint8_t *data, size_t len, uint64_t ms,
+    bool is_key, size_t reserve)
+{
+	int rc = segment_write(s->segment, data, len, ms, is_key, reserve);
+
+	if (rc != 0)
+		return rc;
+	s->frames++;
+	s->last_time_ms = ms;
+	s->repeat_len = encoder_repeat(s->meta->codec, data, len, s->repeat);
+	return 0;
+}
+
+static int
+encode_picture(
+    struct session *s, uint64_t t_ns, bool key, struct encoder_packet *pkt)
+{
+	uint64_t pts = session_ms(s, t_ns);
+
+	if (s->encoder == NULL) {
+		s->encoder = encoder_new(s->meta->codec, s->meta->quality,
+		    s->canvas.width, s->canvas.height);
+		s->pts_ms = 0;
+		if (s->encoder == NULL)
+			return ERR_NOMEM;
+	}
+	if (pts <= s->pts_ms)
+		pts = s->pts_ms + 1;
+	s->pts_ms = pts;
+	return encoder_encode(s->encoder, &s->canvas, pts,
+	    s->pacer.interval_ns / NS_PER_MS + 1, key, s->active, pkt);
+}
+
+/* A key frame that was too large for an empty file, as small as it gets. */
+static int
+encode_coarsely(struct session *s, uint64_t t_ns, struct encoder_packet *pkt)
+{
+	int rc = encoder_set_coarse(s->encoder, true);
+
+	if (rc == 0)
+		rc = encode_picture(s, t_ns, true, pkt);
+	if (rc == 0)
+		rc = encoder_set_coarse(s->encoder, false);
+	return rc;
+}
+
+/* Shows the last picture once more at t, so that the file lasts until t. */
+static int
+write_repeat(struct session *s, uint64_t t_ns)
+{
+	size_t len = s->repeat_len;
+	int rc;
+
+	if (len == 0 || frame_ms(s, t_ns) == s->last_time_ms + 1)
+		return 0;
+	rc = write_packet(s, s->repeat, len, frame_ms(s, t_ns), false, 0);
+	return rc == ERR_LIMIT ? 0 : rc; /* the header has the duration */
+}
+
+static int
+close_files(struct session *s, uint64_t t_ns, const char *end)
+{
+	struct segment_result res;
+	int rc = segment_close(s->segment, end, t_ns, &res);
+
+	s->segment = NULL;
+	if (rc != 0) {
+		s->why = "a segment could not be closed";
+		return rc;
+	}
+	s->next_frame += res.frames;
+	s->bytes += res.bytes;
+	s->cb(s->arg, &res);
+	return 0;
+}
+
+/*
+ * The packet for t did not fit: the file ends before it, and the same
+ * picture opens the next one as a key frame.
+ */
+static int
+split_on_size(struct session *s, uint64_t t_ns)
+{
+	int rc = write_repeat(s, t_ns);
+
+	if (rc == 0)
+		rc = close_files(s, t_ns, "size");
+	if (rc != 0)
+		return rc;
+	s->reason = "size";
+	s->open_ns = t_ns;
+	rc = session_open_segment(s);
+	return rc != 0 ? rc : session_take_picture(s, t_ns, PICTURE_DAMAGE);
+}
+
+int
+session_take_picture(struct session *s, uint64_t t_ns, enum picture_kind kind)
+{
+	bool is_first = segment_frames(s->segment) == 0;
+	bool key = is_first ||
+	    (kind == PICTURE_DAMAGE && pacer_is_key_due(&s->pacer, t_ns));
+	/* room for the packet that shows it once more at the end */
+	size_t reserve = kind == PICTURE_CLOSING ? 0 : ENCODER_REPEAT_MAX;
+	struct encoder_packet pkt;
+	bool is_coarse;
+	int rc;
+
+	sync_canvas(s);
+	if (!choose_tiles(s, kind) && !is_first &&
+	    (kind != PICTURE_CLOSING ||
+		frame_ms(s, t_ns) == s->last_time_ms + 1)) {
+		pacer_nothing(&s->pacer);
+		return 0;
+	}
+	s->why = "the encoder failed";
+	rc = encode_picture(s, t_ns, key, &pkt);
+	if (rc != 0)
+		return rc;
+	s->why = "the spool cannot be written";
+	rc =
+	    write_packet(s, pkt.data, pkt.len, frame_ms(s, t_ns), key, reserve);
+	if (rc == ERR_LIMIT && is_first) {
+		s->why = "one picture is larger than a segment may be";
+		rc = encode_coarsely(s, t_ns, &pkt);
+		if (rc == 0)
+			rc = write_packet(
+			    s, pkt.data, pkt.len, frame_ms(s, t_ns), true, 0);
+	} else if (rc == ERR_LIMIT) {
+		return kind == PICTURE_CLOSING ? write_repeat(s, t_ns)
+					       : split_on_size(s, t_ns);
+	}
+	if (rc != 0)
+		return rc;
+	is_coarse = note_quality(s, key, pkt.quantizer);
+	canvas_clean(&s->canvas);
+	s->dirty_ns = PACER_NEVER;
+	pacer_taken(&s->pacer, t_ns, key, kind == PICTURE_QUIET, is_coarse);
+	return 0;
+}
+
+int
+session_first_picture(struct session *s)
+{
+	int rc = s->segment != NULL ? 0 : session_open_segment(s);
+
+	if (rc != 0)
+		return rc;
+	s->state = SESSION_RUNNING;
+	return session_take_picture(s, s->open_ns, PICTURE_DAMAGE);
+}
+
+int
+session_end_segment(struct session *s, uint64_t t_ns, const char *end)
+{
+	int rc = 0, closed = 0;
+
+	if (s->active == NULL)
+		return ERR_NOMEM; /* no canvas, hence no segment either */
+	if (s->state == SESSION_OPENING)
+		rc = session_first_picture(s);
+	if (rc == 0 && s->segment != NULL)
+		rc = session_take_picture(s, t_ns, PICTURE_CLOSING);
+	/* without its closing frame a file is still worth closing */
+	if (s->segment != NULL)
+		closed = close_files(s, t_ns, end);
+	return rc != 0 ? rc : closed;
+}
+
+int
+session_split(struct session *s, uint64_t t_ns, const char *reason, bool wait)
+{
+	int rc = session_end_segment(s, t_ns, reason);
+
+	if (rc != 0)
+		return rc;
+	s->reason = reason;
+	s->open_ns = t_ns;
+	s->open_by_ns = t_ns;
+	s->has_damage = false;
+	s->state = SESSION_OPENING;
+	if (!wait)
+		return session_first_picture(s);
+	s->open_by_ns += SESSION_OPEN_WAIT_NS;
+	return 0;
+}
