@@ -1,0 +1,253 @@
+#include "common/links.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/bytes.h"
+#include "common/err.h"
+#include "common/http.h"
+#include "common/sigv4.h"
+
+struct link_signer {
+	const struct conf_store *conf;
+	bool is_s3;
+	uint8_t key[LINK_KEY_LEN];
+	struct sigv4_key s3;
+};
+
+int
+link_key_read(const char *path, uint8_t key[LINK_KEY_LEN])
+{
+	uint8_t bytes[LINK_KEY_LEN + 1];
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return errno == ENOENT ? ERR_NOTFOUND : ERR_IO;
+	n = read(fd, bytes, sizeof(bytes));
+	close(fd);
+	if (n == LINK_KEY_LEN)
+		memcpy(key, bytes, LINK_KEY_LEN);
+	wipe(bytes, sizeof(bytes));
+	return n < 0 ? ERR_IO : n == LINK_KEY_LEN ? 0 : ERR_CONFIG;
+}
+
+static int
+read_s3_key(struct link_signer *s, char *err, size_t err_len)
+{
+	const struct conf_store *c = s->conf;
+	int rc;
+
+	if (c->s3_endpoint == NULL || c->s3_bucket == NULL ||
+	    c->s3_access_key_file == NULL) {
+		snprintf(err, err_len,
+		    "store.kind = s3 needs s3_endpoint, "
+		    "s3_bucket and s3_access_key_file");
+		return ERR_CONFIG;
+	}
+	rc = sigv4_key_read(&s->s3, c->s3_access_key_file);
+	if (rc != 0)
+		snprintf(err, err_len, "store.s3_access_key_file %s: %s",
+		    c->s3_access_key_file,
+		    rc == ERR_CONFIG
+			? "expected two lines, access key and secret key"
+			: strerror(errno));
+	s->s3.region = c->s3_region;
+	s->s3.service = "s3";
+	return rc == 0 ? 0 : ERR_CONFIG;
+}
+
+static int
+read_link_key(struct link_signer *s, char *err, size_t err_len)
+{
+	int rc = link_key_read(s->conf->link_key_file, s->key);
+
+	if (rc != 0)
+		snprintf(err, err_len, "store.link_key_file %s: %s",
+		    s->conf->link_key_file,
+		    rc == ERR_CONFIG ? "expected exactly 32 bytes"
+				     : strerror(errno));
+	return rc == 0 ? 0 : ERR_CONFIG;
+}
+
+int
+link_signer_new(struct link_signer **out, const struct conf_store *conf,
+    char *err, size_t err_len)
+{
+	struct link_signer *s = calloc(1, sizeof(*s));
+	int rc;
+
+	*out = NULL;
+	if (s == NULL)
+		return ERR_NOMEM;
+	s->conf = conf;
+	s->is_s3 = strcmp(conf->kind, "s3") == 0;
+	rc = s->is_s3 ? read_s3_key(s, err, err_len)
+		      : read_link_key(s, err, err_len);
+	if (rc != 0) {
+		link_signer_free(s);
+		return rc;
+	}
+	*out = s;
+	return 0;
+}
+
+void
+link_signer_free(struct link_signer *s)
+{
+	if (s != NULL)
+		wipe(s, sizeof(*s));
+	free(s);
+}
+
+/* HMAC over "relaycam-file\n<key>\n<expires>", as hex. */
+static void
+link_signature(const uint8_t key[LINK_KEY_LEN], const char *object_key,
+    const char *expires, char out[65])
+{
+	char text[LINK_OBJECT_MAX + 64];
+	uint8_t mac[32];
+	unsigned len = sizeof(mac);
+	int n = snprintf(
+	    text, sizeof(text), "relaycam-file\n%s\n%s", object_key, expires);
+
+	HMAC(EVP_sha256(), key, LINK_KEY_LEN, (const uint8_t *)text,
+	    min_size((size_t)n, sizeof(text) - 1), mac, &len);
+	http_hex(mac, sizeof(mac), out);
+}
+
+static int
+fits(int n, size_t len)
+{
+	return n >= 0 && (size_t)n < len ? 0 : ERR_LIMIT;
+}
+
+static int
+make_folder(const struct link_signer *s, const char *object_key,
+    uint64_t expires_s, char *url, size_t url_len)
+{
+	char path[3 * LINK_OBJECT_MAX + 1], expires[24], hex[65];
+	size_t base_len = strlen(s->conf->public_url);
+
+	if (http_encode(object_key, 1, path, sizeof(path)) < 0)
+		return ERR_LIMIT;
+	while (base_len > 0 && s->conf->public_url[base_len - 1] == '/')
+		base_len--;
+	snprintf(
+	    expires, sizeof(expires), "%llu", (unsigned long long)expires_s);
+	link_signature(s->key, object_key, expires, hex);
+	return fits(
+	    snprintf(url, url_len, "%.*s/files/%s?expires=%s&signature=%s",
+		(int)base_len, s->conf->public_url, path, expires, hex),
+	    url_len);
+}
+
+/* "https://host[:port]" into scheme and host, bucket in front or behind. */
+static int
+make_s3(const struct link_signer *s, const char *object_key, uint64_t now_s,
+    char *url, size_t url_len)
+{
+	const struct conf_store *c = s->conf;
+	const char *authority = strstr(c->s3_endpoint, "://");
+	char host[320], path[LINK_OBJECT_MAX + 128], target[LINK_URL_MAX];
+	char name[256], disposition[300];
+	struct sigv4_pair query[] = {
+		{ "response-content-type", "video/webm" },
+		{ "response-content-disposition", disposition },
+	};
+	struct sigv4_request rq = { .method = "GET",
+		.host = host,
+		.path = path,
+		.query = query,
+		.n_query = N_ELEMENTS(query),
+		.payload = SIGV4_UNSIGNED,
+		.time_s = now_s };
+	int rc;
+
+	if (authority == NULL)
+		return ERR_CONFIG;
+	authority += 3;
+	snprintf(disposition, sizeof(disposition), "inline; filename=\"%s\"",
+	    link_filename(object_key, name, sizeof(name)));
+	rc = fits(c->s3_path_style
+		? snprintf(host, sizeof(host), "%.*s",
+		      (int)strcspn(authority, "/"), authority)
+		: snprintf(host, sizeof(host), "%s.%.*s", c->s3_bucket,
+		      (int)strcspn(authority, "/"), authority),
+	    sizeof(host));
+	if (rc == 0)
+		rc = fits(c->s3_path_style
+			? snprintf(path, sizeof(path), "/%s/%s", c->s3_bucket,
+			      object_key)
+			: snprintf(path, sizeof(path), "/%s", object_key),
+		    sizeof(path));
+	if (rc == 0)
+		rc = sigv4_presign(&s->s3, &rq, (uint32_t)c->link_seconds,
+		    target, sizeof(target));
+	if (rc != 0)
+		return rc;
+	return fits(snprintf(url, url_len, "%.*s%s%s",
+			(int)(authority - c->s3_endpoint), c->s3_endpoint, host,
+			target),
+	    url_len);
+}
+
+int
+link_make(const struct link_signer *s, const char *object_key, uint64_t now_s,
+    char *url, size_t url_len, uint64_t *expires_s)
+{
+	uint64_t end = now_s + (uint64_t)s->conf->link_seconds;
+
+	if (strlen(object_key) > LINK_OBJECT_MAX)
+		return ERR_LIMIT;
+	if (expires_s != NULL)
+		*expires_s = end;
+	if (s->is_s3)
+		return make_s3(s, object_key, now_s, url, url_len);
+	return make_folder(s, object_key, end, url, url_len);
+}
+
+char *
+link_filename(const char *object_key, char *out, size_t out_len)
+{
+	char copy[LINK_OBJECT_MAX + 1], *part[6], *save = NULL;
+	size_t n = 0;
+
+	snprintf(copy, sizeof(copy), "%s", object_key);
+	for (char *p = strtok_r(copy, "/", &save); p != NULL && n < 6;
+	     p = strtok_r(NULL, "/", &save))
+		part[n++] = p;
+	if (n == 5) /* team/endpoint/session/monitor/time */
+		snprintf(out, out_len, "%s_%s_%s", part[1], part[3], part[4]);
+	else
+		snprintf(out, out_len, "%s", n > 0 ? part[n - 1] : "file");
+	for (char *p = out; *p != '\0'; p++)
+		if (*p == '"' || *p == '\\' || (unsigned char)*p < 0x20 ||
+		    (unsigned char)*p > 0x7e)
+			*p = '_';
+	return out;
+}
+
+int
+link_verify(const uint8_t key[LINK_KEY_LEN], const char *object_key,
+    const char *expires, const char *signature, uint64_t now_s)
+{
+	char hex[65];
+	unsigned long long end;
+
+	if (strlen(object_key) > LINK_OBJECT_MAX || strlen(expires) > 19 ||
+	    expires[0] == '\0' ||
+	    strspn(expires, "0123456789") != strlen(expires))
+		return ERR_DENIED;
+	link_signature(key, object_key, expires, hex);
+	if (strlen(signature) != 64 || !equal_constant_time(hex, signature, 64))
+		return ERR_DENIED;
+	end = strtoull(expires, NULL, 10);
+	return now_s < end ? 0 : ERR_TIMEOUT;
+}

@@ -1,0 +1,54 @@
+/*
+ * Signed links to recordings that work without an account and die after
+ * link_seconds (T6): presigned GET of S3, or, for the folder store, a URL of
+ * the storage daemon signed with HMAC-SHA-256 over key and expiry. Reads key
+ * files when made; otherwise no I/O. A link_signer is not thread-safe.
+ */
+#ifndef COMMON_LINKS_H
+#define COMMON_LINKS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/conf.h"
+
+#define LINK_KEY_LEN    32
+#define LINK_URL_MAX    4096
+#define LINK_OBJECT_MAX 512 /* bytes of an object key */
+
+struct link_signer;
+
+/*
+ * Reads the link key or S3 access key that conf (borrowed, outlives the
+ * signer) names. Returns 0, ERR_CONFIG with a sentence in err, or ERR_NOMEM.
+ */
+int link_signer_new(struct link_signer **out, const struct conf_store *conf,
+    char *err, size_t err_len);
+void link_signer_free(struct link_signer *s);
+
+/*
+ * Writes a link to object_key, valid from now_s (Unix time) for
+ * conf->link_seconds, into url. Returns 0 and the Unix time of its death in
+ * *expires_s (may be NULL), or ERR_LIMIT.
+ */
+int link_make(const struct link_signer *s, const char *object_key,
+    uint64_t now_s, char *url, size_t url_len, uint64_t *expires_s);
+
+/*
+ * The name under which browsers save object_key:
+ * "pc-7_monitor-1_2026-11-21T09-15-02+0100.webm", or its last component when
+ * it has another form. Safe inside quotes. Returns out.
+ */
+char *link_filename(const char *object_key, char *out, size_t out_len);
+
+/* Reads the 32 bytes of a link key. 0, ERR_NOTFOUND, ERR_IO, ERR_CONFIG. */
+int link_key_read(const char *path, uint8_t key[LINK_KEY_LEN]);
+
+/*
+ * Checks the `expires` and `signature` of a folder store's link in constant
+ * time. Returns 0, ERR_DENIED (forged), or ERR_TIMEOUT (genuine, but dead).
+ */
+int link_verify(const uint8_t key[LINK_KEY_LEN], const char *object_key,
+    const char *expires, const char *signature, uint64_t now_s);
+
+#endif
