@@ -55,7 +55,8 @@ unsigned rfb_version_parse(const uint8_t *p);
 
 /*
  * Makes text from a peer fit for people and logs: valid UTF-8 stays, other
- * bytes are taken as Latin-1, control characters become one space.
+ * bytes are taken as Latin-1, runs of blanks and
+ * control characters become one space, none at either end.
  * to: cap bytes (1 or more), NUL-terminated, cut between characters.
  * Returns the bytes written, without the NUL.
  */

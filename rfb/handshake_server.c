@@ -13,22 +13,26 @@ static const char too_old[] =
     "This relay needs a viewer with TLS (VeNCrypt X509Plain), for instance "
     "TigerVNC. Your viewer speaks an older protocol without it.";
 
-enum phase {
-	PHASE_VERSION,
-	PHASE_TYPE,
-	PHASE_VENCRYPT,
-	PHASE_SUBTYPE,
-	PHASE_TLS,
-	PHASE_CREDENTIALS,
-	PHASE_ANSWER,
-	PHASE_CLIENT_INIT,
-	PHASE_READY,
-	PHASE_FAILED,
+/*
+ * What a viewer may choose inside VeNCrypt. A new way in is one more line
+ * here and, where it asks for something else, one more phase.
+ */
+struct method {
+	uint32_t subtype;
+	bool is_in_tls; /* for transports that are TLS already */
+	enum rfb_server_phase next;
+};
+
+static const struct method methods[] = {
+	{ RFB_VENCRYPT_X509_PLAIN, false, RFB_SERVER_TLS },
+	{ RFB_VENCRYPT_PLAIN, true, RFB_SERVER_CREDENTIALS },
 };
 
 struct rfb_handshake_server {
 	struct buf *out;
-	enum phase phase;
+	enum rfb_server_phase phase;
+	bool is_in_tls;
+	bool is_shared;
 	unsigned minor;
 	const char *why;
 	char user[RFB_MAX_CREDENTIAL + 1];
@@ -51,6 +55,16 @@ rfb_handshake_server_new(struct buf *out)
 	return h;
 }
 
+struct rfb_handshake_server *
+rfb_handshake_server_new_in_tls(struct buf *out)
+{
+	struct rfb_handshake_server *h = rfb_handshake_server_new(out);
+
+	if (h != NULL)
+		h->is_in_tls = true;
+	return h;
+}
+
 static void
 forget_credentials(struct rfb_handshake_server *h)
 {
@@ -70,19 +84,24 @@ rfb_handshake_server_free(struct rfb_handshake_server *h)
 static int
 fail(struct rfb_handshake_server *h, int err, const char *why)
 {
-	h->phase = PHASE_FAILED;
+	h->phase = RFB_SERVER_FAILED;
 	h->why = why;
 	return err;
 }
 
-/* Appends a 32-bit length and the text. */
+/* Appends a 32-bit length and the text, cut between UTF-8 characters. */
 static int
 put_reason(struct buf *out, const char *reason)
 {
-	size_t n = min_size(strlen(reason), RFB_MAX_REASON);
+	size_t n = strlen(reason);
 	uint8_t len[4];
 	int rc;
 
+	if (n > RFB_MAX_REASON) {
+		n = RFB_MAX_REASON;
+		while (n > 0 && ((uint8_t)reason[n] & 0xc0) == 0x80)
+			n--;
+	}
 	store_be32(len, (uint32_t)n);
 	rc = buf_append(out, len, sizeof(len));
 	return rc != 0 ? rc : buf_append(out, reason, n);
@@ -91,7 +110,7 @@ put_reason(struct buf *out, const char *reason)
 /* Sends n bytes and moves on. */
 static int
 step(struct rfb_handshake_server *h, const void *reply, size_t n,
-    enum phase next, int event)
+    enum rfb_server_phase next, int event)
 {
 	int rc = buf_append(h->out, reply, n);
 
@@ -101,26 +120,6 @@ step(struct rfb_handshake_server *h, const void *reply, size_t n,
 	return event;
 }
 
-/* "RFB xxx.yyy\n" -> minor version 3, 7 or 8; 0 when it is no version. */
-static unsigned
-parse_version(const uint8_t *p)
-{
-	unsigned major = 0, minor = 0;
-
-	if (memcmp(p, "RFB ", 4) != 0 || p[7] != '.' || p[11] != '\n')
-		return 0;
-	for (int i = 0; i < 3; i++) {
-		if (p[4 + i] < '0' || p[4 + i] > '9' || p[8 + i] < '0' ||
-		    p[8 + i] > '9')
-			return 0;
-		major = major * 10 + (p[4 + i] - '0');
-		minor = minor * 10 + (p[8 + i] - '0');
-	}
-	if (major != 3)
-		return major > 3 ? 8 : 0;
-	return minor >= 8 ? 8 : minor == 7 ? 7 : 3;
-}
-
 static int
 on_version(struct rfb_handshake_server *h, const uint8_t *data)
 {
@@ -128,11 +127,11 @@ on_version(struct rfb_handshake_server *h, const uint8_t *data)
 	static const uint8_t no_type[4] = { 0 };
 	int rc;
 
-	h->minor = parse_version(data);
+	h->minor = rfb_version_parse(data);
 	if (h->minor == 0)
 		return fail(h, ERR_PROTOCOL, "this is no RFB version");
 	if (h->minor == 8)
-		return step(h, "\1\23", 2, PHASE_TYPE, RFB_HANDSHAKE_STEP);
+		return step(h, "\1\23", 2, RFB_SERVER_TYPE, RFB_HANDSHAKE_STEP);
 	rc = buf_append(h->out, no_type, h->minor == 7 ? 1 : 4);
 	if (rc == 0)
 		rc = put_reason(h->out, too_old);
@@ -146,7 +145,22 @@ on_type(struct rfb_handshake_server *h, const uint8_t *data)
 	if (data[0] != RFB_SEC_VENCRYPT)
 		return fail(h, ERR_PROTOCOL,
 		    "the viewer chose a security type that was not offered");
-	return step(h, "\0\2", 2, PHASE_VENCRYPT, RFB_HANDSHAKE_STEP);
+	return step(h, "\0\2", 2, RFB_SERVER_VENCRYPT, RFB_HANDSHAKE_STEP);
+}
+
+/* Acknowledges VeNCrypt 0.2 and lists the types for this transport. */
+static int
+offer_methods(struct rfb_handshake_server *h)
+{
+	uint8_t reply[2 + 4 * N_ELEMENTS(methods)] = { 0 };
+	size_t n = 0;
+
+	for (size_t i = 0; i < N_ELEMENTS(methods); i++)
+		if (methods[i].is_in_tls == h->is_in_tls)
+			store_be32(reply + 2 + 4 * n++, methods[i].subtype);
+	reply[1] = (uint8_t)n;
+	return step(
+	    h, reply, 2 + 4 * n, RFB_SERVER_SUBTYPE, RFB_HANDSHAKE_STEP);
 }
 
 static int
@@ -157,20 +171,37 @@ on_vencrypt(struct rfb_handshake_server *h, const uint8_t *data)
 		return fail(h, ERR_UNSUPPORTED,
 		    "the viewer's VeNCrypt version is not 0.2");
 	}
-	return step(h, "\0\1\0\0\1\6", 6, PHASE_SUBTYPE, RFB_HANDSHAKE_STEP);
+	return offer_methods(h);
+}
+
+static const struct method *
+find_method(const struct rfb_handshake_server *h, uint32_t subtype)
+{
+	for (size_t i = 0; i < N_ELEMENTS(methods); i++)
+		if (methods[i].subtype == subtype &&
+		    methods[i].is_in_tls == h->is_in_tls)
+			return &methods[i];
+	return NULL;
 }
 
 static int
 on_subtype(struct rfb_handshake_server *h, const uint8_t *data, size_t len)
 {
-	if (load_be32(data) != RFB_VENCRYPT_X509_PLAIN) {
+	const struct method *m = find_method(h, load_be32(data));
+
+	if (m == NULL) {
 		buf_append(h->out, "\0", 1);
 		return fail(h, ERR_PROTOCOL,
 		    "the viewer chose a VeNCrypt type that was not offered");
 	}
+	if (m->next != RFB_SERVER_TLS) {
+		/* only the TLS types are acknowledged */
+		h->phase = m->next;
+		return RFB_HANDSHAKE_STEP;
+	}
 	if (len > 4)
 		return fail(h, ERR_PROTOCOL, "bytes came before TLS");
-	return step(h, "\1", 1, PHASE_TLS, RFB_HANDSHAKE_START_TLS);
+	return step(h, "\1", 1, m->next, RFB_HANDSHAKE_START_TLS);
 }
 
 /* Copies n bytes into a NUL-terminated field; a NUL inside is refused. */
@@ -202,23 +233,23 @@ on_credentials(struct rfb_handshake_server *h, const uint8_t *data, size_t len,
 	    take_text(h->password, data + 8 + user_len, password_len) != 0)
 		return fail(h, ERR_PROTOCOL, "a NUL in user name or password");
 	*used = 8 + user_len + password_len;
-	h->phase = PHASE_ANSWER;
+	h->phase = RFB_SERVER_ANSWER;
 	return RFB_HANDSHAKE_CREDENTIALS;
 }
 
 /* Bytes that a phase of fixed size reads; 0: none, or it varies. */
 static size_t
-phase_len(enum phase phase)
+phase_len(enum rfb_server_phase phase)
 {
 	switch (phase) {
-	case PHASE_VERSION:
+	case RFB_SERVER_VERSION:
 		return RFB_VERSION_LEN;
-	case PHASE_TYPE:
-	case PHASE_CLIENT_INIT:
+	case RFB_SERVER_TYPE:
+	case RFB_SERVER_CLIENT_INIT:
 		return 1;
-	case PHASE_VENCRYPT:
+	case RFB_SERVER_VENCRYPT:
 		return 2;
-	case PHASE_SUBTYPE:
+	case RFB_SERVER_SUBTYPE:
 		return 4;
 	default:
 		return 0;
@@ -236,25 +267,26 @@ rfb_handshake_server_feed(struct rfb_handshake_server *h, const uint8_t *data,
 		return RFB_HANDSHAKE_MORE;
 	*used = need;
 	switch (h->phase) {
-	case PHASE_VERSION:
+	case RFB_SERVER_VERSION:
 		return on_version(h, data);
-	case PHASE_TYPE:
+	case RFB_SERVER_TYPE:
 		return on_type(h, data);
-	case PHASE_VENCRYPT:
+	case RFB_SERVER_VENCRYPT:
 		return on_vencrypt(h, data);
-	case PHASE_SUBTYPE:
+	case RFB_SERVER_SUBTYPE:
 		return on_subtype(h, data, len);
-	case PHASE_TLS:
+	case RFB_SERVER_TLS:
 		return fail(h, ERR_PROTOCOL, "bytes came before TLS");
-	case PHASE_CREDENTIALS:
+	case RFB_SERVER_CREDENTIALS:
 		return on_credentials(h, data, len, used);
-	case PHASE_CLIENT_INIT:
-		h->phase = PHASE_READY;
+	case RFB_SERVER_CLIENT_INIT:
+		h->is_shared = data[0] != 0;
+		h->phase = RFB_SERVER_READY;
 		return RFB_HANDSHAKE_READY;
-	case PHASE_ANSWER:
-	case PHASE_READY:
+	case RFB_SERVER_ANSWER:
+	case RFB_SERVER_READY:
 		return RFB_HANDSHAKE_MORE;
-	case PHASE_FAILED:
+	case RFB_SERVER_FAILED:
 		break;
 	}
 	return ERR_PROTOCOL;
@@ -263,8 +295,8 @@ rfb_handshake_server_feed(struct rfb_handshake_server *h, const uint8_t *data,
 void
 rfb_handshake_server_tls_started(struct rfb_handshake_server *h)
 {
-	if (h->phase == PHASE_TLS)
-		h->phase = PHASE_CREDENTIALS;
+	if (h->phase == RFB_SERVER_TLS)
+		h->phase = RFB_SERVER_CREDENTIALS;
 }
 
 const char *
@@ -283,29 +315,46 @@ int
 rfb_handshake_server_accept(struct rfb_handshake_server *h)
 {
 	static const uint8_t ok[4] = { 0 };
-	int rc;
 
+	if (h->phase != RFB_SERVER_ANSWER)
+		return ERR_PROTOCOL;
 	forget_credentials(h);
-	rc = step(h, ok, sizeof(ok), PHASE_CLIENT_INIT, 0);
-	return rc;
+	return step(h, ok, sizeof(ok), RFB_SERVER_CLIENT_INIT, 0);
 }
 
 int
-rfb_handshake_server_reject(
-    struct rfb_handshake_server *h, const char *reason)
+rfb_handshake_server_reject(struct rfb_handshake_server *h, const char *reason)
 {
 	static const uint8_t failed[4] = { 0, 0, 0, 1 };
 	int rc;
 
+	if (!rfb_handshake_server_can_reject(h))
+		return ERR_PROTOCOL;
 	forget_credentials(h);
-	rc = step(h, failed, sizeof(failed), PHASE_FAILED, 0);
-	return rc != 0 ? rc : put_reason(h->out, reason);
+	rc = buf_append(h->out, failed, sizeof(failed));
+	if (rc == 0)
+		rc = put_reason(h->out, reason);
+	fail(h, rc, "the technician was refused");
+	return rc;
 }
 
 bool
 rfb_handshake_server_can_reject(const struct rfb_handshake_server *h)
 {
-	return h->phase == PHASE_CREDENTIALS || h->phase == PHASE_ANSWER;
+	return h->phase == RFB_SERVER_CREDENTIALS ||
+	    h->phase == RFB_SERVER_ANSWER;
+}
+
+enum rfb_server_phase
+rfb_handshake_server_phase(const struct rfb_handshake_server *h)
+{
+	return h->phase;
+}
+
+bool
+rfb_handshake_server_is_shared(const struct rfb_handshake_server *h)
+{
+	return h->is_shared;
 }
 
 unsigned
@@ -324,15 +373,15 @@ int
 rfb_server_init_write(struct buf *out, uint16_t width, uint16_t height,
     const struct rfb_pixel_format *pf, const char *name, size_t name_len)
 {
-	uint8_t *p = buf_reserve(out, 24 + name_len);
+	uint8_t head[24];
+	int rc;
 
-	if (p == NULL)
+	if (name_len > RFB_MAX_NAME)
 		return ERR_LIMIT;
-	store_be16(p, width);
-	store_be16(p + 2, height);
-	rfb_pixel_format_write(pf, p + 4);
-	store_be32(p + 20, (uint32_t)name_len);
-	memcpy(p + 24, name, name_len);
-	buf_commit(out, 24 + name_len);
-	return 0;
+	store_be16(head, width);
+	store_be16(head + 2, height);
+	rfb_pixel_format_write(pf, head + 4);
+	store_be32(head + 20, (uint32_t)name_len);
+	rc = buf_append(out, head, sizeof(head));
+	return rc != 0 ? rc : buf_append(out, name, name_len);
 }
