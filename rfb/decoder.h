@@ -6,6 +6,16 @@
  * Zlib, Tight, ZRLE. zlib streams live as long as the decoder: it must see
  * the stream from its first byte. No I/O; one owner, not thread-safe.
  *
+ * Memory, at most: the picture (4 bytes a pixel; twice while it changes its
+ * size), 5 MiB for an endpoint's cursor and a JPEG in pieces, 1 MiB for
+ * everything else. libjpeg takes up to 8 bytes a pixel of a rectangle, which
+ * is at most 2048 wide, while it decodes a progressive JPEG, which no known
+ * server sends; else some rows. What has grown stays: nothing is allocated
+ * for an update like those before it.
+ *
+ * Whatever a server sends is decoded or refused; the cases are listed in
+ * docs/rfb.md. Inflating stops at the size a rectangle can hold.
+ *
  * Pixels are 4 bytes in memory order B, G, R, 255 (libyuv calls it ARGB),
  * stride = rfb_decoder_stride() bytes, row 0 on top. Fresh and resized areas
  * are black, never uninitialised.
@@ -21,6 +31,7 @@
 
 struct rfb_decoder;
 
+/* Clipped to the picture; all 0 if it lies outside. */
 struct rfb_screen {
 	uint32_t id;
 	uint16_t x, y, w, h;
@@ -29,8 +40,11 @@ struct rfb_screen {
 
 enum rfb_decoder_event_kind {
 	RFB_DECODER_DAMAGE,	/* x, y, w, h changed, inside the picture */
-	RFB_DECODER_RESIZE,	/* w, h are new; the pixels moved */
-	RFB_DECODER_LAYOUT,	/* screens, n_screens (ExtendedDesktopSize) */
+	RFB_DECODER_RESIZE,	/* w, h are new; the pixels moved: what both
+				 * sizes have in common is kept, the rest
+				 * black. Never for a size that stays */
+	RFB_DECODER_LAYOUT,	/* screens, n_screens (ExtendedDesktopSize);
+				 * after the RESIZE that it brought */
 	RFB_DECODER_UPDATE_END, /* a FramebufferUpdate is complete */
 };
 

@@ -1,0 +1,325 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/bytes.h"
+#include "common/err.h"
+#include "rfb/decoder.h"
+#include "rfb/enc/enc.h"
+#include "rfb/framer.h"
+
+/* Lengths inside are 32 bits: longer input is taken in parts. */
+#define PIECE_MAX ((size_t)1 << 30)
+
+struct rfb_decoder {
+	struct rfb_framer *framer;
+	rfb_decoder_cb *cb;
+	void *arg;
+	struct enc_format format;
+	const struct enc_codec *codec; /* of the rectangle; NULL: ignored */
+	struct enc enc;
+};
+
+static void
+emit(struct rfb_decoder *d, const struct rfb_decoder_event *ev)
+{
+	d->cb(d->arg, ev);
+}
+
+static uint32_t *
+black_picture(size_t n)
+{
+	uint32_t *p = malloc(n * sizeof(*p));
+
+	if (p != NULL)
+		enc_run(p, n, ENC_BLACK);
+	return p;
+}
+
+/* What both sizes have in common stays. */
+static void
+copy_overlap(const struct enc *e, uint32_t *to, uint16_t w, uint16_t h)
+{
+	size_t n_rows = min_size(h, e->height);
+	size_t n = min_size(w, e->width);
+
+	for (size_t y = 0; y < n_rows; y++)
+		memcpy(to + y * w, e->pixels + y * e->width, n * sizeof(*to));
+}
+
+static int
+resize(struct rfb_decoder *d, uint16_t w, uint16_t h)
+{
+	struct rfb_decoder_event ev = {
+		.kind = RFB_DECODER_RESIZE,
+		.w = w,
+		.h = h,
+	};
+	struct enc *e = &d->enc;
+	uint32_t *to;
+
+	if (w == e->width && h == e->height)
+		return 0;
+	to = black_picture((size_t)w * h);
+	if (to == NULL)
+		return enc_fail(e, ERR_NOMEM, "out of memory");
+	copy_overlap(e, to, w, h);
+	free(e->pixels);
+	e->pixels = to;
+	e->width = w;
+	e->height = h;
+	emit(d, &ev);
+	return 0;
+}
+
+/* A change of size is in force from its rectangle's header on. */
+static int
+follow_size(struct rfb_decoder *d)
+{
+	uint16_t w, h;
+
+	rfb_framer_size(d->framer, &w, &h);
+	return resize(d, w, h);
+}
+
+static const struct enc_codec *
+find_codec(int32_t encoding)
+{
+	switch (encoding) {
+	case RFB_ENC_EXT_DESKTOP_SIZE:
+		return &enc_screens;
+	case RFB_ENC_CURSOR_ALPHA:
+		return &enc_cursor_alpha;
+	default:
+		return enc_find_picture(encoding);
+	}
+}
+
+static bool
+is_drawing(const struct rfb_rect *r)
+{
+	return enc_find_picture(r->encoding) != NULL;
+}
+
+static void
+start(struct rfb_decoder *d, const struct rfb_rect *r)
+{
+	struct enc *e = &d->enc;
+
+	e->at = e->pixels;
+	if (is_drawing(r))
+		e->at += (size_t)r->y * e->width + r->x;
+	e->stride = e->width;
+	e->w = r->w;
+	e->h = r->h;
+	e->format = &d->format;
+	e->x = e->y = 0;
+	e->has_header = false;
+	e->n_left = 0;
+	e->n_kept = 0;
+	e->n_scratch = 0;
+}
+
+static int
+begin_rect(struct rfb_decoder *d, const struct rfb_rect *r)
+{
+	struct enc *e = &d->enc;
+	int rc = follow_size(d);
+
+	if (rc != 0)
+		return rc;
+	/* The framer refuses these; nothing is drawn on its word alone. */
+	if (is_drawing(r) &&
+	    (r->x + r->w > e->width || r->y + r->h > e->height))
+		return enc_fail(
+		    e, ERR_PROTOCOL, "rectangle outside the framebuffer");
+	d->codec = find_codec(r->encoding);
+	start(d, r);
+	return d->codec == NULL ? 0 : d->codec->begin(e);
+}
+
+static int
+payload(struct rfb_decoder *d, const struct rfb_framer_event *ev)
+{
+	struct enc_span s = { ev->data, ev->data + ev->len };
+
+	if (d->codec == NULL)
+		return 0;
+	return d->codec->payload(&d->enc, &s);
+}
+
+static void
+emit_damage(struct rfb_decoder *d, const struct rfb_rect *r)
+{
+	struct rfb_decoder_event ev = {
+		.kind = RFB_DECODER_DAMAGE,
+		.x = r->x,
+		.y = r->y,
+		.w = r->w,
+		.h = r->h,
+	};
+
+	if (r->w > 0 && r->h > 0)
+		emit(d, &ev);
+}
+
+/* A refused request (reason 1, a status) says nothing about the screens. */
+static void
+emit_layout(struct rfb_decoder *d, const struct rfb_rect *r)
+{
+	struct rfb_decoder_event ev = {
+		.kind = RFB_DECODER_LAYOUT,
+		.w = d->enc.width,
+		.h = d->enc.height,
+		.screens = d->enc.screens,
+		.n_screens = d->enc.n_screens,
+	};
+
+	if (r->x != 1 || r->y == 0)
+		emit(d, &ev);
+}
+
+static int
+end_rect(struct rfb_decoder *d, const struct rfb_rect *r)
+{
+	int rc = d->codec == NULL ? 0 : d->codec->end(&d->enc);
+
+	d->codec = NULL;
+	if (rc != 0)
+		return rc;
+	if (is_drawing(r))
+		emit_damage(d, r);
+	else if (r->encoding == RFB_ENC_EXT_DESKTOP_SIZE)
+		emit_layout(d, r);
+	return 0;
+}
+
+static void
+end_update(struct rfb_decoder *d)
+{
+	struct rfb_decoder_event ev = { .kind = RFB_DECODER_UPDATE_END };
+
+	emit(d, &ev);
+}
+
+/* Messages that are no update draw nothing: sound, text, fences. */
+static int
+on_framer(void *arg, const struct rfb_framer_event *ev)
+{
+	struct rfb_decoder *d = arg;
+
+	if (ev->type != RFB_FRAMEBUFFER_UPDATE)
+		return 0;
+	switch (ev->kind) {
+	case RFB_FRAMER_RECT:
+		return begin_rect(d, &ev->rect);
+	case RFB_FRAMER_PAYLOAD:
+		return payload(d, ev);
+	case RFB_FRAMER_RECT_END:
+		return end_rect(d, &ev->rect);
+	case RFB_FRAMER_MESSAGE_END:
+		end_update(d);
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+struct rfb_decoder *
+rfb_decoder_new(uint16_t width, uint16_t height,
+    const struct rfb_pixel_format *pf, rfb_decoder_cb *cb, void *arg)
+{
+	struct rfb_decoder *d = calloc(1, sizeof(*d));
+
+	if (d == NULL)
+		return NULL;
+	d->cb = cb;
+	d->arg = arg;
+	d->enc.width = width;
+	d->enc.height = height;
+	d->enc.pixels = black_picture((size_t)width * height);
+	d->framer = rfb_framer_new(width, height, pf, on_framer, d);
+	if (d->enc.pixels == NULL || d->framer == NULL ||
+	    enc_format_set(&d->format, pf) != 0) {
+		rfb_decoder_free(d);
+		return NULL;
+	}
+	return d;
+}
+
+void
+rfb_decoder_free(struct rfb_decoder *d)
+{
+	if (d == NULL)
+		return;
+	rfb_framer_free(d->framer);
+	enc_release(&d->enc);
+	enc_format_release(&d->format);
+	free(d->enc.pixels);
+	free(d);
+}
+
+int
+rfb_decoder_feed(struct rfb_decoder *d, const uint8_t *data, size_t len)
+{
+	size_t n;
+	int rc;
+
+	do {
+		n = min_size(len, PIECE_MAX);
+		rc = rfb_framer_feed(d->framer, data, n);
+		data += n;
+		len -= n;
+	} while (rc == 0 && len > 0);
+	return rc;
+}
+
+int
+rfb_decoder_set_pixel_format(
+    struct rfb_decoder *d, const struct rfb_pixel_format *pf)
+{
+	int rc = rfb_framer_set_pixel_format(d->framer, pf);
+
+	if (rc != 0)
+		return rc;
+	if (rfb_pixel_format_equal(&d->format.pf, pf))
+		return 0;
+	if (enc_format_set(&d->format, pf) != 0)
+		return enc_fail(&d->enc, ERR_NOMEM, "out of memory");
+	return 0;
+}
+
+const uint8_t *
+rfb_decoder_pixels(const struct rfb_decoder *d)
+{
+	return (const uint8_t *)d->enc.pixels;
+}
+
+size_t
+rfb_decoder_stride(const struct rfb_decoder *d)
+{
+	return d->enc.width * sizeof(*d->enc.pixels);
+}
+
+uint16_t
+rfb_decoder_width(const struct rfb_decoder *d)
+{
+	return d->enc.width;
+}
+
+uint16_t
+rfb_decoder_height(const struct rfb_decoder *d)
+{
+	return d->enc.height;
+}
+
+bool
+rfb_decoder_is_between_messages(const struct rfb_decoder *d)
+{
+	return rfb_framer_is_between_messages(d->framer);
+}
+
+const char *
+rfb_decoder_why(const struct rfb_decoder *d)
+{
+	return d->enc.why != NULL ? d->enc.why : rfb_framer_why(d->framer);
+}

@@ -1,0 +1,227 @@
+/*
+ * What rfb/decoder.c and the files of this folder share; nobody else
+ * includes this. One codec an encoding: it is told that a rectangle begins,
+ * is given the payload in pieces of any size, and is told that it ended.
+ * The framer has checked lengths and places; what lies inside a payload is
+ * checked here. No I/O, not thread-safe.
+ *
+ * A pixel is a uint32_t whose bytes in memory are B, G, R, 255.
+ */
+#ifndef RFB_ENC_ENC_H
+#define RFB_ENC_ENC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <turbojpeg.h>
+#include <zlib.h>
+
+#include "rfb/decoder.h"
+#include "rfb/pixel_format.h"
+#include "rfb/protocol.h"
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+    "pixels are written as little-endian words");
+
+#define ENC_BLACK 0xff000000u
+
+/* The longest unit that is looked at in one piece: a Hextile tile of 255
+ * coloured subrectangles (1 + 4 + 4 + 1 + 255 * 6). */
+#define ENC_KEPT 1540
+
+/* Room for inflated bytes: several ZRLE tiles, or rows, at a time. */
+#define ENC_SCRATCH (128 * 1024)
+
+#define ENC_TIGHT_MAX_WIDTH 2048
+
+struct enc;
+struct enc_pixels;
+
+/* Converts n pixels at src into dst. */
+typedef void enc_row_fn(
+    const struct enc_pixels *px, uint32_t *dst, const uint8_t *src, size_t n);
+
+/* One way in which a pixel stands in the stream. */
+struct enc_pixels {
+	uint8_t len; /* bytes a pixel: 1 to 4 */
+	enc_row_fn *row;
+	uint8_t red_at, green_at, blue_at; /* where each byte stands */
+	const uint32_t *table;             /* by value as read from memory */
+	struct rfb_pixel_format pf;
+	uint8_t left; /* bits that a 3-byte value is shifted up by */
+};
+
+/* The three ways that one pixel format has. */
+struct enc_format {
+	struct rfb_pixel_format pf;
+	struct enc_pixels pixel, cpixel, tpixel;
+	uint32_t *table; /* owned; 65536 entries once a format needed it */
+};
+
+/* Payload that is not read yet. */
+struct enc_span {
+	const uint8_t *p, *end;
+};
+
+/*
+ * Takes inflated bytes; returns how many it used, or an error. What it left
+ * comes again with more behind it.
+ */
+typedef ssize_t enc_sink(struct enc *e, const uint8_t *p, size_t n);
+
+struct enc_codec {
+	int32_t encoding;
+	int (*begin)(struct enc *e);
+	/* Takes all of s; may be called with any cuts. */
+	int (*payload)(struct enc *e, struct enc_span *s);
+	int (*end)(struct enc *e);
+};
+
+struct enc_inflater {
+	z_stream z;
+	bool is_open;
+};
+
+struct enc_colours {
+	uint32_t background, foreground;
+};
+
+enum enc_tight_step {
+	TIGHT_STEP_CONTROL,
+	TIGHT_STEP_FILTER,
+	TIGHT_STEP_PALETTE_COUNT,
+	TIGHT_STEP_PALETTE,
+	TIGHT_STEP_LENGTH,
+	TIGHT_STEP_FILL,
+	TIGHT_STEP_PLAIN, /* data shorter than 12 bytes */
+	TIGHT_STEP_PACKED,
+	TIGHT_STEP_JPEG,
+	TIGHT_STEP_DONE,
+};
+
+struct enc_tight {
+	enum enc_tight_step step;
+	uint8_t control;
+	size_t n_colours;
+	size_t data_len; /* before compression */
+	size_t left;     /* packed or JPEG bytes still to come */
+	size_t jpeg_len;
+	enc_sink *sink;
+};
+
+struct enc {
+	/* Where to draw: the rectangle's first pixel, pixels from row to
+	 * row, and its size. */
+	uint32_t *at;
+	size_t stride;
+	uint16_t w, h;
+	const struct enc_format *format;
+
+	/* How far a codec that draws in order has come. */
+	uint16_t x, y;
+	bool has_header;
+	uint32_t n_left; /* RRE: subrectangles still to come */
+	struct enc_colours colours;
+	struct enc_tight tight;
+	uint32_t palette[256];
+
+	uint8_t kept[ENC_KEPT];
+	size_t n_kept;
+
+	struct enc_inflater zlib, zrle, tight_streams[4];
+	uint8_t *scratch; /* ENC_SCRATCH bytes once something inflates */
+	size_t n_scratch;
+	uint16_t *gradient; /* a row above and one of now, 3 values a pixel */
+	uint8_t *jpeg;      /* a JPEG that came in pieces */
+	size_t jpeg_cap;
+	tjhandle tj;
+
+	/* Cursor With Alpha: drawn aside, for what it does to streams. */
+	const struct enc_codec *inner;
+	struct enc_format cursor_format;
+	uint32_t *cursor;
+	size_t cursor_cap;
+
+	struct rfb_screen screens[RFB_MAX_SCREENS];
+	unsigned n_screens;
+
+	/* The picture, for CopyRect. */
+	uint32_t *pixels;
+	uint16_t width, height;
+
+	const char *why;
+};
+
+/* enc.c */
+void enc_release(struct enc *e);
+int enc_fail(struct enc *e, int err, const char *why);
+/* NULL for what is no picture encoding. */
+const struct enc_codec *enc_find_picture(int32_t encoding);
+/* Grows *buf, of *cap bytes, to need; contents are not kept. */
+int enc_grow(struct enc *e, void **buf, size_t *cap, size_t need);
+
+/*
+ * n bytes in one piece, not yet consumed; NULL when s has fewer, which are
+ * then kept. Ask for more by asking again with a higher n; what was asked
+ * for last is what enc_done consumes.
+ */
+const uint8_t *enc_want(struct enc *e, struct enc_span *s, size_t n);
+void enc_done(struct enc *e, struct enc_span *s, size_t n);
+
+/* draw.c */
+void enc_fill(
+    struct enc *e, size_t x, size_t y, size_t w, size_t h, uint32_t pixel);
+/* Whole pixels in reading order, from e->x, e->y on; a sink's return. */
+ssize_t enc_draw_pixels(
+    struct enc *e, const struct enc_pixels *px, const uint8_t *p, size_t n);
+static inline bool
+enc_is_drawn(const struct enc *e)
+{
+	return e->y == e->h || e->w == 0;
+}
+
+/* A run of one colour inside a row. */
+static inline void
+enc_run(uint32_t *dst, size_t n, uint32_t pixel)
+{
+	for (size_t i = 0; i < n; i++)
+		dst[i] = pixel;
+}
+
+/* pixels.c */
+/* Returns 0 or ERR_NOMEM, and then f is as before. */
+int enc_format_set(struct enc_format *f, const struct rfb_pixel_format *pf);
+void enc_format_release(struct enc_format *f);
+static inline uint32_t
+enc_pixel(const struct enc_pixels *px, const uint8_t *p)
+{
+	uint32_t pixel;
+
+	px->row(px, &pixel, p, 1);
+	return pixel;
+}
+
+/* inflate.c */
+/*
+ * Inflates len bytes at in and gives the output to sink, which knows how
+ * much is wanted: output that it leaves when the picture is drawn is an
+ * error, so nothing is inflated beyond one scratch buffer too far.
+ */
+int enc_inflate(struct enc *e, struct enc_inflater *z, const uint8_t *in,
+    size_t len, enc_sink *sink);
+void enc_inflater_reset(struct enc_inflater *z);
+void enc_inflater_release(struct enc_inflater *z);
+
+/* tight_jpeg.c */
+int enc_tight_jpeg(struct enc *e, const uint8_t *p, size_t len);
+
+/* tight_filter.c */
+enc_sink enc_tight_copy, enc_tight_mono, enc_tight_indexed;
+enc_sink enc_tight_gradient;
+
+extern const struct enc_codec enc_raw, enc_copyrect, enc_rre, enc_corre;
+extern const struct enc_codec enc_hextile, enc_zlib, enc_tight, enc_zrle;
+extern const struct enc_codec enc_cursor_alpha, enc_screens;
+
+#endif

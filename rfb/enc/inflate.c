@@ -1,0 +1,100 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/bytes.h"
+#include "common/err.h"
+#include "rfb/enc/enc.h"
+
+static int
+open_inflater(struct enc *e, struct enc_inflater *z)
+{
+	if (z->is_open)
+		return 0;
+	if (e->scratch == NULL)
+		e->scratch = malloc(ENC_SCRATCH);
+	if (e->scratch == NULL)
+		return enc_fail(e, ERR_NOMEM, "out of memory");
+	memset(&z->z, 0, sizeof(z->z));
+	if (inflateInit(&z->z) != Z_OK)
+		return enc_fail(e, ERR_NOMEM, "out of memory");
+	z->is_open = true;
+	return 0;
+}
+
+void
+enc_inflater_reset(struct enc_inflater *z)
+{
+	if (z->is_open)
+		inflateReset(&z->z);
+}
+
+void
+enc_inflater_release(struct enc_inflater *z)
+{
+	if (z->is_open)
+		inflateEnd(&z->z);
+	z->is_open = false;
+}
+
+static int
+check(struct enc *e, const z_stream *z, int rc)
+{
+	switch (rc) {
+	case Z_OK:
+	case Z_BUF_ERROR: /* nothing left to do, which is no fault */
+		return 0;
+	case Z_STREAM_END:
+		if (z->avail_in == 0)
+			return 0;
+		return enc_fail(
+		    e, ERR_PROTOCOL, "data after the end of a zlib stream");
+	case Z_MEM_ERROR:
+		return enc_fail(e, ERR_NOMEM, "out of memory");
+	default:
+		return enc_fail(e, ERR_PROTOCOL, "zlib data is corrupt");
+	}
+}
+
+/* Gives the sink what is there and moves its rest to the front. */
+static int
+drain(struct enc *e, enc_sink *sink)
+{
+	ssize_t used = sink(e, e->scratch, e->n_scratch);
+
+	if (used < 0)
+		return (int)used;
+	e->n_scratch -= (size_t)used;
+	if (e->n_scratch == 0)
+		return 0;
+	if (enc_is_drawn(e) || e->n_scratch == ENC_SCRATCH)
+		return enc_fail(e, ERR_PROTOCOL,
+		    "data inflates to more than its rectangle holds");
+	memmove(e->scratch, e->scratch + used, e->n_scratch);
+	return 0;
+}
+
+int
+enc_inflate(struct enc *e, struct enc_inflater *z, const uint8_t *in,
+    size_t len, enc_sink *sink)
+{
+	z_stream *s = &z->z;
+	bool is_full;
+	int status, rc = open_inflater(e, z);
+
+	if (rc != 0)
+		return rc;
+	s->next_in = (uint8_t *)(uintptr_t)in; /* zlib does not write there */
+	s->avail_in = (uInt)len;
+	do {
+		s->next_out = e->scratch + e->n_scratch;
+		s->avail_out = (uInt)(ENC_SCRATCH - e->n_scratch);
+		status = inflate(s, Z_SYNC_FLUSH);
+		e->n_scratch = ENC_SCRATCH - s->avail_out;
+		is_full = s->avail_out == 0;
+		/* What came before a fault is drawn however pieces fell. */
+		rc = drain(e, sink);
+		if (rc == 0)
+			rc = check(e, s, status);
+	} while (rc == 0 && (s->avail_in > 0 || is_full));
+	return rc;
+}
