@@ -1,6 +1,8 @@
 /*
  * relaycam check: the invariants of schema/check.sql in one snapshot.
  */
+#include "ctl/check.h"
+
 #include <stdio.h>
 
 #include "ctl/command.h"
@@ -63,16 +65,26 @@ print_people(const json_t *found, int n_rules)
 		    json_array_size(found), n_rules);
 }
 
+int
+check_collect(struct ctl *c, json_t *found, int *n_rules)
+{
+	int rc = PG_RUN(c, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+
+	*n_rules = 0;
+	if (rc == 0)
+		rc = run_rules(c, found, n_rules);
+	if (c->db != NULL)
+		PG_RUN(c, "ROLLBACK");
+	return rc;
+}
+
 static int
 run(struct ctl *c, const struct args *a)
 {
 	json_t *found = json_array();
-	int n_rules = 0;
-	int rc;
+	int n_rules;
+	int rc = check_collect(c, found, &n_rules);
 
-	rc = PG_RUN(c, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
-	if (rc == 0)
-		rc = run_rules(c, found, &n_rules);
 	if (rc != 0) {
 		json_decref(found);
 		return rc;

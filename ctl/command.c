@@ -9,6 +9,7 @@
 static const struct command_group *const groups[] = {
 	&group_migrate,
 	&group_check,
+	&group_doctor,
 	&group_team,
 	&group_user,
 	&group_endpoint,

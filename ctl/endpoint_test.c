@@ -289,48 +289,34 @@ print_fact(const json_t *o, const char *key, const char *title)
 }
 
 static void
-print_people(const struct report *r)
+print_people(const json_t *facts)
 {
-	const json_t *cert = json_object_get(r->facts, "certificate");
+	const json_t *cert = json_object_get(facts, "certificate");
+	const json_t *problems = json_object_get(facts, "problems");
 	size_t i;
 	json_t *v;
 
-	print_fact(r->facts, "address", "address");
-	print_fact(r->facts, "version", "RFB version");
-	print_types(r->facts, "security_types", "security");
-	print_types(r->facts, "vencrypt_types", "VeNCrypt");
-	print_fact(r->facts, "tls_version", "TLS");
+	print_fact(facts, "address", "address");
+	print_fact(facts, "version", "RFB version");
+	print_types(facts, "security_types", "security");
+	print_types(facts, "vencrypt_types", "VeNCrypt");
+	print_fact(facts, "tls_version", "TLS");
 	print_fact(cert, "subject", "certificate");
 	print_fact(cert, "sha256", "SHA-256");
 	print_fact(cert, "expires_at", "valid until");
-	if (json_array_size(r->problems) == 0)
-		printf("The relay would connect with: %s.\n", r->choice);
+	if (json_array_size(problems) == 0)
+		printf("The relay would connect with: %s.\n",
+		    json_string_value(json_object_get(facts, "choice")));
 	else
 		printf("The relay would not connect:\n");
-	json_array_foreach(r->problems, i, v)
+	json_array_foreach(problems, i, v)
 	    printf("  - %s\n", json_string_value(v));
 }
 
-static int
-finish(struct report *r, bool json)
-{
-	bool ok = json_array_size(r->problems) == 0;
-	int rc = 0;
+/* --- entry points -------------------------------------------------------- */
 
-	json_object_set_new(r->facts, "ok", json_boolean(ok));
-	json_object_set_new(r->facts, "choice",
-	    r->choice != NULL ? json_string(r->choice) : json_null());
-	if (!json)
-		print_people(r);
-	json_object_set_new(r->facts, "problems", r->problems);
-	if (json)
-		rc = print_json(json_incref(r->facts));
-	json_decref(r->facts);
-	return ok ? rc : STATUS_FAILED;
-}
-
-static int
-test_row(const PGresult *res, const char *name, int timeout_s, bool json)
+static json_t *
+probe_row(const PGresult *res, int timeout_s)
 {
 	struct target t = { pg_text(res, 0, 0), pg_text(res, 0, 1),
 		pg_text(res, 0, 2), pg_text(res, 0, 3), pg_text(res, 0, 4),
@@ -339,10 +325,32 @@ test_row(const PGresult *res, const char *name, int timeout_s, bool json)
 	char address[HOST_MAX + 16];
 
 	snprintf(address, sizeof(address), "%s port %s", t.host, t.port);
-	json_object_set_new(r.facts, "endpoint", json_string(name));
+	json_object_set_new(
+	    r.facts, "endpoint", json_string(PQgetvalue(res, 0, 7)));
 	json_object_set_new(r.facts, "address", json_string(address));
 	try_endpoint(&t, timeout_s, &r);
-	return finish(&r, json);
+	json_object_set_new(
+	    r.facts, "ok", json_boolean(json_array_size(r.problems) == 0));
+	json_object_set_new(r.facts, "choice",
+	    r.choice != NULL ? json_string(r.choice) : json_null());
+	json_object_set_new(r.facts, "problems", r.problems);
+	return r.facts;
+}
+
+json_t *
+endpoint_probe(struct ctl *c, const char *id, int timeout_s)
+{
+	json_t *facts = NULL;
+	PGresult *res = PG_QUERY(c,
+	    "SELECT host, port, username, tls_ca_pem, "
+	    "encode(tls_pin_sha256, 'hex'), secret_sealed IS NOT NULL, "
+	    "allow_clear, name FROM endpoints WHERE id = $1",
+	    id);
+
+	if (res != NULL && PQntuples(res) == 1)
+		facts = probe_row(res, timeout_s);
+	PQclear(res);
+	return facts;
 }
 
 int
@@ -350,21 +358,22 @@ endpoint_run_test(struct ctl *c, const struct args *a)
 {
 	char id[ID_TEXT_MAX], team[ID_TEXT_MAX];
 	int64_t timeout_s;
-	PGresult *res;
+	json_t *facts;
 	int rc = args_number(a, "timeout", 1, 300, 10, &timeout_s);
 
 	if (rc == 0)
 		rc = endpoint_find(c, a, a->words[0], id, team);
 	if (rc != 0)
 		return rc;
-	res = PG_QUERY(c,
-	    "SELECT host, port, username, tls_ca_pem, "
-	    "encode(tls_pin_sha256, 'hex'), secret_sealed IS NOT NULL, "
-	    "allow_clear FROM endpoints WHERE id = $1",
-	    id);
-	if (res == NULL)
+	facts = endpoint_probe(c, id, (int)timeout_s);
+	if (facts == NULL)
 		return STATUS_FAILED;
-	rc = test_row(res, a->words[0], (int)timeout_s, args_has(a, "json"));
-	PQclear(res);
+	rc = json_is_true(json_object_get(facts, "ok")) ? STATUS_OK
+							: STATUS_FAILED;
+	if (!args_has(a, "json"))
+		print_people(facts);
+	else if (print_json(json_incref(facts)) != 0)
+		rc = STATUS_FAILED;
+	json_decref(facts);
 	return rc;
 }

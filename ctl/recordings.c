@@ -260,6 +260,18 @@ static const struct arg_opt list_opts[] = {
 	OPT_UTC,
 };
 static const struct arg_opt show_opts[] = { OPT_JSON, OPT_UTC };
+static const struct arg_opt link_opts[] = { OPT_JSON };
+static const struct arg_opt fetch_opts[] = {
+	{ "output", "FILE", "write here; a folder keeps the file's name" },
+	{ "ca", "FILE", "PEM: CA of the server that the link points at" },
+	{ "quiet", NULL, "no progress" },
+};
+static const struct arg_opt verify_opts[] = {
+	{ "file", "FILE", "this file, not the stored one" },
+	{ "ca", "FILE", "PEM: CA of the server that links point at" },
+	OPT_JSON,
+};
+
 static const struct command commands[] = {
 	{ "list", "", 0, 0, OPTS(list_opts),
 	    "Lists recorded files: newest session first, then by monitor and "
@@ -269,7 +281,22 @@ static const struct command commands[] = {
 	    "Shows all there is to know of one file.\n\nRECORDING is its id "
 	    "or the beginning of it.",
 	    run_show },
+	{ "link", "RECORDING", 1, 1, OPTS(link_opts),
+	    "Makes a link to a stored file.\n\nAnybody who has it can watch "
+	    "or download until it dies, 10 minutes later\n([store] "
+	    "link_seconds). The audit log says that it was made.",
+	    recordings_run_link },
+	{ "fetch", "RECORDING", 1, 1, OPTS(fetch_opts),
+	    "Downloads a stored file.\n\nAn interrupted download goes on "
+	    "where it stopped. Size and SHA-256 are checked;\nonly a right "
+	    "file gets its final name.",
+	    recordings_run_fetch },
+	{ "verify", "RECORDING", 1, 1, OPTS(verify_opts),
+	    "Compares size and SHA-256 with what was noted when it was "
+	    "stored.\n\nReads the stored file, or a downloaded one with "
+	    "--file. Exit status 1 when it differs.",
+	    recordings_run_verify },
 };
 
 const struct command_group group_recordings = { "recordings",
-	"recorded files: links, downloads, checks", commands, 2 };
+	"recorded files: links, downloads, checks", commands, 5 };

@@ -1,0 +1,49 @@
+/*
+ * relaycam doctor: looks at everything an installation depends on. Each
+ * check adds lines: ok, warn (works, but look at it) or FAIL, with the
+ * remedy. Checks are independent: one that fails hides no other.
+ */
+#ifndef CTL_DOCTOR_H
+#define CTL_DOCTOR_H
+
+#include <jansson.h>
+
+#include "ctl/ctl.h"
+
+struct doctor {
+	struct ctl *ctl;
+	json_t *lines; /* array of { check, level, text, remedy } */
+	int n_warn, n_fail;
+	bool with_endpoints;
+};
+
+/* check: a word such as "spool"; the text may have particulars. */
+__attribute__((format(printf, 3, 4))) void doctor_ok(
+    struct doctor *d, const char *check, const char *fmt, ...);
+/* remedy: what to do, a sentence. */
+__attribute__((format(printf, 4, 5))) void doctor_warn(struct doctor *d,
+    const char *check, const char *remedy, const char *fmt, ...);
+__attribute__((format(printf, 4, 5))) void doctor_fail(struct doctor *d,
+    const char *check, const char *remedy, const char *fmt, ...);
+
+/* doctor_local.c: this machine's files and programs */
+void doctor_config(struct doctor *d);
+void doctor_spool(struct doctor *d);
+void doctor_link_key(struct doctor *d);
+void doctor_seal_key(struct doctor *d);
+void doctor_recorders(struct doctor *d);
+
+/* doctor_tls.c: certificates of relay and storage */
+void doctor_certificates(struct doctor *d);
+
+/* doctor_database.c */
+void doctor_database(struct doctor *d);
+void doctor_clock(struct doctor *d);
+void doctor_sealed(struct doctor *d);
+void doctor_endpoints(struct doctor *d);
+
+/* doctor_services.c */
+void doctor_daemons(struct doctor *d);
+void doctor_store(struct doctor *d);
+
+#endif

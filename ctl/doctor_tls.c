@@ -1,0 +1,117 @@
+/* doctor: certificates and keys of relay and storage. */
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/tls.h"
+#include "ctl/certificate.h"
+#include "ctl/doctor.h"
+#include "ctl/hostport.h"
+
+#define WARN_DAYS 30
+
+static void
+check_dates(struct doctor *d, const char *check, const char *path,
+    const struct certificate_info *info)
+{
+	static const char remedy[] =
+	    "put a new certificate there and restart the daemon";
+
+	if (info->not_yet_valid)
+		doctor_fail(d, check, "is the clock right?",
+		    "certificate %s is not valid yet", path);
+	else if (info->days_left < 0)
+		doctor_fail(d, check, remedy, "certificate %s ended at %s",
+		    path, info->expires_at);
+	else if (info->days_left < WARN_DAYS)
+		doctor_warn(d, check, remedy,
+		    "certificate %s ends in %lld days, at %s", path,
+		    (long long)info->days_left, info->expires_at);
+	else
+		doctor_ok(d, check, "certificate %s, %s, until %s", path,
+		    info->subject, info->expires_at);
+}
+
+/* "https://host:8444/..." -> host */
+static int
+url_host(const char *url, char host[HOST_MAX])
+{
+	const char *begin = strstr(url, "://");
+	char authority[HOST_MAX + 8], port[8];
+
+	if (begin == NULL)
+		return -1;
+	begin += 3;
+	snprintf(authority, sizeof(authority), "%.*s",
+	    (int)strcspn(begin, "/?#"), begin);
+	return hostport_split(authority, host, port);
+}
+
+/* Links point at public_url, so the certificate has to have its name. */
+static void
+check_public_name(struct doctor *d, const char *check, X509 *x)
+{
+	const char *url = d->ctl->store.public_url;
+	char host[HOST_MAX];
+
+	if (strcmp(d->ctl->store.kind, "folder") != 0)
+		return;
+	if (url_host(url, host) != 0)
+		doctor_fail(d, check, "write it as https://host:port",
+		    "[store] public_url = %s is no URL", url);
+	else if (X509_check_host(x, host, 0, 0, NULL) != 1 &&
+	    X509_check_ip_asc(x, host, 0) != 1)
+		doctor_fail(d, check,
+		    "use a name of the certificate in [store] public_url, or "
+		    "a certificate with that name",
+		    "links point at %s, and the certificate has no such name",
+		    host);
+}
+
+static void
+check_key_file(struct doctor *d, const char *check, const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) == 0 && (st.st_mode & (S_IRWXO | S_IWGRP)) != 0)
+		doctor_fail(d, check, "chmod 0600 the file",
+		    "private key %s is open to others", path);
+}
+
+static void
+check_pair(struct doctor *d, const char *check, const struct conf_daemon *conf,
+    bool is_storage)
+{
+	struct certificate_info info;
+	char err[512];
+	SSL_CTX *ctx;
+
+	if (conf->cert_file == NULL || conf->key_file == NULL) {
+		doctor_fail(d, check, "set cert_file and key_file",
+		    "no certificate is set");
+		return;
+	}
+	check_key_file(d, check, conf->key_file);
+	ctx = tls_server_new(conf->cert_file, conf->key_file, err, sizeof(err));
+	if (ctx == NULL) {
+		doctor_fail(d, check,
+		    "cert_file is the chain in PEM form, leaf first; key_file "
+		    "its key, readable by this account",
+		    "%s", err);
+		return;
+	}
+	certificate_describe(SSL_CTX_get0_certificate(ctx), &info);
+	check_dates(d, check, conf->cert_file, &info);
+	if (is_storage)
+		check_public_name(d, check, SSL_CTX_get0_certificate(ctx));
+	SSL_CTX_free(ctx);
+}
+
+void
+doctor_certificates(struct doctor *d)
+{
+	check_pair(d, "relay TLS", &d->ctl->relay, false);
+	check_pair(d, "storage TLS", &d->ctl->storage, true);
+}

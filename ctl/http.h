@@ -1,0 +1,46 @@
+/*
+ * HTTP(S) for the command line, by libcurl: stored files piece by piece, and
+ * short answers of probes. Blocking.
+ */
+#ifndef CTL_HTTP_H
+#define CTL_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define HTTP_WHY_MAX 512
+
+struct http_get {
+	const char *url;
+	const char *ca_file; /* PEM; NULL: the system's */
+	int64_t offset;      /* first byte wanted */
+	int64_t total;       /* size of the whole, for progress; -1: unknown */
+	bool progress;       /* on standard error, when it is a terminal */
+	/*
+	 * Takes bytes of the body; at: their offset in the file, which is 0
+	 * again when the server does not know ranges. Returns 0, or an error
+	 * that ends the transfer.
+	 */
+	int (*on_data)(void *arg, int64_t at, const void *data, size_t len);
+	void *arg;
+	char why[HTTP_WHY_MAX]; /* out: what went wrong */
+};
+
+/*
+ * Returns 0 when the answer was read to its end; ERR_DENIED (401, 403: the
+ * link died or is not ours), ERR_NOTFOUND (404), ERR_PROTOCOL (another
+ * status), ERR_UNAVAILABLE (no connection, or cut off: worth another try),
+ * ERR_CONFIG (the server's certificate), or what on_data returned.
+ */
+int http_get(struct http_get *g);
+
+/*
+ * One short request; method GET or HEAD. headers: "Name: value" lines, n of
+ * them. Returns the HTTP status, or -1 with why filled.
+ */
+long http_probe(const char *method, const char *url, const char *ca_file,
+    const char *const *headers, size_t n_headers, int timeout_s,
+    char why[HTTP_WHY_MAX]);
+
+#endif

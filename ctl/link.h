@@ -1,0 +1,35 @@
+/*
+ * Links to stored files that die after a while (T6), and the audit row that
+ * each of them leaves (X7).
+ */
+#ifndef CTL_LINK_H
+#define CTL_LINK_H
+
+#include "common/clock.h"
+#include "ctl/http.h"
+#include "ctl/recordings.h"
+
+struct signed_link {
+	char url[4096];
+	char expires_at[CLOCK_TEXT_MAX];
+	uint64_t expires_ns; /* Unix time */
+};
+
+/*
+ * Makes a link to r's stored file and writes the audit row `action`.
+ * Returns 0 or a status after a message.
+ */
+int link_new(struct ctl *c, const struct recording *r, const char *action,
+    struct signed_link *out);
+
+/* CA file to check the link's server with: given, or by the settings. */
+const char *link_ca_file(
+    const struct ctl *c, const struct recording *r, const char *given);
+
+/*
+ * Asks the S3 server for the bucket (HEAD, signed). Returns the HTTP status,
+ * or -1 with a sentence in why.
+ */
+long link_probe_bucket(struct ctl *c, char why[HTTP_WHY_MAX]);
+
+#endif
