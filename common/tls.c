@@ -103,6 +103,8 @@ tls_client_new(const char *ca_file, char *err, size_t err_len)
 		snprintf(err, err_len, "out of memory");
 		return NULL;
 	}
+	if (ca_file != NULL && *ca_file == '\0')
+		return ctx;
 	ok = ca_file != NULL ?
 	    SSL_CTX_load_verify_locations(ctx, ca_file, NULL) :
 	    SSL_CTX_set_default_verify_paths(ctx);

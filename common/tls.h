@@ -18,7 +18,8 @@ SSL_CTX *tls_server_new(const char *cert_file, const char *key_file, char *err,
     size_t err_len);
 
 /*
- * Client side. ca_file: PEM, NULL: the system's store. The caller sets
+ * Client side. ca_file: PEM, NULL: the system's store, "": trusts nobody by
+ * itself (a store or a pin comes with each connection). The caller sets
  * SSL_set_verify and the name or pin per connection (tls_client_verify).
  */
 SSL_CTX *tls_client_new(const char *ca_file, char *err, size_t err_len);

@@ -1,0 +1,170 @@
+#include "relay/account.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/bytes.h"
+#include "common/err.h"
+
+const char account_query[] =
+    "WITH p AS (SELECT * FROM people WHERE name = $1), "
+    "e AS (SELECT en.* FROM endpoints en JOIN p ON en.team_id = p.team_id "
+    "  WHERE en.name = $2 AND en.deleted_at IS NULL), "
+    "f AS (SELECT * FROM login_failures WHERE client_addr = $3) "
+    "SELECT p.id, p.team_id, t.name, t.time_zone, "
+    "  CASE WHEN p.disabled THEN NULL ELSE p.password_hash END, "
+    "  greatest(coalesce(p.failed_logins, 0), coalesce(f.failed, 0)), "
+    "  coalesce(extract(epoch FROM now() - "
+    "    greatest(p.last_failed_at, f.last_at)), 0), "
+    "  CASE WHEN r.control THEN e.id END, e.name, e.access, e.host, e.port, "
+    "  e.username, encode(e.secret_sealed, 'hex'), e.tls_ca_pem, "
+    "  encode(e.tls_pin_sha256, 'hex'), e.allow_clear, a.recording, "
+    "  a.on_record_failure = 'end', a.frame_rate, a.max_session_s, "
+    "  a.segment_bytes, a.retention_days "
+    "FROM (SELECT 1) one LEFT JOIN p ON true LEFT JOIN e ON true "
+    "LEFT JOIN teams t ON t.id = p.team_id LEFT JOIN f ON true "
+    "LEFT JOIN LATERAL endpoint_rights_of(p.id, e.id) r ON true "
+    "LEFT JOIN access_settings a "
+    "  ON a.team_id = e.team_id AND a.access = e.access";
+
+/* Columns of account_query, in order. */
+enum col { PERSON, TEAM_ID, TEAM, ZONE, HASH, FAILURES, AGE, ENDPOINT_ID,
+	ENDPOINT, ACCESS, HOST, PORT, USERNAME, SECRET, CA, PIN, CLEAR,
+	RECORDING, END_ON_FAILURE, FRAME_RATE, MAX_S, SEGMENT_BYTES,
+	RETENTION };
+
+static int64_t
+number(const PGresult *res, enum col c)
+{
+	return PQgetisnull(res, 0, (int)c) ?
+	    0 :
+	    strtoll(PQgetvalue(res, 0, (int)c), NULL, 10);
+}
+
+static bool
+truth(const PGresult *res, enum col c)
+{
+	return PQgetvalue(res, 0, (int)c)[0] == 't';
+}
+
+/* A copy of a text column; NULL stays NULL. *rc becomes ERR_NOMEM. */
+static char *
+text(const PGresult *res, enum col c, int *rc)
+{
+	char *s;
+
+	if (PQgetisnull(res, 0, (int)c))
+		return NULL;
+	s = strdup(PQgetvalue(res, 0, (int)c));
+	if (s == NULL)
+		*rc = ERR_NOMEM;
+	return s;
+}
+
+static int
+hex_digit(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' :
+	    c >= 'a' && c <= 'f'    ? c - 'a' + 10 :
+				      0;
+}
+
+/* Bytes of a hex column, at most max. */
+static size_t
+bytes_of(const PGresult *res, enum col c, uint8_t *out, size_t max)
+{
+	const char *s = PQgetvalue(res, 0, (int)c);
+	size_t n = min_size(strlen(s) / 2, max);
+
+	for (size_t i = 0; i < n; i++)
+		out[i] = (uint8_t)(hex_digit(s[2 * i]) << 4 |
+		    hex_digit(s[2 * i + 1]));
+	return n;
+}
+
+static int
+open_secret(struct account *a, const PGresult *res, const uint8_t *key)
+{
+	uint8_t sealed[2048];
+	size_t n = bytes_of(res, SECRET, sealed, sizeof(sealed));
+	int len;
+
+	if (n == 0)
+		return 0;
+	a->password = calloc(1, n + 1);
+	if (a->password == NULL)
+		return ERR_NOMEM;
+	len = seal_open(key, sealed, n, (uint8_t *)a->password);
+	if (len < 0) {
+		a->is_secret_bad = true;
+		free(a->password);
+		a->password = NULL;
+	}
+	return 0;
+}
+
+int
+account_read(struct account *a, const PGresult *res,
+    const uint8_t seal_key[SEAL_KEY_LEN])
+{
+	int rc = 0;
+
+	memset(a, 0, sizeof(*a));
+	if (PQntuples(res) != 1)
+		return ERR_NOTFOUND;
+	a->person_id = number(res, PERSON);
+	a->team_id = number(res, TEAM_ID);
+	a->team = text(res, TEAM, &rc);
+	a->time_zone = text(res, ZONE, &rc);
+	a->password_hash = text(res, HASH, &rc);
+	a->failures = (uint64_t)number(res, FAILURES);
+	a->failure_age_s = strtod(PQgetvalue(res, 0, AGE), NULL);
+	a->endpoint_id = number(res, ENDPOINT_ID);
+	a->endpoint = text(res, ENDPOINT, &rc);
+	a->access = text(res, ACCESS, &rc);
+	a->host = text(res, HOST, &rc);
+	a->port = text(res, PORT, &rc);
+	a->username = text(res, USERNAME, &rc);
+	a->ca_pem = text(res, CA, &rc);
+	a->has_pin = bytes_of(res, PIN, a->pin, sizeof(a->pin)) == 32;
+	a->allow_clear = truth(res, CLEAR);
+	a->recording = truth(res, RECORDING);
+	a->end_on_failure = truth(res, END_ON_FAILURE);
+	a->frame_rate = number(res, FRAME_RATE);
+	a->max_session_s = number(res, MAX_S);
+	a->segment_bytes = number(res, SEGMENT_BYTES);
+	a->retention_days = number(res, RETENTION);
+	if (rc == 0 && a->endpoint_id != 0)
+		rc = open_secret(a, res, seal_key);
+	return rc;
+}
+
+static void
+drop(char **s)
+{
+	if (*s != NULL)
+		wipe(*s, strlen(*s));
+	free(*s);
+	*s = NULL;
+}
+
+void
+account_forget_secrets(struct account *a)
+{
+	drop(&a->password);
+	drop(&a->password_hash);
+	drop(&a->ca_pem);
+}
+
+void
+account_release(struct account *a)
+{
+	account_forget_secrets(a);
+	drop(&a->team);
+	drop(&a->time_zone);
+	drop(&a->endpoint);
+	drop(&a->access);
+	drop(&a->host);
+	drop(&a->port);
+	drop(&a->username);
+}

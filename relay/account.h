@@ -1,0 +1,47 @@
+/*
+ * What the database knows about a technician, an endpoint and the policy
+ * between them, read by one statement at login. Secrets are wiped on
+ * release.
+ */
+#ifndef RELAY_ACCOUNT_H
+#define RELAY_ACCOUNT_H
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/password.h"
+
+struct account {
+	/* person; person_id 0: unknown */
+	int64_t person_id, team_id;
+	char *team, *time_zone;
+	char *password_hash; /* NULL: unknown, disabled or without login */
+	uint64_t failures;   /* in a row, of person or address */
+	double failure_age_s;
+	/* endpoint; endpoint_id 0: no such one, or no right to control it */
+	int64_t endpoint_id;
+	char *endpoint, *access, *host, *port, *username;
+	char *password; /* opened; NULL: none */
+	char *ca_pem;
+	uint8_t pin[32];
+	bool has_pin, allow_clear, is_secret_bad;
+	/* policy (T2, T9, T10, T12, C6) */
+	bool recording, end_on_failure;
+	int64_t frame_rate, max_session_s, segment_bytes, retention_days;
+};
+
+extern const char account_query[];
+
+/*
+ * Reads the one row of account_query (parameters: person, endpoint, client
+ * address). seal_key opens the endpoint's secret. Returns 0 or ERR_NOMEM.
+ */
+int account_read(struct account *a, const PGresult *res,
+    const uint8_t seal_key[SEAL_KEY_LEN]);
+void account_release(struct account *a);
+/* Wipes and drops what is not needed once the endpoint is connected. */
+void account_forget_secrets(struct account *a);
+
+#endif

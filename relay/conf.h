@@ -1,0 +1,26 @@
+/* The relay's settings, section [relay]. */
+#ifndef RELAY_CONF_H
+#define RELAY_CONF_H
+
+#include <stdint.h>
+
+#include "common/conf.h"
+
+struct relay_conf {
+	char *listen;
+	char *cert_file, *key_file;
+	char *recorder_program;
+	char *metrics_listen;
+	char *user;
+	int64_t threads;
+	int64_t max_sessions;
+	int64_t ring_bytes;
+	int64_t handshake_seconds, login_seconds, connect_seconds;
+	int64_t recorder_seconds;
+	int64_t drain_seconds;
+};
+
+#define RELAY_CONF_N 14
+extern const struct conf_opt relay_conf_opts[RELAY_CONF_N];
+
+#endif

@@ -1,0 +1,78 @@
+/*
+ * One side of a session: a non-blocking socket, in clear or in TLS.
+ *
+ * TLS records are written into a batch that all legs of a loop share and
+ * leave with one send(2) for up to 16 records; only what the socket did not
+ * take is kept, in memory the leg owns until it is gone. Reading is SSL_read
+ * with read-ahead straight into the caller's memory. Why: docs/performance.md.
+ *
+ * libevent tells readiness and nothing else. One loop owns a leg.
+ */
+#ifndef RELAY_LEG_H
+#define RELAY_LEG_H
+
+#include <openssl/ssl.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define LEG_RECORD_LEN 16384
+#define LEG_RECORDS    16
+/* header, explicit nonce, tag and the type byte stay below 64 bytes */
+#define LEG_BATCH_LEN  (LEG_RECORDS * (LEG_RECORD_LEN + 64))
+
+/* Scratch of a loop; used only within one call. */
+struct leg_batch {
+	size_t len;
+	uint8_t data[LEG_BATCH_LEN];
+};
+
+struct leg {
+	int fd;
+	SSL *ssl;
+	struct leg_batch *batch;
+	uint8_t *unsent; /* records the socket did not take */
+	size_t unsent_off, unsent_len;
+	uint64_t bytes_in, bytes_out; /* of the stream, not of the wire */
+};
+
+/* Takes fd (non-blocking). batch: borrowed for the leg's lifetime. */
+void leg_init(struct leg *l, int fd, struct leg_batch *batch);
+/* Sends close_notify where it can, closes and frees. Safe to repeat. */
+void leg_release(struct leg *l);
+
+/* Puts TLS on the socket; the leg keeps its own reference of nothing:
+ * ctx may go. host: name for SNI and checking on the client side, or NULL.
+ * Returns 0 or ERR_NOMEM. */
+int leg_start_tls(struct leg *l, SSL_CTX *ctx, bool is_server);
+
+/*
+ * Goes on with the TLS handshake. Returns 0 when done, ERR_AGAIN (wait for
+ * input, or for output when leg_wants_write), ERR_PROTOCOL or ERR_EOF.
+ */
+int leg_handshake(struct leg *l);
+
+/*
+ * Reads up to len bytes. Returns their number, ERR_AGAIN, ERR_EOF (orderly)
+ * or ERR_IO.
+ */
+ssize_t leg_read(struct leg *l, uint8_t *data, size_t len);
+
+/* True while TLS holds decrypted or read-ahead bytes: libevent will not
+ * report those. */
+bool leg_has_buffered(const struct leg *l);
+
+/*
+ * Writes as much as the socket takes. Returns bytes accepted (they will be
+ * sent; at least the last may wait in `unsent`), 0 when none was, or ERR_IO.
+ */
+ssize_t leg_write(struct leg *l, const uint8_t *data, size_t len);
+
+/* Sends what waits. Returns 0 when nothing waits any more, ERR_AGAIN or
+ * ERR_IO. */
+int leg_flush(struct leg *l);
+
+bool leg_wants_write(const struct leg *l);
+
+#endif

@@ -1,0 +1,187 @@
+#include <event2/event.h>
+#include <event2/listener.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sodium.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/db.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "relay/relay.h"
+#include "relay/session.h"
+
+void
+relay_uuid(char out[UUID_LEN])
+{
+	uint8_t b[16];
+
+	randombytes_buf(b, sizeof(b));
+	b[6] = (uint8_t)((b[6] & 0x0f) | 0x40);
+	b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
+	snprintf(out, UUID_LEN,
+	    "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-"
+	    "%02x%02x%02x%02x%02x%02x",
+	    b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10],
+	    b[11], b[12], b[13], b[14], b[15]);
+}
+
+SSL_CTX *
+relay_server_ctx(struct relay *r)
+{
+	SSL_CTX *ctx;
+
+	pthread_mutex_lock(&r->server_ctx_lock);
+	ctx = r->server_ctx;
+	SSL_CTX_up_ref(ctx);
+	pthread_mutex_unlock(&r->server_ctx_lock);
+	return ctx;
+}
+
+static void
+on_accept(struct evconnlistener *listener, evutil_socket_t fd,
+    struct sockaddr *addr, int addr_len, void *arg)
+{
+	struct loop *l = arg;
+	struct relay *r = l->relay;
+	int on = 1;
+
+	atomic_fetch_add(&r->stats.connections, 1);
+	if (atomic_load(&r->stats.active) >=
+	    (uint64_t)r->conf.max_sessions) {
+		atomic_fetch_add(&r->stats.refused, 1);
+		log_warn("connection_refused",
+		    LOG_S("why", "max_sessions are connected"));
+		close(fd);
+		return;
+	}
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	session_start(l, fd, addr);
+}
+
+static void
+on_accept_error(struct evconnlistener *listener, void *arg)
+{
+	static _Atomic uint64_t last;
+	uint64_t n = atomic_fetch_add(&last, 1);
+
+	/* descriptors or memory are short; libevent tries again */
+	if (n % 100 == 0)
+		log_error("accept_failed", LOG_ERRNO(), LOG_U("times", n + 1));
+}
+
+static void
+finish_if_empty(struct loop *l)
+{
+	if (TAILQ_EMPTY(&l->sessions) && l->n_sessions == 0)
+		event_base_loopexit(l->base, NULL);
+}
+
+static void
+end_all(struct loop *l, const char *reason)
+{
+	struct session *s, *next;
+
+	for (s = TAILQ_FIRST(&l->sessions); s != NULL; s = next) {
+		next = session_next(s);
+		session_end_by_command(s, reason);
+	}
+	finish_if_empty(l);
+}
+
+static void
+on_drain_time(evutil_socket_t fd, short what, void *arg)
+{
+	end_all(arg, "the relay is being stopped");
+}
+
+static void
+on_command(evutil_socket_t fd, short what, void *arg)
+{
+	struct loop *l = arg;
+	struct timeval tv = { l->relay->conf.drain_seconds, 0 };
+	uint64_t n;
+
+	if (read(fd, &n, sizeof(n)) < 0 && errno != EAGAIN)
+		return;
+	if (l->listener != NULL) {
+		evconnlistener_free(l->listener);
+		l->listener = NULL;
+	}
+	if (atomic_load(&l->wanted) == LOOP_STOP || tv.tv_sec == 0) {
+		end_all(l, "the relay is being stopped");
+		return;
+	}
+	event_add(l->drain_timer, &tv);
+	finish_if_empty(l);
+}
+
+void
+loop_session_gone(struct loop *l)
+{
+	if (atomic_load(&l->wanted) != LOOP_RUN)
+		finish_if_empty(l);
+}
+
+void
+loop_tell(struct loop *l, enum loop_command c)
+{
+	uint64_t one = 1;
+
+	atomic_store(&l->wanted, c);
+	if (write(l->command_fd, &one, sizeof(one)) < 0)
+		log_error("loop_command_failed", LOG_ERRNO());
+}
+
+int
+loop_init(struct loop *l, struct relay *r, unsigned index, int listen_fd)
+{
+	memset(l, 0, sizeof(*l));
+	l->relay = r;
+	l->index = index;
+	TAILQ_INIT(&l->sessions);
+	l->base = event_base_new();
+	l->command_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (l->base == NULL || l->command_fd < 0)
+		return ERR_NOMEM;
+	l->command = event_new(
+	    l->base, l->command_fd, EV_READ | EV_PERSIST, on_command, l);
+	l->drain_timer = evtimer_new(l->base, on_drain_time, l);
+	l->db = db_new(l->base, r->database.url, NULL, NULL);
+	l->listener = evconnlistener_new(l->base, on_accept, l,
+	    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, listen_fd);
+	if (l->command == NULL || l->drain_timer == NULL || l->db == NULL ||
+	    l->listener == NULL || job_inbox_init(&l->inbox, l->base) != 0)
+		return ERR_NOMEM;
+	evconnlistener_set_error_cb(l->listener, on_accept_error);
+	event_add(l->command, NULL);
+	return 0;
+}
+
+void *
+loop_main(void *arg)
+{
+	struct loop *l = arg;
+
+	event_base_dispatch(l->base);
+	return NULL;
+}
+
+void
+loop_release(struct loop *l)
+{
+	if (l->listener != NULL)
+		evconnlistener_free(l->listener);
+	db_free(l->db);
+	job_inbox_release(&l->inbox);
+	event_free(l->command);
+	event_free(l->drain_timer);
+	close(l->command_fd);
+	event_base_free(l->base);
+}

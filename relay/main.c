@@ -1,0 +1,319 @@
+/* relaycam-relay: start-up, signals, shutting down. docs/relaycam-relay.md */
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/thread.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "common/bytes.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "common/tls.h"
+#include "relay/node.h"
+#include "relay/privileges.h"
+#include "relay/relay.h"
+#include "relay/spawner.h"
+
+#define PROGRAM "relaycam-relay"
+
+static const char usage[] =
+    "usage: " PROGRAM " [--config FILE] [--set SECTION.KEY=VALUE]...\n"
+    "\n"
+    "The TLS relay: authenticates technicians, connects them to endpoints,\n"
+    "forwards, and hands what it forwards to a recorder.\n"
+    "\n"
+    "SIGTERM: take no new sessions, give running ones relay.drain_seconds;\n"
+    "a second SIGTERM ends them. SIGHUP: read certificate and key again.\n";
+
+static struct relay relay;
+static struct conf_log log_conf;
+static struct conf_secrets secrets;
+static const struct conf_section sections[] = {
+	{ "relay", "The relay.", relay_conf_opts, RELAY_CONF_N, &relay.conf },
+	CONF_DATABASE(&relay.database),
+	CONF_SPOOL(&relay.spool),
+	CONF_SECRETS(&secrets),
+	CONF_LOG(&log_conf),
+};
+
+static _Noreturn void
+die(int status, const char *what, const char *why)
+{
+	fprintf(stderr, PROGRAM ": %s: %s\n", what, why);
+	exit(status);
+}
+
+/* "host:port" or "[host]:port" -> a listening, non-blocking socket. */
+static int
+listen_on(const char *where)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
+		.ai_flags = AI_PASSIVE | AI_NUMERICSERV }, *ai = NULL;
+	const char *colon = strrchr(where, ':');
+	char host[128];
+	size_t n = colon != NULL ? (size_t)(colon - where) : 0;
+	int fd, on = 1, off = 0;
+
+	if (colon == NULL || n >= sizeof(host))
+		die(EX_CONFIG, "relay.listen", "expected host:port");
+	if (n >= 2 && where[0] == '[' && where[n - 1] == ']') {
+		where++;
+		n -= 2;
+	}
+	memcpy(host, where, n);
+	host[n] = '\0';
+	if (getaddrinfo(n != 0 ? host : NULL, colon + 1, &hints, &ai) != 0)
+		die(EX_CONFIG, "relay.listen", "no such address");
+	fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+	    0);
+	if (fd < 0)
+		die(EX_OSERR, "socket", strerror(errno));
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+	if (ai->ai_family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+	if (bind(fd, ai->ai_addr, ai->ai_addrlen) != 0 ||
+	    listen(fd, 512) != 0) {
+		char text[300];
+
+		snprintf(text, sizeof(text), "cannot listen on %s",
+		    relay.conf.listen);
+		die(EX_OSERR, text, strerror(errno));
+	}
+	freeaddrinfo(ai);
+	return fd;
+}
+
+/* SO_REUSEPORT lets two relays share a port by mistake: look first. */
+static void
+check_port_is_ours(void)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	int fd = listen_on(relay.conf.listen), probe, on = 1;
+
+	getsockname(fd, (struct sockaddr *)&ss, &len);
+	close(fd);
+	probe = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	setsockopt(probe, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (bind(probe, (struct sockaddr *)&ss, len) != 0) {
+		char text[300];
+
+		snprintf(text, sizeof(text), "cannot listen on %s",
+		    relay.conf.listen);
+		die(EX_OSERR, text, strerror(errno));
+	}
+	close(probe);
+}
+
+static void
+load_server_ctx(void)
+{
+	char err[512];
+	SSL_CTX *ctx, *old;
+
+	ctx = tls_server_new(relay.conf.cert_file, relay.conf.key_file, err,
+	    sizeof(err));
+	if (ctx == NULL && relay.server_ctx == NULL)
+		die(EX_CONFIG, "TLS", err);
+	if (ctx == NULL) {
+		log_error("reload_failed", LOG_S("why", err));
+		return;
+	}
+	pthread_mutex_lock(&relay.server_ctx_lock);
+	old = relay.server_ctx;
+	relay.server_ctx = ctx;
+	pthread_mutex_unlock(&relay.server_ctx_lock);
+	if (old != NULL)
+		log_info("certificate_reloaded",
+		    LOG_S("file", relay.conf.cert_file));
+	SSL_CTX_free(old);
+}
+
+static void
+check_files(void)
+{
+	if (access(relay.spool.dir, W_OK | X_OK) != 0)
+		die(EX_CONFIG, relay.spool.dir, strerror(errno));
+	if (access(relay.conf.recorder_program, X_OK) != 0)
+		die(EX_CONFIG, relay.conf.recorder_program, strerror(errno));
+	if ((relay.conf.ring_bytes & (relay.conf.ring_bytes - 1)) != 0)
+		die(EX_CONFIG, "relay.ring_bytes", "not a power of two");
+}
+
+static void
+read_keys(void)
+{
+	char err[512];
+
+	load_server_ctx();
+	relay.client_ctx = tls_client_new("", err, sizeof(err));
+	if (relay.client_ctx == NULL)
+		die(EX_CONFIG, "TLS", err);
+	if (seal_key_read(secrets.seal_key_file, relay.seal_key) != 0)
+		die(EX_CONFIG, secrets.seal_key_file,
+		    "expected 32 bytes, readable by the owner only");
+	sodium_mlock(relay.seal_key, sizeof(relay.seal_key));
+}
+
+/* As many descriptors as allowed: a recorded session needs about ten. */
+static void
+raise_file_limit(void)
+{
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) == 0) {
+		rl.rlim_cur = rl.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &rl);
+	}
+}
+
+static void
+tell_loops(enum loop_command c)
+{
+	for (unsigned i = 0; i < relay.n_loops; i++)
+		loop_tell(&relay.loops[i], c);
+}
+
+static void
+on_terminate(evutil_socket_t sig, short what, void *arg)
+{
+	bool again = atomic_exchange(&relay.draining, true);
+
+	log_info(again ? "stopping" : "draining",
+	    LOG_U("active", atomic_load(&relay.stats.active)),
+	    LOG_I("seconds", again ? 0 : relay.conf.drain_seconds));
+	tell_loops(again ? LOOP_STOP : LOOP_DRAIN);
+}
+
+static void
+on_hangup(evutil_socket_t sig, short what, void *arg)
+{
+	load_server_ctx();
+}
+
+/* All loops have ended: so may the main thread. */
+static void *
+wait_for_loops(void *arg)
+{
+	for (unsigned i = 0; i < relay.n_loops; i++)
+		pthread_join(relay.loops[i].thread, NULL);
+	event_base_loopbreak(arg);
+	return NULL;
+}
+
+static void
+start_loops(void)
+{
+	relay.n_loops = relay.conf.threads != 0 ?
+	    (unsigned)relay.conf.threads :
+	    (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
+	relay.loops = calloc(relay.n_loops, sizeof(*relay.loops));
+	relay.workers = worker_pool_new(4);
+	if (relay.loops == NULL || relay.workers == NULL)
+		die(EX_OSERR, "start", "out of memory");
+	for (unsigned i = 0; i < relay.n_loops; i++)
+		if (loop_init(&relay.loops[i], &relay, i,
+			listen_on(relay.conf.listen)) != 0)
+			die(EX_OSERR, "start", "out of memory");
+}
+
+static void
+run_loops(struct event_base *base)
+{
+	pthread_t waiter;
+	sigset_t all, old;
+
+	/* signals are the main thread's */
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &old);
+	for (unsigned i = 0; i < relay.n_loops; i++)
+		if (pthread_create(&relay.loops[i].thread, NULL, loop_main,
+			&relay.loops[i]) != 0)
+			die(EX_OSERR, "start", "no thread to be had");
+	pthread_create(&waiter, NULL, wait_for_loops, base);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	event_base_dispatch(base);
+	pthread_join(waiter, NULL);
+}
+
+static struct event *
+watch_signal(struct event_base *base, int sig, event_callback_fn fn)
+{
+	struct event *e = evsignal_new(base, sig, fn, NULL);
+
+	if (e == NULL || event_add(e, NULL) != 0)
+		die(EX_OSERR, "start", "out of memory");
+	return e;
+}
+
+static void
+serve(void)
+{
+	struct event_base *base = event_base_new();
+	struct event *term = watch_signal(base, SIGTERM, on_terminate);
+	struct event *intr = watch_signal(base, SIGINT, on_terminate);
+	struct event *hup = watch_signal(base, SIGHUP, on_hangup);
+	struct node *node = node_new(&relay, base);
+
+	if (node == NULL)
+		exit(EX_CONFIG);
+	log_info("started", LOG_S("listen", relay.conf.listen),
+	    LOG_U("threads", relay.n_loops),
+	    LOG_S("version", RELAYCAM_VERSION));
+	run_loops(base);
+	worker_pool_free(relay.workers);
+	for (unsigned i = 0; i < relay.n_loops; i++)
+		loop_release(&relay.loops[i]);
+	node_free(node);
+	event_free(term);
+	event_free(intr);
+	event_free(hup);
+	event_base_free(base);
+}
+
+int
+main(int argc, char **argv)
+{
+	const size_t n = N_ELEMENTS(sections);
+
+	conf_main(argc, argv, PROGRAM, usage, sections, n, NULL);
+	if (conf_log_apply(&log_conf, PROGRAM) != 0)
+		die(EX_CONFIG, "log", "wrong setting");
+	check_files();
+	raise_file_limit();
+	signal(SIGPIPE, SIG_IGN);
+	/* before any thread or key exists */
+	relay.spawner = spawner_start(
+	    relay.conf.recorder_program, relay.spool.dir, relay.conf.user);
+	if (relay.spawner < 0 || sodium_init() < 0)
+		die(EX_OSERR, "start", strerror(errno));
+	prctl(PR_SET_DUMPABLE, 0);
+	evthread_use_pthreads();
+	pthread_mutex_init(&relay.server_ctx_lock, NULL);
+	relay_uuid(relay.node_id);
+	check_port_is_ours();
+	read_keys();
+	start_loops();
+	if (privileges_drop(relay.conf.user) != 0)
+		return EX_NOPERM;
+	serve();
+	log_info("stopped", LOG_U("sessions",
+	    atomic_load(&relay.stats.sessions)));
+	wipe(relay.seal_key, sizeof(relay.seal_key));
+	SSL_CTX_free(relay.server_ctx);
+	SSL_CTX_free(relay.client_ctx);
+	free(relay.loops);
+	conf_release(sections, n);
+	return 0;
+}

@@ -1,0 +1,229 @@
+#include "relay/node.h"
+
+#include <event2/buffer.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/db.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "relay/relay.h"
+
+#define HEARTBEAT_SECONDS 10
+
+struct node {
+	struct relay *relay;
+	struct event_base *base;
+	struct db *db;
+	struct event *heartbeat;
+	struct evhttp *http;
+	char host[65];
+	bool is_known; /* the row is in the database */
+};
+
+static void
+on_known(void *arg, PGresult *res)
+{
+	struct node *n = arg;
+
+	n->is_known = db_ok(res, "node row");
+}
+
+static void
+beat(struct node *n)
+{
+	const char *params[] = { n->relay->node_id, n->host,
+		RELAYCAM_VERSION };
+
+	db_query_now(n->db,
+	    "INSERT INTO nodes (id, program, host, version) VALUES ($1, "
+	    "'relay', $2, $3) ON CONFLICT (id) DO UPDATE SET heartbeat_at = "
+	    "now()", 3, params, on_known, n);
+	/* sessions of nodes that died without a word */
+	db_query_now(n->db,
+	    "WITH u AS (UPDATE sessions s SET ended_at = greatest("
+	    "n.heartbeat_at, s.started_at), end_code = 'node_lost', "
+	    "end_reason = 'the relay that carried it stopped' FROM nodes n "
+	    "WHERE n.id = s.node_id AND s.ended_at IS NULL AND "
+	    "(n.heartbeat_at < now() - interval '60 seconds' OR "
+	    "n.stopped_at IS NOT NULL) RETURNING s.id, s.team_id) INSERT "
+	    "INTO audit (team_id, actor, action, object) SELECT team_id, "
+	    "'relay', 'session_lost', id::text FROM u", 0, NULL, NULL, NULL);
+}
+
+static void
+on_state(void *arg, bool connected)
+{
+	struct node *n = arg;
+
+	if (connected)
+		beat(n);
+	else
+		n->is_known = false;
+}
+
+static void
+on_heartbeat(evutil_socket_t fd, short what, void *arg)
+{
+	beat(arg);
+}
+
+static void
+reply(struct evhttp_request *req, int code, struct evbuffer *body)
+{
+	evhttp_add_header(evhttp_request_get_output_headers(req),
+	    "Content-Type", "text/plain; version=0.0.4; charset=utf-8");
+	evhttp_send_reply(req, code, code == 200 ? "OK" : "Not ready", body);
+	evbuffer_free(body);
+}
+
+static void
+on_metrics(struct evhttp_request *req, void *arg)
+{
+	struct node *n = arg;
+	struct relay_stats *st = &n->relay->stats;
+	const struct {
+		const char *name, *type, *help;
+		uint64_t value;
+	} rows[] = {
+		{ "connections_total", "counter", "Connections accepted.",
+		    atomic_load(&st->connections) },
+		{ "sessions_total", "counter", "Sessions that ran.",
+		    atomic_load(&st->sessions) },
+		{ "active", "gauge", "Connections now, logins included.",
+		    atomic_load(&st->active) },
+		{ "refused_total", "counter", "Technicians turned away.",
+		    atomic_load(&st->refused) },
+		{ "login_failures_total", "counter", "Wrong passwords.",
+		    atomic_load(&st->login_failures) },
+		{ "recorder_failures_total", "counter",
+		    "Recorders that died or never got ready.",
+		    atomic_load(&st->recorder_failures) },
+		{ "endpoint_bytes_total", "counter",
+		    "Stream bytes from endpoints, of ended sessions.",
+		    atomic_load(&st->bytes_from_endpoints) },
+		{ "technician_bytes_total", "counter",
+		    "Stream bytes from technicians, of ended sessions.",
+		    atomic_load(&st->bytes_from_technicians) },
+	};
+	struct evbuffer *body = evbuffer_new();
+
+	for (size_t i = 0; body != NULL && i < sizeof(rows) / sizeof(rows[0]);
+	    i++)
+		evbuffer_add_printf(body,
+		    "# HELP relaycam_relay_%s %s\n# TYPE relaycam_relay_%s "
+		    "%s\nrelaycam_relay_%s %llu\n",
+		    rows[i].name, rows[i].help, rows[i].name, rows[i].type,
+		    rows[i].name, (unsigned long long)rows[i].value);
+	reply(req, 200, body);
+}
+
+static void
+on_healthz(struct evhttp_request *req, void *arg)
+{
+	struct evbuffer *body = evbuffer_new();
+
+	evbuffer_add_printf(body, "ok\n");
+	reply(req, 200, body);
+}
+
+static void
+on_readyz(struct evhttp_request *req, void *arg)
+{
+	struct node *n = arg;
+	struct evbuffer *body = evbuffer_new();
+	const char *why = atomic_load(&n->relay->draining) ? "draining" :
+	    !n->is_known ? "the database is not reachable" :
+			   NULL;
+
+	evbuffer_add_printf(body, "%s\n", why != NULL ? why : "ready");
+	reply(req, why != NULL ? 503 : 200, body);
+}
+
+/* "host:port" of metrics_listen; an empty one serves nothing. */
+static int
+serve(struct node *n, const char *where)
+{
+	const char *colon = where != NULL ? strrchr(where, ':') : NULL;
+	char host[64];
+
+	if (where == NULL || *where == '\0')
+		return 0;
+	if (colon == NULL || (size_t)(colon - where) >= sizeof(host)) {
+		log_error("bad_setting", LOG_S("setting",
+		    "relay.metrics_listen"), LOG_S("value", where));
+		return ERR_CONFIG;
+	}
+	memcpy(host, where, (size_t)(colon - where));
+	host[colon - where] = '\0';
+	n->http = evhttp_new(n->base);
+	if (n->http == NULL ||
+	    evhttp_bind_socket(n->http, host, (uint16_t)atoi(colon + 1)) !=
+		0) {
+		log_error("cannot_listen", LOG_S("setting",
+		    "relay.metrics_listen"), LOG_S("value", where),
+		    LOG_ERRNO());
+		return ERR_IO;
+	}
+	evhttp_set_allowed_methods(n->http, EVHTTP_REQ_GET);
+	evhttp_set_cb(n->http, "/metrics", on_metrics, n);
+	evhttp_set_cb(n->http, "/healthz", on_healthz, n);
+	evhttp_set_cb(n->http, "/readyz", on_readyz, n);
+	return 0;
+}
+
+struct node *
+node_new(struct relay *r, struct event_base *base)
+{
+	struct node *n = calloc(1, sizeof(*n));
+	struct timeval tv = { HEARTBEAT_SECONDS, 0 };
+
+	if (n == NULL)
+		return NULL;
+	n->relay = r;
+	n->base = base;
+	gethostname(n->host, sizeof(n->host) - 1);
+	n->heartbeat = event_new(base, -1, EV_PERSIST, on_heartbeat, n);
+	n->db = db_new(base, r->database.url, on_state, n);
+	if (n->heartbeat == NULL || n->db == NULL ||
+	    event_add(n->heartbeat, &tv) != 0 ||
+	    serve(n, r->conf.metrics_listen) != 0) {
+		node_free(n);
+		return NULL;
+	}
+	return n;
+}
+
+static void
+on_stopped(void *arg, PGresult *res)
+{
+	struct node *n = arg;
+
+	event_base_loopbreak(n->base);
+}
+
+void
+node_free(struct node *n)
+{
+	const char *params[] = { n->relay->node_id };
+	struct timeval second = { 1, 0 };
+
+	if (n == NULL)
+		return;
+	if (n->is_known &&
+	    db_query_now(n->db, "UPDATE nodes SET stopped_at = now() WHERE "
+		"id = $1", 1, params, on_stopped, n) == 0) {
+		event_base_loopexit(n->base, &second);
+		event_base_dispatch(n->base);
+	}
+	if (n->http != NULL)
+		evhttp_free(n->http);
+	if (n->heartbeat != NULL)
+		event_free(n->heartbeat);
+	db_free(n->db);
+	free(n);
+}

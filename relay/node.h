@@ -1,0 +1,17 @@
+/*
+ * The relay's own row in `nodes`, its heartbeat, and sessions whose node
+ * died; /metrics, /healthz and /readyz. On the main thread's loop.
+ */
+#ifndef RELAY_NODE_H
+#define RELAY_NODE_H
+
+struct event_base;
+struct node;
+struct relay;
+
+/* NULL for memory or when metrics_listen cannot be had (logged). */
+struct node *node_new(struct relay *r, struct event_base *base);
+/* Writes stopped_at as far as the database answers within a second. */
+void node_free(struct node *n);
+
+#endif

@@ -1,0 +1,90 @@
+/*
+ * What all loops of the relay share, and a loop.
+ */
+#ifndef RELAY_RELAY_H
+#define RELAY_RELAY_H
+
+#include <openssl/ssl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "common/password.h"
+#include "relay/conf.h"
+#include "relay/leg.h"
+#include "relay/worker.h"
+
+struct db;
+struct event;
+struct event_base;
+struct evconnlistener;
+struct session;
+
+#define UUID_LEN 37 /* with the NUL */
+
+/* Counters for /metrics. */
+struct relay_stats {
+	_Atomic uint64_t connections, sessions, active, refused;
+	_Atomic uint64_t login_failures, recorder_failures;
+	_Atomic uint64_t bytes_from_endpoints, bytes_from_technicians;
+};
+
+struct relay {
+	struct relay_conf conf;
+	struct conf_database database;
+	struct conf_spool spool;
+	SSL_CTX *client_ctx; /* towards endpoints; verifies nothing by itself */
+	pthread_mutex_t server_ctx_lock;
+	SSL_CTX *server_ctx; /* replaced at SIGHUP */
+	uint8_t seal_key[SEAL_KEY_LEN];
+	int spawner;
+	struct worker_pool *workers;
+	char node_id[UUID_LEN];
+	struct relay_stats stats;
+	_Atomic bool draining;
+	struct loop *loops;
+	unsigned n_loops;
+};
+
+TAILQ_HEAD(session_list, session);
+
+struct loop {
+	struct relay *relay;
+	unsigned index;
+	pthread_t thread;
+	struct event_base *base;
+	struct evconnlistener *listener;
+	int listen_fd;
+	struct db *db;
+	struct job_inbox inbox;
+	struct session_list sessions;
+	unsigned n_sessions;
+	struct event *command; /* eventfd: drain or stop, from main */
+	int command_fd;
+	_Atomic int wanted; /* enum loop_command */
+	struct event *drain_timer;
+	struct leg_batch batch;
+	uint8_t scratch[LEG_RECORD_LEN];
+};
+
+enum loop_command { LOOP_RUN, LOOP_DRAIN, LOOP_STOP };
+
+/* Prepares a loop with its own listening socket (taken). 0 or ERR_*. */
+int loop_init(struct loop *l, struct relay *r, unsigned index, int listen_fd);
+/* Runs until LOOP_STOP, or LOOP_DRAIN with no session left. */
+void *loop_main(void *loop);
+void loop_release(struct loop *l);
+/* From any thread. */
+void loop_tell(struct loop *l, enum loop_command c);
+/* A session is gone; a draining loop may end now. */
+void loop_session_gone(struct loop *l);
+
+/* A reference of its own to the server context of now. */
+SSL_CTX *relay_server_ctx(struct relay *r);
+
+/* A random UUID (version 4) into out. */
+void relay_uuid(char out[UUID_LEN]);
+
+#endif

@@ -1,0 +1,41 @@
+/*
+ * Where the endpoint's bytes stand between receiving and forwarding: the
+ * shared tee ring of a recorded session, or a small private buffer, which
+ * exists only while something is in it.
+ */
+#ifndef RELAY_RING_H
+#define RELAY_RING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct tee_writer;
+
+#define RING_PRIVATE_LEN 65536
+
+struct ring {
+	struct tee_writer *tee; /* owned; NULL: private buffer */
+	uint8_t *data;		/* private, NULL while empty */
+	uint64_t base;		/* stream offset of data[0] */
+	uint64_t received, framed, forwarded;
+};
+
+/* tee_len: 0 for a private buffer. Returns 0 or an error of tee_writer_new. */
+int ring_init(struct ring *r, size_t tee_len);
+void ring_release(struct ring *r);
+
+/* Contiguous room at `received`; NULL only for memory, *len may be 0. */
+uint8_t *ring_room(struct ring *r, size_t *len);
+/* n bytes were written there. */
+void ring_received(struct ring *r, size_t n);
+/* Bytes up to offset are checked: they may be forwarded and recorded. */
+void ring_framed(struct ring *r, uint64_t offset);
+/* What is framed and not forwarded, contiguous. */
+const uint8_t *ring_span(const struct ring *r, size_t *len);
+void ring_forwarded(struct ring *r, size_t n);
+
+/* Gives an empty private buffer back. */
+void ring_idle(struct ring *r);
+
+#endif

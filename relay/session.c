@@ -1,0 +1,348 @@
+#include <event2/event.h>
+#include <errno.h>
+#include <netdb.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/bytes.h"
+#include "common/clock.h"
+#include "common/db.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "relay/session_internal.h"
+#include "rfb/client_messages.h"
+#include "rfb/framer.h"
+#include "rfb/handshake_server.h"
+
+#define CLOSING_SECONDS 3
+
+static const char *const state_names[] = { "hello", "viewer_tls", "login",
+	"check", "dial", "endpoint", "endpoint_tls", "open", "client_init",
+	"running", "closing", "dead" };
+
+/* What a state that lasts too long means, for people. */
+static const char *const timeout_reasons[] = {
+	[SESSION_HELLO] = "the viewer was silent",
+	[SESSION_VIEWER_TLS] = "the viewer did not finish the TLS handshake",
+	[SESSION_LOGIN] = "no user name and password came",
+	[SESSION_CHECK] = "the login took too long",
+	[SESSION_DIAL] = "it did not answer",
+	[SESSION_ENDPOINT] = "it did not finish the VNC handshake",
+	[SESSION_ENDPOINT_TLS] = "it did not finish the TLS handshake",
+	[SESSION_OPEN] = "the recording could not be started in time",
+	[SESSION_CLIENT_INIT] = "the viewer did not go on after its login",
+};
+
+int
+side_init(struct session *s, struct side *d, int fd,
+    event_callback_fn on_readable, event_callback_fn on_writable)
+{
+	leg_init(&d->leg, fd, &s->loop->batch);
+	buf_init(&d->in, RFB_HANDSHAKE_INPUT_MAX);
+	buf_init(&d->out, SESSION_OUT_MAX);
+	d->readable = event_new(
+	    s->loop->base, fd, EV_READ | EV_PERSIST, on_readable, s);
+	d->writable = event_new(s->loop->base, fd, EV_WRITE, on_writable, s);
+	return d->readable != NULL && d->writable != NULL ? 0 : ERR_NOMEM;
+}
+
+void
+side_release(struct side *d)
+{
+	if (d->readable != NULL)
+		event_free(d->readable);
+	if (d->writable != NULL)
+		event_free(d->writable);
+	if (d->leg.batch != NULL)
+		leg_release(&d->leg);
+	buf_release(&d->in);
+	buf_release(&d->out);
+	*d = (struct side){ .leg.fd = -1 };
+}
+
+void
+side_read(struct side *d, bool on)
+{
+	if (on == d->is_reading || d->readable == NULL)
+		return;
+	d->is_reading = on;
+	if (on)
+		event_add(d->readable, NULL);
+	else
+		event_del(d->readable);
+}
+
+int
+side_flush(struct side *d)
+{
+	ssize_t n;
+	int rc = leg_flush(&d->leg);
+
+	while (rc == 0 && buf_len(&d->out) > 0) {
+		n = leg_write(&d->leg, buf_head(&d->out), buf_len(&d->out));
+		if (n < 0)
+			return (int)n;
+		if (n == 0)
+			break;
+		buf_consume(&d->out, (size_t)n);
+	}
+	if (rc != 0 && rc != ERR_AGAIN)
+		return rc;
+	if (leg_wants_write(&d->leg) || buf_len(&d->out) > 0)
+		event_add(d->writable, NULL);
+	return 0;
+}
+
+ssize_t
+side_fill(struct side *d)
+{
+	size_t room = d->in.limit - buf_len(&d->in);
+	uint8_t *p;
+	ssize_t n;
+
+	if (room == 0)
+		return ERR_LIMIT;
+	p = buf_reserve(&d->in, min_size(room, 2048));
+	if (p == NULL)
+		return ERR_NOMEM;
+	n = leg_read(&d->leg, p, min_size(room, 2048));
+	if (n > 0)
+		buf_commit(&d->in, (size_t)n);
+	return n;
+}
+
+static void
+on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+	struct session *s = arg;
+	char reason[200];
+
+	switch (s->state) {
+	case SESSION_RUNNING:
+		session_end(s, "max_duration",
+		    "the session reached its maximum duration");
+		break;
+	case SESSION_CLOSING:
+		session_end(s, "error", "the refusal could not be delivered");
+		break;
+	case SESSION_DEAD:
+		break;
+	case SESSION_DIAL:
+	case SESSION_ENDPOINT:
+	case SESSION_ENDPOINT_TLS:
+		snprintf(reason, sizeof(reason),
+		    "endpoint %s cannot be reached: %s", s->name.endpoint,
+		    timeout_reasons[s->state]);
+		session_refuse(s, reason);
+		break;
+	default:
+		session_refuse(s, timeout_reasons[s->state]);
+		break;
+	}
+}
+
+void
+session_set_state(struct session *s, enum session_state state, int64_t seconds)
+{
+	struct timeval tv = { seconds, 0 };
+
+	log_debug("session_state", LOG_S("session", s->id),
+	    LOG_S("from", state_names[s->state]),
+	    LOG_S("to", state_names[state]));
+	s->state = state;
+	if (seconds > 0)
+		event_add(s->deadline, &tv);
+}
+
+void
+session_ref(struct session *s)
+{
+	s->n_refs++;
+}
+
+void
+session_unref(struct session *s)
+{
+	struct loop *l = s->loop;
+
+	if (--s->n_refs > 0)
+		return;
+	l->n_sessions--;
+	free(s);
+	loop_session_gone(l);
+}
+
+/* Frees everything but the memory that a job or query still points to. */
+static void
+teardown(struct session *s)
+{
+	struct relay_stats *st = &s->loop->relay->stats;
+
+	atomic_fetch_add(&st->bytes_from_endpoints, s->endpoint.leg.bytes_in);
+	atomic_fetch_add(
+	    &st->bytes_from_technicians, s->viewer.leg.bytes_in);
+	atomic_fetch_sub(&st->active, 1);
+	s->state = SESSION_DEAD;
+	TAILQ_REMOVE(&s->loop->sessions, s, link);
+	session_record_release(s);
+	side_release(&s->viewer);
+	side_release(&s->endpoint);
+	ring_release(&s->ring);
+	rfb_framer_free(s->framer);
+	rfb_client_messages_free(s->client_messages);
+	rfb_handshake_server_free(s->viewer_handshake);
+	rfb_handshake_client_free(s->endpoint_handshake);
+	s->framer = NULL;
+	s->client_messages = NULL;
+	s->viewer_handshake = NULL;
+	s->endpoint_handshake = NULL;
+	event_free(s->deadline);
+	if (s->tick != NULL)
+		event_free(s->tick);
+	account_release(&s->account);
+	if (s->password != NULL)
+		wipe(s->password, strlen(s->password));
+	free(s->password);
+	s->password = NULL;
+	free(s->addrs);
+	s->addrs = NULL;
+	X509_STORE_free(s->ca_store);
+	session_unref(s);
+}
+
+/* The row's end and the audit trail, in one statement; queued when the
+ * database is away. */
+static void
+write_end(struct session *s, const char *code, const char *reason)
+{
+	char wall[32];
+	const char *params[] = { s->id, code, reason, wall, s->name.person };
+
+	if (!s->has_row)
+		return;
+	snprintf(wall, sizeof(wall), "%.6f", (double)clock_wall_ns() / 1e9);
+	db_query(s->loop->db,
+	    "WITH u AS (UPDATE sessions SET ended_at = to_timestamp($4), "
+	    "end_code = $2, end_reason = $3 WHERE id = $1 AND ended_at IS "
+	    "NULL RETURNING team_id) INSERT INTO audit (team_id, actor, "
+	    "action, object, detail) SELECT team_id, $5, 'session_end', $1, "
+	    "jsonb_build_object('code', $2::text, 'reason', $3::text) FROM u",
+	    5, params, NULL, NULL);
+}
+
+static enum tee_end
+tee_end_of(const char *code)
+{
+	return strcmp(code, "normal") == 0 ? TEE_END_NORMAL :
+	    strcmp(code, "endpoint") == 0  ? TEE_END_ENDPOINT :
+	    strcmp(code, "max_duration") == 0 ? TEE_END_MAX_DURATION :
+	    strcmp(code, "command") == 0   ? TEE_END_COMMAND :
+					     TEE_END_ERROR;
+}
+
+void
+session_end(struct session *s, const char *code, const char *reason)
+{
+	if (s->state == SESSION_DEAD)
+		return;
+	log_info("session_end", LOG_S("session", s->id),
+	    LOG_S("state", state_names[s->state]), LOG_S("code", code),
+	    LOG_S("reason", reason), LOG_S("person", s->name.person),
+	    LOG_S("endpoint", s->name.endpoint),
+	    LOG_U("bytes_from_endpoint", s->endpoint.leg.bytes_in),
+	    LOG_U("bytes_from_technician", s->viewer.leg.bytes_in));
+	session_record_end(s, tee_end_of(code));
+	write_end(s, code, reason);
+	teardown(s);
+}
+
+void
+session_refuse(struct session *s, const char *reason)
+{
+	if (s->state >= SESSION_RUNNING) {
+		session_end(s, "error", reason);
+		return;
+	}
+	atomic_fetch_add(&s->loop->relay->stats.refused, 1);
+	log_warn("session_refused", LOG_S("session", s->id),
+	    LOG_S("client", s->client_addr), LOG_S("person", s->name.person),
+	    LOG_S("endpoint", s->name.endpoint), LOG_S("reason", reason),
+	    LOG_S("state", state_names[s->state]));
+	session_record_end(s, TEE_END_ERROR);
+	write_end(s, "error", reason);
+	s->has_row = false;
+	if (s->viewer_handshake == NULL ||
+	    !rfb_handshake_server_can_reject(s->viewer_handshake) ||
+	    rfb_handshake_server_reject(s->viewer_handshake, reason) != 0 ||
+	    side_flush(&s->viewer) != 0) {
+		teardown(s);
+		return;
+	}
+	side_release(&s->endpoint);
+	/* the viewer reads the reason and closes; we do after a while */
+	session_set_state(s, SESSION_CLOSING, CLOSING_SECONDS);
+}
+
+void
+session_end_by_command(struct session *s, const char *reason)
+{
+	if (s->state == SESSION_RUNNING)
+		session_end(s, "command", reason);
+	else
+		session_refuse(s, reason);
+}
+
+struct session *
+session_next(struct session *s)
+{
+	return TAILQ_NEXT(s, link);
+}
+
+static void
+name_client(struct session *s, const struct sockaddr *addr)
+{
+	socklen_t len = addr->sa_family == AF_INET6 ?
+	    sizeof(struct sockaddr_in6) :
+	    sizeof(struct sockaddr_in);
+
+	if (getnameinfo(addr, len, s->client_addr, sizeof(s->client_addr),
+		NULL, 0, NI_NUMERICHOST) != 0)
+		strcpy(s->client_addr, "unknown");
+}
+
+void
+session_start(struct loop *l, int fd, const struct sockaddr *addr)
+{
+	struct session *s = calloc(1, sizeof(*s));
+
+	if (s == NULL) {
+		close(fd);
+		return;
+	}
+	s->loop = l;
+	s->n_refs = 1;
+	s->endpoint.leg.fd = -1;
+	s->status_fd = -1;
+	l->n_sessions++;
+	TAILQ_INSERT_TAIL(&l->sessions, s, link);
+	atomic_fetch_add(&l->relay->stats.active, 1);
+	relay_uuid(s->id);
+	name_client(s, addr);
+	s->deadline = evtimer_new(l->base, on_deadline, s);
+	if (side_init(s, &s->viewer, fd, on_viewer_readable,
+		on_viewer_writable) != 0 ||
+	    s->deadline == NULL ||
+	    (s->viewer_handshake =
+		    rfb_handshake_server_new(&s->viewer.out)) == NULL) {
+		session_end(s, "error", "out of memory");
+		return;
+	}
+	session_set_state(
+	    s, SESSION_HELLO, l->relay->conf.handshake_seconds);
+	if (side_flush(&s->viewer) != 0) {
+		session_end(s, "error", "the viewer is gone");
+		return;
+	}
+	side_read(&s->viewer, true);
+}

@@ -1,0 +1,381 @@
+/* The session's row and its recorder. */
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/bytes.h"
+#include "common/clock.h"
+#include "common/db.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "relay/session_internal.h"
+#include "relay/spawner.h"
+
+void
+session_record_mark(struct session *s, enum tee_mark_kind kind,
+    uint64_t offset, const void *value, size_t len)
+{
+	struct tee_mark m = { .offset = offset, .mono_ns = clock_mono_ns(),
+		.kind = kind };
+
+	if (!s->has_recorder)
+		return;
+	if (len != 0)
+		memcpy(m.value, value, min_size(len, sizeof(m.value)));
+	if (tee_writer_mark(s->ring.tee, &m) != 0)
+		session_recorder_dead(s, "its marks were not read");
+}
+
+/* What the recorder is told, docs/tee.md. NULL for memory. */
+static char *
+make_meta(struct session *s)
+{
+	const struct rfb_server_init *init =
+	    rfb_handshake_client_init(s->endpoint_handshake);
+	const struct account *a = &s->account;
+	uint8_t pf[RFB_PIXEL_FORMAT_LEN];
+	char hex[2 * RFB_PIXEL_FORMAT_LEN + 1];
+	char name[RFB_MAX_NAME + 1];
+	json_t *doc;
+	char *text;
+
+	rfb_pixel_format_write(&init->pf, pf);
+	for (size_t i = 0; i < sizeof(pf); i++)
+		snprintf(hex + 2 * i, 3, "%02x", pf[i]);
+	/* names need not be UTF-8; JSON must be */
+	for (size_t i = 0; i <= init->name_len; i++)
+		name[i] = (signed char)init->name[i] < 0 ? '?' : init->name[i];
+	doc = json_pack(
+	    "{s:s s:s s:s s:s s:I s:I s:I s:s s:s s:I s:i s:i s:s s:s s:I s:I "
+	    "s:i s:i s:s s:I s:I s:I s:s s:s}",
+	    "session", s->id, "team", a->team, "endpoint", a->endpoint,
+	    "technician", s->name.person, "team_id", (json_int_t)a->team_id,
+	    "endpoint_id", (json_int_t)a->endpoint_id, "person_id",
+	    (json_int_t)a->person_id, "access", a->access, "time_zone",
+	    a->time_zone, "retention_days", (json_int_t)a->retention_days,
+	    "width", init->width, "height", init->height, "pixel_format", hex,
+	    "desktop_name", name, "start_mono_ns",
+	    (json_int_t)s->start_mono_ns, "start_wall_ns",
+	    (json_int_t)s->start_wall_ns, "first_seq", 1, "first_frame", 1,
+	    "split_reason", "start", "frame_rate", (json_int_t)a->frame_rate,
+	    "segment_bytes", (json_int_t)a->segment_bytes, "min_free_bytes",
+	    (json_int_t)s->loop->relay->spool.min_free_bytes, "codec", "vp9",
+	    "quality", "text");
+	if (doc == NULL)
+		return NULL;
+	text = json_dumps(doc, JSON_COMPACT);
+	json_decref(doc);
+	return text;
+}
+
+static int
+meta_memfd(struct session *s)
+{
+	char *text = make_meta(s);
+	int fd = memfd_create("relaycam-meta", MFD_CLOEXEC);
+	size_t len = text != NULL ? strlen(text) : 0;
+
+	if (fd >= 0 &&
+	    (text == NULL || write(fd, text, len) != (ssize_t)len ||
+		lseek(fd, 0, SEEK_SET) != 0)) {
+		close(fd);
+		fd = -1;
+	}
+	free(text);
+	return fd;
+}
+
+/* A recorder's text is not trusted: printable ASCII only. */
+static const char *
+clean_text(struct tee_status *st)
+{
+	st->text[sizeof(st->text) - 1] = '\0';
+	for (char *p = st->text; *p != '\0'; p++)
+		if (*p < 0x20 || *p > 0x7e)
+			*p = '?';
+	return st->text;
+}
+
+static void
+on_ready(struct session *s)
+{
+	if (s->is_recorder_ready)
+		return;
+	s->is_recorder_ready = true;
+	if (s->state == SESSION_OPEN)
+		session_accept_viewer(s);
+}
+
+static void
+handle_status(struct session *s, struct tee_status *st)
+{
+	const char *text = clean_text(st);
+
+	switch (st->kind) {
+	case TEE_STATUS_READY:
+		on_ready(s);
+		break;
+	case TEE_STATUS_FAILED:
+		session_recorder_dead(s, text);
+		break;
+	case TEE_STATUS_NOSPACE:
+		session_recorder_dead(
+		    s, "too little disk space is left on the relay");
+		break;
+	case TEE_STATUS_SEGMENT:
+		log_info("segment_closed", LOG_S("session", s->id),
+		    LOG_U("frames", st->frames), LOG_U("bytes", st->bytes));
+		break;
+	default:
+		break;
+	}
+}
+
+static void
+on_status(evutil_socket_t fd, short what, void *arg)
+{
+	struct session *s = arg;
+	struct tee_status st;
+	ssize_t n;
+
+	session_ref(s);
+	while (s->state != SESSION_DEAD && s->has_recorder) {
+		n = recv(fd, &st, sizeof(st), MSG_DONTWAIT);
+		if (n == (ssize_t)sizeof(st)) {
+			handle_status(s, &st);
+			continue;
+		}
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			break;
+		session_recorder_dead(s, s->is_recorder_ready ?
+			"the recorder ended" :
+			"the recorder could not be started");
+	}
+	session_unref(s);
+}
+
+/* The recorder has freed room in a full ring. */
+static void
+on_space(evutil_socket_t fd, short what, void *arg)
+{
+	struct session *s = arg;
+	uint64_t n;
+
+	if (read(fd, &n, sizeof(n)) > 0 && s->state == SESSION_RUNNING)
+		pump_from_endpoint(s);
+}
+
+static int
+start_recorder(struct session *s)
+{
+	struct relay *r = s->loop->relay;
+	int pair[2] = { -1, -1 }, fds[SPAWNER_FDS] = { 0 };
+	int meta, rc = ERR_IO;
+
+	if (ring_init(&s->ring, (size_t)r->conf.ring_bytes) != 0)
+		return ERR_NOMEM;
+	tee_writer_set_attached(s->ring.tee, true);
+	meta = meta_memfd(s);
+	if (meta < 0 ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+		goto out;
+	for (int i = TEE_FD_DATA; i <= TEE_FD_SPACE_EVENT; i++)
+		fds[i - TEE_FD_DATA] =
+		    tee_writer_fd(s->ring.tee, (enum tee_fd)i);
+	fds[TEE_FD_STATUS - TEE_FD_DATA] = pair[1];
+	fds[TEE_FD_META - TEE_FD_DATA] = meta;
+	s->status_fd = pair[0];
+	s->status = event_new(
+	    s->loop->base, pair[0], EV_READ | EV_PERSIST, on_status, s);
+	s->space = event_new(s->loop->base,
+	    tee_writer_fd(s->ring.tee, TEE_FD_SPACE_EVENT),
+	    EV_READ | EV_PERSIST, on_space, s);
+	if (s->status == NULL || s->space == NULL)
+		goto out;
+	event_add(s->status, NULL);
+	event_add(s->space, NULL);
+	rc = spawner_request(r->spawner, fds);
+	s->has_recorder = rc == 0;
+out:
+	if (meta >= 0)
+		close(meta);
+	if (pair[1] >= 0)
+		close(pair[1]);
+	return rc;
+}
+
+static void
+on_row(void *arg, PGresult *res)
+{
+	struct session *s = arg;
+
+	if (s->state != SESSION_OPEN)
+		goto out;
+	if (!db_ok(res, "session row")) {
+		session_refuse(s, "the session could not be written into the "
+				  "relay's database");
+		goto out;
+	}
+	s->has_row = true;
+	s->is_recorded = s->account.recording;
+	if (!s->is_recorded) {
+		session_accept_viewer(s);
+		goto out;
+	}
+	/* a recorder that does not get ready runs into the state's deadline */
+	session_set_state(
+	    s, SESSION_OPEN, s->loop->relay->conf.recorder_seconds);
+	if (start_recorder(s) != 0)
+		session_recorder_dead(s, "the recorder could not be started");
+out:
+	session_unref(s);
+}
+
+void
+session_open(struct session *s)
+{
+	const struct account *a = &s->account;
+	const struct rfb_server_init *init =
+	    rfb_handshake_client_init(s->endpoint_handshake);
+	char team[24], endpoint[24], person[24], wall[40];
+	char name[RFB_MAX_NAME + 1];
+	const char *params[] = { s->id, team, endpoint, person,
+		s->loop->relay->node_id, a->access,
+		a->recording ? "t" : "f", s->client_addr, name, wall,
+		s->name.person, s->name.endpoint };
+
+	account_forget_secrets(&s->account);
+	s->width = init->width;
+	s->height = init->height;
+	s->start_mono_ns = clock_mono_ns();
+	s->start_wall_ns = clock_wall_ns();
+	snprintf(team, sizeof(team), "%lld", (long long)a->team_id);
+	snprintf(endpoint, sizeof(endpoint), "%lld",
+	    (long long)a->endpoint_id);
+	snprintf(person, sizeof(person), "%lld", (long long)a->person_id);
+	snprintf(wall, sizeof(wall), "%.6f", (double)s->start_wall_ns / 1e9);
+	for (size_t i = 0; i <= init->name_len; i++)
+		name[i] = (signed char)init->name[i] < 0 ? '?' : init->name[i];
+	session_set_state(s, SESSION_OPEN, s->loop->relay->conf.login_seconds);
+	session_ref(s);
+	if (db_query_now(s->loop->db,
+		"WITH i AS (INSERT INTO sessions (id, team_id, endpoint_id, "
+		"person_id, node_id, access, recorded, client_addr, "
+		"desktop_name, started_at) VALUES ($1, $2, $3, $4, $5, $6, "
+		"$7, $8, $9, to_timestamp($10)) RETURNING team_id) INSERT "
+		"INTO audit (team_id, actor, action, object, detail) SELECT "
+		"team_id, $11, 'session_start', $1, jsonb_build_object("
+		"'endpoint', $12::text, 'recorded', $7::boolean, 'client', "
+		"$8::text) FROM i",
+		12, params, on_row, s) != 0) {
+		session_refuse(s, "the relay's database cannot be reached; "
+				  "new sessions are refused until it is back");
+		session_unref(s);
+	}
+}
+
+static void
+audit_gap(struct session *s, const char *why)
+{
+	const char *params[] = { s->id, why };
+
+	db_query(s->loop->db,
+	    "INSERT INTO audit (team_id, actor, action, object, detail) "
+	    "SELECT team_id, 'relay', 'recording_lost', id::text, "
+	    "jsonb_build_object('why', $2::text) FROM sessions WHERE id = $1",
+	    2, params, NULL, NULL);
+}
+
+void
+session_recorder_dead(struct session *s, const char *why)
+{
+	char reason[200];
+
+	if (s->state == SESSION_DEAD || s->state == SESSION_CLOSING)
+		return;
+	atomic_fetch_add(&s->loop->relay->stats.recorder_failures, 1);
+	log_error("recorder_dead", LOG_S("session", s->id), LOG_S("why", why));
+	audit_gap(s, why);
+	s->has_recorder = false;
+	if (s->status != NULL)
+		event_del(s->status);
+	if (s->account.end_on_failure) {
+		snprintf(reason, sizeof(reason), "the session must be recorded "
+		    "and the recording %s: %s",
+		    s->state == SESSION_RUNNING ? "stopped" :
+						  "could not be started",
+		    why);
+		session_refuse(s, reason);
+		return;
+	}
+	if (s->ring.tee != NULL)
+		tee_writer_set_attached(s->ring.tee, false);
+	if (s->state == SESSION_OPEN)
+		session_accept_viewer(s);
+	else if (s->state == SESSION_RUNNING)
+		pump_from_endpoint(s);
+}
+
+/* Input counts (X5), and a recorder that stands still is dead. */
+void
+session_record_tick(struct session *s)
+{
+	uint64_t recorded, published, now = clock_mono_ns();
+	uint8_t value[8];
+
+	if (!s->has_recorder)
+		return;
+	if (s->n_keys + s->n_pointers > 0) {
+		store_be32(value, s->n_keys);
+		store_be32(value + 4, s->n_pointers);
+		s->n_keys = s->n_pointers = 0;
+		session_record_mark(s, TEE_MARK_INPUT,
+		    tee_writer_get_published(s->ring.tee), value, 8);
+		if (!s->has_recorder)
+			return;
+	}
+	recorded = tee_writer_get_recorded(s->ring.tee);
+	published = tee_writer_get_published(s->ring.tee);
+	if (recorded != s->watch_recorded || recorded == published) {
+		s->watch_recorded = recorded;
+		s->watch_since_ns = now;
+	} else if (now - s->watch_since_ns >
+	    (uint64_t)s->loop->relay->conf.recorder_seconds * NS_PER_S) {
+		session_recorder_dead(s, "the recorder stands still");
+	}
+}
+
+void
+session_record_end(struct session *s, enum tee_end why)
+{
+	struct tee_mark m = { .kind = TEE_MARK_END,
+		.mono_ns = clock_mono_ns() };
+
+	if (!s->has_recorder)
+		return;
+	s->has_recorder = false;
+	m.offset = tee_writer_get_published(s->ring.tee);
+	store_be32(m.value, why);
+	if (tee_writer_mark(s->ring.tee, &m) != 0)
+		/* it will see the closed socket and close the segment */
+		log_warn("end_mark_lost", LOG_S("session", s->id));
+	tee_writer_wake(s->ring.tee);
+}
+
+void
+session_record_release(struct session *s)
+{
+	if (s->status != NULL)
+		event_free(s->status);
+	if (s->space != NULL)
+		event_free(s->space);
+	if (s->status_fd >= 0)
+		close(s->status_fd);
+	s->status = s->space = NULL;
+	s->status_fd = -1;
+}

@@ -1,0 +1,182 @@
+/* The technician's side until the session runs. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/bytes.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "relay/session_internal.h"
+#include "rfb/handshake_server.h"
+
+/* The server context is taken when TLS starts, so SIGHUP holds from then. */
+static int
+start_tls(struct session *s)
+{
+	SSL_CTX *ctx = relay_server_ctx(s->loop->relay);
+	int rc = leg_start_tls(&s->viewer.leg, ctx, true);
+
+	SSL_CTX_free(ctx);
+	return rc;
+}
+
+static void
+go_on_with_tls(struct session *s)
+{
+	int rc = leg_handshake(&s->viewer.leg);
+
+	if (leg_wants_write(&s->viewer.leg))
+		event_add(s->viewer.writable, NULL);
+	if (rc == ERR_AGAIN)
+		return;
+	if (rc != 0) {
+		session_end(s, "error",
+		    "TLS with the viewer failed; does it trust the relay's "
+		    "certificate?");
+		return;
+	}
+	rfb_handshake_server_tls_started(s->viewer_handshake);
+	session_set_state(
+	    s, SESSION_LOGIN, s->loop->relay->conf.login_seconds);
+}
+
+/* The viewer is through: ServerInit out, bytes both ways from here on. */
+static void
+become_running(struct session *s)
+{
+	const struct rfb_server_init *init =
+	    rfb_handshake_client_init(s->endpoint_handshake);
+
+	if (rfb_server_init_write(&s->viewer.out, init->width, init->height,
+		&init->pf, init->name, init->name_len) != 0) {
+		session_end(s, "error", "out of memory");
+		return;
+	}
+	pump_start(s);
+}
+
+/* Acts on one event of the handshake. Returns false when the session is
+ * elsewhere and feeding must stop. */
+static bool
+on_event(struct session *s, int event)
+{
+	switch (event) {
+	case RFB_HANDSHAKE_STEP:
+		return true;
+	case RFB_HANDSHAKE_START_TLS:
+		if (side_flush(&s->viewer) != 0 || start_tls(s) != 0) {
+			session_end(s, "error", "TLS could not be started");
+			return false;
+		}
+		s->state = SESSION_VIEWER_TLS; /* the deadline goes on */
+		return false;
+	case RFB_HANDSHAKE_CREDENTIALS:
+		session_login(s);
+		return false;
+	case RFB_HANDSHAKE_READY:
+		become_running(s);
+		return false;
+	default:
+		return false;
+	}
+}
+
+static void
+feed_handshake(struct session *s)
+{
+	size_t used;
+	int rc;
+
+	do {
+		rc = rfb_handshake_server_feed(s->viewer_handshake,
+		    buf_head(&s->viewer.in), buf_len(&s->viewer.in), &used);
+		if (rc < 0) {
+			const char *why =
+			    rfb_handshake_server_why(s->viewer_handshake);
+
+			side_flush(&s->viewer); /* a reason may be in it */
+			session_end(s, "error", why);
+			return;
+		}
+		buf_consume(&s->viewer.in, used);
+	} while (on_event(s, rc));
+	if (s->state != SESSION_DEAD && s->state != SESSION_RUNNING &&
+	    side_flush(&s->viewer) != 0)
+		session_end(s, "error", "the viewer is gone");
+}
+
+/* Reads once. Returns true when there may be more to read. */
+static bool
+read_handshake(struct session *s)
+{
+	ssize_t n = side_fill(&s->viewer);
+
+	if (n == ERR_AGAIN)
+		return false;
+	if (n == ERR_LIMIT && s->state > SESSION_LOGIN) {
+		/* early input waits until it is asked for */
+		side_read(&s->viewer, false);
+		return false;
+	}
+	if (n <= 0) {
+		session_end(s, "normal", s->state == SESSION_CLOSING ?
+		    "refused" : "the viewer closed the connection");
+		return false;
+	}
+	if (s->state == SESSION_CLOSING)
+		buf_consume(&s->viewer.in, buf_len(&s->viewer.in));
+	else
+		feed_handshake(s);
+	return s->state != SESSION_DEAD && s->state != SESSION_RUNNING;
+}
+
+void
+on_viewer_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct session *s = arg;
+
+	if (s->state == SESSION_RUNNING) {
+		pump_from_viewer(s);
+		return;
+	}
+	session_ref(s);
+	if (s->state == SESSION_VIEWER_TLS)
+		go_on_with_tls(s);
+	/* TLS may hold bytes that the socket will not report again; in clear
+	 * one read is enough */
+	if (s->state == SESSION_HELLO)
+		read_handshake(s);
+	else if (s->state > SESSION_VIEWER_TLS && s->state < SESSION_DEAD)
+		while (read_handshake(s))
+			;
+	if (s->state == SESSION_RUNNING)
+		pump_from_viewer(s);
+	session_unref(s);
+}
+
+void
+on_viewer_writable(evutil_socket_t fd, short what, void *arg)
+{
+	struct session *s = arg;
+
+	if (s->state == SESSION_RUNNING)
+		pump_to_viewer(s);
+	else if (s->state == SESSION_VIEWER_TLS)
+		on_viewer_readable(fd, what, arg);
+	else if (side_flush(&s->viewer) != 0)
+		session_end(s, "error", "the viewer is gone");
+}
+
+void
+session_accept_viewer(struct session *s)
+{
+	if (rfb_handshake_server_accept(s->viewer_handshake) != 0 ||
+	    side_flush(&s->viewer) != 0) {
+		session_end(s, "error", "the viewer is gone");
+		return;
+	}
+	session_set_state(
+	    s, SESSION_CLIENT_INIT, s->loop->relay->conf.handshake_seconds);
+	side_read(&s->viewer, true);
+	/* ClientInit may have come early */
+	feed_handshake(s);
+}

@@ -1,0 +1,34 @@
+/*
+ * The process that starts recorders. It is forked before the relay has a
+ * thread or a key, so no recorder can inherit either; the relay never forks
+ * again. Requests carry descriptors over a seqpacket socket.
+ *
+ * The spawner ends when the relay's end of the socket closes; recorders go
+ * on by themselves and finish their segments (docs/tee.md).
+ */
+#ifndef RELAY_SPAWNER_H
+#define RELAY_SPAWNER_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Descriptors of one recorder, in the order of enum tee_fd, all borrowed. */
+#define SPAWNER_FDS 8
+
+/*
+ * Forks. program: path of relaycam-recorder; spool: folder each recorder
+ * gets as TEE_FD_SPOOL (opened by the spawner). user: account that spawner and
+ * recorders become; NULL: none. Returns the socket to use with the other
+ * calls, or ERR_IO.
+ */
+int spawner_start(const char *program, const char *spool, const char *user);
+
+/*
+ * Asks for one recorder; fds[TEE_FD_x - TEE_FD_DATA], the last one (SPOOL)
+ * is ignored. May be called from any thread. Does not wait: whether the
+ * recorder runs is told by its own READY on the status socket, which closes
+ * when it cannot be started. Returns 0, ERR_AGAIN (queue full) or ERR_IO.
+ */
+int spawner_request(int sock, const int fds[SPAWNER_FDS]);
+
+#endif
