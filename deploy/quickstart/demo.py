@@ -139,6 +139,8 @@ class Viewer:
         self.window = wait_until(
             lambda: self._search('TigerVNC'), timeout_s,
             'the viewer\'s window', self.process).split()[0]
+        # there is no window manager on this screen to give it the keys
+        self.xdotool('windowfocus', '--sync', self.window)
         return self.window
 
     def _search(self, title):
