@@ -263,6 +263,8 @@ rfb_handshake_server_feed(struct rfb_handshake_server *h, const uint8_t *data,
 	size_t need = phase_len(h->phase);
 
 	*used = 0;
+	if (h->phase == RFB_SERVER_FAILED)
+		return ERR_PROTOCOL;
 	if (len < need || len == 0)
 		return RFB_HANDSHAKE_MORE;
 	*used = need;

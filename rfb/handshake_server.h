@@ -50,7 +50,8 @@ void rfb_handshake_server_free(struct rfb_handshake_server *h);
  * data: all unread input, len bytes, borrowed. *used: bytes to drop from it.
  * Returns an enum rfb_handshake_event, or ERR_PROTOCOL, ERR_LIMIT,
  * ERR_UNSUPPORTED (the viewer cannot do VeNCrypt: the reason was queued in
- * the viewer's own protocol: send it, then close) or ERR_NOMEM.
+ * the viewer's own protocol: send it, then close) or ERR_NOMEM. Once it has
+ * failed, or after reject, always ERR_PROTOCOL.
  */
 int rfb_handshake_server_feed(struct rfb_handshake_server *h,
     const uint8_t *data, size_t len, size_t *used);

@@ -206,6 +206,14 @@ test_bytes_before_tls(void **state)
 	};
 
 	check_all(bads, N_ELEMENTS(bads));
+	/* in one piece it never comes to TLS */
+	clear.len = tls.len = 0;
+	fly(&clear, bads[0].clear, bads[0].clear_len);
+	play_client_start(&played, &nothing);
+	play_both(&played, &clear, &tls, 0);
+	assert_int_equal(played.rc, ERR_PROTOCOL);
+	assert_string_equal(played.events, "");
+	play_end(&played);
 }
 
 static void
