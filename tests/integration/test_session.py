@@ -139,7 +139,8 @@ def test_checksum_agrees(recorded, rig):
         digest = hashlib.sha256(f.read()).hexdigest()
     assert digest == recorded['segment']['sha256']
     assert os.path.getsize(recorded['path']) == recorded['segment']['bytes']
-    rig.stack.ctl('recordings', 'verify', recorded['segment']['id'])
+    rig.stack.ctl('recordings', 'verify', recorded['segment']['id'], '--ca',
+                  rig.stack.path('ca.pem'))
 
 
 def test_spool_is_empty_after(recorded, rig):
