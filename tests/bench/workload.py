@@ -12,6 +12,7 @@ import argparse
 import hashlib
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -91,21 +92,23 @@ def noise_picture(numpy, rng, height, width):
     f = numpy.sqrt(fx * fx + fy * fy)
     f[0, 0] = 1
     phase = rng.uniform(0, 2 * numpy.pi, f.shape)
-    field = numpy.fft.irfft2(numpy.exp(1j * phase) / f ** 1.4,
+    field = numpy.fft.irfft2(numpy.exp(1j * phase) / f ** 1.25,
                              (height, width))
     field -= field.min()
     return field / field.max()
 
 
 def film_frames(numpy):
-    """A camera pans over a landscape with clouds; something crosses; there
-    is grain. RGB frames."""
+    """A camera pans over fields and shores, with hard edges; something
+    crosses; there is grain. RGB frames."""
     rng = numpy.random.default_rng(20)
     w, h = FILM_SIZE
     land = numpy.stack([noise_picture(numpy, rng, h * 2, w * 2)
                         for _ in range(3)], -1)
-    light = noise_picture(numpy, rng, h * 2, w * 2)[..., None]
-    scene = (0.35 * land + 0.65 * light) * numpy.array([235, 245, 215])
+    light, shore = (noise_picture(numpy, rng, h * 2, w * 2)[..., None]
+                    for _ in range(2))
+    scene = (0.25 * land + 0.75 * light) * numpy.array([235, 245, 215])
+    scene *= numpy.where(shore > numpy.median(shore), 1.0, 0.55)
     yy, xx = numpy.mgrid[0:h, 0:w]
     for i in range(FILM_RATE * FILM_SECONDS):
         t = i / (FILM_RATE * FILM_SECONDS)
@@ -131,7 +134,7 @@ def film():
         ['ffmpeg', '-v', 'error', '-y', '-f', 'rawvideo', '-pix_fmt',
          'rgb24', '-s', f'{w}x{h}', '-r', str(FILM_RATE), '-i', '-',
          '-c:v', 'libx264', '-threads', '1', '-preset', 'medium', '-crf',
-         '26', '-pix_fmt', 'yuv420p', '-f', 'mp4', path + '.new'],
+         '23', '-pix_fmt', 'yuv420p', '-f', 'mp4', path + '.new'],
         stdin=subprocess.PIPE)
     for frame in film_frames(numpy):
         p.stdin.write(frame)
@@ -155,7 +158,7 @@ class Desktop:
         self.socket = self.path('rfb')
         self.processes = []
         self.env = {'PATH': '/usr/bin:/bin', 'HOME': self.dir, 'TZ': 'UTC',
-                    'LANG': 'C.UTF-8', 'PS1': 'desk$ '}
+                    'LANG': 'C.UTF-8'}
 
     def path(self, *parts):
         return os.path.join(self.dir, *parts)
@@ -186,7 +189,7 @@ class Desktop:
                       'cat letter.txt; exec sleep 1000')
         self.terminal('work', f'{TERMINAL[2] // 9}x{TERMINAL[3] // 18}'
                       f'+{TERMINAL[0]}+{TERMINAL[1] - 24}',
-                      'exec bash --norc')
+                      "exec env PS1='desk$ ' bash --norc")
         self.letter, self.work = self.window('letter'), self.window('work')
         return self
 
@@ -213,6 +216,12 @@ class Desktop:
         return wait_until(lambda: self._search(title), 20,
                           f'the window "{title}"')[0]
 
+    def place(self, window):
+        """x, y of a window's inside, under the title."""
+        text = run(['xwininfo', '-id', window], env=self.env)
+        return tuple(int(re.search(rf'Absolute upper-left {axis}: +(-?\d+)',
+                                   text).group(1)) for axis in 'XY')
+
     def screenshot(self, path):
         """As PPM or PNG, by the name's ending."""
         run(['ffmpeg', '-v', 'error', '-y', '-f', 'x11grab', '-video_size',
@@ -231,14 +240,15 @@ def do_typing(desk, end):
     desk.xdotool('mousemove', x + w // 2, y + h // 2, 'click', 1)
     for line in commands(3):
         room = int((end - time.monotonic()) * 1000 / LETTER_MS)
-        if room <= 0:
+        if room > 0:
+            desk.xdotool('type', '--delay', LETTER_MS, '--', line[:room])
+        if room < len(line):
             break
-        desk.xdotool('type', '--delay', LETTER_MS, '--', line[:room])
 
 
 def do_scrolling(desk, end):
     """The log in the terminal, 30 lines a second."""
-    script = 'clear; while read -r l; do echo "$l"; sleep 0.033; done <log.txt'
+    script = 'while read -r l; do echo "$l"; sleep 0.033; done <log.txt'
     desk.xdotool('key', 'ctrl+c')
     desk.xdotool('type', '--delay', 2, '--', script + '\n')
     pause_until(end)
@@ -247,9 +257,8 @@ def do_scrolling(desk, end):
 
 def do_dragging(desk, end):
     """The letter by its title, in a bent path over the terminal."""
-    place = dict(line.split('=') for line in desk.xdotool(
-        'getwindowgeometry', '--shell', desk.letter).splitlines())
-    x, y = int(place['X']) + 200, int(place['Y']) - 10
+    x, y = desk.place(desk.letter)
+    x, y = x + 200, y - 10
     n = int((end - time.monotonic()) * DRAG_HZ)
     steps = ['mousemove', x, y, 'mousedown', 1]
     for i in range(n):
