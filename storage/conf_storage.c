@@ -1,0 +1,44 @@
+#include <stddef.h>
+
+#include "storage/daemon.h"
+
+#define ROW(name, type, preset, lo, hi, help)                                  \
+	{                                                                      \
+#name, type, offsetof(struct conf_storage, name), preset, lo,  \
+		    hi, NULL, help                                             \
+	}
+
+const struct conf_opt conf_storage_opts[14] = {
+	ROW(listen, CONF_STR, "0.0.0.0:8444", 0, 0,
+	    "address:port of the server of signed files (TLS); used with the "
+	    "folder store only."),
+	ROW(tls_cert_file, CONF_STR, "/etc/relaycam/tls.crt", 0, 0,
+	    "PEM certificate chain of that server; read again at SIGHUP."),
+	ROW(tls_key_file, CONF_STR, "/etc/relaycam/tls.key", 0, 0,
+	    "PEM private key of that server."),
+	ROW(cors_origin, CONF_STR, NULL, 0, 0,
+	    "`https://host[:port]` of the console, whose pages may read "
+	    "signed files; unset: other origins may not."),
+	ROW(metrics_listen, CONF_STR, "127.0.0.1:9091", 0, 0,
+	    "address:port of /metrics, /healthz and /readyz (clear HTTP)."),
+	ROW(recorder_program, CONF_STR, "relaycam-recorder", 0, 0,
+	    "Program that finishes segments whose recorder died."),
+	ROW(user, CONF_STR, NULL, 0, 0,
+	    "When started as root: the user to become."),
+	ROW(scan_seconds, CONF_SECONDS, "30", 1, 86400,
+	    "The spool is looked through this often, beside what the kernel "
+	    "reports at once."),
+	ROW(retry_seconds, CONF_SECONDS, "300", 1, 86400,
+	    "A transfer or repair that failed is tried again after this "
+	    "time (M2)."),
+	ROW(expiry_seconds, CONF_SECONDS, "60", 1, 86400,
+	    "Recordings past their time are looked for this often (T12)."),
+	ROW(check_seconds, CONF_SECONDS, "1d", 1, 8640000,
+	    "Pause between two walks through all stored objects that compare "
+	    "them with their rows (M1: missing, corrupted; M4)."),
+	ROW(concurrency, CONF_INT, "2", 1, 16, "Transfers at a time."),
+	ROW(downloads_max, CONF_INT, "256", 1, 10000,
+	    "Downloads at a time; more are answered 503."),
+	ROW(stop_seconds, CONF_SECONDS, "30", 1, 3600,
+	    "At SIGTERM, parts and downloads under way get this long."),
+};

@@ -1,0 +1,49 @@
+/*
+ * What the parts of the storage daemon share. One event loop; worker threads
+ * touch none of this. Parts are made by main.c in the order of the fields.
+ */
+#ifndef STORAGE_DAEMON_H
+#define STORAGE_DAEMON_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/conf.h"
+#include "storage/counters.h"
+
+struct conf_storage {
+	char *listen; /* signed files, folder store only */
+	char *tls_cert_file, *tls_key_file;
+	char *cors_origin;
+	char *metrics_listen;
+	char *recorder_program;
+	char *user;
+	int64_t scan_seconds, retry_seconds, expiry_seconds, check_seconds;
+	int64_t concurrency, downloads_max, stop_seconds;
+};
+
+extern const struct conf_opt conf_storage_opts[14];
+
+struct daemon {
+	struct conf_log log;
+	struct conf_database database;
+	struct conf_spool spool_conf;
+	struct conf_store store_conf;
+	struct conf_storage conf;
+	struct event_base *base;
+	struct counters counters;
+	struct db *db;
+	struct workers *workers;
+	struct store *store;
+	struct spool *spool;
+	struct expiry *expiry;
+	struct check *check;
+	struct files *files;
+	struct status *status;
+	struct node *node;
+	bool stopping;   /* SIGTERM came: nothing new is begun */
+	bool exiting;    /* the loop has ended: callbacks only free */
+	char actor[128]; /* of audit rows: storage@host */
+};
+
+#endif

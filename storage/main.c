@@ -1,0 +1,234 @@
+/*
+ * relaycam-storage: takes closed segments from the spool into the object
+ * store, keeps their rows, serves signed files, deletes what has expired.
+ * One event loop; threads hash and copy.
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "common/bytes.h"
+#include "common/clock.h"
+#include "common/db.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "storage/check.h"
+#include "storage/daemon.h"
+#include "storage/expiry.h"
+#include "storage/files.h"
+#include "storage/node.h"
+#include "storage/spool.h"
+#include "storage/status.h"
+#include "storage/store.h"
+#include "storage/worker.h"
+
+#define PROGRAM "relaycam-storage"
+
+static const char usage[] =
+    "usage: relaycam-storage [OPTION]...\n"
+    "\n"
+    "Moves recordings from the spool into the object store, serves signed\n"
+    "files and deletes what has expired. Runs in the foreground.\n";
+
+static struct daemon daemon_;
+
+static struct conf_section sections[] = {
+	CONF_LOG(&daemon_.log),
+	CONF_DATABASE(&daemon_.database),
+	CONF_SPOOL(&daemon_.spool_conf),
+	CONF_STORE(&daemon_.store_conf),
+	{ "storage", "The storage daemon.", conf_storage_opts,
+	    N_ELEMENTS(conf_storage_opts), &daemon_.conf },
+};
+
+static _Noreturn void
+die(const char *text)
+{
+	log_error("start_failed", LOG_S("why", text));
+	exit(EX_CONFIG);
+}
+
+/* ---- stopping ---- */
+
+struct stop {
+	struct event *timer;
+	uint64_t deadline_ns;
+	bool was_noted;
+};
+static struct stop stop_;
+
+static void
+on_stop_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct daemon *d = arg;
+	bool idle = spool_busy(d->spool) == 0 && d->counters.files_active == 0;
+
+	if (!idle && clock_mono_ns() < stop_.deadline_ns)
+		return;
+	if (!stop_.was_noted) {
+		node_stop(d->node);
+		stop_.was_noted = true; /* one more turn to send it */
+		return;
+	}
+	log_info("stopped", LOG_U("unfinished", spool_busy(d->spool)));
+	event_base_loopbreak(d->base);
+}
+
+static void
+on_term(evutil_socket_t sig, short what, void *arg)
+{
+	struct daemon *d = arg;
+	struct timeval tv = { 0, 100000 };
+
+	if (d->stopping) { /* asked twice: at once */
+		event_base_loopbreak(d->base);
+		return;
+	}
+	log_info("stopping", LOG_I("signal", (int)sig),
+	    LOG_I("stop_seconds", d->conf.stop_seconds));
+	d->stopping = true;
+	stop_.deadline_ns =
+	    clock_mono_ns() + (uint64_t)d->conf.stop_seconds * NS_PER_S;
+	d->store->ops->stop(d->store);
+	files_stop(d->files);
+	event_add(stop_.timer, &tv);
+}
+
+static void
+on_hup(evutil_socket_t sig, short what, void *arg)
+{
+	struct daemon *d = arg;
+
+	files_reload(d->files);
+	spool_kick(d->spool, true);
+	expiry_kick(d->expiry);
+}
+
+/* ---- starting ---- */
+
+static void
+on_database(void *arg, bool connected)
+{
+	struct daemon *d = arg;
+
+	if (!connected || d->exiting)
+		return;
+	node_announce(d->node);
+	spool_kick(d->spool, true);
+}
+
+/* A row changed: it may have been deleted in the console. */
+static void
+on_segment(void *arg, const char *channel, const char *payload)
+{
+	expiry_kick(((struct daemon *)arg)->expiry);
+}
+
+static void
+become_user(const char *name)
+{
+	const struct passwd *pw;
+
+	if (name == NULL || geteuid() != 0)
+		return;
+	pw = getpwnam(name);
+	if (pw == NULL)
+		die("storage.user: there is no such user");
+	if (initgroups(name, pw->pw_gid) != 0 || setgid(pw->pw_gid) != 0 ||
+	    setuid(pw->pw_uid) != 0)
+		die("storage.user: cannot become that user");
+}
+
+static void
+make_parts(struct daemon *d)
+{
+	char err[512] = "out of memory";
+	struct store_env env = { .conf = &d->store_conf,
+		.counters = &d->counters };
+	bool is_s3 = strcmp(d->store_conf.kind, "s3") == 0;
+
+	d->base = event_base_new();
+	if (d->base == NULL || status_new(d, err, sizeof(err)) != 0 ||
+	    (!is_s3 && files_new(d, err, sizeof(err)) != 0))
+		die(err);
+	/* what only root may read is read, what only root may bind is bound */
+	become_user(d->conf.user);
+	env.base = d->base;
+	if (node_new(d) != 0)
+		die(err);
+	d->db = db_new(d->base, d->database.url, on_database, d);
+	if (d->db == NULL)
+		die(err);
+	env.db = d->db;
+	d->workers = workers_new(d->base, (unsigned)d->conf.concurrency);
+	env.workers = d->workers;
+	if (d->workers == NULL ||
+	    (is_s3 ? store_s3_new : store_folder_new)(
+		&d->store, &env, err, sizeof(err)) != 0)
+		die(err);
+	if (spool_new(d, err, sizeof(err)) != 0 || expiry_new(d) != 0 ||
+	    check_new(d) != 0 ||
+	    db_listen(d->db, "relaycam_segment", on_segment, d) != 0)
+		die(err);
+}
+
+static void
+add_signal(struct daemon *d, int sig, event_callback_fn cb)
+{
+	struct event *ev = evsignal_new(d->base, sig, cb, d);
+
+	if (ev == NULL || event_add(ev, NULL) != 0)
+		die("out of memory");
+}
+
+static void
+free_parts(struct daemon *d)
+{
+	d->exiting = true;
+	workers_free(d->workers);
+	check_free(d->check);
+	expiry_free(d->expiry);
+	db_free(d->db);
+	d->store->ops->free(d->store);
+	spool_free(d->spool);
+	node_free(d->node);
+	status_free(d->status);
+	files_free(d->files);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct daemon *d = &daemon_;
+
+	if (conf_main(argc, argv, PROGRAM, usage, sections,
+		N_ELEMENTS(sections), NULL) != argc) {
+		fprintf(stderr, PROGRAM ": takes no arguments\n");
+		return 2;
+	}
+	if (conf_log_apply(&d->log, PROGRAM) != 0)
+		return EX_CONFIG;
+	signal(SIGPIPE, SIG_IGN);
+	umask(027);
+	make_parts(d);
+	stop_.timer = event_new(d->base, -1, EV_PERSIST, on_stop_timer, d);
+	if (stop_.timer == NULL)
+		die("out of memory");
+	add_signal(d, SIGTERM, on_term);
+	add_signal(d, SIGINT, on_term);
+	add_signal(d, SIGHUP, on_hup);
+	log_info("started", LOG_S("version", RELAYCAM_VERSION),
+	    LOG_S("spool", d->spool_conf.dir),
+	    LOG_S("store", d->store->ops->name));
+	event_base_dispatch(d->base);
+	free_parts(d);
+	return 0;
+}

@@ -1,0 +1,255 @@
+#include "storage/manifest.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/bytes.h"
+#include "common/err.h"
+
+#define WALL_MAX INT64_C(9000000000000000000) /* year 2255 in ns */
+
+struct field {
+	const char *name;
+	enum { TEXT, CHOICE, NUMBER, FLAG } kind;
+	bool closed; /* only in the final manifest */
+	size_t offset, size;
+	int64_t min, max;
+	const char *choices; /* " a b c " */
+};
+
+#define STR(f, s)                                                              \
+	{                                                                      \
+#f, TEXT, false, offsetof(struct manifest, f), s, 0, 0, 0      \
+	}
+#define ONE(f, s, closed, c)                                                   \
+	{                                                                      \
+#f, CHOICE, closed, offsetof(struct manifest, f), s, 0, 0, c   \
+	}
+#define NUM(f, closed, lo, hi)                                                 \
+	{                                                                      \
+#f, NUMBER, closed, offsetof(struct manifest, f), 0, lo, hi, 0 \
+	}
+
+static const struct field fields[] = {
+	STR(segment, 37),
+	STR(session, 37),
+	STR(team, 64),
+	STR(endpoint, 64),
+	STR(technician, 64),
+	STR(time_zone, 64),
+	STR(object_key, OBJECT_KEY_MAX + 1),
+	STR(monitor_name, 256),
+	ONE(access, 12, false, " attended unattended "),
+	ONE(split_reason, 24, false,
+	    " start size monitor frame_rate orientation resolution manual "
+	    "recorder_restart "),
+	ONE(codec, 8, false, " vp9 vp8 "),
+	ONE(end, 24, true,
+	    " start size monitor frame_rate orientation resolution manual "
+	    "recorder_restart normal endpoint max_duration command error "
+	    "nospace crash "),
+	NUM(team_id, false, 1, INT64_MAX),
+	NUM(endpoint_id, false, 1, INT64_MAX),
+	NUM(person_id, false, 1, INT64_MAX),
+	NUM(seq, false, 1, INT32_MAX),
+	NUM(monitor, false, 0, 1000),
+	NUM(frame_rate, false, 1, 1000),
+	NUM(width, false, 1, 16384),
+	NUM(height, false, 1, 16384),
+	NUM(start_mono_ns, false, 0, INT64_MAX),
+	NUM(start_wall_ns, false, 0, WALL_MAX),
+	NUM(end_mono_ns, true, 0, INT64_MAX),
+	NUM(end_wall_ns, true, 0, WALL_MAX),
+	NUM(first_frame, true, 0, INT64_MAX),
+	NUM(last_frame, true, 0, INT64_MAX),
+	NUM(frames, true, 0, INT64_MAX),
+	NUM(duration_ms, true, 0, INT64_MAX),
+	NUM(bytes, true, 1, INT64_C(1) << 42),
+	NUM(retention_days, true, 1, 36500),
+	{ "recovered", FLAG, true, offsetof(struct manifest, recovered) },
+};
+
+__attribute__((format(printf, 3, 4))) static int
+bad(char *err, size_t err_len, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(err, err_len, fmt, ap);
+	va_end(ap);
+	return ERR_PROTOCOL;
+}
+
+/* Text is cut at a character boundary where it is only shown to people. */
+static int
+take_text(const struct field *f, const json_t *v, char *out)
+{
+	size_t len = json_string_length(v);
+
+	if (!json_is_string(v))
+		return ERR_PROTOCOL;
+	if (len >= f->size) {
+		if (strcmp(f->name, "monitor_name") != 0)
+			return ERR_PROTOCOL;
+		len = f->size - 1;
+		while (len > 0 &&
+		    ((unsigned char)json_string_value(v)[len] & 0xc0) == 0x80)
+			len--;
+	}
+	memcpy(out, json_string_value(v), len);
+	out[len] = '\0';
+	return 0;
+}
+
+static int
+take_choice(const struct field *f, const json_t *v, char *out)
+{
+	char padded[40];
+	const char *s = json_string_value(v);
+
+	if (s == NULL || strchr(s, ' ') != NULL || strlen(s) >= f->size)
+		return ERR_PROTOCOL;
+	snprintf(padded, sizeof(padded), " %s ", s);
+	if (s[0] == '\0' || strstr(f->choices, padded) == NULL)
+		return ERR_PROTOCOL;
+	strcpy(out, s);
+	return 0;
+}
+
+static int
+take_number(const struct field *f, const json_t *v, int64_t *out)
+{
+	json_int_t n = json_integer_value(v);
+
+	if (!json_is_integer(v) || n < f->min || n > f->max)
+		return ERR_PROTOCOL;
+	*out = n;
+	return 0;
+}
+
+static int
+take(struct manifest *m, const struct field *f, const json_t *v)
+{
+	char *at = (char *)m + f->offset;
+
+	switch (f->kind) {
+	case TEXT:
+		return take_text(f, v, at);
+	case CHOICE:
+		return take_choice(f, v, at);
+	case NUMBER:
+		return take_number(f, v, (int64_t *)(void *)at);
+	case FLAG:
+		if (!json_is_boolean(v))
+			return ERR_PROTOCOL;
+		*(bool *)at = json_is_true(v);
+		return 0;
+	}
+	return ERR_PROTOCOL;
+}
+
+/* What single fields cannot say. */
+static int
+check_whole(const struct manifest *m, const char *id, char *err, size_t err_len)
+{
+	char prefix[200];
+	int n = snprintf(prefix, sizeof(prefix), "%s/%s/%s/", m->team,
+	    m->endpoint, m->session);
+
+	if (strcmp(m->segment, id) != 0 || !is_uuid(m->segment))
+		return bad(err, err_len, "segment is not the file's name");
+	if (!is_uuid(m->session))
+		return bad(err, err_len, "session is not a UUID");
+	if (!object_key_is_valid(m->object_key))
+		return bad(err, err_len, "object_key is not allowed");
+	if ((size_t)n >= sizeof(prefix) ||
+	    strncmp(m->object_key, prefix, (size_t)n) != 0)
+		return bad(err, err_len,
+		    "object_key is not below team/endpoint/session");
+	if (m->is_closed && m->frames > 0 &&
+	    (m->last_frame < m->first_frame ||
+		m->last_frame - m->first_frame != m->frames - 1))
+		return bad(err, err_len, "frame numbers do not add up");
+	return 0;
+}
+
+static int
+read_object(struct manifest *m, const json_t *root, const char *id, bool closed,
+    char *err, size_t err_len)
+{
+	if (!json_is_object(root))
+		return bad(err, err_len, "not a JSON object");
+	if (json_integer_value(json_object_get(root, "version")) != 1)
+		return bad(err, err_len, "version is not 1");
+	for (size_t i = 0; i < N_ELEMENTS(fields); i++) {
+		const json_t *v = json_object_get(root, fields[i].name);
+
+		if (fields[i].closed && !closed)
+			continue;
+		if (v == NULL)
+			return bad(
+			    err, err_len, "%s is missing", fields[i].name);
+		if (take(m, &fields[i], v) != 0)
+			return bad(
+			    err, err_len, "%s is out of range", fields[i].name);
+	}
+	m->is_closed = closed;
+	return check_whole(m, id, err, err_len);
+}
+
+int
+manifest_parse(struct manifest *m, const char *json, size_t len, const char *id,
+    bool closed, char *err, size_t err_len)
+{
+	json_error_t why;
+	json_t *root;
+	int rc;
+
+	memset(m, 0, sizeof(*m));
+	if (len > MANIFEST_MAX)
+		return bad(err, err_len, "too long");
+	root = json_loadb(json, len, JSON_REJECT_DUPLICATES, &why);
+	if (root == NULL)
+		return bad(err, err_len, "line %d: %.100s", why.line, why.text);
+	rc = read_object(m, root, id, closed, err, err_len);
+	json_decref(root);
+	return rc;
+}
+
+int
+manifest_load(struct manifest *m, int dir, const char *name, const char *id,
+    bool closed, char *err, size_t err_len)
+{
+	int fd =
+	    openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	char *json = malloc(MANIFEST_MAX + 1);
+	size_t len = 0;
+	ssize_t n = 0;
+	int rc = ERR_IO;
+
+	if (fd < 0) {
+		rc = errno == ENOENT ? ERR_NOTFOUND : ERR_IO;
+		snprintf(err, err_len, "%s", strerror(errno));
+		goto out;
+	}
+	if (json == NULL)
+		goto out;
+	while (len <= MANIFEST_MAX &&
+	    (n = read(fd, json + len, MANIFEST_MAX + 1 - len)) > 0)
+		len += (size_t)n;
+	if (n < 0)
+		snprintf(err, err_len, "%s", strerror(errno));
+	else
+		rc = manifest_parse(m, json, len, id, closed, err, err_len);
+out:
+	free(json);
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}

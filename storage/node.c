@@ -1,0 +1,103 @@
+#include "storage/node.h"
+
+#include <event2/event.h>
+#include <openssl/sha.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/db.h"
+#include "common/err.h"
+#include "storage/daemon.h"
+
+#define HEARTBEAT_S 5
+
+struct node {
+	struct daemon *d;
+	struct event *timer;
+	char id[37], host[65];
+};
+
+/* An RFC 9562 version 8 UUID: the hash of who we are. */
+static void
+make_id(struct node *n)
+{
+	char text[512];
+	unsigned char h[32];
+	int len = snprintf(text, sizeof(text), "relaycam-storage\n%s\n%s",
+	    n->host, n->d->spool_conf.dir);
+
+	if ((size_t)len >= sizeof(text))
+		len = sizeof(text) - 1;
+	SHA256((const unsigned char *)text, (size_t)len, h);
+	h[6] = (unsigned char)((h[6] & 0x0f) | 0x80);
+	h[8] = (unsigned char)((h[8] & 0x3f) | 0x80);
+	snprintf(n->id, sizeof(n->id),
+	    "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-"
+	    "%02x%02x%02x%02x%02x%02x",
+	    h[0], h[1], h[2], h[3], h[4], h[5], h[6], h[7], h[8], h[9], h[10],
+	    h[11], h[12], h[13], h[14], h[15]);
+}
+
+void
+node_announce(struct node *n)
+{
+	const char *params[] = { n->id, n->host, RELAYCAM_VERSION };
+
+	db_query_now(n->d->db,
+	    "INSERT INTO nodes (id, program, host, version) VALUES "
+	    "($1, 'storage', $2, $3) ON CONFLICT (id) DO UPDATE SET "
+	    "host = $2, version = $3, started_at = now(), "
+	    "heartbeat_at = now(), stopped_at = NULL",
+	    3, params, NULL, NULL);
+}
+
+static void
+on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct node *n = arg;
+	const char *params[] = { n->id };
+
+	db_query_now(n->d->db,
+	    "UPDATE nodes SET heartbeat_at = now() WHERE id = $1", 1, params,
+	    NULL, NULL);
+}
+
+void
+node_stop(struct node *n)
+{
+	const char *params[] = { n->id };
+
+	db_query_now(n->d->db,
+	    "UPDATE nodes SET heartbeat_at = now(), stopped_at = now() "
+	    "WHERE id = $1",
+	    1, params, NULL, NULL);
+}
+
+int
+node_new(struct daemon *d)
+{
+	struct node *n = calloc(1, sizeof(*n));
+	struct timeval tv = { HEARTBEAT_S, 0 };
+
+	if (n == NULL)
+		return ERR_NOMEM;
+	d->node = n;
+	n->d = d;
+	if (gethostname(n->host, sizeof(n->host) - 1) != 0)
+		strcpy(n->host, "localhost");
+	snprintf(d->actor, sizeof(d->actor), "storage@%s", n->host);
+	make_id(n);
+	n->timer = event_new(d->base, -1, EV_PERSIST, on_timer, n);
+	return n->timer != NULL && event_add(n->timer, &tv) == 0 ? 0
+								 : ERR_NOMEM;
+}
+
+void
+node_free(struct node *n)
+{
+	if (n != NULL && n->timer != NULL)
+		event_free(n->timer);
+	free(n);
+}

@@ -1,0 +1,20 @@
+/*
+ * This daemon's row in nodes: made at start, its heartbeat every 5 seconds,
+ * stopped_at at a clean end. The id follows from host and spool folder, so a
+ * restart finds its own row.
+ */
+#ifndef STORAGE_NODE_H
+#define STORAGE_NODE_H
+
+struct daemon;
+struct node;
+
+/* Sets d->node and d->actor. 0 or ERR_NOMEM. */
+int node_new(struct daemon *d);
+/* Notes the end; the query has to be flushed by the loop. */
+void node_stop(struct node *n);
+void node_free(struct node *n);
+/* The database came: write the row again. */
+void node_announce(struct node *n);
+
+#endif

@@ -1,0 +1,121 @@
+#include "storage/object_key.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define COMPONENT_MAX 128
+
+static bool
+is_key_char(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	    (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '+' ||
+	    c == '-';
+}
+
+/* Length of a good component at s, 0 for a bad one. */
+static size_t
+component_len(const char *s)
+{
+	size_t n = 0;
+
+	if (*s == '.')
+		return 0;
+	while (is_key_char(s[n]))
+		n++;
+	return n <= COMPONENT_MAX && (s[n] == '/' || s[n] == '\0') ? n : 0;
+}
+
+bool
+object_key_is_valid(const char *key)
+{
+	size_t len = strnlen(key, OBJECT_KEY_MAX + 1);
+	const char *s = key;
+	size_t n;
+
+	if (len > OBJECT_KEY_MAX || len < 6 ||
+	    strcmp(key + len - 5, ".webm") != 0)
+		return false;
+	for (int depth = 0; depth < OBJECT_DEPTH_MAX; depth++) {
+		n = component_len(s);
+		if (n == 0)
+			return false;
+		if (s[n] == '\0')
+			return true;
+		s += n + 1;
+	}
+	return false;
+}
+
+bool
+is_uuid(const char *s)
+{
+	for (size_t i = 0; i < 36; i++) {
+		bool hyphen = i == 8 || i == 13 || i == 18 || i == 23;
+		bool digit = (s[i] >= '0' && s[i] <= '9') ||
+		    (s[i] >= 'a' && s[i] <= 'f');
+
+		if (hyphen ? s[i] != '-' : !digit)
+			return false;
+	}
+	return s[36] == '\0';
+}
+
+int
+beneath_dir(int root, const char *key, bool make, const char **name)
+{
+	int dir = fcntl(root, F_DUPFD_CLOEXEC, 0);
+	const char *slash;
+
+	while (dir >= 0 && (slash = strchr(key, '/')) != NULL) {
+		char part[COMPONENT_MAX + 1] = "";
+		int next, err;
+
+		if ((size_t)(slash - key) >= sizeof(part)) {
+			close(dir);
+			errno = ENAMETOOLONG;
+			return -1;
+		}
+		memcpy(part, key, (size_t)(slash - key));
+		if (make && mkdirat(dir, part, 0750) == 0)
+			fsync(dir);
+		next = openat(
+		    dir, part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		err = errno;
+		close(dir);
+		errno = err;
+		dir = next;
+		key = slash + 1;
+	}
+	*name = key;
+	return dir;
+}
+
+int
+beneath_open(int root, const char *key)
+{
+	const char *name;
+	struct stat st;
+	int dir, fd, err;
+
+	if (!object_key_is_valid(key)) {
+		errno = ENOENT;
+		return -1;
+	}
+	dir = beneath_dir(root, key, false, &name);
+	if (dir < 0)
+		return -1;
+	fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	err = errno;
+	close(dir);
+	if (fd >= 0 && (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))) {
+		close(fd);
+		fd = -1;
+		err = ENOENT;
+	}
+	errno = err;
+	return fd;
+}

@@ -1,0 +1,33 @@
+/*
+ * Object keys come from manifests and URLs; only keys that pass here reach a
+ * file system or an S3 server. Thread-safe, no I/O but beneath_open.
+ */
+#ifndef STORAGE_OBJECT_KEY_H
+#define STORAGE_OBJECT_KEY_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#define OBJECT_KEY_MAX   512
+#define OBJECT_DEPTH_MAX 8
+
+/*
+ * True for 1..8 components of 1..128 characters A-Z a-z 0-9 . _ + - that do
+ * not start with a dot, at most OBJECT_KEY_MAX bytes in all, ".webm" last.
+ */
+bool object_key_is_valid(const char *key);
+
+/* Lower-case UUID with hyphens. */
+bool is_uuid(const char *s);
+
+/*
+ * Opens the folder that holds key, below root, following no symbolic link.
+ * make: create missing folders (0750) on the way. *name is the last
+ * component, inside key. Returns a descriptor, or -1 and errno.
+ */
+int beneath_dir(int root, const char *key, bool make, const char **name);
+
+/* Opens key below root for reading, regular files only; or -1 and errno. */
+int beneath_open(int root, const char *key);
+
+#endif

@@ -1,0 +1,174 @@
+#include "storage/rows.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/bytes.h"
+#include "common/http.h"
+
+/* clang-format off */
+#define TIME(n) \
+	"timestamptz 'epoch' + ($" n "::bigint / 1000) * interval '1 us'"
+
+/*
+ * Ends of a session that its row knows; after other ends more segments
+ * follow. node_id is NULL only in sessions made here; only those learn their
+ * end here.
+ */
+#define IS_LAST \
+	"$25::text IN ('normal', 'endpoint', 'max_duration', 'command', 'error')"
+
+static const char upsert_sql[] =
+"WITH s AS ("
+" INSERT INTO sessions (id, team_id, endpoint_id, person_id, access,"
+"  recorded, client_addr, started_at, ended_at, end_code, end_reason)"
+" VALUES ($2::uuid, $3::bigint, $4::bigint, $5::bigint, $6, true, '', "
+	TIME("16") ","
+"  CASE WHEN " IS_LAST " THEN " TIME("18") " END,"
+"  CASE WHEN " IS_LAST " THEN $25::text END,"
+"  CASE WHEN " IS_LAST " THEN 'taken from the recording' END)"
+" ON CONFLICT (id) DO UPDATE SET ended_at = excluded.ended_at,"
+"  end_code = excluded.end_code, end_reason = excluded.end_reason"
+" WHERE sessions.node_id IS NULL AND sessions.ended_at IS NULL"
+"  AND excluded.ended_at IS NOT NULL)"
+"INSERT INTO segments AS g (id, session_id, seq, split_reason, monitor,"
+" monitor_name, frame_rate, width, height, codec, start_mono_ns, started_at,"
+" end_mono_ns, ended_at, first_frame, last_frame, frames, duration_ms, bytes,"
+" recovered, object_key, status, status_detail) "
+"VALUES ($1, $2::uuid, $7, $8, $9, $10, $11, $12, $13, $14, $15, "
+	TIME("16") ", $17, " TIME("18") ", $19, $20, $21, $22, $23, $24,"
+" $26, $27, $28) "
+"ON CONFLICT (id) DO UPDATE SET"
+" status = CASE WHEN g.status IN ('available', 'expired', 'deleted')"
+"  THEN g.status ELSE excluded.status END,"
+" status_detail = CASE WHEN g.status IN ('available', 'expired', 'deleted')"
+"  THEN g.status_detail ELSE excluded.status_detail END,"
+" end_mono_ns = coalesce(excluded.end_mono_ns, g.end_mono_ns),"
+" ended_at = coalesce(excluded.ended_at, g.ended_at),"
+" first_frame = coalesce(excluded.first_frame, g.first_frame),"
+" last_frame = coalesce(excluded.last_frame, g.last_frame),"
+" frames = coalesce(excluded.frames, g.frames),"
+" duration_ms = coalesce(excluded.duration_ms, g.duration_ms),"
+" bytes = coalesce(excluded.bytes, g.bytes),"
+" recovered = excluded.recovered OR g.recovered,"
+" object_key = excluded.object_key "
+"WHERE g.session_id = excluded.session_id "
+"RETURNING status";
+
+/* Kept from when it is safe, so that a late upload is not kept shorter. */
+static const char available_sql[] =
+"WITH u AS (DELETE FROM uploads WHERE segment_id = $1::uuid)"
+"UPDATE segments SET status = 'available', status_detail = '',"
+" progress = 100, store = $2, object_key = $3, bytes = $4,"
+" sha256 = $5::bytea, stored_at = coalesce(stored_at, now()),"
+" expires_at = coalesce(expires_at,"
+"  greatest(now(), ended_at) + make_interval(days => $6::int)) "
+"WHERE id = $1::uuid AND status NOT IN ('expired', 'deleted') "
+"RETURNING expires_at";
+/* clang-format on */
+
+struct params {
+	const char *v[28];
+	char text[28][24];
+	int n;
+};
+
+static void
+add_text(struct params *p, const char *s)
+{
+	p->v[p->n++] = s;
+}
+
+static void
+add_int(struct params *p, int64_t i, bool known)
+{
+	snprintf(p->text[p->n], sizeof(p->text[0]), "%" PRId64, i);
+	p->v[p->n] = known ? p->text[p->n] : NULL;
+	p->n++;
+}
+
+int
+rows_upsert(struct db *db, const struct manifest *m, const char *status,
+    const char *detail, db_result_cb *cb, void *arg)
+{
+	struct params p = { .n = 0 };
+	bool end = m->is_closed;
+	bool frames = end && m->first_frame > 0;
+
+	add_text(&p, m->segment);
+	add_text(&p, m->session);
+	add_int(&p, m->team_id, true);
+	add_int(&p, m->endpoint_id, true);
+	add_int(&p, m->person_id, true);
+	add_text(&p, m->access);
+	add_int(&p, m->seq, true);
+	add_text(&p, m->split_reason);
+	add_int(&p, m->monitor, true);
+	add_text(&p, m->monitor_name);
+	add_int(&p, m->frame_rate, true);
+	add_int(&p, m->width, true);
+	add_int(&p, m->height, true);
+	add_text(&p, m->codec);
+	add_int(&p, m->start_mono_ns, true);
+	add_int(&p, m->start_wall_ns, true);
+	add_int(&p, m->end_mono_ns, end);
+	add_int(&p, m->end_wall_ns, end);
+	add_int(&p, m->first_frame, frames);
+	add_int(&p, m->last_frame, frames);
+	add_int(&p, m->frames, frames);
+	add_int(&p, m->duration_ms, end);
+	add_int(&p, m->bytes, end);
+	add_text(&p, m->recovered ? "true" : "false");
+	add_text(&p, end ? m->end : "");
+	add_text(&p, m->object_key);
+	add_text(&p, status);
+	add_text(&p, detail);
+	return db_query(db, upsert_sql, p.n, p.v, cb, arg);
+}
+
+void
+rows_progress(struct db *db, const char *segment, int percent)
+{
+	struct params p = { .n = 0 };
+
+	add_text(&p, segment);
+	add_int(&p, percent, true);
+	db_query_now(db,
+	    "UPDATE segments SET progress = $2 WHERE id = $1 AND "
+	    "status = 'transfer'",
+	    p.n, p.v, NULL, NULL);
+}
+
+void
+rows_upload_failed(struct db *db, const char *segment, const char *detail,
+    int64_t retry_seconds)
+{
+	struct params p = { .n = 0 };
+
+	add_text(&p, segment);
+	add_text(&p, detail);
+	add_int(&p, retry_seconds, true);
+	db_query_now(db,
+	    "UPDATE uploads SET attempts = attempts + 1, last_error = $2, "
+	    "next_try_at = now() + make_interval(secs => $3) "
+	    "WHERE segment_id = $1",
+	    p.n, p.v, NULL, NULL);
+}
+
+int
+rows_available(struct db *db, const struct manifest *m, const char *store,
+    const uint8_t sha256[32], db_result_cb *cb, void *arg)
+{
+	struct params p = { .n = 0 };
+	char hex[70] = "\\x";
+
+	http_hex(sha256, 32, hex + 2);
+	add_text(&p, m->segment);
+	add_text(&p, store);
+	add_text(&p, m->object_key);
+	add_int(&p, m->bytes, true);
+	add_text(&p, hex);
+	add_int(&p, m->retention_days, true);
+	return db_query(db, available_sql, p.n, p.v, cb, arg);
+}

@@ -1,0 +1,36 @@
+/*
+ * The rows in segments (and, if need be, sessions) that follow from the
+ * spool. Statements are idempotent: any may be sent again after a crash.
+ */
+#ifndef STORAGE_ROWS_H
+#define STORAGE_ROWS_H
+
+#include "common/db.h"
+#include "storage/manifest.h"
+
+/*
+ * Writes what the manifest says with this status; a row that is available,
+ * expired or deleted keeps its status. A session that is not there (the
+ * database was away when it began) is made from the manifest. Answer: one
+ * row with the status now in force; none when the segment belongs to another
+ * session. Returns as db_query.
+ */
+int rows_upsert(struct db *db, const struct manifest *m, const char *status,
+    const char *detail, db_result_cb *cb, void *arg);
+
+/* Percent of a transfer. Not answered. */
+void rows_progress(struct db *db, const char *segment, int percent);
+
+/* A failed try, noted with the upload it leaves behind. Not answered. */
+void rows_upload_failed(struct db *db, const char *segment, const char *detail,
+    int64_t retry_seconds);
+
+/*
+ * Verified and stored: `available`, kept retention_days from now (T12); the
+ * upload rows go. Answer: one row, or none when the segment was deleted
+ * meanwhile.
+ */
+int rows_available(struct db *db, const struct manifest *m, const char *store,
+    const uint8_t sha256[32], db_result_cb *cb, void *arg);
+
+#endif

@@ -1,0 +1,205 @@
+#include "storage/status.h"
+
+#include <event2/buffer.h>
+#include <event2/http.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+#include "common/bytes.h"
+#include "common/db.h"
+#include "common/err.h"
+#include "storage/daemon.h"
+#include "storage/listener.h"
+#include "storage/spool.h"
+
+#define M "relaycam_storage_"
+
+struct status {
+	struct daemon *d;
+	struct evhttp *http;
+};
+
+struct metric {
+	const char *name, *labels, *type, *help;
+	uint64_t value;
+};
+
+static void
+print(struct evbuffer *out, const struct metric *m, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (i == 0 || strcmp(m[i].name, m[i - 1].name) != 0)
+			evbuffer_add_printf(out,
+			    "# HELP " M "%s %s\n# TYPE " M "%s %s\n", m[i].name,
+			    m[i].help, m[i].name, m[i].type);
+		evbuffer_add_printf(out, M "%s%s %llu\n", m[i].name,
+		    m[i].labels, (unsigned long long)m[i].value);
+	}
+}
+
+static void
+print_counters(struct evbuffer *out, const struct counters *c)
+{
+	const struct metric rows[] = {
+		{ "transfers_total", "{result=\"ok\"}", "counter",
+		    "Transfers to the store.", c->transfers_ok },
+		{ "transfers_total", "{result=\"failed\"}", "counter", "",
+		    c->transfers_failed },
+		{ "stored_bytes_total", "", "counter",
+		    "Bytes stored and verified.", c->bytes_stored },
+		{ "parts_total", "{kind=\"sent\"}", "counter",
+		    "Parts of S3 uploads.", c->parts_sent },
+		{ "parts_total", "{kind=\"resumed\"}", "counter", "",
+		    c->parts_resumed },
+		{ "s3_requests_total", "", "counter", "Tries of S3 requests.",
+		    c->s3_requests },
+		{ "s3_retries_total", "", "counter",
+		    "S3 requests that were tried again.", c->s3_retries },
+		{ "s3_errors_total", "", "counter",
+		    "S3 requests that failed in the end or found nothing.",
+		    c->s3_errors },
+		{ "repairs_total", "{result=\"ok\"}", "counter",
+		    "Segments whose recorder died.", c->repairs_ok },
+		{ "repairs_total", "{result=\"failed\"}", "counter", "",
+		    c->repairs_failed },
+		{ "removed_total", "{why=\"expired\"}", "counter",
+		    "Objects removed from the store.", c->expired },
+		{ "removed_total", "{why=\"deleted\"}", "counter", "",
+		    c->deleted },
+		{ "remove_errors_total", "", "counter",
+		    "Objects that could not be removed.", c->expiry_failed },
+		{ "checked_total", "", "counter",
+		    "Stored objects compared with their rows.", c->checked },
+		{ "check_findings_total", "{what=\"corrupted\"}", "counter",
+		    "Stored objects that were not as they should be.",
+		    c->check_corrupted },
+		{ "check_findings_total", "{what=\"missing\"}", "counter", "",
+		    c->check_missing },
+		{ "files_total", "{code=\"200\"}", "counter",
+		    "Answers of the server of signed files.", c->files_ok },
+		{ "files_total", "{code=\"206\"}", "counter", "",
+		    c->files_partial },
+		{ "files_total", "{code=\"403\"}", "counter", "",
+		    c->files_denied },
+		{ "files_total", "{code=\"404\"}", "counter", "",
+		    c->files_notfound },
+		{ "files_total", "{code=\"503\"}", "counter", "",
+		    c->files_refused },
+		{ "files_bytes_total", "", "counter",
+		    "Bytes of signed files sent.", c->files_bytes },
+		{ "files_active", "", "gauge", "Downloads under way.",
+		    (uint64_t)c->files_active },
+	};
+
+	print(out, rows, N_ELEMENTS(rows));
+}
+
+static void
+print_spool(struct evbuffer *out, const struct daemon *d)
+{
+	const struct spool *s = d->spool;
+	struct statvfs vfs = { 0 };
+	struct metric rows[] = {
+		{ "spool_waiting_bytes", "", "gauge",
+		    "Closed segments that are not stored yet.",
+		    s->bytes_waiting },
+		{ "spool_free_bytes", "", "gauge",
+		    "Free space where the spool is.", 0 },
+		{ "database_connected", "", "gauge",
+		    "1 while PostgreSQL answers.",
+		    db_is_connected(d->db) ? 1 : 0 },
+	};
+
+	if (fstatvfs(s->dir, &vfs) == 0)
+		rows[1].value = (uint64_t)vfs.f_bavail * vfs.f_frsize;
+	evbuffer_add_printf(out,
+	    "# HELP " M "spool_segments Segments in the spool by state.\n"
+	    "# TYPE " M "spool_segments gauge\n");
+	for (int i = 0; i < ITEM_STATES; i++)
+		evbuffer_add_printf(out, M "spool_segments{state=\"%s\"} %u\n",
+		    item_state_names[i], s->n_state[i]);
+	print(out, rows, N_ELEMENTS(rows));
+}
+
+static void
+reply(struct evhttp_request *req, int code, struct evbuffer *body)
+{
+	evhttp_add_header(evhttp_request_get_output_headers(req),
+	    "Content-Type", "text/plain; version=0.0.4; charset=utf-8");
+	evhttp_send_reply(
+	    req, code, code == 200 ? "OK" : "Service Unavailable", body);
+	if (body != NULL)
+		evbuffer_free(body);
+}
+
+static void
+on_metrics(struct evhttp_request *req, void *arg)
+{
+	struct status *s = arg;
+	struct evbuffer *out = evbuffer_new();
+
+	if (out != NULL) {
+		print_spool(out, s->d);
+		print_counters(out, &s->d->counters);
+	}
+	reply(req, out != NULL ? 200 : 503, out);
+}
+
+/* The loop turns: that is all a probe for restarts should ask. */
+static void
+on_healthz(struct evhttp_request *req, void *arg)
+{
+	struct evbuffer *out = evbuffer_new();
+
+	if (out != NULL)
+		evbuffer_add_printf(out, "ok\n");
+	reply(req, 200, out);
+}
+
+static void
+on_readyz(struct evhttp_request *req, void *arg)
+{
+	struct status *s = arg;
+	struct evbuffer *out = evbuffer_new();
+	const char *why = s->d->stopping ? "stopping"
+	    : !db_is_connected(s->d->db) ? "PostgreSQL is away"
+					 : NULL;
+
+	if (out != NULL)
+		evbuffer_add_printf(out, "%s\n", why != NULL ? why : "ok");
+	reply(req, why == NULL ? 200 : 503, out);
+}
+
+int
+status_new(struct daemon *d, char *err, size_t err_len)
+{
+	struct status *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return ERR_NOMEM;
+	d->status = s;
+	s->d = d;
+	s->http = evhttp_new(d->base);
+	if (s->http == NULL)
+		return ERR_NOMEM;
+	evhttp_set_allowed_methods(s->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD);
+	evhttp_set_max_headers_size(s->http, 8192);
+	evhttp_set_max_body_size(s->http, 0);
+	evhttp_set_timeout(s->http, 30);
+	evhttp_set_cb(s->http, "/metrics", on_metrics, s);
+	evhttp_set_cb(s->http, "/healthz", on_healthz, s);
+	evhttp_set_cb(s->http, "/readyz", on_readyz, s);
+	return listener_bind(s->http, "storage.metrics_listen",
+		   d->conf.metrics_listen, err, err_len) != NULL
+	    ? 0
+	    : ERR_CONFIG;
+}
+
+void
+status_free(struct status *s)
+{
+	if (s != NULL && s->http != NULL)
+		evhttp_free(s->http);
+	free(s);
+}
