@@ -1,6 +1,7 @@
 #include "ctl/secret.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,22 +55,54 @@ read_file(const char *path, struct secret *s)
 	return rc;
 }
 
-/* Asks on the terminal; the echo is off while somebody types. */
+/* The terminal as it was, for a signal that ends us while echo is off. */
+static struct termios terminal_was;
+static int terminal_fd = -1;
+
+static void
+on_signal(int sig)
+{
+	tcsetattr(terminal_fd, TCSANOW, &terminal_was);
+	raise(sig); /* SA_RESETHAND: the default now, which ends us */
+}
+
+static void
+catch_signals(struct sigaction was[3], bool on)
+{
+	static const int signals[3] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction act = { .sa_handler = on_signal,
+		.sa_flags = (int)(SA_RESETHAND | SA_NODEFER) };
+
+	for (int i = 0; i < 3; i++)
+		if (on)
+			sigaction(signals[i], &act, &was[i]);
+		else
+			sigaction(signals[i], &was[i], NULL);
+}
+
+/*
+ * Asks on the terminal. The echo goes off before the prompt: changing it
+ * discards what was typed until then.
+ */
 static int
 ask(FILE *tty, const char *text, const char *whose, struct secret *s)
 {
-	struct termios was, quiet;
+	struct sigaction actions[3];
+	struct termios quiet;
 	int rc;
 
-	if (tcgetattr(fileno(tty), &was) != 0)
+	terminal_fd = fileno(tty);
+	if (tcgetattr(terminal_fd, &terminal_was) != 0)
 		return ctl_error("terminal: %s", strerror(errno));
-	quiet = was;
+	quiet = terminal_was;
 	quiet.c_lflag &= ~(tcflag_t)ECHO;
+	catch_signals(actions, true);
+	tcsetattr(terminal_fd, TCSAFLUSH, &quiet);
 	fprintf(tty, "%s%s: ", text, whose);
 	fflush(tty);
-	tcsetattr(fileno(tty), TCSAFLUSH, &quiet);
 	rc = read_line(tty, "terminal", s);
-	tcsetattr(fileno(tty), TCSAFLUSH, &was);
+	tcsetattr(terminal_fd, TCSAFLUSH, &terminal_was);
+	catch_signals(actions, false);
 	fputc('\n', tty);
 	return rc;
 }
