@@ -138,6 +138,8 @@ palette(struct enc *e, struct enc_span *s)
 	if (p == NULL)
 		return MORE;
 	px->row(px, e->palette, p, n);
+	/* An index beyond is refused after its row was drawn. */
+	enc_run(e->palette + n, N_ELEMENTS(e->palette) - n, ENC_BLACK);
 	enc_done(e, s, n * px->len);
 	if (n <= 2)
 		return expect_data(e, row * e->h, enc_tight_mono);

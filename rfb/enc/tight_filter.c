@@ -61,7 +61,7 @@ enc_tight_mono(struct enc *e, const uint8_t *p, size_t n)
 	return p - from;
 }
 
-/* Returns the highest index; unused palette entries hold old colours. */
+/* Returns the highest index; palette entries not in use are black. */
 static unsigned
 indexed_run(const uint32_t *palette, uint32_t *dst, const uint8_t *p, size_t n)
 {
