@@ -9,9 +9,9 @@
 const struct conf_opt relay_conf_opts[RELAY_CONF_N] = {
 	ROW(listen, CONF_STR, "[::]:5900", 0, 0,
 	    "Address and port for VNC viewers."),
-	ROW(cert_file, CONF_STR, "/etc/relaycam/relay.pem", 0, 0,
+	ROW(tls_cert_file, CONF_STR, "/etc/relaycam/tls.crt", 0, 0,
 	    "Certificate chain shown to viewers, PEM. Read again at SIGHUP."),
-	ROW(key_file, CONF_STR, "/etc/relaycam/relay.key", 0, 0,
+	ROW(tls_key_file, CONF_STR, "/etc/relaycam/tls.key", 0, 0,
 	    "Its private key, PEM. Read before privileges are dropped."),
 	ROW(recorder_program, CONF_STR, "/usr/libexec/relaycam-recorder", 0,
 	    0, "The recorder, one process a recorded session."),

@@ -8,7 +8,7 @@
 
 struct relay_conf {
 	char *listen;
-	char *cert_file, *key_file;
+	char *tls_cert_file, *tls_key_file;
 	char *recorder_program;
 	char *metrics_listen;
 	char *user;

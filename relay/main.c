@@ -122,7 +122,7 @@ load_server_ctx(void)
 	char err[512];
 	SSL_CTX *ctx, *old;
 
-	ctx = tls_server_new(relay.conf.cert_file, relay.conf.key_file, err,
+	ctx = tls_server_new(relay.conf.tls_cert_file, relay.conf.tls_key_file, err,
 	    sizeof(err));
 	if (ctx == NULL && relay.server_ctx == NULL)
 		die(EX_CONFIG, "TLS", err);
@@ -136,7 +136,7 @@ load_server_ctx(void)
 	pthread_mutex_unlock(&relay.server_ctx_lock);
 	if (old != NULL)
 		log_info("certificate_reloaded",
-		    LOG_S("file", relay.conf.cert_file));
+		    LOG_S("file", relay.conf.tls_cert_file));
 	SSL_CTX_free(old);
 }
 
