@@ -1,0 +1,287 @@
+/* A leg over a socketpair against OpenSSL's own socket BIO as the peer. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <openssl/evp.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+
+#include "common/err.h"
+#include "relay/leg.h"
+
+#define BIG (4 << 20)
+
+static SSL_CTX *server_ctx, *client_ctx;
+static struct leg_batch *batch;
+
+/* One connection: the leg is the server, the peer plain OpenSSL. */
+struct link {
+	struct leg leg;
+	int peer_fd;
+	SSL *peer;
+};
+
+static void
+set_nonblocking(int fd)
+{
+	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+}
+
+static void
+link_open(struct link *k)
+{
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	set_nonblocking(pair[0]);
+	set_nonblocking(pair[1]);
+	leg_init(&k->leg, pair[0], batch);
+	k->peer_fd = pair[1];
+	k->peer = NULL;
+}
+
+static void
+link_start_tls(struct link *k)
+{
+	int mine = ERR_AGAIN, theirs = 0;
+
+	assert_int_equal(leg_start_tls(&k->leg, server_ctx, true), 0);
+	k->peer = SSL_new(client_ctx);
+	assert_int_equal(SSL_set_fd(k->peer, k->peer_fd), 1);
+	SSL_set_connect_state(k->peer);
+	for (int i = 0; i < 20 && (mine != 0 || theirs != 1); i++) {
+		theirs = SSL_do_handshake(k->peer);
+		mine = leg_handshake(&k->leg);
+	}
+	assert_int_equal(mine, 0);
+	assert_int_equal(theirs, 1);
+}
+
+static void
+link_close(struct link *k)
+{
+	SSL_free(k->peer);
+	close(k->peer_fd);
+	leg_release(&k->leg);
+}
+
+static void
+fill(uint8_t *data, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		data[i] = (uint8_t)(i * 31 + (i >> 11));
+}
+
+/* What the peer can read now; -1 when nothing. */
+static ssize_t
+peer_read(struct link *k, uint8_t *data, size_t len)
+{
+	return k->peer != NULL ? SSL_read(k->peer, data, (int)len)
+			       : recv(k->peer_fd, data, len, 0);
+}
+
+/* Writes BIG bytes to a peer that reads in pieces; all of it must arrive. */
+static void
+carry(struct link *k)
+{
+	uint8_t *sent = malloc(BIG), *got = malloc(BIG);
+	size_t done = 0, arrived = 0;
+	unsigned n_short = 0;
+	ssize_t n;
+
+	fill(sent, BIG);
+	while (arrived < BIG) {
+		assert_in_range(leg_flush(&k->leg) + 32, 0, 32);
+		n = leg_write(&k->leg, sent + done, BIG - done);
+		assert_true(n >= 0);
+		done += (size_t)n;
+		n_short += done < BIG; /* the socket took less than there was */
+		/* nothing of a leg may stay in what all legs share */
+		assert_int_equal(batch->len, 0);
+		for (int i = 0; i < 3; i++) {
+			n = peer_read(k, got + arrived,
+			    BIG - arrived < 50000 ? BIG - arrived : 50000);
+			if (n > 0)
+				arrived += (size_t)n;
+		}
+	}
+	assert_int_equal(done, BIG);
+	assert_memory_equal(sent, got, BIG);
+	assert_true(n_short > 0); /* the hard case was there */
+	assert_int_equal(leg_flush(&k->leg), 0);
+	assert_false(leg_wants_write(&k->leg));
+	free(sent);
+	free(got);
+}
+
+static void
+test_clear_with_partial_writes(void **state)
+{
+	struct link k;
+
+	link_open(&k);
+	carry(&k);
+	link_close(&k);
+}
+
+static void
+test_tls_with_partial_writes(void **state)
+{
+	struct link k;
+
+	link_open(&k);
+	link_start_tls(&k);
+	carry(&k);
+	link_close(&k);
+}
+
+static void
+test_reads_and_ends(void **state)
+{
+	uint8_t data[64];
+	struct link k;
+
+	link_open(&k);
+	link_start_tls(&k);
+	assert_int_equal(leg_read(&k.leg, data, sizeof(data)), ERR_AGAIN);
+	assert_int_equal(SSL_write(k.peer, "hello", 5), 5);
+	assert_int_equal(leg_read(&k.leg, data, 2), 2);
+	/* the socket is empty now, TLS is not */
+	assert_true(leg_has_buffered(&k.leg));
+	assert_int_equal(leg_read(&k.leg, data + 2, 62), 3);
+	assert_memory_equal(data, "hello", 5);
+	assert_int_equal(leg_read(&k.leg, data, sizeof(data)), ERR_AGAIN);
+	SSL_shutdown(k.peer);
+	assert_int_equal(leg_read(&k.leg, data, sizeof(data)), ERR_EOF);
+	link_close(&k);
+}
+
+/*
+ * A peer that asks for new keys: the answer must leave on this leg, never
+ * stay in the batch for the next leg that writes.
+ */
+static void
+test_key_update_stays_on_its_leg(void **state)
+{
+	uint8_t data[64];
+	struct link a, b;
+
+	link_open(&a);
+	link_open(&b);
+	link_start_tls(&a);
+	link_start_tls(&b);
+	assert_int_equal(SSL_key_update(a.peer, SSL_KEY_UPDATE_REQUESTED), 1);
+	assert_int_equal(SSL_write(a.peer, "data", 4), 4);
+	assert_int_equal(leg_read(&a.leg, data, sizeof(data)), 4);
+	assert_int_equal(batch->len, 0);
+	assert_int_equal(leg_write(&b.leg, (const uint8_t *)"other", 5), 5);
+	assert_int_equal(SSL_read(b.peer, data, sizeof(data)), 5);
+	assert_memory_equal(data, "other", 5);
+	assert_int_equal(leg_write(&a.leg, (const uint8_t *)"again", 5), 5);
+	assert_int_equal(SSL_read(a.peer, data, sizeof(data)), 5);
+	assert_memory_equal(data, "again", 5);
+	link_close(&a);
+	link_close(&b);
+}
+
+static void
+test_garbage_instead_of_tls(void **state)
+{
+	struct link k;
+
+	link_open(&k);
+	assert_int_equal(leg_start_tls(&k.leg, server_ctx, true), 0);
+	assert_int_equal(send(k.peer_fd, "GET / HTTP/1.0\r\n\r\n", 18, 0), 18);
+	assert_int_equal(leg_handshake(&k.leg), ERR_PROTOCOL);
+	assert_int_equal(batch->len, 0);
+	link_close(&k);
+}
+
+static void
+test_peer_that_vanished(void **state)
+{
+	uint8_t data[1000] = { 0 };
+	struct link k;
+	ssize_t n;
+
+	link_open(&k);
+	link_start_tls(&k);
+	close(k.peer_fd);
+	k.peer_fd = -1;
+	n = leg_write(&k.leg, data, sizeof(data));
+	assert_int_equal(n, ERR_IO);
+	assert_int_equal(batch->len, 0);
+	link_close(&k);
+}
+
+/* ---- a certificate of the moment ---- */
+
+static X509 *
+make_certificate(EVP_PKEY *key)
+{
+	X509 *x = X509_new();
+
+	ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
+	X509_gmtime_adj(X509_getm_notBefore(x), 0);
+	X509_gmtime_adj(X509_getm_notAfter(x), 3600);
+	X509_set_pubkey(x, key);
+	X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_ASC,
+	    (const unsigned char *)"localhost", -1, -1, 0);
+	X509_set_issuer_name(x, X509_get_subject_name(x));
+	assert_true(X509_sign(x, key, EVP_sha256()) > 0);
+	return x;
+}
+
+static int
+set_up(void **state)
+{
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	X509 *x = make_certificate(key);
+
+	server_ctx = SSL_CTX_new(TLS_server_method());
+	client_ctx = SSL_CTX_new(TLS_client_method());
+	SSL_CTX_set_mode(server_ctx,
+	    SSL_MODE_ENABLE_PARTIAL_WRITE |
+		SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+	SSL_CTX_set_read_ahead(server_ctx, 1);
+	SSL_CTX_set_num_tickets(server_ctx, 0);
+	SSL_CTX_set_options(server_ctx, SSL_OP_IGNORE_UNEXPECTED_EOF);
+	assert_int_equal(SSL_CTX_use_certificate(server_ctx, x), 1);
+	assert_int_equal(SSL_CTX_use_PrivateKey(server_ctx, key), 1);
+	X509_free(x);
+	EVP_PKEY_free(key);
+	batch = calloc(1, sizeof(*batch));
+	return batch != NULL ? 0 : -1;
+}
+
+static int
+tear_down(void **state)
+{
+	SSL_CTX_free(server_ctx);
+	SSL_CTX_free(client_ctx);
+	free(batch);
+	return 0;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_clear_with_partial_writes),
+		cmocka_unit_test(test_tls_with_partial_writes),
+		cmocka_unit_test(test_reads_and_ends),
+		cmocka_unit_test(test_key_update_stays_on_its_leg),
+		cmocka_unit_test(test_garbage_instead_of_tls),
+		cmocka_unit_test(test_peer_that_vanished),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
