@@ -1,11 +1,13 @@
 """Records what an endpoint sends during the workload, with arrival times.
 
-usage: capture.py [--scale S] ENCODING...     (tight zrle raw hextile)
+usage: capture.py [--scale S] NAME...    (viewer tight zrle raw hextile)
 
 The client is as plain as can be: it never looks into the stream. After
 bytes came it asks for changes of the whole screen again, at most 60 times a
-second, as a viewer that keeps up does. Lossless; the cursor is asked for as
-a shape, so that it is not part of the picture.
+second, as a viewer that keeps up does. Lossless. "viewer" is Tight with the
+cursor's position, as TigerVNC's viewer asks for it: else Xvnc paints the
+cursor that xdotool moves into the picture. libvncclient does not know that
+extension, so the captures for it are named by their encoding and lack it.
 
 A capture (tests/bench/work/NAME.cap) is what recorder_bench.c reads,
 little-endian: "RCCAP1\\0\\0", u16 width, u16 height, 16 bytes pixel format as
@@ -26,8 +28,11 @@ import workload
 
 MAGIC = b'RCCAP1\0\0'
 HEAD, RECORD = struct.Struct('<8sHH16s'), struct.Struct('<QI')
-ENCODINGS = {'tight': 7, 'zrle': 16, 'raw': 0, 'hextile': 5}
 COPYRECT, CURSOR, LAST_RECT, DESKTOP_SIZE = 1, -239, -224, -223
+CURSOR_POSITION = 0x574d5666
+USUAL = [COPYRECT, 0, CURSOR, LAST_RECT, DESKTOP_SIZE]
+KINDS = {'viewer': [7, *USUAL, CURSOR_POSITION], 'tight': [7, *USUAL],
+         'zrle': [16, *USUAL], 'raw': [0, *USUAL], 'hextile': [5, *USUAL]}
 PIXEL_FORMAT = struct.pack('>BBBBHHHBBB3x', 32, 24, 0, 1, 255, 255, 255, 16,
                            8, 0)
 REQUEST_S = 1 / 60
@@ -36,7 +41,7 @@ REQUEST_S = 1 / 60
 class Client:
     """A viewer on a Unix socket, security type None."""
 
-    def __init__(self, path, encoding):
+    def __init__(self, path, encodings):
         self.s = socket.socket(socket.AF_UNIX)
         self.s.settimeout(10)
         self.s.connect(path)
@@ -52,10 +57,9 @@ class Client:
         init = self._take(24)
         self.size = struct.unpack('>HH', init[:4])
         self._take(struct.unpack('>I', init[20:])[0])
-        wanted = [encoding, COPYRECT, 0, CURSOR, LAST_RECT, DESKTOP_SIZE]
         self.s.sendall(b'\0\0\0\0' + PIXEL_FORMAT +
-                       struct.pack(f'>BxH{len(wanted)}i', 2, len(wanted),
-                                   *wanted))
+                       struct.pack(f'>BxH{len(encodings)}i', 2,
+                                   len(encodings), *encodings))
 
     def _take(self, n):
         data = b''
@@ -111,18 +115,18 @@ class Performer(threading.Thread):
         return self.phases
 
 
-def capture_file(encoding, scale=1.0):
+def capture_file(kind, scale=1.0):
     """Path of the capture; made when the scripts or the scale changed."""
     version = workload.digest(__file__, workload.__file__)
     base = os.path.join(workload.WORK,
-                        f'minute-{encoding}-{scale:g}-{version}')
+                        f'minute-{kind}-{scale:g}-{version}')
     if os.path.exists(base + '.cap'):
         return base + '.cap'
     os.makedirs(workload.WORK, exist_ok=True)
     desk = workload.Desktop()
     try:
         desk.start()
-        client = Client(desk.socket, ENCODINGS[encoding])
+        client = Client(desk.socket, KINDS[kind])
         performer = Performer(desk, scale)
         with open(base + '.new', 'wb') as out:
             out.write(HEAD.pack(MAGIC, *client.size, PIXEL_FORMAT))
@@ -141,6 +145,12 @@ def phases(path):
     """[(name, start s, end s)] of a capture."""
     with open(os.path.splitext(path)[0] + '.json') as f:
         return json.load(f)['phases']
+
+
+def size(path):
+    """Width and height of the screen, in pixels."""
+    with open(path, 'rb') as f:
+        return HEAD.unpack(f.read(HEAD.size))[1:3]
 
 
 def records(path):
@@ -162,11 +172,11 @@ def seconds(path):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    p.add_argument('encodings', nargs='+', choices=ENCODINGS)
+    p.add_argument('kinds', nargs='+', choices=KINDS)
     p.add_argument('--scale', type=float, default=1.0)
     args = p.parse_args()
-    for encoding in args.encodings:
-        path = capture_file(encoding, args.scale)
+    for kind in args.kinds:
+        path = capture_file(kind, args.scale)
         print(path)
         for name, start, end in phases(path):
             n = sum(len(d) for ns, d in records(path)

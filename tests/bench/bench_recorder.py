@@ -1,0 +1,196 @@
+"""The recorder against ffmpeg, on the same desktop minute (workload.py).
+
+ffmpeg gets the screen 15 times a second as raw frames; what makes them runs
+beside it and is not counted. Ours reads the captured RFB stream, decodes,
+converts, encodes and writes a segment; all of that is counted. CPU is user
+and system of the one process, from wait4.
+
+RELAYCAM_BENCH_SCALE=0.2 shortens the minute, for trying things out.
+"""
+import glob
+import json
+import math
+import os
+import shutil
+import subprocess
+import tempfile
+
+import capture
+import quality
+import workload
+
+SCALE = float(os.environ.get('RELAYCAM_BENCH_SCALE', '1'))
+# yuv420p: left to itself ffmpeg would code bgr0 as VP9 in RGB, which costs
+# more and which few players show
+REALTIME = ['-pix_fmt', 'yuv420p', '-deadline', 'realtime', '-cpu-used', '8',
+            '-threads', '1']
+VP8 = ['-c:v', 'libvpx', *REALTIME]
+VP9 = ['-c:v', 'libvpx-vp9', *REALTIME]
+START_NS = 10 ** 9  # recorder_bench's clock at the capture's start
+
+# Steps of quality of a peer, among which the one that equals ours in SSIM
+# is interpolated. 2M and crf 20 are the peers themselves.
+RATES = ('500k', '1M', '2M', '4M', '8M')
+LEVELS = (8, 14, 20, 30, 42)
+
+
+def rated(codec, rate):
+    return [*codec, '-b:v', rate]
+
+
+def tuned(crf):
+    return ['-vf', 'mpdecimate', '-vsync', 'vfr', *VP9, '-tune-content',
+            'screen', '-crf', str(crf), '-b:v', '0']
+
+
+def wait_cpu(p, what):
+    """Waits for a child; its CPU seconds."""
+    _, status, used = os.wait4(p.pid, 0)
+    p.returncode = os.waitstatus_to_exitcode(status)
+    if p.returncode != 0:
+        raise RuntimeError(f'{what} ended with status {p.returncode}')
+    return used.ru_utime + used.ru_stime
+
+
+class Bench:
+    def __init__(self, build, results):
+        self.build, self.results = build, results
+        self.dir = tempfile.mkdtemp(prefix='rc-bench-')
+        self.capture = capture.capture_file('viewer', SCALE)
+        self.minutes = capture.seconds(self.capture) / 60
+        self.screen = quality.Screen(
+            build, self.capture, (workload.WIDTH, workload.HEIGHT),
+            self.minutes * 60, workload.TERMINAL)
+
+    def close(self):
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def ffmpeg(self, name, form, args):
+        """CPU seconds a minute and the file."""
+        media = self.path(name + '.webm')
+        source = self.screen.frames(form, quality.FPS)
+        p = subprocess.Popen(['ffmpeg', '-v', 'error', '-y',
+                              *self.screen.as_input(form), *args, media],
+                             stdin=source.stdout)
+        cpu = wait_cpu(p, f'ffmpeg for {name}')
+        quality.finish(source, 'stream_frames')
+        return cpu / self.minutes, media
+
+    def ours(self, codec='vp9'):
+        spool = self.path('spool')
+        shutil.rmtree(spool, ignore_errors=True)
+        os.makedirs(spool)
+        p = subprocess.Popen(
+            [os.path.join(self.build, 'tests/bench/recorder_bench'),
+             self.capture, spool, codec], stdout=subprocess.PIPE)
+        p.stdout.read()
+        cpu = wait_cpu(p, 'recorder_bench')
+        p.stdout.close()
+        media, = glob.glob(spool + '/*.webm')
+        return cpu / self.minutes, media
+
+    def mb(self, media):
+        return os.path.getsize(media) / 1e6 / self.minutes
+
+    def note(self, name, media, score, cpu=None):
+        self.results.note(
+            f'{name:<26} {"" if cpu is None else f"{cpu:6.2f}":>6} CPU s, '
+            f'{self.mb(media):6.2f} MB a minute, Y-PSNR {score["psnr_y"]:.2f} '
+            f'dB, SSIM {score["ssim"]:.5f}, worst text '
+            f'{score["worst_text"]:.1f} dB')
+
+
+def offset_of(media):
+    """Seconds from the capture's start to the segment's. The recorder cuts
+    its times to whole ms, so the screen of a picture is that at the end of
+    its ms."""
+    with open(os.path.splitext(media)[0] + '.json', encoding='utf-8') as f:
+        ns = json.load(f)['start_mono_ns'] - START_NS
+    return ns // 10 ** 6 / 1e3 + 0.000999
+
+
+PEERS = (('rec_cpu_ffmpeg_vp8', 'bgr0', rated(VP8, '2M')),
+         ('rec_cpu_ffmpeg_vp9', 'bgr0', rated(VP9, '2M')),
+         ('rec_cpu_ffmpeg_vp9_i420', 'i420', rated(VP9, '2M')))
+
+
+def run_cpu(b, rounds):
+    """Ours before each of the peers, round by round. Returns the files."""
+    files = {}
+    for _ in range(rounds):
+        said = []
+        for key, form, args in PEERS:
+            ours, _ = b.ours()
+            theirs, files[key] = b.ffmpeg(key, form, args)
+            b.results.ratio(key, ours, theirs)
+            if key == 'rec_cpu_ffmpeg_vp9':
+                # sessions a core: 60 s a minute, over CPU s a minute
+                b.results.ratio('sessions_per_core_ffmpeg', theirs, ours)
+            said.append(f'{key[8:]} {theirs:.2f} (ours {ours:.2f})')
+        b.results.note('recorder CPU s a minute: ' + ', '.join(said))
+    return files
+
+
+def ssim_db(score):
+    return -10 * math.log10(max(1e-9, 1 - score['ssim']))
+
+
+def bytes_at(points, want_db, note):
+    """MB of a peer at an SSIM: between its steps log(MB) goes straight with
+    dB. Outside of them the nearest step counts, and is told."""
+    points = sorted(points)
+    if not points[0][0] <= want_db <= points[-1][0]:
+        near = points[0] if want_db < points[0][0] else points[-1]
+        note(f'  our SSIM, {want_db:.2f} dB, lies outside the steps '
+             f'{points[0][0]:.2f} .. {points[-1][0]:.2f} dB: the nearest, '
+             f'{near[1]:.2f} MB, is compared')
+        return near[1]
+    for (a, mb_a), (z, mb_z) in zip(points, points[1:]):
+        if a <= want_db <= z:
+            part = (want_db - a) / (z - a) if z > a else 0
+            return mb_a * (mb_z / mb_a) ** part
+
+
+def run_bytes(b, steps, key, our_mb, our_db):
+    points = []
+    for name, args in steps:
+        cpu, media = b.ffmpeg('step', 'bgr0', args)
+        score = quality.watched(b.screen, media, 'bgr0')
+        b.note(name, media, score, cpu)
+        points.append((ssim_db(score), b.mb(media)))
+    theirs = bytes_at(points, our_db, b.results.note)
+    b.results.note(f'  at our SSIM ({our_db:.2f} dB): {theirs:.2f} MB, ours '
+                   f'{our_mb:.2f} MB')
+    b.results.ratio(key, our_mb, theirs)
+
+
+def run_quality(b, files):
+    """Quality of each; then bytes at equal SSIM."""
+    for key, form, _ in PEERS:
+        if key in files:
+            b.note('ffmpeg ' + key[15:], files[key],
+                   quality.watched(b.screen, files[key], form))
+    cpu, media = b.ours()
+    offset = offset_of(media)
+    score = quality.coded(b.screen, media, 'i420', offset)
+    late = quality.watched(b.screen, media, 'i420', offset)
+    b.note('relaycam, as coded', media, score, cpu)
+    b.note('relaycam, as watched', media, late, cpu)
+    b.results.note(f'relaycam: first picture {offset * 1000:.0f} ms after '
+                   f'the start, {len(quality.picture_times(media))} pictures')
+    our_mb, our_db = b.mb(media), ssim_db(score)
+    run_bytes(b, [(f'ffmpeg VP9 {r}bit/s', rated(VP9, r)) for r in RATES],
+              'rec_bytes_ffmpeg_vp9', our_mb, our_db)
+    run_bytes(b, [(f'ffmpeg tuned VP9 crf {c}', tuned(c)) for c in LEVELS],
+              'rec_bytes_ffmpeg_tuned', our_mb, our_db)
+
+
+def run(results, build, rounds):
+    b = Bench(build, results)
+    try:
+        run_quality(b, run_cpu(b, rounds))
+    finally:
+        b.close()
