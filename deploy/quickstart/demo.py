@@ -102,10 +102,11 @@ class Endpoint:
 
     def screenshot(self, path):
         """PNG of the whole desktop as it stands."""
-        run(['xwd', '-root', '-silent', '-out', path + '.xwd'],
-            self.stack.user, self.env)
-        run(['convert', path + '.xwd', path])
-        os.unlink(path + '.xwd')
+        dump = self.stack.path('tmp', 'desktop.xwd')
+        run(['xwd', '-root', '-silent', '-out', dump], self.stack.user,
+            self.env)
+        run(['convert', dump, path])
+        os.unlink(dump)
 
 
 class Viewer:

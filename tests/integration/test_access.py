@@ -172,6 +172,7 @@ def test_wrong_stored_password_is_told(rig):
 def test_endpoint_with_another_certificate_is_refused(rig):
     rig.stack.ctl('endpoint', 'add', 'pinned1', '--team', 'demo', '--host',
                   'localhost', '--port', str(rig.stack.ports.endpoint),
+                  '--password-file', rig.stack.path('conf', 'desk1.password'),
                   '--pin', '00' * 32)
     reason = refusal(rig, 'alice@pinned1', rig.password)
     assert 'certificate' in reason, reason
@@ -183,7 +184,7 @@ def test_member_without_right_is_refused_until_granted(rig):
     rig.stack.ctl('user', 'add', 'bob', '--team', 'demo', '--role', 'member',
                   '--password-file', path)
     assert 'desk1' in refusal(rig, 'bob@desk1', 'bobs password')
-    rig.stack.ctl('user', 'grant', 'bob', 'desk1', '--control')
+    rig.stack.ctl('user', 'grant', 'bob', 'desk1', 'control')
     t = Technician(rig)
     assert t.login('bob@desk1', 'bobs password') is None
     t.close()
