@@ -218,6 +218,9 @@ item_remove_files(struct item *it)
 	unlink_file(it, ".json.open");
 	unlink_file(it, ".json");
 	fsync(it->d->spool->dir);
+	it->has_manifest = false; /* files of that name are new ones */
+	it->row_known = false;
+	it->status[0] = it->sent_status[0] = '\0';
 	spool_kick(it->d->spool, false);
 }
 
