@@ -136,7 +136,7 @@ def capture_file(kind, scale=1.0):
     finally:
         desk.stop()
     with open(base + '.json', 'w') as f:
-        json.dump({'phases': phases, 'text': workload.TERMINAL}, f)
+        json.dump({'phases': phases}, f)
     os.rename(base + '.new', base + '.cap')
     return base + '.cap'
 
