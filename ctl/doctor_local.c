@@ -151,7 +151,7 @@ static _Noreturn void
 exec_version(const char *program, int out)
 {
 	dup2(out, STDOUT_FILENO);
-	execl(program, program, "--version", (char *)NULL);
+	execlp(program, program, "--version", (char *)NULL);
 	_exit(127);
 }
 
@@ -203,7 +203,9 @@ check_recorder(struct doctor *d, const char *check, const char *program)
 	static const char want[] = "relaycam-recorder " RELAYCAM_VERSION;
 	char line[200];
 
-	if (program == NULL || access(program, X_OK) != 0) {
+	/* a name without a slash is looked for in PATH, as the daemon does */
+	if (program == NULL ||
+	    (strchr(program, '/') != NULL && access(program, X_OK) != 0)) {
 		doctor_fail(d, check,
 		    "install relaycam-recorder and set recorder_program to "
 		    "its full path",

@@ -89,7 +89,7 @@ check_pair(struct doctor *d, const char *check, const struct conf_daemon *conf,
 	SSL_CTX *ctx;
 
 	if (conf->cert_file == NULL || conf->key_file == NULL) {
-		doctor_fail(d, check, "set cert_file and key_file",
+		doctor_fail(d, check, "set tls_cert_file and tls_key_file",
 		    "no certificate is set");
 		return;
 	}
@@ -97,7 +97,8 @@ check_pair(struct doctor *d, const char *check, const struct conf_daemon *conf,
 	ctx = tls_server_new(conf->cert_file, conf->key_file, err, sizeof(err));
 	if (ctx == NULL) {
 		doctor_fail(d, check,
-		    "cert_file is the chain in PEM form, leaf first; key_file "
+		    "tls_cert_file is the chain in PEM form, leaf first; "
+		    "tls_key_file "
 		    "its key, readable by this account",
 		    "%s", err);
 		return;

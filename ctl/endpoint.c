@@ -250,8 +250,9 @@ static const struct command commands[] = {
 	{ "add", "NAME", 1, 1, OPTS(add_opts),
 	    "Adds an endpoint: a VNC server that the relay can reach.\n\n"
 	    "Its password is sealed with the key of [secrets] seal_key_file; "
-	    "only the relay opens\nit. Without --ca and --pin its "
-	    "certificate must be signed by a CA of the system.",
+	    "only the relay opens\nit. Without --ca and --pin the first "
+	    "session "
+	    "pins the certificate that it meets.",
 	    run_add },
 	{ "list", "", 0, 0, OPTS(list_opts), "Lists endpoints.", run_list },
 	{ "set", "NAME", 1, 1, OPTS(set_opts),

@@ -67,7 +67,7 @@ note_offers(const struct rfb_probe *p, struct report *r)
 
 /* --- TLS ----------------------------------------------------------------- */
 
-/* The endpoint's own CA in the context's store, or the system's. */
+/* The endpoint's own CA in the context's store. */
 static SSL_CTX *
 make_ctx(const struct target *t, char *why, size_t why_len)
 {
@@ -122,21 +122,27 @@ check_pin(const SSL *ssl, const struct target *t, struct report *r)
 }
 
 /*
- * With a pin and no CA the pin alone decides. The handshake goes through
- * without checks first, so that the certificate can be shown, and the
- * verdict is asked for afterwards.
+ * As the relay does: a CA must be chained to; without one the pin decides,
+ * and without either the first session pins what it meets. The handshake
+ * goes through without checks first, so that the certificate can be shown,
+ * and the verdict is asked for afterwards.
  */
 static void
 check_chain(SSL *ssl, const struct target *t, struct report *r)
 {
 	long rc = SSL_get_verify_result(ssl);
 
-	if (rc == X509_V_OK || (t->pin != NULL && t->ca_pem == NULL))
+	if (t->ca_pem == NULL) {
+		json_object_set_new(r->facts, "trust",
+		    json_string(t->pin != NULL ? "pin" : "first use"));
 		return;
-	problem(r,
-	    "its certificate is refused: %s; give the right CA with "
-	    "\"relaycam endpoint set NAME --ca FILE\", or --pin",
-	    X509_verify_cert_error_string(rc));
+	}
+	json_object_set_new(r->facts, "trust", json_string("CA"));
+	if (rc != X509_V_OK)
+		problem(r,
+		    "its certificate is refused: %s; give the right CA "
+		    "with \"relaycam endpoint set NAME --ca FILE\"",
+		    X509_verify_cert_error_string(rc));
 }
 
 static void
@@ -304,6 +310,7 @@ print_people(const json_t *facts)
 	print_fact(cert, "subject", "certificate");
 	print_fact(cert, "sha256", "SHA-256");
 	print_fact(cert, "expires_at", "valid until");
+	print_fact(facts, "trust", "trusted by");
 	if (json_array_size(problems) == 0)
 		printf("The relay would connect with: %s.\n",
 		    json_string_value(json_object_get(facts, "choice")));

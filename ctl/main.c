@@ -19,18 +19,19 @@ static struct ctl ctl;
 
 /* Presets are the daemons' own; a test compares them. */
 static const struct conf_opt relay_opts[] = {
-	ROW("listen", listen, "0.0.0.0:5900"),
-	ROW("cert_file", cert_file, NULL),
-	ROW("key_file", key_file, NULL),
+	ROW("listen", listen, "[::]:5900"),
+	ROW("tls_cert_file", cert_file, "/etc/relaycam/tls.crt"),
+	ROW("tls_key_file", key_file, "/etc/relaycam/tls.key"),
 	ROW("metrics_listen", metrics_listen, "127.0.0.1:9090"),
-	ROW("recorder_program", recorder_program, NULL),
+	ROW("recorder_program", recorder_program,
+	    "/usr/libexec/relaycam-recorder"),
 };
 static const struct conf_opt storage_opts[] = {
 	ROW("listen", listen, "0.0.0.0:8444"),
-	ROW("cert_file", cert_file, NULL),
-	ROW("key_file", key_file, NULL),
+	ROW("tls_cert_file", cert_file, "/etc/relaycam/tls.crt"),
+	ROW("tls_key_file", key_file, "/etc/relaycam/tls.key"),
 	ROW("metrics_listen", metrics_listen, "127.0.0.1:9091"),
-	ROW("recorder_program", recorder_program, NULL),
+	ROW("recorder_program", recorder_program, "relaycam-recorder"),
 };
 
 static const struct conf_section sections[] = {

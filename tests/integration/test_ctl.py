@@ -689,3 +689,18 @@ def test_lists_by_many_at_once(demo):
     for t in threads:
         t.join()
     assert len(results) == 4 and all(r == results[0] for r in results)
+
+
+# --- doctor, where no daemon ever ran ---------------------------------------
+
+def test_doctor_without_daemons(demo):
+    demo.settings.update({'relay.metrics_listen': '127.0.0.1:1',
+                          'storage.metrics_listen': '127.0.0.1:1'})
+    r = demo.run('doctor', '--json')
+    lines = {(x['check'], x['level']): x for x in json.loads(r.stdout)[
+        'checks']}
+    assert r.returncode == FAILED
+    for program in ('relay', 'storage'):
+        assert 'no answer' in lines[program, 'FAIL']['text']
+        assert 'start the daemon' in lines[program, 'FAIL']['remedy']
+    assert ('database', 'ok') in lines and ('config', 'warn') in lines
