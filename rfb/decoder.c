@@ -16,6 +16,9 @@ struct rfb_decoder {
 	void *arg;
 	struct enc_format format;
 	const struct enc_codec *codec; /* of the rectangle; NULL: ignored */
+	bool skips_stateful;
+	bool is_skipped; /* the rectangle under way */
+	uint64_t n_skipped;
 	struct enc enc;
 };
 
@@ -100,6 +103,22 @@ is_drawing(const struct rfb_rect *r)
 	return enc_find_picture(r->encoding) != NULL;
 }
 
+/* Their zlib streams go on from rectangle to rectangle. */
+static bool
+is_stateful(int32_t encoding)
+{
+	return encoding == RFB_ENC_ZLIB || encoding == RFB_ENC_ZRLE ||
+	    encoding == RFB_ENC_TIGHT || encoding == RFB_ENC_CURSOR_ALPHA;
+}
+
+static void
+skip(struct rfb_decoder *d, const struct rfb_rect *r)
+{
+	d->codec = NULL;
+	d->is_skipped = true;
+	d->n_skipped += is_drawing(r);
+}
+
 static void
 start(struct rfb_decoder *d, const struct rfb_rect *r)
 {
@@ -132,7 +151,12 @@ begin_rect(struct rfb_decoder *d, const struct rfb_rect *r)
 	    (r->x + r->w > e->width || r->y + r->h > e->height))
 		return enc_fail(
 		    e, ERR_PROTOCOL, "rectangle outside the framebuffer");
+	if (d->skips_stateful && is_stateful(r->encoding)) {
+		skip(d, r);
+		return 0;
+	}
 	d->codec = find_codec(r->encoding);
+	d->is_skipped = false;
 	start(d, r);
 	return d->codec == NULL ? 0 : d->codec->begin(e);
 }
@@ -186,6 +210,8 @@ end_rect(struct rfb_decoder *d, const struct rfb_rect *r)
 	d->codec = NULL;
 	if (rc != 0)
 		return rc;
+	if (d->is_skipped)
+		return 0;
 	if (is_drawing(r))
 		emit_damage(d, r);
 	else if (r->encoding == RFB_ENC_EXT_DESKTOP_SIZE)
@@ -286,6 +312,18 @@ rfb_decoder_set_pixel_format(
 	if (enc_format_set(&d->format, pf) != 0)
 		return enc_fail(&d->enc, ERR_NOMEM, "out of memory");
 	return 0;
+}
+
+void
+rfb_decoder_skip_stateful(struct rfb_decoder *d)
+{
+	d->skips_stateful = true;
+}
+
+uint64_t
+rfb_decoder_n_skipped(const struct rfb_decoder *d)
+{
+	return d->n_skipped;
 }
 
 const uint8_t *

@@ -4,7 +4,7 @@
  * under rfb/enc/. Cursor shapes are parsed and discarded (T8).
  * Every picture encoding of docs/rfb.md: Raw, CopyRect, RRE, CoRRE, Hextile,
  * Zlib, Tight, ZRLE. zlib streams live as long as the decoder: it must see
- * the stream from its first byte. No I/O; one owner, not thread-safe.
+ * the stream from its first byte, or be told to do without them. No I/O; one owner, not thread-safe.
  *
  * Memory, at most: the picture (4 bytes a pixel; twice while it changes its
  * size), 5 MiB for an endpoint's cursor and a JPEG in pieces, 1 MiB for
@@ -73,6 +73,17 @@ int rfb_decoder_feed(struct rfb_decoder *d, const uint8_t *data, size_t len);
 /* As rfb_framer_set_pixel_format. */
 int rfb_decoder_set_pixel_format(
     struct rfb_decoder *d, const struct rfb_pixel_format *pf);
+
+/*
+ * For a decoder that joins in midway, after a recorder restart: rectangles
+ * whose zlib streams began earlier (Zlib, ZRLE, Tight) are framed and left
+ * out from here on, without DAMAGE. What was damaged since is right once it
+ * covers the picture. Before the first feed.
+ */
+void rfb_decoder_skip_stateful(struct rfb_decoder *d);
+
+/* Rectangles of the screen that were left out so far. */
+uint64_t rfb_decoder_n_skipped(const struct rfb_decoder *d);
 
 const uint8_t *rfb_decoder_pixels(const struct rfb_decoder *d);
 size_t rfb_decoder_stride(const struct rfb_decoder *d);

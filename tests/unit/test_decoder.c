@@ -472,6 +472,48 @@ test_empty_rectangles(void **state)
 	packer_release(&p);
 }
 
+/* A decoder that joins in midway: what it cannot inflate it leaves out, and
+ * goes on with the rest. */
+static void
+test_joining_midway(void **state)
+{
+	struct rfb_pixel_format pf = usual_format();
+	struct case_run r = { 0 };
+	struct bytes *b = fresh();
+	struct rfb_decoder *d;
+
+	put_update(b, 5);
+	put_rect(b, 0, 0, 4, 4, RFB_ENC_ZLIB);
+	put32(b, 9);
+	put_n(b, 9, 0x55);
+	put_rect(b, 0, 0, 4, 4, RFB_ENC_ZRLE);
+	put32(b, 9);
+	put_n(b, 9, 0x55);
+	put_rect(b, 0, 0, 2, 2, RFB_ENC_CURSOR_ALPHA);
+	put32(b, RFB_ENC_ZRLE);
+	put32(b, 9);
+	put_n(b, 9, 0x55);
+	put_rect(b, 0, 0, 4, 4, RFB_ENC_TIGHT);
+	put8(b, 0);
+	put8(b, 9);
+	put_n(b, 9, 0x55);
+	put_rect(b, 1, 1, 1, 1, RFB_ENC_RAW);
+	put_bgr(b, 0x123456, 4);
+	d = rfb_decoder_new(4, 4, &pf, case_event, &r);
+	assert_non_null(d);
+	rfb_decoder_skip_stateful(d);
+	assert_int_equal(case_feed(d, b, 3), 0);
+	case_keep(&r, d);
+	assert_int_equal(rfb_decoder_n_skipped(d), 3);
+	assert_int_equal(r.n, 2);
+	assert_int_equal(r.events[0].kind, RFB_DECODER_DAMAGE);
+	assert_int_equal(r.events[0].x, 1);
+	assert_int_equal(case_pixel(&r, 0, 0), 0);
+	assert_int_equal(case_pixel(&r, 1, 1), 0x123456);
+	case_release(&r);
+	rfb_decoder_free(d);
+}
+
 int
 main(void)
 {
@@ -489,6 +531,7 @@ main(void)
 		cmocka_unit_test(test_cursors_are_dropped),
 		cmocka_unit_test(test_alpha_cursor_advances_the_stream),
 		cmocka_unit_test(test_empty_rectangles),
+		cmocka_unit_test(test_joining_midway),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
