@@ -163,9 +163,9 @@ class Viewer:
 
 def work(endpoint, viewer, seconds):
     """What a technician does: clicks into the terminal, types, moves a
-    window. Ends `seconds` after it began."""
-    end = time.monotonic() + seconds
+    window. Ends `seconds` after the desktop was there."""
     viewer.wait_for_window()
+    end = time.monotonic() + seconds
     # the viewer shows the desktop at 0,0 of its window: same coordinates
     viewer.xdotool('mousemove', '--window', viewer.window, '300', '300',
                    'click', '1')

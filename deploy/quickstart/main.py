@@ -31,6 +31,7 @@ def parse(argv):
     p.add_argument('--once', action='store_true')
     p.add_argument('--s3', action='store_true')
     p.add_argument('--keep', action='store_true')
+    p.add_argument('--stop', action='store_true')
     p.add_argument('--state', default=default_state())
     p.add_argument('--port-base', type=int)
     p.add_argument('--build', default='build')
@@ -102,7 +103,9 @@ quickstart has switched both on for its team "demo".
     {ctl} recordings list
     {ctl} recordings link ID
 
-State and logs: {stack.state}. Ctrl-C stops everything.''')
+State and logs: {stack.state}. ''' + (
+        f'./quickstart --stop --state {stack.state} stops everything.'
+        if args.once else 'Ctrl-C stops everything.'))
 
 
 def wait_for_stop(stack):
@@ -116,31 +119,78 @@ def wait_for_stop(stack):
         time.sleep(0.5)
 
 
-def serve(stack, args):
+def pid_file(args):
+    return os.path.join(os.path.abspath(args.state), 'run', 'quickstart.pid')
+
+
+def serve(stack, args, on_result):
     say(f'starting in {stack.state} ...')
     stack.start()
+    with open(pid_file(args), 'w', encoding='ascii') as f:
+        f.write(f'{os.getpid()}\n')
     password = demo.ensure_demo_team(stack, endpoint_password(stack))
     endpoint = demo.Endpoint(stack, endpoint_password(stack)).start()
-    result = record_once(stack, endpoint, password) if args.once else None
-    if args.keep or not args.once:
+    if args.once:
+        result = record_once(stack, endpoint, password)
+        if not args.keep:
+            return result
         print_how_to(stack, password, args)
-        if result:
-            print(json.dumps(result), flush=True)
-        wait_for_stop(stack)
-    return result
+        on_result(result)
+    else:
+        print_how_to(stack, password, args)
+    wait_for_stop(stack)
+    return None
+
+
+def stop_running(args):
+    """--stop: ends what an earlier --keep left running."""
+    try:
+        with open(pid_file(args), encoding='ascii') as f:
+            pid = int(f.read())
+        os.kill(pid, signal.SIGTERM)
+    except (OSError, ValueError):
+        say(f'quickstart: nothing runs in {args.state}')
+        return 1
+    wait_until(lambda: not os.path.exists(f'/proc/{pid}'), 60,
+               'the running quickstart')
+    return 0
+
+
+def in_background(run):
+    """Runs run(on_result) in a process of its own and returns as soon as it
+    has a result or has ended; afterwards it goes on without a terminal."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(reader)
+        os.setsid()
+
+        def on_result(result):
+            os.write(writer, (json.dumps(result) + '\n').encode())
+            os.close(writer)
+            null = os.open(os.devnull, os.O_RDWR)
+            for fd in (0, 1, 2):
+                os.dup2(null, fd)
+        os._exit(run(on_result))
+    os.close(writer)
+    with os.fdopen(reader) as f:
+        line = f.readline()
+    if line:
+        print(line, end='', flush=True)
+        return 0
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def on_signal(number, frame):
     raise KeyboardInterrupt
 
 
-def main(argv):
-    args = parse(argv)
+def run(args, on_result):
     signal.signal(signal.SIGTERM, on_signal)
     stack, result, status = None, None, 0
     try:
         stack = Stack(args.state, args.build, Ports(args.port_base), args.s3)
-        result = serve(stack, args)
+        result = serve(stack, args, on_result)
     except KeyboardInterrupt:
         say('stopping ...')
     except StartError as e:
@@ -154,9 +204,22 @@ def main(argv):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         if stack is not None:
             stack.stop()
-    if result is not None and status == 0 and not args.keep:
+    if result is not None:
         print(json.dumps(result), flush=True)
     return status
+
+
+def main(argv):
+    args = parse(argv)
+    try:
+        if args.stop:
+            return stop_running(args)
+        if args.once and args.keep:
+            return in_background(lambda on_result: run(args, on_result))
+        return run(args, None)
+    except (StartError, KeyboardInterrupt) as e:
+        say(f'quickstart: {e}')
+        return 1
 
 
 if __name__ == '__main__':

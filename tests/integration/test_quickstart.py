@@ -24,7 +24,7 @@ def quickstart(*args, timeout=240):
 
 @pytest.fixture(params=['folder', 's3'])
 def once(request):
-    """The result of --once --keep-free state; the state is taken away."""
+    """State folder, first port and arguments for one store."""
     state = tempfile.mkdtemp(prefix='rc-', dir='/tmp')
     os.chmod(state, 0o755)
     base = free_ports().relay
@@ -33,18 +33,6 @@ def once(request):
         args.append('--s3')
     yield state, base, args
     shutil.rmtree(state, ignore_errors=True)
-
-
-def start_kept(args):
-    """--once --keep: the process, and the JSON once it was printed."""
-    p = subprocess.Popen(
-        [os.path.join(ROOT, 'quickstart'), '--build', BUILD, '--keep', *args],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd='/')
-    line = p.stdout.readline()
-    if not line:
-        p.wait()
-        pytest.fail(f'quickstart ended {p.returncode}: {p.stderr.read()}')
-    return p, json.loads(line)
 
 
 def check_segment(s, ca, tmp_path):
@@ -69,8 +57,10 @@ def check_segment(s, ca, tmp_path):
 
 def test_once_records_and_its_link_works(once, tmp_path):
     state, base, args = once
-    p, doc = start_kept(args)
+    r = quickstart('--keep', *args)
+    assert r.returncode == 0, r.stderr
     try:
+        doc = json.loads(r.stdout.splitlines()[-1])
         assert len(doc['segments']) == 1
         assert set(doc['segments'][0]) == {
             'id', 'path', 'url', 'expires_at', 'bytes', 'duration_ms',
@@ -78,8 +68,8 @@ def test_once_records_and_its_link_works(once, tmp_path):
         check_segment(doc['segments'][0], os.path.join(state, 'ca.pem'),
                       tmp_path)
     finally:
-        p.terminate()
-        assert p.wait(60) == 0, p.stderr.read()
+        stopped = quickstart('--stop', '--state', state)
+    assert stopped.returncode == 0, stopped.stderr
     # everything it started is gone
     with socket.socket() as s:
         assert s.connect_ex(('127.0.0.1', base)) != 0
