@@ -14,6 +14,7 @@ struct counters {
 	uint64_t files_ok, files_partial, files_denied, files_notfound;
 	uint64_t files_refused, files_bytes;
 	int64_t files_active;
+	int64_t store_jobs; /* operations of the store under way */
 };
 
 #endif

@@ -86,6 +86,7 @@ finish(struct upload *u)
 
 	if (r.err == 0)
 		memcpy(r.sha256, u->hash.sha256, 32);
+	u->s->env.counters->store_jobs--;
 	free(u->hash.parts);
 	free(u->parts);
 	buf_release(&u->xml);
@@ -207,6 +208,8 @@ s3_upload_start(struct s3_store *s, const struct store_put *put)
 	    2, params, on_rows, u);
 	if (rc != 0)
 		free(u);
+	else
+		s->env.counters->store_jobs++;
 	return rc;
 }
 
@@ -413,10 +416,13 @@ restart(struct upload *u, const struct s3_response *r)
 	start_clean(u);
 }
 
+/* For requests that name an upload; Ceph's list says NoSuchKey of it. */
 static bool
 is_lost(const struct s3_response *r)
 {
-	return r->err != 0 && strcmp(r->code, "NoSuchUpload") == 0;
+	return r->err != 0 &&
+	    (strcmp(r->code, "NoSuchUpload") == 0 ||
+		strcmp(r->code, "NoSuchKey") == 0);
 }
 
 static void

@@ -22,6 +22,7 @@
 #include "common/bytes.h"
 #include "common/conf.h"
 #include "common/err.h"
+#include "storage/counters.h"
 #include "storage/object_key.h"
 #include "storage/worker.h"
 
@@ -31,6 +32,7 @@
 struct folder_store {
 	struct store store;
 	struct workers *workers;
+	struct counters *counters;
 	int root;
 	atomic_bool stopping;
 };
@@ -288,6 +290,7 @@ on_done(struct worker_job *work)
 
 	if (j->r.err == 0 && j->put.on_progress != NULL)
 		j->put.on_progress(j->arg, j->put.bytes);
+	j->store->counters->store_jobs--;
 	j->cb(j->arg, &j->r);
 	free(j);
 }
@@ -315,6 +318,7 @@ submit(struct store *s, void (*run)(struct worker_job *), const char *key,
 		j->object = *object;
 	j->cb = cb;
 	j->arg = arg;
+	f->counters->store_jobs++;
 	workers_submit(f->workers, &j->work);
 	return 0;
 }
@@ -364,6 +368,7 @@ store_folder_new(
 		return ERR_NOMEM;
 	f->store.ops = &folder_ops;
 	f->workers = env->workers;
+	f->counters = env->counters;
 	f->root = open(env->conf->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (f->root < 0) {
 		snprintf(err, err_len, "store.folder %s: %s", env->conf->folder,

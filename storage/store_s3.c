@@ -7,9 +7,11 @@
 
 #include "common/err.h"
 #include "common/http.h"
+#include "storage/counters.h"
 #include "storage/object_key.h"
 
 struct simple {
+	struct s3_store *s;
 	struct s3_request rq;
 	char key[OBJECT_KEY_MAX + 1];
 	struct store_object object;
@@ -36,6 +38,7 @@ simple_start(struct store *s, const char *key, struct simple **out,
 	*out = calloc(1, sizeof(**out));
 	if (*out == NULL)
 		return ERR_NOMEM;
+	(*out)->s = (struct s3_store *)s;
 	strcpy((*out)->key, key);
 	(*out)->cb = cb;
 	(*out)->arg = arg;
@@ -49,6 +52,8 @@ simple_send(struct store *s, struct simple *o, s3_cb *cb)
 
 	if (rc != 0)
 		free(o);
+	else
+		((struct s3_store *)s)->env.counters->store_jobs++;
 	return rc;
 }
 
@@ -60,6 +65,7 @@ on_removed(void *arg, const struct s3_response *r)
 
 	if (r->err != 0 && strcmp(r->code, "NoSuchKey") != 0)
 		store_fail(&result, r->err, "%s", r->detail);
+	o->s->env.counters->store_jobs--;
 	o->cb(o->arg, &result);
 	free(o);
 }
@@ -101,6 +107,7 @@ on_checked(void *arg, const struct s3_response *r)
 	else if (strcmp(r->sha256, hex) != 0)
 		store_fail(&result, ERR_CORRUPT,
 		    "SHA-256 noted with the stored object differs");
+	o->s->env.counters->store_jobs--;
 	o->cb(o->arg, &result);
 	free(o);
 }

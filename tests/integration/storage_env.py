@@ -153,6 +153,8 @@ class Gate:
                 pass
 
     def close(self):
+        # close alone would leave a thread in accept() holding it open
+        self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
 
 
@@ -209,10 +211,14 @@ class Segment:
         return rows[0] if rows else None
 
     def wait(self, status, timeout_s=30):
-        return wait_for(
-            f'{self.id} {status}; is {self.row()}\n{self.env.log()[-3000:]}',
-            lambda: (r := self.row()) and r['status'] == status and r,
-            timeout_s)
+        try:
+            return wait_for(
+                f'{self.id} {status}',
+                lambda: (r := self.row()) and r['status'] == status and r,
+                timeout_s)
+        except AssertionError as e:
+            raise AssertionError(
+                f'{e}; is {self.row()}\n{self.env.log()[-3000:]}') from e
 
     def wait_stored(self, timeout_s=30):
         row = self.wait('available', timeout_s)
@@ -318,8 +324,11 @@ class Storage:
         for key, value in settings.items():
             argv += ['--set', f'{key}={value}']
         with open(self.log_path, 'ab') as log:
-            self.process = subprocess.Popen(argv, stdout=log, stderr=log,
-                                            stdin=subprocess.DEVNULL)
+            # freed memory kept for reports would look like a leak
+            asan = os.environ.get('ASAN_OPTIONS', '') + ':quarantine_size_mb=1'
+            self.process = subprocess.Popen(
+                argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                env={**os.environ, 'ASAN_OPTIONS': asan})
         wait_for('readyz', self.is_ready)
         return self
 
@@ -356,6 +365,8 @@ class Storage:
             self.process = None
 
     def log(self):
+        if not os.path.exists(self.log_path):
+            return ''
         with open(self.log_path, encoding='utf-8', errors='replace') as f:
             return f.read()
 

@@ -204,8 +204,9 @@ def test_segment_of_another_session_is_refused(folder_env):
 
 def test_database_away_keeps_the_spool(folder_env):
     env = folder_env.start()
-    env.rows(f'ALTER DATABASE "{env.name}" ALLOW_CONNECTIONS false')
     other = env.cluster
+    other.sql('postgres',
+              f'ALTER DATABASE "{env.name}" ALLOW_CONNECTIONS false')
     try:
         other.sql('postgres', 'SELECT pg_terminate_backend(pid) FROM '
                   'pg_stat_activity WHERE datname = %s', (env.name,))
@@ -382,7 +383,7 @@ def test_missing_bucket_is_named(s3_env):
 def test_server_away_then_back(s3_env):
     env = s3_env
     port = env.gate.port
-    env.gate.listener.close()
+    env.gate.close()
     env.start()
     seg = Segment(env, SMALL).place()
     row = wait_for('the reason is shown', lambda: (

@@ -1,0 +1,28 @@
+/* A recorder's manifest. What is accepted must keep its promises. */
+#include <assert.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "storage/manifest.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const char id[] = "01234567-89ab-cdef-0123-456789abcdef";
+	struct manifest m;
+	char err[64];
+
+	for (int closed = 0; closed < 2; closed++) {
+		if (manifest_parse(&m, (const char *)data, size, id, closed,
+			err, sizeof(err)) != 0)
+			continue;
+		assert(object_key_is_valid(m.object_key));
+		assert(strcmp(m.segment, id) == 0);
+		assert(strstr(m.object_key, "..") == NULL ||
+		    strstr(m.object_key, "/../") == NULL);
+		assert(!closed || m.bytes > 0);
+	}
+	return 0;
+}
