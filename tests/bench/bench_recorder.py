@@ -56,7 +56,7 @@ class Bench:
     def __init__(self, build, results):
         self.build, self.results = build, results
         self.dir = tempfile.mkdtemp(prefix='rc-bench-')
-        self.capture = capture.capture_file('viewer', SCALE)
+        self.capture = capture.capture_file('tight', SCALE)
         self.minutes = capture.seconds(self.capture) / 60
         self.screen = quality.Screen(
             build, self.capture, (workload.WIDTH, workload.HEIGHT),

@@ -1,13 +1,12 @@
 """Records what an endpoint sends during the workload, with arrival times.
 
-usage: capture.py [--scale S] NAME...    (viewer tight zrle raw hextile)
+usage: capture.py [--scale S] ENCODING...     (tight zrle raw hextile)
 
 The client is as plain as can be: it never looks into the stream. After
 bytes came it asks for changes of the whole screen again, at most 60 times a
-second, as a viewer that keeps up does. Lossless. "viewer" is Tight with the
-cursor's position, as TigerVNC's viewer asks for it: else Xvnc paints the
-cursor that xdotool moves into the picture. libvncclient does not know that
-extension, so the captures for it are named by their encoding and lack it.
+second, as a viewer that keeps up does. Lossless. It also moves the mouse, as
+a technician's viewer: Xvnc paints a cursor that somebody else moves into the
+picture.
 
 A capture (tests/bench/work/NAME.cap) is what recorder_bench.c reads,
 little-endian: "RCCAP1\\0\\0", u16 width, u16 height, 16 bytes pixel format as
@@ -29,10 +28,9 @@ import workload
 MAGIC = b'RCCAP1\0\0'
 HEAD, RECORD = struct.Struct('<8sHH16s'), struct.Struct('<QI')
 COPYRECT, CURSOR, LAST_RECT, DESKTOP_SIZE = 1, -239, -224, -223
-CURSOR_POSITION = 0x574d5666
 USUAL = [COPYRECT, 0, CURSOR, LAST_RECT, DESKTOP_SIZE]
-KINDS = {'viewer': [7, *USUAL, CURSOR_POSITION], 'tight': [7, *USUAL],
-         'zrle': [16, *USUAL], 'raw': [0, *USUAL], 'hextile': [5, *USUAL]}
+KINDS = {'tight': [7, *USUAL], 'zrle': [16, *USUAL], 'raw': [0, *USUAL],
+         'hextile': [5, *USUAL]}
 PIXEL_FORMAT = struct.pack('>BBBBHHHBBB3x', 32, 24, 0, 1, 255, 255, 255, 16,
                            8, 0)
 REQUEST_S = 1 / 60
@@ -42,6 +40,7 @@ class Client:
     """A viewer on a Unix socket, security type None."""
 
     def __init__(self, path, encodings):
+        self.lock = threading.Lock()
         self.s = socket.socket(socket.AF_UNIX)
         self.s.settimeout(10)
         self.s.connect(path)
@@ -71,8 +70,14 @@ class Client:
         return data
 
     def ask(self, incremental=True):
-        self.s.sendall(struct.pack('>BBHHHH', 3, incremental, 0, 0,
-                                   *self.size))
+        self._send(struct.pack('>BBHHHH', 3, incremental, 0, 0, *self.size))
+
+    def point(self, x, y, is_pressed=False):
+        self._send(struct.pack('>BBHH', 5, is_pressed, x, y))
+
+    def _send(self, message):
+        with self.lock:  # two threads send: this one and the performer
+            self.s.sendall(message)
 
     def record(self, out, is_over):
         """Writes records until is_over(); the clock starts with the call."""
@@ -127,6 +132,7 @@ def capture_file(kind, scale=1.0):
     try:
         desk.start()
         client = Client(desk.socket, KINDS[kind])
+        desk.point = client.point
         performer = Performer(desk, scale)
         with open(base + '.new', 'wb') as out:
             out.write(HEAD.pack(MAGIC, *client.size, PIXEL_FORMAT))
@@ -172,7 +178,8 @@ def seconds(path):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    p.add_argument('kinds', nargs='+', choices=KINDS)
+    p.add_argument('kinds', nargs='+', metavar='ENCODING',
+                   choices=KINDS)
     p.add_argument('--scale', type=float, default=1.0)
     args = p.parse_args()
     for kind in args.kinds:

@@ -176,13 +176,15 @@ def summary(mse, ssim, weights, text):
 
 
 def coded(screen, media, form, offset=0.0):
+    # our first picture bears the session's start, when nothing was there yet
     times = picture_times(media, offset)
     ends = times[1:] + [max(screen.seconds, times[-1] + 0.001)]
     mse, ssim = compare(screen, media, form, times,
                         f'settb=1/{FPS},setpts=N')
     text = worst_text(screen, media, form,
-                      thinned(zip(times, range(len(times)))))
-    return summary(mse, ssim, [e - t for t, e in zip(times, ends)], text)
+                      thinned(list(zip(times, range(len(times))))[1:]))
+    weights = [e - t for t, e in zip(times, ends)]
+    return summary(mse[1:], ssim[1:], weights[1:], text)
 
 
 def watched(screen, media, form, offset=0.0):

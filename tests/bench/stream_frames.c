@@ -1,7 +1,8 @@
 /*
  * Replays a capture (capture.py) in its own time, without waiting, and
- * writes the screen as it stood at each instant as raw frames to stdout:
- * what a recorder that grabs the screen would be given.
+ * writes the screen at each instant as raw frames to stdout: as it was after
+ * the last complete update, never torn; black before the first. This is what
+ * a recorder that grabs the screen would be given.
  *
  *	stream_frames CAPTURE bgr0|i420 FPS         every 1/FPS s, from 0
  *	stream_frames CAPTURE bgr0|i420 @FILE       at the seconds in FILE,
@@ -36,9 +37,11 @@ struct times {
 struct frames {
 	struct rfb_decoder *d;
 	uint16_t width, height;
-	uint8_t *i420; /* NULL: pixels as they are */
-	size_t len;
-	bool is_stale; /* i420 is older than the screen */
+	uint8_t *shown;       /* B, G, R, 255, packed: after the last update */
+	unsigned top, bottom; /* rows that changed since; none: top >= bottom */
+	uint8_t *i420;        /* NULL: pixels as they are */
+	size_t len;           /* of a frame */
+	bool is_stale;        /* i420 is older than shown */
 };
 
 static void
@@ -63,14 +66,39 @@ next_time(struct times *t, uint64_t *ns)
 	return true;
 }
 
+/* An update is complete: its rows become visible. */
+static void
+show(struct frames *f)
+{
+	size_t stride = rfb_decoder_stride(f->d), row = (size_t)f->width * 4;
+
+	for (unsigned y = f->top; y < f->bottom; y++)
+		memcpy(f->shown + y * row,
+		    rfb_decoder_pixels(f->d) + y * stride, row);
+	f->is_stale |= f->top < f->bottom;
+	f->top = f->height;
+	f->bottom = 0;
+}
+
 static void
 on_decoder(void *arg, const struct rfb_decoder_event *ev)
 {
 	struct frames *f = arg;
 
-	if (ev->kind == RFB_DECODER_RESIZE)
+	switch (ev->kind) {
+	case RFB_DECODER_DAMAGE:
+		f->top = f->top < ev->y ? f->top : ev->y;
+		if (f->bottom < (unsigned)ev->y + ev->h)
+			f->bottom = (unsigned)ev->y + ev->h;
+		break;
+	case RFB_DECODER_UPDATE_END:
+		show(f);
+		break;
+	case RFB_DECODER_RESIZE:
 		die("the screen changes its size");
-	f->is_stale = true;
+	case RFB_DECODER_LAYOUT:
+		break;
+	}
 }
 
 static void
@@ -80,8 +108,7 @@ convert(struct frames *f)
 	uint8_t *u = f->i420 + (size_t)w * (size_t)h;
 	uint8_t *v = u + (size_t)half * (size_t)((h + 1) / 2);
 
-	ARGBToI420(rfb_decoder_pixels(f->d), (int)rfb_decoder_stride(f->d),
-	    f->i420, w, u, half, v, half, w, h);
+	ARGBToI420(f->shown, w * 4, f->i420, w, u, half, v, half, w, h);
 	f->is_stale = false;
 }
 
@@ -100,21 +127,9 @@ write_all(const uint8_t *p, size_t len)
 static void
 put(struct frames *f)
 {
-	const uint8_t *row = rfb_decoder_pixels(f->d);
-
-	if (f->i420 != NULL) {
-		if (f->is_stale)
-			convert(f);
-		write_all(f->i420, f->len);
-		return;
-	}
-	if (rfb_decoder_stride(f->d) == (size_t)f->width * 4) {
-		write_all(row, f->len);
-		return;
-	}
-	for (unsigned y = 0; y < f->height; y++)
-		write_all(
-		    row + y * rfb_decoder_stride(f->d), (size_t)f->width * 4);
+	if (f->i420 != NULL && f->is_stale)
+		convert(f);
+	write_all(f->i420 != NULL ? f->i420 : f->shown, f->len);
 }
 
 static void
@@ -130,13 +145,15 @@ frames_init(struct frames *f, const uint8_t head[HEAD_LEN], bool is_i420)
 	w = f->width = (uint16_t)(head[8] | head[9] << 8);
 	h = f->height = (uint16_t)(head[10] | head[11] << 8);
 	f->d = rfb_decoder_new(f->width, f->height, &pf, on_decoder, f);
+	f->top = f->height;
 	f->len = w * h * 4;
+	f->shown = calloc(1, f->len);
 	if (is_i420) {
 		f->len = w * h + (w + 1) / 2 * ((h + 1) / 2) * 2;
 		f->i420 = malloc(f->len);
 		f->is_stale = true;
 	}
-	if (f->d == NULL || (is_i420 && f->i420 == NULL))
+	if (f->d == NULL || f->shown == NULL || (is_i420 && f->i420 == NULL))
 		die("not enough memory");
 }
 
@@ -195,6 +212,7 @@ main(int argc, char **argv)
 	frames_init(&f, head, strcmp(argv[2], "i420") == 0);
 	replay(&f, in, &t);
 	rfb_decoder_free(f.d);
+	free(f.shown);
 	free(f.i420);
 	fclose(in);
 	return 0;

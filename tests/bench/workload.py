@@ -4,9 +4,9 @@
 
 usage: workload.py [--scale S] [--screenshot FILE]
 
-Real programs on a real X server (Xvnc), driven with xdotool. What they show
-comes from seeds; only the instants vary with the machine. A scale shortens
-every phase alike.
+Real programs on a real X server (Xvnc); xdotool types, and moves the mouse
+unless a viewer does (Desktop.point). What they show comes from seeds; only
+the instants vary with the machine. A scale shortens every phase alike.
 """
 import argparse
 import hashlib
@@ -216,6 +216,11 @@ class Desktop:
         return wait_until(lambda: self._search(title), 20,
                           f'the window "{title}"')[0]
 
+    def point(self, x, y, is_pressed=False):
+        """Moves the mouse, holds or lets go its left button."""
+        self.xdotool('mousemove', x, y,
+                     'mousedown' if is_pressed else 'mouseup', 1)
+
     def place(self, window):
         """x, y of a window's inside, under the title."""
         text = run(['xwininfo', '-id', window], env=self.env)
@@ -237,7 +242,8 @@ def pause_until(t):
 
 def do_typing(desk, end):
     x, y, w, h = TERMINAL
-    desk.xdotool('mousemove', x + w // 2, y + h // 2, 'click', 1)
+    for is_pressed in (False, True, False):
+        desk.point(x + w // 2, y + h // 2, is_pressed)
     for line in commands(3):
         room = int((end - time.monotonic()) * 1000 / LETTER_MS)
         if room > 0:
@@ -259,13 +265,16 @@ def do_dragging(desk, end):
     """The letter by its title, in a bent path over the terminal."""
     x, y = desk.place(desk.letter)
     x, y = x + 200, y - 10
-    n = int((end - time.monotonic()) * DRAG_HZ)
-    steps = ['mousemove', x, y, 'mousedown', 1]
-    for i in range(n):
-        back = abs((i * 2 / n) % 2 - 1)  # 1 .. 0 .. 1
-        steps += ['mousemove', x - int(900 * (1 - back)),
-                  y + int(280 * (1 - back) * back * 4), 'sleep', 0.9 / DRAG_HZ]
-    desk.xdotool(*steps, 'mouseup', 1)
+    desk.point(x, y)
+    began = now = time.monotonic()
+    while now < end:
+        part = (now - began) / (end - began)
+        back = abs(part * 2 - 1)  # 1 .. 0 .. 1
+        desk.point(x - int(900 * (1 - back)),
+                   y + int(280 * (1 - back) * back * 4), True)
+        pause_until(now + 1 / DRAG_HZ)
+        now = time.monotonic()
+    desk.point(x, y)
 
 
 def do_video(desk, end):
