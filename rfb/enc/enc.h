@@ -121,7 +121,8 @@ struct enc {
 	/* How far a codec that draws in order has come. */
 	uint16_t x, y;
 	bool has_header;
-	uint32_t n_left; /* RRE: subrectangles still to come */
+	uint32_t n_left;    /* RRE: subrectangles, layout: screens, to come */
+	uint64_t n_painted; /* RRE: pixels of its subrectangles so far */
 	struct enc_colours colours;
 	struct enc_tight tight;
 	uint32_t palette[256];

@@ -6,6 +6,10 @@
 #include "common/err.h"
 #include "rfb/enc/enc.h"
 
+/* Servers' subrectangles do not overlap. A few bytes that paint everything,
+ * as many times as there are pixels, are an attack on the clock. */
+#define MAX_PAINTED 8 /* times the rectangle */
+
 struct place {
 	uint16_t x, y, w, h;
 };
@@ -13,6 +17,7 @@ struct place {
 static int
 rre_begin(struct enc *e)
 {
+	e->n_painted = 0;
 	return 0;
 }
 
@@ -37,6 +42,10 @@ draw(struct enc *e, const struct place *at, uint32_t pixel)
 	if ((uint32_t)at->x + at->w > e->w || (uint32_t)at->y + at->h > e->h)
 		return enc_fail(
 		    e, ERR_PROTOCOL, "RRE subrectangle outside its rectangle");
+	e->n_painted += (uint64_t)at->w * at->h;
+	if (e->n_painted > MAX_PAINTED * (uint64_t)e->w * e->h)
+		return enc_fail(
+		    e, ERR_LIMIT, "RRE subrectangles drawn over each other");
 	enc_fill(e, at->x, at->y, at->w, at->h, pixel);
 	return 0;
 }

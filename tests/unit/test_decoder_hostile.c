@@ -77,6 +77,36 @@ test_rre_outside(void **state)
 	refused("RRE subrectangle outside its rectangle");
 }
 
+/* 20 x 20 pixels, painted n times over. */
+static void
+put_rre_layers(unsigned n)
+{
+	fresh(20, 20, RFB_ENC_RRE);
+	put32(&stream, n);
+	put_n(&stream, 4, 0);
+	for (unsigned i = 0; i < n; i++) {
+		put_bgr(&stream, i, 4);
+		put_n(&stream, 4, 0);
+		put16(&stream, 20);
+		put16(&stream, 20);
+	}
+}
+
+static void
+test_rre_drawn_over_and_over(void **state)
+{
+	struct rfb_pixel_format pf = usual_format();
+	struct case_run r;
+
+	put_rre_layers(8);
+	r = case_decode(&stream, &pf, 20, 20);
+	assert_int_equal(r.rc, 0);
+	assert_int_equal(case_pixel(&r, 19, 19), 7);
+	case_release(&r);
+	put_rre_layers(9);
+	refused("RRE subrectangles drawn over each other");
+}
+
 /* A rectangle of 20x20 has a last tile of 4x4. */
 static void
 test_hextile_outside(void **state)
@@ -437,6 +467,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_copyrect_from_outside),
 		cmocka_unit_test(test_rre_outside),
+		cmocka_unit_test(test_rre_drawn_over_and_over),
 		cmocka_unit_test(test_hextile_outside),
 		cmocka_unit_test(test_zlib_sizes),
 		cmocka_unit_test(test_zlib_corrupt),
