@@ -104,12 +104,11 @@ class Bench:
 
 
 def offset_of(media):
-    """Seconds from the capture's start to the segment's. The recorder cuts
-    its times to whole ms, so the screen of a picture is that at the end of
-    its ms."""
+    """Seconds from the capture's start to the segment's; whole ms, as all
+    times of the recorder."""
     with open(os.path.splitext(media)[0] + '.json', encoding='utf-8') as f:
         ns = json.load(f)['start_mono_ns'] - START_NS
-    return ns // 10 ** 6 / 1e3 + 0.000999
+    return ns // 10 ** 6 / 1e3
 
 
 PEERS = (('rec_cpu_ffmpeg_vp8', 'bgr0', rated(VP8, '2M')),
