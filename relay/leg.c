@@ -12,6 +12,10 @@
 #include "common/bytes.h"
 #include "common/err.h"
 
+/* a record's rest and the next one's header, so that reads end where records
+ * do */
+#define INPUT_EXTRA (LEG_RECORD_LEN / 2)
+
 static BIO_METHOD *batch_method;
 static pthread_once_t batch_once = PTHREAD_ONCE_INIT;
 
@@ -49,8 +53,8 @@ leg_flush(struct leg *l)
 
 	if (l->unsent == NULL)
 		return 0;
-	n = socket_send(l->fd, l->unsent + l->unsent_off,
-	    l->unsent_len - l->unsent_off);
+	n = socket_send(
+	    l->fd, l->unsent + l->unsent_off, l->unsent_len - l->unsent_off);
 	if (n < 0)
 		return (int)n;
 	l->unsent_off += (size_t)n;
@@ -80,6 +84,104 @@ batch_send(struct leg *l)
 	return rc;
 }
 
+/* Moves input that another leg left in the batch into that leg's memory. */
+static int
+make_input_free(struct leg_batch *b)
+{
+	struct leg *l = b->reader;
+	size_t len = b->input_len - b->input_off;
+
+	if (l == NULL || len == 0)
+		return 0;
+	l->unread = malloc(len);
+	if (l->unread == NULL)
+		return ERR_NOMEM;
+	memcpy(l->unread, b->input + b->input_off, len);
+	l->unread_off = 0;
+	l->unread_len = len;
+	b->reader = NULL;
+	return 0;
+}
+
+/* One recv(2) into the batch. Returns bytes, 0 at the end, ERR_AGAIN or
+ * ERR_IO. */
+static ssize_t
+receive(struct leg *l)
+{
+	struct leg_batch *b = l->batch;
+	size_t len = min_size(sizeof(b->input), l->wanted + INPUT_EXTRA);
+	ssize_t n;
+
+	/* the last call had all there was: no need to ask again now */
+	if (l->is_drained) {
+		l->is_drained = false;
+		return ERR_AGAIN;
+	}
+	if (make_input_free(b) != 0)
+		return ERR_IO;
+	b->reader = NULL;
+	do {
+		n = recv(l->fd, b->input, len, 0);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == EAGAIN || errno == EWOULDBLOCK ? ERR_AGAIN
+							       : ERR_IO;
+	l->is_eof = n == 0;
+	if (n == 0)
+		return 0;
+	l->is_drained = (size_t)n < len;
+	b->reader = l;
+	b->input_off = 0;
+	b->input_len = (size_t)n;
+	return n;
+}
+
+/* Takes up to len bytes of what was received. Returns 0 for none. */
+static size_t
+take_received(struct leg *l, char *data, size_t len)
+{
+	struct leg_batch *b = l->batch;
+
+	if (l->unread != NULL) {
+		len = min_size(len, l->unread_len - l->unread_off);
+		memcpy(data, l->unread + l->unread_off, len);
+		l->unread_off += len;
+		if (l->unread_off == l->unread_len) {
+			free(l->unread);
+			l->unread = NULL;
+		}
+		return len;
+	}
+	if (b->reader != l)
+		return 0;
+	len = min_size(len, b->input_len - b->input_off);
+	memcpy(data, b->input + b->input_off, len);
+	b->input_off += len;
+	if (b->input_off == b->input_len)
+		b->reader = NULL;
+	return len;
+}
+
+/* TLS asks for bytes from the wire. */
+static int
+batch_bio_read(BIO *bio, char *data, int len)
+{
+	struct leg *l = BIO_get_data(bio);
+	size_t n;
+	ssize_t rc;
+
+	BIO_clear_retry_flags(bio);
+	n = take_received(l, data, (size_t)len);
+	if (n != 0)
+		return (int)n;
+	rc = receive(l);
+	if (rc > 0)
+		return (int)take_received(l, data, (size_t)len);
+	if (rc == ERR_AGAIN)
+		BIO_set_retry_read(bio);
+	return rc == 0 ? 0 : -1;
+}
+
 /* TLS hands over a record: it goes into the batch. */
 static int
 batch_bio_write(BIO *bio, const char *data, int len)
@@ -100,6 +202,10 @@ batch_bio_write(BIO *bio, const char *data, int len)
 static long
 batch_bio_ctrl(BIO *bio, int cmd, long num, void *ptr)
 {
+	const struct leg *l = BIO_get_data(bio);
+
+	if (cmd == BIO_CTRL_EOF)
+		return l->is_eof;
 	return cmd == BIO_CTRL_FLUSH ? 1 : 0;
 }
 
@@ -116,6 +222,7 @@ make_method(void)
 	batch_method = BIO_meth_new(
 	    BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "record batch");
 	BIO_meth_set_write(batch_method, batch_bio_write);
+	BIO_meth_set_read(batch_method, batch_bio_read);
 	BIO_meth_set_ctrl(batch_method, batch_bio_ctrl);
 	BIO_meth_set_create(batch_method, batch_bio_create);
 }
@@ -137,7 +244,10 @@ leg_release(struct leg *l)
 		ERR_clear_error();
 		SSL_free(l->ssl);
 	}
+	if (l->batch != NULL && l->batch->reader == l)
+		l->batch->reader = NULL;
 	free(l->unsent);
+	free(l->unread);
 	if (l->fd >= 0)
 		close(l->fd);
 	*l = (struct leg){ .fd = -1 };
@@ -146,21 +256,19 @@ leg_release(struct leg *l)
 int
 leg_start_tls(struct leg *l, SSL_CTX *ctx, bool is_server)
 {
-	BIO *in, *out;
+	BIO *bio;
 
 	pthread_once(&batch_once, make_method);
 	l->ssl = SSL_new(ctx);
-	in = BIO_new_socket(l->fd, BIO_NOCLOSE);
-	out = BIO_new(batch_method);
-	if (l->ssl == NULL || in == NULL || out == NULL) {
+	bio = BIO_new(batch_method);
+	if (l->ssl == NULL || bio == NULL) {
 		SSL_free(l->ssl);
-		BIO_free(in);
-		BIO_free(out);
+		BIO_free(bio);
 		l->ssl = NULL;
 		return ERR_NOMEM;
 	}
-	BIO_set_data(out, l);
-	SSL_set_bio(l->ssl, in, out);
+	BIO_set_data(bio, l);
+	SSL_set_bio(l->ssl, bio, bio);
 	if (is_server)
 		SSL_set_accept_state(l->ssl);
 	else
@@ -195,6 +303,7 @@ leg_handshake(struct leg *l)
 		return rc;
 	ERR_clear_error();
 	errno = 0;
+	l->wanted = LEG_RECORD_LEN;
 	n = SSL_do_handshake(l->ssl);
 	rc = n == 1 ? 0 : tls_result(l, n);
 	sent = batch_send(l);
@@ -211,6 +320,7 @@ leg_read(struct leg *l, uint8_t *data, size_t len)
 	if (l->ssl != NULL) {
 		ERR_clear_error();
 		errno = 0;
+		l->wanted = len;
 		n = SSL_read(l->ssl, data, (int)min_size(len, 1 << 30));
 		if (n <= 0) {
 			int rc = tls_result(l, (int)n);
@@ -224,9 +334,9 @@ leg_read(struct leg *l, uint8_t *data, size_t len)
 			n = recv(l->fd, data, len, 0);
 		} while (n < 0 && errno == EINTR);
 		if (n < 0)
-			return errno == EAGAIN || errno == EWOULDBLOCK ?
-			    ERR_AGAIN :
-			    ERR_IO;
+			return errno == EAGAIN || errno == EWOULDBLOCK
+			    ? ERR_AGAIN
+			    : ERR_IO;
 		if (n == 0)
 			return ERR_EOF;
 	}
@@ -237,7 +347,9 @@ leg_read(struct leg *l, uint8_t *data, size_t len)
 bool
 leg_has_buffered(const struct leg *l)
 {
-	return l->ssl != NULL && SSL_has_pending(l->ssl);
+	return l->ssl != NULL &&
+	    (l->unread != NULL || l->batch->reader == l ||
+		SSL_has_pending(l->ssl));
 }
 
 /* One batch of records from data. Returns bytes taken or ERR_IO. */
@@ -275,8 +387,9 @@ leg_write(struct leg *l, const uint8_t *data, size_t len)
 	if (rc != 0)
 		return rc == ERR_AGAIN ? 0 : rc;
 	while (done < len && l->unsent == NULL) {
-		n = l->ssl != NULL ? write_records(l, data + done, len - done) :
-				     socket_send(l->fd, data + done, len - done);
+		n = l->ssl != NULL
+		    ? write_records(l, data + done, len - done)
+		    : socket_send(l->fd, data + done, len - done);
 		if (n < 0)
 			return n;
 		if (n == 0)

@@ -1,10 +1,11 @@
 /*
  * One side of a session: a non-blocking socket, in clear or in TLS.
  *
- * TLS records are written into a batch that all legs of a loop share and
- * leave with one send(2) for up to 16 records; only what the socket did not
- * take is kept, in memory the leg owns until it is gone. Reading is SSL_read
- * with read-ahead straight into the caller's memory. Why: docs/performance.md.
+ * All legs of a loop share one batch. TLS records are written into it and
+ * leave with one send(2) for up to 16 records; one recv(2) fills it with as
+ * many records as the caller has room for. Only what the socket did not take,
+ * or what was received and not read before another leg's turn, is kept in
+ * memory the leg owns until it is gone. Why: docs/performance.md.
  *
  * libevent tells readiness and nothing else. One loop owns a leg.
  */
@@ -20,12 +21,22 @@
 #define LEG_RECORD_LEN 16384
 #define LEG_RECORDS    16
 /* header, explicit nonce, tag and the type byte stay below 64 bytes */
-#define LEG_BATCH_LEN  (LEG_RECORDS * (LEG_RECORD_LEN + 64))
+#define LEG_BATCH_LEN (LEG_RECORDS * (LEG_RECORD_LEN + 64))
+#define LEG_INPUT_LEN (8 * (LEG_RECORD_LEN + 64))
 
-/* Scratch of a loop; used only within one call. */
+struct leg;
+
+/*
+ * Scratch of a loop. data: records on their way out, within one call only.
+ * input: received for `reader` and not yet read, from input_off to input_len;
+ * it stays there until another leg needs the place.
+ */
 struct leg_batch {
 	size_t len;
 	uint8_t data[LEG_BATCH_LEN];
+	struct leg *reader; /* NULL: input is empty */
+	size_t input_off, input_len;
+	uint8_t input[LEG_INPUT_LEN];
 };
 
 struct leg {
@@ -34,10 +45,16 @@ struct leg {
 	struct leg_batch *batch;
 	uint8_t *unsent; /* records the socket did not take */
 	size_t unsent_off, unsent_len;
+	uint8_t *unread; /* input that had to leave the batch */
+	size_t unread_off, unread_len;
+	size_t wanted;   /* bytes the caller has room for */
+	bool is_drained; /* the socket had less than was asked for */
+	bool is_eof;
 	uint64_t bytes_in, bytes_out; /* of the stream, not of the wire */
 };
 
-/* Takes fd (non-blocking). batch: borrowed for the leg's lifetime. */
+/* Takes fd (non-blocking). batch: borrowed for the leg's lifetime. The leg
+ * must not move while it is in use. */
 void leg_init(struct leg *l, int fd, struct leg_batch *batch);
 /* Sends close_notify where it can, closes and frees. Safe to repeat. */
 void leg_release(struct leg *l);
@@ -59,8 +76,8 @@ int leg_handshake(struct leg *l);
  */
 ssize_t leg_read(struct leg *l, uint8_t *data, size_t len);
 
-/* True while TLS holds decrypted or read-ahead bytes: libevent will not
- * report those. */
+/* True while bytes wait that were received already: libevent will not report
+ * those. */
 bool leg_has_buffered(const struct leg *l);
 
 /*

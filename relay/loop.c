@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sodium.h>
 #include <sys/eventfd.h>
@@ -182,6 +183,7 @@ loop_release(struct loop *l)
 	job_inbox_release(&l->inbox);
 	event_free(l->command);
 	event_free(l->drain_timer);
+	free(l->spare_ring);
 	close(l->command_fd);
 	event_base_free(l->base);
 }

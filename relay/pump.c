@@ -11,10 +11,11 @@
 #include "rfb/framer.h"
 #include "rfb/handshake_server.h"
 
-#define TIME_MARK_NS	(5 * NS_PER_MS)
-#define OUT_HIGH	(256 * 1024) /* to the endpoint: stop reading */
-#define OUT_LOW		(64 * 1024)
-#define OUT_KEEP	1024
+#define TIME_MARK_NS (5 * NS_PER_MS)
+#define PIECE_MAX    (8 * LEG_RECORD_LEN)
+#define OUT_HIGH     (256 * 1024) /* to the endpoint: stop reading */
+#define OUT_LOW      (64 * 1024)
+#define OUT_KEEP     1024
 
 /* ---- endpoint -> technician ---- */
 
@@ -23,8 +24,7 @@ static void
 skip_message(struct session *s, uint64_t end)
 {
 	if (s->n_skips < SESSION_SKIPS)
-		s->skips[s->n_skips++] =
-		    (struct skip){ s->message_at, end };
+		s->skips[s->n_skips++] = (struct skip){ s->message_at, end };
 }
 
 static void
@@ -51,8 +51,7 @@ on_update_begins(struct session *s, uint64_t offset)
 	if (!rfb_format_switch_on_update(&s->format))
 		return 0;
 	rfb_pixel_format_write(&s->format.current, pf);
-	session_record_mark(
-	    s, TEE_MARK_PIXEL_FORMAT, offset, pf, sizeof(pf));
+	session_record_mark(s, TEE_MARK_PIXEL_FORMAT, offset, pf, sizeof(pf));
 	if (s->state == SESSION_DEAD)
 		return ERR_CANCELLED;
 	return rfb_framer_set_pixel_format(s->framer, &s->format.current);
@@ -106,34 +105,53 @@ stall(struct session *s)
 		    s->ring.tee, (size_t)s->loop->relay->conf.ring_bytes / 4);
 }
 
-/* Reads once into the ring. Returns bytes, 0 (stalled), ERR_*. */
-static ssize_t
-read_once(struct session *s)
+/* Checks n new bytes at p: what is whole may be forwarded and recorded. */
+static int
+take_new(struct session *s, const uint8_t *p, size_t n)
 {
-	size_t room;
-	uint8_t *p = ring_room(&s->ring, &room);
-	ssize_t n;
-
-	if (p == NULL)
-		return ERR_NOMEM;
-	if (room == 0) {
-		stall(s);
-		p = ring_room(&s->ring, &room);
-		if (room == 0)
-			return 0;
-		s->is_stalled = false;
-		side_read(&s->endpoint, true);
-	}
-	n = leg_read(&s->endpoint.leg, p, room);
-	if (n <= 0)
-		return n;
-	if (s->has_recorder)
-		mark_time(s);
-	ring_received(&s->ring, (size_t)n);
-	if (rfb_framer_feed(s->framer, p, (size_t)n) != 0)
+	ring_received(&s->ring, n);
+	if (rfb_framer_feed(s->framer, p, n) != 0)
 		return ERR_PROTOCOL;
 	ring_framed(&s->ring, rfb_framer_checked_offset(s->framer));
-	return n;
+	return 0;
+}
+
+static void
+go_on_reading(struct session *s)
+{
+	s->is_stalled = false;
+	side_read(&s->endpoint, true);
+}
+
+/*
+ * Reads into the ring what fits, at most PIECE_MAX: more would only push the
+ * bytes out of the cache before they are forwarded. *got: bytes. Returns 0
+ * (there may be more), ERR_AGAIN, or why there will never be more.
+ */
+static int
+read_piece(struct session *s, size_t *got)
+{
+	size_t room, n = 0;
+	uint8_t *p = ring_room(&s->ring, &room);
+	ssize_t rc = 1;
+
+	*got = 0;
+	if (p == NULL)
+		return ERR_NOMEM;
+	room = min_size(room, PIECE_MAX);
+	while (n < room && rc > 0) {
+		rc = leg_read(&s->endpoint.leg, p + n, room - n);
+		if (rc > 0)
+			n += (size_t)rc;
+	}
+	*got = n;
+	if (n > 0) {
+		if (s->has_recorder)
+			mark_time(s);
+		if (take_new(s, p, n) != 0)
+			return ERR_PROTOCOL;
+	}
+	return rc < 0 ? (int)rc : 0;
 }
 
 static void
@@ -151,36 +169,49 @@ endpoint_failed(struct session *s, ssize_t rc)
 	} else if (rc == ERR_NOMEM) {
 		session_end(s, "error", "the relay is out of memory");
 	} else {
-		session_end(s, "endpoint", rc == ERR_EOF ?
-		    "the endpoint closed the connection" :
-		    "the connection to the endpoint broke");
+		session_end(s, "endpoint",
+		    rc == ERR_EOF ? "the endpoint closed the connection"
+				  : "the connection to the endpoint broke");
 	}
+}
+
+/* Is there no room for more, and nobody else to look for some? */
+static bool
+is_full(struct session *s)
+{
+	size_t room;
+
+	ring_room(&s->ring, &room);
+	if (room > 0)
+		return false;
+	stall(s);
+	ring_room(&s->ring, &room);
+	if (room > 0)
+		go_on_reading(s);
+	return room == 0;
 }
 
 void
 pump_from_endpoint(struct session *s)
 {
-	size_t budget = SESSION_PUMP_MAX;
-	ssize_t n = 1;
+	size_t budget = SESSION_PUMP_MAX, got;
+	int rc = 0;
 
 	session_ref(s);
-	s->is_stalled = false;
-	side_read(&s->endpoint, true);
-	while (n > 0 && budget > 0 && s->state == SESSION_RUNNING) {
-		n = read_once(s);
-		if (n > 0)
-			budget -= min_size(budget, (size_t)n);
-	}
-	if (s->state == SESSION_RUNNING) {
+	go_on_reading(s);
+	while (rc == 0 && budget > 0 && s->state == SESSION_RUNNING &&
+	    !is_full(s)) {
+		rc = read_piece(s, &got);
+		budget -= min_size(budget, got);
 		/* what came before the end is still forwarded */
-		pump_to_viewer(s);
-		if (n < 0 && n != ERR_AGAIN)
-			endpoint_failed(s, n);
-		else if (budget == 0 && !s->is_stalled &&
-		    s->state == SESSION_RUNNING)
-			/* others first, then more of this one */
-			event_active(s->endpoint.readable, EV_READ, 0);
+		if (s->state == SESSION_RUNNING)
+			pump_to_viewer(s);
 	}
+	if (s->state == SESSION_RUNNING && rc != 0 && rc != ERR_AGAIN)
+		endpoint_failed(s, rc);
+	else if (s->state == SESSION_RUNNING && rc == 0 && !s->is_stalled)
+		/* others first, then more of this one */
+		event_active(s->endpoint.readable, EV_READ, 0);
 	session_unref(s);
 }
 
@@ -247,8 +278,7 @@ pump_to_viewer(struct session *s)
 	ring_span(&s->ring, &left);
 	if (left > 0 || leg_wants_write(&s->viewer.leg))
 		event_add(s->viewer.writable, NULL);
-	if (left == 0)
-		ring_idle(&s->ring);
+	ring_idle(&s->ring);
 	if (s->is_stalled) {
 		ring_room(&s->ring, &left);
 		if (left > 0)
@@ -269,8 +299,8 @@ on_set_encodings(struct session *s, const struct rfb_client_event *ev)
 {
 	uint8_t out[4 + 4 * RFB_MAX_ENCODINGS];
 	struct rfb_encodings_offer offer;
-	ssize_t n = rfb_set_encodings_narrow(ev->bytes, ev->len,
-	    &s->encodings_policy, out, sizeof(out), &offer);
+	ssize_t n = rfb_set_encodings_narrow(
+	    ev->bytes, ev->len, &s->encodings_policy, out, sizeof(out), &offer);
 
 	if (n < 0)
 		return (int)n;
@@ -444,10 +474,9 @@ pump_start(struct session *s)
 	    rfb_handshake_client_init(s->endpoint_handshake);
 	struct timeval second = { 1, 0 };
 
-	s->framer = rfb_framer_new(init->width, init->height, &init->pf,
-	    on_framer_event, s);
-	s->client_messages =
-	    rfb_client_messages_new(on_client_message, s);
+	s->framer = rfb_framer_new(
+	    init->width, init->height, &init->pf, on_framer_event, s);
+	s->client_messages = rfb_client_messages_new(on_client_message, s);
 	s->encodings_policy.is_ultravnc =
 	    rfb_handshake_client_is_ultra(s->endpoint_handshake);
 	if (s->framer == NULL || s->client_messages == NULL) {
@@ -460,8 +489,8 @@ pump_start(struct session *s)
 	    LOG_S("endpoint", s->name.endpoint),
 	    LOG_S("client", s->client_addr), LOG_U("width", init->width),
 	    LOG_U("height", init->height),
-	    LOG_S("security",
-		rfb_handshake_client_chosen(s->endpoint_handshake)),
+	    LOG_S(
+		"security", rfb_handshake_client_chosen(s->endpoint_handshake)),
 	    LOG_S("recorded", s->is_recorded ? "yes" : "no"));
 	atomic_fetch_add(&s->loop->relay->stats.sessions, 1);
 	rfb_handshake_server_free(s->viewer_handshake);
@@ -470,8 +499,7 @@ pump_start(struct session *s)
 	s->endpoint_handshake = NULL;
 	session_set_state(s, SESSION_RUNNING, s->account.max_session_s);
 	if (s->has_recorder) {
-		s->tick = event_new(
-		    s->loop->base, -1, EV_PERSIST, on_tick, s);
+		s->tick = event_new(s->loop->base, -1, EV_PERSIST, on_tick, s);
 		if (s->tick == NULL || event_add(s->tick, &second) != 0) {
 			session_end(s, "error", "the relay is out of memory");
 			return;

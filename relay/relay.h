@@ -40,7 +40,8 @@ struct relay {
 	SSL_CTX *server_ctx; /* replaced at SIGHUP */
 	uint8_t seal_key[SEAL_KEY_LEN];
 	int spawner;
-	struct worker_pool *workers;
+	struct worker_pool *workers; /* Argon2id */
+	struct worker_pool *lookups; /* names; never behind a password */
 	char node_id[UUID_LEN];
 	struct relay_stats stats;
 	_Atomic bool draining;
@@ -66,6 +67,7 @@ struct loop {
 	_Atomic int wanted; /* enum loop_command */
 	struct event *drain_timer;
 	struct leg_batch batch;
+	uint8_t *spare_ring; /* ring.h */
 	uint8_t scratch[LEG_RECORD_LEN];
 };
 

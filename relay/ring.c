@@ -6,10 +6,34 @@
 #include "common/bytes.h"
 #include "common/tee.h"
 
-int
-ring_init(struct ring *r, size_t tee_len)
+/* Moving this much costs less than what more room saves. */
+#define CHEAP_LEN 1024
+
+static uint8_t *
+get_buffer(struct ring *r)
 {
-	*r = (struct ring){ 0 };
+	uint8_t *data = r->spare != NULL ? *r->spare : NULL;
+
+	if (data == NULL)
+		return malloc(RING_PRIVATE_LEN);
+	*r->spare = NULL; /* taken */
+	return data;
+}
+
+static void
+put_buffer(struct ring *r)
+{
+	if (r->spare != NULL && *r->spare == NULL)
+		*r->spare = r->data;
+	else
+		free(r->data);
+	r->data = NULL;
+}
+
+int
+ring_init(struct ring *r, size_t tee_len, uint8_t **spare)
+{
+	*r = (struct ring){ .spare = spare };
 	return tee_len != 0 ? tee_writer_new(&r->tee, tee_len) : 0;
 }
 
@@ -17,11 +41,12 @@ void
 ring_release(struct ring *r)
 {
 	tee_writer_free(r->tee);
-	free(r->data);
+	if (r->data != NULL)
+		put_buffer(r);
 	*r = (struct ring){ 0 };
 }
 
-/* Moves what is left to the front; used only when the end was reached. */
+/* Moves what is left to the front. */
 static void
 compact(struct ring *r)
 {
@@ -40,16 +65,16 @@ ring_room(struct ring *r, size_t *len)
 		return tee_writer_room(r->tee, len);
 	*len = 0;
 	if (r->data == NULL) {
-		r->data = malloc(RING_PRIVATE_LEN);
+		r->data = get_buffer(r);
 		r->base = r->received;
 		if (r->data == NULL)
 			return NULL;
 	}
-	if (r->forwarded == r->received)
-		r->base = r->received;
 	used = (size_t)(r->received - r->base);
-	/* room for a whole TLS record, or reading would cost more calls */
-	if (RING_PRIVATE_LEN - used < 16384 && r->forwarded != r->base) {
+	/* little to move, or less room than a TLS record needs */
+	if (r->forwarded != r->base &&
+	    (r->received - r->forwarded <= CHEAP_LEN ||
+		RING_PRIVATE_LEN - used < 16384)) {
 		compact(r);
 		used = (size_t)(r->received - r->base);
 	}
@@ -93,8 +118,6 @@ ring_forwarded(struct ring *r, size_t n)
 void
 ring_idle(struct ring *r)
 {
-	if (r->tee == NULL && r->forwarded == r->received) {
-		free(r->data);
-		r->data = NULL;
-	}
+	if (r->data != NULL && r->forwarded == r->received)
+		put_buffer(r);
 }

@@ -12,17 +12,22 @@
 
 struct tee_writer;
 
-#define RING_PRIVATE_LEN 65536
+#define RING_PRIVATE_LEN (144 * 1024)
 
 struct ring {
 	struct tee_writer *tee; /* owned; NULL: private buffer */
-	uint8_t *data;		/* private, NULL while empty */
-	uint64_t base;		/* stream offset of data[0] */
+	uint8_t *data;          /* private, NULL while empty */
+	uint8_t **spare;        /* of the loop: a buffer nobody uses, or NULL */
+	uint64_t base;          /* stream offset of data[0] */
 	uint64_t received, framed, forwarded;
 };
 
-/* tee_len: 0 for a private buffer. Returns 0 or an error of tee_writer_new. */
-int ring_init(struct ring *r, size_t tee_len);
+/*
+ * tee_len: 0 for a private buffer, which then is taken from *spare (borrowed
+ * for the ring's lifetime) and given back there: the rings of a loop have
+ * seldom more than one in use. Returns 0 or an error of tee_writer_new.
+ */
+int ring_init(struct ring *r, size_t tee_len, uint8_t **spare);
 void ring_release(struct ring *r);
 
 /* Contiguous room at `received`; NULL only for memory, *len may be 0. */

@@ -324,6 +324,7 @@ session_start(struct loop *l, int fd, const struct sockaddr *addr)
 	s->n_refs = 1;
 	s->endpoint.leg.fd = -1;
 	s->status_fd = -1;
+	ring_init(&s->ring, 0, &l->spare_ring);
 	l->n_sessions++;
 	TAILQ_INSERT_TAIL(&l->sessions, s, link);
 	atomic_fetch_add(&l->relay->stats.active, 1);

@@ -177,7 +177,7 @@ start_recorder(struct session *s)
 	int pair[2] = { -1, -1 }, fds[SPAWNER_FDS] = { 0 };
 	int meta, rc = ERR_IO;
 
-	if (ring_init(&s->ring, (size_t)r->conf.ring_bytes) != 0)
+	if (ring_init(&s->ring, (size_t)r->conf.ring_bytes, NULL) != 0)
 		return ERR_NOMEM;
 	tee_writer_set_attached(s->ring.tee, true);
 	meta = meta_memfd(s);
