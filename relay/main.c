@@ -220,7 +220,9 @@ start_loops(void)
 	    (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
 	relay.loops = calloc(relay.n_loops, sizeof(*relay.loops));
 	relay.workers = worker_pool_new(4);
-	if (relay.loops == NULL || relay.workers == NULL)
+	relay.lookups = worker_pool_new(4);
+	if (relay.loops == NULL || relay.workers == NULL ||
+	    relay.lookups == NULL)
 		die(EX_OSERR, "start", "out of memory");
 	for (unsigned i = 0; i < relay.n_loops; i++)
 		if (loop_init(&relay.loops[i], &relay, i,
@@ -273,6 +275,7 @@ serve(void)
 	    LOG_S("version", RELAYCAM_VERSION));
 	run_loops(base);
 	worker_pool_free(relay.workers);
+	worker_pool_free(relay.lookups);
 	for (unsigned i = 0; i < relay.n_loops; i++)
 		loop_release(&relay.loops[i]);
 	node_free(node);

@@ -40,25 +40,30 @@ refuse(struct session *s, const char *what, const char *why)
 	session_refuse(s, reason);
 }
 
+/* Tries the addresses of a lookup one after the other. */
+static void
+connect_found(struct session *s, const struct addrinfo *found, int result)
+{
+	s->addrs = calloc(SESSION_ADDRS, sizeof(*s->addrs));
+	for (const struct addrinfo *a = found;
+	     s->addrs != NULL && a != NULL && s->n_addrs < SESSION_ADDRS;
+	     a = a->ai_next)
+		memcpy(&s->addrs[s->n_addrs++], a->ai_addr, a->ai_addrlen);
+	if (s->n_addrs == 0)
+		refuse(s, "cannot be reached",
+		    result != 0 ? gai_strerror(result) : "no address");
+	else
+		connect_next(s, "");
+}
+
 static void
 looked_up(struct job *j)
 {
 	struct lookup *k = (struct lookup *)j;
 	struct session *s = k->session;
 
-	if (s->state != SESSION_DIAL)
-		goto out;
-	s->addrs = calloc(SESSION_ADDRS, sizeof(*s->addrs));
-	for (struct addrinfo *a = k->found;
-	    s->addrs != NULL && a != NULL && s->n_addrs < SESSION_ADDRS;
-	    a = a->ai_next)
-		memcpy(&s->addrs[s->n_addrs++], a->ai_addr, a->ai_addrlen);
-	if (s->n_addrs == 0)
-		refuse(s, "cannot be reached", k->result != 0 ?
-			gai_strerror(k->result) : "no address");
-	else
-		connect_next(s, "");
-out:
+	if (s->state == SESSION_DIAL)
+		connect_found(s, k->found, k->result);
 	if (k->found != NULL)
 		freeaddrinfo(k->found);
 	free(k);
@@ -75,38 +80,65 @@ run_lookup(struct job *j)
 	k->result = getaddrinfo(k->host, k->port, &hints, &k->found);
 }
 
+/* Starts a lookup in a worker thread. */
+static void
+look_up(struct session *s)
+{
+	struct lookup *k = calloc(1, sizeof(*k));
+
+	if (k == NULL) {
+		session_refuse(s, "the relay is out of memory");
+		return;
+	}
+	k->job = (struct job){
+		.run = run_lookup, .done = looked_up, .inbox = &s->loop->inbox
+	};
+	k->session = s;
+	k->result = EAI_AGAIN;
+	snprintf(k->host, sizeof(k->host), "%s", s->account.host);
+	snprintf(k->port, sizeof(k->port), "%s", s->account.port);
+	session_ref(s);
+	worker_submit(s->loop->relay->lookups, &k->job);
+}
+
+/* An address in digits needs no lookup. Returns false when it is a name. */
+static bool
+dial_address(struct session *s)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
+		.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV };
+	struct addrinfo *found = NULL;
+
+	if (getaddrinfo(s->account.host, s->account.port, &hints, &found) != 0)
+		return false;
+	connect_found(s, found, 0);
+	freeaddrinfo(found);
+	return true;
+}
+
 void
 session_dial(struct session *s)
 {
 	struct rfb_client_params params = { .user = s->account.username,
 		.password = s->account.password,
 		.allow_clear = s->account.allow_clear };
-	struct lookup *k;
 
 	session_set_state(
 	    s, SESSION_DIAL, s->loop->relay->conf.connect_seconds);
 	if (s->account.is_secret_bad) {
-		refuse(s, "has a stored password that this relay's seal key "
-			  "does not open", "");
+		refuse(s,
+		    "has a stored password that this relay's seal key "
+		    "does not open",
+		    "");
 		return;
 	}
 	buf_init(&s->endpoint.out, SESSION_OUT_MAX);
 	s->endpoint_handshake =
 	    rfb_handshake_client_new(&s->endpoint.out, &params);
-	k = calloc(1, sizeof(*k));
-	if (k == NULL || s->endpoint_handshake == NULL) {
-		free(k);
+	if (s->endpoint_handshake == NULL)
 		session_refuse(s, "the relay is out of memory");
-		return;
-	}
-	k->job = (struct job){ .run = run_lookup, .done = looked_up,
-		.inbox = &s->loop->inbox };
-	k->session = s;
-	k->result = EAI_AGAIN;
-	snprintf(k->host, sizeof(k->host), "%s", s->account.host);
-	snprintf(k->port, sizeof(k->port), "%s", s->account.port);
-	session_ref(s);
-	worker_submit(s->loop->relay->workers, &k->job);
+	else if (!dial_address(s))
+		look_up(s);
 }
 
 /* Drops the socket and its events, keeps `out`, which the handshake holds. */
@@ -126,11 +158,11 @@ drop_socket(struct side *d)
 static int
 open_socket(struct session *s, const struct sockaddr_storage *addr)
 {
-	socklen_t len = addr->ss_family == AF_INET6 ?
-	    sizeof(struct sockaddr_in6) :
-	    sizeof(struct sockaddr_in);
-	int fd = socket(addr->ss_family,
-	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	socklen_t len = addr->ss_family == AF_INET6
+	    ? sizeof(struct sockaddr_in6)
+	    : sizeof(struct sockaddr_in);
+	int fd = socket(
+	    addr->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int on = 1;
 
 	if (fd < 0)
@@ -139,8 +171,8 @@ open_socket(struct session *s, const struct sockaddr_storage *addr)
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 	leg_init(&s->endpoint.leg, fd, &s->loop->batch);
 	buf_init(&s->endpoint.in, RFB_HANDSHAKE_INPUT_MAX);
-	s->endpoint.readable = event_new(s->loop->base, fd,
-	    EV_READ | EV_PERSIST, on_endpoint_readable, s);
+	s->endpoint.readable = event_new(
+	    s->loop->base, fd, EV_READ | EV_PERSIST, on_endpoint_readable, s);
 	s->endpoint.writable =
 	    event_new(s->loop->base, fd, EV_WRITE, on_endpoint_writable, s);
 	if (s->endpoint.readable == NULL || s->endpoint.writable == NULL)
@@ -175,8 +207,8 @@ connected(struct session *s)
 		connect_next(s, strerror(e));
 		return;
 	}
-	session_set_state(s, SESSION_ENDPOINT,
-	    s->loop->relay->conf.connect_seconds);
+	session_set_state(
+	    s, SESSION_ENDPOINT, s->loop->relay->conf.connect_seconds);
 	side_read(&s->endpoint, true);
 }
 
@@ -205,14 +237,16 @@ load_ca(struct session *s)
 static void
 start_tls(struct session *s)
 {
-	int rc = leg_start_tls(
-	    &s->endpoint.leg, s->loop->relay->client_ctx, false);
+	int rc =
+	    leg_start_tls(&s->endpoint.leg, s->loop->relay->client_ctx, false);
 
 	if (rc == 0 && s->account.ca_pem != NULL) {
 		rc = load_ca(s);
 		if (rc == ERR_CONFIG) {
-			refuse(s, "has a CA in its settings that is no "
-				  "certificate", "");
+			refuse(s,
+			    "has a CA in its settings that is no "
+			    "certificate",
+			    "");
 			return;
 		}
 		if (rc == 0) {
@@ -260,9 +294,11 @@ certificate_is_right(struct session *s)
 	}
 	if (s->account.has_pin &&
 	    memcmp(s->seen_pin, s->account.pin, sizeof(s->seen_pin)) != 0) {
-		refuse(s, "showed another certificate than the one it is "
-			  "pinned to; if it was replaced on purpose, set the "
-			  "new one with relaycam endpoint set --pin", "");
+		refuse(s,
+		    "showed another certificate than the one it is "
+		    "pinned to; if it was replaced on purpose, set the "
+		    "new one with relaycam endpoint set --pin",
+		    "");
 		return false;
 	}
 	if (!s->account.has_pin && s->account.ca_pem == NULL)
@@ -280,8 +316,7 @@ tls_failed(struct session *s)
 		refuse(s, "showed a certificate that is not trusted",
 		    X509_verify_cert_error_string(verify));
 	else
-		refuse(s, "could not start TLS",
-		    tls_error(why, sizeof(why)));
+		refuse(s, "could not start TLS", tls_error(why, sizeof(why)));
 }
 
 static void
@@ -338,8 +373,7 @@ feed_handshake(struct session *s)
 
 	do {
 		rc = rfb_handshake_client_feed(s->endpoint_handshake,
-		    buf_head(&s->endpoint.in), buf_len(&s->endpoint.in),
-		    &used);
+		    buf_head(&s->endpoint.in), buf_len(&s->endpoint.in), &used);
 		if (rc < 0) {
 			refuse(s, "cannot be used",
 			    rfb_handshake_client_why(s->endpoint_handshake));
