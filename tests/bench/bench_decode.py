@@ -45,12 +45,14 @@ def run(results, build, rounds):
     paths = {kind: stream_file(kind) for kind in ENCODINGS}
     spent = {}
     for _ in range(rounds):
+        total = [0.0, 0.0]
         for kind, path in paths.items():
             cpu = [decode(build, who, path)['cpu_s'] / TIMES
                    for who in ('relaycam', 'libvncclient')]
-            results.ratio('decode_cpu_libvncclient', *cpu)
             results.ratio(f'decode_cpu_libvncclient_{kind}', *cpu)
             spent.setdefault(kind, []).append(cpu)
+            total = [t + c for t, c in zip(total, cpu)]
+        results.ratio('decode_cpu_libvncclient', *total)
     for kind, pairs in spent.items():
         ours, theirs = (sorted(p[i] for p in pairs)[len(pairs) // 2]
                         for i in range(2))
