@@ -31,7 +31,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 #define ENC_KEPT 1540
 
 /* Room for inflated bytes: several ZRLE tiles, or rows, at a time. */
-#define ENC_SCRATCH (128 * 1024)
+#define ENC_SCRATCH (64 * 1024)
 
 #define ENC_TIGHT_MAX_WIDTH 2048
 
