@@ -7,7 +7,7 @@
  * the stream from its first byte, or be told to do without them. No I/O; one owner, not thread-safe.
  *
  * Memory, at most: the picture (4 bytes a pixel; twice while it changes its
- * size), 5 MiB for an endpoint's cursor and a JPEG in pieces, 1 MiB for
+ * size), 8 MiB for an endpoint's cursor and a JPEG in pieces, 1 MiB for
  * everything else. libjpeg takes up to 8 bytes a pixel of a rectangle, which
  * is at most 2048 wide, while it decodes a progressive JPEG, which no known
  * server sends; else some rows. What has grown stays: nothing is allocated
