@@ -4,7 +4,8 @@
  * under rfb/enc/. Cursor shapes are parsed and discarded (T8).
  * Every picture encoding of docs/rfb.md: Raw, CopyRect, RRE, CoRRE, Hextile,
  * Zlib, Tight, ZRLE. zlib streams live as long as the decoder: it must see
- * the stream from its first byte, or be told to do without them. No I/O; one owner, not thread-safe.
+ * the stream from its first byte, or be told to do without them. No I/O;
+ * one owner, not thread-safe.
  *
  * Memory, at most: the picture (4 bytes a pixel; twice while it changes its
  * size), 8 MiB for an endpoint's cursor and a JPEG in pieces, 1 MiB for
