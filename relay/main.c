@@ -3,6 +3,7 @@
 #include <event2/event.h>
 #include <event2/thread.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <netdb.h>
 #include <signal.h>
 #include <sodium.h>
@@ -202,6 +203,16 @@ on_hangup(evutil_socket_t sig, short what, void *arg)
 	load_server_ctx();
 }
 
+/*
+ * One arena a loop: a worker's own would only hold what one password check
+ * once needed.
+ */
+static void
+limit_arenas(void)
+{
+	mallopt(M_ARENA_MAX, (int)relay.n_loops + 1);
+}
+
 /* All loops have ended: so may the main thread. */
 static void *
 wait_for_loops(void *arg)
@@ -218,6 +229,7 @@ start_loops(void)
 	relay.n_loops = relay.conf.threads != 0 ?
 	    (unsigned)relay.conf.threads :
 	    (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
+	limit_arenas();
 	relay.loops = calloc(relay.n_loops, sizeof(*relay.loops));
 	relay.workers = worker_pool_new(4);
 	relay.lookups = worker_pool_new(4);

@@ -207,6 +207,9 @@ connected(struct session *s)
 		connect_next(s, strerror(e));
 		return;
 	}
+	free(s->addrs);
+	s->addrs = NULL;
+	s->n_addrs = s->addr_at = 0;
 	session_set_state(
 	    s, SESSION_ENDPOINT, s->loop->relay->conf.connect_seconds);
 	side_read(&s->endpoint, true);
@@ -319,6 +322,22 @@ tls_failed(struct session *s)
 		refuse(s, "could not start TLS", tls_error(why, sizeof(why)));
 }
 
+/* What only the check needed: about 10 KB that would live as long as the
+ * session. Nothing is verified twice, renegotiation is off. */
+static void
+forget_chain(struct session *s)
+{
+	SSL *ssl = s->endpoint.leg.ssl;
+	STACK_OF(X509) *chain = SSL_get0_verified_chain(ssl);
+
+	/* the stack is the connection's, so are the references in it */
+	while (sk_X509_num(chain) > 0)
+		X509_free(sk_X509_pop(chain));
+	SSL_set1_verify_cert_store(ssl, NULL);
+	X509_STORE_free(s->ca_store);
+	s->ca_store = NULL;
+}
+
 static void
 go_on_with_tls(struct session *s)
 {
@@ -334,6 +353,7 @@ go_on_with_tls(struct session *s)
 	}
 	if (!certificate_is_right(s))
 		return;
+	forget_chain(s);
 	s->state = SESSION_ENDPOINT;
 	if (rfb_handshake_client_tls_started(s->endpoint_handshake) != 0 ||
 	    side_flush(&s->endpoint) != 0)
