@@ -105,11 +105,19 @@ download_free(struct download *dl)
 	free(dl);
 }
 
-/* The client went away; libevent frees the request itself. */
+/*
+ * The client went away. libevent frees a request that still belongs to the
+ * connection; after a timeout or an early end it is ours to finish.
+ */
 static void
 on_close(struct evhttp_connection *conn, void *arg)
 {
-	download_free(arg);
+	struct download *dl = arg;
+	struct evhttp_request *req = dl->req;
+
+	download_free(dl);
+	if (evhttp_request_get_connection(req) == NULL)
+		evhttp_send_reply_end(req);
 }
 
 static void
