@@ -37,6 +37,9 @@ def start_with_displayfd(stack, name, argv):
     finally:
         os.close(fd)
     display = wait_until(lambda: _read_display(name, path), 20, name, p)
+    wait_until(lambda: subprocess.run(
+        ['xdpyinfo', '-display', display], capture_output=True,
+        env=stack.env).returncode == 0, 20, name, p)
     return p, display
 
 
@@ -124,7 +127,8 @@ class Viewer:
     def start(self):
         s = self.stack
         self.xvfb, display = start_with_displayfd(s, f'{self.name}-screen', [
-            'Xvfb', '-screen', '0', self.screen, '-nolisten', 'tcp'])
+            'Xvfb', '-screen', '0', self.screen, '-nolisten', 'tcp',
+            '-noreset'])
         self.env = _make_xauth_free_env(s, display)
         self.process = s.spawn(self.name, [
             'xtigervncviewer', '-AlertOnFatalError=0', '-ReconnectOnError=0',
