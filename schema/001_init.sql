@@ -164,6 +164,8 @@ CREATE TABLE segments (
 );
 CREATE INDEX segments_status ON segments (status) WHERE status IN ('recording', 'transfer', 'downloaded', 'encoding');
 CREATE INDEX segments_expiry ON segments (expires_at) WHERE status = 'available' AND NOT locked;
+CREATE INDEX segments_gone ON segments (status, expires_at)
+    WHERE status IN ('missing', 'corrupted', 'deleted') AND store IS NOT NULL;
 
 -- Uploads under way, so that a restart resumes at the part (M2).
 CREATE TABLE uploads (
