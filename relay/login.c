@@ -31,8 +31,11 @@ login_name_parse(struct login_name *n, const char *text)
 	if (sign == NULL)
 		return ERR_NOTFOUND;
 	rc = take_part(n->person, text, (size_t)(sign - text));
-	return rc != 0 ? rc :
-			 take_part(n->endpoint, sign + 1, strlen(sign + 1));
+	if (rc == 0)
+		rc = take_part(n->endpoint, sign + 1, strlen(sign + 1));
+	if (rc != 0)
+		memset(n, 0, sizeof(*n)); /* half a name may be somebody's */
+	return rc;
 }
 
 uint32_t
