@@ -16,18 +16,22 @@
 #define OUT_HIGH     (256 * 1024) /* to the endpoint: stop reading */
 #define OUT_LOW      (64 * 1024)
 #define OUT_KEEP     1024
+/* a cut text of the greatest size, and what may be before it */
+#define TO_ENDPOINT_MAX (RFB_MAX_CUT_TEXT + 2 * OUT_HIGH)
 
 /* ---- endpoint -> technician ---- */
 
 /* The message under way is swallowed: the technician never sees it. */
-static void
+static int
 skip_message(struct session *s, uint64_t end)
 {
-	if (s->n_skips < SESSION_SKIPS)
-		s->skips[s->n_skips++] = (struct skip){ s->message_at, end };
+	if (s->n_skips == SESSION_SKIPS)
+		return ERR_LIMIT; /* more answers than we ever ask for */
+	s->skips[s->n_skips++] = (struct skip){ s->message_at, end };
+	return 0;
 }
 
-static void
+static int
 on_server_fence(struct session *s, const struct rfb_framer_event *ev)
 {
 	uint32_t flags;
@@ -36,11 +40,12 @@ on_server_fence(struct session *s, const struct rfb_framer_event *ev)
 	rfb_format_switch_set_fence(&s->format, s->viewer_has_fence);
 	/* padding 3, flags 4, length 1, payload: one span, rfb/framer.h */
 	if (ev->len < 8 || ev->len < 8u + ev->data[7])
-		return;
+		return 0;
 	flags = load_be32(ev->data + 3);
-	if (rfb_format_switch_on_fence(
+	if (!rfb_format_switch_on_fence(
 		&s->format, flags, ev->data + 8, ev->data[7]))
-		skip_message(s, ev->offset + ev->len);
+		return 0;
+	return skip_message(s, ev->offset + ev->len);
 }
 
 static int
@@ -65,6 +70,7 @@ on_framer_event(void *arg, const struct rfb_framer_event *ev)
 	switch (ev->kind) {
 	case RFB_FRAMER_MESSAGE:
 		s->message_at = ev->offset;
+		s->is_fence_open = ev->type == RFB_SERVER_FENCE;
 		if (ev->type == RFB_FRAMEBUFFER_UPDATE)
 			return on_update_begins(s, ev->offset);
 		if (ev->type == RFB_END_OF_CONTINUOUS_UPDATES)
@@ -72,7 +78,10 @@ on_framer_event(void *arg, const struct rfb_framer_event *ev)
 		return 0;
 	case RFB_FRAMER_PAYLOAD:
 		if (ev->type == RFB_SERVER_FENCE)
-			on_server_fence(s, ev);
+			return on_server_fence(s, ev);
+		return 0;
+	case RFB_FRAMER_MESSAGE_END:
+		s->is_fence_open = false;
 		return 0;
 	default:
 		return 0;
@@ -109,11 +118,15 @@ stall(struct session *s)
 static int
 take_new(struct session *s, const uint8_t *p, size_t n)
 {
+	int rc;
+
 	ring_received(&s->ring, n);
-	if (rfb_framer_feed(s->framer, p, n) != 0)
-		return ERR_PROTOCOL;
+	rc = rfb_framer_feed(s->framer, p, n);
+	if (s->state == SESSION_DEAD)
+		return ERR_CANCELLED; /* a mark found the recorder dead */
+	/* what was right before an error is still recorded */
 	ring_framed(&s->ring, rfb_framer_checked_offset(s->framer));
-	return 0;
+	return rc != 0 ? ERR_PROTOCOL : 0;
 }
 
 static void
@@ -234,6 +247,20 @@ until_skip(struct session *s, size_t len)
 	return 0;
 }
 
+/*
+ * What is framed, less a fence that is not complete: whether it answers one
+ * of ours is known at its end, and not a byte of it may be out by then.
+ */
+static const uint8_t *
+span_to_send(const struct session *s, size_t *len)
+{
+	const uint8_t *p = ring_span(&s->ring, len);
+
+	if (s->is_fence_open)
+		*len = (size_t)(s->message_at - s->ring.forwarded);
+	return p;
+}
+
 /* Sends what is framed. Returns 0 or ERR_IO. */
 static int
 forward(struct session *s)
@@ -242,7 +269,7 @@ forward(struct session *s)
 	ssize_t n;
 
 	for (;;) {
-		const uint8_t *p = ring_span(&s->ring, &len);
+		const uint8_t *p = span_to_send(s, &len);
 		unsigned skips = s->n_skips;
 
 		if (len == 0)
@@ -275,7 +302,7 @@ pump_to_viewer(struct session *s)
 		session_end(s, "normal", "the viewer closed the connection");
 		return;
 	}
-	ring_span(&s->ring, &left);
+	span_to_send(s, &left);
 	if (left > 0 || leg_wants_write(&s->viewer.leg))
 		event_add(s->viewer.writable, NULL);
 	ring_idle(&s->ring);
@@ -384,7 +411,7 @@ void
 pump_from_viewer(struct session *s)
 {
 	struct loop *l = s->loop;
-	size_t budget = SESSION_PUMP_MAX;
+	size_t budget = SESSION_PUMP_MAX, most = 0;
 	ssize_t n = 1;
 	int rc = 0;
 
@@ -395,6 +422,7 @@ pump_from_viewer(struct session *s)
 		if (n <= 0)
 			break;
 		budget -= min_size(budget, (size_t)n);
+		most = (size_t)n > most ? (size_t)n : most;
 		rc = rfb_client_messages_feed(
 		    s->client_messages, l->scratch, (size_t)n);
 	}
@@ -404,9 +432,10 @@ pump_from_viewer(struct session *s)
 		viewer_failed(s, rc);
 	else if (s->state == SESSION_RUNNING && n < 0 && n != ERR_AGAIN)
 		viewer_failed(s, (int)n);
-	else if (s->state == SESSION_RUNNING && budget == 0)
+	else if (s->state == SESSION_RUNNING && n > 0 && s->viewer.is_reading)
+		/* not read to the end: TLS may hold what no event reports */
 		event_active(s->viewer.readable, EV_READ, 0);
-	wipe(l->scratch, min_size(sizeof(l->scratch), n > 0 ? (size_t)n : 0));
+	wipe(l->scratch, most); /* key strokes */
 	session_unref(s);
 }
 
@@ -484,6 +513,7 @@ pump_start(struct session *s)
 		return;
 	}
 	rfb_format_switch_init(&s->format, &init->pf);
+	s->endpoint.out.limit = TO_ENDPOINT_MAX;
 	log_info("session_start", LOG_S("session", s->id),
 	    LOG_S("person", s->name.person),
 	    LOG_S("endpoint", s->name.endpoint),
@@ -499,6 +529,8 @@ pump_start(struct session *s)
 	s->endpoint_handshake = NULL;
 	session_set_state(s, SESSION_RUNNING, s->account.max_session_s);
 	if (s->has_recorder) {
+		/* standing still is counted from now, not from the epoch */
+		s->watch_since_ns = clock_mono_ns();
 		s->tick = event_new(s->loop->base, -1, EV_PERSIST, on_tick, s);
 		if (s->tick == NULL || event_add(s->tick, &second) != 0) {
 			session_end(s, "error", "the relay is out of memory");

@@ -98,12 +98,13 @@ struct session {
 	struct skip skips[SESSION_SKIPS];
 	unsigned n_skips;
 	uint64_t message_at; /* offset of the server message under way */
-	uint8_t message_type;
+	bool is_fence_open; /* a fence, perhaps ours, is not complete */
 	bool is_stalled; /* the ring was full */
 
 	bool is_recorded, has_recorder, is_recorder_ready;
 	int status_fd;
 	struct event *status, *space;
+	struct event *ready_timer; /* how long a recorder may start */
 	uint64_t last_mark_ns;
 	uint64_t watch_recorded, watch_since_ns;
 	uint32_t n_keys, n_pointers;
