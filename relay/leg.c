@@ -360,16 +360,18 @@ write_records(struct leg *l, const uint8_t *data, size_t len)
 	int rc;
 
 	while (done < len &&
-	    l->batch->len + LEG_RECORD_LEN + 64 <= LEG_BATCH_LEN) {
+	    l->batch->len + LEG_RECORD_LEN + LEG_OVERHEAD <= LEG_BATCH_LEN) {
 		int n;
 
 		ERR_clear_error();
 		n = SSL_write(l->ssl, data + done,
 		    (int)min_size(len - done, LEG_RECORD_LEN));
 		if (n <= 0) {
-			if (tls_result(l, n) != ERR_AGAIN)
-				return ERR_IO;
-			break;
+			if (tls_result(l, n) == ERR_AGAIN)
+				break;
+			/* the next leg must not send what is ours */
+			l->batch->len = 0;
+			return ERR_IO;
 		}
 		done += (size_t)n;
 	}

@@ -20,9 +20,10 @@
 
 #define LEG_RECORD_LEN 16384
 #define LEG_RECORDS    16
-/* header, explicit nonce, tag and the type byte stay below 64 bytes */
-#define LEG_BATCH_LEN (LEG_RECORDS * (LEG_RECORD_LEN + 64))
-#define LEG_INPUT_LEN (8 * (LEG_RECORD_LEN + 64))
+/* 5 header, 16 IV, 48 MAC, 16 padding: TLS 1.2 with CBC is the worst */
+#define LEG_OVERHEAD  128
+#define LEG_BATCH_LEN (LEG_RECORDS * (LEG_RECORD_LEN + LEG_OVERHEAD))
+#define LEG_INPUT_LEN (8 * (LEG_RECORD_LEN + LEG_OVERHEAD))
 
 struct leg;
 
