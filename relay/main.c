@@ -316,7 +316,7 @@ main(int argc, char **argv)
 	prctl(PR_SET_DUMPABLE, 0);
 	evthread_use_pthreads();
 	pthread_mutex_init(&relay.server_ctx_lock, NULL);
-	relay_uuid(relay.node_id);
+	node_identity(relay.node_id, relay.conf.listen);
 	check_port_is_ours();
 	read_keys();
 	start_loops();

@@ -3,11 +3,14 @@
 #include <event2/buffer.h>
 #include <event2/event.h>
 #include <event2/http.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/db.h"
 #include "common/err.h"
 #include "common/log.h"
@@ -23,6 +26,8 @@ struct node {
 	struct evhttp *http;
 	char host[65];
 	bool is_known; /* the row is in the database */
+	bool has_cleaned_up;
+	char started[32]; /* seconds since 1970 */
 };
 
 static void
@@ -42,7 +47,7 @@ beat(struct node *n)
 	db_query_now(n->db,
 	    "INSERT INTO nodes (id, program, host, version) VALUES ($1, "
 	    "'relay', $2, $3) ON CONFLICT (id) DO UPDATE SET heartbeat_at = "
-	    "now()", 3, params, on_known, n);
+	    "now(), stopped_at = NULL, version = $3", 3, params, on_known, n);
 	/* sessions of nodes that died without a word */
 	db_query_now(n->db,
 	    "WITH u AS (UPDATE sessions s SET ended_at = greatest("
@@ -56,10 +61,38 @@ beat(struct node *n)
 }
 
 static void
+on_cleaned_up(void *arg, PGresult *res)
+{
+	struct node *n = arg;
+
+	n->has_cleaned_up = db_ok(res, "sessions of the run before");
+}
+
+/* What this node carried before it was started last cannot be running. */
+static void
+clean_up(struct node *n)
+{
+	const char *params[] = { n->relay->node_id, n->started };
+
+	db_query_now(n->db,
+	    "WITH u AS (UPDATE sessions s SET ended_at = greatest("
+	    "n.heartbeat_at, s.started_at), end_code = 'node_lost', "
+	    "end_reason = 'the relay that carried it stopped' FROM nodes n "
+	    "WHERE n.id = $1 AND s.node_id = n.id AND s.ended_at IS NULL "
+	    "AND s.started_at < to_timestamp($2) RETURNING s.id, s.team_id) "
+	    "INSERT INTO audit (team_id, actor, action, object) SELECT "
+	    "team_id, 'relay', 'session_lost', id::text FROM u",
+	    2, params, on_cleaned_up, n);
+}
+
+static void
 on_state(void *arg, bool connected)
 {
 	struct node *n = arg;
 
+	/* before the heartbeat says that we live */
+	if (connected && !n->has_cleaned_up)
+		clean_up(n);
 	if (connected)
 		beat(n);
 	else
@@ -176,6 +209,28 @@ serve(struct node *n, const char *where)
 	return 0;
 }
 
+void
+node_identity(char *out, const char *listen)
+{
+	char text[512], host[65] = "";
+	struct stat ns = { 0 };
+	uint8_t b[16];
+
+	gethostname(host, sizeof(host) - 1);
+	stat("/proc/self/ns/net", &ns);
+	snprintf(text, sizeof(text), "relay|%s|%llu|%s", host,
+	    (unsigned long long)ns.st_ino, listen);
+	crypto_generichash(
+	    b, sizeof(b), (uint8_t *)text, strlen(text), NULL, 0);
+	b[6] = (uint8_t)((b[6] & 0x0f) | 0x80); /* version 8, RFC 9562 */
+	b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
+	snprintf(out, UUID_LEN,
+	    "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-"
+	    "%02x%02x%02x%02x%02x%02x",
+	    b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10],
+	    b[11], b[12], b[13], b[14], b[15]);
+}
+
 struct node *
 node_new(struct relay *r, struct event_base *base)
 {
@@ -187,6 +242,8 @@ node_new(struct relay *r, struct event_base *base)
 	n->relay = r;
 	n->base = base;
 	gethostname(n->host, sizeof(n->host) - 1);
+	snprintf(n->started, sizeof(n->started), "%.6f",
+	    (double)clock_wall_ns() / 1e9);
 	n->heartbeat = event_new(base, -1, EV_PERSIST, on_heartbeat, n);
 	n->db = db_new(base, r->database.url, on_state, n);
 	if (n->heartbeat == NULL || n->db == NULL ||

@@ -9,6 +9,12 @@ struct event_base;
 struct node;
 struct relay;
 
+/*
+ * Who this relay is, the same again after a restart: from host name, network
+ * namespace and where it listens. out: UUID_LEN bytes.
+ */
+void node_identity(char *out, const char *listen);
+
 /* NULL for memory or when metrics_listen cannot be had (logged). */
 struct node *node_new(struct relay *r, struct event_base *base);
 /* Writes stopped_at as far as the database answers within a second. */
