@@ -77,18 +77,25 @@ on_accept_error(struct evconnlistener *listener, void *arg)
 		log_error("accept_failed", LOG_ERRNO(), LOG_U("times", n + 1));
 }
 
+/* Rows of sessions that have ended get this long to reach the database. */
+#define LAST_WRITES_SECONDS 5
+
 static void
 finish_if_empty(struct loop *l)
 {
-	if (TAILQ_EMPTY(&l->sessions) && l->n_sessions == 0)
+	if (TAILQ_EMPTY(&l->sessions) && l->n_sessions == 0 &&
+	    l->n_writes == 0)
 		event_base_loopexit(l->base, NULL);
 }
 
 static void
 end_all(struct loop *l, const char *reason)
 {
+	const struct timeval last = { LAST_WRITES_SECONDS, 0 };
 	struct session *s, *next;
 
+	l->is_told_to_end = true;
+	event_add(l->drain_timer, &last);
 	for (s = TAILQ_FIRST(&l->sessions); s != NULL; s = next) {
 		next = session_next(s);
 		session_end_by_command(s, reason);
@@ -99,7 +106,15 @@ end_all(struct loop *l, const char *reason)
 static void
 on_drain_time(evutil_socket_t fd, short what, void *arg)
 {
-	end_all(arg, "the relay is being stopped");
+	struct loop *l = arg;
+
+	if (!l->is_told_to_end) {
+		end_all(l, "the relay is being stopped");
+		return;
+	}
+	log_error("rows_not_written", LOG_U("rows", l->n_writes),
+	    LOG_U("sessions", l->n_sessions));
+	event_base_loopexit(l->base, NULL);
 }
 
 static void
@@ -179,6 +194,7 @@ loop_release(struct loop *l)
 {
 	if (l->listener != NULL)
 		evconnlistener_free(l->listener);
+	l->is_closing = true;
 	db_free(l->db);
 	job_inbox_release(&l->inbox);
 	event_free(l->command);

@@ -62,6 +62,9 @@ struct loop {
 	struct job_inbox inbox;
 	struct session_list sessions;
 	unsigned n_sessions;
+	unsigned n_writes; /* of the journal, not answered yet */
+	bool is_told_to_end; /* sessions got their time */
+	bool is_closing;     /* the database connection goes */
 	struct event *command; /* eventfd: drain or stop, from main */
 	int command_fd;
 	_Atomic int wanted; /* enum loop_command */
@@ -80,7 +83,7 @@ void *loop_main(void *loop);
 void loop_release(struct loop *l);
 /* From any thread. */
 void loop_tell(struct loop *l, enum loop_command c);
-/* A session is gone; a draining loop may end now. */
+/* A session or a write is gone; a draining loop may end now. */
 void loop_session_gone(struct loop *l);
 
 /* A reference of its own to the server context of now. */

@@ -10,6 +10,7 @@
 #include "common/db.h"
 #include "common/err.h"
 #include "common/log.h"
+#include "relay/journal.h"
 #include "relay/session_internal.h"
 #include "rfb/client_messages.h"
 #include "rfb/framer.h"
@@ -211,8 +212,11 @@ teardown(struct session *s)
 	session_unref(s);
 }
 
-/* The row's end and the audit trail, in one statement; queued when the
- * database is away. */
+/*
+ * The row's end and the audit trail, in one statement that may run twice.
+ * Another relay may have given this node up while it could not reach the
+ * database: what really happened wins over that.
+ */
 static void
 write_end(struct session *s, const char *code, const char *reason)
 {
@@ -222,13 +226,13 @@ write_end(struct session *s, const char *code, const char *reason)
 	if (!s->has_row)
 		return;
 	snprintf(wall, sizeof(wall), "%.6f", (double)clock_wall_ns() / 1e9);
-	db_query(s->loop->db,
+	journal_write(s->loop, "session end",
 	    "WITH u AS (UPDATE sessions SET ended_at = to_timestamp($4), "
-	    "end_code = $2, end_reason = $3 WHERE id = $1 AND ended_at IS "
-	    "NULL RETURNING team_id) INSERT INTO audit (team_id, actor, "
+	    "end_code = $2, end_reason = $3 WHERE id = $1 AND (ended_at "
+	    "IS NULL OR end_code = 'node_lost') RETURNING team_id) INSERT INTO audit (team_id, actor, "
 	    "action, object, detail) SELECT team_id, $5, 'session_end', $1, "
 	    "jsonb_build_object('code', $2::text, 'reason', $3::text) FROM u",
-	    5, params, NULL, NULL);
+	    5, params);
 }
 
 static enum tee_end

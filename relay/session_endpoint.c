@@ -15,6 +15,7 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "common/tls.h"
+#include "relay/journal.h"
 #include "relay/session_internal.h"
 
 /* A name lookup in a worker thread. */
@@ -163,6 +164,9 @@ open_socket(struct session *s, const struct sockaddr_storage *addr)
 	    : sizeof(struct sockaddr_in);
 	int fd = socket(
 	    addr->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	const int64_t ms =
+	    s->loop->relay->conf.connect_seconds * 1000 / s->n_addrs;
+	const struct timeval share = { ms / 1000, ms % 1000 * 1000 };
 	int on = 1;
 
 	if (fd < 0)
@@ -180,7 +184,8 @@ open_socket(struct session *s, const struct sockaddr_storage *addr)
 	if (connect(fd, (const struct sockaddr *)addr, len) != 0 &&
 	    errno != EINPROGRESS)
 		return ERR_IO;
-	event_add(s->endpoint.writable, NULL);
+	/* a silent first address leaves time for the others */
+	event_add(s->endpoint.writable, &share);
 	return 0;
 }
 
@@ -278,13 +283,13 @@ remember_pin(struct session *s)
 	for (int i = 0; i < 32; i++)
 		snprintf(pin + 2 * i, 3, "%02x", s->seen_pin[i]);
 	snprintf(id, sizeof(id), "%lld", (long long)s->account.endpoint_id);
-	db_query(s->loop->db,
+	journal_write(s->loop, "endpoint pin",
 	    "WITH u AS (UPDATE endpoints SET tls_pin_sha256 = decode($2, "
 	    "'hex') WHERE id = $1 AND tls_pin_sha256 IS NULL RETURNING "
 	    "team_id) INSERT INTO audit (team_id, actor, action, object, "
 	    "detail) SELECT team_id, $3, 'endpoint_pinned', $4, "
 	    "jsonb_build_object('sha256', $2::text) FROM u",
-	    4, params, NULL, NULL);
+	    4, params);
 }
 
 /* The certificate is checked before anything secret is sent. */
@@ -447,6 +452,8 @@ on_endpoint_writable(evutil_socket_t fd, short what, void *arg)
 
 	if (s->state == SESSION_RUNNING)
 		pump_to_endpoint(s);
+	else if (s->state == SESSION_DIAL && (what & EV_TIMEOUT) != 0)
+		connect_next(s, strerror(ETIMEDOUT));
 	else if (s->state == SESSION_DIAL)
 		connected(s);
 	else if (s->state == SESSION_ENDPOINT_TLS)

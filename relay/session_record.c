@@ -13,8 +13,11 @@
 #include "common/db.h"
 #include "common/err.h"
 #include "common/log.h"
+#include "relay/journal.h"
 #include "relay/session_internal.h"
 #include "relay/spawner.h"
+
+#define START_SLACK_SECONDS 5
 
 void
 session_record_mark(struct session *s, enum tee_mark_kind kind,
@@ -27,8 +30,10 @@ session_record_mark(struct session *s, enum tee_mark_kind kind,
 		return;
 	if (len != 0)
 		memcpy(m.value, value, min_size(len, sizeof(m.value)));
-	if (tee_writer_mark(s->ring.tee, &m) != 0)
-		session_recorder_dead(s, "its marks were not read");
+	if (tee_writer_mark(s->ring.tee, &m) == 0)
+		return;
+	spawner_kill(s->loop->relay->spawner, s->id);
+	session_recorder_dead(s, "its marks were not read");
 }
 
 /* What the recorder is told, docs/tee.md. NULL for memory. */
@@ -107,6 +112,7 @@ on_ready(struct session *s)
 	if (s->is_recorder_ready)
 		return;
 	s->is_recorder_ready = true;
+	event_del(s->ready_timer);
 	if (s->state == SESSION_OPEN)
 		session_accept_viewer(s);
 }
@@ -159,6 +165,18 @@ on_status(evutil_socket_t fd, short what, void *arg)
 	session_unref(s);
 }
 
+/* Neither ready nor failed: policy decides as for any dead recorder. */
+static void
+on_not_ready(evutil_socket_t fd, short what, void *arg)
+{
+	struct session *s = arg;
+
+	session_ref(s);
+	spawner_kill(s->loop->relay->spawner, s->id);
+	session_recorder_dead(s, "the recorder was not ready in time");
+	session_unref(s);
+}
+
 /* The recorder has freed room in a full ring. */
 static void
 on_space(evutil_socket_t fd, short what, void *arg)
@@ -174,6 +192,7 @@ static int
 start_recorder(struct session *s)
 {
 	struct relay *r = s->loop->relay;
+	const struct timeval start = { r->conf.recorder_seconds, 0 };
 	int pair[2] = { -1, -1 }, fds[SPAWNER_FDS] = { 0 };
 	int meta, rc = ERR_IO;
 
@@ -195,11 +214,13 @@ start_recorder(struct session *s)
 	s->space = event_new(s->loop->base,
 	    tee_writer_fd(s->ring.tee, TEE_FD_SPACE_EVENT),
 	    EV_READ | EV_PERSIST, on_space, s);
-	if (s->status == NULL || s->space == NULL)
+	s->ready_timer = evtimer_new(s->loop->base, on_not_ready, s);
+	if (s->status == NULL || s->space == NULL || s->ready_timer == NULL)
 		goto out;
+	event_add(s->ready_timer, &start);
 	event_add(s->status, NULL);
 	event_add(s->space, NULL);
-	rc = spawner_request(r->spawner, fds);
+	rc = spawner_request(r->spawner, s->id, fds);
 	s->has_recorder = rc == 0;
 out:
 	if (meta >= 0)
@@ -221,15 +242,14 @@ on_row(void *arg, PGresult *res)
 				  "relay's database");
 		goto out;
 	}
-	s->has_row = true;
 	s->is_recorded = s->account.recording;
 	if (!s->is_recorded) {
 		session_accept_viewer(s);
 		goto out;
 	}
-	/* a recorder that does not get ready runs into the state's deadline */
-	session_set_state(
-	    s, SESSION_OPEN, s->loop->relay->conf.recorder_seconds);
+	/* the recorder's own time ends before the state's */
+	session_set_state(s, SESSION_OPEN,
+	    s->loop->relay->conf.recorder_seconds + START_SLACK_SECONDS);
 	if (start_recorder(s) != 0)
 		session_recorder_dead(s, "the recorder could not be started");
 out:
@@ -276,7 +296,10 @@ session_open(struct session *s)
 		session_refuse(s, "the relay's database cannot be reached; "
 				  "new sessions are refused until it is back");
 		session_unref(s);
+		return;
 	}
+	/* from here on it may exist: its end is queued behind its beginning */
+	s->has_row = true;
 }
 
 static void
@@ -284,11 +307,11 @@ audit_gap(struct session *s, const char *why)
 {
 	const char *params[] = { s->id, why };
 
-	db_query(s->loop->db,
+	journal_write(s->loop, "recording lost",
 	    "INSERT INTO audit (team_id, actor, action, object, detail) "
 	    "SELECT team_id, 'relay', 'recording_lost', id::text, "
 	    "jsonb_build_object('why', $2::text) FROM sessions WHERE id = $1",
-	    2, params, NULL, NULL);
+	    2, params);
 }
 
 void
@@ -304,6 +327,8 @@ session_recorder_dead(struct session *s, const char *why)
 	s->has_recorder = false;
 	if (s->status != NULL)
 		event_del(s->status);
+	if (s->ready_timer != NULL)
+		event_del(s->ready_timer);
 	if (s->account.end_on_failure) {
 		snprintf(reason, sizeof(reason), "the session must be recorded "
 		    "and the recording %s: %s",
@@ -346,6 +371,8 @@ session_record_tick(struct session *s)
 		s->watch_since_ns = now;
 	} else if (now - s->watch_since_ns >
 	    (uint64_t)s->loop->relay->conf.recorder_seconds * NS_PER_S) {
+		/* it must not wake up later over a ring that went on */
+		spawner_kill(s->loop->relay->spawner, s->id);
 		session_recorder_dead(s, "the recorder stands still");
 	}
 }
@@ -376,6 +403,8 @@ session_record_release(struct session *s)
 		event_free(s->space);
 	if (s->status_fd >= 0)
 		close(s->status_fd);
-	s->status = s->space = NULL;
+	if (s->ready_timer != NULL)
+		event_free(s->ready_timer);
+	s->status = s->space = s->ready_timer = NULL;
 	s->status_fd = -1;
 }

@@ -2,7 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -22,37 +26,74 @@ union fd_message {
 	char data[CMSG_SPACE(sizeof(int) * N_SENT)];
 };
 
-int
-spawner_request(int sock, const int fds[SPAWNER_FDS])
+/* One order; a start carries descriptors. */
+struct order {
+	enum { ORDER_START = 1, ORDER_KILL } kind;
+	char id[SPAWNER_ID_LEN];
+};
+
+struct child {
+	struct child *next;
+	pid_t pid;
+	char id[SPAWNER_ID_LEN];
+};
+
+struct spawner {
+	const char *program, *spool;
+	int sock, dir;
+	struct child *children;
+};
+
+static int
+send_order(int sock, const struct order *o, struct msghdr *msg)
 {
-	union fd_message control = { 0 };
-	char byte = 1;
-	struct iovec iov = { &byte, 1 };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = control.data,
-		.msg_controllen = sizeof(control.data) };
-	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+	struct iovec iov = { (void *)(uintptr_t)o, sizeof(*o) };
 	ssize_t n;
 
+	msg->msg_iov = &iov;
+	msg->msg_iovlen = 1;
+	do {
+		n = sendmsg(sock, msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+	} while (n < 0 && errno == EINTR);
+	if (n == (ssize_t)sizeof(*o))
+		return 0;
+	return n < 0 && errno == EAGAIN ? ERR_AGAIN : ERR_IO;
+}
+
+int
+spawner_request(
+    int sock, const char id[SPAWNER_ID_LEN], const int fds[SPAWNER_FDS])
+{
+	struct order o = { .kind = ORDER_START };
+	union fd_message control = { 0 };
+	struct msghdr msg = { .msg_control = control.data,
+		.msg_controllen = sizeof(control.data) };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+
+	memcpy(o.id, id, sizeof(o.id));
 	c->cmsg_level = SOL_SOCKET;
 	c->cmsg_type = SCM_RIGHTS;
 	c->cmsg_len = CMSG_LEN(sizeof(int) * N_SENT);
 	memcpy(CMSG_DATA(c), fds, sizeof(int) * N_SENT);
-	do {
-		n = sendmsg(sock, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
-	} while (n < 0 && errno == EINTR);
-	if (n == 1)
-		return 0;
-	return errno == EAGAIN ? ERR_AGAIN : ERR_IO;
+	return send_order(sock, &o, &msg);
 }
 
-/* Receives one request. Returns 1, 0 at the end, -1 for a bad one. */
+int
+spawner_kill(int sock, const char id[SPAWNER_ID_LEN])
+{
+	struct order o = { .kind = ORDER_KILL };
+	struct msghdr msg = { 0 };
+
+	memcpy(o.id, id, sizeof(o.id));
+	return send_order(sock, &o, &msg);
+}
+
+/* Receives one order. Returns 1, 0 at the end, -1 for a bad one. */
 static int
-receive(int sock, int fds[N_SENT])
+receive(int sock, struct order *o, int fds[N_SENT])
 {
 	union fd_message control;
-	char byte;
-	struct iovec iov = { &byte, 1 };
+	struct iovec iov = { o, sizeof(*o) };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1,
 		.msg_control = control.data,
 		.msg_controllen = sizeof(control.data) };
@@ -64,8 +105,12 @@ receive(int sock, int fds[N_SENT])
 	} while (n < 0 && errno == EINTR);
 	if (n <= 0)
 		return 0;
+	o->id[sizeof(o->id) - 1] = '\0';
+	if (n == (ssize_t)sizeof(*o) && o->kind == ORDER_KILL)
+		return 1;
 	c = CMSG_FIRSTHDR(&msg);
-	if (c == NULL || c->cmsg_type != SCM_RIGHTS ||
+	if (n != (ssize_t)sizeof(*o) || c == NULL ||
+	    c->cmsg_type != SCM_RIGHTS ||
 	    c->cmsg_len != CMSG_LEN(sizeof(int) * N_SENT))
 		return -1;
 	memcpy(fds, CMSG_DATA(c), sizeof(int) * N_SENT);
@@ -79,7 +124,7 @@ receive(int sock, int fds[N_SENT])
 static int
 place_fds(const int *fds, int spool)
 {
-	int high[SPAWNER_FDS];
+	int high[SPAWNER_FDS], null;
 
 	for (int i = 0; i < SPAWNER_FDS; i++) {
 		high[i] = fcntl(i < N_SENT ? fds[i] : spool, F_DUPFD_CLOEXEC,
@@ -90,7 +135,27 @@ place_fds(const int *fds, int spool)
 	for (int i = 0; i < SPAWNER_FDS; i++)
 		if (dup2(high[i], TEE_FD_DATA + i) < 0)
 			return ERR_IO;
+	/* 0 is /dev/null, docs/tee.md: nothing of ours to read */
+	null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (null < 0 || dup2(null, STDIN_FILENO) < 0)
+		return ERR_IO;
+	/* what the relay's own parent left open */
+	close_range(TEE_FD_SPOOL + 1, ~0u, CLOSE_RANGE_CLOEXEC);
 	return 0;
+}
+
+/* A recorder that cannot be run says so as a recorder would. */
+static void
+say_failed(int status_fd, const char *program)
+{
+	struct tee_status st = { .kind = TEE_STATUS_FAILED,
+		.code = (uint32_t)-ERR_IO };
+
+	snprintf(st.text, sizeof(st.text), "cannot run %.60s: %.30s", program,
+	    strerror(errno));
+	while (send(status_fd, &st, sizeof(st), MSG_NOSIGNAL) < 0 &&
+	    errno == EINTR)
+		;
 }
 
 static _Noreturn void
@@ -112,35 +177,125 @@ become_recorder(const char *program, const int *fds, int spool)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
 	signal(SIGCHLD, SIG_DFL);
+	signal(SIGINT, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
+	signal(SIGHUP, SIG_DFL);
 	/* a terminal's Ctrl-C is for the relay, which drains */
 	setpgid(0, 0);
 	if (place_fds(fds, spool) == 0)
 		execve(program, argv, env);
+	say_failed(TEE_FD_STATUS, program);
 	log_error("recorder_exec_failed", LOG_S("program", program),
 	    LOG_ERRNO());
 	_exit(127);
 }
 
+static void
+start_child(struct spawner *p, const struct order *o, const int *fds)
+{
+	struct child *c = calloc(1, sizeof(*c));
+
+	if (p->dir < 0)
+		p->dir = open(p->spool, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (c != NULL && p->dir >= 0)
+		c->pid = fork();
+	if (c != NULL && p->dir >= 0 && c->pid == 0)
+		become_recorder(p->program, fds, p->dir);
+	if (c == NULL || p->dir < 0 || c->pid < 0) {
+		say_failed(fds[TEE_FD_STATUS - TEE_FD_DATA], p->program);
+		free(c);
+		return;
+	}
+	memcpy(c->id, o->id, sizeof(c->id));
+	c->next = p->children;
+	p->children = c;
+	log_info("recorder_started", LOG_S("session", c->id),
+	    LOG_I("pid", c->pid));
+}
+
+/* A child is listed until it was waited for: its pid is not used again. */
+static void
+kill_child(struct spawner *p, const struct order *o)
+{
+	for (struct child *c = p->children; c != NULL; c = c->next)
+		if (strcmp(c->id, o->id) == 0)
+			kill(c->pid, SIGKILL);
+}
+
+static void
+reap(struct spawner *p)
+{
+	struct child **at, *c;
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		for (at = &p->children; *at != NULL && (*at)->pid != pid;)
+			at = &(*at)->next;
+		c = *at;
+		if (c == NULL)
+			continue;
+		*at = c->next;
+		log_info("recorder_ended", LOG_S("session", c->id),
+		    LOG_I("pid", pid),
+		    LOG_I("status",
+			WIFEXITED(status) ? WEXITSTATUS(status) : -1),
+		    LOG_I("signal",
+			WIFSIGNALED(status) ? WTERMSIG(status) : 0));
+		free(c);
+	}
+}
+
+static void
+on_child(int sig)
+{
+}
+
+/* One order. False at the relay's end. */
+static bool
+serve(struct spawner *p)
+{
+	struct order o = { 0 };
+	int fds[N_SENT], rc = receive(p->sock, &o, fds);
+
+	if (rc <= 0)
+		return rc != 0;
+	if (o.kind == ORDER_KILL) {
+		kill_child(p, &o);
+		return true;
+	}
+	start_child(p, &o, fds);
+	for (int i = 0; i < N_SENT; i++)
+		close(fds[i]);
+	return true;
+}
+
 static _Noreturn void
 spawner_loop(int sock, const char *program, const char *spool)
 {
-	int dir = open(spool, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int fds[N_SENT], rc;
+	struct spawner p = { .program = program, .spool = spool, .sock = sock,
+		.dir = open(spool, O_RDONLY | O_DIRECTORY | O_CLOEXEC) };
+	struct pollfd fd = { .fd = sock, .events = POLLIN };
+	struct sigaction child = { .sa_handler = on_child };
+	sigset_t blocked, waiting;
+	bool lives = true;
 
 	prctl(PR_SET_NAME, "relaycam-spawn");
-	signal(SIGCHLD, SIG_IGN); /* no zombies; recorders report themselves */
+	/* a terminal's Ctrl-C is for the relay; it ends with the relay */
 	signal(SIGINT, SIG_IGN);
-	signal(SIGTERM, SIG_IGN); /* it ends with the relay */
-	while ((rc = receive(sock, fds)) != 0) {
-		if (rc < 0)
-			continue;
-		if (dir < 0)
-			dir = open(spool, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (dir >= 0 && fork() == 0)
-			become_recorder(program, fds, dir);
-		/* a closed status socket tells the relay when this failed */
-		for (int i = 0; i < N_SENT; i++)
-			close(fds[i]);
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	sigaction(SIGCHLD, &child, NULL);
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &blocked, &waiting);
+	sigdelset(&waiting, SIGCHLD);
+	while (lives) {
+		int n = ppoll(&fd, 1, NULL, &waiting);
+
+		reap(&p);
+		if (n > 0)
+			lives = serve(&p);
 	}
 	_exit(0);
 }

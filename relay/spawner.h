@@ -1,7 +1,8 @@
 /*
  * The process that starts recorders. It is forked before the relay has a
  * thread or a key, so no recorder can inherit either; the relay never forks
- * again. Requests carry descriptors over a seqpacket socket.
+ * again. Requests carry descriptors over a seqpacket socket. It logs each
+ * recorder's pid and how it ended.
  *
  * The spawner ends when the relay's end of the socket closes; recorders go
  * on by themselves and finish their segments (docs/tee.md).
@@ -13,7 +14,8 @@
 #include <sys/types.h>
 
 /* Descriptors of one recorder, in the order of enum tee_fd, all borrowed. */
-#define SPAWNER_FDS 8
+#define SPAWNER_FDS    8
+#define SPAWNER_ID_LEN 37 /* a session's UUID with its NUL */
 
 /*
  * Forks. program: path of relaycam-recorder; spool: folder each recorder
@@ -24,11 +26,16 @@
 int spawner_start(const char *program, const char *spool, const char *user);
 
 /*
- * Asks for one recorder; fds[TEE_FD_x - TEE_FD_DATA], the last one (SPOOL)
- * is ignored. May be called from any thread. Does not wait: whether the
- * recorder runs is told by its own READY on the status socket, which closes
- * when it cannot be started. Returns 0, ERR_AGAIN (queue full) or ERR_IO.
+ * Asks for the recorder of a session; fds[TEE_FD_x - TEE_FD_DATA], the last
+ * one (SPOOL) is ignored. May be called from any thread. Does not wait:
+ * whether the recorder runs is told by its own READY on the status socket,
+ * which says why and closes when it cannot be started. Returns 0, ERR_AGAIN
+ * (queue full) or ERR_IO.
  */
-int spawner_request(int sock, const int fds[SPAWNER_FDS]);
+int spawner_request(
+    int sock, const char id[SPAWNER_ID_LEN], const int fds[SPAWNER_FDS]);
+
+/* Asks to kill a session's recorder if it still runs. Same errors. */
+int spawner_kill(int sock, const char id[SPAWNER_ID_LEN]);
 
 #endif

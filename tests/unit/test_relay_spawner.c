@@ -1,0 +1,216 @@
+/*
+ * What a recorder inherits. The test's own program is the recorder: started
+ * by the spawner it finds its status socket under TEE_FD_STATUS, looks at
+ * its descriptors and reports.
+ */
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/tee.h"
+#include "relay/spawner.h"
+
+static char self[4096];
+static const char ids[3][SPAWNER_ID_LEN] = {
+	"00000000-0000-4000-8000-000000000000",
+	"00000000-0000-4000-8000-000000000001",
+	"00000000-0000-4000-8000-000000000002"
+};
+static char folder[] = "/tmp/relay-spawner-XXXXXX";
+
+/* ---- as the recorder ---- */
+
+static int
+is_socket(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+static void
+look(char *text, size_t len)
+{
+	struct stat st;
+	char digit = 0;
+
+	for (int fd = TEE_FD_DATA; fd <= TEE_FD_META; fd++)
+		if (fd != TEE_FD_STATUS &&
+		    (pread(fd, &digit, 1, 0) != 1 || digit != '0' + fd))
+			snprintf(text, len, "descriptor %d is another", fd);
+	if (fstat(TEE_FD_SPOOL, &st) != 0 || !S_ISDIR(st.st_mode) ||
+	    faccessat(TEE_FD_SPOOL, "here", F_OK, 0) != 0)
+		snprintf(text, len, "no spool folder");
+	for (int fd = TEE_FD_SPOOL + 1; fd < 256; fd++)
+		if (fcntl(fd, F_GETFD) >= 0)
+			snprintf(text, len, "descriptor %d is open", fd);
+	if (getenv("RELAY_SECRET") != NULL)
+		snprintf(text, len, "environment was inherited");
+	if (read(STDIN_FILENO, &digit, 1) != 0)
+		snprintf(text, len, "standard input is not empty");
+}
+
+static int
+be_recorder(void)
+{
+	struct tee_status st = { .kind = TEE_STATUS_READY };
+	struct pollfd fd = { TEE_FD_STATUS, POLLRDHUP, 0 };
+
+	look(st.text, sizeof(st.text));
+	send(TEE_FD_STATUS, &st, sizeof(st), MSG_NOSIGNAL);
+	poll(&fd, 1, -1);
+	return 0;
+}
+
+/* ---- as the relay ---- */
+
+struct request {
+	int fds[SPAWNER_FDS];
+	int status;
+};
+
+static void
+request_open(struct request *q)
+{
+	int pair[2];
+	char digit;
+
+	assert_int_equal(
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	for (int i = 0; i < SPAWNER_FDS; i++) {
+		digit = (char)('0' + TEE_FD_DATA + i);
+		q->fds[i] = memfd_create("n", MFD_CLOEXEC);
+		assert_int_equal(write(q->fds[i], &digit, 1), 1);
+	}
+	close(q->fds[TEE_FD_STATUS - TEE_FD_DATA]);
+	q->fds[TEE_FD_STATUS - TEE_FD_DATA] = pair[1];
+	q->status = pair[0];
+}
+
+/* After the request was sent: only the recorder's copies are left. */
+static void
+request_sent(struct request *q)
+{
+	for (int i = 0; i < SPAWNER_FDS; i++)
+		close(q->fds[i]);
+}
+
+/* The next status; 0 at the end, within 10 s. */
+static ssize_t
+next_status(int fd, struct tee_status *st)
+{
+	struct pollfd p = { fd, POLLIN, 0 };
+
+	assert_int_equal(poll(&p, 1, 10000), 1);
+	return recv(fd, st, sizeof(*st), 0);
+}
+
+static void
+test_descriptors_under_their_numbers(void **state)
+{
+	int sock = spawner_start(self, folder, NULL);
+	struct tee_status st = { 0 };
+	struct request q[3];
+
+	assert_true(sock >= 0);
+	for (int i = 0; i < 3; i++) {
+		request_open(&q[i]);
+		assert_int_equal(spawner_request(sock, ids[i], q[i].fds), 0);
+		request_sent(&q[i]);
+	}
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(next_status(q[i].status, &st), sizeof(st));
+		assert_string_equal(st.text, "");
+		assert_int_equal(st.kind, TEE_STATUS_READY);
+	}
+	/* the spawner goes, recorders stay until their relay's socket goes */
+	close(sock);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(
+		    recv(q[i].status, &st, sizeof(st), MSG_DONTWAIT), -1);
+		close(q[i].status);
+	}
+}
+
+/* A program that cannot be run is told as a recorder's own failure. */
+static void
+test_missing_program_is_told(void **state)
+{
+	int sock = spawner_start("/nonexistent/recorder", folder, NULL);
+	struct tee_status st = { 0 };
+	struct request q;
+
+	request_open(&q);
+	assert_int_equal(spawner_request(sock, ids[0], q.fds), 0);
+	request_sent(&q);
+	assert_int_equal(next_status(q.status, &st), sizeof(st));
+	assert_int_equal(st.kind, TEE_STATUS_FAILED);
+	assert_non_null(strstr(st.text, "No such file"));
+	assert_int_equal(next_status(q.status, &st), 0);
+	close(q.status);
+	close(sock);
+}
+
+/* One recorder is killed by its session's name, the other one lives. */
+static void
+test_kill_by_session(void **state)
+{
+	int sock = spawner_start(self, folder, NULL);
+	struct tee_status st = { 0 };
+	struct request q[2];
+
+	for (int i = 0; i < 2; i++) {
+		request_open(&q[i]);
+		assert_int_equal(spawner_request(sock, ids[i], q[i].fds), 0);
+		request_sent(&q[i]);
+		assert_int_equal(next_status(q[i].status, &st), sizeof(st));
+	}
+	assert_int_equal(spawner_kill(sock, ids[2]), 0); /* nobody's */
+	assert_int_equal(spawner_kill(sock, ids[0]), 0);
+	assert_int_equal(next_status(q[0].status, &st), 0);
+	assert_int_equal(recv(q[1].status, &st, sizeof(st), MSG_DONTWAIT), -1);
+	close(q[0].status);
+	close(q[1].status);
+	close(sock);
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_descriptors_under_their_numbers),
+		cmocka_unit_test(test_missing_program_is_told),
+		cmocka_unit_test(test_kill_by_session),
+	};
+	char name[4096];
+	int fd, rc;
+
+	if (is_socket(TEE_FD_STATUS) && getenv("RELAY_SECRET") == NULL)
+		return be_recorder();
+	setenv("RELAY_SECRET", "x", 1);
+	if (readlink("/proc/self/exe", self, sizeof(self) - 1) <= 0 ||
+	    mkdtemp(folder) == NULL)
+		return 1;
+	snprintf(name, sizeof(name), "%s/here", folder);
+	fd = open(name, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	close(fd);
+	/* something in the way, and something to read that is not theirs */
+	rc = open("/proc/self/exe", O_RDONLY);
+	dup2(rc, STDIN_FILENO);
+	rc = cmocka_run_group_tests(tests, NULL, NULL);
+	unlink(name);
+	rmdir(folder);
+	return rc;
+}
