@@ -31,7 +31,7 @@ START_NS = 10 ** 9  # recorder_bench's clock at the capture's start
 # Steps of quality of a peer, among which the one that equals ours in SSIM
 # is interpolated. 2M and crf 20 are the peers themselves.
 RATES = ('500k', '1M', '2M', '4M', '8M')
-LEVELS = (8, 14, 20, 30, 42)
+LEVELS = (14, 20, 30, 42, 54)
 
 
 def rated(codec, rate):

@@ -9,6 +9,7 @@ Two ways to pair pictures:
 """
 import bisect
 import json
+import math
 import os
 import subprocess
 import tempfile
@@ -153,7 +154,6 @@ def worst_text(screen, media, form, pairs):
 
 
 def db(mse):
-    import math
     return 99.0 if mse <= 0 else 10 * math.log10(255 * 255 / mse)
 
 
