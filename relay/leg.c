@@ -325,10 +325,13 @@ leg_read(struct leg *l, uint8_t *data, size_t len)
 		if (n <= 0) {
 			int rc = tls_result(l, (int)n);
 
-			/* an alert or key update may have been written */
 			batch_send(l);
 			return rc == ERR_PROTOCOL ? ERR_IO : rc;
 		}
+		/* the answer to a key update before these bytes: the batch
+		 * belongs to the next leg */
+		if (batch_send(l) != 0)
+			return ERR_IO;
 	} else {
 		do {
 			n = recv(l->fd, data, len, 0);

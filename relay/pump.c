@@ -57,8 +57,6 @@ on_update_begins(struct session *s, uint64_t offset)
 		return 0;
 	rfb_pixel_format_write(&s->format.current, pf);
 	session_record_mark(s, TEE_MARK_PIXEL_FORMAT, offset, pf, sizeof(pf));
-	if (s->state == SESSION_DEAD)
-		return ERR_CANCELLED;
 	return rfb_framer_set_pixel_format(s->framer, &s->format.current);
 }
 
@@ -122,8 +120,6 @@ take_new(struct session *s, const uint8_t *p, size_t n)
 
 	ring_received(&s->ring, n);
 	rc = rfb_framer_feed(s->framer, p, n);
-	if (s->state == SESSION_DEAD)
-		return ERR_CANCELLED; /* a mark found the recorder dead */
 	/* what was right before an error is still recorded */
 	ring_framed(&s->ring, rfb_framer_checked_offset(s->framer));
 	return rc != 0 ? ERR_PROTOCOL : 0;
@@ -216,6 +212,7 @@ pump_from_endpoint(struct session *s)
 	    !is_full(s)) {
 		rc = read_piece(s, &got);
 		budget -= min_size(budget, got);
+		session_record_check(s);
 		/* what came before the end is still forwarded */
 		if (s->state == SESSION_RUNNING)
 			pump_to_viewer(s);
@@ -555,6 +552,8 @@ pump_start(struct session *s)
 		return;
 	}
 	side_read(&s->viewer, true);
+	if (leg_has_buffered(&s->viewer.leg))
+		event_active(s->viewer.readable, EV_READ, 0);
 	pump_to_endpoint(s);
 	if (s->state == SESSION_RUNNING)
 		pump_from_endpoint(s);

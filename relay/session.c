@@ -154,6 +154,8 @@ session_set_state(struct session *s, enum session_state state, int64_t seconds)
 	s->state = state;
 	if (seconds > 0)
 		event_add(s->deadline, &tv);
+	else
+		event_del(s->deadline);
 }
 
 void

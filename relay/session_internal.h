@@ -106,6 +106,7 @@ struct session {
 	struct event *status, *space;
 	struct event *ready_timer; /* how long a recorder may start */
 	uint64_t last_mark_ns;
+	bool is_mark_lost; /* the recorder is beyond help */
 	uint64_t watch_recorded, watch_since_ns;
 	uint32_t n_keys, n_pointers;
 };
@@ -147,6 +148,9 @@ void on_endpoint_writable(evutil_socket_t fd, short what, void *arg);
 void session_open(struct session *s);
 void session_record_mark(struct session *s, enum tee_mark_kind kind,
     uint64_t offset, const void *value, size_t len);
+/* Draws the consequence of a mark that found no room; not from a callback of
+ * the framer, which may be freed here. */
+void session_record_check(struct session *s);
 void session_record_tick(struct session *s);
 void session_record_end(struct session *s, enum tee_end why);
 void session_record_release(struct session *s);

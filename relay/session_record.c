@@ -32,8 +32,17 @@ session_record_mark(struct session *s, enum tee_mark_kind kind,
 		memcpy(m.value, value, min_size(len, sizeof(m.value)));
 	if (tee_writer_mark(s->ring.tee, &m) == 0)
 		return;
+	/* it must not read on without what the mark said */
 	spawner_kill(s->loop->relay->spawner, s->id);
-	session_recorder_dead(s, "its marks were not read");
+	s->is_mark_lost = true;
+}
+
+void
+session_record_check(struct session *s)
+{
+	if (s->is_mark_lost && s->has_recorder)
+		session_recorder_dead(s, "its marks were not read");
+	s->is_mark_lost = false;
 }
 
 /* What the recorder is told, docs/tee.md. NULL for memory. */
@@ -361,6 +370,7 @@ session_record_tick(struct session *s)
 		s->n_keys = s->n_pointers = 0;
 		session_record_mark(s, TEE_MARK_INPUT,
 		    tee_writer_get_published(s->ring.tee), value, 8);
+		session_record_check(s);
 		if (!s->has_recorder)
 			return;
 	}
