@@ -460,7 +460,7 @@ main(int argc, char **argv)
 		fflush(stdout);
 		while (read(0, &c, 1) > 0)
 			;
-		return 0;
+		_exit(0);
 	}
 	/* read the clocks just before the last handshake lets all go: those
 	 * of other sessions are over, this one's is not measurable */
@@ -477,5 +477,8 @@ main(int argc, char **argv)
 	    opt.mode == THROUGHPUT ? (double)opt.mb * opt.sessions :
 				     0.0,
 	    round_us[opt.rounds / 2], round_us[opt.rounds * 99 / 100]);
-	return 0;
+	fflush(stdout);
+	/* threads are on their way out: OpenSSL's exit handlers must not run
+	 * beside theirs */
+	_exit(0);
 }
