@@ -266,8 +266,9 @@ class Stack:
 
     def start_s3(self):
         """A private Ceph RADOS Gateway; its data live in the state folder."""
+        self._own_copy('ceph-stop')
         run(['bash', self._own_copy('ceph-start'), self.path('ceph'),
-             self.ports.s3, 'memstore'], self.user, self.env)
+             self.ports.s3, 'bluestore'], self.user, self.env)
         self.s3_running = True
         run(['aws', '--endpoint-url', f'http://127.0.0.1:{self.ports.s3}',
              's3api', 'create-bucket', '--bucket', BUCKET], None, {
