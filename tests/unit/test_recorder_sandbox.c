@@ -1,0 +1,278 @@
+/* The sandbox: recording works in it, everything else is refused. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "common/err.h"
+#include "recorder/sandbox.h"
+#include "recorder/session.h"
+#include "tests/unit/recorder_fixture.h"
+
+static struct fixture_spool spool;
+
+static void
+on_segment(void *arg, const struct segment_result *res)
+{
+	*(uint64_t *)arg += res->frames;
+}
+
+/* Runs fn in a child inside the sandbox; its wait status. */
+static int
+run_inside(int (*fn)(void))
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		struct sandbox box = { .spool_fd = spool.fd, .status_fd = -1 };
+		const char *why;
+
+		setenv("TZ", "UTC", 1);
+		tzset();
+		if (sandbox_enter(&box, &why) != 0)
+			_exit(100);
+		_exit(fn());
+	}
+	assert_true(pid > 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+/* A session with growth of memory, a resize and two files. */
+static int
+record(void)
+{
+	enum { W = 640, H = 480 };
+	const struct fixture_meta fm = { W, H, 10, 1000, 1 << 20, 0, "vp9" };
+	static uint8_t px[W * H * 4], msg[W * H * 4 + 64];
+	struct tee_mark mark = { .kind = TEE_MARK_TIME };
+	uint64_t frames = 0;
+	struct session *s;
+	struct meta m;
+	const char *why;
+	char json[2048];
+	size_t n;
+
+	if (meta_parse(&m, json, fixture_meta_json(&fm, json, sizeof(json)),
+		&why) != 0)
+		return 1;
+	strcpy(m.time_zone, "UTC");
+	s = session_new(&m, spool.fd, on_segment, &frames);
+	if (s == NULL || session_start(s) != 0)
+		return 2;
+	for (unsigned i = 1; i < 20; i++) {
+		fixture_desktop(px, W, H, i);
+		n = fixture_raw(msg, px, W, 0, 0, W, H);
+		mark.mono_ns = 1000 + i * NS_PER_S / 4;
+		if (session_mark(s, &mark) != 0 || session_feed(s, msg, n) != 0)
+			return 3;
+	}
+	n = fixture_update(msg, 1);
+	n += fixture_rect(msg + n, 0, 0, 1600, 900, -223);
+	if (session_feed(s, msg, n) != 0)
+		return 4;
+	mark.kind = TEE_MARK_END;
+	mark.mono_ns += 2 * NS_PER_S;
+	if (session_mark(s, &mark) != 0)
+		return 5;
+	session_free(s);
+	return frames >= 20 ? 0 : 6;
+}
+
+static void
+recording_works(void **state)
+{
+	int status = run_inside(record);
+
+	(void)state;
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	assert_int_equal(fixture_spool_count(&spool, ".webm", NULL), 2);
+	assert_int_equal(fixture_spool_count(&spool, ".json", NULL), 2);
+	assert_int_equal(fixture_spool_count(&spool, ".part", NULL), 0);
+}
+
+static int
+make_socket(void)
+{
+	return socket(AF_INET, SOCK_STREAM, 0) >= 0 ? 0 : 1;
+}
+
+static int
+make_unix_pair(void)
+{
+	int fds[2];
+
+	return socketpair(AF_UNIX, SOCK_STREAM, 0, fds);
+}
+
+static int
+run_program(void)
+{
+	char *argv[] = { "/bin/true", NULL };
+
+	return execv(argv[0], argv);
+}
+
+static int
+make_process(void)
+{
+	return fork() >= 0 ? 0 : 1;
+}
+
+static int
+touch_folder(void)
+{
+	return mkdirat(spool.fd, "d", 0700);
+}
+
+static int
+signal_parent(void)
+{
+	return kill(getppid(), 0);
+}
+
+#ifndef RELAYCAM_SANITIZE
+static int
+map_code(void)
+{
+	void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return p == MAP_FAILED ? 1 : 0;
+}
+#endif
+
+static void
+forbidden_calls_kill(void **state)
+{
+	static int (*const calls[])(void) = {
+		make_socket,
+		make_unix_pair,
+		run_program,
+		make_process,
+		touch_folder,
+		signal_parent,
+#ifndef RELAYCAM_SANITIZE
+		map_code,
+#endif
+	};
+
+	(void)state;
+	for (size_t i = 0; i < N_ELEMENTS(calls); i++) {
+		int status = run_inside(calls[i]);
+
+		assert_true(WIFSIGNALED(status));
+		assert_int_equal(WTERMSIG(status), SIGSYS);
+	}
+}
+
+/* Opens of all kinds; each must fail with EACCES. */
+static int
+open_elsewhere(void)
+{
+	static const char *const names[] = { "/etc/passwd", "/tmp/rc-x",
+		"/proc/self/maps" };
+
+	for (size_t i = 0; i < N_ELEMENTS(names); i++)
+		if (open(names[i], O_RDWR | O_CREAT, 0600) >= 0 ||
+		    errno != EACCES)
+			return 1 + (int)i;
+	return openat(AT_FDCWD, "x", O_RDONLY) >= 0 || errno != EACCES;
+}
+
+/* By way of the spool's own descriptor: Landlock's business. */
+static int
+climb_out(void)
+{
+	if (openat(spool.fd, "../../etc/passwd", O_RDONLY) >= 0 ||
+	    errno != EACCES)
+		return 1;
+	if (openat(spool.fd, "/etc/passwd", O_RDONLY) >= 0 || errno != EACCES)
+		return 2;
+	return 0;
+}
+
+static int
+open_below(void)
+{
+	int fd = openat(spool.fd, "a.part", O_RDWR | O_CREAT | O_EXCL, 0600);
+
+	if (fd < 0 || write(fd, "x", 1) != 1 || ftruncate(fd, 0) != 0)
+		return 1;
+	return renameat(spool.fd, "a.part", spool.fd, "a") == 0 &&
+		unlinkat(spool.fd, "a", 0) == 0
+	    ? 0
+	    : 2;
+}
+
+static void
+files_only_below_the_spool(void **state)
+{
+	int status;
+
+	(void)state;
+	status = run_inside(open_elsewhere);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	status = run_inside(open_below);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	if (syscall(444, NULL, (size_t)0, 1u) < 1) {
+		print_message("this kernel has no Landlock: paths that climb "
+			      "out of the spool are not confined\n");
+		return;
+	}
+	status = run_inside(climb_out);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static int
+setup(void **state)
+{
+	(void)state;
+	fixture_spool_make(&spool);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	fixture_spool_remove(&spool);
+	return 0;
+}
+
+#ifdef RELAYCAM_SANITIZE
+/* The leak check of a child starts a thread, which is what is refused. */
+const char *__asan_default_options(void);
+const char *
+__asan_default_options(void)
+{
+	return "detect_leaks=0";
+}
+#endif
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+		    recording_works, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    forbidden_calls_kill, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    files_only_below_the_spool, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
