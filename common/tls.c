@@ -52,20 +52,18 @@ load_identity(SSL_CTX *ctx, const char *cert_file, const char *key_file,
 		    tls_error(why, sizeof(why)));
 		return ERR_CONFIG;
 	}
-	if (SSL_CTX_use_PrivateKey_file(ctx, key_file, SSL_FILETYPE_PEM) !=
-	    1) {
-		snprintf(err, err_len, "private key %s: %s", key_file,
-		    tls_error(why, sizeof(why)));
-		return ERR_CONFIG;
-	}
-	if (SSL_CTX_check_private_key(ctx) != 1) {
+	if (SSL_CTX_use_PrivateKey_file(ctx, key_file, SSL_FILETYPE_PEM) == 1)
+		return 0;
+	if (ERR_GET_REASON(ERR_peek_error()) == X509_R_KEY_VALUES_MISMATCH) {
 		snprintf(err, err_len,
 		    "private key %s does not belong to certificate %s",
 		    key_file, cert_file);
 		ERR_clear_error();
-		return ERR_CONFIG;
+	} else {
+		snprintf(err, err_len, "private key %s: %s", key_file,
+		    tls_error(why, sizeof(why)));
 	}
-	return 0;
+	return ERR_CONFIG;
 }
 
 SSL_CTX *
