@@ -14,7 +14,9 @@ char *
 tls_error(char *err, size_t err_len)
 {
 	unsigned long code = ERR_get_error();
-	const char *reason = ERR_reason_error_string(code);
+	const char *reason = ERR_SYSTEM_ERROR(code) ?
+	    strerror(ERR_GET_REASON(code)) :
+	    ERR_reason_error_string(code);
 
 	snprintf(err, err_len, "%s", reason != NULL ? reason : "TLS error");
 	ERR_clear_error();
