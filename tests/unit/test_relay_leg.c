@@ -208,6 +208,75 @@ test_key_update_stays_on_its_leg(void **state)
 	link_close(&b);
 }
 
+/*
+ * One receive takes several records; what a leg has not read when another
+ * one's turn comes must neither be lost nor reach the other.
+ */
+static void
+test_input_survives_another_leg(void **state)
+{
+	const size_t len = 5 * LEG_RECORD_LEN;
+	uint8_t *sent = malloc(len), *got = malloc(len), other[8];
+	struct link a, b;
+	size_t n = 0;
+	ssize_t rc;
+
+	fill(sent, len);
+	link_open(&a);
+	link_open(&b);
+	link_start_tls(&a);
+	link_start_tls(&b);
+	assert_int_equal(SSL_write(a.peer, sent, (int)len), (int)len);
+	assert_int_equal(SSL_write(b.peer, "other", 5), 5);
+	rc = read_as_a_loop(&a.leg, got, len);
+	assert_int_equal(rc, LEG_RECORD_LEN);
+	n += (size_t)rc;
+	assert_ptr_equal(batch->reader, &a.leg); /* the hard case is there */
+	assert_int_equal(read_as_a_loop(&b.leg, other, sizeof(other)), 5);
+	assert_memory_equal(other, "other", 5);
+	assert_ptr_not_equal(batch->reader, &a.leg);
+	assert_true(leg_has_buffered(&a.leg));
+	for (int i = 0; i < 100 && n < len; i++) {
+		rc = leg_read(&a.leg, got + n, len - n);
+		assert_true(rc > 0 || rc == ERR_AGAIN);
+		n += rc > 0 ? (size_t)rc : 0;
+	}
+	assert_int_equal(n, len);
+	assert_memory_equal(sent, got, len);
+	assert_false(leg_has_buffered(&a.leg));
+	link_close(&a);
+	link_close(&b);
+	free(sent);
+	free(got);
+}
+
+/* A leg that goes while its input is in the batch, or was moved out. */
+static void
+test_release_with_unread_input(void **state)
+{
+	const size_t len = 5 * LEG_RECORD_LEN;
+	uint8_t *data = calloc(1, len);
+	struct link a, b;
+
+	for (int moved = 0; moved < 2; moved++) {
+		link_open(&a);
+		link_open(&b);
+		link_start_tls(&a);
+		link_start_tls(&b);
+		assert_int_equal(SSL_write(a.peer, data, (int)len), (int)len);
+		assert_int_equal(SSL_write(b.peer, "other", 5), 5);
+		assert_true(read_as_a_loop(&a.leg, data, len) > 0);
+		if (moved)
+			assert_int_equal(read_as_a_loop(&b.leg, data, len), 5);
+		link_close(&a);
+		assert_true(batch->reader == NULL);
+		if (!moved)
+			assert_int_equal(read_as_a_loop(&b.leg, data, len), 5);
+		link_close(&b);
+	}
+	free(data);
+}
+
 static void
 test_garbage_instead_of_tls(void **state)
 {
@@ -295,6 +364,8 @@ main(void)
 		cmocka_unit_test(test_tls_with_partial_writes),
 		cmocka_unit_test(test_reads_and_ends),
 		cmocka_unit_test(test_key_update_stays_on_its_leg),
+		cmocka_unit_test(test_input_survives_another_leg),
+		cmocka_unit_test(test_release_with_unread_input),
 		cmocka_unit_test(test_garbage_instead_of_tls),
 		cmocka_unit_test(test_peer_that_vanished),
 	};
