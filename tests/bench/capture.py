@@ -8,7 +8,7 @@ second, as a viewer that keeps up does. Lossless. It also moves the mouse, as
 a technician's viewer: Xvnc paints a cursor that somebody else moves into the
 picture.
 
-A capture (tests/bench/work/NAME.cap) is what recorder_bench.c reads,
+A capture (tests/bench/captures/NAME.cap) is what recorder_bench.c reads,
 little-endian: "RCCAP1\\0\\0", u16 width, u16 height, 16 bytes pixel format as
 on the wire, then records {u64 ns since the start, u32 length, bytes}; the
 first byte is the first one after ServerInit. An empty record states the

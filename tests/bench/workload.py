@@ -20,7 +20,7 @@ import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-WORK = os.path.join(HERE, 'work')
+WORK = os.path.join(HERE, 'captures')
 sys.path.insert(0, os.path.join(HERE, '..', '..', 'deploy', 'quickstart'))
 
 from demo import start_with_displayfd  # noqa: E402
