@@ -81,9 +81,11 @@ resize(struct session *s, unsigned w, unsigned h)
 
 	if (has_file)
 		rc = session_split(s, s->now_ns, resize_reason(s, w, h), true);
-	s->why = "not enough memory for a screen of this size";
-	if (rc == 0)
+	if (rc == 0) {
 		rc = session_resize(s, w, h);
+		if (rc != 0)
+			s->why = "not enough memory for this screen";
+	}
 	s->has_damage = false;
 	s->dirty_ns = PACER_NEVER;
 	s->pacer.damage_ns = PACER_NEVER;
@@ -140,6 +142,9 @@ session_new(const struct meta *meta, int spool_fd, session_cb *cb, void *arg)
 	segment_store_init(&s->store, spool_fd, meta);
 	s->decoder = rfb_decoder_new(
 	    meta->width, meta->height, &meta->pixel_format, on_decoder, s);
+	if (s->decoder != NULL &&
+	    strcmp(meta->split_reason, "recorder_restart") == 0)
+		rfb_decoder_skip_stateful(s->decoder);
 	if (s->decoder == NULL ||
 	    session_resize(s, meta->width, meta->height) != 0) {
 		session_free(s);
@@ -220,13 +225,18 @@ run_picture(struct session *s, uint64_t t)
 static int
 tend_segment(struct session *s)
 {
+	int rc;
+
 	if (s->segment == NULL ||
 	    (s->now_ns < s->tended_ns + TEND_NS &&
 		s->now_ns < segment_sync_due(s->segment)))
 		return 0;
 	s->tended_ns = s->now_ns;
-	s->why = "the spool cannot take more";
-	return segment_tick(s->segment, s->now_ns);
+	rc = segment_tick(s->segment, s->now_ns);
+	if (rc != 0)
+		s->why = rc == ERR_NOSPACE ? "too little free disk space"
+					   : "the spool cannot be synced";
+	return rc;
 }
 
 /* Takes what is due until t, which becomes the time of the stream. */
@@ -294,8 +304,11 @@ mark_pixel_format(struct session *s, const struct tee_mark *m)
 	struct rfb_pixel_format pf;
 	int rc = rfb_pixel_format_parse(&pf, m->value);
 
-	s->why = "a pixel format cannot be decoded";
-	return rc != 0 ? rc : rfb_decoder_set_pixel_format(s->decoder, &pf);
+	if (rc == 0)
+		rc = rfb_decoder_set_pixel_format(s->decoder, &pf);
+	if (rc != 0)
+		s->why = "a pixel format cannot be decoded";
+	return rc;
 }
 
 static int
@@ -380,6 +393,8 @@ session_mark(struct session *s, const struct tee_mark *m)
 int
 session_close(struct session *s, const char *end, uint64_t end_ns)
 {
+	const char *why = s->why; /* the first error is the one to tell */
+	bool had_error = s->error != 0;
 	int rc;
 
 	if (s->state == SESSION_OVER)
@@ -391,6 +406,8 @@ session_close(struct session *s, const char *end, uint64_t end_ns)
 	rc = s->state == SESSION_STOPPED ? 0
 					 : session_end_segment(s, end_ns, end);
 	s->state = SESSION_OVER;
+	if (had_error)
+		s->why = why;
 	return rc;
 }
 

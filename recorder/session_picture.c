@@ -43,7 +43,9 @@ session_open_segment(struct session *s)
 	int rc = segment_open(&s->segment, &s->store, &p);
 
 	if (rc != 0) {
-		s->why = "a segment could not be opened in the spool";
+		s->why = rc == ERR_NOSPACE
+		    ? "too little free disk space"
+		    : "a segment could not be opened in the spool";
 		return rc;
 	}
 	s->seq++;
@@ -62,17 +64,30 @@ session_ms(const struct session *s, uint64_t t_ns)
 	return t_ns > start ? (t_ns - start) / NS_PER_MS : 0;
 }
 
-/* Milliseconds of the segment, above those of its last frame. */
+/*
+ * Milliseconds of the segment at which a picture is shown, above those of
+ * its last frame. A closing frame lasts the file's last millisecond, so that
+ * the file ends at t exactly.
+ */
 static uint64_t
-frame_ms(const struct session *s, uint64_t t_ns)
+frame_ms(const struct session *s, uint64_t t_ns, bool is_closing)
 {
 	uint64_t start = session_ms(s, segment_start_ns(s->segment));
 	uint64_t now = session_ms(s, t_ns);
 	uint64_t ms = now > start ? now - start : 0;
 
+	if (is_closing && ms > 0)
+		ms--;
 	if (segment_frames(s->segment) > 0 && ms <= s->last_time_ms)
 		ms = s->last_time_ms + 1;
 	return ms;
+}
+
+/* Whether the last frame stands at the segment's end t already. */
+static bool
+is_at_end(const struct session *s, uint64_t t_ns)
+{
+	return frame_ms(s, t_ns, true) == s->last_time_ms + 1;
 }
 
 /* Brings the canvas up to date, unless the screen has another size now. */
@@ -177,9 +192,9 @@ write_repeat(struct session *s, uint64_t t_ns)
 	size_t len = s->repeat_len;
 	int rc;
 
-	if (len == 0 || frame_ms(s, t_ns) == s->last_time_ms + 1)
+	if (len == 0 || is_at_end(s, t_ns))
 		return 0;
-	rc = write_packet(s, s->repeat, len, frame_ms(s, t_ns), false, 0);
+	rc = write_packet(s, s->repeat, len, frame_ms(s, t_ns, true), false, 0);
 	return rc == ERR_LIMIT ? 0 : rc; /* the header has the duration */
 }
 
@@ -219,43 +234,60 @@ split_on_size(struct session *s, uint64_t t_ns)
 	return rc != 0 ? rc : session_take_picture(s, t_ns, PICTURE_DAMAGE);
 }
 
+/*
+ * Writes a picture's packet; when it does not fit, finds it another place.
+ * *is_done: that took care of everything.
+ */
+static int
+place_packet(struct session *s, uint64_t t_ns, enum picture_kind kind,
+    struct encoder_packet *pkt, bool *is_done)
+{
+	bool is_closing = kind == PICTURE_CLOSING;
+	bool is_first = segment_frames(s->segment) == 0;
+	uint64_t ms = frame_ms(s, t_ns, is_closing);
+	/* room for the packet that shows it once more at the end */
+	size_t reserve = is_closing ? 0 : ENCODER_REPEAT_MAX;
+	int rc = write_packet(s, pkt->data, pkt->len, ms, pkt->is_key, reserve);
+
+	*is_done = rc == ERR_LIMIT && !is_first;
+	if (*is_done)
+		return is_closing ? write_repeat(s, t_ns)
+				  : split_on_size(s, t_ns);
+	if (rc == ERR_LIMIT) {
+		rc = encode_coarsely(s, t_ns, pkt);
+		if (rc == 0)
+			rc = write_packet(s, pkt->data, pkt->len, ms, true, 0);
+	}
+	if (rc != 0)
+		s->why = rc == ERR_LIMIT
+		    ? "one picture is larger than a segment may be"
+		    : "the spool cannot be written";
+	return rc;
+}
+
 int
 session_take_picture(struct session *s, uint64_t t_ns, enum picture_kind kind)
 {
 	bool is_first = segment_frames(s->segment) == 0;
 	bool key = is_first ||
 	    (kind == PICTURE_DAMAGE && pacer_is_key_due(&s->pacer, t_ns));
-	/* room for the packet that shows it once more at the end */
-	size_t reserve = kind == PICTURE_CLOSING ? 0 : ENCODER_REPEAT_MAX;
 	struct encoder_packet pkt;
-	bool is_coarse;
+	bool is_coarse, is_done;
 	int rc;
 
 	sync_canvas(s);
 	if (!choose_tiles(s, kind) && !is_first &&
-	    (kind != PICTURE_CLOSING ||
-		frame_ms(s, t_ns) == s->last_time_ms + 1)) {
+	    (kind != PICTURE_CLOSING || is_at_end(s, t_ns))) {
 		pacer_nothing(&s->pacer);
 		return 0;
 	}
-	s->why = "the encoder failed";
 	rc = encode_picture(s, t_ns, key, &pkt);
-	if (rc != 0)
+	if (rc != 0) {
+		s->why = "the encoder failed";
 		return rc;
-	s->why = "the spool cannot be written";
-	rc =
-	    write_packet(s, pkt.data, pkt.len, frame_ms(s, t_ns), key, reserve);
-	if (rc == ERR_LIMIT && is_first) {
-		s->why = "one picture is larger than a segment may be";
-		rc = encode_coarsely(s, t_ns, &pkt);
-		if (rc == 0)
-			rc = write_packet(
-			    s, pkt.data, pkt.len, frame_ms(s, t_ns), true, 0);
-	} else if (rc == ERR_LIMIT) {
-		return kind == PICTURE_CLOSING ? write_repeat(s, t_ns)
-					       : split_on_size(s, t_ns);
 	}
-	if (rc != 0)
+	rc = place_packet(s, t_ns, kind, &pkt, &is_done);
+	if (rc != 0 || is_done)
 		return rc;
 	is_coarse = note_quality(s, key, pkt.quantizer);
 	canvas_clean(&s->canvas);
