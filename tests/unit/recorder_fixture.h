@@ -26,14 +26,20 @@ struct fixture_spool {
 };
 
 static inline void
-fixture_spool_make(struct fixture_spool *sp)
+fixture_spool_make_in(struct fixture_spool *sp, const char *parent)
 {
-	strcpy(sp->path, "/tmp/rc-spool-XXXXXX");
+	snprintf(sp->path, sizeof(sp->path), "%s/rc-spool-XXXXXX", parent);
 	if (mkdtemp(sp->path) == NULL)
 		abort();
 	sp->fd = open(sp->path, O_RDONLY | O_DIRECTORY);
 	if (sp->fd < 0)
 		abort();
+}
+
+static inline void
+fixture_spool_make(struct fixture_spool *sp)
+{
+	fixture_spool_make_in(sp, "/tmp");
 }
 
 static inline void
