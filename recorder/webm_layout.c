@@ -218,6 +218,22 @@ webm_file_sync(int fd)
 	return fdatasync(fd) == 0 ? 0 : file_error();
 }
 
+/*
+ * The Segment's size is what tells a finished file: it is written last, so
+ * that a file with the right size has its other places patched too.
+ */
+static int
+write_header(const struct webm_ending *e)
+{
+	size_t size_end = (size_t)e->slots.size_at + WEBM_SIZE_LEN;
+	int rc = webm_file_write(
+	    e->fd, size_end, e->header + size_end, e->header_len - size_end);
+
+	return rc != 0 ? rc
+		       : webm_file_write(e->fd, e->slots.size_at,
+			     e->header + e->slots.size_at, WEBM_SIZE_LEN);
+}
+
 static int
 end_patched(
     const struct webm_ending *e, const struct buf *cues, uint64_t *file_len)
@@ -232,7 +248,7 @@ end_patched(
 	*file_len = at + buf_len(cues);
 	webm_header_finish(e->header, &e->slots, *file_len,
 	    buf_len(cues) != 0 ? at : 0, e->duration_ms);
-	rc = webm_file_write(e->fd, 0, e->header, e->header_len);
+	rc = write_header(e);
 	return rc != 0 ? rc : webm_file_sync(e->fd);
 }
 

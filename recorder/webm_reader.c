@@ -104,41 +104,57 @@ read_doctype(const struct part *x)
 
 	while ((rc = ebml_next(&c, &h, &data)) == 1)
 		if (h.id == EBML_ID_DOC_TYPE)
-			return h.size == 4 && memcmp(data, "webm", 4) == 0 ?
-			    0 :
-			    ERR_CORRUPT;
+			return h.size == 4 && memcmp(data, "webm", 4) == 0
+			    ? 0
+			    : ERR_CORRUPT;
 	return ERR_CORRUPT;
+}
+
+/*
+ * The slot at the front of Info: a Void, or the Duration that took its
+ * place, or something between the two when the patch was torn.
+ */
+static int
+read_duration(struct webm_info *info, const uint8_t slot[WEBM_DURATION_SLOT])
+{
+	double ms = 0;
+
+	if (slot[0] == (MKV_ID_DURATION >> 8) &&
+	    slot[1] == (MKV_ID_DURATION & 0xff) && slot[2] == (0x80 | 8))
+		ebml_load_double(slot + 3, 8, &ms);
+	else if (slot[0] != EBML_ID_VOID && slot[0] != MKV_ID_DURATION >> 8)
+		return ERR_CORRUPT;
+	if (!(ms >= 0 && ms < 1e15))
+		return ERR_CORRUPT;
+	info->duration_ms = (uint64_t)ms;
+	return 0;
 }
 
 static int
 read_info(struct webm_info *info, const struct part *x)
 {
-	struct ebml_cursor c = { x->data, x->data + x->h.size };
+	struct ebml_cursor c = { x->data + WEBM_DURATION_SLOT,
+		x->data + x->h.size };
 	struct ebml_head h;
 	const uint8_t *data;
 	uint64_t scale = 0;
-	double duration = 0;
 	int rc;
 
-	/* the slot comes first: a Void, or the Duration that took its place */
+	if (x->h.size < WEBM_DURATION_SLOT)
+		return ERR_CORRUPT;
+	rc = read_duration(info, x->data);
+	if (rc != 0)
+		return rc;
 	info->duration_slot_at = x->offset + x->h.len;
 	while ((rc = ebml_next(&c, &h, &data)) == 1) {
 		if (h.id == MKV_ID_TIMESTAMP_SCALE)
 			rc = ebml_load_uint(data, h.size, &scale);
-		else if (h.id == MKV_ID_DURATION)
-			rc = ebml_load_double(data, h.size, &duration);
-		else if (h.id == MKV_ID_SEGMENT_UUID &&
-		    h.size == WEBM_UUID_LEN)
+		else if (h.id == MKV_ID_SEGMENT_UUID && h.size == WEBM_UUID_LEN)
 			memcpy(info->uuid, data, WEBM_UUID_LEN);
 		if (rc < 0)
 			return rc;
 	}
-	if (rc < 0 || scale != 1000000 || x->h.size < WEBM_DURATION_SLOT)
-		return ERR_CORRUPT;
-	if (!(duration >= 0 && duration < 1e15))
-		return ERR_CORRUPT;
-	info->duration_ms = (uint64_t)duration;
-	return 0;
+	return rc < 0 || scale != 1000000 ? ERR_CORRUPT : 0;
 }
 
 static int
@@ -256,6 +272,14 @@ read_top(struct webm_info *info, const uint8_t *p, size_t len, uint64_t size,
 	return 0;
 }
 
+static bool
+is_header_whole(const struct webm_info *info)
+{
+	return info->width != 0 && info->duration_slot_at != 0 &&
+	    info->cues_slot_at != 0;
+}
+
+/* Ends at the first cluster, or where not even its head is whole. */
 static int
 read_header(struct webm_info *info, const uint8_t *p, size_t len, uint64_t size)
 {
@@ -263,8 +287,12 @@ read_header(struct webm_info *info, const uint8_t *p, size_t len, uint64_t size)
 	uint64_t at;
 	int rc = read_top(info, p, len, size, &at);
 
-	while (rc == 0 && at < size) {
+	if (rc != 0)
+		return rc;
+	while (at < size) {
 		rc = part_at(p, len, size, at, &x);
+		if (rc == ERR_EOF && is_header_whole(info))
+			break;
 		if (rc != 1)
 			return rc;
 		if (x.h.id == MKV_ID_CLUSTER || x.h.id == MKV_ID_CUES)
@@ -272,12 +300,11 @@ read_header(struct webm_info *info, const uint8_t *p, size_t len, uint64_t size)
 		rc = check_whole(&x, len, size);
 		if (rc == 0)
 			rc = read_part(info, &x);
+		if (rc != 0)
+			return rc;
 		at += x.h.len + x.h.size;
 	}
-	if (rc < 0)
-		return rc;
-	if (info->width == 0 || info->duration_slot_at == 0 ||
-	    info->cues_slot_at == 0)
+	if (!is_header_whole(info))
 		return at >= size ? ERR_EOF : ERR_CORRUPT;
 	info->header_len = at;
 	return 0;
@@ -351,9 +378,9 @@ at_end(struct webm_reader *r)
 
 	return finish(r,
 	    i->segment_size != EBML_SIZE_UNKNOWN &&
-		    i->segment_data + i->segment_size == r->size ?
-		WEBM_END_FINISHED :
-		WEBM_END_CUT);
+		    i->segment_data + i->segment_size == r->size
+		? WEBM_END_FINISHED
+		: WEBM_END_CUT);
 }
 
 /* Bytes at pos, as many as there are up to PEEK_MAX. */
@@ -386,7 +413,8 @@ enter_cluster(struct webm_reader *r, const uint8_t *p, size_t len,
 	if (time_ms > INT64_MAX / 2)
 		return finish(r, WEBM_END_CORRUPT);
 	r->cluster = (struct webm_cluster){ .offset = r->pos,
-		.data_offset = r->pos + h->len, .size = h->size,
+		.data_offset = r->pos + h->len,
+		.size = h->size,
 		.time_ms = time_ms };
 	r->in_cluster = true;
 	r->pos += h->len + (uint64_t)n + t.size;
@@ -435,8 +463,8 @@ simple_block(struct webm_reader *r, const uint8_t *p, size_t len,
 
 /* What follows the Block in its group: duration, reference. */
 static bool
-read_group_tail(struct webm_reader *r, uint64_t at, uint64_t len,
-    struct webm_block *b)
+read_group_tail(
+    struct webm_reader *r, uint64_t at, uint64_t len, struct webm_block *b)
 {
 	uint8_t tail[GROUP_TAIL];
 	struct ebml_cursor c = { tail, tail + len };
