@@ -75,8 +75,8 @@ buf_append(struct buf *b, const void *data, size_t n)
 		return 0;
 	p = buf_reserve(b, n);
 	if (p == NULL)
-		return n > b->limit || buf_len(b) > b->limit - n ? ERR_LIMIT :
-								   ERR_NOMEM;
+		return n > b->limit || buf_len(b) > b->limit - n ? ERR_LIMIT
+								 : ERR_NOMEM;
 	memcpy(p, data, n);
 	b->len += n;
 	return 0;

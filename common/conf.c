@@ -11,9 +11,11 @@
 #include "common/err.h"
 #include "common/log.h"
 
-#define ROW(s, name, type, field, preset, lo, hi, choices, help)           \
-	{ name, type, offsetof(struct s, field), preset, lo, hi, choices,  \
-		help }
+#define ROW(s, name, type, field, preset, lo, hi, choices, help)               \
+	{                                                                      \
+		name, type, offsetof(struct s, field), preset, lo, hi,         \
+		    choices, help                                              \
+	}
 
 const struct conf_opt conf_log_opts[2] = {
 	ROW(conf_log, "level", CONF_CHOICE, level, "info", 0, 0,
@@ -24,15 +26,15 @@ const struct conf_opt conf_log_opts[2] = {
 };
 
 const struct conf_opt conf_database_opts[1] = {
-	ROW(conf_database, "url", CONF_STR, url,
-	    "postgresql:///relaycam", 0, 0, NULL,
+	ROW(conf_database, "url", CONF_STR, url, "postgresql:///relaycam", 0, 0,
+	    NULL,
 	    "libpq connection string or URI. A password belongs into a "
 	    "`passfile`, not here."),
 };
 
 const struct conf_opt conf_spool_opts[2] = {
-	ROW(conf_spool, "dir", CONF_STR, dir, "/var/spool/relaycam", 0, 0,
-	    NULL, "Folder on a local disk; relay and storage of one node "
+	ROW(conf_spool, "dir", CONF_STR, dir, "/var/spool/relaycam", 0, 0, NULL,
+	    "Folder on a local disk; relay and storage of one node "
 	    "name the same one."),
 	ROW(conf_spool, "min_free_bytes", CONF_SIZE, min_free_bytes, "100M", 0,
 	    INT64_MAX, NULL,
@@ -117,9 +119,12 @@ unit_factor(enum conf_type type, const char *unit)
 		char letter;
 		int64_t factor;
 	} units[] = {
-		{ CONF_SIZE, 'k', 1 << 10 }, { CONF_SIZE, 'm', 1 << 20 },
-		{ CONF_SIZE, 'g', 1 << 30 }, { CONF_SECONDS, 's', 1 },
-		{ CONF_SECONDS, 'm', 60 }, { CONF_SECONDS, 'h', 3600 },
+		{ CONF_SIZE, 'k', 1 << 10 },
+		{ CONF_SIZE, 'm', 1 << 20 },
+		{ CONF_SIZE, 'g', 1 << 30 },
+		{ CONF_SECONDS, 's', 1 },
+		{ CONF_SECONDS, 'm', 60 },
+		{ CONF_SECONDS, 'h', 3600 },
 		{ CONF_SECONDS, 'd', 86400 },
 	};
 
@@ -226,12 +231,12 @@ set_value(const struct conf_section *sec, const struct conf_opt *o,
 		break;
 	}
 	if (rc == ERR_LIMIT)
-		return fail(err, err_len,
-		    "%s.%s = %s is outside %lld..%lld", sec->name, o->name, s,
-		    (long long)o->min, (long long)o->max);
+		return fail(err, err_len, "%s.%s = %s is outside %lld..%lld",
+		    sec->name, o->name, s, (long long)o->min,
+		    (long long)o->max);
 	if (rc != 0)
-		return fail(err, err_len, "%s.%s = %s: expected %s",
-		    sec->name, o->name, s, expected(o));
+		return fail(err, err_len, "%s.%s = %s: expected %s", sec->name,
+		    o->name, s, expected(o));
 	return 0;
 }
 
@@ -255,8 +260,7 @@ conf_defaults(const struct conf_section *sections, size_t n)
 /* Finds and sets section.key; *known tells whether the section is ours. */
 static int
 set_named(const struct conf_section *sections, size_t n, const char *section,
-    const char *key, const char *value, bool *known, char *err,
-    size_t err_len)
+    const char *key, const char *value, bool *known, char *err, size_t err_len)
 {
 	bool partial = false;
 
@@ -274,7 +278,8 @@ set_named(const struct conf_section *sections, size_t n, const char *section,
 	if (*known && !partial)
 		return fail(err, err_len,
 		    "[%s] has no setting \"%s\"; --config-reference lists "
-		    "them", section, key);
+		    "them",
+		    section, key);
 	return 0;
 }
 
@@ -305,8 +310,7 @@ conf_read(const char *path, const struct conf_section *sections, size_t n,
 	int line;
 
 	if (f == NULL) {
-		fail(err, err_len, "cannot read %s: %s", path,
-		    strerror(errno));
+		fail(err, err_len, "cannot read %s: %s", path, strerror(errno));
 		return errno == ENOENT ? ERR_NOTFOUND : ERR_IO;
 	}
 	line = ini_parse_file(f, on_ini, &st);
@@ -327,11 +331,12 @@ conf_set(const char *assignment, const struct conf_section *sections, size_t n,
 	int rc;
 
 	if (sscanf(assignment, "%63[a-z0-9_].%63[a-z0-9_]=%n", section, key,
-		&used) != 2 || used == 0)
+		&used) != 2 ||
+	    used == 0)
 		return fail(err, err_len,
 		    "--set %s: expected section.key=value", assignment);
-	rc = set_named(sections, n, section, key, assignment + used, &known,
-	    err, err_len);
+	rc = set_named(
+	    sections, n, section, key, assignment + used, &known, err, err_len);
 	if (rc == 0 && !known)
 		return fail(err, err_len, "--set %s: no section [%s] here",
 		    assignment, section);
@@ -381,10 +386,11 @@ conf_print_reference(FILE *f, const struct conf_section *sections, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		if (sections[i].partial)
 			continue; /* its own program prints it */
-		fprintf(f, "## [%s]\n\n%s\n\n", sections[i].name,
-		    sections[i].help);
-		fprintf(f, "| setting | kind | default | meaning |\n"
-			   "| --- | --- | --- | --- |\n");
+		fprintf(
+		    f, "## [%s]\n\n%s\n\n", sections[i].name, sections[i].help);
+		fprintf(f,
+		    "| setting | kind | default | meaning |\n"
+		    "| --- | --- | --- | --- |\n");
 		for (size_t k = 0; k < sections[i].n_opts; k++) {
 			const struct conf_opt *o = &sections[i].opts[k];
 
@@ -406,7 +412,6 @@ conf_log_apply(const struct conf_log *c, const char *program)
 	if (log_level_parse(c->level, &level) != 0)
 		return ERR_CONFIG;
 	log_setup(program, level,
-	    strcmp(c->format, "json") == 0 ? LOG_FORMAT_JSON :
-					     LOG_FORMAT_TEXT);
+	    strcmp(c->format, "json") == 0 ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT);
 	return 0;
 }

@@ -16,10 +16,10 @@
 #include <stdio.h>
 
 enum conf_type {
-	CONF_STR,  /* char *, heap, owned by the struct; NULL when unset */
-	CONF_INT,  /* int64_t within min..max */
-	CONF_BOOL, /* bool: on/off, true/false, yes/no, 1/0 */
-	CONF_SIZE, /* int64_t bytes; suffixes K M G (1024) */
+	CONF_STR,     /* char *, heap, owned by the struct; NULL when unset */
+	CONF_INT,     /* int64_t within min..max */
+	CONF_BOOL,    /* bool: on/off, true/false, yes/no, 1/0 */
+	CONF_SIZE,    /* int64_t bytes; suffixes K M G (1024) */
 	CONF_SECONDS, /* int64_t seconds; suffixes s m h d */
 	CONF_CHOICE,  /* char *, one of "a|b|c" in `choices` */
 };
@@ -27,7 +27,7 @@ enum conf_type {
 struct conf_opt {
 	const char *name;
 	enum conf_type type;
-	size_t offset;	    /* of the field in the section's struct */
+	size_t offset;      /* of the field in the section's struct */
 	const char *preset; /* default as text; NULL: unset or zero */
 	int64_t min, max;   /* INT, SIZE, SECONDS; 0,0: any */
 	const char *choices;
@@ -39,7 +39,7 @@ struct conf_section {
 	const char *help;
 	const struct conf_opt *opts;
 	size_t n_opts;
-	void *base; /* struct that offsets refer to */
+	void *base;   /* struct that offsets refer to */
 	bool partial; /* another program's section: unknown keys are its */
 };
 
@@ -113,21 +113,31 @@ extern const struct conf_opt conf_store_opts[12];
 extern const struct conf_opt conf_secrets_opts[1];
 
 /* { name, help, table, size, base } rows for the shared sections. */
-#define CONF_LOG(b)                                                        \
-	{ "log", "Logs of every program go to standard error.",            \
-		conf_log_opts, 2, (b) }
-#define CONF_DATABASE(b)                                                   \
-	{ "database", "PostgreSQL, where all programs meet.",              \
-		conf_database_opts, 1, (b) }
-#define CONF_SPOOL(b)                                                      \
-	{ "spool", "The folder where recordings wait for storage.",        \
-		conf_spool_opts, 2, (b) }
-#define CONF_STORE(b)                                                      \
-	{ "store", "Where recordings are kept, and how links are made.",   \
-		conf_store_opts, 12, (b) }
-#define CONF_SECRETS(b)                                                    \
-	{ "secrets", "Keys of this installation.", conf_secrets_opts, 1,   \
-		(b) }
+#define CONF_LOG(b)                                                            \
+	{                                                                      \
+		"log", "Logs of every program go to standard error.",          \
+		    conf_log_opts, 2, (b)                                      \
+	}
+#define CONF_DATABASE(b)                                                       \
+	{                                                                      \
+		"database", "PostgreSQL, where all programs meet.",            \
+		    conf_database_opts, 1, (b)                                 \
+	}
+#define CONF_SPOOL(b)                                                          \
+	{                                                                      \
+		"spool", "The folder where recordings wait for storage.",      \
+		    conf_spool_opts, 2, (b)                                    \
+	}
+#define CONF_STORE(b)                                                          \
+	{                                                                      \
+		"store", "Where recordings are kept, and how links are made.", \
+		    conf_store_opts, 12, (b)                                   \
+	}
+#define CONF_SECRETS(b)                                                        \
+	{                                                                      \
+		"secrets", "Keys of this installation.", conf_secrets_opts, 1, \
+		    (b)                                                        \
+	}
 
 /* Applies [log] to common/log.h. Returns 0 or ERR_CONFIG. */
 int conf_log_apply(const struct conf_log *c, const char *program);

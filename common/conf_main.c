@@ -85,8 +85,7 @@ conf_main(int argc, char **argv, const char *program, const char *usage,
 	path = scan_options(argc, argv, program, usage, sections, n);
 	if (path == NULL && access(DEFAULT_PATH, R_OK) == 0)
 		path = DEFAULT_PATH;
-	if (path != NULL &&
-	    conf_read(path, sections, n, err, sizeof(err)) != 0)
+	if (path != NULL && conf_read(path, sections, n, err, sizeof(err)) != 0)
 		die(program, EX_CONFIG, err);
 	optind = 1;
 	while ((c = getopt_long(argc, argv, "+c:s:h", long_opts, NULL)) != -1)

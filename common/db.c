@@ -140,8 +140,8 @@ db_lost(struct db *db, const char *why)
 	PQfinish(db->conn);
 	db->conn = NULL;
 	set_timer(db, db->retry_ms);
-	db->retry_ms = db->retry_ms * 2 > RETRY_MAX_MS ? RETRY_MAX_MS :
-							 db->retry_ms * 2;
+	db->retry_ms =
+	    db->retry_ms * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : db->retry_ms * 2;
 	if (was_up && db->on_state != NULL)
 		db->on_state(db->arg, false);
 	if (q != NULL)
@@ -204,8 +204,8 @@ take_notifies(struct db *db)
 	while (db->conn != NULL && (n = PQnotifies(db->conn)) != NULL) {
 		for (unsigned i = 0; i < db->n_listeners; i++)
 			if (strcmp(db->listeners[i].channel, n->relname) == 0)
-				db->listeners[i].cb(db->listeners[i].arg,
-				    n->relname, n->extra);
+				db->listeners[i].cb(
+				    db->listeners[i].arg, n->relname, n->extra);
 		PQfreemem(n);
 	}
 }
@@ -214,8 +214,8 @@ take_notifies(struct db *db)
 static void
 take_results(struct db *db)
 {
-	while (db->state == DB_UP && db->running != NULL &&
-	    !PQisBusy(db->conn)) {
+	while (
+	    db->state == DB_UP && db->running != NULL && !PQisBusy(db->conn)) {
 		PGresult *res = PQgetResult(db->conn);
 		struct query *q = db->running;
 
@@ -343,8 +343,8 @@ db_start(struct db *db)
 }
 
 struct db *
-db_new(struct event_base *base, const char *url, db_state_cb *on_state,
-    void *arg)
+db_new(
+    struct event_base *base, const char *url, db_state_cb *on_state, void *arg)
 {
 	struct db *db = calloc(1, sizeof(*db));
 
@@ -445,8 +445,7 @@ db_ok(PGresult *res, const char *what)
 {
 	ExecStatusType st = PQresultStatus(res);
 
-	if (res != NULL &&
-	    (st == PGRES_TUPLES_OK || st == PGRES_COMMAND_OK))
+	if (res != NULL && (st == PGRES_TUPLES_OK || st == PGRES_COMMAND_OK))
 		return true;
 	log_warn("query_failed", LOG_S("what", what),
 	    LOG_S("sqlstate", db_sqlstate(res)),

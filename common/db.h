@@ -34,8 +34,8 @@ typedef void db_state_cb(void *arg, bool connected);
  * Starts to connect to url (borrowed) at once. NULL only for memory.
  * A lost connection is tried again after 0.2 s, growing to 5 s.
  */
-struct db *db_new(struct event_base *base, const char *url,
-    db_state_cb *on_state, void *arg);
+struct db *db_new(
+    struct event_base *base, const char *url, db_state_cb *on_state, void *arg);
 /* Calls back all waiting queries with NULL. */
 void db_free(struct db *db);
 
@@ -47,8 +47,8 @@ bool db_is_connected(const struct db *db);
  * under way when the connection broke is answered with NULL.
  * Returns 0, ERR_NOMEM, or ERR_LIMIT when DB_QUEUE_MAX wait.
  */
-int db_query(struct db *db, const char *sql, int n,
-    const char *const *params, db_result_cb *cb, void *arg);
+int db_query(struct db *db, const char *sql, int n, const char *const *params,
+    db_result_cb *cb, void *arg);
 
 /*
  * The same for what a person waits for: refused with ERR_UNAVAILABLE (cb is
@@ -58,8 +58,7 @@ int db_query_now(struct db *db, const char *sql, int n,
     const char *const *params, db_result_cb *cb, void *arg);
 
 /* LISTEN on channel (static string), again after each reconnect. Up to 8. */
-int db_listen(
-    struct db *db, const char *channel, db_notify_cb *cb, void *arg);
+int db_listen(struct db *db, const char *channel, db_notify_cb *cb, void *arg);
 
 /* The five characters of a result's SQLSTATE, "" when there is none. */
 const char *db_sqlstate(const PGresult *res);

@@ -12,8 +12,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN,
-	LOG_LEVEL_ERROR };
+enum log_level {
+	LOG_LEVEL_DEBUG,
+	LOG_LEVEL_INFO,
+	LOG_LEVEL_WARN,
+	LOG_LEVEL_ERROR
+};
 enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 
 /* One line is cut to this many bytes, still well formed. */
@@ -43,11 +47,11 @@ int log_level_parse(const char *s, enum log_level *level);
 void log_write(enum log_level level, const char *event,
     const struct log_field *fields, size_t n_fields);
 
-#define LOG_AT(level, event, ...)                                         \
-	log_write((level), (event),                                       \
-	    (const struct log_field[]){ { 0 }, ##__VA_ARGS__ } + 1,       \
-	    sizeof((const struct log_field[]){ { 0 }, ##__VA_ARGS__ }) /  \
-		    sizeof(struct log_field) -                            \
+#define LOG_AT(level, event, ...)                                              \
+	log_write((level), (event),                                            \
+	    (const struct log_field[]){ { 0 }, ##__VA_ARGS__ } + 1,            \
+	    sizeof((const struct log_field[]){ { 0 }, ##__VA_ARGS__ }) /       \
+		    sizeof(struct log_field) -                                 \
 		1)
 
 #define log_debug(event, ...) LOG_AT(LOG_LEVEL_DEBUG, event, ##__VA_ARGS__)

@@ -9,12 +9,13 @@
 #include <stdint.h>
 
 #define PASSWORD_HASH_MAX 128 /* with the NUL */
-#define SEAL_KEY_LEN	  32
-#define SEAL_OVERHEAD	  40 /* nonce 24, tag 16 */
+#define SEAL_KEY_LEN      32
+#define SEAL_OVERHEAD     40 /* nonce 24, tag 16 */
 
 /* Hashes with Argon2id, 64 MiB, 3 passes. Slow (0.1 s): never on a loop.
  * Returns 0 or ERR_NOMEM. */
-int password_hash(const char *password, size_t len, char out[PASSWORD_HASH_MAX]);
+int password_hash(
+    const char *password, size_t len, char out[PASSWORD_HASH_MAX]);
 
 /*
  * Checks against a stored hash; NULL hash (unknown or disabled person) costs

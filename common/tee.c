@@ -17,7 +17,7 @@
 #endif
 
 #define TEE_MAGIC 0x52435445u /* RCTE */
-#define PAGE	  4096u
+#define PAGE      4096u
 
 /* Written by the relay, mapped read-only by the recorder. */
 struct ctl_page {
@@ -26,7 +26,7 @@ struct ctl_page {
 	uint64_t data_len;
 	_Alignas(64) _Atomic uint64_t published;
 	_Atomic uint64_t marks_head; /* marks ever written */
-	_Atomic uint64_t room_at; /* recorded value that wants SPACE_EVENT */
+	_Atomic uint64_t room_at;    /* recorded value that wants SPACE_EVENT */
 	_Alignas(64) struct tee_mark marks[TEE_MARKS];
 };
 
@@ -34,7 +34,7 @@ struct ctl_page {
 struct reader_page {
 	_Atomic uint64_t recorded;
 	_Atomic uint64_t marks_tail; /* marks consumed */
-	_Atomic uint64_t wake_at; /* published value that wants DATA_EVENT */
+	_Atomic uint64_t wake_at;    /* published value that wants DATA_EVENT */
 };
 
 struct tee_writer {
@@ -310,8 +310,8 @@ tee_writer_want_room(struct tee_writer *t, size_t n)
 	/* room >= n  <=>  recorded >= received + n - data_len */
 	uint64_t used = t->received + n;
 
-	atomic_store(&t->ctl->room_at,
-	    used > t->data_len ? used - t->data_len : 0);
+	atomic_store(
+	    &t->ctl->room_at, used > t->data_len ? used - t->data_len : 0);
 }
 
 uint64_t

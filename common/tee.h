@@ -35,24 +35,24 @@
  * stream from `offset` on.
  */
 enum tee_mark_kind {
-	TEE_MARK_TIME = 1,	   /* no value: bytes from here arrived at ns */
+	TEE_MARK_TIME = 1,         /* no value: bytes from here arrived at ns */
 	TEE_MARK_PIXEL_FORMAT = 2, /* 16 bytes: in force from the update that
 				    * begins exactly at this offset */
-	TEE_MARK_MONITOR = 3,	   /* u32 index, 0: all monitors */
+	TEE_MARK_MONITOR = 3,      /* u32 index, 0: all monitors */
 	TEE_MARK_FRAME_RATE = 4,   /* u32 frames a second */
-	TEE_MARK_START = 5,	   /* recording is on from here */
-	TEE_MARK_STOP = 6,	   /* recording is off from here */
-	TEE_MARK_INPUT = 7,	   /* u32 keys, u32 pointer events since the
+	TEE_MARK_START = 5,        /* recording is on from here */
+	TEE_MARK_STOP = 6,         /* recording is off from here */
+	TEE_MARK_INPUT = 7,        /* u32 keys, u32 pointer events since the
 				    * last such mark; never content (X5) */
-	TEE_MARK_END = 8,	   /* u32 enum tee_end: nothing follows */
+	TEE_MARK_END = 8,          /* u32 enum tee_end: nothing follows */
 };
 
 enum tee_end {
-	TEE_END_NORMAL = 0,	  /* the technician closed the session */
-	TEE_END_ENDPOINT = 1,	  /* the endpoint closed it */
+	TEE_END_NORMAL = 0,       /* the technician closed the session */
+	TEE_END_ENDPOINT = 1,     /* the endpoint closed it */
 	TEE_END_MAX_DURATION = 2, /* T9 */
-	TEE_END_COMMAND = 3,	  /* ended from console, ctl or a drain */
-	TEE_END_ERROR = 4,	  /* protocol error or lost connection */
+	TEE_END_COMMAND = 3,      /* ended from console, ctl or a drain */
+	TEE_END_ERROR = 4,        /* protocol error or lost connection */
 };
 
 struct tee_mark {
@@ -65,10 +65,10 @@ struct tee_mark {
 
 /* What a recorder inherits, always under these numbers. */
 enum tee_fd {
-	TEE_FD_DATA = 3,   /* memfd, readable only */
-	TEE_FD_CTL = 4,	   /* memfd, readable only: cursors and marks */
-	TEE_FD_READER = 5, /* memfd, its own page */
-	TEE_FD_DATA_EVENT = 6,	/* eventfd: relay -> recorder */
+	TEE_FD_DATA = 3,        /* memfd, readable only */
+	TEE_FD_CTL = 4,         /* memfd, readable only: cursors and marks */
+	TEE_FD_READER = 5,      /* memfd, its own page */
+	TEE_FD_DATA_EVENT = 6,  /* eventfd: relay -> recorder */
 	TEE_FD_SPACE_EVENT = 7, /* eventfd: recorder -> relay */
 	TEE_FD_STATUS = 8, /* seqpacket socket: struct tee_status to relay */
 	TEE_FD_META = 9,   /* memfd with the session's JSON, docs/tee.md */
@@ -77,11 +77,11 @@ enum tee_fd {
 
 /* Recorder -> relay, fixed size; the relay trusts nothing in it. */
 enum tee_status_kind {
-	TEE_STATUS_READY = 1,	/* sandboxed, attached, first segment open */
-	TEE_STATUS_FAILED = 2,	/* cannot go on; text says why */
+	TEE_STATUS_READY = 1,   /* sandboxed, attached, first segment open */
+	TEE_STATUS_FAILED = 2,  /* cannot go on; text says why */
 	TEE_STATUS_NOSPACE = 3, /* under the free-space floor (C6) */
 	TEE_STATUS_SEGMENT = 4, /* a segment was closed; frames, bytes */
-	TEE_STATUS_DONE = 5,	/* END was handled, everything is on disk */
+	TEE_STATUS_DONE = 5,    /* END was handled, everything is on disk */
 };
 
 struct tee_status {

@@ -14,9 +14,9 @@ char *
 tls_error(char *err, size_t err_len)
 {
 	unsigned long code = ERR_get_error();
-	const char *reason = ERR_SYSTEM_ERROR(code) ?
-	    strerror(ERR_GET_REASON(code)) :
-	    ERR_reason_error_string(code);
+	const char *reason = ERR_SYSTEM_ERROR(code)
+	    ? strerror(ERR_GET_REASON(code))
+	    : ERR_reason_error_string(code);
 
 	snprintf(err, err_len, "%s", reason != NULL ? reason : "TLS error");
 	ERR_clear_error();
@@ -31,13 +31,13 @@ ctx_new(const SSL_METHOD *method)
 	if (ctx == NULL)
 		return NULL;
 	SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
-	SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION |
-	    SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET |
-	    SSL_OP_IGNORE_UNEXPECTED_EOF);
+	SSL_CTX_set_options(ctx,
+	    SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET |
+		SSL_OP_IGNORE_UNEXPECTED_EOF);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS |
-	    SSL_MODE_ENABLE_PARTIAL_WRITE |
-	    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	SSL_CTX_set_mode(ctx,
+	    SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+		SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_read_ahead(ctx, 1);
 	SSL_CTX_set_default_read_buffer_len(ctx, READ_AHEAD_LEN);
 	return ctx;
@@ -69,8 +69,8 @@ load_identity(SSL_CTX *ctx, const char *cert_file, const char *key_file,
 }
 
 SSL_CTX *
-tls_server_new(const char *cert_file, const char *key_file, char *err,
-    size_t err_len)
+tls_server_new(
+    const char *cert_file, const char *key_file, char *err, size_t err_len)
 {
 	SSL_CTX *ctx = ctx_new(TLS_server_method());
 
@@ -80,8 +80,8 @@ tls_server_new(const char *cert_file, const char *key_file, char *err,
 	}
 	SSL_CTX_set_num_tickets(ctx, 0);
 	/* AES-128 first: a third cheaper than 256 for the same session */
-	SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE |
-	    SSL_OP_PRIORITIZE_CHACHA);
+	SSL_CTX_set_options(
+	    ctx, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
 	SSL_CTX_set_ciphersuites(ctx,
 	    "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:"
 	    "TLS_CHACHA20_POLY1305_SHA256");
@@ -105,9 +105,8 @@ tls_client_new(const char *ca_file, char *err, size_t err_len)
 	}
 	if (ca_file != NULL && *ca_file == '\0')
 		return ctx;
-	ok = ca_file != NULL ?
-	    SSL_CTX_load_verify_locations(ctx, ca_file, NULL) :
-	    SSL_CTX_set_default_verify_paths(ctx);
+	ok = ca_file != NULL ? SSL_CTX_load_verify_locations(ctx, ca_file, NULL)
+			     : SSL_CTX_set_default_verify_paths(ctx);
 	if (ok != 1) {
 		snprintf(err, err_len, "CA certificates %s: %s",
 		    ca_file != NULL ? ca_file : "of the system",
@@ -133,9 +132,9 @@ tls_client_verify(SSL *ssl, const char *host)
 	SSL_set_verify(ssl, SSL_VERIFY_PEER, NULL);
 	if (is_ip_address(host))
 		return X509_VERIFY_PARAM_set1_ip_asc(
-			   SSL_get0_param(ssl), host) == 1 ?
-		    0 :
-		    ERR_NOMEM;
+			   SSL_get0_param(ssl), host) == 1
+		    ? 0
+		    : ERR_NOMEM;
 	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
 	if (SSL_set1_host(ssl, host) != 1 ||
 	    SSL_set_tlsext_host_name(ssl, host) != 1)
@@ -149,8 +148,7 @@ tls_peer_sha256(const SSL *ssl, unsigned char out[32])
 	X509 *cert = SSL_get0_peer_certificate(ssl);
 	unsigned int len = 32;
 
-	if (cert == NULL ||
-	    X509_digest(cert, EVP_sha256(), out, &len) != 1)
+	if (cert == NULL || X509_digest(cert, EVP_sha256(), out, &len) != 1)
 		return ERR_NOTFOUND;
 	return 0;
 }

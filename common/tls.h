@@ -14,8 +14,8 @@
  * Server side. cert_file: PEM chain, leaf first; key_file: PEM.
  * Returns NULL and a sentence in err that names the file.
  */
-SSL_CTX *tls_server_new(const char *cert_file, const char *key_file, char *err,
-    size_t err_len);
+SSL_CTX *tls_server_new(
+    const char *cert_file, const char *key_file, char *err, size_t err_len);
 
 /*
  * Client side. ca_file: PEM, NULL: the system's store, "": trusts nobody by

@@ -56,8 +56,8 @@ close_cluster(struct repair *r, uint64_t end)
 	c->size = right;
 	r->is_changed = true;
 	ebml_store_size(size, right, WEBM_SIZE_LEN);
-	return webm_file_write(r->fd, c->data_offset - WEBM_SIZE_LEN, size,
-	    sizeof(size));
+	return webm_file_write(
+	    r->fd, c->data_offset - WEBM_SIZE_LEN, size, sizeof(size));
 }
 
 /* One complete frame: its cluster, and its cue as the writer would. */
@@ -109,8 +109,8 @@ read_all(struct repair *r, struct webm_repair_result *res)
 
 /* Reports len bytes of the file at offset. */
 static int
-report(struct repair *r, enum webm_block_kind kind, uint64_t offset,
-    uint64_t len)
+report(
+    struct repair *r, enum webm_block_kind kind, uint64_t offset, uint64_t len)
 {
 	uint8_t *p = malloc((size_t)len + 1);
 	int rc = ERR_NOMEM;
@@ -147,8 +147,8 @@ report_finished(struct repair *r)
 	if (rc == 0 && size > clusters_end)
 		rc = report(
 		    r, WEBM_BLOCK_CUES, clusters_end, size - clusters_end);
-	return rc != 0 ? rc :
-			 report(r, WEBM_BLOCK_HEADER, 0,
+	return rc != 0 ? rc
+		       : report(r, WEBM_BLOCK_HEADER, 0,
 			     webm_reader_info(r->reader)->header_len);
 }
 
@@ -191,18 +191,18 @@ run(struct repair *r, struct webm_repair_result *res)
 
 	if (rc != 0)
 		return rc;
-	res->was_finished = !r->is_changed &&
-	    webm_reader_end(r->reader) == WEBM_END_FINISHED;
+	res->was_finished =
+	    !r->is_changed && webm_reader_end(r->reader) == WEBM_END_FINISHED;
 	if (res->was_finished) {
 		res->duration_ms = info->duration_ms;
 		res->bytes = webm_reader_size(r->reader);
 		return r->on_block != NULL ? report_finished(r) : 0;
 	}
 	res->duration_ms = res->last_ms +
-	    (r->last_duration_ms != 0 ? r->last_duration_ms :
-					WEBM_REPAIR_LAST_MS);
-	res->dropped_bytes = webm_reader_size(r->reader) -
-	    webm_reader_valid_end(r->reader);
+	    (r->last_duration_ms != 0 ? r->last_duration_ms
+				      : WEBM_REPAIR_LAST_MS);
+	res->dropped_bytes =
+	    webm_reader_size(r->reader) - webm_reader_valid_end(r->reader);
 	return end_file(r, res);
 }
 

@@ -28,17 +28,38 @@ const char account_query[] =
     "  ON a.team_id = e.team_id AND a.access = e.access";
 
 /* Columns of account_query, in order. */
-enum col { PERSON, TEAM_ID, TEAM, ZONE, HASH, FAILURES, AGE, ENDPOINT_ID,
-	ENDPOINT, ACCESS, HOST, PORT, USERNAME, SECRET, CA, PIN, CLEAR,
-	RECORDING, END_ON_FAILURE, FRAME_RATE, MAX_S, SEGMENT_BYTES,
-	RETENTION };
+enum col {
+	PERSON,
+	TEAM_ID,
+	TEAM,
+	ZONE,
+	HASH,
+	FAILURES,
+	AGE,
+	ENDPOINT_ID,
+	ENDPOINT,
+	ACCESS,
+	HOST,
+	PORT,
+	USERNAME,
+	SECRET,
+	CA,
+	PIN,
+	CLEAR,
+	RECORDING,
+	END_ON_FAILURE,
+	FRAME_RATE,
+	MAX_S,
+	SEGMENT_BYTES,
+	RETENTION
+};
 
 static int64_t
 number(const PGresult *res, enum col c)
 {
-	return PQgetisnull(res, 0, (int)c) ?
-	    0 :
-	    strtoll(PQgetvalue(res, 0, (int)c), NULL, 10);
+	return PQgetisnull(res, 0, (int)c)
+	    ? 0
+	    : strtoll(PQgetvalue(res, 0, (int)c), NULL, 10);
 }
 
 static bool
@@ -64,9 +85,9 @@ text(const PGresult *res, enum col c, int *rc)
 static int
 hex_digit(char c)
 {
-	return c >= '0' && c <= '9' ? c - '0' :
-	    c >= 'a' && c <= 'f'    ? c - 'a' + 10 :
-				      0;
+	return c >= '0' && c <= '9' ? c - '0'
+	    : c >= 'a' && c <= 'f'  ? c - 'a' + 10
+				    : 0;
 }
 
 /* Bytes of a hex column, at most max. */

@@ -2,9 +2,11 @@
 
 #include <stddef.h>
 
-#define ROW(name, type, preset, lo, hi, help)                              \
-	{ #name, type, offsetof(struct relay_conf, name), preset, lo, hi,  \
-		NULL, help }
+#define ROW(name, type, preset, lo, hi, help)                                  \
+	{                                                                      \
+#name, type, offsetof(struct relay_conf, name), preset, lo,    \
+		    hi, NULL, help                                             \
+	}
 
 const struct conf_opt relay_conf_opts[RELAY_CONF_N] = {
 	ROW(listen, CONF_STR, "[::]:5900", 0, 0,
@@ -13,8 +15,8 @@ const struct conf_opt relay_conf_opts[RELAY_CONF_N] = {
 	    "Certificate chain shown to viewers, PEM. Read again at SIGHUP."),
 	ROW(tls_key_file, CONF_STR, "/etc/relaycam/tls.key", 0, 0,
 	    "Its private key, PEM. Read before privileges are dropped."),
-	ROW(recorder_program, CONF_STR, "/usr/libexec/relaycam-recorder", 0,
-	    0, "The recorder, one process a recorded session."),
+	ROW(recorder_program, CONF_STR, "/usr/libexec/relaycam-recorder", 0, 0,
+	    "The recorder, one process a recorded session."),
 	ROW(metrics_listen, CONF_STR, "127.0.0.1:9090", 0, 0,
 	    "Where /metrics, /healthz and /readyz answer; empty: nowhere."),
 	ROW(user, CONF_STR, NULL, 0, 0,

@@ -25,7 +25,7 @@ int login_name_parse(struct login_name *n, const char *text);
  * count. failures: in a row; age_s: seconds since the last one.
  */
 #define LOGIN_DELAY_MAX_MS 16000
-#define LOGIN_FORGET_S	   900
+#define LOGIN_FORGET_S     900
 uint32_t login_delay_ms(uint64_t failures, double age_s);
 
 #endif

@@ -53,8 +53,7 @@ on_accept(struct evconnlistener *listener, evutil_socket_t fd,
 	int on = 1;
 
 	atomic_fetch_add(&r->stats.connections, 1);
-	if (atomic_load(&r->stats.active) >=
-	    (uint64_t)r->conf.max_sessions) {
+	if (atomic_load(&r->stats.active) >= (uint64_t)r->conf.max_sessions) {
 		atomic_fetch_add(&r->stats.refused, 1);
 		log_warn("connection_refused",
 		    LOG_S("why", "max_sessions are connected"));
@@ -83,8 +82,7 @@ on_accept_error(struct evconnlistener *listener, void *arg)
 static void
 finish_if_empty(struct loop *l)
 {
-	if (TAILQ_EMPTY(&l->sessions) && l->n_sessions == 0 &&
-	    l->n_writes == 0)
+	if (TAILQ_EMPTY(&l->sessions) && l->n_sessions == 0 && l->n_writes == 0)
 		event_base_loopexit(l->base, NULL);
 }
 

@@ -59,7 +59,8 @@ static int
 listen_on(const char *where)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
-		.ai_flags = AI_PASSIVE | AI_NUMERICSERV }, *ai = NULL;
+		.ai_flags = AI_PASSIVE | AI_NUMERICSERV },
+			*ai = NULL;
 	const char *colon = strrchr(where, ':');
 	char host[128];
 	size_t n = colon != NULL ? (size_t)(colon - where) : 0;
@@ -75,8 +76,8 @@ listen_on(const char *where)
 	host[n] = '\0';
 	if (getaddrinfo(n != 0 ? host : NULL, colon + 1, &hints, &ai) != 0)
 		die(EX_CONFIG, "relay.listen", "no such address");
-	fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
-	    0);
+	fd = socket(
+	    ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		die(EX_OSERR, "socket", strerror(errno));
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
@@ -123,8 +124,8 @@ load_server_ctx(void)
 	char err[512];
 	SSL_CTX *ctx, *old;
 
-	ctx = tls_server_new(relay.conf.tls_cert_file, relay.conf.tls_key_file, err,
-	    sizeof(err));
+	ctx = tls_server_new(relay.conf.tls_cert_file, relay.conf.tls_key_file,
+	    err, sizeof(err));
 	if (ctx == NULL && relay.server_ctx == NULL)
 		die(EX_CONFIG, "TLS", err);
 	if (ctx == NULL) {
@@ -226,9 +227,9 @@ wait_for_loops(void *arg)
 static void
 start_loops(void)
 {
-	relay.n_loops = relay.conf.threads != 0 ?
-	    (unsigned)relay.conf.threads :
-	    (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
+	relay.n_loops = relay.conf.threads != 0
+	    ? (unsigned)relay.conf.threads
+	    : (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
 	limit_arenas();
 	relay.loops = calloc(relay.n_loops, sizeof(*relay.loops));
 	relay.workers = worker_pool_new(4);
@@ -323,8 +324,8 @@ main(int argc, char **argv)
 	if (privileges_drop(relay.conf.user) != 0)
 		return EX_NOPERM;
 	serve();
-	log_info("stopped", LOG_U("sessions",
-	    atomic_load(&relay.stats.sessions)));
+	log_info(
+	    "stopped", LOG_U("sessions", atomic_load(&relay.stats.sessions)));
 	wipe(relay.seal_key, sizeof(relay.seal_key));
 	SSL_CTX_free(relay.server_ctx);
 	SSL_CTX_free(relay.client_ctx);

@@ -41,13 +41,13 @@ on_known(void *arg, PGresult *res)
 static void
 beat(struct node *n)
 {
-	const char *params[] = { n->relay->node_id, n->host,
-		RELAYCAM_VERSION };
+	const char *params[] = { n->relay->node_id, n->host, RELAYCAM_VERSION };
 
 	db_query_now(n->db,
 	    "INSERT INTO nodes (id, program, host, version) VALUES ($1, "
 	    "'relay', $2, $3) ON CONFLICT (id) DO UPDATE SET heartbeat_at = "
-	    "now(), stopped_at = NULL, version = $3", 3, params, on_known, n);
+	    "now(), stopped_at = NULL, version = $3",
+	    3, params, on_known, n);
 	/* sessions of nodes that died without a word */
 	db_query_now(n->db,
 	    "WITH u AS (UPDATE sessions s SET ended_at = greatest("
@@ -57,7 +57,8 @@ beat(struct node *n)
 	    "(n.heartbeat_at < now() - interval '60 seconds' OR "
 	    "n.stopped_at IS NOT NULL) RETURNING s.id, s.team_id) INSERT "
 	    "INTO audit (team_id, actor, action, object) SELECT team_id, "
-	    "'relay', 'session_lost', id::text FROM u", 0, NULL, NULL, NULL);
+	    "'relay', 'session_lost', id::text FROM u",
+	    0, NULL, NULL, NULL);
 }
 
 static void
@@ -146,7 +147,7 @@ on_metrics(struct evhttp_request *req, void *arg)
 	struct evbuffer *body = evbuffer_new();
 
 	for (size_t i = 0; body != NULL && i < sizeof(rows) / sizeof(rows[0]);
-	    i++)
+	     i++)
 		evbuffer_add_printf(body,
 		    "# HELP relaycam_relay_%s %s\n# TYPE relaycam_relay_%s "
 		    "%s\nrelaycam_relay_%s %llu\n",
@@ -169,9 +170,9 @@ on_readyz(struct evhttp_request *req, void *arg)
 {
 	struct node *n = arg;
 	struct evbuffer *body = evbuffer_new();
-	const char *why = atomic_load(&n->relay->draining) ? "draining" :
-	    !n->is_known ? "the database is not reachable" :
-			   NULL;
+	const char *why = atomic_load(&n->relay->draining) ? "draining"
+	    : !n->is_known ? "the database is not reachable"
+			   : NULL;
 
 	evbuffer_add_printf(body, "%s\n", why != NULL ? why : "ready");
 	reply(req, why != NULL ? 503 : 200, body);
@@ -187,19 +188,19 @@ serve(struct node *n, const char *where)
 	if (where == NULL || *where == '\0')
 		return 0;
 	if (colon == NULL || (size_t)(colon - where) >= sizeof(host)) {
-		log_error("bad_setting", LOG_S("setting",
-		    "relay.metrics_listen"), LOG_S("value", where));
+		log_error("bad_setting",
+		    LOG_S("setting", "relay.metrics_listen"),
+		    LOG_S("value", where));
 		return ERR_CONFIG;
 	}
 	memcpy(host, where, (size_t)(colon - where));
 	host[colon - where] = '\0';
 	n->http = evhttp_new(n->base);
 	if (n->http == NULL ||
-	    evhttp_bind_socket(n->http, host, (uint16_t)atoi(colon + 1)) !=
-		0) {
-		log_error("cannot_listen", LOG_S("setting",
-		    "relay.metrics_listen"), LOG_S("value", where),
-		    LOG_ERRNO());
+	    evhttp_bind_socket(n->http, host, (uint16_t)atoi(colon + 1)) != 0) {
+		log_error("cannot_listen",
+		    LOG_S("setting", "relay.metrics_listen"),
+		    LOG_S("value", where), LOG_ERRNO());
 		return ERR_IO;
 	}
 	evhttp_set_allowed_methods(n->http, EVHTTP_REQ_GET);
@@ -272,8 +273,10 @@ node_free(struct node *n)
 	if (n == NULL)
 		return;
 	if (n->is_known &&
-	    db_query_now(n->db, "UPDATE nodes SET stopped_at = now() WHERE "
-		"id = $1", 1, params, on_stopped, n) == 0) {
+	    db_query_now(n->db,
+		"UPDATE nodes SET stopped_at = now() WHERE "
+		"id = $1",
+		1, params, on_stopped, n) == 0) {
 		event_base_loopexit(n->base, &second);
 		event_base_dispatch(n->base);
 	}

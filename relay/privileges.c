@@ -25,8 +25,8 @@ privileges_drop(const char *user)
 		return 0;
 	if (initgroups(user, pw->pw_gid) != 0 || setgid(pw->pw_gid) != 0 ||
 	    setuid(pw->pw_uid) != 0 || setuid(0) == 0) {
-		log_error("cannot_change_account", LOG_S("user", user),
-		    LOG_ERRNO());
+		log_error(
+		    "cannot_change_account", LOG_S("user", user), LOG_ERRNO());
 		return ERR_DENIED;
 	}
 	return 0;

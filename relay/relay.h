@@ -62,9 +62,9 @@ struct loop {
 	struct job_inbox inbox;
 	struct session_list sessions;
 	unsigned n_sessions;
-	unsigned n_writes; /* of the journal, not answered yet */
-	bool is_told_to_end; /* sessions got their time */
-	bool is_closing;     /* the database connection goes */
+	unsigned n_writes;     /* of the journal, not answered yet */
+	bool is_told_to_end;   /* sessions got their time */
+	bool is_closing;       /* the database connection goes */
 	struct event *command; /* eventfd: drain or stop, from main */
 	int command_fd;
 	_Atomic int wanted; /* enum loop_command */

@@ -42,8 +42,8 @@ side_init(struct session *s, struct side *d, int fd,
 	leg_init(&d->leg, fd, &s->loop->batch);
 	buf_init(&d->in, RFB_HANDSHAKE_INPUT_MAX);
 	buf_init(&d->out, SESSION_OUT_MAX);
-	d->readable = event_new(
-	    s->loop->base, fd, EV_READ | EV_PERSIST, on_readable, s);
+	d->readable =
+	    event_new(s->loop->base, fd, EV_READ | EV_PERSIST, on_readable, s);
 	d->writable = event_new(s->loop->base, fd, EV_WRITE, on_writable, s);
 	return d->readable != NULL && d->writable != NULL ? 0 : ERR_NOMEM;
 }
@@ -183,8 +183,7 @@ teardown(struct session *s)
 	struct relay_stats *st = &s->loop->relay->stats;
 
 	atomic_fetch_add(&st->bytes_from_endpoints, s->endpoint.leg.bytes_in);
-	atomic_fetch_add(
-	    &st->bytes_from_technicians, s->viewer.leg.bytes_in);
+	atomic_fetch_add(&st->bytes_from_technicians, s->viewer.leg.bytes_in);
 	atomic_fetch_sub(&st->active, 1);
 	s->state = SESSION_DEAD;
 	TAILQ_REMOVE(&s->loop->sessions, s, link);
@@ -231,7 +230,8 @@ write_end(struct session *s, const char *code, const char *reason)
 	journal_write(s->loop, "session end",
 	    "WITH u AS (UPDATE sessions SET ended_at = to_timestamp($4), "
 	    "end_code = $2, end_reason = $3 WHERE id = $1 AND (ended_at "
-	    "IS NULL OR end_code = 'node_lost') RETURNING team_id) INSERT INTO audit (team_id, actor, "
+	    "IS NULL OR end_code = 'node_lost') RETURNING team_id) INSERT INTO "
+	    "audit (team_id, actor, "
 	    "action, object, detail) SELECT team_id, $5, 'session_end', $1, "
 	    "jsonb_build_object('code', $2::text, 'reason', $3::text) FROM u",
 	    5, params);
@@ -240,11 +240,11 @@ write_end(struct session *s, const char *code, const char *reason)
 static enum tee_end
 tee_end_of(const char *code)
 {
-	return strcmp(code, "normal") == 0 ? TEE_END_NORMAL :
-	    strcmp(code, "endpoint") == 0  ? TEE_END_ENDPOINT :
-	    strcmp(code, "max_duration") == 0 ? TEE_END_MAX_DURATION :
-	    strcmp(code, "command") == 0   ? TEE_END_COMMAND :
-					     TEE_END_ERROR;
+	return strcmp(code, "normal") == 0      ? TEE_END_NORMAL
+	    : strcmp(code, "endpoint") == 0     ? TEE_END_ENDPOINT
+	    : strcmp(code, "max_duration") == 0 ? TEE_END_MAX_DURATION
+	    : strcmp(code, "command") == 0      ? TEE_END_COMMAND
+						: TEE_END_ERROR;
 }
 
 void
@@ -308,12 +308,12 @@ session_next(struct session *s)
 static void
 name_client(struct session *s, const struct sockaddr *addr)
 {
-	socklen_t len = addr->sa_family == AF_INET6 ?
-	    sizeof(struct sockaddr_in6) :
-	    sizeof(struct sockaddr_in);
+	socklen_t len = addr->sa_family == AF_INET6
+	    ? sizeof(struct sockaddr_in6)
+	    : sizeof(struct sockaddr_in);
 
-	if (getnameinfo(addr, len, s->client_addr, sizeof(s->client_addr),
-		NULL, 0, NI_NUMERICHOST) != 0)
+	if (getnameinfo(addr, len, s->client_addr, sizeof(s->client_addr), NULL,
+		0, NI_NUMERICHOST) != 0)
 		strcpy(s->client_addr, "unknown");
 }
 
@@ -340,13 +340,12 @@ session_start(struct loop *l, int fd, const struct sockaddr *addr)
 	if (side_init(s, &s->viewer, fd, on_viewer_readable,
 		on_viewer_writable) != 0 ||
 	    s->deadline == NULL ||
-	    (s->viewer_handshake =
-		    rfb_handshake_server_new(&s->viewer.out)) == NULL) {
+	    (s->viewer_handshake = rfb_handshake_server_new(&s->viewer.out)) ==
+		NULL) {
 		session_end(s, "error", "out of memory");
 		return;
 	}
-	session_set_state(
-	    s, SESSION_HELLO, l->relay->conf.handshake_seconds);
+	session_set_state(s, SESSION_HELLO, l->relay->conf.handshake_seconds);
 	if (side_flush(&s->viewer) != 0) {
 		session_end(s, "error", "the viewer is gone");
 		return;

@@ -32,24 +32,24 @@ struct rfb_framer_event;
  * and from any of them -> CLOSING (a refusal is being sent) or gone.
  */
 enum session_state {
-	SESSION_HELLO,	      /* RFB and VeNCrypt before TLS */
+	SESSION_HELLO, /* RFB and VeNCrypt before TLS */
 	SESSION_VIEWER_TLS,
-	SESSION_LOGIN,	      /* waiting for user name and password */
-	SESSION_CHECK,	      /* database, delay, Argon2id */
-	SESSION_DIAL,	      /* name lookup, connect */
-	SESSION_ENDPOINT,     /* RFB handshake with the endpoint */
+	SESSION_LOGIN,    /* waiting for user name and password */
+	SESSION_CHECK,    /* database, delay, Argon2id */
+	SESSION_DIAL,     /* name lookup, connect */
+	SESSION_ENDPOINT, /* RFB handshake with the endpoint */
 	SESSION_ENDPOINT_TLS,
-	SESSION_OPEN,	      /* session row, recorder */
-	SESSION_CLIENT_INIT,  /* accepted: waiting for ClientInit */
+	SESSION_OPEN,        /* session row, recorder */
+	SESSION_CLIENT_INIT, /* accepted: waiting for ClientInit */
 	SESSION_RUNNING,
 	SESSION_CLOSING,
-	SESSION_DEAD,	      /* waits only for its last job or query */
+	SESSION_DEAD, /* waits only for its last job or query */
 };
 
-#define SESSION_ADDRS	  8
-#define SESSION_SKIPS	  16
-#define SESSION_OUT_MAX	  (1 << 20)
-#define SESSION_PUMP_MAX  (512 * 1024) /* bytes a wakeup */
+#define SESSION_ADDRS    8
+#define SESSION_SKIPS    16
+#define SESSION_OUT_MAX  (1 << 20)
+#define SESSION_PUMP_MAX (512 * 1024) /* bytes a wakeup */
 
 /* Stream bytes [from, to) that the technician does not get. */
 struct skip {
@@ -59,7 +59,7 @@ struct skip {
 struct side {
 	struct leg leg;
 	struct event *readable, *writable;
-	struct buf in;	/* handshake input not yet used */
+	struct buf in;  /* handshake input not yet used */
 	struct buf out; /* towards this side */
 	bool is_reading;
 };
@@ -73,7 +73,7 @@ struct session {
 	char client_addr[64];
 	struct side viewer, endpoint;
 	struct event *deadline; /* of the state; of the session when running */
-	struct event *tick;	/* once a second while running */
+	struct event *tick;     /* once a second while running */
 
 	struct rfb_handshake_server *viewer_handshake;
 	struct rfb_handshake_client *endpoint_handshake;
@@ -98,8 +98,8 @@ struct session {
 	struct skip skips[SESSION_SKIPS];
 	unsigned n_skips;
 	uint64_t message_at; /* offset of the server message under way */
-	bool is_fence_open; /* a fence, perhaps ours, is not complete */
-	bool is_stalled; /* the ring was full */
+	bool is_fence_open;  /* a fence, perhaps ours, is not complete */
+	bool is_stalled;     /* the ring was full */
 
 	bool is_recorded, has_recorder, is_recorder_ready;
 	int status_fd;

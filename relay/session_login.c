@@ -52,7 +52,8 @@ forget_failures(struct session *s)
 	db_query(s->loop->db,
 	    "WITH p AS (UPDATE people SET failed_logins = 0, last_login_at = "
 	    "now() WHERE name = $1) DELETE FROM login_failures WHERE "
-	    "client_addr = $2", 2, params, NULL, NULL);
+	    "client_addr = $2",
+	    2, params, NULL, NULL);
 }
 
 static void
@@ -64,12 +65,14 @@ checked(struct job *j)
 
 	if (s->state == SESSION_CHECK && c->result != 0) {
 		count_failure(s);
-		session_refuse(s, c->result == ERR_DENIED ? denied :
-			"the relay is out of memory");
+		session_refuse(s,
+		    c->result == ERR_DENIED ? denied
+					    : "the relay is out of memory");
 	} else if (s->state == SESSION_CHECK) {
 		forget_failures(s);
 		if (s->account.endpoint_id == 0) {
-			snprintf(reason, sizeof(reason), "there is no "
+			snprintf(reason, sizeof(reason),
+			    "there is no "
 			    "endpoint \"%s\" that %s may connect to",
 			    s->name.endpoint, s->name.person);
 			session_refuse(s, reason);
@@ -91,8 +94,7 @@ run_check(struct job *j)
 {
 	struct check *c = (struct check *)j;
 
-	c->result =
-	    password_check(c->hash, c->password, strlen(c->password));
+	c->result = password_check(c->hash, c->password, strlen(c->password));
 }
 
 static void
@@ -111,8 +113,9 @@ check_password(evutil_socket_t fd, short what, void *arg)
 		session_unref(s);
 		return;
 	}
-	c->job = (struct job){ .run = run_check, .done = checked,
-		.inbox = &s->loop->inbox };
+	c->job = (struct job){
+		.run = run_check, .done = checked, .inbox = &s->loop->inbox
+	};
 	c->session = s; /* the reference goes along */
 	c->hash = s->account.password_hash;
 	c->password = s->password;
@@ -142,8 +145,8 @@ on_account(void *arg, PGresult *res)
 	ms = login_delay_ms(s->account.failures, s->account.failure_age_s);
 	wait.tv_sec = ms / 1000;
 	wait.tv_usec = (suseconds_t)(ms % 1000) * 1000;
-	if (event_base_once(s->loop->base, -1, EV_TIMEOUT, check_password, s,
-		&wait) != 0) {
+	if (event_base_once(
+		s->loop->base, -1, EV_TIMEOUT, check_password, s, &wait) != 0) {
 		session_refuse(s, "the relay is out of memory");
 		session_unref(s);
 	}
@@ -159,20 +162,20 @@ session_login(struct session *s)
 	s->password =
 	    strdup(rfb_handshake_server_password(s->viewer_handshake));
 	if (rc == ERR_NOTFOUND) {
-		session_refuse(s, "give the user name as person@endpoint, "
-				  "for instance alice@desk1");
+		session_refuse(s,
+		    "give the user name as person@endpoint, "
+		    "for instance alice@desk1");
 		return;
 	}
 	/* a name that nobody can have fails as any unknown one does */
 	params[0] = s->name.person;
 	params[1] = s->name.endpoint;
 	params[2] = s->client_addr;
-	session_set_state(
-	    s, SESSION_CHECK, s->loop->relay->conf.login_seconds);
+	session_set_state(s, SESSION_CHECK, s->loop->relay->conf.login_seconds);
 	session_ref(s);
 	if (s->password == NULL ||
-	    db_query_now(s->loop->db, account_query, 3, params, on_account,
-		s) != 0) {
+	    db_query_now(
+		s->loop->db, account_query, 3, params, on_account, s) != 0) {
 		session_refuse(s, away);
 		session_unref(s);
 	}

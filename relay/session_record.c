@@ -20,11 +20,12 @@
 #define START_SLACK_SECONDS 5
 
 void
-session_record_mark(struct session *s, enum tee_mark_kind kind,
-    uint64_t offset, const void *value, size_t len)
+session_record_mark(struct session *s, enum tee_mark_kind kind, uint64_t offset,
+    const void *value, size_t len)
 {
-	struct tee_mark m = { .offset = offset, .mono_ns = clock_mono_ns(),
-		.kind = kind };
+	struct tee_mark m = {
+		.offset = offset, .mono_ns = clock_mono_ns(), .kind = kind
+	};
 
 	if (!s->has_recorder)
 		return;
@@ -73,11 +74,11 @@ make_meta(struct session *s)
 	    (json_int_t)a->person_id, "access", a->access, "time_zone",
 	    a->time_zone, "retention_days", (json_int_t)a->retention_days,
 	    "width", init->width, "height", init->height, "pixel_format", hex,
-	    "desktop_name", name, "start_mono_ns",
-	    (json_int_t)s->start_mono_ns, "start_wall_ns",
-	    (json_int_t)s->start_wall_ns, "first_seq", 1, "first_frame", 1,
-	    "split_reason", "start", "frame_rate", (json_int_t)a->frame_rate,
-	    "segment_bytes", (json_int_t)a->segment_bytes, "min_free_bytes",
+	    "desktop_name", name, "start_mono_ns", (json_int_t)s->start_mono_ns,
+	    "start_wall_ns", (json_int_t)s->start_wall_ns, "first_seq", 1,
+	    "first_frame", 1, "split_reason", "start", "frame_rate",
+	    (json_int_t)a->frame_rate, "segment_bytes",
+	    (json_int_t)a->segment_bytes, "min_free_bytes",
 	    (json_int_t)s->loop->relay->spool.min_free_bytes, "codec", "vp9",
 	    "quality", "text");
 	if (doc == NULL)
@@ -167,9 +168,9 @@ on_status(evutil_socket_t fd, short what, void *arg)
 		}
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			break;
-		session_recorder_dead(s, s->is_recorder_ready ?
-			"the recorder ended" :
-			"the recorder could not be started");
+		session_recorder_dead(s,
+		    s->is_recorder_ready ? "the recorder ended"
+					 : "the recorder could not be started");
 	}
 	session_unref(s);
 }
@@ -247,8 +248,9 @@ on_row(void *arg, PGresult *res)
 	if (s->state != SESSION_OPEN)
 		goto out;
 	if (!db_ok(res, "session row")) {
-		session_refuse(s, "the session could not be written into the "
-				  "relay's database");
+		session_refuse(s,
+		    "the session could not be written into the "
+		    "relay's database");
 		goto out;
 	}
 	s->is_recorded = s->account.recording;
@@ -274,9 +276,8 @@ session_open(struct session *s)
 	char team[24], endpoint[24], person[24], wall[40];
 	char name[RFB_MAX_NAME + 1];
 	const char *params[] = { s->id, team, endpoint, person,
-		s->loop->relay->node_id, a->access,
-		a->recording ? "t" : "f", s->client_addr, name, wall,
-		s->name.person, s->name.endpoint };
+		s->loop->relay->node_id, a->access, a->recording ? "t" : "f",
+		s->client_addr, name, wall, s->name.person, s->name.endpoint };
 
 	account_forget_secrets(&s->account);
 	s->width = init->width;
@@ -284,8 +285,7 @@ session_open(struct session *s)
 	s->start_mono_ns = clock_mono_ns();
 	s->start_wall_ns = clock_wall_ns();
 	snprintf(team, sizeof(team), "%lld", (long long)a->team_id);
-	snprintf(endpoint, sizeof(endpoint), "%lld",
-	    (long long)a->endpoint_id);
+	snprintf(endpoint, sizeof(endpoint), "%lld", (long long)a->endpoint_id);
 	snprintf(person, sizeof(person), "%lld", (long long)a->person_id);
 	snprintf(wall, sizeof(wall), "%.6f", (double)s->start_wall_ns / 1e9);
 	for (size_t i = 0; i <= init->name_len; i++)
@@ -302,8 +302,9 @@ session_open(struct session *s)
 		"'endpoint', $12::text, 'recorded', $7::boolean, 'client', "
 		"$8::text) FROM i",
 		12, params, on_row, s) != 0) {
-		session_refuse(s, "the relay's database cannot be reached; "
-				  "new sessions are refused until it is back");
+		session_refuse(s,
+		    "the relay's database cannot be reached; "
+		    "new sessions are refused until it is back");
 		session_unref(s);
 		return;
 	}
@@ -339,10 +340,11 @@ session_recorder_dead(struct session *s, const char *why)
 	if (s->ready_timer != NULL)
 		event_del(s->ready_timer);
 	if (s->account.end_on_failure) {
-		snprintf(reason, sizeof(reason), "the session must be recorded "
+		snprintf(reason, sizeof(reason),
+		    "the session must be recorded "
 		    "and the recording %s: %s",
-		    s->state == SESSION_RUNNING ? "stopped" :
-						  "could not be started",
+		    s->state == SESSION_RUNNING ? "stopped"
+						: "could not be started",
 		    why);
 		session_refuse(s, reason);
 		return;

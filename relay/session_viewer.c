@@ -35,8 +35,7 @@ go_on_with_tls(struct session *s)
 		return;
 	}
 	rfb_handshake_server_tls_started(s->viewer_handshake);
-	session_set_state(
-	    s, SESSION_LOGIN, s->loop->relay->conf.login_seconds);
+	session_set_state(s, SESSION_LOGIN, s->loop->relay->conf.login_seconds);
 }
 
 /* The viewer is through: ServerInit out, bytes both ways from here on. */
@@ -118,8 +117,10 @@ read_handshake(struct session *s)
 		return false;
 	}
 	if (n <= 0) {
-		session_end(s, "normal", s->state == SESSION_CLOSING ?
-		    "refused" : "the viewer closed the connection");
+		session_end(s, "normal",
+		    s->state == SESSION_CLOSING
+			? "refused"
+			: "the viewer closed the connection");
 		return false;
 	}
 	if (s->state == SESSION_CLOSING)

@@ -94,7 +94,8 @@ receive(int sock, struct order *o, int fds[N_SENT])
 {
 	union fd_message control;
 	struct iovec iov = { o, sizeof(*o) };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1,
+	struct msghdr msg = { .msg_iov = &iov,
+		.msg_iovlen = 1,
 		.msg_control = control.data,
 		.msg_controllen = sizeof(control.data) };
 	struct cmsghdr *c;
@@ -127,8 +128,8 @@ place_fds(const int *fds, int spool)
 	int high[SPAWNER_FDS], null;
 
 	for (int i = 0; i < SPAWNER_FDS; i++) {
-		high[i] = fcntl(i < N_SENT ? fds[i] : spool, F_DUPFD_CLOEXEC,
-		    64);
+		high[i] =
+		    fcntl(i < N_SENT ? fds[i] : spool, F_DUPFD_CLOEXEC, 64);
 		if (high[i] < 0)
 			return ERR_IO;
 	}
@@ -185,8 +186,8 @@ become_recorder(const char *program, const int *fds, int spool)
 	if (place_fds(fds, spool) == 0)
 		execve(program, argv, env);
 	say_failed(TEE_FD_STATUS, program);
-	log_error("recorder_exec_failed", LOG_S("program", program),
-	    LOG_ERRNO());
+	log_error(
+	    "recorder_exec_failed", LOG_S("program", program), LOG_ERRNO());
 	_exit(127);
 }
 
@@ -209,8 +210,8 @@ start_child(struct spawner *p, const struct order *o, const int *fds)
 	memcpy(c->id, o->id, sizeof(c->id));
 	c->next = p->children;
 	p->children = c;
-	log_info("recorder_started", LOG_S("session", c->id),
-	    LOG_I("pid", c->pid));
+	log_info(
+	    "recorder_started", LOG_S("session", c->id), LOG_I("pid", c->pid));
 }
 
 /* A child is listed until it was waited for: its pid is not used again. */
@@ -238,10 +239,10 @@ reap(struct spawner *p)
 		*at = c->next;
 		log_info("recorder_ended", LOG_S("session", c->id),
 		    LOG_I("pid", pid),
-		    LOG_I("status",
-			WIFEXITED(status) ? WEXITSTATUS(status) : -1),
-		    LOG_I("signal",
-			WIFSIGNALED(status) ? WTERMSIG(status) : 0));
+		    LOG_I(
+			"status", WIFEXITED(status) ? WEXITSTATUS(status) : -1),
+		    LOG_I(
+			"signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0));
 		free(c);
 	}
 }
@@ -273,7 +274,9 @@ serve(struct spawner *p)
 static _Noreturn void
 spawner_loop(int sock, const char *program, const char *spool)
 {
-	struct spawner p = { .program = program, .spool = spool, .sock = sock,
+	struct spawner p = { .program = program,
+		.spool = spool,
+		.sock = sock,
 		.dir = open(spool, O_RDONLY | O_DIRECTORY | O_CLOEXEC) };
 	struct pollfd fd = { .fd = sock, .events = POLLIN };
 	struct sigaction child = { .sa_handler = on_child };

@@ -46,8 +46,8 @@ job_inbox_init(struct job_inbox *in, struct event_base *base)
 	in->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (in->event_fd < 0)
 		return ERR_IO;
-	in->event =
-	    event_new(base, in->event_fd, EV_READ | EV_PERSIST, on_finished, in);
+	in->event = event_new(
+	    base, in->event_fd, EV_READ | EV_PERSIST, on_finished, in);
 	if (in->event == NULL || event_add(in->event, NULL) != 0)
 		return ERR_NOMEM;
 	return 0;

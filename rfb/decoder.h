@@ -40,11 +40,11 @@ struct rfb_screen {
 };
 
 enum rfb_decoder_event_kind {
-	RFB_DECODER_DAMAGE,	/* x, y, w, h changed, inside the picture */
-	RFB_DECODER_RESIZE,	/* w, h are new; the pixels moved: what both
+	RFB_DECODER_DAMAGE,     /* x, y, w, h changed, inside the picture */
+	RFB_DECODER_RESIZE,     /* w, h are new; the pixels moved: what both
 				 * sizes have in common is kept, the rest
 				 * black. Never for a size that stays */
-	RFB_DECODER_LAYOUT,	/* screens, n_screens (ExtendedDesktopSize);
+	RFB_DECODER_LAYOUT,     /* screens, n_screens (ExtendedDesktopSize);
 				 * after the RESIZE that it brought */
 	RFB_DECODER_UPDATE_END, /* a FramebufferUpdate is complete */
 };

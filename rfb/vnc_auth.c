@@ -38,8 +38,8 @@ rfb_vnc_auth_response(const char *password,
 	if (ctx != NULL &&
 	    EVP_EncryptInit_ex(ctx, EVP_des_ede3_ecb(), NULL, key, NULL) == 1 &&
 	    EVP_CIPHER_CTX_set_padding(ctx, 0) == 1 &&
-	    EVP_EncryptUpdate(
-		ctx, out, &n, challenge, RFB_VNC_CHALLENGE_LEN) == 1 &&
+	    EVP_EncryptUpdate(ctx, out, &n, challenge, RFB_VNC_CHALLENGE_LEN) ==
+		1 &&
 	    n == RFB_VNC_CHALLENGE_LEN)
 		rc = 0;
 	EVP_CIPHER_CTX_free(ctx);

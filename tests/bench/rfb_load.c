@@ -30,8 +30,8 @@
 #include "common/bytes.h"
 
 #define PIDS_MAX   8
-#define WIDTH	   1024
-#define HEIGHT	   768
+#define WIDTH      1024
+#define HEIGHT     768
 #define UPDATE_LEN (4 + 12)
 
 enum mode { THROUGHPUT, CHUNKS, PINGPONG, IDLE };
@@ -45,8 +45,12 @@ static struct {
 	int listen_port, connect_port;
 	pid_t pids[PIDS_MAX];
 	int n_pids;
-} opt = { .rfb = true, .sessions = 1, .rate = 20, .seconds = 5,
-	.rounds = 2000, .mb = 256 };
+} opt = { .rfb = true,
+	.sessions = 1,
+	.rate = 20,
+	.seconds = 5,
+	.rounds = 2000,
+	.mb = 256 };
 
 static SSL_CTX *server_ctx, *client_ctx;
 static pthread_barrier_t ready, done;
@@ -87,8 +91,8 @@ put(struct peer *p, const void *data, size_t len)
 	const char *at = data;
 
 	while (len > 0) {
-		ssize_t n = p->ssl ? SSL_write(p->ssl, at, (int)len) :
-				     write(p->fd, at, len);
+		ssize_t n = p->ssl ? SSL_write(p->ssl, at, (int)len)
+				   : write(p->fd, at, len);
 		if (n <= 0)
 			errx(1, "write to the relay failed");
 		at += n;
@@ -102,8 +106,8 @@ get(struct peer *p, void *data, size_t len)
 	char *at = data;
 
 	while (len > 0) {
-		ssize_t n = p->ssl ? SSL_read(p->ssl, at, (int)len) :
-				     read(p->fd, at, len);
+		ssize_t n = p->ssl ? SSL_read(p->ssl, at, (int)len)
+				   : read(p->fd, at, len);
 		if (n <= 0)
 			errx(1, "the relay closed while %zu bytes were missing",
 			    len);
@@ -229,7 +233,8 @@ make_update(uint8_t *out, size_t body)
 static void
 sleep_until(double t)
 {
-	struct timespec ts = { (time_t)t, (long)((t - (double)(time_t)t) * 1e9) };
+	struct timespec ts = { (time_t)t,
+		(long)((t - (double)(time_t)t) * 1e9) };
 
 	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
 }
@@ -281,7 +286,8 @@ technician_work(struct peer *p, int session)
 			put(p, ping, sizeof(ping));
 			get(p, ping, sizeof(ping));
 			if (session == 0)
-				round_us[i] = (now_s(CLOCK_MONOTONIC) - t) * 1e6;
+				round_us[i] =
+				    (now_s(CLOCK_MONOTONIC) - t) * 1e6;
 			memset(ping, 0, sizeof(ping));
 			for (int k = 0; k < 64; k += 8)
 				ping[k] = 4;
@@ -396,17 +402,16 @@ compare(const void *a, const void *b)
 static void
 parse(int argc, char **argv)
 {
-	static const struct option longs[] = {
-		{ "mode", 1, NULL, 'm' }, { "wrap", 1, NULL, 'w' },
-		{ "sessions", 1, NULL, 'n' }, { "mb", 1, NULL, 'b' },
-		{ "rate", 1, NULL, 'r' }, { "seconds", 1, NULL, 's' },
-		{ "rounds", 1, NULL, 'R' }, { "user", 1, NULL, 'u' },
-		{ "password", 1, NULL, 'p' }, { "cert", 1, NULL, 'c' },
-		{ "key", 1, NULL, 'k' }, { "listen", 1, NULL, 'l' },
-		{ "connect", 1, NULL, 'C' }, { "pid", 1, NULL, 'P' }, { 0 }
-	};
-	static const char *const modes[] = { "throughput", "chunks",
-		"pingpong", "idle" };
+	static const struct option longs[] = { { "mode", 1, NULL, 'm' },
+		{ "wrap", 1, NULL, 'w' }, { "sessions", 1, NULL, 'n' },
+		{ "mb", 1, NULL, 'b' }, { "rate", 1, NULL, 'r' },
+		{ "seconds", 1, NULL, 's' }, { "rounds", 1, NULL, 'R' },
+		{ "user", 1, NULL, 'u' }, { "password", 1, NULL, 'p' },
+		{ "cert", 1, NULL, 'c' }, { "key", 1, NULL, 'k' },
+		{ "listen", 1, NULL, 'l' }, { "connect", 1, NULL, 'C' },
+		{ "pid", 1, NULL, 'P' }, { 0 } };
+	static const char *const modes[] = { "throughput", "chunks", "pingpong",
+		"idle" };
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1)
@@ -416,18 +421,42 @@ parse(int argc, char **argv)
 				if (strcmp(optarg, modes[i]) == 0)
 					opt.mode = (enum mode)i;
 			break;
-		case 'w': opt.rfb = strcmp(optarg, "rfb") == 0; break;
-		case 'n': opt.sessions = atoi(optarg); break;
-		case 'b': opt.mb = strtoull(optarg, NULL, 10); break;
-		case 'r': opt.rate = atoi(optarg); break;
-		case 's': opt.seconds = atoi(optarg); break;
-		case 'R': opt.rounds = atoi(optarg); break;
-		case 'u': opt.user = optarg; break;
-		case 'p': opt.password = optarg; break;
-		case 'c': opt.cert = optarg; break;
-		case 'k': opt.key = optarg; break;
-		case 'l': opt.listen_port = atoi(optarg); break;
-		case 'C': opt.connect_port = atoi(optarg); break;
+		case 'w':
+			opt.rfb = strcmp(optarg, "rfb") == 0;
+			break;
+		case 'n':
+			opt.sessions = atoi(optarg);
+			break;
+		case 'b':
+			opt.mb = strtoull(optarg, NULL, 10);
+			break;
+		case 'r':
+			opt.rate = atoi(optarg);
+			break;
+		case 's':
+			opt.seconds = atoi(optarg);
+			break;
+		case 'R':
+			opt.rounds = atoi(optarg);
+			break;
+		case 'u':
+			opt.user = optarg;
+			break;
+		case 'p':
+			opt.password = optarg;
+			break;
+		case 'c':
+			opt.cert = optarg;
+			break;
+		case 'k':
+			opt.key = optarg;
+			break;
+		case 'l':
+			opt.listen_port = atoi(optarg);
+			break;
+		case 'C':
+			opt.connect_port = atoi(optarg);
+			break;
 		case 'P':
 			if (opt.n_pids < PIDS_MAX)
 				opt.pids[opt.n_pids++] = atoi(optarg);
@@ -474,8 +503,7 @@ main(int argc, char **argv)
 	printf("{\"cpu_s\":%.6f,\"wall_s\":%.6f,\"mb\":%.1f,\"p50_us\":%.2f,"
 	       "\"p99_us\":%.2f}\n",
 	    cpu, wall,
-	    opt.mode == THROUGHPUT ? (double)opt.mb * opt.sessions :
-				     0.0,
+	    opt.mode == THROUGHPUT ? (double)opt.mb * opt.sessions : 0.0,
 	    round_us[opt.rounds / 2], round_us[opt.rounds * 99 / 100]);
 	fflush(stdout);
 	/* threads are on their way out: OpenSSL's exit handlers must not run

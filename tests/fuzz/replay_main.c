@@ -41,8 +41,8 @@ replay(const char *path)
 	n = scandir(path, &names, NULL, alphasort);
 	for (int i = 0; i < n; i++) {
 		if (names[i]->d_name[0] != '.') {
-			snprintf(sub, sizeof(sub), "%s/%s", path,
-			    names[i]->d_name);
+			snprintf(
+			    sub, sizeof(sub), "%s/%s", path, names[i]->d_name);
 			done += replay(sub);
 		}
 		free(names[i]);

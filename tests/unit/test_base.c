@@ -110,8 +110,8 @@ log_escapes_values(void **state)
 	char out[LOG_LINE_MAX + 1];
 
 	capture_log(LOG_FORMAT_TEXT, "a b\n\"", out, sizeof(out));
-	assert_non_null(strstr(
-	    out, " info test event s=\"a b\\u000a\\\"\" i=-3 u=7\n"));
+	assert_non_null(
+	    strstr(out, " info test event s=\"a b\\u000a\\\"\" i=-3 u=7\n"));
 	assert_null(strstr(out, "hidden"));
 	capture_log(LOG_FORMAT_JSON, "a\tb", out, sizeof(out));
 	assert_non_null(strstr(out,
@@ -209,8 +209,7 @@ conf_names_what_is_wrong(void **state)
 	assert_int_equal(conf_defaults(sec, 1), 0);
 	for (size_t i = 0; i < N_ELEMENTS(bad); i++) {
 		assert_int_equal(
-		    conf_set(bad[i].set, sec, 1, err, sizeof(err)),
-		    ERR_CONFIG);
+		    conf_set(bad[i].set, sec, 1, err, sizeof(err)), ERR_CONFIG);
 		if (strstr(err, bad[i].says) == NULL)
 			fail_msg("%s: %s", bad[i].set, err);
 	}
@@ -231,8 +230,7 @@ conf_file_errors_name_the_line(void **state)
 	assert_int_equal(write(fd, text, sizeof(text) - 1), sizeof(text) - 1);
 	close(fd);
 	assert_int_equal(conf_defaults(sec, 1), 0);
-	assert_int_equal(
-	    conf_read(path, sec, 1, err, sizeof(err)), ERR_CONFIG);
+	assert_int_equal(conf_read(path, sec, 1, err, sizeof(err)), ERR_CONFIG);
 	snprintf(want, sizeof(want), "%s:5: sample.n = 99", path);
 	assert_non_null(strstr(err, want));
 	unlink(path);

@@ -28,12 +28,11 @@ open_pair(struct pair *p)
 {
 	assert_int_equal(tee_writer_new(&p->w, RING), 0);
 	tee_writer_set_attached(p->w, true);
-	assert_int_equal(
-	    tee_reader_new(&p->r, tee_writer_fd(p->w, TEE_FD_DATA),
-		tee_writer_fd(p->w, TEE_FD_CTL),
-		tee_writer_fd(p->w, TEE_FD_READER),
-		tee_writer_fd(p->w, TEE_FD_DATA_EVENT),
-		tee_writer_fd(p->w, TEE_FD_SPACE_EVENT)),
+	assert_int_equal(tee_reader_new(&p->r, tee_writer_fd(p->w, TEE_FD_DATA),
+			     tee_writer_fd(p->w, TEE_FD_CTL),
+			     tee_writer_fd(p->w, TEE_FD_READER),
+			     tee_writer_fd(p->w, TEE_FD_DATA_EVENT),
+			     tee_writer_fd(p->w, TEE_FD_SPACE_EVENT)),
 	    0);
 }
 
@@ -268,8 +267,8 @@ recorder_cannot_write_the_stream(void **state)
 	for (int which = TEE_FD_DATA; which <= TEE_FD_CTL; which++) {
 		int fd = tee_writer_fd(p.w, (enum tee_fd)which);
 
-		assert_true(mmap(NULL, 4096, PROT_READ | PROT_WRITE,
-				MAP_SHARED, fd, 0) == MAP_FAILED);
+		assert_true(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED,
+				fd, 0) == MAP_FAILED);
 		assert_int_equal(pwrite(fd, &byte, 1, 0), -1);
 		assert_int_equal(ftruncate(fd, 0), -1);
 	}

@@ -79,12 +79,18 @@ static struct webm_writer *
 new_writer(int fd, uint64_t max_bytes, webm_block_cb *cb, void *arg)
 {
 	const struct webm_tag tag = { "SESSION", "a session" };
-	const struct webm_params p = { .codec = WEBM_VP9, .width = 65,
-		.height = 33, .max_bytes = max_bytes,
-		.colour = WEBM_COLOUR_LIBYUV, .uuid = { 1, 2, 3 },
+	const struct webm_params p = { .codec = WEBM_VP9,
+		.width = 65,
+		.height = 33,
+		.max_bytes = max_bytes,
+		.colour = WEBM_COLOUR_LIBYUV,
+		.uuid = { 1, 2, 3 },
 		.date_wall_ns = UINT64_C(1795248902000000000),
-		.title = "unit test", .tags = &tag, .n_tags = 1,
-		.on_block = cb, .arg = arg };
+		.title = "unit test",
+		.tags = &tag,
+		.n_tags = 1,
+		.on_block = cb,
+		.arg = arg };
 	struct webm_writer *w = NULL;
 
 	assert_int_equal(webm_writer_new(&w, fd, &p), 0);
@@ -100,7 +106,8 @@ write_frames(struct webm_writer *w)
 	for (int i = 0; i < FRAMES; i++) {
 		struct webm_frame f = { .data = data,
 			.len = frame_bytes(i, data),
-			.time_ms = (uint64_t)i * 130, .is_key = i % 16 == 0 };
+			.time_ms = (uint64_t)i * 130,
+			.is_key = i % 16 == 0 };
 
 		assert_int_equal(webm_writer_frame(w, &f), 0);
 	}
@@ -180,10 +187,9 @@ check_nesting(const uint8_t *p, size_t len, int depth)
 {
 	static const uint32_t masters[] = { EBML_ID_HEADER, MKV_ID_SEGMENT,
 		MKV_ID_SEEK_HEAD, MKV_ID_SEEK, MKV_ID_INFO, MKV_ID_TRACKS,
-		MKV_ID_TRACK_ENTRY, MKV_ID_VIDEO, MKV_ID_COLOUR,
-		MKV_ID_CLUSTER, MKV_ID_CUES, MKV_ID_CUE_POINT,
-		MKV_ID_CUE_TRACK_POSITIONS, MKV_ID_BLOCK_GROUP, MKV_ID_TAGS,
-		MKV_ID_TAG };
+		MKV_ID_TRACK_ENTRY, MKV_ID_VIDEO, MKV_ID_COLOUR, MKV_ID_CLUSTER,
+		MKV_ID_CUES, MKV_ID_CUE_POINT, MKV_ID_CUE_TRACK_POSITIONS,
+		MKV_ID_BLOCK_GROUP, MKV_ID_TAGS, MKV_ID_TAG };
 	struct ebml_cursor c = { p, p + len };
 	struct ebml_head h;
 	const uint8_t *data;
@@ -388,8 +394,7 @@ bound_is_exact(void **state)
 		assert_int_equal(rc, ERR_LIMIT);
 		assert_int_equal(webm_writer_finish(w, 0), 0);
 		assert_true(file_len(fd) <= max);
-		assert_true(
-		    file_len(fd) + f.len + WEBM_FRAME_OVERHEAD > max);
+		assert_true(file_len(fd) + f.len + WEBM_FRAME_OVERHEAD > max);
 		webm_writer_free(w);
 		close(fd);
 	}
