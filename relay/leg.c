@@ -253,6 +253,28 @@ leg_release(struct leg *l)
 	*l = (struct leg){ .fd = -1 };
 }
 
+void
+leg_move(struct leg *to, struct leg *from, struct leg_batch *batch)
+{
+	*to = *from;
+	to->batch = batch;
+	if (batch->reader == from)
+		batch->reader = to;
+	if (to->ssl != NULL)
+		BIO_set_data(SSL_get_rbio(to->ssl), to);
+	*from = (struct leg){ .fd = -1 };
+}
+
+int
+leg_detach(struct leg *l)
+{
+	int rc = l->batch->reader == l ? make_input_free(l->batch) : 0;
+
+	if (l->batch->reader == l) /* nothing was left in it */
+		l->batch->reader = NULL;
+	return rc;
+}
+
 int
 leg_start_tls(struct leg *l, SSL_CTX *ctx, bool is_server)
 {

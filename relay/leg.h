@@ -60,6 +60,17 @@ void leg_init(struct leg *l, int fd, struct leg_batch *batch);
 /* Sends close_notify where it can, closes and frees. Safe to repeat. */
 void leg_release(struct leg *l);
 
+/*
+ * Moves a leg: `to` gets the socket, TLS and all that was received and not
+ * read; `from` is empty afterwards. batch: of the loop it now lives on; if
+ * that is another one, leg_detach comes first, on the old loop.
+ */
+void leg_move(struct leg *to, struct leg *from, struct leg_batch *batch);
+
+/* Takes what the loop's batch holds for it into memory of its own. Returns
+ * 0 or ERR_NOMEM. */
+int leg_detach(struct leg *l);
+
 /* Puts TLS on the socket; the leg keeps its own reference of nothing:
  * ctx may go. host: name for SNI and checking on the client side, or NULL.
  * Returns 0 or ERR_NOMEM. */

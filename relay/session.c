@@ -35,84 +35,6 @@ static const char *const timeout_reasons[] = {
 	[SESSION_CLIENT_INIT] = "the viewer did not go on after its login",
 };
 
-int
-side_init(struct session *s, struct side *d, int fd,
-    event_callback_fn on_readable, event_callback_fn on_writable)
-{
-	leg_init(&d->leg, fd, &s->loop->batch);
-	buf_init(&d->in, RFB_HANDSHAKE_INPUT_MAX);
-	buf_init(&d->out, SESSION_OUT_MAX);
-	d->readable =
-	    event_new(s->loop->base, fd, EV_READ | EV_PERSIST, on_readable, s);
-	d->writable = event_new(s->loop->base, fd, EV_WRITE, on_writable, s);
-	return d->readable != NULL && d->writable != NULL ? 0 : ERR_NOMEM;
-}
-
-void
-side_release(struct side *d)
-{
-	if (d->readable != NULL)
-		event_free(d->readable);
-	if (d->writable != NULL)
-		event_free(d->writable);
-	if (d->leg.batch != NULL)
-		leg_release(&d->leg);
-	buf_release(&d->in);
-	buf_release(&d->out);
-	*d = (struct side){ .leg.fd = -1 };
-}
-
-void
-side_read(struct side *d, bool on)
-{
-	if (on == d->is_reading || d->readable == NULL)
-		return;
-	d->is_reading = on;
-	if (on)
-		event_add(d->readable, NULL);
-	else
-		event_del(d->readable);
-}
-
-int
-side_flush(struct side *d)
-{
-	ssize_t n;
-	int rc = leg_flush(&d->leg);
-
-	while (rc == 0 && buf_len(&d->out) > 0) {
-		n = leg_write(&d->leg, buf_head(&d->out), buf_len(&d->out));
-		if (n < 0)
-			return (int)n;
-		if (n == 0)
-			break;
-		buf_consume(&d->out, (size_t)n);
-	}
-	if (rc != 0 && rc != ERR_AGAIN)
-		return rc;
-	if (leg_wants_write(&d->leg) || buf_len(&d->out) > 0)
-		event_add(d->writable, NULL);
-	return 0;
-}
-
-ssize_t
-side_fill(struct side *d)
-{
-	size_t room = d->in.limit - buf_len(&d->in);
-	uint8_t *p;
-	ssize_t n;
-
-	if (room == 0)
-		return ERR_LIMIT;
-	p = buf_reserve(&d->in, min_size(room, 2048));
-	if (p == NULL)
-		return ERR_NOMEM;
-	n = leg_read(&d->leg, p, min_size(room, 2048));
-	if (n > 0)
-		buf_commit(&d->in, (size_t)n);
-	return n;
-}
-
 static void
 on_deadline(evutil_socket_t fd, short what, void *arg)
 {
@@ -337,8 +259,8 @@ session_start(struct loop *l, int fd, const struct sockaddr *addr)
 	relay_uuid(s->id);
 	name_client(s, addr);
 	s->deadline = evtimer_new(l->base, on_deadline, s);
-	if (side_init(s, &s->viewer, fd, on_viewer_readable,
-		on_viewer_writable) != 0 ||
+	if (side_init(&s->viewer, l, fd, on_viewer_readable, on_viewer_writable,
+		s) != 0 ||
 	    s->deadline == NULL ||
 	    (s->viewer_handshake = rfb_handshake_server_new(&s->viewer.out)) ==
 		NULL) {

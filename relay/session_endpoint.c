@@ -18,6 +18,8 @@
 #include "relay/journal.h"
 #include "relay/session_internal.h"
 
+#define ENDPOINT_OUT_MAX (1 << 20)
+
 /* A name lookup in a worker thread. */
 struct lookup {
 	struct job job;
@@ -133,7 +135,7 @@ session_dial(struct session *s)
 		    "");
 		return;
 	}
-	buf_init(&s->endpoint.out, SESSION_OUT_MAX);
+	buf_init(&s->endpoint.out, ENDPOINT_OUT_MAX);
 	s->endpoint_handshake =
 	    rfb_handshake_client_new(&s->endpoint.out, &params);
 	if (s->endpoint_handshake == NULL)

@@ -17,6 +17,7 @@
 #include "relay/relay.h"
 #include "relay/ring.h"
 #include "relay/session.h"
+#include "relay/side.h"
 #include "rfb/handshake_client.h"
 #include "rfb/pixel_format_switch.h"
 #include "rfb/set_encodings.h"
@@ -48,20 +49,11 @@ enum session_state {
 
 #define SESSION_ADDRS    8
 #define SESSION_SKIPS    16
-#define SESSION_OUT_MAX  (1 << 20)
 #define SESSION_PUMP_MAX (512 * 1024) /* bytes a wakeup */
 
 /* Stream bytes [from, to) that the technician does not get. */
 struct skip {
 	uint64_t from, to;
-};
-
-struct side {
-	struct leg leg;
-	struct event *readable, *writable;
-	struct buf in;  /* handshake input not yet used */
-	struct buf out; /* towards this side */
-	bool is_reading;
 };
 
 struct session {
@@ -121,15 +113,6 @@ void session_refuse(struct session *s, const char *reason);
 void session_end(struct session *s, const char *code, const char *reason);
 void session_ref(struct session *s);
 void session_unref(struct session *s);
-int side_init(struct session *s, struct side *d, int fd,
-    event_callback_fn on_readable, event_callback_fn on_writable);
-void side_release(struct side *d);
-void side_read(struct side *d, bool on);
-/* Sends what `out` holds. Returns 0 (all gone or waiting for room) or an
- * error. */
-int side_flush(struct side *d);
-/* Reads into `in`, at most its limit. Returns bytes, ERR_AGAIN, ... */
-ssize_t side_fill(struct side *d);
 
 /* session_viewer.c */
 void on_viewer_readable(evutil_socket_t fd, short what, void *arg);
