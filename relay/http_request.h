@@ -30,9 +30,9 @@ struct http_request {
 	const char *path, *query;
 	const char *host, *origin, *cookie, *if_none_match;
 	const char *ws_key, *ws_version;
-	bool offers_binary;  /* Sec-WebSocket-Protocol lists `binary` */
-	bool wants_upgrade;  /* Upgrade: websocket and Connection: upgrade */
-	bool is_keep_alive;  /* the connection may take another request */
+	bool offers_binary; /* Sec-WebSocket-Protocol lists `binary` */
+	bool wants_upgrade; /* Upgrade: websocket and Connection: upgrade */
+	bool is_keep_alive; /* the connection may take another request */
 	char text[HTTP_HEAD_MAX + 1];
 };
 
