@@ -32,11 +32,12 @@ struct text_font;
 #define LOBBY_MAX_SIDE 4096
 
 /*
- * An answer is held back while more than this waits in out (lobby_resume
- * goes on), so out holds at most this and one answer: LOBBY_OUT_LIMIT is a
- * limit for out that a lobby of LOBBY_W x LOBBY_H never reaches, whatever
- * the viewer does. (Some 100 KiB are used, 2 MiB by a viewer without
- * Hextile.)
+ * An answer is held back while more than LOBBY_OUT_HIGH waits in out
+ * (lobby_resume goes on), so out never holds more than that and one answer,
+ * whatever the viewer does: some 100 KiB, or 2 MiB for a viewer without
+ * Hextile. lobby_new raises out's limit to LOBBY_OUT_LIMIT for it (more if
+ * w x h is larger than usual). Once out is empty after the lobby,
+ * buf_release gives its memory back.
  */
 #define LOBBY_OUT_HIGH  (64 * 1024)
 #define LOBBY_OUT_LIMIT (3 * 1024 * 1024)

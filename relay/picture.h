@@ -38,8 +38,8 @@ void picture_text(struct picture *p, int x, int y,
 
 /*
  * Rectangles that picture_append makes of it: strips of whole rows, none
- * above some 64 KiB, so that a slow line shows something soon and no one
- * buffer is huge. The same for every format and encoding.
+ * above 64 KiB unless 16 rows are more, so that a slow line shows something
+ * soon and no one buffer is huge. The same for every format and encoding.
  */
 unsigned picture_n_rects(const struct picture *p);
 
@@ -47,8 +47,8 @@ unsigned picture_n_rects(const struct picture *p);
  * Appends picture_n_rects(p) rectangles, each 12 bytes of header and its
  * payload, with the picture's top left corner at x, y of the viewer's
  * desktop. may_hextile: the viewer listed encoding 5; it is used for a strip
- * where it is smaller than Raw. Returns 0, or ERR_LIMIT or ERR_NOMEM (of
- * out, which holds what it held before).
+ * where it is smaller than Raw. Returns 0, ERR_UNSUPPORTED (a colour map),
+ * or ERR_LIMIT or ERR_NOMEM (of out); on an error out holds what it held.
  */
 int picture_append(const struct picture *p, uint16_t x, uint16_t y,
     const struct rfb_pixel_format *pf, bool may_hextile, struct buf *out);

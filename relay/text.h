@@ -25,6 +25,7 @@ struct text_font;
 struct text_bitmap {
 	uint16_t w, h;     /* just large enough; 0 x 0 for no words */
 	uint8_t *coverage; /* w * h bytes, rows from the top; text_release */
+	bool is_cut;       /* not all words fitted */
 };
 
 /* A box to fit words into, in pixels. */
