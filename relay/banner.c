@@ -53,26 +53,17 @@ font_size(unsigned w, unsigned h)
 	return (unsigned)min_size(size, MAX_FONT);
 }
 
-/* Draws the words as large as they fit whole, down to the smallest size. */
 static int
 draw_words(struct text_font *font, const char *text, unsigned w, unsigned h,
-    struct measures *m, struct text_bitmap *words)
+    const struct measures *m, struct text_bitmap *words)
 {
-	unsigned size = font_size(w, h);
-	int rc;
+	struct text_box box = { .size = (uint16_t)m->font,
+		.min_size = MIN_FONT,
+		.max_w = (uint16_t)(w * 3 / 5 - 2 * m->margin),
+		.max_h = (uint16_t)(h / 4 - 2 * m->margin),
+		.is_centred = true };
 
-	for (;; text_release(words)) {
-		*m = measures_of(size);
-		struct text_box box = { .size = (uint16_t)size,
-			.max_w = (uint16_t)(w * 3 / 5 - 2 * m->margin),
-			.max_h = (uint16_t)(h / 4 - 2 * m->margin),
-			.is_centred = true };
-
-		rc = text_draw(font, text, &box, words);
-		if (rc != 0 || !words->is_cut || size == MIN_FONT)
-			return rc;
-		size = size * 5 / 6 > MIN_FONT ? size * 5 / 6 : MIN_FONT;
-	}
+	return text_draw(font, text, &box, words);
 }
 
 static int
@@ -96,7 +87,7 @@ banner_draw(struct text_font *font, const char *text, uint16_t desktop_w,
     uint16_t desktop_h, struct banner **out)
 {
 	struct text_bitmap words;
-	struct measures m;
+	struct measures m = measures_of(font_size(desktop_w, desktop_h));
 	struct banner *b;
 	int rc;
 

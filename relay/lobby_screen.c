@@ -7,17 +7,20 @@
 #define NIGHT 0x1b2430
 #define LINE  0xffb300
 
+#define MIN_SIZE 11
+
 /* Parts of the screen's height in percent, the size of a letter in parts of
  * the height, and where in the band the words stand. */
 static const struct look {
 	uint8_t top, bottom;
 	uint8_t em; /* the height is so many */
+	uint8_t max_size;
 	enum { AT_BOTTOM, AT_TOP } place;
 	uint32_t colour;
 } looks[LOBBY_N_BANDS] = {
-	[LOBBY_TITLE] = { 0, 38, 15, AT_BOTTOM, 0xffffff },
-	[LOBBY_TEXT] = { 38, 80, 24, AT_TOP, 0xd5dde6 },
-	[LOBBY_SMALL] = { 80, 100, 30, AT_TOP, 0x9fb0c3 },
+	[LOBBY_TITLE] = { 0, 38, 15, 64, AT_BOTTOM, 0xffffff },
+	[LOBBY_TEXT] = { 38, 80, 24, 38, AT_TOP, 0xd5dde6 },
+	[LOBBY_SMALL] = { 80, 100, 30, 32, AT_TOP, 0x9fb0c3 },
 };
 
 struct lobby_band_area
@@ -38,9 +41,10 @@ box_of(const struct look *look, unsigned w, unsigned h, unsigned band_h)
 	size_t short_side = min_size(h, w * 9 / 16);
 	struct text_box box = { .is_centred = true };
 
-	box.size = (uint16_t)(short_side / look->em);
-	if (box.size < 11)
-		box.size = 11;
+	box.size = (uint16_t)min_size(short_side / look->em, look->max_size);
+	if (box.size < MIN_SIZE)
+		box.size = MIN_SIZE;
+	box.min_size = MIN_SIZE;
 	box.max_w = (uint16_t)(w * 9 / 10);
 	box.max_h = (uint16_t)(band_h - band_h / 8);
 	return box;

@@ -11,6 +11,7 @@
 #include "common/err.h"
 #include "relay/text.h"
 #include "relay/text_chars.h"
+#include "relay/text_wrap.h"
 
 #define FONT_MAX_BYTES (64 * 1024 * 1024)
 #define MAX_LINES      (TEXT_MAX_H / TEXT_MIN_SIZE)
@@ -23,28 +24,13 @@ struct text_font {
 	uint8_t *file; /* the face reads from it */
 };
 
-struct glyph {
-	uint32_t code;
-	uint16_t advance;
-};
-
-/* glyphs [from, to), without the space or line feed that ended it */
-struct line {
-	size_t from, to;
-	unsigned w;
-	bool has_ellipsis;
-};
-
 struct layout {
 	struct text_font *font; /* locked */
-	unsigned max_w;
 	unsigned line_h, ascent;
-	struct glyph ellipsis;
-	struct glyph *glyphs;
-	size_t n;
-	struct line lines[MAX_LINES];
-	size_t n_lines, max_lines;
-	bool is_cut;
+	struct text_glyph *glyphs;
+	struct text_wrap wrap;
+	struct text_line lines[MAX_LINES];
+	size_t n_lines;
 };
 
 /* Opening. The whole file is kept: nothing is read later, when privileges
@@ -143,10 +129,10 @@ box_w(const struct layout *l)
 	return l->ascent * 2 / 3 + 2;
 }
 
-static struct glyph
+static struct text_glyph
 measure(struct layout *l, uint32_t code)
 {
-	struct glyph g = { .code = code };
+	struct text_glyph g = { .code = code };
 	FT_Pos advance;
 
 	if (code == '\n')
@@ -189,92 +175,14 @@ measure_all(struct layout *l, const char *utf8)
 		free(chars);
 		return ERR_NOMEM;
 	}
-	l->is_cut = utf8[len] != '\0';
-	l->n = text_chars(utf8, len, chars);
-	for (size_t i = 0; i < l->n; i++)
+	l->wrap.glyphs = l->glyphs;
+	l->wrap.n = text_chars(utf8, len, chars);
+	l->wrap.is_cut = utf8[len] != '\0';
+	for (size_t i = 0; i < l->wrap.n; i++)
 		l->glyphs[i] = measure(l, chars[i]);
-	l->ellipsis = measure(l, ELLIPSIS);
+	l->wrap.ellipsis_w = measure(l, ELLIPSIS).advance;
 	free(chars);
 	return 0;
-}
-
-/* Wrapping. */
-
-static unsigned
-width_of(const struct layout *l, size_t from, size_t to)
-{
-	unsigned w = 0;
-
-	for (size_t i = from; i < to; i++)
-		w += l->glyphs[i].advance;
-	return w;
-}
-
-/* Where the line that begins at from ends, and where the next begins: at a
- * line feed, behind the last space that fits, or inside a long word. */
-static size_t
-break_line(const struct layout *l, size_t from, size_t *next)
-{
-	size_t space = from, i;
-	unsigned w = 0;
-
-	for (i = from; i < l->n && l->glyphs[i].code != '\n'; i++) {
-		if (l->glyphs[i].code == ' ')
-			space = i;
-		else if (w + l->glyphs[i].advance > l->max_w)
-			break;
-		w += l->glyphs[i].advance;
-	}
-	if (i == l->n || l->glyphs[i].code == '\n') {
-		*next = i == l->n ? i : i + 1;
-		return i;
-	}
-	if (space > from) {
-		*next = space + 1;
-		return space;
-	}
-	i = i > from ? i : from + 1; /* one glyph wider than the line */
-	*next = i;
-	return i;
-}
-
-/* Spaces at the end of a line count for nothing. */
-static size_t
-trim(const struct layout *l, size_t from, size_t to)
-{
-	while (to > from && l->glyphs[to - 1].code == ' ')
-		to--;
-	return to;
-}
-
-static void
-end_with_ellipsis(struct layout *l, struct line *line)
-{
-	while (line->to > line->from &&
-	    width_of(l, line->from, line->to) + l->ellipsis.advance > l->max_w)
-		line->to--;
-	line->to = trim(l, line->from, line->to);
-	line->w = width_of(l, line->from, line->to) + l->ellipsis.advance;
-	line->has_ellipsis = true;
-}
-
-static void
-wrap(struct layout *l)
-{
-	size_t at = 0, next;
-	struct line *line = NULL;
-
-	while (at < l->n && l->n_lines < l->max_lines) {
-		line = &l->lines[l->n_lines++];
-		line->from = at;
-		line->to = trim(l, at, break_line(l, at, &next));
-		line->w = width_of(l, line->from, line->to);
-		at = next;
-	}
-	if (at < l->n)
-		l->is_cut = true;
-	if (l->is_cut && line != NULL)
-		end_with_ellipsis(l, line);
 }
 
 /* Drawing. */
@@ -328,7 +236,7 @@ draw_glyph(const struct layout *l, struct text_bitmap *out, int x, int base,
 }
 
 static void
-draw_line(const struct layout *l, const struct line *line,
+draw_line(const struct layout *l, const struct text_line *line,
     struct text_bitmap *out, int x, int base)
 {
 	for (size_t i = line->from; i < line->to; i++) {
@@ -336,7 +244,7 @@ draw_line(const struct layout *l, const struct line *line,
 		x += l->glyphs[i].advance;
 	}
 	if (line->has_ellipsis)
-		draw_glyph(l, out, x, base, l->ellipsis.code);
+		draw_glyph(l, out, x, base, ELLIPSIS);
 }
 
 static int
@@ -347,10 +255,10 @@ draw_lines(const struct layout *l, bool is_centred, struct text_bitmap *out)
 
 	for (size_t i = 0; i < l->n_lines; i++)
 		w = l->lines[i].w > w ? l->lines[i].w : w;
-	out->is_cut = l->is_cut;
+	out->is_cut = l->wrap.is_cut;
 	if (w == 0)
 		return 0;
-	out->w = (uint16_t)min_size(w, l->max_w);
+	out->w = (uint16_t)min_size(w, l->wrap.max_w);
 	out->h = (uint16_t)(l->n_lines * l->line_h);
 	out->coverage = calloc(out->w, out->h);
 	if (out->coverage == NULL)
@@ -371,37 +279,62 @@ clamp(unsigned v, unsigned low, unsigned high)
 	return v > high ? high : v;
 }
 
+/* Lays out and draws; the font is locked. */
+static int
+draw_at(struct layout *l, const char *utf8, const struct text_box *box,
+    unsigned size, struct text_bitmap *out)
+{
+	int rc = set_size(l, size);
+
+	if (rc == 0)
+		rc = measure_all(l, utf8);
+	if (rc != 0)
+		return rc;
+	l->wrap.max_w = clamp(box->max_w, 1, TEXT_MAX_W);
+	l->wrap.max_lines =
+	    min_size(clamp(box->max_h, 0, TEXT_MAX_H) / l->line_h, MAX_LINES);
+	l->n_lines = text_wrap(&l->wrap, l->lines);
+	return draw_lines(l, box->is_centred, out);
+}
+
+static int
+draw_locked(struct text_font *font, const char *utf8,
+    const struct text_box *box, unsigned size, struct text_bitmap *out)
+{
+	struct layout *l = calloc(1, sizeof(*l));
+	int rc;
+
+	if (l == NULL)
+		return ERR_NOMEM;
+	l->font = font;
+	pthread_mutex_lock(&font->lock);
+	rc = draw_at(l, utf8, box, size, out);
+	pthread_mutex_unlock(&font->lock);
+	free(l->glyphs);
+	free(l);
+	return rc;
+}
+
 int
 text_draw(struct text_font *font, const char *utf8, const struct text_box *box,
     struct text_bitmap *out)
 {
-	struct layout *l;
-	int rc;
+	unsigned size = clamp(box->size, TEXT_MIN_SIZE, TEXT_MAX_SIZE);
+	unsigned least = box->min_size != 0
+	    ? clamp(box->min_size, TEXT_MIN_SIZE, size)
+	    : size;
+	int rc = font == NULL ? ERR_NOTFOUND : 0;
 
 	*out = (struct text_bitmap){ 0 };
-	if (font == NULL)
-		return ERR_NOTFOUND;
-	l = calloc(1, sizeof(*l));
-	if (l == NULL)
-		return ERR_NOMEM;
-	l->font = font;
-	l->max_w = clamp(box->max_w, 1, TEXT_MAX_W);
-	pthread_mutex_lock(&font->lock);
-	rc = set_size(l, clamp(box->size, TEXT_MIN_SIZE, TEXT_MAX_SIZE));
-	if (rc == 0)
-		rc = measure_all(l, utf8);
-	if (rc == 0) {
-		l->max_lines = min_size(
-		    clamp(box->max_h, 0, TEXT_MAX_H) / l->line_h, MAX_LINES);
-		wrap(l);
-		l->is_cut |= l->n > 0 && l->n_lines == 0;
-		rc = draw_lines(l, box->is_centred, out);
+	while (rc == 0) {
+		rc = draw_locked(font, utf8, box, size, out);
+		if (rc != 0 || !out->is_cut || size == least)
+			break;
+		text_release(out);
+		size = clamp(size * 5 / 6, least, size);
 	}
-	pthread_mutex_unlock(&font->lock);
 	if (rc != 0)
 		text_release(out);
-	free(l->glyphs);
-	free(l);
 	return rc;
 }
 

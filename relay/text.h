@@ -32,6 +32,7 @@ struct text_bitmap {
 struct text_box {
 	uint16_t max_w, max_h; /* at most TEXT_MAX_W, TEXT_MAX_H */
 	uint16_t size;         /* pixels per em, TEXT_MIN_SIZE and up */
+	uint16_t min_size;     /* shrinks to this until all fits; 0: never */
 	bool is_centred;       /* each line; else they begin at the left */
 };
 
