@@ -188,10 +188,85 @@ WHERE NOT EXISTS (SELECT 1 FROM pg_trigger
                   WHERE tgrelid = 'audit'::regclass
                     AND tgname = 'audit_append_only' AND tgenabled IN ('O', 'A'));
 
--- T3, M7: deleted endpoints keep nobody's rights and no password.
+-- T3, M7: deleted endpoints keep nobody's rights, no password, no way in.
 SELECT 'removed_endpoint' AS name, e.name AS object,
-       'is removed but still has a stored password or rights' AS detail
+       'is removed but still has a password, a way in, or rights' AS detail
 FROM endpoints e
 WHERE e.deleted_at IS NOT NULL
-  AND (e.secret_sealed IS NOT NULL
+  AND (num_nonnulls(e.secret_sealed, e.agent_cert_sha256, e.agent_node,
+                    e.reverse_secret_sha256, e.reverse_cert_sha256,
+                    e.parked_node) > 0
        OR EXISTS (SELECT 1 FROM endpoint_rights r WHERE r.endpoint_id = e.id));
+
+-- An endpoint has what belongs to its kind, and nothing of another.
+SELECT 'endpoint_kind' AS name, e.name AS object,
+       format('is of kind %s and has what belongs to another kind', e.kind) AS detail
+FROM endpoints e
+WHERE e.kind <> 'agent' AND e.agent_cert_sha256 IS NOT NULL
+   OR e.kind NOT IN ('agent', 'attended') AND e.agent_node IS NOT NULL
+   OR e.kind <> 'reverse' AND num_nonnulls(e.reverse_secret_sha256,
+          e.reverse_cert_sha256, e.parked_node) > 0
+   OR e.kind = 'attended' AND e.access <> 'attended';
+
+-- Attended access is for one occasion: a code lives 24 hours at most.
+SELECT 'attended_age' AS name, e.name AS object,
+       format('a session code''s endpoint, made at %s, is still there', e.created_at) AS detail
+FROM endpoints e
+WHERE e.kind = 'attended' AND e.deleted_at IS NULL
+  AND e.created_at < now() - interval '24 hours 5 minutes'
+  AND NOT EXISTS (SELECT 1 FROM sessions s
+                  WHERE s.endpoint_id = e.id AND s.ended_at IS NULL);
+
+-- Connections of endpoints are held by relays that live.
+SELECT 'endpoint_node' AS name, x.object,
+       format('is said to be connected to node %s, which is gone', x.node) AS detail
+FROM (SELECT name AS object, agent_node AS node FROM endpoints
+      UNION ALL
+      SELECT name, parked_node FROM endpoints
+      UNION ALL
+      SELECT code, node_id FROM attended_codes WHERE expires_at > now()) x
+JOIN nodes n ON n.id = x.node
+WHERE coalesce(n.stopped_at, n.heartbeat_at) < now() - interval '5 minutes';
+
+-- Tickets and tokens are used once.
+SELECT 'used_once' AS name, w.tbl AS object,
+       'the trigger that keeps used ones used is missing or off' AS detail
+FROM (VALUES ('tickets'), ('enrol_tokens')) w (tbl)
+WHERE NOT EXISTS (SELECT 1 FROM pg_trigger
+                  WHERE tgrelid = w.tbl::regclass
+                    AND tgname = w.tbl || '_used_once' AND tgenabled IN ('O', 'A'));
+
+-- A ticket was used while it was valid, and that is an hour at most.
+SELECT 'ticket_times' AS name, 'ticket ' || id AS object,
+       format('made %s, valid until %s, used %s', created_at, expires_at,
+              coalesce(used_at::text, 'never')) AS detail
+FROM tickets
+WHERE used_at NOT BETWEEN created_at AND expires_at
+   OR expires_at NOT BETWEEN created_at AND created_at + interval '1 hour';
+
+-- A ticket stays within a team.
+SELECT 'ticket_team' AS name, 'ticket ' || k.id AS object,
+       format('%s and %s are of different teams', p.name, e.name) AS detail
+FROM tickets k
+JOIN people p ON p.id = k.person_id
+JOIN endpoints e ON e.id = k.endpoint_id
+WHERE p.team_id <> e.team_id;
+
+-- A token that is still good is an agent's.
+SELECT 'enrol_token' AS name, e.name AS object,
+       format('has an unused enrolment token, and is %s',
+              CASE WHEN e.deleted_at IS NULL THEN 'of kind ' || e.kind ELSE 'removed' END) AS detail
+FROM enrol_tokens k JOIN endpoints e ON e.id = k.endpoint_id
+WHERE k.used_at IS NULL AND (e.kind <> 'agent' OR e.deleted_at IS NOT NULL);
+
+-- C3: who was allowed to look only looks.
+SELECT 'session_consent' AS name, id::text AS object,
+       'the end user allowed viewing only, yet it is under control' AS detail
+FROM sessions
+WHERE consent = 'view' AND NOT view_only;
+
+-- C4: an ended session is not being recorded.
+SELECT 'session_recording' AS name, id::text AS object,
+       'has ended and is marked as being recorded now' AS detail
+FROM sessions
+WHERE recording AND ended_at < now() - interval '5 minutes';
