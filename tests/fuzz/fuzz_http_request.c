@@ -18,7 +18,7 @@ check_string(const char *s, bool must_be)
 	assert(!must_be || s != NULL);
 	if (s == NULL)
 		return;
-	assert(s > req.text - 1 && s < req.text + sizeof(req.text));
+	assert(s >= req.text && s < req.text + sizeof(req.text));
 	assert(memchr(s, '\0', (size_t)(req.text + sizeof(req.text) - s)));
 	assert(strpbrk(s, "\r\n") == NULL);
 }
