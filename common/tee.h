@@ -38,7 +38,10 @@ enum tee_mark_kind {
 	TEE_MARK_TIME = 1,         /* no value: bytes from here arrived at ns */
 	TEE_MARK_PIXEL_FORMAT = 2, /* 16 bytes: in force from the update that
 				    * begins exactly at this offset */
-	TEE_MARK_MONITOR = 3,      /* u32 index, 0: all monitors */
+	TEE_MARK_MONITOR = 3,      /* u32 index, 0: all monitors; u16 x, y, w, h
+				    * of it in the framebuffer; its name, 12
+				    * bytes of UTF-8 filled up with 0. In force
+				    * from the update that begins here */
 	TEE_MARK_FRAME_RATE = 4,   /* u32 frames a second */
 	TEE_MARK_START = 5,        /* recording is on from here */
 	TEE_MARK_STOP = 6,         /* recording is off from here */
@@ -77,9 +80,13 @@ enum tee_fd {
 
 /* Recorder -> relay, fixed size; the relay trusts nothing in it. */
 enum tee_status_kind {
-	TEE_STATUS_READY = 1,   /* sandboxed, attached, first segment open */
+	TEE_STATUS_READY = 1,   /* sandboxed, attached; the first segment is
+				 * open unless START will open it */
 	TEE_STATUS_FAILED = 2,  /* cannot go on; text says why */
-	TEE_STATUS_NOSPACE = 3, /* under the free-space floor (C6) */
+	TEE_STATUS_NOSPACE = 3, /* under the free-space floor (C6); the
+				 * recorder ends, but lives on and may be
+				 * told START again if its meta said
+				 * "recording": "off" */
 	TEE_STATUS_SEGMENT = 4, /* a segment was closed; frames, bytes */
 	TEE_STATUS_DONE = 5,    /* END was handled, everything is on disk */
 };

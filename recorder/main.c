@@ -111,13 +111,31 @@ read_meta(struct meta *m, const char **why)
 }
 
 static void
-on_segment(void *arg, const struct segment_result *res)
+on_segment(const struct segment_result *res)
 {
 	log_info("segment_closed", LOG_S("segment", res->id),
 	    LOG_U("frames", res->frames), LOG_U("bytes", res->bytes),
 	    LOG_U("duration_ms", res->duration_ms));
 	intake_report(TEE_FD_STATUS, TEE_STATUS_SEGMENT, 0, res->frames,
 	    res->bytes, res->id);
+}
+
+static void
+on_session(void *arg, enum session_event ev, const struct segment_result *res)
+{
+	switch (ev) {
+	case SESSION_READY:
+		intake_report(TEE_FD_STATUS, TEE_STATUS_READY, 0, 0, 0, "");
+		break;
+	case SESSION_SEGMENT:
+		on_segment(res);
+		break;
+	case SESSION_NOSPACE:
+		log_warn("recording_nospace");
+		intake_report(TEE_FD_STATUS, TEE_STATUS_NOSPACE, ERR_NOSPACE, 0,
+		    0, "too little free disk space");
+		break;
+	}
 }
 
 /* Says to relay and log why recording ended, or did not begin. */
@@ -147,16 +165,14 @@ enter_sandbox(const char **why)
 static int
 record_session(const struct meta *m, struct tee_reader *reader)
 {
-	struct session *s = session_new(m, TEE_FD_SPOOL, on_segment, NULL);
+	struct session *s = session_new(m, TEE_FD_SPOOL, on_session, NULL);
 	int rc = ERR_NOMEM;
 
 	if (s == NULL)
 		return fail(rc, "not enough memory for this screen");
 	rc = session_start(s);
-	if (rc == 0) {
-		intake_report(TEE_FD_STATUS, TEE_STATUS_READY, 0, 0, 0, "");
+	if (rc == 0)
 		rc = intake_run(s, reader, TEE_FD_DATA_EVENT, TEE_FD_STATUS);
-	}
 	if (rc != 0) {
 		rc = fail(rc, session_why(s));
 	} else {

@@ -49,8 +49,8 @@ pack_media(const struct meta *m, const struct manifest_open *o)
 	return json_pack("{s:s, s:s, s:i, s:s, s:i, s:i, s:i, s:s, s:I, s:I, "
 			 "s:I}",
 	    "object_key", o->object_key, "split_reason", o->split_reason,
-	    "monitor", (int)o->monitor, "monitor_name", "", "frame_rate",
-	    (int)o->frame_rate, "width", (int)o->width, "height",
+	    "monitor", (int)o->monitor, "monitor_name", o->monitor_name,
+	    "frame_rate", (int)o->frame_rate, "width", (int)o->width, "height",
 	    (int)o->height, "codec", meta_codec_name(m->codec), "start_mono_ns",
 	    (json_int_t)o->start_mono_ns, "start_wall_ns",
 	    (json_int_t)o->start_wall_ns, "first_frame",

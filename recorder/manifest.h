@@ -22,6 +22,7 @@ struct manifest_open {
 	uint64_t seq;
 	const char *split_reason;
 	unsigned monitor, frame_rate, width, height;
+	const char *monitor_name; /* UTF-8 */
 	uint64_t start_mono_ns, start_wall_ns;
 	uint64_t first_frame;
 };

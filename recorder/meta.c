@@ -179,6 +179,52 @@ parse_format(struct meta *m, const json_t *o, const char **why)
 								   : ERR_CONFIG;
 }
 
+/* "on" unless said. */
+static int
+parse_recording(struct meta *m, const json_t *o, const char **why)
+{
+	static const char *const names[] = { "on", "off" };
+	int i = 0;
+
+	*why = "recording";
+	if (json_object_get(o, "recording") != NULL)
+		i = pick(get_str(o, "recording"), names, 2);
+	m->is_manual = i == 1;
+	return i < 0 ? ERR_CONFIG : 0;
+}
+
+static int
+parse_side(const json_t *o, const char *name, unsigned *out)
+{
+	int64_t v;
+
+	if (get_int(o, name, 0, UINT16_MAX, &v) != 0)
+		return ERR_CONFIG;
+	*out = (unsigned)v;
+	return 0;
+}
+
+/* The monitor in force at the first byte, if the relay names one. */
+static int
+parse_monitor(struct meta *m, const json_t *o, const char **why)
+{
+	const json_t *v = json_object_get(o, "monitor");
+	const char *name = get_str(v, "name");
+	struct monitor *mon = &m->monitor;
+
+	*why = "monitor";
+	if (v == NULL)
+		return 0;
+	if (parse_side(v, "index", &mon->index) != 0 ||
+	    parse_side(v, "x", &mon->area.x) != 0 ||
+	    parse_side(v, "y", &mon->area.y) != 0 ||
+	    parse_side(v, "w", &mon->area.w) != 0 ||
+	    parse_side(v, "h", &mon->area.h) != 0)
+		return ERR_CONFIG;
+	monitor_set_name(mon, name, strlen(name));
+	return 0;
+}
+
 int
 meta_parse(struct meta *m, const char *json, size_t len, const char **why)
 {
@@ -196,6 +242,10 @@ meta_parse(struct meta *m, const char *json, size_t len, const char **why)
 		rc = parse_choices(m, o, why);
 	if (rc == 0)
 		rc = parse_format(m, o, why);
+	if (rc == 0)
+		rc = parse_recording(m, o, why);
+	if (rc == 0)
+		rc = parse_monitor(m, o, why);
 out:
 	json_decref(o);
 	return rc;

@@ -6,10 +6,12 @@
 #ifndef RECORDER_META_H
 #define RECORDER_META_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "recorder/encoder.h"
+#include "recorder/monitor.h"
 #include "rfb/pixel_format.h"
 
 #define META_NAME_MAX       256 /* bytes of a name with its NUL */
@@ -33,6 +35,8 @@ struct meta {
 	uint64_t segment_bytes, min_free_bytes;
 	enum encoder_codec codec;
 	enum encoder_quality quality;
+	bool is_manual;         /* "recording": "off": waits for START */
+	struct monitor monitor; /* all of them unless said */
 };
 
 /*

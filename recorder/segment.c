@@ -101,6 +101,7 @@ make_manifest(struct segment *sg, const struct segment_params *p)
 		.seq = p->seq,
 		.split_reason = p->split_reason,
 		.monitor = p->monitor,
+		.monitor_name = p->monitor_name,
 		.frame_rate = p->frame_rate,
 		.width = p->width,
 		.height = p->height,

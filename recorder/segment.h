@@ -32,6 +32,7 @@ struct segment_params {
 	uint64_t seq, first_frame;
 	const char *split_reason; /* static */
 	unsigned monitor, frame_rate, width, height;
+	const char *monitor_name; /* UTF-8 */
 	uint64_t start_mono_ns;
 };
 

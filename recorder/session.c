@@ -19,11 +19,24 @@
 
 #define TEND_NS NS_PER_S
 
-/* Keeps the first error; callbacks from the decoder cannot return one. */
+/* A recording by hand has no room: its file ends, its session does not. */
 static void
-note_error(struct session *s, int rc)
+stop_for_space(struct session *s)
 {
-	if (rc != 0 && s->error == 0)
+	if (s->segment != NULL)
+		session_end_segment(s, s->now_ns, "nospace");
+	s->state = SESSION_STOPPED;
+	s->cb(s->arg, SESSION_NOSPACE, NULL);
+}
+
+void
+session_note_error(struct session *s, int rc)
+{
+	if (rc == 0 || s->error != 0)
+		return;
+	if (rc == ERR_NOSPACE && s->meta->is_manual)
+		stop_for_space(s);
+	else
 		s->error = rc;
 }
 
@@ -32,8 +45,13 @@ note_error(struct session *s, int rc)
 static void
 on_damage(struct session *s, const struct rfb_decoder_event *ev)
 {
-	canvas_damage(&s->canvas, ev->x, ev->y, ev->w, ev->h);
+	struct area r = { ev->x, ev->y, ev->w, ev->h };
+
+	if (!area_clip(&r, &s->area))
+		return; /* on another monitor: nothing to do, nothing to pay */
+	canvas_damage(&s->canvas, r.x, r.y, r.w, r.h);
 	s->has_damage = true;
+	s->is_blank = false;
 	if (s->dirty_ns == PACER_NEVER)
 		s->dirty_ns = s->now_ns;
 }
@@ -50,46 +68,55 @@ on_update_end(struct session *s)
 {
 	if (s->state == SESSION_OPENING) {
 		if (s->has_damage && is_settled(s))
-			note_error(s, session_first_picture(s));
+			session_note_error(s, session_first_picture(s));
 		return;
 	}
 	if (s->state != SESSION_RUNNING || s->canvas.n_dirty == 0)
 		return;
 	pacer_damage(&s->pacer, s->now_ns);
 	if (pacer_due(&s->pacer) <= s->now_ns)
-		note_error(
+		session_note_error(
 		    s, session_take_picture(s, s->now_ns, PICTURE_DAMAGE));
 }
 
-static const char *
-resize_reason(const struct session *s, unsigned w, unsigned h)
+const char *
+session_resize_reason(const struct session *s, unsigned width, unsigned height)
 {
 	bool was_portrait = s->canvas.height > s->canvas.width;
 
-	return (h > w) != was_portrait ? "orientation" : "resolution";
+	if (width == s->canvas.width && height == s->canvas.height)
+		return NULL;
+	return (height > width) != was_portrait ? "orientation" : "resolution";
+}
+
+int
+session_move(struct session *s, const char *reason)
+{
+	int rc = 0;
+
+	if (reason != NULL && s->segment != NULL)
+		rc = session_split(s, s->now_ns, reason, true);
+	if (rc == 0)
+		rc = session_set_area(s);
+	if (reason != NULL) {
+		s->has_damage = false;
+		s->dirty_ns = PACER_NEVER;
+		s->pacer.damage_ns = PACER_NEVER;
+	}
+	return rc;
 }
 
 /*
- * The screen has another size (T10): the file ends here. Before the file
- * of an earlier resize was opened, that one simply gets the newest size.
+ * The screen has another size (T10): the file ends here, unless the monitor
+ * that it shows keeps its own. Before the file of an earlier resize was
+ * opened, that one simply gets the newest size.
  */
 static int
-resize(struct session *s, unsigned w, unsigned h)
+on_resize(struct session *s, unsigned w, unsigned h)
 {
-	bool has_file = s->segment != NULL;
-	int rc = 0;
+	struct area next = monitor_area(&s->monitor, w, h);
 
-	if (has_file)
-		rc = session_split(s, s->now_ns, resize_reason(s, w, h), true);
-	if (rc == 0) {
-		rc = session_resize(s, w, h);
-		if (rc != 0)
-			s->why = "not enough memory for this screen";
-	}
-	s->has_damage = false;
-	s->dirty_ns = PACER_NEVER;
-	s->pacer.damage_ns = PACER_NEVER;
-	return rc;
+	return session_move(s, session_resize_reason(s, next.w, next.h));
 }
 
 static void
@@ -104,10 +131,7 @@ on_decoder(void *arg, const struct rfb_decoder_event *ev)
 		on_damage(s, ev);
 		break;
 	case RFB_DECODER_RESIZE:
-		if (ev->w != s->canvas.width || ev->h != s->canvas.height)
-			note_error(s, resize(s, ev->w, ev->h));
-		else
-			canvas_damage_all(&s->canvas);
+		session_note_error(s, on_resize(s, ev->w, ev->h));
 		break;
 	case RFB_DECODER_UPDATE_END:
 		on_update_end(s);
@@ -136,7 +160,7 @@ session_new(const struct meta *meta, int spool_fd, session_cb *cb, void *arg)
 	s->seq = meta->first_seq;
 	s->next_frame = meta->first_frame;
 	s->reason = meta->split_reason;
-	s->monitor = 1;
+	s->monitor = meta->monitor;
 	s->frame_rate = meta->frame_rate;
 	pacer_init(&s->pacer, meta->frame_rate);
 	segment_store_init(&s->store, spool_fd, meta);
@@ -145,8 +169,7 @@ session_new(const struct meta *meta, int spool_fd, session_cb *cb, void *arg)
 	if (s->decoder != NULL &&
 	    strcmp(meta->split_reason, "recorder_restart") == 0)
 		rfb_decoder_skip_stateful(s->decoder);
-	if (s->decoder == NULL ||
-	    session_resize(s, meta->width, meta->height) != 0) {
+	if (s->decoder == NULL || session_set_area(s) != 0) {
 		session_free(s);
 		return NULL;
 	}
@@ -171,7 +194,15 @@ session_free(struct session *s)
 int
 session_start(struct session *s)
 {
-	return session_open_segment(s);
+	int rc = 0;
+
+	if (s->meta->is_manual)
+		s->state = SESSION_STOPPED;
+	else
+		rc = session_open_segment(s);
+	if (rc == 0)
+		s->cb(s->arg, SESSION_READY, NULL);
+	return rc;
 }
 
 /* ---- time ---- */
@@ -244,20 +275,18 @@ static int
 advance(struct session *s, uint64_t t)
 {
 	uint64_t due;
-	int rc = 0;
 
-	while (rc == 0 && s->error == 0 && (due = session_due(s)) <= t) {
+	while (s->error == 0 && (due = session_due(s)) <= t) {
 		if (due > s->now_ns)
 			s->now_ns = due;
-		rc = run_picture(s, s->now_ns);
-		if (rc == 0)
-			rc = tend_segment(s);
+		session_note_error(s, run_picture(s, s->now_ns));
+		if (s->error == 0)
+			session_note_error(s, tend_segment(s));
 	}
 	if (t > s->now_ns)
 		s->now_ns = t;
-	if (rc == 0 && s->error == 0)
-		rc = tend_segment(s);
-	note_error(s, rc);
+	if (s->error == 0)
+		session_note_error(s, tend_segment(s));
 	return s->error;
 }
 
@@ -282,111 +311,12 @@ session_feed(struct session *s, const uint8_t *data, size_t len)
 	return s->error;
 }
 
-/* ---- marks ---- */
-
-static const char *
-end_word(uint32_t end)
-{
-	static const char *const words[] = {
-		[TEE_END_NORMAL] = "normal",
-		[TEE_END_ENDPOINT] = "endpoint",
-		[TEE_END_MAX_DURATION] = "max_duration",
-		[TEE_END_COMMAND] = "command",
-		[TEE_END_ERROR] = "error",
-	};
-
-	return end < N_ELEMENTS(words) ? words[end] : "error";
-}
-
-static int
-mark_pixel_format(struct session *s, const struct tee_mark *m)
-{
-	struct rfb_pixel_format pf;
-	int rc = rfb_pixel_format_parse(&pf, m->value);
-
-	if (rc == 0)
-		rc = rfb_decoder_set_pixel_format(s->decoder, &pf);
-	if (rc != 0)
-		s->why = "a pixel format cannot be decoded";
-	return rc;
-}
-
-static int
-mark_frame_rate(struct session *s, uint32_t rate)
-{
-	if (rate < 1 || rate > META_FRAME_RATE_MAX || rate == s->frame_rate)
-		return 0;
-	s->frame_rate = rate;
-	pacer_set_rate(&s->pacer, rate);
-	return s->state == SESSION_RUNNING
-	    ? session_split(s, s->now_ns, "frame_rate", false)
-	    : 0;
-}
-
-static int
-mark_monitor(struct session *s, uint32_t index)
-{
-	unsigned monitor = index == 0 ? 1 : index;
-
-	if (monitor == s->monitor)
-		return 0;
-	s->monitor = monitor;
-	return s->state == SESSION_RUNNING
-	    ? session_split(s, s->now_ns, "monitor", true)
-	    : 0;
-}
-
-static int
-mark_start(struct session *s)
-{
-	if (s->state != SESSION_STOPPED)
-		return 0;
-	s->reason = "manual";
-	s->open_ns = s->open_by_ns = s->now_ns;
-	s->state = SESSION_OPENING;
-	return session_first_picture(s);
-}
-
-static int
-mark_stop(struct session *s)
-{
-	int rc;
-
-	if (s->state == SESSION_STOPPED)
-		return 0;
-	rc = session_end_segment(s, s->now_ns, "manual");
-	s->state = SESSION_STOPPED;
-	return rc;
-}
-
-static int
-apply_mark(struct session *s, const struct tee_mark *m)
-{
-	switch (m->kind) {
-	case TEE_MARK_PIXEL_FORMAT:
-		return mark_pixel_format(s, m);
-	case TEE_MARK_MONITOR:
-		return mark_monitor(s, load_be32(m->value));
-	case TEE_MARK_FRAME_RATE:
-		return mark_frame_rate(s, load_be32(m->value));
-	case TEE_MARK_START:
-		return mark_start(s);
-	case TEE_MARK_STOP:
-		return mark_stop(s);
-	case TEE_MARK_END:
-		return session_close(
-		    s, end_word(load_be32(m->value)), s->now_ns);
-	default: /* TIME has said all by its time; others are for others */
-		return 0;
-	}
-}
-
 int
 session_mark(struct session *s, const struct tee_mark *m)
 {
 	if (s->state == SESSION_OVER || advance(s, m->mono_ns) != 0)
 		return s->error;
-	note_error(s, apply_mark(s, m));
+	session_note_error(s, session_apply_mark(s, m));
 	return s->error;
 }
 

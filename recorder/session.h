@@ -21,8 +21,15 @@
 
 struct session;
 
-/* A segment was closed. */
-typedef void session_cb(void *arg, const struct segment_result *res);
+enum session_event {
+	SESSION_READY,   /* attached; the first segment is open, if one is to */
+	SESSION_SEGMENT, /* a segment was closed: res says how */
+	SESSION_NOSPACE, /* recording by hand could not begin or go on (C6) */
+};
+
+/* res: borrowed; NULL but for SESSION_SEGMENT. Must not call the session. */
+typedef void session_cb(
+    void *arg, enum session_event ev, const struct segment_result *res);
 
 /*
  * meta and spool_fd are borrowed for the session's life. NULL only for
@@ -33,7 +40,8 @@ struct session *session_new(
 void session_free(struct session *s);
 
 /*
- * Opens the first segment. Returns 0, ERR_NOSPACE, ERR_NOMEM or ERR_IO.
+ * Opens the first segment, unless START will. Returns 0, ERR_NOSPACE,
+ * ERR_NOMEM or ERR_IO.
  */
 int session_start(struct session *s);
 

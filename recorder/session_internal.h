@@ -36,7 +36,10 @@ struct session {
 	const char *why;
 
 	struct rfb_decoder *decoder;
-	struct canvas canvas;
+	struct monitor monitor; /* in force */
+	struct area area;       /* of the screen: what is recorded */
+	unsigned screen_width, screen_height; /* that area was made for */
+	struct canvas canvas;                 /* of the area's size */
 	uint8_t *coarse; /* quantizer of each tile as last coded */
 	uint8_t *active; /* scratch: tiles of the next picture */
 	struct pacer pacer;
@@ -47,6 +50,7 @@ struct session {
 	uint64_t dirty_ns;  /* oldest damage not in a picture, or NEVER */
 	uint64_t tended_ns; /* last look at disk and sync */
 	bool has_damage;    /* pixels came since the segment's split */
+	bool is_blank;      /* none came at all for this canvas */
 
 	struct segment_store store;
 	struct segment *segment;            /* NULL while none is open */
@@ -58,7 +62,7 @@ struct session {
 	uint8_t repeat[ENCODER_REPEAT_MAX]; /* packet that repeats it */
 	size_t repeat_len;
 	uint64_t seq, next_frame;
-	unsigned monitor, frame_rate;
+	unsigned frame_rate;
 	uint64_t frames, bytes;
 };
 
@@ -84,7 +88,34 @@ int session_split(
 /* Closing frame, then file and manifest. */
 int session_end_segment(struct session *s, uint64_t t_ns, const char *end);
 
-/* The canvas and its maps for a picture of this size. */
-int session_resize(struct session *s, unsigned width, unsigned height);
+/*
+ * The area for the screen and the monitor as they are now, with a canvas of
+ * its size.
+ */
+int session_set_area(struct session *s);
+
+/* session.c */
+
+/*
+ * Keeps the first error; callbacks from the decoder cannot return one. Want
+ * of space ends a recording by hand, not the session.
+ */
+void session_note_error(struct session *s, int rc);
+
+/*
+ * The recorded part of the screen gets another place or size. The file ends
+ * here if `reason` is not NULL and one is open; the next one then waits for
+ * pixels.
+ */
+int session_move(struct session *s, const char *reason);
+
+/* The reason to split when a picture of this size follows, or NULL. */
+const char *session_resize_reason(
+    const struct session *s, unsigned width, unsigned height);
+
+/* session_marks.c */
+
+/* What the mark says, at its time. */
+int session_apply_mark(struct session *s, const struct tee_mark *m);
 
 #endif

@@ -11,8 +11,8 @@
  */
 #define COARSE_ABOVE 24
 
-int
-session_resize(struct session *s, unsigned width, unsigned height)
+static int
+make_canvas(struct session *s, unsigned width, unsigned height)
 {
 	encoder_free(s->encoder);
 	s->encoder = NULL;
@@ -28,13 +28,34 @@ session_resize(struct session *s, unsigned width, unsigned height)
 }
 
 int
+session_set_area(struct session *s)
+{
+	int rc;
+
+	s->screen_width = rfb_decoder_width(s->decoder);
+	s->screen_height = rfb_decoder_height(s->decoder);
+	s->area = monitor_area(&s->monitor, s->screen_width, s->screen_height);
+	if (s->active != NULL && s->area.w == s->canvas.width &&
+	    s->area.h == s->canvas.height) {
+		canvas_damage_all(&s->canvas);
+		return 0;
+	}
+	s->is_blank = true;
+	rc = make_canvas(s, s->area.w, s->area.h);
+	if (rc != 0)
+		s->why = "not enough memory for this screen";
+	return rc;
+}
+
+int
 session_open_segment(struct session *s)
 {
 	struct segment_params p = {
 		.seq = s->seq,
 		.first_frame = s->next_frame,
 		.split_reason = s->reason,
-		.monitor = s->monitor,
+		.monitor = monitor_number(&s->monitor),
+		.monitor_name = s->monitor.name,
 		.frame_rate = s->frame_rate,
 		.width = s->canvas.width,
 		.height = s->canvas.height,
@@ -94,12 +115,16 @@ is_at_end(const struct session *s, uint64_t t_ns)
 static void
 sync_canvas(struct session *s)
 {
-	if (rfb_decoder_width(s->decoder) != s->canvas.width ||
-	    rfb_decoder_height(s->decoder) != s->canvas.height)
+	size_t stride = rfb_decoder_stride(s->decoder);
+
+	if (rfb_decoder_width(s->decoder) != s->screen_width ||
+	    rfb_decoder_height(s->decoder) != s->screen_height)
 		canvas_clean(&s->canvas);
 	else
-		canvas_convert(&s->canvas, rfb_decoder_pixels(s->decoder),
-		    rfb_decoder_stride(s->decoder));
+		canvas_convert(&s->canvas,
+		    rfb_decoder_pixels(s->decoder) + s->area.y * stride +
+			(size_t)s->area.x * 4,
+		    stride);
 }
 
 /* Fills the active map; returns whether any tile is. */
@@ -205,13 +230,14 @@ close_files(struct session *s, uint64_t t_ns, const char *end)
 	int rc = segment_close(s->segment, end, t_ns, &res);
 
 	s->segment = NULL;
+	/* a file that could not be closed will be repaired: its frames count */
+	s->next_frame += res.frames;
 	if (rc != 0) {
 		s->why = "a segment could not be closed";
 		return rc;
 	}
-	s->next_frame += res.frames;
 	s->bytes += res.bytes;
-	s->cb(s->arg, &res);
+	s->cb(s->arg, SESSION_SEGMENT, &res);
 	return 0;
 }
 

@@ -29,12 +29,12 @@ struct record {
 } __attribute__((packed));
 
 static void
-on_segment(void *arg, const struct segment_result *res)
+on_session(void *arg, enum session_event ev, const struct segment_result *res)
 {
 	unsigned *n = arg;
 
 	(void)res;
-	++*n;
+	*n += ev == SESSION_SEGMENT;
 }
 
 static double
@@ -133,7 +133,7 @@ main(int argc, char **argv)
 	fill_meta(&m, data, argc > 3 ? argv[3] : "vp9",
 	    argc > 4 ? atoi(argv[4]) : 15);
 	cpu = cpu_seconds();
-	s = session_new(&m, dir, on_segment, &n_segments);
+	s = session_new(&m, dir, on_session, &n_segments);
 	if (s == NULL || session_start(s) != 0)
 		return 1;
 	minutes = (double)replay(s, data + 28, data + len) / 60e9;

@@ -57,6 +57,24 @@ child_mark(struct child *c, uint32_t kind, uint64_t ns, uint32_t value)
 		abort();
 }
 
+static inline void
+child_mark_monitor(struct child *c, uint64_t ns, unsigned index, unsigned x,
+    unsigned y, unsigned w, unsigned h, const char *name)
+{
+	struct tee_mark m = {
+		.offset = c->offset, .mono_ns = ns, .kind = TEE_MARK_MONITOR
+	};
+
+	store_be32(m.value, index);
+	store_be16(m.value + 4, (uint16_t)x);
+	store_be16(m.value + 6, (uint16_t)y);
+	store_be16(m.value + 8, (uint16_t)w);
+	store_be16(m.value + 10, (uint16_t)h);
+	memcpy(m.value + 12, name, min_size(strlen(name), 12));
+	if (tee_writer_mark(c->tee, &m) != 0)
+		abort();
+}
+
 /* Bytes that arrived at ns, a clock_mono_ns() time. */
 static inline void
 child_feed(struct child *c, uint64_t ns, const uint8_t *data, size_t len)

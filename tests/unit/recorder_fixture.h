@@ -86,6 +86,7 @@ struct fixture_meta {
 	unsigned width, height, frame_rate;
 	uint64_t start_mono_ns, segment_bytes, min_free_bytes;
 	const char *codec;
+	const char *more; /* fields, each after a comma; may be NULL */
 };
 
 /* The JSON of descriptor 9, docs/tee.md; returns its length. */
@@ -102,10 +103,11 @@ fixture_meta_json(const struct fixture_meta *m, char *out, size_t len)
 	    "\"start_wall_ns\":1795248219233666988,\"first_seq\":1,"
 	    "\"first_frame\":1,\"split_reason\":\"start\","
 	    "\"frame_rate\":%u,\"segment_bytes\":%llu,"
-	    "\"min_free_bytes\":%llu,\"codec\":\"%s\",\"quality\":\"text\"}",
+	    "\"min_free_bytes\":%llu,\"codec\":\"%s\",\"quality\":\"text\"%s}",
 	    m->width, m->height, (unsigned long long)m->start_mono_ns,
 	    m->frame_rate, (unsigned long long)m->segment_bytes,
-	    (unsigned long long)m->min_free_bytes, m->codec);
+	    (unsigned long long)m->min_free_bytes, m->codec,
+	    m->more != NULL ? m->more : "");
 }
 
 /* A small generator of one's own: the same bytes on every machine. */

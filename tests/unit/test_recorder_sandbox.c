@@ -21,9 +21,10 @@
 static struct fixture_spool spool;
 
 static void
-on_segment(void *arg, const struct segment_result *res)
+on_session(void *arg, enum session_event ev, const struct segment_result *res)
 {
-	*(uint64_t *)arg += res->frames;
+	if (ev == SESSION_SEGMENT)
+		*(uint64_t *)arg += res->frames;
 }
 
 /* Runs fn in a child inside the sandbox; its wait status. */
@@ -67,7 +68,7 @@ record(void)
 		&why) != 0)
 		return 1;
 	strcpy(m.time_zone, "UTC");
-	s = session_new(&m, spool.fd, on_segment, &frames);
+	s = session_new(&m, spool.fd, on_session, &frames);
 	if (s == NULL || session_start(s) != 0)
 		return 2;
 	for (unsigned i = 1; i < 20; i++) {

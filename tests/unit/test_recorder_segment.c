@@ -84,6 +84,7 @@ params(uint64_t start_ns)
 		.first_frame = 11,
 		.split_reason = "size",
 		.monitor = 2,
+		.monitor_name = "DP-1",
 		.frame_rate = 10,
 		.width = 64,
 		.height = 48,
