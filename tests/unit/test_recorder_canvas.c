@@ -170,8 +170,15 @@ meta_names_the_wrong_field(void **state)
 		{ FIXTURE_FORMAT, "20", "pixel_format" },
 		{ "\"session\"", "\"sessioN\"", "session" },
 		{ "\"first_seq\":1", "\"first_seq\":0", "first_seq" },
+		{ "\"off\"", "\"of\"", "recording" },
+		{ "\"off\"", "0", "recording" },
+		{ "\"index\":2", "\"index\":-1", "monitor" },
+		{ "\"w\":7", "\"v\":7", "monitor" },
+		{ "{\"index\"", "[{\"index\"", "not a JSON object" },
 	};
-	const struct fixture_meta fm = { 640, 480, 10, 5, 1 << 20, 0, "vp9" };
+	const struct fixture_meta fm = { 640, 480, 10, 5, 1 << 20, 0, "vp9",
+		",\"recording\":\"off\",\"monitor\":{\"index\":2,\"x\":5,"
+		"\"y\":6,\"w\":7,\"h\":8,\"name\":\"M\"}" };
 	char json[2048], bad[2048];
 	size_t len = fixture_meta_json(&fm, json, sizeof(json));
 	const char *why;
@@ -182,6 +189,10 @@ meta_names_the_wrong_field(void **state)
 	assert_int_equal(m.width, 640);
 	assert_int_equal(m.pixel_format.bits_per_pixel, 32);
 	assert_int_equal(m.quality, ENCODER_TEXT);
+	assert_true(m.is_manual);
+	assert_int_equal(m.monitor.index, 2);
+	assert_int_equal(m.monitor.area.h, 8);
+	assert_string_equal(m.monitor.name, "M");
 	assert_int_equal(meta_parse(&m, json, len - 1, &why), ERR_CONFIG);
 	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
 		char *at = strstr(json, cases[i].from);
