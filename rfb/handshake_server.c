@@ -1,4 +1,4 @@
-#include "rfb/handshake_server.h"
+#include "rfb/handshake_server_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -6,47 +6,18 @@
 #include "common/buf.h"
 #include "common/bytes.h"
 #include "common/err.h"
-#include "rfb/protocol.h"
 
 static const char server_version[] = "RFB 003.008\n";
-static const char too_old[] =
-    "This relay needs a viewer with TLS (VeNCrypt X509Plain), for instance "
-    "TigerVNC. Your viewer speaks an older protocol without it.";
 
-/*
- * What a viewer may choose inside VeNCrypt. A new way in is one more line
- * here and, where it asks for something else, one more phase.
- */
-struct method {
-	uint32_t subtype;
-	bool is_in_tls; /* for transports that are TLS already */
-	enum rfb_server_phase next;
-};
-
-static const struct method methods[] = {
-	{ RFB_VENCRYPT_X509_PLAIN, false, RFB_SERVER_TLS },
-	{ RFB_VENCRYPT_PLAIN, true, RFB_SERVER_CREDENTIALS },
-};
-
-struct rfb_handshake_server {
-	struct buf *out;
-	enum rfb_server_phase phase;
-	bool is_in_tls;
-	bool is_shared;
-	unsigned minor;
-	const char *why;
-	char user[RFB_MAX_CREDENTIAL + 1];
-	char password[RFB_MAX_CREDENTIAL + 1];
-};
-
-struct rfb_handshake_server *
-rfb_handshake_server_new(struct buf *out)
+static struct rfb_handshake_server *
+new_in_mode(struct buf *out, enum rfb_server_mode mode)
 {
 	struct rfb_handshake_server *h = calloc(1, sizeof(*h));
 
 	if (h == NULL)
 		return NULL;
 	h->out = out;
+	h->mode = mode;
 	h->why = "no error";
 	if (buf_append(out, server_version, RFB_VERSION_LEN) != 0) {
 		free(h);
@@ -56,13 +27,27 @@ rfb_handshake_server_new(struct buf *out)
 }
 
 struct rfb_handshake_server *
+rfb_handshake_server_new(struct buf *out)
+{
+	return new_in_mode(out, RFB_SERVER_X509_PLAIN);
+}
+
+struct rfb_handshake_server *
 rfb_handshake_server_new_in_tls(struct buf *out)
 {
-	struct rfb_handshake_server *h = rfb_handshake_server_new(out);
+	return new_in_mode(out, RFB_SERVER_PLAIN);
+}
 
-	if (h != NULL)
-		h->is_in_tls = true;
-	return h;
+struct rfb_handshake_server *
+rfb_handshake_server_new_authenticated(struct buf *out)
+{
+	return new_in_mode(out, RFB_SERVER_AUTHENTICATED);
+}
+
+struct rfb_handshake_server *
+rfb_handshake_server_new_vnc_auth(struct buf *out)
+{
+	return new_in_mode(out, RFB_SERVER_VNC_AUTH);
 }
 
 static void
@@ -70,6 +55,8 @@ forget_credentials(struct rfb_handshake_server *h)
 {
 	wipe(h->user, sizeof(h->user));
 	wipe(h->password, sizeof(h->password));
+	wipe(h->challenge, sizeof(h->challenge));
+	wipe(h->response, sizeof(h->response));
 }
 
 void
@@ -81,41 +68,42 @@ rfb_handshake_server_free(struct rfb_handshake_server *h)
 	free(h);
 }
 
-static int
-fail(struct rfb_handshake_server *h, int err, const char *why)
+int
+rfb_server_fail(struct rfb_handshake_server *h, int err, const char *why)
 {
 	h->phase = RFB_SERVER_FAILED;
 	h->why = why;
 	return err;
 }
 
-/* Appends a 32-bit length and the text, cut between UTF-8 characters. */
-static int
-put_reason(struct buf *out, const char *reason)
+int
+rfb_server_put_reason(
+    struct buf *out, const uint8_t *head, size_t n_head, const char *reason)
 {
 	size_t n = strlen(reason);
 	uint8_t len[4];
 	int rc;
 
 	if (n > RFB_MAX_REASON) {
-		n = RFB_MAX_REASON;
+		n = RFB_MAX_REASON; /* cut between UTF-8 characters */
 		while (n > 0 && ((uint8_t)reason[n] & 0xc0) == 0x80)
 			n--;
 	}
 	store_be32(len, (uint32_t)n);
-	rc = buf_append(out, len, sizeof(len));
+	rc = buf_append(out, head, n_head);
+	if (rc == 0)
+		rc = buf_append(out, len, sizeof(len));
 	return rc != 0 ? rc : buf_append(out, reason, n);
 }
 
-/* Sends n bytes and moves on. */
-static int
-step(struct rfb_handshake_server *h, const void *reply, size_t n,
+int
+rfb_server_step(struct rfb_handshake_server *h, const void *reply, size_t n,
     enum rfb_server_phase next, int event)
 {
 	int rc = buf_append(h->out, reply, n);
 
 	if (rc != 0)
-		return fail(h, rc, "the output is full");
+		return rfb_server_fail(h, rc, "the output is full");
 	h->phase = next;
 	return event;
 }
@@ -123,118 +111,35 @@ step(struct rfb_handshake_server *h, const void *reply, size_t n,
 static int
 on_version(struct rfb_handshake_server *h, const uint8_t *data)
 {
-	/* 3.7 and later: no types and a reason; 3.3: type 0 and a reason */
-	static const uint8_t no_type[4] = { 0 };
-	int rc;
-
 	h->minor = rfb_version_parse(data);
 	if (h->minor == 0)
-		return fail(h, ERR_PROTOCOL, "this is no RFB version");
-	if (h->minor == 8)
-		return step(h, "\1\23", 2, RFB_SERVER_TYPE, RFB_HANDSHAKE_STEP);
-	rc = buf_append(h->out, no_type, h->minor == 7 ? 1 : 4);
-	if (rc == 0)
-		rc = put_reason(h->out, too_old);
-	return fail(h, rc != 0 ? rc : ERR_UNSUPPORTED,
-	    "the viewer's protocol is older than 3.8");
+		return rfb_server_fail(
+		    h, ERR_PROTOCOL, "this is no RFB version");
+	/* "none" has a result, and so a reason, in 3.8 only; an older viewer
+	 * can be told one as long as it was offered nothing */
+	if (h->mode == RFB_SERVER_AUTHENTICATED && h->minor < 8)
+		return rfb_server_await_answer(h);
+	return rfb_server_offer_type(h);
 }
 
+/* What accept does once its moment has come. */
 static int
-on_type(struct rfb_handshake_server *h, const uint8_t *data)
+go_on_accepted(struct rfb_handshake_server *h)
 {
-	if (data[0] != RFB_SEC_VENCRYPT)
-		return fail(h, ERR_PROTOCOL,
-		    "the viewer chose a security type that was not offered");
-	return step(h, "\0\2", 2, RFB_SERVER_VENCRYPT, RFB_HANDSHAKE_STEP);
+	static const uint8_t ok[4] = { 0 };
+
+	forget_credentials(h);
+	if (h->mode == RFB_SERVER_AUTHENTICATED && h->minor < 8)
+		return rfb_server_offer_type(h);
+	return rfb_server_step(
+	    h, ok, sizeof(ok), RFB_SERVER_CLIENT_INIT, RFB_HANDSHAKE_STEP);
 }
 
-/* Acknowledges VeNCrypt 0.2 and lists the types for this transport. */
-static int
-offer_methods(struct rfb_handshake_server *h)
+int
+rfb_server_await_answer(struct rfb_handshake_server *h)
 {
-	uint8_t reply[2 + 4 * N_ELEMENTS(methods)] = { 0 };
-	size_t n = 0;
-
-	for (size_t i = 0; i < N_ELEMENTS(methods); i++)
-		if (methods[i].is_in_tls == h->is_in_tls)
-			store_be32(reply + 2 + 4 * n++, methods[i].subtype);
-	reply[1] = (uint8_t)n;
-	return step(
-	    h, reply, 2 + 4 * n, RFB_SERVER_SUBTYPE, RFB_HANDSHAKE_STEP);
-}
-
-static int
-on_vencrypt(struct rfb_handshake_server *h, const uint8_t *data)
-{
-	if (data[0] != 0 || data[1] != 2) {
-		buf_append(h->out, "\377", 1);
-		return fail(h, ERR_UNSUPPORTED,
-		    "the viewer's VeNCrypt version is not 0.2");
-	}
-	return offer_methods(h);
-}
-
-static const struct method *
-find_method(const struct rfb_handshake_server *h, uint32_t subtype)
-{
-	for (size_t i = 0; i < N_ELEMENTS(methods); i++)
-		if (methods[i].subtype == subtype &&
-		    methods[i].is_in_tls == h->is_in_tls)
-			return &methods[i];
-	return NULL;
-}
-
-static int
-on_subtype(struct rfb_handshake_server *h, const uint8_t *data, size_t len)
-{
-	const struct method *m = find_method(h, load_be32(data));
-
-	if (m == NULL) {
-		buf_append(h->out, "\0", 1);
-		return fail(h, ERR_PROTOCOL,
-		    "the viewer chose a VeNCrypt type that was not offered");
-	}
-	if (m->next != RFB_SERVER_TLS) {
-		/* only the TLS types are acknowledged */
-		h->phase = m->next;
-		return RFB_HANDSHAKE_STEP;
-	}
-	if (len > 4)
-		return fail(h, ERR_PROTOCOL, "bytes came before TLS");
-	return step(h, "\1", 1, m->next, RFB_HANDSHAKE_START_TLS);
-}
-
-/* Copies n bytes into a NUL-terminated field; a NUL inside is refused. */
-static int
-take_text(char *to, const uint8_t *from, size_t n)
-{
-	if (memchr(from, '\0', n) != NULL)
-		return ERR_PROTOCOL;
-	memcpy(to, from, n);
-	to[n] = '\0';
-	return 0;
-}
-
-static int
-on_credentials(struct rfb_handshake_server *h, const uint8_t *data, size_t len,
-    size_t *used)
-{
-	uint32_t user_len, password_len;
-
-	if (len < 8)
-		return RFB_HANDSHAKE_MORE;
-	user_len = load_be32(data);
-	password_len = load_be32(data + 4);
-	if (user_len > RFB_MAX_CREDENTIAL || password_len > RFB_MAX_CREDENTIAL)
-		return fail(h, ERR_LIMIT, "user name or password is too long");
-	if (len < 8 + user_len + password_len)
-		return RFB_HANDSHAKE_MORE;
-	if (take_text(h->user, data + 8, user_len) != 0 ||
-	    take_text(h->password, data + 8 + user_len, password_len) != 0)
-		return fail(h, ERR_PROTOCOL, "a NUL in user name or password");
-	*used = 8 + user_len + password_len;
 	h->phase = RFB_SERVER_ANSWER;
-	return RFB_HANDSHAKE_CREDENTIALS;
+	return h->is_accepted ? go_on_accepted(h) : RFB_HANDSHAKE_STEP;
 }
 
 /* Bytes that a phase of fixed size reads; 0: none, or it varies. */
@@ -251,6 +156,8 @@ phase_len(enum rfb_server_phase phase)
 		return 2;
 	case RFB_SERVER_SUBTYPE:
 		return 4;
+	case RFB_SERVER_RESPONSE:
+		return RFB_VNC_CHALLENGE_LEN;
 	default:
 		return 0;
 	}
@@ -272,15 +179,18 @@ rfb_handshake_server_feed(struct rfb_handshake_server *h, const uint8_t *data,
 	case RFB_SERVER_VERSION:
 		return on_version(h, data);
 	case RFB_SERVER_TYPE:
-		return on_type(h, data);
+		return rfb_server_on_type(h, data);
 	case RFB_SERVER_VENCRYPT:
-		return on_vencrypt(h, data);
+		return rfb_server_on_vencrypt(h, data);
 	case RFB_SERVER_SUBTYPE:
-		return on_subtype(h, data, len);
+		return rfb_server_on_subtype(h, data, len);
 	case RFB_SERVER_TLS:
-		return fail(h, ERR_PROTOCOL, "bytes came before TLS");
+		return rfb_server_fail(
+		    h, ERR_PROTOCOL, "bytes came before TLS");
 	case RFB_SERVER_CREDENTIALS:
-		return on_credentials(h, data, len, used);
+		return rfb_server_on_credentials(h, data, len, used);
+	case RFB_SERVER_RESPONSE:
+		return rfb_server_on_response(h, data);
 	case RFB_SERVER_CLIENT_INIT:
 		h->is_shared = data[0] != 0;
 		h->phase = RFB_SERVER_READY;
@@ -313,30 +223,76 @@ rfb_handshake_server_password(const struct rfb_handshake_server *h)
 	return h->password;
 }
 
+void
+rfb_handshake_server_set_challenge(struct rfb_handshake_server *h,
+    const uint8_t challenge[RFB_VNC_CHALLENGE_LEN])
+{
+	memcpy(h->challenge, challenge, sizeof(h->challenge));
+	h->has_challenge = true;
+}
+
+int
+rfb_handshake_server_check_vnc(
+    const struct rfb_handshake_server *h, const char *password)
+{
+	uint8_t expected[RFB_VNC_CHALLENGE_LEN];
+	bool is_equal;
+
+	if (h->mode != RFB_SERVER_VNC_AUTH || h->phase != RFB_SERVER_ANSWER)
+		return ERR_PROTOCOL;
+	if (password[0] == '\0')
+		return ERR_DENIED; /* no password is never the right one */
+	if (rfb_vnc_auth_response(password, h->challenge, expected) != 0)
+		return ERR_UNSUPPORTED;
+	is_equal = equal_constant_time(expected, h->response, sizeof(expected));
+	wipe(expected, sizeof(expected));
+	return is_equal ? 0 : ERR_DENIED;
+}
+
 int
 rfb_handshake_server_accept(struct rfb_handshake_server *h)
 {
-	static const uint8_t ok[4] = { 0 };
+	int rc;
 
+	if (h->is_accepted)
+		return ERR_PROTOCOL;
+	if (h->mode == RFB_SERVER_AUTHENTICATED &&
+	    (h->phase == RFB_SERVER_VERSION || h->phase == RFB_SERVER_TYPE)) {
+		h->is_accepted = true;
+		return 0;
+	}
 	if (h->phase != RFB_SERVER_ANSWER)
 		return ERR_PROTOCOL;
-	forget_credentials(h);
-	return step(h, ok, sizeof(ok), RFB_SERVER_CLIENT_INIT, 0);
+	h->is_accepted = true;
+	rc = go_on_accepted(h);
+	return rc < 0 ? rc : 0;
+}
+
+/* Writes the refusal in the form that version and security type have. */
+static int
+put_refusal(struct rfb_handshake_server *h, const char *reason)
+{
+	static const uint8_t failed[4] = { 0, 0, 0, 1 }, no_type[4] = { 0 };
+
+	if (h->minor == 8)
+		return rfb_server_put_reason(
+		    h->out, failed, sizeof(failed), reason);
+	if (h->mode == RFB_SERVER_AUTHENTICATED)
+		return rfb_server_put_reason(
+		    h->out, no_type, h->minor == 7 ? 1 : 4, reason);
+	return buf_append(h->out, failed, sizeof(failed));
 }
 
 int
 rfb_handshake_server_reject(struct rfb_handshake_server *h, const char *reason)
 {
-	static const uint8_t failed[4] = { 0, 0, 0, 1 };
 	int rc;
 
 	if (!rfb_handshake_server_can_reject(h))
 		return ERR_PROTOCOL;
 	forget_credentials(h);
-	rc = buf_append(h->out, failed, sizeof(failed));
-	if (rc == 0)
-		rc = put_reason(h->out, reason);
-	fail(h, rc, "the technician was refused");
+	rc = put_refusal(h, reason);
+	rfb_server_fail(h, rc, "the technician was refused");
 	return rc;
 }
 
@@ -344,7 +300,7 @@ bool
 rfb_handshake_server_can_reject(const struct rfb_handshake_server *h)
 {
 	return h->phase == RFB_SERVER_CREDENTIALS ||
-	    h->phase == RFB_SERVER_ANSWER;
+	    h->phase == RFB_SERVER_RESPONSE || h->phase == RFB_SERVER_ANSWER;
 }
 
 enum rfb_server_phase

@@ -21,16 +21,24 @@ check(const struct play *p)
 
 	must((p->rc < 0) == (phase == RFB_SERVER_FAILED));
 	must((strchr(p->events, 'R') != NULL) == (phase == RFB_SERVER_READY));
-	/* ready only by way of credentials that were accepted */
+	/* ready only by way of an answer that accepted */
 	must(phase != RFB_SERVER_READY || p->reject == NULL);
-	must(phase != RFB_SERVER_READY || strstr(p->events, "CR") != NULL);
+	must(phase != RFB_SERVER_READY ||
+	    strstr(p->events, p->mode == PLAY_AUTHENTICATED ? "AR" : "CR") !=
+		NULL);
+	must(strchr(p->events, 'T') == NULL || p->mode == PLAY_X509_PLAIN);
+	/* TLS is never left out where it belongs to the handshake */
+	must(p->mode != PLAY_X509_PLAIN || strchr(p->events, 'C') == NULL ||
+	    p->events[0] == 'T');
 	must(phase == RFB_SERVER_FAILED || strcmp(p->why, "no error") == 0);
 }
 
 static void
 run(struct play *p, uint8_t choices, size_t piece)
 {
-	play_server_start(p, choices & 1, choices & 2 ? "no" : NULL);
+	enum play_mode mode = (choices & 1) | (choices & 4) >> 1;
+
+	play_server_start_as(p, mode, choices & 2 ? "no" : NULL);
 	play_both(p, &clear, &tls, piece);
 	check(p);
 }

@@ -25,16 +25,30 @@ struct flight {
 	size_t len;
 };
 
+enum play_mode {
+	PLAY_X509_PLAIN,
+	PLAY_PLAIN,
+	PLAY_AUTHENTICATED,
+	PLAY_VNC_AUTH,
+	PLAY_N_MODES,
+};
+
+/* What the server sends as challenge, and the password it then checks. */
+#define PLAY_CHALLENGE "0123456789abcdef"
+#define PLAY_PASSWORD  "geheim12"
+
 struct play {
 	/* the side under test: one of them */
 	struct rfb_handshake_server *server;
 	struct rfb_handshake_client *client;
-	const char *reject; /* server side: NULL accepts */
+	enum play_mode mode; /* server side */
+	const char *reject;  /* server side: NULL accepts */
 	struct buf out;
 	bool wants_tls;
 	/* what happened */
 	int rc;          /* of the last feed */
-	char events[16]; /* T: TLS, C: credentials, R: ready */
+	char events[16]; /* T: TLS, C: credentials, A: answered without
+			  * them, D: not the password, R: ready */
 	char user[RFB_MAX_CREDENTIAL + 1];
 	char password[RFB_MAX_CREDENTIAL + 1];
 	char why[1024];
@@ -91,15 +105,38 @@ note(struct play *p, char event)
 }
 
 static inline void
+answer(struct play *p)
+{
+	if (p->reject != NULL)
+		must(rfb_handshake_server_reject(p->server, p->reject) == 0);
+	else
+		must(rfb_handshake_server_accept(p->server) == 0);
+}
+
+/* Who is authenticated already is answered when it is time. */
+static inline void
+on_step(struct play *p)
+{
+	if (p->mode != PLAY_AUTHENTICATED ||
+	    rfb_handshake_server_phase(p->server) != RFB_SERVER_ANSWER)
+		return;
+	note(p, 'A');
+	answer(p);
+}
+
+static inline void
 on_credentials(struct play *p)
 {
 	note(p, 'C');
 	strcpy(p->user, rfb_handshake_server_user(p->server));
 	strcpy(p->password, rfb_handshake_server_password(p->server));
-	if (p->reject != NULL)
-		must(rfb_handshake_server_reject(p->server, p->reject) == 0);
-	else
-		must(rfb_handshake_server_accept(p->server) == 0);
+	if (p->mode == PLAY_VNC_AUTH &&
+	    rfb_handshake_server_check_vnc(p->server, PLAY_PASSWORD) != 0) {
+		note(p, 'D');
+		must(rfb_handshake_server_reject(p->server, "wrong") == 0);
+	} else {
+		answer(p);
+	}
 	must(rfb_handshake_server_user(p->server)[0] == '\0');
 	must(rfb_handshake_server_password(p->server)[0] == '\0');
 }
@@ -129,6 +166,8 @@ play_once(struct play *p, const uint8_t *data, size_t n)
 		on_credentials(p);
 	else if (p->rc == RFB_HANDSHAKE_READY)
 		note(p, 'R');
+	else if (p->rc == RFB_HANDSHAKE_STEP && p->server != NULL)
+		on_step(p);
 	p->wants_tls |= p->rc == RFB_HANDSHAKE_START_TLS;
 	return used;
 }
@@ -165,15 +204,43 @@ play_both(struct play *p, const struct flight *clear, const struct flight *tls,
 			      : rfb_handshake_client_why(p->client));
 }
 
+static inline struct rfb_handshake_server *
+play_server_new(struct buf *out, enum play_mode mode)
+{
+	struct rfb_handshake_server *h;
+
+	switch (mode) {
+	case PLAY_AUTHENTICATED:
+		return rfb_handshake_server_new_authenticated(out);
+	case PLAY_VNC_AUTH:
+		h = rfb_handshake_server_new_vnc_auth(out);
+		if (h != NULL)
+			rfb_handshake_server_set_challenge(
+			    h, (const uint8_t *)PLAY_CHALLENGE);
+		return h;
+	case PLAY_PLAIN:
+		return rfb_handshake_server_new_in_tls(out);
+	default:
+		return rfb_handshake_server_new(out);
+	}
+}
+
 static inline void
-play_server_start(struct play *p, bool is_in_tls, const char *reject)
+play_server_start_as(struct play *p, enum play_mode mode, const char *reject)
 {
 	memset(p, 0, sizeof(*p));
 	buf_init(&p->out, 8192);
+	p->mode = mode;
 	p->reject = reject;
-	p->server = is_in_tls ? rfb_handshake_server_new_in_tls(&p->out)
-			      : rfb_handshake_server_new(&p->out);
+	p->server = play_server_new(&p->out, mode);
 	must(p->server != NULL);
+}
+
+static inline void
+play_server_start(struct play *p, bool is_in_tls, const char *reject)
+{
+	play_server_start_as(
+	    p, is_in_tls ? PLAY_PLAIN : PLAY_X509_PLAIN, reject);
 }
 
 static inline void
