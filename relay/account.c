@@ -6,24 +6,45 @@
 #include "common/bytes.h"
 #include "common/err.h"
 
+/* Of p (a person), e (an endpoint), t (its team), r (rights), a (policy)
+ * and f (failures of the address). */
+#define COLUMNS                                                                \
+	"SELECT p.id, t.id, t.name, t.time_zone, "                             \
+	"  CASE WHEN p.disabled THEN NULL ELSE p.password_hash END, "          \
+	"  greatest(coalesce(p.failed_logins, 0), coalesce(f.failed, 0)), "    \
+	"  coalesce(extract(epoch FROM now() - "                               \
+	"    greatest(p.last_failed_at, f.last_at)), 0), "                     \
+	"  CASE WHEN r.control THEN e.id END, e.name, e.access, e.host, "      \
+	"  e.port, e.username, encode(e.secret_sealed, 'hex'), e.tls_ca_pem, " \
+	"  encode(e.tls_pin_sha256, 'hex'), e.allow_clear, a.recording, "      \
+	"  a.on_record_failure = 'end', a.frame_rate, a.max_session_s, "       \
+	"  a.segment_bytes, a.retention_days, e.kind, r.record, "              \
+	"  coalesce(e.consent, a.consent) = 'ask', a.consent_seconds, "        \
+	"  a.manual_recording, a.warn_seconds, e.agent_version, "              \
+	"  e.agent_node::text, "                                               \
+	"  to_char(e.agent_seen_at AT TIME ZONE t.time_zone, "                 \
+	"    'YYYY-MM-DD HH24:MI'), e.parked_node::text, "                     \
+	"  e.agent_channel::text "
+
 const char account_query[] =
     "WITH p AS (SELECT * FROM people WHERE name = $1), "
     "e AS (SELECT en.* FROM endpoints en JOIN p ON en.team_id = p.team_id "
     "  WHERE en.name = $2 AND en.deleted_at IS NULL), "
-    "f AS (SELECT * FROM login_failures WHERE client_addr = $3) "
-    "SELECT p.id, p.team_id, t.name, t.time_zone, "
-    "  CASE WHEN p.disabled THEN NULL ELSE p.password_hash END, "
-    "  greatest(coalesce(p.failed_logins, 0), coalesce(f.failed, 0)), "
-    "  coalesce(extract(epoch FROM now() - "
-    "    greatest(p.last_failed_at, f.last_at)), 0), "
-    "  CASE WHEN r.control THEN e.id END, e.name, e.access, e.host, e.port, "
-    "  e.username, encode(e.secret_sealed, 'hex'), e.tls_ca_pem, "
-    "  encode(e.tls_pin_sha256, 'hex'), e.allow_clear, a.recording, "
-    "  a.on_record_failure = 'end', a.frame_rate, a.max_session_s, "
-    "  a.segment_bytes, a.retention_days "
+    "f AS (SELECT * FROM login_failures WHERE client_addr = $3) " COLUMNS
     "FROM (SELECT 1) one LEFT JOIN p ON true LEFT JOIN e ON true "
     "LEFT JOIN teams t ON t.id = p.team_id LEFT JOIN f ON true "
     "LEFT JOIN LATERAL endpoint_rights_of(p.id, e.id) r ON true "
+    "LEFT JOIN access_settings a "
+    "  ON a.team_id = e.team_id AND a.access = e.access";
+
+const char account_reverse_query[] =
+    "WITH e AS (SELECT * FROM endpoints WHERE kind = 'reverse' AND "
+    "  deleted_at IS NULL AND (reverse_cert_sha256 = decode($1, 'hex') OR "
+    "  name = $2 AND reverse_secret_sha256 = decode($3, 'hex'))) " COLUMNS
+    "FROM (SELECT 1) one LEFT JOIN people p ON false LEFT JOIN e ON true "
+    "LEFT JOIN teams t ON t.id = e.team_id "
+    "LEFT JOIN login_failures f ON false "
+    "LEFT JOIN LATERAL (SELECT true AS control, false AS record) r ON true "
     "LEFT JOIN access_settings a "
     "  ON a.team_id = e.team_id AND a.access = e.access";
 
@@ -51,7 +72,18 @@ enum col {
 	FRAME_RATE,
 	MAX_S,
 	SEGMENT_BYTES,
-	RETENTION
+	RETENTION,
+	KIND,
+	RECORD,
+	CONSENT,
+	CONSENT_S,
+	MANUAL,
+	WARN_S,
+	AGENT_VERSION,
+	AGENT_NODE,
+	AGENT_SEEN,
+	PARKED_NODE,
+	AGENT_CHANNEL
 };
 
 static int64_t
@@ -124,6 +156,15 @@ open_secret(struct account *a, const PGresult *res, const uint8_t *key)
 	return 0;
 }
 
+static enum endpoint_kind
+kind_of(const char *s)
+{
+	return strcmp(s, "agent") == 0   ? ENDPOINT_AGENT
+	    : strcmp(s, "attended") == 0 ? ENDPOINT_ATTENDED
+	    : strcmp(s, "reverse") == 0  ? ENDPOINT_REVERSE
+					 : ENDPOINT_DIRECT;
+}
+
 int
 account_read(struct account *a, const PGresult *res,
     const uint8_t seal_key[SEAL_KEY_LEN])
@@ -155,6 +196,17 @@ account_read(struct account *a, const PGresult *res,
 	a->max_session_s = number(res, MAX_S);
 	a->segment_bytes = number(res, SEGMENT_BYTES);
 	a->retention_days = number(res, RETENTION);
+	a->kind = kind_of(PQgetvalue(res, 0, KIND));
+	a->may_record = truth(res, RECORD);
+	a->asks_consent = truth(res, CONSENT);
+	a->consent_s = number(res, CONSENT_S);
+	a->manual_recording = truth(res, MANUAL);
+	a->warn_s = number(res, WARN_S);
+	a->agent_version = text(res, AGENT_VERSION, &rc);
+	a->agent_node = text(res, AGENT_NODE, &rc);
+	a->agent_seen = text(res, AGENT_SEEN, &rc);
+	a->parked_node = text(res, PARKED_NODE, &rc);
+	a->agent_channel = text(res, AGENT_CHANNEL, &rc);
 	if (rc == 0 && a->endpoint_id != 0)
 		rc = open_secret(a, res, seal_key);
 	return rc;
@@ -188,4 +240,9 @@ account_release(struct account *a)
 	drop(&a->host);
 	drop(&a->port);
 	drop(&a->username);
+	drop(&a->agent_version);
+	drop(&a->agent_node);
+	drop(&a->agent_seen);
+	drop(&a->parked_node);
+	drop(&a->agent_channel);
 }

@@ -13,6 +13,13 @@
 
 #include "common/password.h"
 
+enum endpoint_kind {
+	ENDPOINT_DIRECT,
+	ENDPOINT_AGENT,
+	ENDPOINT_REVERSE,
+	ENDPOINT_ATTENDED,
+};
+
 struct account {
 	/* person; person_id 0: unknown */
 	int64_t person_id, team_id;
@@ -30,13 +37,29 @@ struct account {
 	/* policy (T2, T9, T10, T12, C6) */
 	bool recording, end_on_failure;
 	int64_t frame_rate, max_session_s, segment_bytes, retention_days;
+	bool may_record, manual_recording; /* C1, C5 */
+	bool asks_consent;                 /* C2 */
+	int64_t consent_s, warn_s;
+	enum endpoint_kind kind;
+	/* agent: version and node of its control channel, NULL: not there;
+	 * when it was seen last, in the team's time */
+	char *agent_version, *agent_node, *agent_channel, *agent_seen;
+	char *parked_node; /* reverse: where its connection waits */
 };
 
 extern const char account_query[];
 
 /*
+ * The same columns for an endpoint that dialled in itself, with no person.
+ * Parameters: SHA-256 of its certificate (hex or ""), name, SHA-256 of its
+ * secret (hex or "").
+ */
+extern const char account_reverse_query[];
+
+/*
  * Reads the one row of account_query (parameters: person, endpoint, client
- * address). seal_key opens the endpoint's secret. Returns 0 or ERR_NOMEM.
+ * address) or of the other. seal_key opens the endpoint's secret. Returns 0 or
+ * ERR_NOMEM.
  */
 int account_read(struct account *a, const PGresult *res,
     const uint8_t seal_key[SEAL_KEY_LEN]);

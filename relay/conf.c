@@ -11,6 +11,39 @@
 const struct conf_opt relay_conf_opts[RELAY_CONF_N] = {
 	ROW(listen, CONF_STR, "[::]:5900", 0, 0,
 	    "Address and port for VNC viewers."),
+	ROW(web_listen, CONF_STR, "[::]:443", 0, 0,
+	    "Address and port for browsers and agents (TLS); empty: none."),
+	ROW(reverse_listen, CONF_STR, NULL, 0, 0,
+	    "Address and port for VNC servers that dial out, usually "
+	    "[::]:5500; empty: none."),
+	{ "reverse_clear", CONF_CHOICE,
+	    offsetof(struct relay_conf, reverse_clear), "loopback", 0, 0,
+	    "off|loopback|any",
+	    "From where such servers may come without TLS." },
+	ROW(session_ports, CONF_STR, NULL, 0, 0,
+	    "Address and ports for viewers without VeNCrypt, as "
+	    "127.0.0.1:5910-5919; each carries one one-time password. From "
+	    "other machines in TLS only. Empty: none."),
+	ROW(web_dir, CONF_STR, "/usr/share/relaycam/web", 0, 0,
+	    "Folder of the browser viewer's page."),
+	ROW(novnc_dir, CONF_STR, "/usr/share/novnc", 0, 0,
+	    "Folder of noVNC, which the page uses."),
+	ROW(web_origins, CONF_STR, NULL, 0, 0,
+	    "Further origins that browsers may connect from, comma-separated; "
+	    "the relay's own is always right."),
+	ROW(font_file, CONF_STR,
+	    "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf", 0, 0,
+	    "Font of warnings and of the waiting picture."),
+	ROW(attended, CONF_BOOL, "on", 0, 0,
+	    "Agents that are not enrolled may ask for a session code."),
+	ROW(agent_address, CONF_STR, NULL, 0, 0,
+	    "host:port at which agents reach this relay when another one "
+	    "holds their control channel; empty: they use the address they "
+	    "know."),
+	ROW(agent_min_version, CONF_STR, "0.1.0", 0, 0,
+	    "Older agents are refused (T4)."),
+	ROW(agent_seconds, CONF_SECONDS, "30", 1, 3600,
+	    "How often an agent's control channel is probed."),
 	ROW(tls_cert_file, CONF_STR, "/etc/relaycam/tls.crt", 0, 0,
 	    "Certificate chain shown to viewers, PEM. Read again at SIGHUP."),
 	ROW(tls_key_file, CONF_STR, "/etc/relaycam/tls.key", 0, 0,
@@ -30,7 +63,9 @@ const struct conf_opt relay_conf_opts[RELAY_CONF_N] = {
 	ROW(handshake_seconds, CONF_SECONDS, "10", 1, 300,
 	    "Time from connecting to the end of the TLS handshake."),
 	ROW(login_seconds, CONF_SECONDS, "30", 1, 600,
-	    "Time from TLS to the first picture, dialling out included."),
+	    "Time from TLS to the first picture, dialling out included; "
+	    "waiting "
+	    "for consent is not."),
 	ROW(connect_seconds, CONF_SECONDS, "10", 1, 120,
 	    "Time for one connection attempt to an endpoint."),
 	ROW(recorder_seconds, CONF_SECONDS, "5", 1, 120,

@@ -2,12 +2,19 @@
 #ifndef RELAY_CONF_H
 #define RELAY_CONF_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/conf.h"
 
 struct relay_conf {
-	char *listen;
+	char *listen, *web_listen, *reverse_listen;
+	char *reverse_clear; /* off | loopback | any */
+	char *session_ports;
+	char *web_dir, *novnc_dir, *web_origins, *font_file;
+	bool attended;
+	char *agent_address, *agent_min_version;
+	int64_t agent_seconds;
 	char *tls_cert_file, *tls_key_file;
 	char *recorder_program;
 	char *metrics_listen;
@@ -20,7 +27,7 @@ struct relay_conf {
 	int64_t drain_seconds;
 };
 
-#define RELAY_CONF_N 14
+#define RELAY_CONF_N 26
 extern const struct conf_opt relay_conf_opts[RELAY_CONF_N];
 
 #endif

@@ -14,6 +14,7 @@
 #include "common/db.h"
 #include "common/err.h"
 #include "common/log.h"
+#include "relay/agent.h"
 #include "relay/relay.h"
 #include "relay/session.h"
 
@@ -32,23 +33,43 @@ relay_uuid(char out[UUID_LEN])
 	    b[11], b[12], b[13], b[14], b[15]);
 }
 
-SSL_CTX *
-relay_server_ctx(struct relay *r)
+static SSL_CTX *
+ref_ctx(struct relay *r, SSL_CTX *const *which)
 {
 	SSL_CTX *ctx;
 
 	pthread_mutex_lock(&r->server_ctx_lock);
-	ctx = r->server_ctx;
+	ctx = *which;
 	SSL_CTX_up_ref(ctx);
 	pthread_mutex_unlock(&r->server_ctx_lock);
 	return ctx;
+}
+
+SSL_CTX *
+relay_server_ctx(struct relay *r)
+{
+	return ref_ctx(r, &r->server_ctx);
+}
+
+SSL_CTX *
+relay_web_ctx(struct relay *r)
+{
+	return ref_ctx(r, &r->web_ctx);
+}
+
+void
+loop_post(struct loop *to, struct job *j)
+{
+	j->inbox = &to->inbox;
+	job_post(j);
 }
 
 static void
 on_accept(struct evconnlistener *listener, evutil_socket_t fd,
     struct sockaddr *addr, int addr_len, void *arg)
 {
-	struct loop *l = arg;
+	const struct loop_door *d = arg;
+	struct loop *l = d->loop;
 	struct relay *r = l->relay;
 	int on = 1;
 
@@ -62,7 +83,10 @@ on_accept(struct evconnlistener *listener, evutil_socket_t fd,
 	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-	session_start(l, fd, addr);
+	if (d->door->kind == DOOR_VNC)
+		session_start(l, fd, addr);
+	else
+		conn_start(l, d->door, fd, addr);
 }
 
 static void
@@ -82,7 +106,8 @@ on_accept_error(struct evconnlistener *listener, void *arg)
 static void
 finish_if_empty(struct loop *l)
 {
-	if (TAILQ_EMPTY(&l->sessions) && l->n_sessions == 0 && l->n_writes == 0)
+	if (TAILQ_EMPTY(&l->sessions) && TAILQ_EMPTY(&l->conns) &&
+	    l->n_sessions == 0 && l->n_writes == 0)
 		event_base_loopexit(l->base, NULL);
 }
 
@@ -116,6 +141,21 @@ on_drain_time(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
+close_doors(struct loop *l)
+{
+	struct conn *c;
+
+	for (unsigned i = 0; i < l->relay->n_doors; i++) {
+		if (l->doors[i].listener != NULL)
+			evconnlistener_free(l->doors[i].listener);
+		l->doors[i].listener = NULL;
+	}
+	while ((c = TAILQ_FIRST(&l->conns)) != NULL)
+		conn_close(c, "the relay is being stopped");
+	agents_close(l);
+}
+
+static void
 on_command(evutil_socket_t fd, short what, void *arg)
 {
 	struct loop *l = arg;
@@ -124,10 +164,7 @@ on_command(evutil_socket_t fd, short what, void *arg)
 
 	if (read(fd, &n, sizeof(n)) < 0 && errno != EAGAIN)
 		return;
-	if (l->listener != NULL) {
-		evconnlistener_free(l->listener);
-		l->listener = NULL;
-	}
+	close_doors(l);
 	if (atomic_load(&l->wanted) == LOOP_STOP || tv.tv_sec == 0) {
 		end_all(l, "the relay is being stopped");
 		return;
@@ -153,13 +190,26 @@ loop_tell(struct loop *l, enum loop_command c)
 		log_error("loop_command_failed", LOG_ERRNO());
 }
 
+/* What other programs ask of sessions and agents of this loop. */
+static int
+loop_listen_for_orders(struct loop *l)
+{
+	int rc = db_listen(l->db, "relaycam_session", on_session_order, l);
+
+	if (rc == 0)
+		rc = db_listen(l->db, "relaycam_dial", agents_on_dial, l);
+	return rc;
+}
+
 int
-loop_init(struct loop *l, struct relay *r, unsigned index, int listen_fd)
+loop_init(struct loop *l, struct relay *r, unsigned index)
 {
 	memset(l, 0, sizeof(*l));
 	l->relay = r;
 	l->index = index;
 	TAILQ_INIT(&l->sessions);
+	TAILQ_INIT(&l->conns);
+	TAILQ_INIT(&l->agents);
 	l->base = event_base_new();
 	l->command_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (l->base == NULL || l->command_fd < 0)
@@ -168,13 +218,25 @@ loop_init(struct loop *l, struct relay *r, unsigned index, int listen_fd)
 	    l->base, l->command_fd, EV_READ | EV_PERSIST, on_command, l);
 	l->drain_timer = evtimer_new(l->base, on_drain_time, l);
 	l->db = db_new(l->base, r->database.url, NULL, NULL);
-	l->listener = evconnlistener_new(l->base, on_accept, l,
-	    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, listen_fd);
 	if (l->command == NULL || l->drain_timer == NULL || l->db == NULL ||
-	    l->listener == NULL || job_inbox_init(&l->inbox, l->base) != 0)
+	    job_inbox_init(&l->inbox, l->base) != 0)
 		return ERR_NOMEM;
-	evconnlistener_set_error_cb(l->listener, on_accept_error);
 	event_add(l->command, NULL);
+	return loop_listen_for_orders(l);
+}
+
+int
+loop_open_door(struct loop *l, unsigned door, int fd)
+{
+	struct loop_door *d = &l->doors[door];
+
+	d->loop = l;
+	d->door = &l->relay->doors[door];
+	d->listener = evconnlistener_new(l->base, on_accept, d,
+	    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+	if (d->listener == NULL)
+		return ERR_NOMEM;
+	evconnlistener_set_error_cb(d->listener, on_accept_error);
 	return 0;
 }
 
@@ -190,8 +252,7 @@ loop_main(void *arg)
 void
 loop_release(struct loop *l)
 {
-	if (l->listener != NULL)
-		evconnlistener_free(l->listener);
+	close_doors(l);
 	l->is_closing = true;
 	db_free(l->db);
 	job_inbox_release(&l->inbox);

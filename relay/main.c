@@ -4,7 +4,6 @@
 #include <event2/thread.h>
 #include <fcntl.h>
 #include <malloc.h>
-#include <netdb.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -24,6 +23,8 @@
 #include "relay/privileges.h"
 #include "relay/relay.h"
 #include "relay/spawner.h"
+#include "relay/static_files.h"
+#include "relay/text.h"
 
 #define PROGRAM "relaycam-relay"
 
@@ -54,92 +55,80 @@ die(int status, const char *what, const char *why)
 	exit(status);
 }
 
-/* "host:port" or "[host]:port" -> a listening, non-blocking socket. */
-static int
-listen_on(const char *where)
+static _Noreturn void
+die_at_door(const struct door *d, int rc)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
-		.ai_flags = AI_PASSIVE | AI_NUMERICSERV },
-			*ai = NULL;
-	const char *colon = strrchr(where, ':');
-	char host[128];
-	size_t n = colon != NULL ? (size_t)(colon - where) : 0;
-	int fd, on = 1, off = 0;
+	char text[300];
 
-	if (colon == NULL || n >= sizeof(host))
-		die(EX_CONFIG, "relay.listen", "expected host:port");
-	if (n >= 2 && where[0] == '[' && where[n - 1] == ']') {
-		where++;
-		n -= 2;
-	}
-	memcpy(host, where, n);
-	host[n] = '\0';
-	if (getaddrinfo(n != 0 ? host : NULL, colon + 1, &hints, &ai) != 0)
-		die(EX_CONFIG, "relay.listen", "no such address");
-	fd = socket(
-	    ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		die(EX_OSERR, "socket", strerror(errno));
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
-	if (ai->ai_family == AF_INET6)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
-	if (bind(fd, ai->ai_addr, ai->ai_addrlen) != 0 ||
-	    listen(fd, 512) != 0) {
-		char text[300];
-
-		snprintf(text, sizeof(text), "cannot listen on %s",
-		    relay.conf.listen);
-		die(EX_OSERR, text, strerror(errno));
-	}
-	freeaddrinfo(ai);
-	return fd;
+	snprintf(text, sizeof(text), "relay.%s: cannot listen on %s",
+	    d->setting, d->where);
+	if (rc == ERR_CONFIG)
+		die(EX_CONFIG, text, "no such address");
+	die(EX_OSERR, text, strerror(errno));
 }
 
-/* SO_REUSEPORT lets two relays share a port by mistake: look first. */
 static void
-check_port_is_ours(void)
+check_doors(void)
 {
-	struct sockaddr_storage ss;
-	socklen_t len = sizeof(ss);
-	int fd = listen_on(relay.conf.listen), probe, on = 1;
+	char err[300];
+	int rc, n = doors_read(&relay.conf, relay.doors, err, sizeof(err));
 
-	getsockname(fd, (struct sockaddr *)&ss, &len);
-	close(fd);
-	probe = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	setsockopt(probe, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (bind(probe, (struct sockaddr *)&ss, len) != 0) {
-		char text[300];
+	if (n < 0)
+		die(EX_CONFIG, "settings", err);
+	relay.n_doors = (unsigned)n;
+	for (unsigned i = 0; i < relay.n_doors; i++)
+		if ((rc = door_check(&relay.doors[i])) != 0)
+			die_at_door(&relay.doors[i], rc);
+}
 
-		snprintf(text, sizeof(text), "cannot listen on %s",
-		    relay.conf.listen);
-		die(EX_OSERR, text, strerror(errno));
+static void
+open_doors(struct loop *l)
+{
+	for (unsigned i = 0; i < relay.n_doors; i++) {
+		int fd = door_listen(&relay.doors[i]);
+
+		if (fd < 0)
+			die_at_door(&relay.doors[i], fd);
+		if (loop_open_door(l, i, fd) != 0)
+			die(EX_OSERR, "start", "out of memory");
 	}
-	close(probe);
+}
+
+static SSL_CTX *
+read_certificate(char *err, size_t err_len)
+{
+	return tls_server_new(
+	    relay.conf.tls_cert_file, relay.conf.tls_key_file, err, err_len);
 }
 
 static void
 load_server_ctx(void)
 {
 	char err[512];
-	SSL_CTX *ctx, *old;
+	SSL_CTX *ctx = read_certificate(err, sizeof(err)), *web = NULL;
+	SSL_CTX *old, *old_web;
 
-	ctx = tls_server_new(relay.conf.tls_cert_file, relay.conf.tls_key_file,
-	    err, sizeof(err));
-	if (ctx == NULL && relay.server_ctx == NULL)
+	if (ctx != NULL)
+		web = read_certificate(err, sizeof(err));
+	if (web == NULL && relay.server_ctx == NULL)
 		die(EX_CONFIG, "TLS", err);
-	if (ctx == NULL) {
+	if (web == NULL) {
 		log_error("reload_failed", LOG_S("why", err));
+		SSL_CTX_free(ctx);
 		return;
 	}
+	conn_prepare_ctx(web);
 	pthread_mutex_lock(&relay.server_ctx_lock);
 	old = relay.server_ctx;
+	old_web = relay.web_ctx;
 	relay.server_ctx = ctx;
+	relay.web_ctx = web;
 	pthread_mutex_unlock(&relay.server_ctx_lock);
 	if (old != NULL)
 		log_info("certificate_reloaded",
 		    LOG_S("file", relay.conf.tls_cert_file));
 	SSL_CTX_free(old);
+	SSL_CTX_free(old_web);
 }
 
 static void
@@ -151,6 +140,24 @@ check_files(void)
 		die(EX_CONFIG, relay.conf.recorder_program, strerror(errno));
 	if ((relay.conf.ring_bytes & (relay.conf.ring_bytes - 1)) != 0)
 		die(EX_CONFIG, "relay.ring_bytes", "not a power of two");
+}
+
+/* What browsers and banners need; the relay does without. */
+static void
+load_page(void)
+{
+	char why[300];
+
+	if (relay.conf.web_listen != NULL && *relay.conf.web_listen != '\0' &&
+	    static_files_load(&relay.files, relay.conf.web_dir,
+		relay.conf.novnc_dir, why, sizeof(why)) != 0)
+		log_warn("no_browser_page", LOG_S("why", why),
+		    LOG_S("remedy", "set relay.web_dir and relay.novnc_dir"));
+	if (text_font_open(relay.conf.font_file, &relay.font) != 0)
+		log_warn("no_font", LOG_S("file", relay.conf.font_file),
+		    LOG_S("remedy",
+			"install fonts-dejavu-core or set relay.font_file; "
+			"until then warnings are a bell"));
 }
 
 static void
@@ -237,10 +244,11 @@ start_loops(void)
 	if (relay.loops == NULL || relay.workers == NULL ||
 	    relay.lookups == NULL)
 		die(EX_OSERR, "start", "out of memory");
-	for (unsigned i = 0; i < relay.n_loops; i++)
-		if (loop_init(&relay.loops[i], &relay, i,
-			listen_on(relay.conf.listen)) != 0)
+	for (unsigned i = 0; i < relay.n_loops; i++) {
+		if (loop_init(&relay.loops[i], &relay, i) != 0)
 			die(EX_OSERR, "start", "out of memory");
+		open_doors(&relay.loops[i]);
+	}
 }
 
 static void
@@ -318,8 +326,9 @@ main(int argc, char **argv)
 	evthread_use_pthreads();
 	pthread_mutex_init(&relay.server_ctx_lock, NULL);
 	node_identity(relay.node_id, relay.conf.listen);
-	check_port_is_ours();
+	check_doors();
 	read_keys();
+	load_page();
 	start_loops();
 	if (privileges_drop(relay.conf.user) != 0)
 		return EX_NOPERM;
@@ -328,7 +337,10 @@ main(int argc, char **argv)
 	    "stopped", LOG_U("sessions", atomic_load(&relay.stats.sessions)));
 	wipe(relay.seal_key, sizeof(relay.seal_key));
 	SSL_CTX_free(relay.server_ctx);
+	SSL_CTX_free(relay.web_ctx);
 	SSL_CTX_free(relay.client_ctx);
+	static_files_free(relay.files);
+	text_font_close(relay.font);
 	free(relay.loops);
 	conf_release(sections, n);
 	return 0;

@@ -48,7 +48,19 @@ beat(struct node *n)
 	    "'relay', $2, $3) ON CONFLICT (id) DO UPDATE SET heartbeat_at = "
 	    "now(), stopped_at = NULL, version = $3",
 	    3, params, on_known, n);
-	/* sessions of nodes that died without a word */
+	/* sessions, agents and codes of nodes that died without a word */
+	db_query_now(n->db,
+	    "WITH gone AS (SELECT id FROM nodes WHERE heartbeat_at < now() - "
+	    "interval '60 seconds' OR stopped_at IS NOT NULL), e AS (UPDATE "
+	    "endpoints SET agent_node = NULL, agent_channel = NULL WHERE "
+	    "agent_node IN (SELECT id FROM gone) RETURNING id), k AS (UPDATE "
+	    "endpoints SET parked_node = NULL WHERE parked_node IN (SELECT id "
+	    "FROM gone) RETURNING id), c AS (DELETE FROM attended_codes "
+	    "WHERE node_id IN (SELECT id FROM gone) OR expires_at < now() "
+	    "RETURNING code) UPDATE endpoints SET deleted_at = now() WHERE "
+	    "kind = 'attended' AND deleted_at IS NULL AND name IN (SELECT "
+	    "code FROM c)",
+	    0, NULL, NULL, NULL);
 	db_query_now(n->db,
 	    "WITH u AS (UPDATE sessions s SET ended_at = greatest("
 	    "n.heartbeat_at, s.started_at), end_code = 'node_lost', "
@@ -130,6 +142,8 @@ on_metrics(struct evhttp_request *req, void *arg)
 		    atomic_load(&st->sessions) },
 		{ "active", "gauge", "Connections now, logins included.",
 		    atomic_load(&st->active) },
+		{ "agents", "gauge", "Agents whose control channel is here.",
+		    atomic_load(&st->agents) },
 		{ "refused_total", "counter", "Technicians turned away.",
 		    atomic_load(&st->refused) },
 		{ "login_failures_total", "counter", "Wrong passwords.",

@@ -13,6 +13,8 @@
 
 #include "common/password.h"
 #include "relay/conf.h"
+#include "relay/conn.h"
+#include "relay/door.h"
 #include "relay/leg.h"
 #include "relay/worker.h"
 
@@ -21,12 +23,14 @@ struct event;
 struct event_base;
 struct evconnlistener;
 struct session;
+struct static_files;
+struct text_font;
 
 #define UUID_LEN 37 /* with the NUL */
 
 /* Counters for /metrics. */
 struct relay_stats {
-	_Atomic uint64_t connections, sessions, active, refused;
+	_Atomic uint64_t connections, sessions, active, refused, agents;
 	_Atomic uint64_t login_failures, recorder_failures;
 	_Atomic uint64_t bytes_from_endpoints, bytes_from_technicians;
 };
@@ -37,7 +41,12 @@ struct relay {
 	struct conf_spool spool;
 	SSL_CTX *client_ctx; /* towards endpoints; verifies nothing by itself */
 	pthread_mutex_t server_ctx_lock;
-	SSL_CTX *server_ctx; /* replaced at SIGHUP */
+	SSL_CTX *server_ctx;        /* replaced at SIGHUP */
+	SSL_CTX *web_ctx;           /* the same with ALPN */
+	struct static_files *files; /* the browser viewer's page */
+	struct text_font *font;     /* NULL: none to be had */
+	struct door doors[DOORS_MAX];
+	unsigned n_doors;
 	uint8_t seal_key[SEAL_KEY_LEN];
 	int spawner;
 	struct worker_pool *workers; /* Argon2id */
@@ -50,17 +59,26 @@ struct relay {
 };
 
 TAILQ_HEAD(session_list, session);
+TAILQ_HEAD(agent_list, agent);
+
+/* A loop's listening socket at a door. */
+struct loop_door {
+	struct loop *loop;
+	const struct door *door;
+	struct evconnlistener *listener;
+};
 
 struct loop {
 	struct relay *relay;
 	unsigned index;
 	pthread_t thread;
 	struct event_base *base;
-	struct evconnlistener *listener;
-	int listen_fd;
+	struct loop_door doors[DOORS_MAX];
 	struct db *db;
 	struct job_inbox inbox;
 	struct session_list sessions;
+	struct conn_list conns;
+	struct agent_list agents;
 	unsigned n_sessions;
 	unsigned n_writes;     /* of the journal, not answered yet */
 	bool is_told_to_end;   /* sessions got their time */
@@ -76,8 +94,10 @@ struct loop {
 
 enum loop_command { LOOP_RUN, LOOP_DRAIN, LOOP_STOP };
 
-/* Prepares a loop with its own listening socket (taken). 0 or ERR_*. */
-int loop_init(struct loop *l, struct relay *r, unsigned index, int listen_fd);
+/* Prepares a loop. 0 or ERR_NOMEM. */
+int loop_init(struct loop *l, struct relay *r, unsigned index);
+/* Takes connections at a door: fd, taken, listens there. 0 or ERR_NOMEM. */
+int loop_open_door(struct loop *l, unsigned door, int fd);
 /* Runs until LOOP_STOP, or LOOP_DRAIN with no session left. */
 void *loop_main(void *loop);
 void loop_release(struct loop *l);
@@ -86,8 +106,12 @@ void loop_tell(struct loop *l, enum loop_command c);
 /* A session or a write is gone; a draining loop may end now. */
 void loop_session_gone(struct loop *l);
 
-/* A reference of its own to the server context of now. */
+/* A reference of its own to a server context of now. */
 SSL_CTX *relay_server_ctx(struct relay *r);
+SSL_CTX *relay_web_ctx(struct relay *r);
+
+/* Runs j->done on another loop (j->inbox is its); any thread. */
+void loop_post(struct loop *to, struct job *j);
 
 /* A random UUID (version 4) into out. */
 void relay_uuid(char out[UUID_LEN]);

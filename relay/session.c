@@ -1,6 +1,5 @@
 #include <event2/event.h>
 #include <errno.h>
-#include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,16 +10,19 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "relay/journal.h"
+#include "relay/lobby.h"
 #include "relay/session_internal.h"
+#include "relay/websocket.h"
 #include "rfb/client_messages.h"
 #include "rfb/framer.h"
 #include "rfb/handshake_server.h"
 
 #define CLOSING_SECONDS 3
+#define LOBBY_SECONDS   20 /* time to read why there is no connection */
 
 static const char *const state_names[] = { "hello", "viewer_tls", "login",
-	"check", "dial", "endpoint", "endpoint_tls", "open", "client_init",
-	"running", "closing", "dead" };
+	"check", "dial", "agent", "claim", "endpoint", "endpoint_tls", "open",
+	"client_init", "parked", "running", "closing", "dead" };
 
 /* What a state that lasts too long means, for people. */
 static const char *const timeout_reasons[] = {
@@ -29,6 +31,8 @@ static const char *const timeout_reasons[] = {
 	[SESSION_LOGIN] = "no user name and password came",
 	[SESSION_CHECK] = "the login took too long",
 	[SESSION_DIAL] = "it did not answer",
+	[SESSION_AGENT] = "its agent did not answer",
+	[SESSION_CLAIM] = "its connection was not handed over",
 	[SESSION_ENDPOINT] = "it did not finish the VNC handshake",
 	[SESSION_ENDPOINT_TLS] = "it did not finish the TLS handshake",
 	[SESSION_OPEN] = "the recording could not be started in time",
@@ -52,6 +56,8 @@ on_deadline(evutil_socket_t fd, short what, void *arg)
 	case SESSION_DEAD:
 		break;
 	case SESSION_DIAL:
+	case SESSION_AGENT:
+	case SESSION_CLAIM:
 	case SESSION_ENDPOINT:
 	case SESSION_ENDPOINT_TLS:
 		snprintf(reason, sizeof(reason),
@@ -110,6 +116,11 @@ teardown(struct session *s)
 	s->state = SESSION_DEAD;
 	TAILQ_REMOVE(&s->loop->sessions, s, link);
 	session_record_release(s);
+	session_parked_gone(s);
+	lobby_free(s->lobby);
+	s->lobby = NULL;
+	if (s->viewer.ws != NULL)
+		session_browser_end(s, "ended", "error", "the session ended");
 	side_release(&s->viewer);
 	side_release(&s->endpoint);
 	ring_release(&s->ring);
@@ -124,6 +135,8 @@ teardown(struct session *s)
 	event_free(s->deadline);
 	if (s->tick != NULL)
 		event_free(s->tick);
+	if (s->warn_timer != NULL)
+		event_free(s->warn_timer);
 	account_release(&s->account);
 	if (s->password != NULL)
 		wipe(s->password, strlen(s->password));
@@ -182,7 +195,29 @@ session_end(struct session *s, const char *code, const char *reason)
 	    LOG_U("bytes_from_technician", s->viewer.leg.bytes_in));
 	session_record_end(s, tee_end_of(code));
 	write_end(s, code, reason);
+	session_browser_end(s, "ended", code, reason);
 	teardown(s);
+}
+
+/*
+ * The reason reaches the viewer by what it speaks: the lobby's picture, the
+ * browser page, or the handshake. Returns false when it cannot.
+ */
+static bool
+tell_refusal(struct session *s, const char *reason)
+{
+	if (s->lobby != NULL) {
+		session_lobby_say(s, "No connection", reason, "");
+		return s->state != SESSION_DEAD;
+	}
+	if (s->door == SESSION_BY_BROWSER) {
+		session_browser_end(s, "refused", "error", reason);
+		return side_flush(&s->viewer) == 0;
+	}
+	return s->viewer_handshake != NULL &&
+	    rfb_handshake_server_can_reject(s->viewer_handshake) &&
+	    rfb_handshake_server_reject(s->viewer_handshake, reason) == 0 &&
+	    side_flush(&s->viewer) == 0;
 }
 
 void
@@ -200,16 +235,15 @@ session_refuse(struct session *s, const char *reason)
 	session_record_end(s, TEE_END_ERROR);
 	write_end(s, "error", reason);
 	s->has_row = false;
-	if (s->viewer_handshake == NULL ||
-	    !rfb_handshake_server_can_reject(s->viewer_handshake) ||
-	    rfb_handshake_server_reject(s->viewer_handshake, reason) != 0 ||
-	    side_flush(&s->viewer) != 0) {
-		teardown(s);
+	if (!tell_refusal(s, reason)) {
+		if (s->state != SESSION_DEAD)
+			teardown(s);
 		return;
 	}
 	side_release(&s->endpoint);
 	/* the viewer reads the reason and closes; we do after a while */
-	session_set_state(s, SESSION_CLOSING, CLOSING_SECONDS);
+	session_set_state(s, SESSION_CLOSING,
+	    s->lobby != NULL ? LOBBY_SECONDS : CLOSING_SECONDS);
 }
 
 void
@@ -227,50 +261,122 @@ session_next(struct session *s)
 	return TAILQ_NEXT(s, link);
 }
 
-static void
-name_client(struct session *s, const struct sockaddr *addr)
+struct session *
+session_new(struct loop *l)
 {
-	socklen_t len = addr->sa_family == AF_INET6
-	    ? sizeof(struct sockaddr_in6)
-	    : sizeof(struct sockaddr_in);
+	struct session *s = calloc(1, sizeof(*s));
 
-	if (getnameinfo(addr, len, s->client_addr, sizeof(s->client_addr), NULL,
-		0, NI_NUMERICHOST) != 0)
-		strcpy(s->client_addr, "unknown");
+	if (s == NULL)
+		return NULL;
+	s->loop = l;
+	s->n_refs = 1;
+	s->viewer.leg.fd = s->endpoint.leg.fd = -1;
+	s->status_fd = -1;
+	ring_init(&s->ring, 0, &l->spare_ring);
+	s->deadline = evtimer_new(l->base, on_deadline, s);
+	if (s->deadline == NULL) {
+		free(s);
+		return NULL;
+	}
+	l->n_sessions++;
+	TAILQ_INSERT_TAIL(&l->sessions, s, link);
+	atomic_fetch_add(&l->relay->stats.active, 1);
+	relay_uuid(s->id);
+	return s;
+}
+
+void
+session_greet(struct session *s)
+{
+	struct buf *out = &s->viewer.out;
+
+	s->viewer_handshake = s->door == SESSION_BY_VNC_AUTH
+	    ? rfb_handshake_server_new_vnc_auth(out)
+	    : s->door == SESSION_BY_NOVNC ? rfb_handshake_server_new_in_tls(out)
+					  : rfb_handshake_server_new(out);
+	if (s->viewer_handshake == NULL) {
+		session_end(s, "error", "out of memory");
+		return;
+	}
+	session_set_state(s,
+	    s->door == SESSION_BY_VNC ? SESSION_HELLO : SESSION_LOGIN,
+	    s->door == SESSION_BY_VNC ? s->loop->relay->conf.handshake_seconds
+				      : s->loop->relay->conf.login_seconds);
+	if (side_flush(&s->viewer) != 0) {
+		session_end(s, "error", "the viewer is gone");
+		return;
+	}
+	side_read(&s->viewer, true);
 }
 
 void
 session_start(struct loop *l, int fd, const struct sockaddr *addr)
 {
-	struct session *s = calloc(1, sizeof(*s));
+	struct session *s = session_new(l);
 
 	if (s == NULL) {
 		close(fd);
 		return;
 	}
-	s->loop = l;
-	s->n_refs = 1;
-	s->endpoint.leg.fd = -1;
-	s->status_fd = -1;
-	ring_init(&s->ring, 0, &l->spare_ring);
-	l->n_sessions++;
-	TAILQ_INSERT_TAIL(&l->sessions, s, link);
-	atomic_fetch_add(&l->relay->stats.active, 1);
-	relay_uuid(s->id);
-	name_client(s, addr);
-	s->deadline = evtimer_new(l->base, on_deadline, s);
+	conn_name_client(s->client_addr, addr);
 	if (side_init(&s->viewer, l, fd, on_viewer_readable, on_viewer_writable,
-		s) != 0 ||
-	    s->deadline == NULL ||
-	    (s->viewer_handshake = rfb_handshake_server_new(&s->viewer.out)) ==
-		NULL) {
+		s) != 0)
+		session_end(s, "error", "out of memory");
+	else
+		session_greet(s);
+}
+
+/* A session on a connection that began as something else. */
+static struct session *
+adopt(struct loop *l, struct side *side, const char *client_addr,
+    enum session_door door)
+{
+	struct session *s = session_new(l);
+
+	if (s == NULL) {
+		side_release(side);
+		return NULL;
+	}
+	s->door = door;
+	snprintf(s->client_addr, sizeof(s->client_addr), "%s", client_addr);
+	if (side_adopt(&s->viewer, l, side, on_viewer_readable,
+		on_viewer_writable, s) == 0)
+		return s;
+	session_end(s, "error", "out of memory");
+	return NULL;
+}
+
+void
+session_start_vnc_auth(
+    struct loop *l, struct side *side, const char *client_addr, uint16_t port)
+{
+	struct session *s = adopt(l, side, client_addr, SESSION_BY_VNC_AUTH);
+
+	if (s == NULL)
+		return;
+	s->door_port = port;
+	session_greet(s);
+}
+
+void
+session_start_websocket(
+    struct loop *l, struct side *side, const char *client_addr, bool is_page)
+{
+	struct session *s = adopt(l, side, client_addr,
+	    is_page ? SESSION_BY_BROWSER : SESSION_BY_NOVNC);
+
+	if (s == NULL)
+		return;
+	s->viewer.ws = ws_new(&s->viewer.leg, on_browser_text, s);
+	if (s->viewer.ws == NULL) {
 		session_end(s, "error", "out of memory");
 		return;
 	}
-	session_set_state(s, SESSION_HELLO, l->relay->conf.handshake_seconds);
-	if (side_flush(&s->viewer) != 0) {
-		session_end(s, "error", "the viewer is gone");
+	if (!is_page) {
+		session_greet(s);
 		return;
 	}
+	/* the page speaks first */
+	session_set_state(s, SESSION_LOGIN, l->relay->conf.login_seconds);
 	side_read(&s->viewer, true);
 }

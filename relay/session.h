@@ -6,13 +6,40 @@
 #ifndef RELAY_SESSION_H
 #define RELAY_SESSION_H
 
+#include <stdint.h>
+
+#include "relay/account.h"
+
 struct loop;
 struct session;
+struct side;
 struct sockaddr;
+struct http_request;
 
 /* Takes fd. On failure the connection is closed and logged. */
 void session_start(struct loop *l, int fd, const struct sockaddr *addr);
 
+/*
+ * The same for connections that began as something else; side: adopted.
+ * port: the door's, whose one-time password it takes.
+ */
+void session_start_vnc_auth(
+    struct loop *l, struct side *side, const char *client_addr, uint16_t port);
+/* A WebSocket; is_page: our page, else any noVNC. */
+void session_start_websocket(
+    struct loop *l, struct side *side, const char *client_addr, bool is_page);
+/* An endpoint that dialled in; account: taken. Its RFB begins in side. */
+void session_start_parked(struct loop *l, struct side *side,
+    const char *client_addr, struct account *account);
+
+/*
+ * An agent's data channel brought this ticket; side: adopted if a session of
+ * this loop waits for it. Returns whether one did.
+ */
+bool session_adopt_agent(struct loop *l, const char *ticket, struct side *side);
+
+/* NOTIFY relaycam_session: a command to one of this loop's sessions. */
+void on_session_order(void *loop, const char *channel, const char *payload);
 /* Ends it whatever it is doing; reason: for people. */
 void session_end_by_command(struct session *s, const char *reason);
 

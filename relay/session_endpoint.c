@@ -30,16 +30,25 @@ struct lookup {
 };
 
 static void connect_next(struct session *s, const char *why_last);
+static void feed_handshake(struct session *s);
 
 /* "endpoint desk1 (host:port) ...", the form of every refusal here. */
 static void
 refuse(struct session *s, const char *what, const char *why)
 {
-	char reason[700];
+	static const char *const ways[] = { [ENDPOINT_DIRECT] = "",
+		[ENDPOINT_AGENT] = " (agent)",
+		[ENDPOINT_ATTENDED] = "",
+		[ENDPOINT_REVERSE] = " (dialled in)" };
+	char reason[700], where[300];
 
-	snprintf(reason, sizeof(reason), "endpoint %s (%s:%s) %s%s%s",
-	    s->name.endpoint, s->account.host, s->account.port, what,
-	    why[0] != '\0' ? ": " : "", why);
+	if (s->account.kind == ENDPOINT_DIRECT)
+		snprintf(where, sizeof(where), " (%s:%s)", s->account.host,
+		    s->account.port);
+	else
+		snprintf(where, sizeof(where), "%s", ways[s->account.kind]);
+	snprintf(reason, sizeof(reason), "endpoint %s%s %s%s%s",
+	    s->name.endpoint, where, what, why[0] != '\0' ? ": " : "", why);
 	session_refuse(s, reason);
 }
 
@@ -120,28 +129,68 @@ dial_address(struct session *s)
 }
 
 void
-session_dial(struct session *s)
+session_endpoint_greet(struct session *s)
 {
 	struct rfb_client_params params = { .user = s->account.username,
 		.password = s->account.password,
 		.allow_clear = s->account.allow_clear };
 
-	session_set_state(
-	    s, SESSION_DIAL, s->loop->relay->conf.connect_seconds);
-	if (s->account.is_secret_bad) {
-		refuse(s,
-		    "has a stored password that this relay's seal key "
-		    "does not open",
-		    "");
-		return;
-	}
 	buf_init(&s->endpoint.out, ENDPOINT_OUT_MAX);
 	s->endpoint_handshake =
 	    rfb_handshake_client_new(&s->endpoint.out, &params);
 	if (s->endpoint_handshake == NULL)
 		session_refuse(s, "the relay is out of memory");
-	else if (!dial_address(s))
+}
+
+void
+session_endpoint_talk(struct session *s)
+{
+	/* TLS of the tunnel protects the bytes as well as the endpoint's own */
+	if (s->account.kind != ENDPOINT_DIRECT && s->endpoint.leg.ssl != NULL)
+		s->account.allow_clear = true;
+	session_endpoint_greet(s);
+	if (s->state == SESSION_CLOSING || s->state == SESSION_DEAD)
+		return;
+	session_set_state(
+	    s, SESSION_ENDPOINT, s->loop->relay->conf.connect_seconds);
+	side_read(&s->endpoint, true);
+	feed_handshake(s);
+	if (s->state == SESSION_ENDPOINT && side_has_buffered(&s->endpoint))
+		event_active(s->endpoint.readable, EV_READ, 0);
+}
+
+static void
+dial_direct(struct session *s)
+{
+	session_set_state(
+	    s, SESSION_DIAL, s->loop->relay->conf.connect_seconds);
+	session_endpoint_greet(s);
+	if (s->state == SESSION_DIAL && !dial_address(s))
 		look_up(s);
+}
+
+void
+session_dial(struct session *s)
+{
+	bool has_agent = s->account.kind == ENDPOINT_AGENT ||
+	    s->account.kind == ENDPOINT_ATTENDED;
+
+	if (s->account.is_secret_bad)
+		refuse(s,
+		    "has a stored password that this relay's seal key "
+		    "does not open",
+		    "");
+	else if (s->account.asks_consent && !has_agent)
+		refuse(s,
+		    "asks the person in front of it for consent, which needs "
+		    "relaycam-agent there",
+		    "");
+	else if (has_agent)
+		session_agent_open(s);
+	else if (s->account.kind == ENDPOINT_REVERSE)
+		session_claim(s);
+	else
+		dial_direct(s);
 }
 
 /* Drops the socket and its events, keeps `out`, which the handshake holds. */
@@ -383,8 +432,12 @@ on_event(struct session *s, int event)
 			go_on_with_tls(s);
 		return false;
 	case RFB_HANDSHAKE_READY:
-		side_read(&s->endpoint, false);
 		side_flush(&s->endpoint);
+		if (s->door == SESSION_BY_NOBODY) {
+			session_park(s);
+			return false;
+		}
+		side_read(&s->endpoint, false);
 		session_open(s);
 		return false;
 	default:
@@ -429,6 +482,28 @@ read_handshake(struct session *s)
 	    s->endpoint.leg.ssl != NULL;
 }
 
+/* Reads once before the VNC server speaks, or after it has. */
+static bool
+read_early(struct session *s)
+{
+	ssize_t n = side_fill(&s->endpoint);
+
+	if (n == ERR_AGAIN)
+		return false;
+	if (n == ERR_LIMIT && s->state == SESSION_PARKED) {
+		/* it talks to nobody: what it says waits in its socket */
+		side_read(&s->endpoint, false);
+		return false;
+	}
+	if (n <= 0) {
+		refuse(s, "closed the connection", "");
+		return false;
+	}
+	if (s->state == SESSION_AGENT)
+		session_agent_feed(s);
+	return s->state == SESSION_AGENT || s->state == SESSION_PARKED;
+}
+
 void
 on_endpoint_readable(evutil_socket_t fd, short what, void *arg)
 {
@@ -439,6 +514,9 @@ on_endpoint_readable(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	session_ref(s);
+	if (s->state == SESSION_AGENT || s->state == SESSION_PARKED)
+		while (read_early(s))
+			;
 	if (s->state == SESSION_ENDPOINT_TLS)
 		go_on_with_tls(s);
 	if (s->state == SESSION_ENDPOINT)

@@ -1,13 +1,17 @@
 /*
  * A session as its own files see it. session.c: states, ending;
- * session_viewer.c: handshake with the technician; login.c, session_login.c:
- * who may; session_endpoint.c: dialling out; session_record.c: the recorder;
- * pump.c: bytes both ways.
+ * session_viewer.c: handshake with the technician; session_browser.c: the
+ * same in a browser; login.c, session_login.c, session_ticket.c: who may;
+ * session_lobby.c: what a viewer sees while it waits; session_endpoint.c:
+ * dialling out; session_agent.c: through an agent; session_parked.c:
+ * endpoints that dialled in; session_record.c: the recorder;
+ * session_control.c: commands while it runs; pump.c: bytes both ways.
  */
 #ifndef RELAY_SESSION_INTERNAL_H
 #define RELAY_SESSION_INTERNAL_H
 
 #include <event2/event.h>
+#include <jansson.h>
 
 #include "common/buf.h"
 #include "common/tee.h"
@@ -22,15 +26,18 @@
 #include "rfb/pixel_format_switch.h"
 #include "rfb/set_encodings.h"
 
+struct lobby;
 struct rfb_client_messages;
 struct rfb_framer;
 struct rfb_handshake_server;
 struct rfb_framer_event;
 
 /*
- * HELLO -> VIEWER_TLS -> LOGIN -> CHECK -> DIAL -> ENDPOINT -> ENDPOINT_TLS
- *   -> OPEN -> CLIENT_INIT -> RUNNING
- * and from any of them -> CLOSING (a refusal is being sent) or gone.
+ * HELLO -> VIEWER_TLS -> LOGIN -> CHECK -> DIAL | AGENT | CLAIM -> ENDPOINT
+ *   -> ENDPOINT_TLS -> OPEN -> CLIENT_INIT -> RUNNING
+ * and from any of them -> CLOSING (a refusal is being sent) or gone. An
+ * endpoint that dials in: CHECK -> ENDPOINT -> ENDPOINT_TLS -> PARKED, until
+ * a session in CLAIM takes its connection over.
  */
 enum session_state {
 	SESSION_HELLO, /* RFB and VeNCrypt before TLS */
@@ -38,10 +45,13 @@ enum session_state {
 	SESSION_LOGIN,    /* waiting for user name and password */
 	SESSION_CHECK,    /* database, delay, Argon2id */
 	SESSION_DIAL,     /* name lookup, connect */
+	SESSION_AGENT,    /* its data channel, consent, its VNC server */
+	SESSION_CLAIM,    /* a parked connection is on its way */
 	SESSION_ENDPOINT, /* RFB handshake with the endpoint */
 	SESSION_ENDPOINT_TLS,
 	SESSION_OPEN,        /* session row, recorder */
 	SESSION_CLIENT_INIT, /* accepted: waiting for ClientInit */
+	SESSION_PARKED,      /* no technician yet */
 	SESSION_RUNNING,
 	SESSION_CLOSING,
 	SESSION_DEAD, /* waits only for its last job or query */
@@ -54,6 +64,15 @@ enum session_state {
 /* Stream bytes [from, to) that the technician does not get. */
 struct skip {
 	uint64_t from, to;
+};
+
+/* How the technician came in. */
+enum session_door {
+	SESSION_BY_VNC,      /* VeNCrypt X509Plain */
+	SESSION_BY_VNC_AUTH, /* a one-time password on a port of its own */
+	SESSION_BY_NOVNC,    /* a WebSocket with VeNCrypt Plain in it */
+	SESSION_BY_BROWSER,  /* our page: a WebSocket with JSON beside */
+	SESSION_BY_NOBODY,   /* an endpoint that dialled in */
 };
 
 struct session {
@@ -69,8 +88,19 @@ struct session {
 
 	struct rfb_handshake_server *viewer_handshake;
 	struct rfb_handshake_client *endpoint_handshake;
+	enum session_door door;
+	uint16_t door_port; /* of its one-time password */
+	int64_t ticket_id;
 	struct login_name name;
-	char *password; /* the technician's, until checked */
+	char *password;        /* the technician's, until checked */
+	bool is_authenticated; /* by a ticket */
+	bool is_attended_tried;
+	struct lobby *lobby; /* what the viewer sees until RUNNING */
+	bool wants_lobby;
+	bool is_parked;       /* on the list of session_parked.c */
+	unsigned n_requests;  /* of the page, waiting for their turn */
+	char dial_ticket[65]; /* the agent's data channel brings it */
+	char consent[8];      /* "", "full", "view" (C2) */
 	struct account account;
 	struct sockaddr_storage *addrs;
 	unsigned n_addrs, addr_at;
@@ -93,7 +123,12 @@ struct session {
 	bool is_fence_open;  /* a fence, perhaps ours, is not complete */
 	bool is_stalled;     /* the ring was full */
 
-	bool is_recorded, has_recorder, is_recorder_ready;
+	struct event *warn_timer; /* T9 */
+	unsigned rate;            /* the technician's choice, 0: as it comes */
+	bool is_view_only, is_view_forced; /* C3 */
+	bool is_recorded;                  /* by policy */
+	bool is_recording;                 /* now */
+	bool has_recorder, is_recorder_ready;
 	int status_fd;
 	struct event *status, *space;
 	struct event *ready_timer; /* how long a recorder may start */
@@ -114,21 +149,92 @@ void session_end(struct session *s, const char *code, const char *reason);
 void session_ref(struct session *s);
 void session_unref(struct session *s);
 
+/* A session without a technician yet. NULL only for memory. */
+struct session *session_new(struct loop *l);
+/* Begins with the viewer's handshake; frees the session on failure. */
+void session_greet(struct session *s);
+
 /* session_viewer.c */
 void on_viewer_readable(evutil_socket_t fd, short what, void *arg);
 void on_viewer_writable(evutil_socket_t fd, short what, void *arg);
 void session_accept_viewer(struct session *s);
 
+/* Goes on once who it is and what it may reach is known. */
+void session_become_running(struct session *s);
+/* Bytes for the viewer's handshake are in viewer.in. */
+void session_feed_viewer(struct session *s);
+
+/* session_browser.c */
+void on_browser_text(void *arg, const char *json, size_t len);
+/* What the page is told; nothing for other viewers. */
+void session_browser_send(struct session *s, json_t *take);
+void session_browser_status(struct session *s);
+void session_browser_warning(
+    struct session *s, const char *text, unsigned seconds);
+/* The endpoint is ready: the RFB stream begins. Returns 0 or an error. */
+int session_browser_accept(struct session *s);
+/* Tells why, and closes the WebSocket. */
+void session_browser_end(
+    struct session *s, const char *type, const char *code, const char *reason);
+
 /* session_login.c */
+/* By name and password: both from the viewer's handshake. */
 void session_login(struct session *s);
+/* The same; user: borrowed, password: heap, taken (NULL: out of memory). */
+void session_login_as(struct session *s, const char *user, char *password);
+/* s->name is known and is_authenticated is set or s->password is there. */
+void session_look_up(struct session *s);
+void session_count_failure(struct session *s);
+
+/* session_ticket.c */
+bool ticket_is_one(const char *password);
+void session_redeem(struct session *s, const char *ticket);
+void session_vnc_auth(struct session *s);
+
+/* session_lobby.c */
+void session_lobby_open(struct session *s);
+/* ClientInit came: the lobby begins. */
+void session_lobby_begin(struct session *s);
+void session_lobby_feed(struct session *s);
+void session_lobby_say(
+    struct session *s, const char *title, const char *text, const char *small);
+/* The endpoint is ready: the viewer goes over to it. Returns 0; ERR_AGAIN
+ * (called again when the viewer's message is whole) or an error. */
+int session_lobby_leave(struct session *s);
+
+/* session_agent.c */
+void session_agent_open(struct session *s);
+void session_agent_feed(struct session *s);
+/* The end user sees that it is recorded, or not any more (C4). */
+void session_agent_indicator(struct session *s);
+
+/* session_parked.c */
+void session_park(struct session *s);
+void session_claim(struct session *s);
+void session_parked_gone(struct session *s);
+
+/* session_control.c */
+/* Row and browser hear of it. */
+void session_status_changed(struct session *s);
+/* "recording" and the rest, docs/relaycam-relay.md. by: who, for the audit. */
+void session_command(
+    struct session *s, const char *command, const char *value, const char *by);
+void session_warn(struct session *s, const char *text, unsigned seconds);
+void session_start_clocks(struct session *s);
 
 /* session_endpoint.c */
 void session_dial(struct session *s);
 void on_endpoint_readable(evutil_socket_t fd, short what, void *arg);
 void on_endpoint_writable(evutil_socket_t fd, short what, void *arg);
 
+void session_endpoint_greet(struct session *s);
+/* s->endpoint is connected to a VNC server: its handshake begins. */
+void session_endpoint_talk(struct session *s);
+
 /* session_record.c */
 void session_open(struct session *s);
+/* By hand (C5). Returns 0, or why not, static, in *why. */
+int session_record_switch(struct session *s, bool on, const char **why);
 void session_record_mark(struct session *s, enum tee_mark_kind kind,
     uint64_t offset, const void *value, size_t len);
 /* Draws the consequence of a mark that found no room; not from a callback of
@@ -138,6 +244,22 @@ void session_record_tick(struct session *s);
 void session_record_end(struct session *s, enum tee_end why);
 void session_record_release(struct session *s);
 void session_recorder_dead(struct session *s, const char *why);
+
+/* pump_control.c: what the technician sees and may do. */
+struct view_monitor;
+/* 0: all. Returns 0, ERR_NOTFOUND, ERR_UNSUPPORTED (the viewer cannot
+ * resize) or ERR_AGAIN. */
+int session_set_monitor(struct session *s, unsigned index);
+unsigned session_monitor(const struct session *s);
+/* Borrowed; *n of them. */
+const struct view_monitor *session_monitors(
+    const struct session *s, unsigned *n);
+/* Pictures a second, 0: as they come. */
+void session_set_frame_rate(struct session *s, unsigned fps);
+void session_set_view_only(struct session *s, bool on);
+/* Returns 0, or why there is a bell only. */
+int session_show_banner(struct session *s, const char *text, unsigned seconds);
+void session_hide_banner(struct session *s);
 
 /* pump.c */
 void pump_start(struct session *s);

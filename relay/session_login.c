@@ -24,8 +24,8 @@ struct check {
 	int result;
 };
 
-static void
-count_failure(struct session *s)
+void
+session_count_failure(struct session *s)
 {
 	const char *params[] = { s->name.person, s->client_addr,
 		s->name.endpoint };
@@ -56,29 +56,85 @@ forget_failures(struct session *s)
 	    2, params, NULL, NULL);
 }
 
+/* A code that nobody has is a guess: it slows down as a password does. */
+static void
+on_code(void *arg, PGresult *res)
+{
+	struct session *s = arg;
+
+	if (s->state == SESSION_CHECK) {
+		if (!db_ok(res, "session code")) {
+			session_refuse(s, away);
+		} else if (PQntuples(res) == 0) {
+			session_count_failure(s);
+			session_refuse(s,
+			    "there is no such session code; codes are valid "
+			    "until the program that shows them is closed");
+		} else {
+			session_look_up(s);
+		}
+	}
+	session_unref(s);
+}
+
+/* The endpoint of a session code belongs to the team of who uses it first. */
+static void
+find_code(struct session *s)
+{
+	const char *params[] = { s->name.person, s->name.endpoint };
+
+	s->is_attended_tried = true;
+	session_ref(s);
+	if (db_query_now(s->loop->db,
+		"INSERT INTO endpoints (team_id, name, title, access, kind, "
+		"agent_version, agent_host, agent_node, agent_seen_at, "
+		"secret_sealed, allow_clear) SELECT "
+		"p.team_id, c.code, c.host, 'attended', 'attended', "
+		"c.version, c.host, c.node_id, now(), c.secret_sealed, true "
+		"FROM people p, "
+		"attended_codes c WHERE p.name = $1 AND c.code = $2 AND "
+		"c.expires_at > now() AND NOT EXISTS (SELECT 1 FROM endpoints "
+		"e WHERE e.name = c.code AND e.kind = 'attended' AND "
+		"e.deleted_at IS NULL) RETURNING id",
+		2, params, on_code, s) != 0) {
+		session_refuse(s, away);
+		session_unref(s);
+	}
+}
+
+/* Who it is, is known: may they go there? */
+static void
+admit(struct session *s)
+{
+	char reason[256];
+
+	if (s->account.endpoint_id != 0) {
+		session_dial(s);
+	} else if (login_is_code(s->name.endpoint) && !s->is_attended_tried) {
+		find_code(s);
+	} else {
+		snprintf(reason, sizeof(reason),
+		    "there is no endpoint \"%s\" that %s may connect to",
+		    s->name.endpoint, s->name.person);
+		session_refuse(s, reason);
+	}
+}
+
 static void
 checked(struct job *j)
 {
 	struct check *c = (struct check *)j;
 	struct session *s = c->session;
-	char reason[256];
 
 	if (s->state == SESSION_CHECK && c->result != 0) {
-		count_failure(s);
+		session_count_failure(s);
 		session_refuse(s,
 		    c->result == ERR_DENIED ? denied
 					    : "the relay is out of memory");
 	} else if (s->state == SESSION_CHECK) {
 		forget_failures(s);
-		if (s->account.endpoint_id == 0) {
-			snprintf(reason, sizeof(reason),
-			    "there is no "
-			    "endpoint \"%s\" that %s may connect to",
-			    s->name.endpoint, s->name.person);
-			session_refuse(s, reason);
-		} else {
-			session_dial(s);
-		}
+		s->is_authenticated = true;
+		admit(s);
 	}
 	if (c->hash != NULL)
 		wipe(c->hash, strlen(c->hash));
@@ -136,9 +192,15 @@ on_account(void *arg, PGresult *res)
 		session_unref(s);
 		return;
 	}
+	account_release(&s->account); /* of the first look */
 	if (!db_ok(res, "login") ||
 	    account_read(&s->account, res, s->loop->relay->seal_key) != 0) {
 		session_refuse(s, away);
+		session_unref(s);
+		return;
+	}
+	if (s->is_authenticated) {
+		admit(s);
 		session_unref(s);
 		return;
 	}
@@ -153,30 +215,42 @@ on_account(void *arg, PGresult *res)
 }
 
 void
-session_login(struct session *s)
+session_look_up(struct session *s)
 {
-	const char *user = rfb_handshake_server_user(s->viewer_handshake);
-	const char *params[3];
-	int rc = login_name_parse(&s->name, user);
-
-	s->password =
-	    strdup(rfb_handshake_server_password(s->viewer_handshake));
-	if (rc == ERR_NOTFOUND) {
-		session_refuse(s,
-		    "give the user name as person@endpoint, "
-		    "for instance alice@desk1");
-		return;
-	}
 	/* a name that nobody can have fails as any unknown one does */
-	params[0] = s->name.person;
-	params[1] = s->name.endpoint;
-	params[2] = s->client_addr;
+	const char *params[] = { s->name.person, s->name.endpoint,
+		s->client_addr };
+
 	session_set_state(s, SESSION_CHECK, s->loop->relay->conf.login_seconds);
 	session_ref(s);
-	if (s->password == NULL ||
-	    db_query_now(
+	if (db_query_now(
 		s->loop->db, account_query, 3, params, on_account, s) != 0) {
 		session_refuse(s, away);
 		session_unref(s);
 	}
+}
+
+void
+session_login_as(struct session *s, const char *user, char *password)
+{
+	int rc = login_name_parse(&s->name, user);
+
+	s->password = password;
+	if (password == NULL)
+		session_refuse(s, "the relay is out of memory");
+	else if (ticket_is_one(password))
+		session_redeem(s, password);
+	else if (rc == ERR_NOTFOUND)
+		session_refuse(s,
+		    "give the user name as person@endpoint, "
+		    "for instance alice@desk1");
+	else
+		session_look_up(s);
+}
+
+void
+session_login(struct session *s)
+{
+	session_login_as(s, rfb_handshake_server_user(s->viewer_handshake),
+	    strdup(rfb_handshake_server_password(s->viewer_handshake)));
 }

@@ -18,6 +18,9 @@
 #include "relay/spawner.h"
 
 #define START_SLACK_SECONDS 5
+#define WARNING_SECONDS     30
+
+static const char no_space[] = "too little disk space is left on the relay";
 
 void
 session_record_mark(struct session *s, enum tee_mark_kind kind, uint64_t offset,
@@ -67,7 +70,7 @@ make_meta(struct session *s)
 		name[i] = (signed char)init->name[i] < 0 ? '?' : init->name[i];
 	doc = json_pack(
 	    "{s:s s:s s:s s:s s:I s:I s:I s:s s:s s:I s:i s:i s:s s:s s:I s:I "
-	    "s:i s:i s:s s:I s:I s:I s:s s:s}",
+	    "s:i s:i s:s s:I s:I s:I s:s s:s s:s}",
 	    "session", s->id, "team", a->team, "endpoint", a->endpoint,
 	    "technician", s->name.person, "team_id", (json_int_t)a->team_id,
 	    "endpoint_id", (json_int_t)a->endpoint_id, "person_id",
@@ -80,7 +83,7 @@ make_meta(struct session *s)
 	    (json_int_t)a->frame_rate, "segment_bytes",
 	    (json_int_t)a->segment_bytes, "min_free_bytes",
 	    (json_int_t)s->loop->relay->spool.min_free_bytes, "codec", "vp9",
-	    "quality", "text");
+	    "quality", "text", "recording", s->is_recorded ? "on" : "off");
 	if (doc == NULL)
 		return NULL;
 	text = json_dumps(doc, JSON_COMPACT);
@@ -122,9 +125,27 @@ on_ready(struct session *s)
 	if (s->is_recorder_ready)
 		return;
 	s->is_recorder_ready = true;
+	s->is_recording = s->is_recorded;
 	event_del(s->ready_timer);
 	if (s->state == SESSION_OPEN)
 		session_accept_viewer(s);
+}
+
+/* A recording by hand stops; the session goes on (C6). */
+static void
+out_of_space(struct session *s)
+{
+	s->is_recording = false;
+	log_warn("recording_stopped", LOG_S("session", s->id),
+	    LOG_S("why", no_space));
+	if (s->state != SESSION_RUNNING)
+		return;
+	session_warn(s,
+	    "The recording has stopped: too little disk space is "
+	    "left on the relay.",
+	    WARNING_SECONDS);
+	session_agent_indicator(s);
+	session_status_changed(s);
 }
 
 static void
@@ -140,8 +161,10 @@ handle_status(struct session *s, struct tee_status *st)
 		session_recorder_dead(s, text);
 		break;
 	case TEE_STATUS_NOSPACE:
-		session_recorder_dead(
-		    s, "too little disk space is left on the relay");
+		if (!s->is_recorded)
+			out_of_space(s);
+		else
+			session_recorder_dead(s, no_space);
 		break;
 	case TEE_STATUS_SEGMENT:
 		log_info("segment_closed", LOG_S("session", s->id),
@@ -240,6 +263,41 @@ out:
 	return rc;
 }
 
+/* C1, C3: the right, and full control. */
+static bool
+may_record_by_hand(const struct session *s)
+{
+	return s->account.manual_recording && s->account.may_record &&
+	    !s->is_view_forced;
+}
+
+int
+session_record_switch(struct session *s, bool on, const char **why)
+{
+	if (s->is_recorded)
+		*why = "this session is recorded by policy, from its first "
+		       "picture to the last";
+	else if (!s->account.manual_recording)
+		*why = "the team does not record by hand";
+	else if (!may_record_by_hand(s))
+		*why = s->is_view_forced
+		    ? "recording by hand needs full control (C3)"
+		    : "you have no right to record this endpoint";
+	else if (!s->has_recorder)
+		*why = "the recorder of this session has ended";
+	if (*why != NULL)
+		return ERR_DENIED;
+	if (on == s->is_recording)
+		return 0;
+	session_record_mark(s, on ? TEE_MARK_START : TEE_MARK_STOP,
+	    tee_writer_get_published(s->ring.tee), NULL, 0);
+	s->is_recording = on;
+	session_record_check(s);
+	session_agent_indicator(s);
+	session_status_changed(s);
+	return 0;
+}
+
 static void
 on_row(void *arg, PGresult *res)
 {
@@ -254,7 +312,8 @@ on_row(void *arg, PGresult *res)
 		goto out;
 	}
 	s->is_recorded = s->account.recording;
-	if (!s->is_recorded) {
+	/* by hand: it attaches all the same, streams cannot be joined later */
+	if (!s->is_recorded && !may_record_by_hand(s)) {
 		session_accept_viewer(s);
 		goto out;
 	}
@@ -270,6 +329,14 @@ out:
 void
 session_open(struct session *s)
 {
+	static const char *const paths[] = { [ENDPOINT_DIRECT] = "direct",
+		[ENDPOINT_AGENT] = "agent",
+		[ENDPOINT_ATTENDED] = "attended",
+		[ENDPOINT_REVERSE] = "reverse" };
+	static const char *const doors[] = { [SESSION_BY_VNC] = "vnc",
+		[SESSION_BY_VNC_AUTH] = "vnc_auth",
+		[SESSION_BY_NOVNC] = "browser",
+		[SESSION_BY_BROWSER] = "browser" };
 	const struct account *a = &s->account;
 	const struct rfb_server_init *init =
 	    rfb_handshake_client_init(s->endpoint_handshake);
@@ -277,7 +344,10 @@ session_open(struct session *s)
 	char name[RFB_MAX_NAME + 1];
 	const char *params[] = { s->id, team, endpoint, person,
 		s->loop->relay->node_id, a->access, a->recording ? "t" : "f",
-		s->client_addr, name, wall, s->name.person, s->name.endpoint };
+		s->client_addr, name, wall, s->name.person, s->name.endpoint,
+		paths[a->kind], doors[s->door],
+		s->consent[0] != '\0' ? s->consent : NULL,
+		s->is_view_forced ? "t" : "f" };
 
 	account_forget_secrets(&s->account);
 	s->width = init->width;
@@ -295,13 +365,15 @@ session_open(struct session *s)
 	if (db_query_now(s->loop->db,
 		"WITH i AS (INSERT INTO sessions (id, team_id, endpoint_id, "
 		"person_id, node_id, access, recorded, client_addr, "
-		"desktop_name, started_at) VALUES ($1, $2, $3, $4, $5, $6, "
-		"$7, $8, $9, to_timestamp($10)) RETURNING team_id) INSERT "
+		"desktop_name, started_at, path, door, consent, view_only, "
+		"recording) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, "
+		"to_timestamp($10), $13, $14, $15, $16, $7) RETURNING "
+		"team_id) INSERT "
 		"INTO audit (team_id, actor, action, object, detail) SELECT "
 		"team_id, $11, 'session_start', $1, jsonb_build_object("
 		"'endpoint', $12::text, 'recorded', $7::boolean, 'client', "
 		"$8::text) FROM i",
-		12, params, on_row, s) != 0) {
+		16, params, on_row, s) != 0) {
 		session_refuse(s,
 		    "the relay's database cannot be reached; "
 		    "new sessions are refused until it is back");
@@ -335,11 +407,12 @@ session_recorder_dead(struct session *s, const char *why)
 	log_error("recorder_dead", LOG_S("session", s->id), LOG_S("why", why));
 	audit_gap(s, why);
 	s->has_recorder = false;
+	s->is_recording = false;
 	if (s->status != NULL)
 		event_del(s->status);
 	if (s->ready_timer != NULL)
 		event_del(s->ready_timer);
-	if (s->account.end_on_failure) {
+	if (s->account.end_on_failure && s->is_recorded) {
 		snprintf(reason, sizeof(reason),
 		    "the session must be recorded "
 		    "and the recording %s: %s",
@@ -353,8 +426,15 @@ session_recorder_dead(struct session *s, const char *why)
 		tee_writer_set_attached(s->ring.tee, false);
 	if (s->state == SESSION_OPEN)
 		session_accept_viewer(s);
-	else if (s->state == SESSION_RUNNING)
+	else if (s->state == SESSION_RUNNING) {
+		session_warn(s,
+		    "This session is not recorded any more: the "
+		    "recorder has ended.",
+		    WARNING_SECONDS);
+		session_agent_indicator(s);
+		session_status_changed(s);
 		pump_from_endpoint(s);
+	}
 }
 
 /* Input counts (X5), and a recorder that stands still is dead. */

@@ -39,8 +39,8 @@ go_on_with_tls(struct session *s)
 }
 
 /* The viewer is through: ServerInit out, bytes both ways from here on. */
-static void
-become_running(struct session *s)
+void
+session_become_running(struct session *s)
 {
 	const struct rfb_server_init *init =
 	    rfb_handshake_client_init(s->endpoint_handshake);
@@ -69,22 +69,34 @@ on_event(struct session *s, int event)
 		s->state = SESSION_VIEWER_TLS; /* the deadline goes on */
 		return false;
 	case RFB_HANDSHAKE_CREDENTIALS:
-		session_login(s);
+		if (s->door == SESSION_BY_VNC_AUTH)
+			session_vnc_auth(s);
+		else
+			session_login(s);
 		return false;
 	case RFB_HANDSHAKE_READY:
-		become_running(s);
+		if (s->wants_lobby)
+			session_lobby_begin(s);
+		else
+			session_become_running(s);
 		return false;
 	default:
 		return false;
 	}
 }
 
-static void
-feed_handshake(struct session *s)
+void
+session_feed_viewer(struct session *s)
 {
 	size_t used;
 	int rc;
 
+	if (s->lobby != NULL) {
+		session_lobby_feed(s);
+		return;
+	}
+	if (s->viewer_handshake == NULL)
+		return; /* the page sends nothing but text yet */
 	do {
 		rc = rfb_handshake_server_feed(s->viewer_handshake,
 		    buf_head(&s->viewer.in), buf_len(&s->viewer.in), &used);
@@ -111,7 +123,9 @@ read_handshake(struct session *s)
 
 	if (n == ERR_AGAIN)
 		return false;
-	if (n == ERR_LIMIT && s->state > SESSION_LOGIN) {
+	if (s->state == SESSION_DEAD)
+		return false; /* the page said so */
+	if (n == ERR_LIMIT && s->state > SESSION_LOGIN && s->lobby == NULL) {
 		/* early input waits until it is asked for */
 		side_read(&s->viewer, false);
 		return false;
@@ -123,10 +137,10 @@ read_handshake(struct session *s)
 			: "the viewer closed the connection");
 		return false;
 	}
-	if (s->state == SESSION_CLOSING)
+	if (s->state == SESSION_CLOSING && s->lobby == NULL)
 		buf_consume(&s->viewer.in, buf_len(&s->viewer.in));
 	else
-		feed_handshake(s);
+		session_feed_viewer(s);
 	return s->state != SESSION_DEAD && s->state != SESSION_RUNNING;
 }
 
@@ -165,13 +179,31 @@ on_viewer_writable(evutil_socket_t fd, short what, void *arg)
 		on_viewer_readable(fd, what, arg);
 	else if (side_flush(&s->viewer) != 0)
 		session_end(s, "error", "the viewer is gone");
+	else if (s->lobby != NULL)
+		session_lobby_say(s, NULL, NULL, NULL);
 }
 
 void
 session_accept_viewer(struct session *s)
 {
-	if (rfb_handshake_server_accept(s->viewer_handshake) != 0 ||
-	    side_flush(&s->viewer) != 0) {
+	int rc;
+
+	if (s->lobby != NULL) {
+		rc = session_lobby_leave(s);
+		if (rc == ERR_AGAIN) /* in the middle of a viewer's message */
+			session_set_state(s, SESSION_CLIENT_INIT,
+			    s->loop->relay->conf.handshake_seconds);
+		return;
+	}
+	if (s->wants_lobby) { /* accepted, and ClientInit has not come */
+		s->wants_lobby = false;
+		rc = 0;
+	} else if (s->door == SESSION_BY_BROWSER) {
+		rc = session_browser_accept(s);
+	} else {
+		rc = rfb_handshake_server_accept(s->viewer_handshake);
+	}
+	if (rc != 0 || side_flush(&s->viewer) != 0) {
 		session_end(s, "error", "the viewer is gone");
 		return;
 	}
@@ -179,5 +211,5 @@ session_accept_viewer(struct session *s)
 	    s, SESSION_CLIENT_INIT, s->loop->relay->conf.handshake_seconds);
 	side_read(&s->viewer, true);
 	/* ClientInit may have come early */
-	feed_handshake(s);
+	session_feed_viewer(s);
 }

@@ -3,6 +3,7 @@
 #include "common/bytes.h"
 #include "common/err.h"
 #include "relay/relay.h"
+#include "relay/websocket.h"
 #include "rfb/handshake.h"
 
 #define SIDE_OUT_MAX (1 << 20)
@@ -63,6 +64,7 @@ void
 side_release(struct side *d)
 {
 	drop_events(d);
+	ws_free(d->ws);
 	if (d->leg.batch != NULL || d->leg.fd >= 0)
 		leg_release(&d->leg);
 	buf_release(&d->in);
@@ -86,7 +88,7 @@ int
 side_flush(struct side *d)
 {
 	ssize_t n;
-	int rc = leg_flush(&d->leg);
+	int rc = d->ws != NULL ? ws_flush(d->ws) : leg_flush(&d->leg);
 
 	while (rc == 0 && buf_len(&d->out) > 0) {
 		n = side_send(d, buf_head(&d->out), buf_len(&d->out));
@@ -124,23 +126,26 @@ side_fill(struct side *d)
 ssize_t
 side_recv(struct side *d, uint8_t *data, size_t len)
 {
-	return leg_read(&d->leg, data, len);
+	return d->ws != NULL ? ws_recv(d->ws, data, len)
+			     : leg_read(&d->leg, data, len);
 }
 
 ssize_t
 side_send(struct side *d, const uint8_t *data, size_t len)
 {
-	return leg_write(&d->leg, data, len);
+	return d->ws != NULL ? ws_send(d->ws, data, len)
+			     : leg_write(&d->leg, data, len);
 }
 
 bool
 side_has_buffered(const struct side *d)
 {
-	return leg_has_buffered(&d->leg);
+	return d->ws != NULL ? ws_has_buffered(d->ws)
+			     : leg_has_buffered(&d->leg);
 }
 
 bool
 side_wants_write(const struct side *d)
 {
-	return leg_wants_write(&d->leg);
+	return d->ws != NULL ? ws_wants_write(d->ws) : leg_wants_write(&d->leg);
 }

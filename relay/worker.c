@@ -67,8 +67,8 @@ job_inbox_release(struct job_inbox *in)
 	close(in->event_fd);
 }
 
-static void
-give_back(struct job *j)
+void
+job_post(struct job *j)
 {
 	struct job_inbox *in = j->inbox;
 	uint64_t one = 1;
@@ -95,7 +95,7 @@ worker_main(void *arg)
 		TAILQ_REMOVE(&p->waiting, j, link);
 		pthread_mutex_unlock(&p->lock);
 		j->run(j);
-		give_back(j);
+		job_post(j);
 		pthread_mutex_lock(&p->lock);
 	}
 	pthread_mutex_unlock(&p->lock);
@@ -134,7 +134,7 @@ worker_pool_free(struct worker_pool *p)
 	p->stopping = true;
 	while ((j = TAILQ_FIRST(&p->waiting)) != NULL) {
 		TAILQ_REMOVE(&p->waiting, j, link);
-		give_back(j);
+		job_post(j);
 	}
 	pthread_cond_broadcast(&p->more);
 	pthread_mutex_unlock(&p->lock);

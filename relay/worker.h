@@ -31,6 +31,9 @@ struct job_inbox {
 int job_inbox_init(struct job_inbox *in, struct event_base *base);
 void job_inbox_release(struct job_inbox *in);
 
+/* Hands a job to the loop of its inbox: only `done` is called. Any thread. */
+void job_post(struct job *j);
+
 struct worker_pool;
 
 /* Starts n threads. NULL for memory or when no thread can be had. */

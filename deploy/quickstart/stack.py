@@ -32,6 +32,10 @@ class Ports:
         self.relay_metrics = pick(9090, 2)
         self.storage_metrics = pick(9091, 3)
         self.endpoint = pick(5921, 4)
+        self.web = pick(5443, 5)
+        self.reverse = pick(5500, 6)
+        self.session_first = pick(5910, 7)
+        self.session_last = self.session_first + 3
         self.s3 = pick(7480, 20)
 
 
@@ -68,6 +72,7 @@ class Stack:
         self._make_folders()
         self._check_space()
         self._copy_programs()
+        self._copy_page()
         self._make_keys()
         self._write_conf()
 
@@ -75,7 +80,9 @@ class Stack:
         names = {'relay': 'the relay', 'files': 'signed links',
                  'relay_metrics': 'relay metrics',
                  'storage_metrics': 'storage metrics',
-                 'endpoint': 'the demo endpoint'}
+                 'endpoint': 'the demo endpoint',
+                 'web': 'the browser viewer',
+                 'reverse': 'endpoints that dial in'}
         if self.s3:
             names['s3'] = 'the S3 server'
         taken = [f'{getattr(self.ports, k)} ({v})' for k, v in names.items()
@@ -140,6 +147,11 @@ class Stack:
             os.chmod(target + '.new', 0o755)
             os.rename(target + '.new', target)
 
+    def _copy_page(self):
+        """Nor may the sources lie where it can."""
+        shutil.copytree(os.path.join(ROOT, 'relay', 'web'), self.path('web'),
+                        dirs_exist_ok=True)
+
     def _make_keys(self):
         for name in ('link.key', 'seal.key'):
             path = self.path('conf', name)
@@ -202,6 +214,11 @@ class Stack:
             'store.public_url': f'https://localhost:{p.files}',
             'store.link_key_file': f'{conf}/link.key',
             'relay.listen': f'127.0.0.1:{p.relay}',
+            'relay.web_listen': f'127.0.0.1:{p.web}',
+            'relay.reverse_listen': f'127.0.0.1:{p.reverse}',
+            'relay.session_ports':
+                f'127.0.0.1:{p.session_first}-{p.session_last}',
+            'relay.web_dir': self.path('web'),
             'relay.tls_cert_file': f'{conf}/relay.pem',
             'relay.tls_key_file': f'{conf}/relay.key',
             'relay.metrics_listen': f'127.0.0.1:{p.relay_metrics}',

@@ -18,6 +18,8 @@ def free_ports():
         ports = Ports(base)
         if all(port_is_free(p) for p in (
                 ports.relay, ports.files, ports.relay_metrics,
-                ports.storage_metrics, ports.endpoint, ports.s3)):
+                ports.storage_metrics, ports.endpoint, ports.web,
+                ports.reverse, ports.session_first, ports.session_last,
+                ports.s3)):
             return ports
     raise AssertionError('unreachable: the cycle never ends')
