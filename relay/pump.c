@@ -277,7 +277,7 @@ forward(struct session *s)
 				return 0;
 			continue;
 		}
-		n = leg_write(&s->viewer.leg, p, go);
+		n = side_send(&s->viewer, p, go);
 		if (n < 0)
 			return (int)n;
 		ring_forwarded(&s->ring, (size_t)n);
@@ -293,14 +293,14 @@ pump_to_viewer(struct session *s)
 	size_t left;
 
 	if (rc == 0 && buf_len(&s->viewer.out) == 0 &&
-	    !leg_wants_write(&s->viewer.leg))
+	    !side_wants_write(&s->viewer))
 		rc = forward(s);
 	if (rc != 0) {
 		session_end(s, "normal", "the viewer closed the connection");
 		return;
 	}
 	span_to_send(s, &left);
-	if (left > 0 || leg_wants_write(&s->viewer.leg))
+	if (left > 0 || side_wants_write(&s->viewer))
 		event_add(s->viewer.writable, NULL);
 	ring_idle(&s->ring);
 	if (s->is_stalled) {
@@ -415,7 +415,7 @@ pump_from_viewer(struct session *s)
 	session_ref(s);
 	while (rc == 0 && budget > 0 && s->state == SESSION_RUNNING &&
 	    buf_len(&s->endpoint.out) < OUT_HIGH) {
-		n = leg_read(&s->viewer.leg, l->scratch, sizeof(l->scratch));
+		n = side_recv(&s->viewer, l->scratch, sizeof(l->scratch));
 		if (n <= 0)
 			break;
 		budget -= min_size(budget, (size_t)n);
@@ -453,7 +453,7 @@ pump_to_endpoint(struct session *s)
 		side_read(&s->viewer, false);
 	} else if (left <= OUT_LOW && !s->viewer.is_reading) {
 		side_read(&s->viewer, true);
-		if (leg_has_buffered(&s->viewer.leg))
+		if (side_has_buffered(&s->viewer))
 			event_active(s->viewer.readable, EV_READ, 0);
 	}
 }
@@ -552,7 +552,7 @@ pump_start(struct session *s)
 		return;
 	}
 	side_read(&s->viewer, true);
-	if (leg_has_buffered(&s->viewer.leg))
+	if (side_has_buffered(&s->viewer))
 		event_active(s->viewer.readable, EV_READ, 0);
 	pump_to_endpoint(s);
 	if (s->state == SESSION_RUNNING)

@@ -115,7 +115,10 @@ session_browser_accept(struct session *s)
 	session_browser_send(s, status(s, "accepted"));
 	s->viewer_handshake =
 	    rfb_handshake_server_new_authenticated(&s->viewer.out);
-	return s->viewer_handshake != NULL ? 0 : ERR_NOMEM;
+	if (s->viewer_handshake == NULL)
+		return ERR_NOMEM;
+	/* takes effect once the viewer has chosen "none" */
+	return rfb_handshake_server_accept(s->viewer_handshake);
 }
 
 /* ---- what the page asks for ---- */
