@@ -2,8 +2,9 @@
  * A viewer that sends any bytes: in one piece and in pieces the handshake
  * must end alike, keep its promises, and read nothing outside its piece.
  *
- * Input: a byte of choices (way in, refused or not), a byte for the size of the pieces, 16 bits for
- * the length of what comes before TLS; then what the viewer sends.
+ * Input: a byte of choices (way in, refused or not), a byte for the size of the
+ * pieces, 16 bits for the length of what comes before TLS; then what the viewer
+ * sends.
  */
 #include "tests/unit/handshake_play.h"
 
