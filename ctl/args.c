@@ -130,3 +130,39 @@ args_number(const struct args *a, const char *name, int64_t lo, int64_t hi,
 		    name, s, (long long)lo, (long long)hi);
 	return 0;
 }
+
+/* Seconds of one s, m, h or d; 0: no such letter. */
+static int64_t
+unit_seconds(const char *s)
+{
+	static const char letters[] = "smhd";
+	static const int64_t seconds[] = { 1, 60, 3600, 86400 };
+	const char *at = strchr(letters, s[0]);
+
+	if (s[0] == '\0')
+		return 1;
+	return at != NULL && s[1] == '\0' ? seconds[at - letters] : 0;
+}
+
+int
+args_seconds(const struct args *a, const char *name, int64_t lo, int64_t hi,
+    int64_t preset, int64_t *out)
+{
+	const char *s = args_get(a, name);
+	int64_t unit;
+	char *end;
+
+	*out = preset;
+	if (s == NULL)
+		return 0;
+	errno = 0;
+	*out = strtoll(s, &end, 10);
+	unit = unit_seconds(end);
+	if (end == s || errno != 0 || unit == 0 || *out < lo / unit ||
+	    *out > hi / unit || *out * unit < lo)
+		return ctl_usage("--%s %s: expected %lld to %lld seconds, or "
+				 "a number with s, m, h or d",
+		    name, s, (long long)lo, (long long)hi);
+	*out *= unit;
+	return 0;
+}

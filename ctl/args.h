@@ -43,4 +43,8 @@ bool args_has(const struct args *a, const char *name);
 int args_number(const struct args *a, const char *name, int64_t lo, int64_t hi,
     int64_t preset, int64_t *out);
 
+/* The same for a time in seconds, or with s, m, h, d behind it: "90m". */
+int args_seconds(const struct args *a, const char *name, int64_t lo, int64_t hi,
+    int64_t preset, int64_t *out);
+
 #endif

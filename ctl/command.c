@@ -13,6 +13,7 @@ static const struct command_group *const groups[] = {
 	&group_team,
 	&group_user,
 	&group_endpoint,
+	&group_ticket,
 	&group_settings,
 	&group_sessions,
 	&group_recordings,

@@ -23,6 +23,10 @@ struct conf_daemon {
 	char *cert_file, *key_file;
 	char *metrics_listen;
 	char *recorder_program;
+	/* relay only */
+	char *public_host; /* as technicians and endpoints dial it */
+	char *web_listen, *reverse_listen, *session_ports;
+	char *web_dir, *novnc_dir;
 };
 
 struct ctl {

@@ -25,6 +25,12 @@ static const struct conf_opt relay_opts[] = {
 	ROW("metrics_listen", metrics_listen, "127.0.0.1:9090"),
 	ROW("recorder_program", recorder_program,
 	    "/usr/libexec/relaycam-recorder"),
+	ROW("public_host", public_host, NULL),
+	ROW("web_listen", web_listen, "[::]:443"),
+	ROW("reverse_listen", reverse_listen, NULL),
+	ROW("session_ports", session_ports, NULL),
+	ROW("web_dir", web_dir, "/usr/share/relaycam/web"),
+	ROW("novnc_dir", novnc_dir, "/usr/share/novnc"),
 };
 static const struct conf_opt storage_opts[] = {
 	ROW("listen", listen, "0.0.0.0:8444"),

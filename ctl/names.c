@@ -22,6 +22,12 @@ name_check(const char *what, const char *name)
 }
 
 /* Copies field col of row 0 into out; the schema bounds its length. */
+bool
+name_is_code(const char *name)
+{
+	return strlen(name) == 9 && strspn(name, "0123456789") == 9;
+}
+
 static void
 take(const PGresult *res, int col, char *out, size_t len)
 {

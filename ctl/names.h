@@ -15,6 +15,9 @@
 /* Lower-case letters, digits, . _ - ; 1 to 63. 0, or STATUS_USAGE. */
 int name_check(const char *what, const char *name);
 
+/* Nine digits: what a session code of attended access looks like. */
+bool name_is_code(const char *name);
+
 struct team_ref {
 	char id[ID_TEXT_MAX]; /* as text, for parameters */
 	char name[NAME_TEXT_MAX];

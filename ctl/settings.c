@@ -16,21 +16,27 @@ static const struct column cols[] = {
 	{ "playback_role", "PLAYBACK", COLUMN_TEXT, "a.playback_role" },
 	{ "on_record_failure", "ON FAILURE", COLUMN_TEXT,
 	    "a.on_record_failure" },
+	{ "manual_recording", "BY HAND", COLUMN_BOOL, "a.manual_recording" },
+	{ "consent", "CONSENT", COLUMN_TEXT, "a.consent" },
+	{ "consent_seconds", "CONSENT S", COLUMN_INT, "a.consent_seconds" },
+	{ "vnc_auth", "VNC AUTH", COLUMN_BOOL, "a.vnc_auth" },
 	{ "frame_rate", "FRAMES/S", COLUMN_INT, "a.frame_rate" },
 	{ "max_session_s", "MAX SESSION S", COLUMN_INT, "a.max_session_s" },
+	{ "warn_seconds", "WARN S", COLUMN_INT, "a.warn_seconds" },
 	{ "segment_bytes", "SEGMENT", COLUMN_BYTES, "a.segment_bytes" },
 	{ "retention_days", "KEEP DAYS", COLUMN_INT, "a.retention_days" },
 };
-#define N_COLS 9
+#define N_COLS 14
 
 /*
  * The columns of access_settings with their ranges, read by the same rules
  * as the configuration file; the schema has the last word.
  */
 struct values {
-	bool recording;
-	char *playback_role, *on_record_failure;
+	bool recording, manual_recording, vnc_auth;
+	char *playback_role, *on_record_failure, *consent;
 	int64_t frame_rate, max_session_s, segment_bytes, retention_days;
+	int64_t consent_seconds, warn_seconds;
 };
 
 #define ROW(name, type, lo, hi, choices)                                       \
@@ -43,8 +49,13 @@ static const struct conf_opt keys[] = {
 	ROW(recording, CONF_BOOL, 0, 0, NULL),
 	ROW(playback_role, CONF_CHOICE, 0, 0, "owner|admin|member"),
 	ROW(on_record_failure, CONF_CHOICE, 0, 0, "end|continue"),
+	ROW(manual_recording, CONF_BOOL, 0, 0, NULL),
+	ROW(consent, CONF_CHOICE, 0, 0, "off|ask"),
+	ROW(consent_seconds, CONF_SECONDS, 5, 300, NULL),
+	ROW(vnc_auth, CONF_BOOL, 0, 0, NULL),
 	ROW(frame_rate, CONF_INT, 1, 60, NULL),
 	ROW(max_session_s, CONF_SECONDS, 1, 86400, NULL),
+	ROW(warn_seconds, CONF_SECONDS, 0, 86400, NULL),
 	ROW(segment_bytes, CONF_SIZE, 1 << 20, 512 << 20, NULL),
 	ROW(retention_days, CONF_INT, 1, 36500, NULL),
 };
@@ -209,8 +220,16 @@ static const struct command commands[] = {
 	    "  playback_role      who may watch: owner, admin or member\n"
 	    "  on_record_failure  end or continue a session that cannot be "
 	    "recorded\n"
+	    "  manual_recording   on or off: people with the right record by "
+	    "hand\n"
+	    "  consent            ask or off: whether the end user is asked\n"
+	    "  consent_seconds    5 to 300 seconds, then it is a no\n"
+	    "  vnc_auth           on or off: viewers without VeNCrypt, by "
+	    "one-time password\n"
 	    "  frame_rate         1 to 60 pictures a second\n"
 	    "  max_session_s      1 to 86400 seconds; 90m and 24h work too\n"
+	    "  warn_seconds       how long before that the technician is "
+	    "warned; 0: never\n"
 	    "  segment_bytes      1M to 512M\n"
 	    "  retention_days     1 to 36500\n"
 	    "All changes are made, or none.",

@@ -55,7 +55,8 @@ def audit(ctl, action):
 def test_help_of_every_command(ctl):
     listed = re.findall(r'^  ([a-z]+)  ', ctl.ok('--help'), re.M)
     assert {'migrate', 'check', 'doctor', 'team', 'user', 'endpoint',
-            'settings', 'sessions', 'recordings', 'audit'} == set(listed)
+            'ticket', 'connect', 'settings', 'sessions', 'recordings',
+            'audit'} == set(listed)
     for name in listed:
         text = ctl.ok(name, '--help')
         assert text.startswith(f'usage: relaycam {name}')
@@ -475,8 +476,9 @@ def test_settings(demo):
     assert attended == {
         'team': 'demo', 'access': 'attended', 'recording': False,
         'playback_role': 'member', 'on_record_failure': 'continue',
-        'frame_rate': 15, 'max_session_s': 86400,
-        'segment_bytes': 2 << 20, 'retention_days': 7}
+        'manual_recording': False, 'consent': 'ask', 'consent_seconds': 30,
+        'vnc_auth': False, 'frame_rate': 15, 'max_session_s': 86400,
+        'warn_seconds': 300, 'segment_bytes': 2 << 20, 'retention_days': 7}
     changes = {r['object']: r['detail'] for r in audit(demo, 'settings_set')}
     assert changes['unattended.recording']['before'] == 'f'
     assert changes['unattended.recording']['after'] == 't'
@@ -569,6 +571,10 @@ def test_ambiguous_id(demo):
 
 # --- check ------------------------------------------------------------------
 
+TICKET = ("INSERT INTO tickets (person_id, endpoint_id, expires_at, {}) "
+          "SELECT p.id, e.id, now() + interval '1 minute', {} "
+          "FROM people p, endpoints e {}")
+
 VIOLATIONS = {
     'segment_frames': "UPDATE segments SET frames = 9 WHERE seq = 1",
     'session_frames': "UPDATE segments SET first_frame = 12, last_frame = 21 "
@@ -620,7 +626,34 @@ VIOLATIONS = {
         "UPDATE sessions SET id = gen_random_uuid() WHERE id NOT IN "
         "(SELECT session_id FROM segments)",
     'audit_guard': "ALTER TABLE audit DISABLE TRIGGER audit_append_only",
-    'removed_endpoint': "UPDATE endpoints SET deleted_at = now()",
+    'removed_endpoint':
+        "ALTER TABLE endpoints DISABLE TRIGGER endpoint_removed; "
+        "UPDATE endpoints SET deleted_at = now()",
+    'endpoint_kind': "UPDATE endpoints SET reverse_secret_sha256 = "
+                     "sha256('x')",
+    'attended_age':
+        "INSERT INTO endpoints (team_id, name, kind, access, created_at) "
+        "SELECT id, '123456789', 'attended', 'attended', "
+        "now() - interval '25 hours' FROM teams",
+    'endpoint_node':
+        "INSERT INTO nodes (id, program, host, version, stopped_at) VALUES "
+        "('00000000-0000-0000-0000-000000000001', 'relay', 'h', '1', "
+        "now() - interval '1 hour'); INSERT INTO attended_codes (code, "
+        "node_id, expires_at) VALUES ('123456789', "
+        "'00000000-0000-0000-0000-000000000001', now() + interval '1 hour')",
+    'used_once': "DROP TRIGGER tickets_used_once ON tickets",
+    'ticket_times': TICKET.format(
+        "used_at, hash", "now() + interval '2 minutes', sha256('x')",
+        "WHERE p.name = 'alice'"),
+    'ticket_team':
+        "INSERT INTO teams (name) VALUES ('x'); INSERT INTO people (team_id, "
+        "name, role) SELECT id, 'eve', 'owner' FROM teams WHERE name = 'x'; "
+        + TICKET.format("hash", "sha256('x')", "WHERE p.name = 'eve'"),
+    'enrol_token':
+        "INSERT INTO enrol_tokens (hash, endpoint_id, expires_at) "
+        "SELECT sha256('x'), id, now() + interval '1 day' FROM endpoints",
+    'session_consent': "UPDATE sessions SET consent = 'view'",
+    'session_recording': "UPDATE sessions SET recording = true",
 }
 
 
