@@ -9,8 +9,9 @@ const RECORD_FORBIDDEN = 'You have no right to record this computer.';
 const VIEW_ONLY_FORCED =
   'View only: the person there, or the policy, allows no typing or pointing.';
 
+// Of the frame rate's picker, which its title explains.
 function rateText(rate) {
-  return rate === 0 ? 'Rate: as it comes' : `${rate} frames/s`;
+  return rate === 0 ? 'As it comes' : `${rate} frames/s`;
 }
 
 function monitorText(monitor) {
@@ -23,8 +24,8 @@ function clockText(seconds) {
   const minutes = Math.floor(seconds / 60);
 
   return seconds > SOON_S
-    ? `${Math.ceil(seconds / 60)} min left`
-    : `${minutes}:${String(seconds % 60).padStart(2, '0')} left`;
+    ? `${Math.ceil(seconds / 60)} min`
+    : `${minutes}:${String(seconds % 60).padStart(2, '0')}`;
 }
 
 export class Toolbar {
@@ -125,7 +126,7 @@ export class Toolbar {
 
     element.hidden = left > HOUR_S;
     if (left > HOUR_S) return;
-    element.lastElementChild.textContent = clockText(left);
+    element.querySelector('span').textContent = clockText(left);
     element.classList.toggle('soon', left <= SOON_S);
   }
 
