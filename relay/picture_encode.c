@@ -1,4 +1,6 @@
 /* Pictures into rectangles: see relay/picture.h. */
+#include <assert.h>
+
 #include "common/buf.h"
 #include "common/bytes.h"
 #include "common/err.h"
@@ -170,6 +172,7 @@ put_tile_raw(struct hextile *e, const struct tile *t, uint8_t *out)
 static uint8_t *
 put_runs(struct hextile *e, const struct tile *t, uint8_t *out)
 {
+	assert(t->n_runs <= 255);
 	*out++ = (uint8_t)t->n_runs;
 	for (unsigned y = 0; y < t->h; y++) {
 		unsigned n;
@@ -195,9 +198,9 @@ put_tile(struct hextile *e, const struct tile *t, uint8_t *out)
 	unsigned run = t->has_one_colour ? 2 : 2 + e->w->len;
 	uint8_t *flags = out;
 
-	/* mask, background, foreground, count: never above Raw */
-	if (t->n_runs > 255 ||
-	    2 + 2 * e->w->len + t->n_runs * run > 1 + t->w * t->h * e->w->len)
+	/* mask, background, foreground, count: never above Raw, and so never
+	 * more runs than the count can hold */
+	if (2 + 2 * e->w->len + t->n_runs * run > 1 + t->w * t->h * e->w->len)
 		return put_tile_raw(e, t, out);
 	*out++ = 0;
 	if (!e->has_background || e->background != t->background) {

@@ -111,6 +111,32 @@ test_bytes(void **state)
 	buf_release(&b);
 }
 
+/* After a Raw tile no background is in force: it is told again. */
+static void
+test_hextile_after_raw(void **state)
+{
+	static const struct rfb_pixel_format bgr233 = { 8, 8, false, true, 7, 7,
+		3, 0, 3, 6 };
+	struct picture p;
+	struct buf b;
+	const uint8_t *tiles;
+	uint32_t seed = 1;
+
+	buf_init(&b, 10000);
+	assert_int_equal(picture_init(&p, 64, 16, 0xff0000), 0);
+	for (int i = 0; i < 256; i++) {
+		seed = seed * 1664525 + 1013904223;
+		picture_fill(&p, 32 + i % 16, i / 16, 1, 1, seed >> 8);
+	}
+	assert_int_equal(picture_append(&p, 0, 0, &bgr233, true, &b), 0);
+	assert_int_equal(buf_len(&b), 12 + 2 + 1 + 257 + 2);
+	tiles = buf_head(&b) + 12;
+	assert_memory_equal(tiles, "\x02\x07\x00\x01", 4);
+	assert_memory_equal(tiles + 2 + 1 + 257, "\x02\x07", 2);
+	picture_release(&p);
+	buf_release(&b);
+}
+
 static void
 test_fill_clips(void **state)
 {
@@ -301,6 +327,9 @@ test_cache(void **state)
 	assert_int_equal(
 	    banner_bytes(b, &draw_formats[0], true, &other, &len_other), 0);
 	assert_true(len_other < len / 2);
+	assert_int_equal(
+	    banner_bytes(b, &draw_formats[0], false, &other, &len_other), 0);
+	assert_int_equal(len_other, len);
 	banner_free(b);
 	buf_release(&out);
 	text_font_close(font);
@@ -367,6 +396,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_formats),
 		cmocka_unit_test(test_bytes),
+		cmocka_unit_test(test_hextile_after_raw),
 		cmocka_unit_test(test_fill_clips),
 		cmocka_unit_test(test_picture_limit),
 		cmocka_unit_test(test_place),

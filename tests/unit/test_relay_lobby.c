@@ -207,6 +207,45 @@ test_server_init(void **state)
 	buf_release(&out);
 }
 
+/* Bright pixels of a band: its words (and the title's line). */
+static unsigned
+brightness(enum lobby_band band, struct text_font *font, const char *text)
+{
+	struct picture p;
+	unsigned n = 0;
+
+	assert_int_equal(
+	    lobby_screen_draw(band, LOBBY_W, LOBBY_H, font, text, &p), 0);
+	for (size_t i = 0; i < (size_t)p.w * p.h; i++)
+		n += p.rgb[3 * i + 1] > 120;
+	picture_release(&p);
+	return n;
+}
+
+/* There are words in each band, also when a text is so long that it has to
+ * be small, and without a font a plain screen. */
+static void
+test_words(void **state)
+{
+	struct text_font *font = draw_font();
+	char text[600];
+
+	memset(text, 'W', sizeof(text));
+	for (size_t i = 5; i < sizeof(text); i += 6)
+		text[i] = ' ';
+	text[sizeof(text) - 1] = '\0';
+	for (unsigned i = 0; i < LOBBY_N_BANDS; i++) {
+		assert_int_equal(brightness(i, font, ""), 0);
+		assert_true(brightness(i, font, words[i]) > 60);
+	}
+	assert_int_equal(brightness(LOBBY_TEXT, NULL, words[1]), 0);
+	assert_true(brightness(LOBBY_TEXT, font, words[1]) > 1500);
+	assert_true(brightness(LOBBY_TEXT, font, text) > 10000);
+	text[300] = '\0';
+	assert_true(brightness(LOBBY_TEXT, font, text) > 10000);
+	text_font_close(font);
+}
+
 /* In every format, Hextile or Raw: what was drawn is what is seen. */
 static void
 test_formats(void **state)
@@ -672,6 +711,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_server_init),
+		cmocka_unit_test(test_words),
 		cmocka_unit_test(test_formats),
 		cmocka_unit_test(test_incremental),
 		cmocka_unit_test(test_area),
