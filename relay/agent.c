@@ -13,6 +13,7 @@
 #include "common/http.h"
 #include "common/log.h"
 #include "relay/journal.h"
+#include "relay/farewell.h"
 #include "relay/relay.h"
 
 #define CODE_SECONDS (24 * 3600)
@@ -102,7 +103,7 @@ agent_close(struct agent *a, const char *why)
 	atomic_fetch_sub(&a->loop->relay->stats.active, 1);
 	if (a->endpoint_id[0] != '\0' || a->code[0] != '\0')
 		atomic_fetch_sub(&a->loop->relay->stats.agents, 1);
-	side_release(&a->side);
+	farewell(a->loop, &a->side);
 	event_free(a->timer);
 	agent_unref(a);
 }

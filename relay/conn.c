@@ -56,6 +56,7 @@ conn_free(struct conn *c)
 	if (!c->is_gone) {
 		TAILQ_REMOVE(&l->conns, c, link);
 		atomic_fetch_sub(&l->relay->stats.active, 1);
+		conn_lookup_cancel(c);
 		side_release(&c->side);
 		if (c->deadline != NULL)
 			event_free(c->deadline);

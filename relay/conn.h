@@ -39,6 +39,7 @@ struct conn {
 	struct side side;
 	struct event *deadline;
 	char client_addr[CLIENT_ADDR_LEN];
+	void *lookup;  /* of conn_reverse.c, under way */
 	bool is_local; /* from loopback */
 	bool has_peer_pin;
 	uint8_t peer_pin[32]; /* SHA-256 of its certificate, if it showed one */
@@ -75,6 +76,9 @@ void conn_name_client(char out[CLIENT_ADDR_LEN], const struct sockaddr *addr);
 void conn_feed_http(struct conn *c);    /* conn_http.c */
 void conn_feed_agent(struct conn *c);   /* agent.c */
 void conn_feed_data(struct conn *c);    /* agent_data.c */
-void conn_feed_reverse(struct conn *c); /* reverse.c */
+void conn_feed_reverse(struct conn *c); /* conn_reverse.c */
+
+/* The answer of a lookup under way is not awaited any more. */
+void conn_lookup_cancel(struct conn *c);
 
 #endif

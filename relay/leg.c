@@ -234,13 +234,21 @@ leg_init(struct leg *l, int fd, struct leg_batch *batch)
 }
 
 void
+leg_say_goodbye(struct leg *l)
+{
+	if (l->ssl == NULL || !SSL_is_init_finished(l->ssl) ||
+	    l->unsent != NULL || (SSL_get_shutdown(l->ssl) & SSL_SENT_SHUTDOWN))
+		return;
+	SSL_shutdown(l->ssl);
+	batch_send(l);
+	ERR_clear_error();
+}
+
+void
 leg_release(struct leg *l)
 {
 	if (l->ssl != NULL) {
-		if (SSL_is_init_finished(l->ssl) && l->unsent == NULL) {
-			SSL_shutdown(l->ssl);
-			batch_send(l);
-		}
+		leg_say_goodbye(l);
 		ERR_clear_error();
 		SSL_free(l->ssl);
 	}

@@ -57,7 +57,9 @@ struct leg {
 /* Takes fd (non-blocking). batch: borrowed for the leg's lifetime. The leg
  * must not move while it is in use. */
 void leg_init(struct leg *l, int fd, struct leg_batch *batch);
-/* Sends close_notify where it can, closes and frees. Safe to repeat. */
+/* Sends close_notify where it can. leg_release does it too. */
+void leg_say_goodbye(struct leg *l);
+/* Says goodbye, closes and frees. Safe to repeat. */
 void leg_release(struct leg *l);
 
 /*

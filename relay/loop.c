@@ -15,6 +15,7 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "relay/agent.h"
+#include "relay/farewell.h"
 #include "relay/relay.h"
 #include "relay/session.h"
 
@@ -107,7 +108,7 @@ static void
 finish_if_empty(struct loop *l)
 {
 	if (TAILQ_EMPTY(&l->sessions) && TAILQ_EMPTY(&l->conns) &&
-	    l->n_sessions == 0 && l->n_writes == 0)
+	    TAILQ_EMPTY(&l->farewells) && l->n_sessions == 0 && l->n_writes == 0)
 		event_base_loopexit(l->base, NULL);
 }
 
@@ -210,6 +211,7 @@ loop_init(struct loop *l, struct relay *r, unsigned index)
 	TAILQ_INIT(&l->sessions);
 	TAILQ_INIT(&l->conns);
 	TAILQ_INIT(&l->agents);
+	TAILQ_INIT(&l->farewells);
 	l->base = event_base_new();
 	l->command_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (l->base == NULL || l->command_fd < 0)
@@ -253,6 +255,7 @@ void
 loop_release(struct loop *l)
 {
 	close_doors(l);
+	farewell_stop(l);
 	l->is_closing = true;
 	db_free(l->db);
 	job_inbox_release(&l->inbox);

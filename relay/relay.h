@@ -60,6 +60,7 @@ struct relay {
 
 TAILQ_HEAD(session_list, session);
 TAILQ_HEAD(agent_list, agent);
+TAILQ_HEAD(farewell_list, farewell);
 
 /* A loop's listening socket at a door. */
 struct loop_door {
@@ -79,6 +80,7 @@ struct loop {
 	struct session_list sessions;
 	struct conn_list conns;
 	struct agent_list agents;
+	struct farewell_list farewells;
 	unsigned n_sessions;
 	unsigned n_writes;     /* of the journal, not answered yet */
 	bool is_told_to_end;   /* sessions got their time */

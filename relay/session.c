@@ -10,6 +10,7 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "relay/journal.h"
+#include "relay/farewell.h"
 #include "relay/lobby.h"
 #include "relay/session_internal.h"
 #include "relay/websocket.h"
@@ -121,6 +122,8 @@ teardown(struct session *s)
 	s->lobby = NULL;
 	if (s->viewer.ws != NULL)
 		session_browser_end(s, "ended", "error", "the session ended");
+	if (s->viewer.leg.ssl != NULL || s->viewer.ws != NULL)
+		farewell(s->loop, &s->viewer);
 	side_release(&s->viewer);
 	side_release(&s->endpoint);
 	ring_release(&s->ring);

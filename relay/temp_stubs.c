@@ -18,4 +18,3 @@ WEAK void session_set_view_only(struct session *s, bool on) { }
 WEAK int session_show_banner(struct session *s, const char *text, unsigned seconds)
 { return ERR_UNSUPPORTED; }
 WEAK void session_hide_banner(struct session *s) { }
-WEAK void conn_feed_reverse(struct conn *c) { conn_close(c, "not yet"); }

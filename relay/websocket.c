@@ -295,6 +295,19 @@ ws_new(struct leg *leg, ws_on_text on_text, void *arg)
 }
 
 static void
+no_text(void *arg, const char *json, size_t len)
+{
+}
+
+void
+ws_move(struct ws *ws, struct leg *leg)
+{
+	ws->leg = leg;
+	ws->on_text = no_text;
+	ws->arg = NULL;
+}
+
+static void
 free_context(wslay_frame_context_ptr context)
 {
 	if (context != NULL)

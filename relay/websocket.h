@@ -50,6 +50,9 @@ typedef void (*ws_on_text)(void *arg, const char *json, size_t len);
  * memory is out. */
 struct ws *ws_new(struct leg *leg, ws_on_text on_text, void *arg);
 
+/* The leg has moved in memory; text goes nowhere from now on. */
+void ws_move(struct ws *ws, struct leg *leg);
+
 /* Wipes and frees; sends nothing. NULL is fine. */
 void ws_free(struct ws *ws);
 
