@@ -1,0 +1,180 @@
+#include "agent/pump.h"
+
+#include <event2/buffer.h>
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "agent/wire.h"
+
+/* What is queued goes on being sent for so long after the other side ended. */
+#define LINGER_S 5
+
+struct side {
+	struct pump *pump;
+	struct bufferevent *bev;
+	uint64_t bytes; /* received */
+	bool is_paused; /* the other side is full */
+};
+
+struct pump {
+	struct side sides[2];
+	struct event *timer; /* lingering; and the first turn */
+	bool is_ending;
+	unsigned ended; /* which */
+	char why[160];
+	pump_cb *cb;
+	void *arg;
+};
+
+static struct side *
+other(struct side *s)
+{
+	return &s->pump->sides[s == s->pump->sides];
+}
+
+static struct evbuffer *
+queue_of(struct side *s)
+{
+	return bufferevent_get_output(s->bev);
+}
+
+static void
+finish(struct pump *p)
+{
+	const uint64_t bytes[2] = { p->sides[0].bytes, p->sides[1].bytes };
+	pump_cb *cb = p->cb;
+	void *arg = p->arg;
+	unsigned ended = p->ended;
+	char why[sizeof(p->why)];
+
+	snprintf(why, sizeof(why), "%s", p->why);
+	pump_free(p);
+	cb(arg, ended, why, bytes);
+}
+
+/* All that s has received goes into the other's queue. */
+static void
+move(struct side *s)
+{
+	struct evbuffer *in = bufferevent_get_input(s->bev);
+	struct side *to = other(s);
+
+	s->bytes += evbuffer_get_length(in);
+	bufferevent_write_buffer(to->bev, in);
+	if (evbuffer_get_length(queue_of(to)) < PUMP_MAX || s->is_paused)
+		return;
+	s->is_paused = true;
+	bufferevent_disable(s->bev, EV_READ);
+}
+
+static void
+on_read(struct bufferevent *bev, void *arg)
+{
+	move(arg);
+}
+
+/* The queue of s is half empty, or empty when it is the last one. */
+static void
+on_write(struct bufferevent *bev, void *arg)
+{
+	struct side *s = arg, *from = other(s);
+
+	if (s->pump->is_ending) {
+		if (evbuffer_get_length(queue_of(s)) == 0)
+			finish(s->pump);
+		return;
+	}
+	if (!from->is_paused)
+		return;
+	from->is_paused = false;
+	move(from);
+	if (!from->is_paused)
+		bufferevent_enable(from->bev, EV_READ);
+}
+
+static void
+on_event(struct bufferevent *bev, short what, void *arg)
+{
+	const struct timeval linger = { .tv_sec = LINGER_S };
+	struct side *s = arg, *to = other(s);
+	struct pump *p = s->pump;
+
+	if (p->is_ending) { /* the one that was still being written to */
+		finish(p);
+		return;
+	}
+	p->is_ending = true;
+	p->ended = s == &p->sides[1];
+	snprintf(p->why, sizeof(p->why), "%s",
+	    (what & BEV_EVENT_EOF) != 0 ? "closed" : wire_why(bev, what));
+	move(s);
+	bufferevent_disable(s->bev, EV_READ | EV_WRITE);
+	bufferevent_disable(to->bev, EV_READ);
+	bufferevent_setwatermark(to->bev, EV_WRITE, 0, 0);
+	if (evbuffer_get_length(queue_of(to)) == 0 ||
+	    event_add(p->timer, &linger) != 0)
+		finish(p);
+}
+
+static void
+on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct pump *p = arg;
+
+	if (p->is_ending) {
+		finish(p);
+		return;
+	}
+	/* what came before the pump was there is announced by nobody */
+	move(&p->sides[0]);
+	move(&p->sides[1]);
+}
+
+static void
+start_side(struct side *s, struct pump *p, struct bufferevent *bev)
+{
+	*s = (struct side){ .pump = p, .bev = bev };
+	bufferevent_setcb(bev, on_read, on_write, on_event, s);
+	bufferevent_setwatermark(bev, EV_WRITE, PUMP_MAX / 2, 0);
+	bufferevent_setwatermark(bev, EV_READ, 0, PUMP_MAX);
+	bufferevent_enable(bev, EV_READ | EV_WRITE);
+}
+
+struct pump *
+pump_new(struct event_base *base, struct bufferevent *side0,
+    struct bufferevent *side1, pump_cb *cb, void *arg)
+{
+	const struct timeval now = { 0 };
+	struct pump *p = calloc(1, sizeof(*p));
+
+	if (p != NULL)
+		p->timer = evtimer_new(base, on_timer, p);
+	if (p == NULL || p->timer == NULL) {
+		wire_close(side0);
+		wire_close(side1);
+		free(p);
+		return NULL;
+	}
+	p->cb = cb;
+	p->arg = arg;
+	start_side(&p->sides[0], p, side0);
+	start_side(&p->sides[1], p, side1);
+	if (event_add(p->timer, &now) != 0) {
+		pump_free(p);
+		return NULL;
+	}
+	return p;
+}
+
+void
+pump_free(struct pump *p)
+{
+	if (p == NULL)
+		return;
+	wire_close(p->sides[0].bev);
+	wire_close(p->sides[1].bev);
+	event_free(p->timer);
+	free(p);
+}

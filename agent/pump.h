@@ -1,0 +1,31 @@
+/*
+ * Bytes both ways between two connections until one of them ends. What one
+ * side does not take stops reading from the other, at PUMP_MAX bytes each
+ * way; what arrived before an end is still delivered. One loop owns it.
+ */
+#ifndef AGENT_PUMP_H
+#define AGENT_PUMP_H
+
+#include <event2/bufferevent.h>
+#include <stdint.h>
+
+#define PUMP_MAX (256 * 1024)
+
+struct pump;
+
+/* which: 0 or 1, the side that ended; why: a sentence. Called once, never
+ * from within pump_new; the pump is freed when it returns. */
+typedef void pump_cb(
+    void *arg, unsigned which, const char *why, const uint64_t bytes[2]);
+
+/*
+ * Takes both connections, also on failure. What has been received or queued
+ * on them already counts. Returns NULL for memory.
+ */
+struct pump *pump_new(struct event_base *base, struct bufferevent *side0,
+    struct bufferevent *side1, pump_cb *cb, void *arg);
+
+/* Closes both; cb is not called. NULL is fine. */
+void pump_free(struct pump *p);
+
+#endif
