@@ -34,7 +34,7 @@ struct text_font;
 /*
  * An answer is held back while more than LOBBY_OUT_HIGH waits in out
  * (lobby_resume goes on), so out never holds more than that and one answer,
- * whatever the viewer does: some 100 KiB, or 2 MiB for a viewer without
+ * whatever the viewer does: some 30 KiB, or 2 MiB for a viewer without
  * Hextile. lobby_new raises out's limit to LOBBY_OUT_LIMIT for it (more if
  * w x h is larger than usual). Once out is empty after the lobby,
  * buf_release gives its memory back.
