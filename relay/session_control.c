@@ -214,8 +214,8 @@ on_warn_time(evutil_socket_t fd, short what, void *arg)
 	session_unref(s);
 }
 
-void
-session_start_clocks(struct session *s)
+static void
+start_clocks(struct session *s)
 {
 	struct timeval tv = { s->account.max_session_s - s->account.warn_s, 0 };
 
@@ -224,4 +224,21 @@ session_start_clocks(struct session *s)
 	s->warn_timer = evtimer_new(s->loop->base, on_warn_time, s);
 	if (s->warn_timer != NULL)
 		event_add(s->warn_timer, &tv);
+}
+
+void
+session_run(struct session *s)
+{
+	/* before the first key can come through (C3) */
+	s->is_view_only = s->is_view_forced;
+	session_set_view_only(s, s->is_view_only);
+	pump_start(s);
+	if (s->state != SESSION_RUNNING)
+		return;
+	start_clocks(s);
+	if (s->is_recording)
+		session_agent_indicator(s);
+	if (s->name.monitor != 0)
+		session_set_monitor(s, s->name.monitor);
+	session_browser_status(s);
 }

@@ -220,7 +220,8 @@ void session_status_changed(struct session *s);
 void session_command(
     struct session *s, const char *command, const char *value, const char *by);
 void session_warn(struct session *s, const char *text, unsigned seconds);
-void session_start_clocks(struct session *s);
+/* Both sides are ready: bytes both ways from here on. */
+void session_run(struct session *s);
 
 /* session_endpoint.c */
 void session_dial(struct session *s);

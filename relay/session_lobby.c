@@ -158,6 +158,6 @@ session_lobby_leave(struct session *s)
 	}
 	lobby_free(s->lobby);
 	s->lobby = NULL;
-	pump_start(s);
+	session_run(s);
 	return 0;
 }

@@ -50,7 +50,7 @@ session_become_running(struct session *s)
 		session_end(s, "error", "out of memory");
 		return;
 	}
-	pump_start(s);
+	session_run(s);
 }
 
 /* Acts on one event of the handshake. Returns false when the session is
