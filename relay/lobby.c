@@ -1,6 +1,5 @@
 #include "relay/lobby.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,7 +43,8 @@ struct lobby {
 
 	uint64_t n_fed, n_read; /* bytes taken; bytes of whole messages */
 	bool is_leaving;        /* stop behind the message under way */
-	bool has_left;
+	bool is_stopped;        /* there; the parser has ended with it */
+	bool is_replaying;      /* SetEncodings to a new parser, not news */
 	const char *why;
 };
 
@@ -106,6 +106,8 @@ answer(struct lobby *l)
 	if (!l->has_request || l->stale == 0 ||
 	    buf_len(l->out) > LOBBY_OUT_HIGH)
 		return 0;
+	if (l->w > LOBBY_MAX_SIDE || l->h > LOBBY_MAX_SIDE)
+		return fail(l, ERR_LIMIT, "a desktop too large to draw on");
 	rc = append_update_header(l->out, n_rects(l, l->stale));
 	for (unsigned i = 0; i < LOBBY_N_BANDS && rc == 0; i++) {
 		if ((l->stale & 1u << i) != 0)
@@ -119,31 +121,6 @@ answer(struct lobby *l)
 int
 lobby_resume(struct lobby *l)
 {
-	assert(!l->has_left);
-	return answer(l);
-}
-
-static void
-set_words(struct lobby *l, enum lobby_band band, const char *words)
-{
-	char *have = l->words[band];
-
-	if (words == NULL)
-		words = "";
-	if (strncmp(have, words, WORDS_MAX - 1) == 0)
-		return;
-	snprintf(have, WORDS_MAX, "%s", words);
-	l->stale |= 1u << band;
-}
-
-int
-lobby_set_text(
-    struct lobby *l, const char *title, const char *text, const char *small)
-{
-	assert(!l->has_left);
-	set_words(l, LOBBY_TITLE, title);
-	set_words(l, LOBBY_TEXT, text);
-	set_words(l, LOBBY_SMALL, small);
 	return answer(l);
 }
 
@@ -197,6 +174,8 @@ on_message(void *arg, const struct rfb_client_event *ev)
 {
 	struct lobby *l = arg;
 
+	if (l->is_replaying)
+		return 0;
 	l->n_read += ev->len;
 	switch (ev->type) {
 	case RFB_SET_PIXEL_FORMAT:
@@ -221,16 +200,71 @@ lobby_feed(struct lobby *l, const uint8_t *data, size_t len, size_t *used)
 {
 	int rc;
 
-	assert(!l->has_left);
+	*used = 0;
+	if (l->is_stopped)
+		return 0;
 	rc = rfb_client_messages_feed(l->messages, data, len);
 	*used = len;
 	if (rc == ERR_CANCELLED) {
 		*used = (size_t)(l->n_read - l->n_fed);
+		l->is_stopped = true;
 		rc = 0;
 	}
 	l->n_fed += *used;
 	if (rc != 0)
 		return fail(l, rc, rfb_client_messages_why(l->messages));
+	return answer(l);
+}
+
+/* Words. */
+
+/* Goes on after all with a viewer that was about to leave: a new parser,
+ * which has to know what the old one had learnt from SetEncodings. */
+static int
+stay(struct lobby *l)
+{
+	int rc = 0;
+
+	l->is_leaving = false;
+	if (!l->is_stopped)
+		return 0;
+	rfb_client_messages_free(l->messages);
+	l->messages = rfb_client_messages_new(on_message, l);
+	if (l->messages == NULL)
+		return fail(l, ERR_NOMEM, "no memory for the viewer");
+	l->is_stopped = false;
+	l->is_replaying = true;
+	if (l->encodings_len != 0)
+		rc = rfb_client_messages_feed(
+		    l->messages, l->encodings, l->encodings_len);
+	l->is_replaying = false;
+	return rc;
+}
+
+static void
+set_words(struct lobby *l, enum lobby_band band, const char *words)
+{
+	char *have = l->words[band];
+
+	if (words == NULL)
+		words = "";
+	if (strncmp(have, words, WORDS_MAX - 1) == 0)
+		return;
+	snprintf(have, WORDS_MAX, "%s", words);
+	l->stale |= 1u << band;
+}
+
+int
+lobby_set_text(
+    struct lobby *l, const char *title, const char *text, const char *small)
+{
+	int rc = stay(l);
+
+	if (rc != 0)
+		return rc;
+	set_words(l, LOBBY_TITLE, title);
+	set_words(l, LOBBY_TEXT, text);
+	set_words(l, LOBBY_SMALL, small);
 	return answer(l);
 }
 
@@ -243,7 +277,6 @@ lobby_leave(struct lobby *l, struct lobby_viewer *viewer)
 		l->is_leaving = true;
 		return ERR_AGAIN;
 	}
-	l->has_left = true;
 	*viewer = (struct lobby_viewer){
 		.format = l->format,
 		.encodings = l->encodings_len != 0 ? l->encodings : NULL,
@@ -278,7 +311,6 @@ lobby_resize(struct lobby *l, uint16_t w, uint16_t h)
 	size_t len = 4 + 12;
 	int rc;
 
-	assert(l->has_left);
 	if (w == l->w && h == l->h)
 		return 0;
 	if (l->has_ext_desktop_size) {
@@ -295,6 +327,8 @@ lobby_resize(struct lobby *l, uint16_t w, uint16_t h)
 		return rc;
 	l->w = w;
 	l->h = h;
+	l->has_request = false; /* this was the answer */
+	l->stale = ALL_BANDS;
 	return 0;
 }
 

@@ -77,8 +77,10 @@ void lobby_free(struct lobby *l);
  * Changes the words: a title, a text of some lines, and a small line below,
  * for a countdown. UTF-8, NUL-terminated, borrowed for the call; NULL or ""
  * for nothing. A viewer that waits is answered at once with what changed; it
- * costs little to call this every second. Returns 0, or ERR_NOMEM or
- * ERR_LIMIT (of out).
+ * costs little to call this every second. After lobby_leave, whatever that
+ * said, the viewer stays in the lobby after all, so that a refusal can be
+ * shown. Returns 0, or ERR_NOMEM or ERR_LIMIT (of out); after an error only
+ * why and free are allowed.
  */
 int lobby_set_text(
     struct lobby *l, const char *title, const char *text, const char *small);
@@ -101,7 +103,8 @@ int lobby_resume(struct lobby *l);
 /*
  * Ends the lobby between two messages of the viewer. Returns 0 and fills
  * *viewer, or ERR_AGAIN: part of a message has come; feed the rest and call
- * again. Afterwards only lobby_resize, why and free are allowed.
+ * again. Afterwards lobby_resize, or lobby_set_text to stay, why and free
+ * are allowed.
  */
 int lobby_leave(struct lobby *l, struct lobby_viewer *viewer);
 

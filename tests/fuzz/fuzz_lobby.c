@@ -27,7 +27,7 @@ struct run {
 	struct buf out;
 	const uint8_t *data;
 	size_t len, at, piece;
-	bool is_slow, has_words;
+	bool is_slow, has_words, may_stay;
 };
 
 static struct text_font *
@@ -82,6 +82,20 @@ step(struct run *r)
 	return rc != 0 ? rc : lobby_resume(r->l);
 }
 
+/* A viewer that cannot go is told why; what it said before is known. */
+static void
+stay(struct run *r)
+{
+	size_t used;
+
+	if (lobby_set_text(r->l, "No", "Another viewer, please", "") != 0)
+		return;
+	drain(r);
+	if (lobby_feed(r->l, r->data + r->at, r->len - r->at, &used) == 0)
+		check(used == r->len - r->at);
+	drain(r);
+}
+
 /* Once leaving is wanted, the lobby takes no byte beyond the message under
  * way, and then it ends. */
 static void
@@ -110,6 +124,8 @@ leave(struct run *r)
 	    (v.has_desktop_size || v.has_ext_desktop_size ? 0
 							  : ERR_UNSUPPORTED));
 	drain(r);
+	if (r->may_stay)
+		stay(r);
 }
 
 /* The first answer to whatever was said, framed as a viewer would. */
@@ -162,6 +178,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	r.data = data + 2;
 	r.len = len - 2;
 	r.piece = 1 + data[0] % 32;
+	r.may_stay = (data[0] & 0x20) != 0;
 	r.is_slow = (data[0] & 0x40) != 0;
 	r.has_words = (data[0] & 0x80) != 0;
 	leave_at = data[1] == 255 ? len : data[1];

@@ -625,6 +625,75 @@ test_resize(void **state)
 	hall_close();
 }
 
+/* A viewer that cannot be resized is told so: it stays. */
+static void
+test_stay(void **state)
+{
+	struct lobby_viewer v;
+	size_t used;
+
+	hall_open();
+	PUT_ENCODINGS(0, -316); /* pointer events may have 7 bytes now */
+	put_request(false, 0, LOBBY_H);
+	say();
+	receive();
+	put_request(true, 0, LOBBY_H);
+	put8(&in, RFB_POINTER_EVENT);
+	say();
+	assert_int_equal(lobby_leave(hall.l, &v), ERR_AGAIN);
+	put8(&in, 0x80);
+	put32(&in, 0x00100020);
+	put8(&in, 1);
+	put_request(false, 0, LOBBY_H);
+	assert_int_equal(lobby_feed(hall.l, in.data, in.len, &used), 0);
+	assert_int_equal(used, 6);
+	assert_int_equal(lobby_leave(hall.l, &v), 0);
+	assert_true(v.has_request);
+	assert_int_equal(lobby_resize(hall.l, 1280, 800), ERR_UNSUPPORTED);
+	assert_int_equal(lobby_set_text(hall.l, "No", "Sorry", ""), 0);
+	assert_true(receive() > 0);
+	assert_band(LOBBY_TEXT, "Sorry", &draw_formats[0]);
+	/* the rest, and what it learnt of the viewer, are still good */
+	feed(in.data + used, in.len - used);
+	assert_true(receive() > 0);
+	in.len = 0;
+	put8(&in, RFB_POINTER_EVENT);
+	put8(&in, 0x80);
+	put32(&in, 0x00100020);
+	put8(&in, 1);
+	say();
+	assert_int_equal(lobby_leave(hall.l, &v), 0);
+	assert_int_equal(v.encodings_len, 12);
+	hall_close();
+}
+
+/* After the resize, too, words can be shown, on the new desktop. */
+static void
+test_stay_resized(void **state)
+{
+	static const int32_t ext[] = { 5, -308 };
+	struct lobby_viewer v;
+	size_t used;
+
+	enter_and_leave(ext, 2);
+	assert_int_equal(lobby_resize(hall.l, 1280, 800), 0);
+	receive();
+	put_request(true, 0, 800);
+	say();
+	assert_int_equal(
+	    lobby_set_text(hall.l, "No", "The endpoint went away", ""), 0);
+	assert_true(receive() > 0);
+	assert_rows(0, 800);
+	assert_int_equal(lobby_leave(hall.l, &v), 0);
+	assert_int_equal(v.w, 1280);
+	assert_int_equal(lobby_resize(hall.l, 16384, 16384), 0);
+	put_request(true, 0, 800);
+	receive();
+	assert_int_equal(lobby_set_text(hall.l, "No", "", ""), 0);
+	assert_int_equal(lobby_feed(hall.l, in.data, in.len, &used), ERR_LIMIT);
+	hall_close();
+}
+
 /* Sizes, and words, of any kind. */
 static void
 test_extremes(void **state)
@@ -723,6 +792,8 @@ main(void)
 		cmocka_unit_test(test_leave),
 		cmocka_unit_test(test_leave_midway),
 		cmocka_unit_test(test_resize),
+		cmocka_unit_test(test_stay),
+		cmocka_unit_test(test_stay_resized),
 		cmocka_unit_test(test_extremes),
 		cmocka_unit_test(test_no_room),
 		cmocka_unit_test(test_out_of_memory),
