@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ctl/certificate.h"
 #include "ctl/file.h"
 #include "ctl/hostport.h"
 
@@ -75,9 +76,9 @@ read_ca(const struct args *a, struct endpoint_args *e)
 
 /* 64 hex digits; colons between bytes are what openssl prints. */
 static int
-read_pin(const struct args *a, struct endpoint_args *e)
+read_sha256(const struct args *a, const char *option, char **out)
 {
-	const char *s = args_get(a, "pin");
+	const char *s = args_get(a, option);
 	char hex[67] = "\\x";
 	size_t n = 2;
 
@@ -93,11 +94,47 @@ read_pin(const struct args *a, struct endpoint_args *e)
 		hex[n++] = *p;
 	}
 	if (n != 66)
-		return ctl_usage("--pin %s: expected the SHA-256 of the "
+		return ctl_usage("--%s %s: expected the SHA-256 of the "
 				 "certificate, 64 hex digits (openssl x509 "
 				 "-noout -fingerprint -sha256)",
-		    s);
-	e->pin = strdup(hex);
+		    option, s);
+	*out = strdup(hex);
+	return 0;
+}
+
+/* The certificate that a server dialling in shows, from a file or by its
+ * hash. */
+static int
+read_client_cert(const struct args *a, struct endpoint_args *e)
+{
+	const char *path = args_get(a, "client-cert");
+	struct certificate_info info;
+	char hex[67];
+	char *pem;
+	size_t len;
+	X509 *x;
+	BIO *bio;
+
+	if (path == NULL)
+		return read_sha256(a, "client-cert-sha256", &e->client_cert);
+	if (args_has(a, "client-cert-sha256"))
+		return ctl_usage("give one of --client-cert and "
+				 "--client-cert-sha256");
+	if (file_read(path, CA_MAX, &pem, &len) != 0)
+		return STATUS_FAILED;
+	bio = BIO_new_mem_buf(pem, (int)len);
+	x = bio != NULL ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+	BIO_free(bio);
+	free(pem);
+	ERR_clear_error();
+	if (x == NULL)
+		return ctl_error(
+		    "--client-cert %s: expected a certificate in PEM form",
+		    path);
+	certificate_describe(x, &info);
+	X509_free(x);
+	snprintf(hex, sizeof(hex), "\\x%s", info.sha256);
+	e->client_cert = strdup(hex);
 	return 0;
 }
 
@@ -126,6 +163,39 @@ has_no(const struct args *a, const char *name)
 		if (strcmp(a->opts[i].name, name) == 0)
 			return a->values[i] != NULL;
 	return false; /* "add" has no such option */
+}
+
+static int
+read_kind(const struct args *a, struct endpoint_args *e)
+{
+	static const char *const kinds[] = { "direct", "agent", "reverse" };
+	const char *s = args_get(a, "kind");
+
+	for (size_t i = 0; s != NULL && i < 3; i++)
+		if (strcmp(s, kinds[i]) == 0)
+			e->kind = kinds[i];
+	if (s != NULL && e->kind == NULL)
+		return ctl_usage(
+		    "--kind %s: expected direct, agent or reverse", s);
+	return 0;
+}
+
+static int
+read_consent(const struct args *a, struct endpoint_args *e)
+{
+	const char *s = args_get(a, "consent");
+
+	if (s == NULL)
+		return 0;
+	if (strcmp(s, "team") == 0)
+		e->team_consent = true;
+	else if (strcmp(s, "off") == 0 || strcmp(s, "ask") == 0)
+		e->consent = s;
+	else
+		return ctl_usage("--consent %s: expected off, ask, or team "
+				 "for the team's setting",
+		    s);
+	return 0;
 }
 
 static int
@@ -160,7 +230,13 @@ endpoint_args_read(struct ctl *c, const struct args *a, struct endpoint_args *e)
 	if (rc == 0)
 		rc = read_host(a, e);
 	if (rc == 0)
-		rc = read_pin(a, e);
+		rc = read_sha256(a, "pin", &e->pin);
+	if (rc == 0)
+		rc = read_kind(a, e);
+	if (rc == 0)
+		rc = read_consent(a, e);
+	if (rc == 0)
+		rc = read_client_cert(a, e);
 	if (rc == 0)
 		rc = read_ca(a, e);
 	if (rc == 0)
@@ -176,5 +252,6 @@ endpoint_args_release(struct endpoint_args *e)
 	free(e->sealed);
 	free(e->ca_pem);
 	free(e->pin);
+	free(e->client_cert);
 	memset(e, 0, sizeof(*e));
 }

@@ -12,8 +12,12 @@ struct endpoint_args {
 	char *host, *port;                     /* heap from here on */
 	char *sealed;                          /* password, bytea text */
 	char *ca_pem;
-	char *pin; /* bytea text */
+	char *pin;         /* bytea text */
+	char *client_cert; /* SHA-256 of it, bytea text; kind reverse */
 	bool no_username, no_password, no_ca, no_pin;
+	const char *kind;    /* direct, agent, reverse; NULL: not given */
+	const char *consent; /* off, ask; NULL: not given */
+	bool team_consent;   /* back to the team's setting */
 };
 
 /* Returns 0 or a status after a message; release in either case. */

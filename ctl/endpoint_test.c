@@ -13,6 +13,7 @@
 #include "common/err.h"
 #include "common/tls.h"
 #include "ctl/certificate.h"
+#include "ctl/endpoint_dialin.h"
 #include "ctl/hostport.h"
 #include "ctl/names.h"
 #include "ctl/pg.h"
@@ -302,6 +303,8 @@ print_people(const json_t *facts)
 	size_t i;
 	json_t *v;
 
+	print_fact(facts, "kind", "kind");
+	print_fact(facts, "agent_version", "agent");
 	print_fact(facts, "address", "address");
 	print_fact(facts, "version", "RFB version");
 	print_types(facts, "security_types", "security");
@@ -347,15 +350,19 @@ probe_row(const PGresult *res, int timeout_s)
 json_t *
 endpoint_probe(struct ctl *c, const char *id, int timeout_s)
 {
-	json_t *facts = NULL;
+	json_t *facts;
 	PGresult *res = PG_QUERY(c,
 	    "SELECT host, port, username, tls_ca_pem, "
 	    "encode(tls_pin_sha256, 'hex'), secret_sealed IS NOT NULL, "
-	    "allow_clear, name FROM endpoints WHERE id = $1",
+	    "allow_clear, name, kind FROM endpoints WHERE id = $1",
 	    id);
 
-	if (res != NULL && PQntuples(res) == 1)
+	if (res == NULL || PQntuples(res) != 1)
+		facts = NULL;
+	else if (strcmp(PQgetvalue(res, 0, 8), "direct") == 0)
 		facts = probe_row(res, timeout_s);
+	else
+		facts = endpoint_dialin_probe(c, id);
 	PQclear(res);
 	return facts;
 }

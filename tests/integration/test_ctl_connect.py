@@ -208,3 +208,234 @@ def test_vnc_auth_without_ports_or_key(ctl):
     assert 'set [relay] session_ports' in ctl.fails(
         CONFIG, 'ticket', 'alice@desk1', '--vnc-auth')
     assert ctl.sql('SELECT count(*) FROM tickets') == [(0,)]
+
+
+# --- kinds of endpoints -----------------------------------------------------
+
+def one(ctl, name):
+    return ctl.json('endpoint', 'show', name)
+
+
+def test_agent_endpoint(ctl):
+    text = ctl.ok('endpoint', 'add', 'pc-7', '--kind', 'agent',
+                  '--consent', 'ask')
+    line = re.search(r'^    relaycam-agent enroll --relay relay\.example '
+                     r'--token (rce_[A-Za-z0-9_-]{43})$', text, re.M)
+    assert line and 'within 24 h' in text
+    rows = ctl.sql("SELECT hash, used_at, expires_at - created_at = "
+                   "interval '24 hours' FROM enrol_tokens")
+    assert [(bytes(h), u, v) for h, u, v in rows] == [
+        (sha256(line[1]), None, True)]
+    assert line[1] not in str(ctl.json('audit', 'list'))
+    pc = one(ctl, 'pc-7')
+    assert (pc['kind'], pc['state'], pc['consent'], pc['host'],
+            pc['port']) == ('agent', 'not_enrolled', 'ask', None, None)
+    # the next token makes this one void
+    new = ctl.json('endpoint', 'token', 'pc-7', '--valid', '2h')
+    assert new['command'].endswith(' --token ' + new['token'])
+    rows = ctl.sql("SELECT hash, expires_at - created_at = "
+                   "interval '2 hours' FROM enrol_tokens")
+    assert [(bytes(h), v) for h, v in rows] == [(sha256(new['token']), True)]
+    assert len(audit(ctl, 'endpoint_token')) == 1
+
+
+def test_agent_line_names_port_and_pin(ctl, tmp_path):
+    cert, _ = ctl.certificate(tmp_path, 'relay.example')
+    ctl.settings['relay.tls_cert_file'] = cert
+    ctl.settings['relay.web_listen'] = '0.0.0.0:8443'
+    line = ctl.json('endpoint', 'add', 'pc', '--kind', 'agent')['command']
+    assert re.match(r'relaycam-agent enroll --relay relay\.example:8443 '
+                    r'--pin [0-9a-f]{64} --token rce_', line)
+
+
+NODE = '00000000-0000-0000-0000-000000000001'
+
+
+def node(ctl, age='1 second'):
+    ctl.sql("INSERT INTO nodes (id, program, host, version, heartbeat_at) "
+            f"VALUES (%s, 'relay', 'relay1', '0.1.0', now() - interval "
+            f"'{age}')", (NODE,))
+
+
+def enrolled(ctl):
+    ctl.ok('endpoint', 'add', 'pc', '--kind', 'agent')
+    ctl.sql("UPDATE enrol_tokens SET used_at = now()")
+    ctl.sql("UPDATE endpoints SET agent_cert_sha256 = sha256('x'), "
+            "agent_version = '0.1.0', agent_host = 'pc.lan', "
+            "agent_displays = '{main,second}', agent_seen_at = now() "
+            "WHERE name = 'pc'")
+
+
+def test_agent_state(ctl):
+    enrolled(ctl)
+    assert one(ctl, 'pc')['state'] == 'away'
+    r = ctl.run('endpoint', 'test', 'pc')
+    assert r.returncode == FAILED and 'not connected' in r.stdout
+    node(ctl)
+    ctl.sql('UPDATE endpoints SET agent_node = %s WHERE name = %s',
+            (NODE, 'pc'))
+    pc = one(ctl, 'pc')
+    assert pc['state'] == 'connected' and pc['agent_version'] == '0.1.0'
+    assert pc['agent_displays'] == ['main', 'second']
+    assert re.search(r'^pc .* agent .* connected .* 0\.1\.0 ',
+                     ctl.ok('endpoint', 'list'), re.M)
+    assert 'relaycam-agent 0.1.0 on pc.lan, by way of relay1' in ctl.ok(
+        'endpoint', 'test', 'pc')
+    assert ctl.json('endpoint', 'test', 'pc')['ok']
+    # a relay that died without a word is not believed
+    ctl.sql("UPDATE nodes SET heartbeat_at = now() - interval '1 hour'")
+    assert one(ctl, 'pc')['state'] == 'away'
+    r = ctl.run('endpoint', 'test', 'pc')
+    assert r.returncode == FAILED and 'relay1' in r.stdout
+    assert 'endpoint_node: pc' in ctl.run('check').stdout
+
+
+def test_revoke_and_token(ctl):
+    enrolled(ctl)
+    node(ctl)
+    ctl.sql('UPDATE endpoints SET agent_node = %s WHERE name = %s',
+            (NODE, 'pc'))
+    ctl.ok('endpoint', 'token', 'pc')
+    ctl.ok('endpoint', 'revoke', 'pc')
+    assert ctl.sql("SELECT agent_cert_sha256, agent_node FROM endpoints "
+                   "WHERE name = 'pc'") == [(None, None)]
+    # the used one stays as a trace, the unused one goes
+    assert ctl.sql('SELECT count(*), count(used_at) FROM enrol_tokens') == [
+        (1, 1)]
+    r = ctl.run('endpoint', 'test', 'pc')
+    assert r.returncode == FAILED and 'endpoint token pc' in r.stdout
+    assert len(audit(ctl, 'endpoint_revoke')) == 1
+    for verb in ('token', 'revoke'):
+        assert 'of kind direct' in ctl.fails(FAILED, 'endpoint', verb,
+                                             'desk1')
+        assert 'no endpoint' in ctl.fails(FAILED, 'endpoint', verb, 'pc-9')
+    for valid in ('59', '31d', 'x', ''):
+        ctl.fails(USAGE, 'endpoint', 'token', 'pc', '--valid', valid)
+
+
+def test_reverse_endpoint(ctl):
+    text = ctl.ok('endpoint', 'add', 'pc-7', '--kind', 'reverse')
+    secret = re.search(r'^    PC-7-([A-Z2-7]{26})$', text, re.M)[1]
+    assert 'connect = relay.example:5500' in text
+    assert f'repeater=ID:PC-7-{secret}+127.0.0.1:5500' in text
+    (digest,), = ctl.sql("SELECT reverse_secret_sha256 FROM endpoints "
+                         "WHERE name = 'pc-7'")
+    assert bytes(digest) == sha256(secret)
+    assert secret not in str(ctl.json('audit', 'list'))
+    assert one(ctl, 'pc-7')['state'] == 'away' and one(ctl, 'pc-7')['has_id']
+    node(ctl)
+    ctl.sql('UPDATE endpoints SET parked_node = %s, parked_at = now() '
+            'WHERE name = %s', (NODE, 'pc-7'))
+    assert one(ctl, 'pc-7')['state'] == 'parked'
+    assert 'waits at relay1' in ctl.ok('endpoint', 'test', 'pc-7')
+    new = ctl.json('endpoint', 'token', 'pc-7')['id']
+    assert secret not in new
+    (digest,), = ctl.sql("SELECT reverse_secret_sha256 FROM endpoints "
+                         "WHERE name = 'pc-7'")
+    assert bytes(digest) == sha256(new[len('PC-7-'):])
+    ctl.settings['relay.reverse_listen'] = ''
+    r = ctl.run('endpoint', 'token', 'pc-7')
+    assert 'set [relay] reverse_listen' in r.stderr
+    assert ctl.json('check')['violations'] == []
+
+
+def test_reverse_by_certificate(ctl, tmp_path):
+    cert, _ = ctl.certificate(tmp_path, 'pc-7')
+    pin = os.popen(f'openssl x509 -in {cert} -noout -fingerprint -sha256'
+                   ).read().strip().split('=')[1]
+    r = ctl.json('endpoint', 'add', 'a', '--kind', 'reverse',
+                 '--client-cert', cert)
+    assert r['id'] is None and 'cert = ' in r['stunnel']
+    assert 'ID' not in r['x11vnc']
+    hexa = pin.replace(':', '').lower()
+    assert one(ctl, 'a')['client_cert_sha256'] == hexa
+    assert 'another endpoint has this' in ctl.fails(
+        FAILED, 'endpoint', 'add', 'b', '--kind', 'reverse',
+        '--client-cert-sha256', pin)
+    ctl.ok('endpoint', 'remove', 'a')
+    ctl.ok('endpoint', 'add', 'b', '--kind', 'reverse',
+           '--client-cert-sha256', pin)
+    # an ID instead, and back
+    assert ctl.json('endpoint', 'token', 'b')['id']
+    assert one(ctl, 'b')['client_cert_sha256'] is None
+    ctl.ok('endpoint', 'set', 'b', '--client-cert', cert)
+    assert one(ctl, 'b')['client_cert_sha256'] == hexa
+    assert not one(ctl, 'b')['has_id']
+
+
+def test_change_of_kind(ctl):
+    token = ctl.json('endpoint', 'set', 'desk1', '--kind', 'agent')['token']
+    desk = one(ctl, 'desk1')
+    assert (desk['kind'], desk['host'], desk['port']) == ('agent', None, None)
+    assert ctl.sql('SELECT count(*) FROM enrol_tokens') == [(1,)]
+    text = ctl.ok('endpoint', 'set', 'desk1', '--kind', 'agent', '--consent',
+                  'off')
+    assert token not in text and 'enroll' not in text
+    assert one(ctl, 'desk1')['consent'] == 'off'
+    assert ctl.json('endpoint', 'set', 'desk1', '--kind', 'reverse')['id']
+    assert ctl.sql('SELECT count(*) FROM enrol_tokens') == [(0,)]
+    assert '--host' in ctl.fails(USAGE, 'endpoint', 'set', 'desk1', '--kind',
+                                 'direct')
+    ctl.ok('endpoint', 'set', 'desk1', '--kind', 'direct', '--host', 'h',
+           '--consent', 'team')
+    desk = one(ctl, 'desk1')
+    assert (desk['kind'], desk['host'], desk['port'], desk['has_id'],
+            desk['consent'], desk['state']) == (
+        'direct', 'h', 5900, False, 'team', None)
+    assert ctl.json('check')['violations'] == []
+
+
+def test_attended_endpoint_is_not_changed(ctl):
+    ctl.sql("INSERT INTO endpoints (team_id, name, kind, access) SELECT id, "
+            "'123456789', 'attended', 'attended' FROM teams")
+    assert 'session code' in ctl.fails(FAILED, 'endpoint', 'set',
+                                       '123456789', '--title', 'x')
+    assert [e['name'] for e in ctl.json('endpoint', 'list', '--kind',
+                                        'attended')] == ['123456789']
+    ctl.ok('endpoint', 'remove', '123456789')
+
+
+@pytest.mark.parametrize('argv,says', [
+    (['pc', '--kind', 'odd', '--host', 'h'], 'direct, agent or reverse'),
+    (['pc', '--kind', 'attended'], 'direct, agent or reverse'),
+    (['pc', '--kind', 'agent', '--host', 'h'], 'has no --host'),
+    (['pc', '--kind', 'reverse', '--port', '1'], 'has no --host'),
+    (['pc', '--kind', 'direct'], 'say where it is'),
+    (['pc', '--host', 'h', '--valid', '1h'], '--valid goes with'),
+    (['pc', '--kind', 'reverse', '--valid', '1h'], '--valid goes with'),
+    (['pc', '--kind', 'agent', '--valid', '10'], '60 to'),
+    (['pc', '--kind', 'agent', '--client-cert-sha256', 'ab' * 32],
+     '--client-cert goes with'),
+    (['pc', '--kind', 'reverse', '--client-cert-sha256', 'ab'],
+     '64 hex digits'),
+    (['pc', '--kind', 'reverse', '--client-cert', 'f',
+      '--client-cert-sha256', 'ab' * 32], 'give one of'),
+    (['pc', '--kind', 'agent', '--consent', 'maybe'], 'expected off, ask'),
+    (['123456789', '--kind', 'agent'], 'session code'),
+])
+def test_endpoint_refusals(ctl, argv, says):
+    assert says in ctl.fails(USAGE, 'endpoint', 'add', *argv)
+    assert len(ctl.json('endpoint', 'list')) == 1
+
+
+@pytest.mark.parametrize('path', ['/nonexistent', '/etc/passwd', '/dev/null'])
+def test_bad_client_certificate(ctl, path):
+    said = ctl.fails(FAILED, 'endpoint', 'add', 'pc', '--kind', 'reverse',
+                     '--client-cert', path)
+    assert path in said
+
+
+def test_token_is_made_for_what_is_stored_only(ctl):
+    """A name that is taken leaves neither token nor audit."""
+    ctl.fails(FAILED, 'endpoint', 'add', 'desk1', '--kind', 'agent')
+    assert ctl.sql('SELECT count(*) FROM enrol_tokens') == [(0,)]
+    assert len(audit(ctl, 'endpoint_add')) == 1
+
+
+@pytest.mark.parametrize('host', ['a b', 'relay.example:5900', 'a/b'])
+def test_bad_public_host(ctl, host):
+    ctl.settings['relay.public_host'] = host
+    assert 'public_host' in ctl.fails(CONFIG, 'ticket', 'alice@desk1')
+    assert 'public_host' in ctl.fails(CONFIG, 'endpoint', 'add', 'pc',
+                                      '--kind', 'agent')
+    assert len(ctl.json('endpoint', 'list')) == 1
