@@ -29,12 +29,12 @@ emit(struct rfb_decoder *d, const struct rfb_decoder_event *ev)
 }
 
 static uint32_t *
-black_picture(size_t n)
+black_picture(size_t n, bool is_known)
 {
 	uint32_t *p = malloc(n * sizeof(*p));
 
 	if (p != NULL)
-		enc_run(p, n, ENC_BLACK);
+		enc_run(p, n, is_known ? ENC_BLACK : 0);
 	return p;
 }
 
@@ -62,7 +62,7 @@ resize(struct rfb_decoder *d, uint16_t w, uint16_t h)
 
 	if (w == e->width && h == e->height)
 		return 0;
-	to = black_picture((size_t)w * h);
+	to = black_picture((size_t)w * h, !d->skips_stateful);
 	if (to == NULL)
 		return enc_fail(e, ERR_NOMEM, "out of memory");
 	copy_overlap(e, to, w, h);
@@ -111,12 +111,27 @@ is_stateful(int32_t encoding)
 	    encoding == RFB_ENC_TIGHT || encoding == RFB_ENC_CURSOR_ALPHA;
 }
 
+/* What a rectangle that is left out would have drawn. */
+static void
+forget(struct enc *e, const struct rfb_rect *r)
+{
+	for (size_t y = r->y; y < (size_t)r->y + r->h; y++) {
+		uint32_t *line = e->pixels + y * e->width + r->x;
+
+		for (size_t x = 0; x < r->w; x++)
+			line[x] &= ~ENC_BLACK;
+	}
+}
+
 static void
 skip(struct rfb_decoder *d, const struct rfb_rect *r)
 {
 	d->codec = NULL;
 	d->is_skipped = true;
-	d->n_skipped += is_drawing(r);
+	if (!is_drawing(r))
+		return;
+	d->n_skipped++;
+	forget(&d->enc, r);
 }
 
 static void
@@ -262,7 +277,7 @@ rfb_decoder_new(uint16_t width, uint16_t height,
 	d->arg = arg;
 	d->enc.width = width;
 	d->enc.height = height;
-	d->enc.pixels = black_picture((size_t)width * height);
+	d->enc.pixels = black_picture((size_t)width * height, true);
 	d->framer = rfb_framer_new(width, height, pf, on_framer, d);
 	if (d->enc.pixels == NULL || d->framer == NULL ||
 	    enc_format_set(&d->format, pf) != 0) {
@@ -317,7 +332,31 @@ rfb_decoder_set_pixel_format(
 void
 rfb_decoder_skip_stateful(struct rfb_decoder *d)
 {
+	struct enc *e = &d->enc;
+
 	d->skips_stateful = true;
+	enc_run(e->pixels, (size_t)e->width * e->height, 0);
+}
+
+bool
+rfb_decoder_is_known(
+    const struct rfb_decoder *d, unsigned x, unsigned y, unsigned w, unsigned h)
+{
+	const struct enc *e = &d->enc;
+	uint32_t all;
+
+	if (!d->skips_stateful)
+		return true;
+	for (size_t row = y; row < (size_t)y + h; row++) {
+		const uint32_t *line = e->pixels + row * e->width + x;
+
+		all = ENC_BLACK;
+		for (size_t i = 0; i < w; i++)
+			all &= line[i];
+		if (all != ENC_BLACK)
+			return false;
+	}
+	return true;
 }
 
 uint64_t

@@ -78,10 +78,19 @@ int rfb_decoder_set_pixel_format(
 /*
  * For a decoder that joins in midway, after a recorder restart: rectangles
  * whose zlib streams began earlier (Zlib, ZRLE, Tight) are framed and left
- * out from here on, without DAMAGE. What was damaged since is right once it
- * covers the picture. Before the first feed.
+ * out from here on, without DAMAGE. From here on the fourth byte of a pixel
+ * is 0, not 255, while nobody can know the pixel: nothing came for it yet,
+ * what came was left out, or it was copied from such a place. Before the
+ * first feed.
  */
 void rfb_decoder_skip_stateful(struct rfb_decoder *d);
+
+/*
+ * Whether every pixel of an area inside the picture is known; always so
+ * without rfb_decoder_skip_stateful. Looks at all of them in the worst case.
+ */
+bool rfb_decoder_is_known(const struct rfb_decoder *d, unsigned x, unsigned y,
+    unsigned w, unsigned h);
 
 /* Rectangles of the screen that were left out so far. */
 uint64_t rfb_decoder_n_skipped(const struct rfb_decoder *d);
