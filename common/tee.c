@@ -35,6 +35,7 @@ struct reader_page {
 	_Atomic uint64_t recorded;
 	_Atomic uint64_t marks_tail; /* marks consumed */
 	_Atomic uint64_t wake_at;    /* published value that wants DATA_EVENT */
+	struct tee_note note;        /* from recorder to recorder */
 };
 
 struct tee_writer {
@@ -314,6 +315,28 @@ tee_writer_want_room(struct tee_writer *t, size_t n)
 	    &t->ctl->room_at, used > t->data_len ? used - t->data_len : 0);
 }
 
+int
+tee_writer_reattach(struct tee_writer *t, uint64_t mono_ns)
+{
+	uint64_t published =
+	    atomic_load_explicit(&t->ctl->published, memory_order_relaxed);
+	uint64_t head =
+	    atomic_load_explicit(&t->ctl->marks_head, memory_order_relaxed);
+	const struct tee_mark here = {
+		.offset = published,
+		.mono_ns = mono_ns,
+		.kind = TEE_MARK_TIME,
+	};
+
+	t->recorded = published;
+	t->marks_tail = head;
+	atomic_store(&t->reader->recorded, published);
+	atomic_store(&t->reader->marks_tail, head);
+	atomic_store(&t->reader->wake_at, published + 1);
+	t->attached = true;
+	return tee_writer_mark(t, &here);
+}
+
 uint64_t
 tee_writer_get_received(const struct tee_writer *t)
 {
@@ -360,6 +383,8 @@ tee_reader_new(struct tee_reader **out, int data_fd, int ctl_fd, int reader_fd,
 	if (p == MAP_FAILED)
 		goto fail;
 	t->reader = p;
+	t->offset = atomic_load(&t->reader->recorded);
+	t->marks_tail = atomic_load(&t->reader->marks_tail);
 	*out = t;
 	return 0;
 fail:
@@ -457,6 +482,19 @@ tee_reader_backlog(const struct tee_reader *t)
 	    atomic_load_explicit(&t->ctl->published, memory_order_acquire);
 
 	return (size_t)(published - t->offset);
+}
+
+void
+tee_reader_leave_note(struct tee_reader *t, const struct tee_note *note)
+{
+	t->reader->note = *note;
+}
+
+void
+tee_reader_get_note(const struct tee_reader *t, struct tee_note *note)
+{
+	*note = t->reader->note;
+	note->segment[sizeof(note->segment) - 1] = '\0';
 }
 
 size_t

@@ -150,6 +150,15 @@ void tee_writer_forwarded(struct tee_writer *t, uint64_t offset);
 void tee_writer_set_attached(struct tee_writer *t, bool attached);
 
 /*
+ * Hands the ring to another recorder, which reads from `published` on; marks
+ * written before are taken as read, a TIME mark with mono_ns is put there.
+ * The one before must be gone for good: its end of the status socket is
+ * closed. `published` must stand between two messages. Returns 0, or
+ * ERR_AGAIN as tee_writer_mark.
+ */
+int tee_writer_reattach(struct tee_writer *t, uint64_t mono_ns);
+
+/*
  * Ask for the SPACE event once at least n bytes of room are free. Check the
  * room again after the call (it may have been freed just before).
  */
@@ -164,7 +173,10 @@ uint64_t tee_writer_get_recorded(struct tee_writer *t);
 
 struct tee_reader;
 
-/* Maps the inherited descriptors (all five borrowed). 0 or ERR_*. */
+/*
+ * Maps the inherited descriptors (all five borrowed); reads on where the
+ * relay said. 0 or ERR_*.
+ */
 int tee_reader_new(struct tee_reader **out, int data_fd, int ctl_fd,
     int reader_fd, int data_event_fd, int space_event_fd);
 void tee_reader_free(struct tee_reader *t);
@@ -192,5 +204,20 @@ uint64_t tee_reader_offset(const struct tee_reader *t);
 /* Bytes published and not yet consumed, of data_len. */
 size_t tee_reader_backlog(const struct tee_reader *t);
 size_t tee_reader_data_len(const struct tee_reader *t);
+
+/*
+ * What a recorder leaves in its page for one that may have to take its
+ * place. A process may die while it writes one; nothing in it is certain.
+ */
+struct tee_note {
+	uint64_t seq;        /* of its last segment, 0: none yet */
+	uint64_t next_frame; /* its number, 0: none was written */
+	uint64_t last_ns;    /* of the last picture; 0: not recording */
+	char segment[40];    /* id of the open one, or "" */
+};
+
+void tee_reader_leave_note(struct tee_reader *t, const struct tee_note *note);
+/* What the one before left; all zeros when there was none. */
+void tee_reader_get_note(const struct tee_reader *t, struct tee_note *note);
 
 #endif
