@@ -79,6 +79,15 @@ stretch_for(const struct tee_reader *reader)
 	return used < 6 * eighth ? 4 : PACER_STRETCH_MAX;
 }
 
+static void
+leave_note(const struct session *s, struct tee_reader *reader)
+{
+	struct tee_note note;
+
+	session_note(s, &note);
+	tee_reader_leave_note(reader, &note);
+}
+
 /* Takes everything the ring has now. 0 or the session's error. */
 static int
 drain(struct session *s, struct tee_reader *reader)
@@ -94,11 +103,13 @@ drain(struct session *s, struct tee_reader *reader)
 			return got;
 		if (got == 1) {
 			rc = session_mark(s, &mark);
+			leave_note(s, reader);
 			continue;
 		}
 		len = min_size(len, PIECE_LEN);
 		session_set_stretch(s, stretch_for(reader));
 		rc = session_feed(s, data, len);
+		leave_note(s, reader);
 		tee_reader_consume(reader, len);
 	}
 	return rc;
@@ -161,6 +172,7 @@ intake_run(
 		rc = drain(s, reader);
 		if (rc == 0)
 			rc = session_tick(s, now);
+		leave_note(s, reader);
 		if (rc != 0 || session_is_over(s))
 			break;
 		if (is_last)
@@ -170,5 +182,6 @@ intake_run(
 	}
 	if (rc != 0)
 		session_close(s, rc == ERR_NOSPACE ? "nospace" : "error", 0);
+	leave_note(s, reader);
 	return rc;
 }

@@ -16,6 +16,7 @@
 #include "common/tee.h"
 #include "recorder/intake.h"
 #include "recorder/repair.h"
+#include "recorder/resume.h"
 #include "recorder/sandbox.h"
 
 #define META_MAX (64 * 1024)
@@ -123,9 +124,12 @@ on_segment(const struct segment_result *res)
 static void
 on_session(void *arg, enum session_event ev, const struct segment_result *res)
 {
+	const struct meta *m = arg;
+
 	switch (ev) {
 	case SESSION_READY:
-		intake_report(TEE_FD_STATUS, TEE_STATUS_READY, 0, 0, 0, "");
+		intake_report(
+		    TEE_FD_STATUS, TEE_STATUS_READY, 0, m->first_frame, 0, "");
 		break;
 	case SESSION_SEGMENT:
 		on_segment(res);
@@ -163,9 +167,9 @@ enter_sandbox(const char **why)
 }
 
 static int
-record_session(const struct meta *m, struct tee_reader *reader)
+record_session(struct meta *m, struct tee_reader *reader)
 {
-	struct session *s = session_new(m, TEE_FD_SPOOL, on_session, NULL);
+	struct session *s = session_new(m, TEE_FD_SPOOL, on_session, m);
 	int rc = ERR_NOMEM;
 
 	if (s == NULL)
@@ -184,6 +188,17 @@ record_session(const struct meta *m, struct tee_reader *reader)
 	}
 	session_free(s);
 	return rc;
+}
+
+static void
+resume(struct meta *m, const struct tee_reader *reader)
+{
+	struct tee_note note;
+
+	tee_reader_get_note(reader, &note);
+	resume_prepare(m, TEE_FD_SPOOL, &note);
+	log_info("recorder_joins", LOG_S("session", m->session),
+	    LOG_U("segment", m->first_seq), LOG_U("frame", m->first_frame));
 }
 
 static int
@@ -209,6 +224,8 @@ live(void)
 	if (rc != 0)
 		return fail(rc, "the tee ring cannot be mapped");
 	rc = enter_sandbox(&why);
+	if (rc == 0 && m.is_resumed)
+		resume(&m, reader);
 	rc = rc != 0 ? fail(rc, why) : record_session(&m, reader);
 	tee_reader_free(reader);
 	return rc;

@@ -57,6 +57,19 @@ pack_media(const struct meta *m, const struct manifest_open *o)
 	    (json_int_t)o->first_frame);
 }
 
+/* What nobody saw, between a dead recorder and its successor. */
+static int
+add_gap(json_t *j, const struct manifest_open *o)
+{
+	if (o->gap_start_ns == 0)
+		return 0;
+	if (json_object_set_new(j, "gap_start_mono_ns",
+		json_integer((json_int_t)o->gap_start_ns)) != 0)
+		return -1;
+	return json_object_set_new(
+	    j, "gap_end_mono_ns", json_integer((json_int_t)o->start_mono_ns));
+}
+
 struct manifest *
 manifest_new(const struct meta *m, const struct manifest_open *o)
 {
@@ -64,6 +77,8 @@ manifest_new(const struct meta *m, const struct manifest_open *o)
 	int rc = j == NULL || media == NULL ? -1 : json_object_update(j, media);
 
 	json_decref(media);
+	if (rc == 0)
+		rc = add_gap(j, o);
 	if (rc == 0)
 		return (struct manifest *)j;
 	json_decref(j);
@@ -82,6 +97,14 @@ manifest_get_int(const struct manifest *mf, const char *field)
 	json_int_t v = json_integer_value(json_object_get(as_json(mf), field));
 
 	return v > 0 ? (uint64_t)v : 0;
+}
+
+const char *
+manifest_get_str(const struct manifest *mf, const char *field)
+{
+	const char *s = json_string_value(json_object_get(as_json(mf), field));
+
+	return s != NULL ? s : "";
 }
 
 /* Adds the closing half. */
@@ -207,13 +230,13 @@ is_manifest(const json_t *j, const char *segment)
 	    json_integer_value(json_object_get(j, "start_wall_ns")) >= 0;
 }
 
-int
-manifest_load(int dir_fd, const char *segment, struct manifest **out)
+static int
+load(int dir_fd, const char *segment, const char *suffix, struct manifest **out)
 {
 	char name[MANIFEST_NAME_MAX];
 	size_t len;
 	char *text =
-	    read_file(dir_fd, manifest_name(segment, ".json.open", name), &len);
+	    read_file(dir_fd, manifest_name(segment, suffix, name), &len);
 	json_t *j;
 
 	if (text == NULL)
@@ -226,4 +249,16 @@ manifest_load(int dir_fd, const char *segment, struct manifest **out)
 	}
 	*out = (struct manifest *)j;
 	return 0;
+}
+
+int
+manifest_load(int dir_fd, const char *segment, struct manifest **out)
+{
+	return load(dir_fd, segment, ".json.open", out);
+}
+
+int
+manifest_load_closed(int dir_fd, const char *segment, struct manifest **out)
+{
+	return load(dir_fd, segment, ".json", out);
 }

@@ -25,6 +25,7 @@ struct manifest_open {
 	const char *monitor_name; /* UTF-8 */
 	uint64_t start_mono_ns, start_wall_ns;
 	uint64_t first_frame;
+	uint64_t gap_start_ns; /* 0: no gap before it that nobody saw */
 };
 
 struct manifest_end {
@@ -49,10 +50,15 @@ struct manifest *manifest_new(
  * or ERR_CORRUPT (not a manifest of this segment).
  */
 int manifest_load(int dir_fd, const char *segment, struct manifest **out);
+/* The same of a closed segment, <segment>.json. */
+int manifest_load_closed(
+    int dir_fd, const char *segment, struct manifest **out);
 void manifest_free(struct manifest *mf);
 
 /* Integer fields of a loaded manifest; 0 when absent. */
 uint64_t manifest_get_int(const struct manifest *mf, const char *field);
+/* A string field, owned by the manifest; "" when absent. */
+const char *manifest_get_str(const struct manifest *mf, const char *field);
 
 /*
  * Writes <segment><suffix> by way of <segment>.json.tmp, synced and renamed:

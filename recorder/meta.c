@@ -50,7 +50,7 @@ static const struct int_field int_fields[] = {
 	INT(start_mono_ns, 0, NS_MAX),
 	INT(start_wall_ns, 0, NS_MAX),
 	INT(first_seq, 1, INT32_MAX),
-	INT(first_frame, 1, INT64_MAX / 2),
+	INT(first_frame, 1, META_FRAME_MAX),
 	INT(segment_bytes, SEGMENT_MIN, SEGMENT_MAX),
 	INT(min_free_bytes, 0, INT64_MAX),
 };
@@ -194,6 +194,16 @@ parse_recording(struct meta *m, const json_t *o, const char **why)
 }
 
 static int
+parse_resume(struct meta *m, const json_t *o, const char **why)
+{
+	const json_t *v = json_object_get(o, "resume");
+
+	*why = "resume";
+	m->is_resumed = json_is_true(v);
+	return v == NULL || json_is_boolean(v) ? 0 : ERR_CONFIG;
+}
+
+static int
 parse_side(const json_t *o, const char *name, unsigned *out)
 {
 	int64_t v;
@@ -246,6 +256,8 @@ meta_parse(struct meta *m, const char *json, size_t len, const char **why)
 		rc = parse_recording(m, o, why);
 	if (rc == 0)
 		rc = parse_monitor(m, o, why);
+	if (rc == 0)
+		rc = parse_resume(m, o, why);
 out:
 	json_decref(o);
 	return rc;

@@ -17,6 +17,7 @@
 #define META_NAME_MAX       256 /* bytes of a name with its NUL */
 #define META_UUID_LEN       37  /* text with its NUL */
 #define META_FRAME_RATE_MAX 60
+#define META_FRAME_MAX      ((uint64_t)INT64_MAX / 2) /* number of one */
 
 struct meta {
 	char session[META_UUID_LEN];
@@ -37,6 +38,8 @@ struct meta {
 	enum encoder_quality quality;
 	bool is_manual;         /* "recording": "off": waits for START */
 	struct monitor monitor; /* all of them unless said */
+	bool is_resumed;        /* "resume": takes a dead one's place */
+	uint64_t gap_start_ns;  /* not from JSON: recorder/resume.h; 0: none */
 };
 
 /*

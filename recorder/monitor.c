@@ -63,6 +63,8 @@ monitor_parse(struct monitor *m, const uint8_t *value)
 unsigned
 monitor_number(const struct monitor *m)
 {
+	if (m->index > MONITOR_INDEX_MAX)
+		return MONITOR_INDEX_MAX;
 	return m->index == 0 ? 1 : m->index;
 }
 

@@ -9,7 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MONITOR_NAME_MAX 64 /* bytes with the NUL */
+#define MONITOR_NAME_MAX  64   /* bytes with the NUL */
+#define MONITOR_INDEX_MAX 1000 /* that a manifest may have */
 
 /* Pixels, origin top left. */
 struct area {

@@ -1,6 +1,5 @@
 #include "recorder/repair.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -13,24 +12,8 @@
 #include "common/log.h"
 #include "recorder/manifest.h"
 #include "recorder/sandbox.h"
+#include "recorder/segment.h"
 #include "recorder/webm_repair.h"
-
-/* A UUID in lower case: nothing that could name another file. */
-static bool
-is_segment_id(const char *id)
-{
-	if (strlen(id) != META_UUID_LEN - 1)
-		return false;
-	for (int i = 0; i < META_UUID_LEN - 1; i++) {
-		bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-
-		if (dash ? id[i] != '-'
-			 : !isxdigit((unsigned char)id[i]) ||
-			    isupper((unsigned char)id[i]))
-			return false;
-	}
-	return true;
-}
 
 /* Opens and locks the file of a dead recorder; *status says why not. */
 static int
@@ -115,7 +98,7 @@ repair_main(const char *dir, const char *id)
 	const char *why = "the spool folder cannot be opened";
 	int fd = -1, status = EX_TEMPFAIL;
 
-	if (!is_segment_id(id))
+	if (!segment_is_id(id))
 		return EX_USAGE;
 	box.spool_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (box.spool_fd < 0 || sandbox_enter(&box, &why) != 0) {

@@ -1,5 +1,6 @@
 #include "recorder/segment.h"
 
+#include <ctype.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -108,6 +109,7 @@ make_manifest(struct segment *sg, const struct segment_params *p)
 		.start_mono_ns = p->start_mono_ns,
 		.start_wall_ns = wall_ns(sg->store->meta, p->start_mono_ns),
 		.first_frame = p->first_frame,
+		.gap_start_ns = p->gap_start_ns,
 	};
 
 	memcpy(o.segment, sg->id, sizeof(sg->id));
@@ -306,4 +308,20 @@ const char *
 segment_id(const struct segment *sg)
 {
 	return sg->id;
+}
+
+bool
+segment_is_id(const char *id)
+{
+	if (strlen(id) != META_UUID_LEN - 1)
+		return false;
+	for (int i = 0; i < META_UUID_LEN - 1; i++) {
+		bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+
+		if (dash ? id[i] != '-'
+			 : !isxdigit((unsigned char)id[i]) ||
+			    isupper((unsigned char)id[i]))
+			return false;
+	}
+	return true;
 }

@@ -34,6 +34,7 @@ struct segment_params {
 	unsigned monitor, frame_rate, width, height;
 	const char *monitor_name; /* UTF-8 */
 	uint64_t start_mono_ns;
+	uint64_t gap_start_ns; /* as in struct manifest_open */
 };
 
 /* How a segment ended, for the relay. */
@@ -85,5 +86,8 @@ void segment_abandon(struct segment *sg);
 uint64_t segment_frames(const struct segment *sg);
 uint64_t segment_start_ns(const struct segment *sg);
 const char *segment_id(const struct segment *sg);
+
+/* A UUID in lower case: nothing that could name another file. */
+bool segment_is_id(const char *id);
 
 #endif

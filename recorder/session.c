@@ -66,6 +66,10 @@ is_settled(const struct session *s)
 static void
 on_update_end(struct session *s)
 {
+	if (s->meta->is_resumed)
+		session_note_error(s, session_join_update(s));
+	if (s->error != 0)
+		return;
 	if (s->state == SESSION_OPENING) {
 		if (s->has_damage && is_settled(s))
 			session_note_error(s, session_first_picture(s));
@@ -154,6 +158,7 @@ session_new(const struct meta *meta, int spool_fd, session_cb *cb, void *arg)
 	s->cb = cb;
 	s->arg = arg;
 	s->why = "";
+	s->state = SESSION_OPENING;
 	s->now_ns = s->open_ns = meta->start_mono_ns;
 	s->open_by_ns = s->open_ns + SESSION_OPEN_WAIT_NS;
 	s->dirty_ns = PACER_NEVER;
@@ -166,8 +171,7 @@ session_new(const struct meta *meta, int spool_fd, session_cb *cb, void *arg)
 	segment_store_init(&s->store, spool_fd, meta);
 	s->decoder = rfb_decoder_new(
 	    meta->width, meta->height, &meta->pixel_format, on_decoder, s);
-	if (s->decoder != NULL &&
-	    strcmp(meta->split_reason, "recorder_restart") == 0)
+	if (s->decoder != NULL && meta->is_resumed)
 		rfb_decoder_skip_stateful(s->decoder);
 	if (s->decoder == NULL || session_set_area(s) != 0) {
 		session_free(s);
@@ -196,6 +200,11 @@ session_start(struct session *s)
 {
 	int rc = 0;
 
+	if (s->meta->is_resumed) {
+		s->state = SESSION_JOINING;
+		s->is_wanted = !s->meta->is_manual;
+		return s->is_wanted ? segment_store_check(&s->store) : 0;
+	}
 	if (s->meta->is_manual)
 		s->state = SESSION_STOPPED;
 	else
@@ -363,6 +372,23 @@ uint64_t
 session_bytes(const struct session *s)
 {
 	return s->bytes;
+}
+
+void
+session_note(const struct session *s, struct tee_note *note)
+{
+	const struct segment *sg = s->segment;
+
+	memset(note, 0, sizeof(*note));
+	note->seq = s->seq - 1;
+	note->next_frame =
+	    s->next_frame + (sg != NULL ? segment_frames(sg) : 0);
+	if (s->state == SESSION_JOINING)
+		note->last_ns = s->meta->gap_start_ns;
+	else if (s->state != SESSION_STOPPED)
+		note->last_ns = s->pacer.last_ns;
+	if (sg != NULL)
+		memcpy(note->segment, segment_id(sg), META_UUID_LEN);
 }
 
 const char *

@@ -22,7 +22,8 @@
 struct session;
 
 enum session_event {
-	SESSION_READY,   /* attached; the first segment is open, if one is to */
+	SESSION_READY,   /* attached; the first segment is open, if one is to.
+			  * After a restart: once the screen is known */
 	SESSION_SEGMENT, /* a segment was closed: res says how */
 	SESSION_NOSPACE, /* recording by hand could not begin or go on (C6) */
 };
@@ -40,8 +41,8 @@ struct session *session_new(
 void session_free(struct session *s);
 
 /*
- * Opens the first segment, unless START will. Returns 0, ERR_NOSPACE,
- * ERR_NOMEM or ERR_IO.
+ * Opens the first segment, unless START or, after a restart, the first
+ * complete screen will. Returns 0, ERR_NOSPACE, ERR_NOMEM or ERR_IO.
  */
 int session_start(struct session *s);
 
@@ -83,6 +84,8 @@ bool session_is_over(const struct session *s);
 
 uint64_t session_frames(const struct session *s); /* of all segments */
 uint64_t session_bytes(const struct session *s);  /* of closed segments */
+/* For one that may have to go on in our place. */
+void session_note(const struct session *s, struct tee_note *note);
 /* A static sentence for the last error. */
 const char *session_why(const struct session *s);
 

@@ -15,6 +15,7 @@
 #define SESSION_OPEN_WAIT_NS NS_PER_S
 
 enum session_state {
+	SESSION_JOINING, /* midway: the screen is not known yet */
 	SESSION_OPENING, /* the segment waits for its first picture */
 	SESSION_RUNNING,
 	SESSION_STOPPED, /* by hand: decode only */
@@ -62,6 +63,9 @@ struct session {
 	uint8_t repeat[ENCODER_REPEAT_MAX]; /* packet that repeats it */
 	size_t repeat_len;
 	uint64_t seq, next_frame;
+	bool is_wanted;        /* while joining: record then */
+	uint64_t gap_start_ns; /* of the segment that opens; 0: none */
+	uint64_t n_skipped;    /* of the decoder, when it was looked at */
 	unsigned frame_rate;
 	uint64_t frames, bytes;
 };
@@ -93,6 +97,11 @@ int session_end_segment(struct session *s, uint64_t t_ns, const char *end);
  * its size.
  */
 int session_set_area(struct session *s);
+
+/* session_join.c */
+
+/* An update is complete: joins, or finds that it cannot stay joined. */
+int session_join_update(struct session *s);
 
 /* session.c */
 

@@ -86,6 +86,8 @@ mark_start(struct session *s)
 {
 	int rc;
 
+	if (s->state == SESSION_JOINING)
+		s->is_wanted = true;
 	if (s->state != SESSION_STOPPED)
 		return 0;
 	rc = segment_store_check(&s->store);
@@ -108,7 +110,8 @@ mark_stop(struct session *s)
 {
 	int rc;
 
-	if (s->state == SESSION_STOPPED)
+	s->is_wanted = false;
+	if (s->state == SESSION_STOPPED || s->state == SESSION_JOINING)
 		return 0;
 	rc = session_end_segment(s, s->now_ns, "manual");
 	s->state = SESSION_STOPPED;

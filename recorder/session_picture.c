@@ -60,6 +60,7 @@ session_open_segment(struct session *s)
 		.width = s->canvas.width,
 		.height = s->canvas.height,
 		.start_mono_ns = s->open_ns,
+		.gap_start_ns = s->gap_start_ns,
 	};
 	int rc = segment_open(&s->segment, &s->store, &p);
 
@@ -70,6 +71,7 @@ session_open_segment(struct session *s)
 		return rc;
 	}
 	s->seq++;
+	s->gap_start_ns = 0;
 	s->last_open_ns = s->open_ns;
 	s->last_time_ms = 0;
 	s->repeat_len = 0;

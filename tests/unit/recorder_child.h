@@ -26,23 +26,32 @@ struct child {
 	uint64_t offset;
 };
 
+/* What the next program is told. */
 static inline void
-child_new(struct child *c, const struct fixture_meta *meta,
-    struct fixture_spool *spool)
+child_set_meta(struct child *c, const struct fixture_meta *meta)
 {
 	char json[2048];
 	size_t len = fixture_meta_json(meta, json, sizeof(json));
 
-	memset(c, 0, sizeof(*c));
 	c->meta = *meta;
-	c->spool = spool;
-	c->status_fd = -1;
-	if (tee_writer_new(&c->tee, 128 << 20) != 0)
-		abort();
-	tee_writer_set_attached(c->tee, true);
+	if (c->meta_fd >= 0)
+		close(c->meta_fd);
 	c->meta_fd = memfd_create("meta", MFD_CLOEXEC);
 	if (write(c->meta_fd, json, len) != (ssize_t)len)
 		abort();
+}
+
+static inline void
+child_new(struct child *c, const struct fixture_meta *meta,
+    struct fixture_spool *spool)
+{
+	memset(c, 0, sizeof(*c));
+	c->spool = spool;
+	c->status_fd = c->meta_fd = -1;
+	if (tee_writer_new(&c->tee, 128 << 20) != 0)
+		abort();
+	tee_writer_set_attached(c->tee, true);
+	child_set_meta(c, meta);
 }
 
 static inline void
@@ -123,6 +132,20 @@ child_start(struct child *c, const char *program)
 		child_exec(c, program, pair[1]);
 	close(pair[1]);
 	c->status_fd = pair[0];
+}
+
+/* A second program on the same ring, from here on. */
+static inline void
+child_restart(struct child *c, const char *program,
+    const struct fixture_meta *meta, uint64_t ns)
+{
+	child_set_meta(c, meta);
+	if (c->status_fd >= 0)
+		close(c->status_fd);
+	tee_writer_set_attached(c->tee, false);
+	if (tee_writer_reattach(c->tee, ns) != 0)
+		abort();
+	child_start(c, program);
 }
 
 /* The next word; false when the child said nothing more and closed. */

@@ -86,7 +86,8 @@ struct fixture_meta {
 	unsigned width, height, frame_rate;
 	uint64_t start_mono_ns, segment_bytes, min_free_bytes;
 	const char *codec;
-	const char *more; /* fields, each after a comma; may be NULL */
+	const char *more;  /* fields, each after a comma; may be NULL */
+	const char *begin; /* split_reason; NULL: start */
 };
 
 /* The JSON of descriptor 9, docs/tee.md; returns its length. */
@@ -101,11 +102,12 @@ fixture_meta_json(const struct fixture_meta *m, char *out, size_t len)
 	    "\"width\":%u,\"height\":%u,\"pixel_format\":\"" FIXTURE_FORMAT
 	    "\",\"desktop_name\":\"d\",\"start_mono_ns\":%llu,"
 	    "\"start_wall_ns\":1795248219233666988,\"first_seq\":1,"
-	    "\"first_frame\":1,\"split_reason\":\"start\","
+	    "\"first_frame\":1,\"split_reason\":\"%s\","
 	    "\"frame_rate\":%u,\"segment_bytes\":%llu,"
 	    "\"min_free_bytes\":%llu,\"codec\":\"%s\",\"quality\":\"text\"%s}",
 	    m->width, m->height, (unsigned long long)m->start_mono_ns,
-	    m->frame_rate, (unsigned long long)m->segment_bytes,
+	    m->begin != NULL ? m->begin : "start", m->frame_rate,
+	    (unsigned long long)m->segment_bytes,
 	    (unsigned long long)m->min_free_bytes, m->codec,
 	    m->more != NULL ? m->more : "");
 }

@@ -201,7 +201,7 @@ clamps_what_lies_outside(void **state)
 	paint(&c, AT_MS(3100), 0, 0, W, H, 2);
 	child_mark_monitor(&c, AT_MS(6000), 3, 65535, 65535, 65535, 65535, "b");
 	paint(&c, AT_MS(6100), 0, 0, W, H, 3);
-	child_mark_monitor(&c, AT_MS(9000), 4, 10, 10, 0, 0, "c");
+	child_mark_monitor(&c, AT_MS(9000), UINT32_MAX, 10, 10, 0, 0, "c");
 	paint(&c, AT_MS(9100), 0, 0, W, H, 4);
 	child_mark(&c, TEE_MARK_END, AT_MS(12000), TEE_END_NORMAL);
 
@@ -212,7 +212,7 @@ clamps_what_lies_outside(void **state)
 	assert_int_equal(num(manifests[2], "width"), W);
 	assert_int_equal(num(manifests[2], "height"), H);
 	assert_int_equal(num(manifests[3], "width"), W);
-	assert_int_equal(num(manifests[3], "monitor"), 4);
+	assert_int_equal(num(manifests[3], "monitor"), 1000);
 	free_manifests();
 	child_free(&c);
 }

@@ -1,0 +1,100 @@
+#include "recorder/resume.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/bytes.h"
+#include "common/clock.h"
+#include "common/err.h"
+#include "recorder/manifest.h"
+#include "recorder/segment.h"
+#include "recorder/webm_reader.h"
+
+/* What a segment's files say. */
+struct found {
+	uint64_t next_frame, last_ns;
+};
+
+/* Frames of a file and the last one's time; a cut-off end is none. */
+static int
+count_frames(int fd, uint64_t *n, uint64_t *last_ms)
+{
+	struct webm_reader *r;
+	struct webm_block b;
+	int rc = webm_reader_new_fd(&r, fd);
+
+	*n = *last_ms = 0;
+	if (rc != 0)
+		return rc;
+	while ((rc = webm_reader_next(r, &b)) == 1) {
+		++*n;
+		*last_ms = b.time_ms;
+	}
+	webm_reader_free(r);
+	return rc;
+}
+
+static int
+open_media(int dir_fd, const char *id)
+{
+	static const char *const suffixes[] = { ".webm.part", ".webm" };
+	char name[MANIFEST_NAME_MAX];
+	int fd = -1;
+
+	for (size_t i = 0; fd < 0 && i < N_ELEMENTS(suffixes); i++)
+		fd = openat(dir_fd, manifest_name(id, suffixes[i], name),
+		    O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	return fd;
+}
+
+/* Somebody may be repairing the file: complete frames stay as they are. */
+static int
+look(const struct meta *m, int dir_fd, const struct tee_note *note,
+    struct found *f)
+{
+	struct manifest *mf = NULL;
+	uint64_t n, last_ms;
+	int fd = -1, rc = manifest_load(dir_fd, note->segment, &mf);
+
+	if (rc == ERR_NOTFOUND)
+		rc = manifest_load_closed(dir_fd, note->segment, &mf);
+	if (rc != 0)
+		goto out;
+	rc = ERR_CORRUPT;
+	if (strcmp(manifest_get_str(mf, "session"), m->session) != 0)
+		goto out;
+	fd = open_media(dir_fd, note->segment);
+	if (fd < 0 || (rc = count_frames(fd, &n, &last_ms)) != 0)
+		goto out;
+	f->next_frame = manifest_get_int(mf, "first_frame") + n;
+	f->last_ns =
+	    manifest_get_int(mf, "start_mono_ns") + last_ms * NS_PER_MS;
+out:
+	if (fd >= 0)
+		close(fd);
+	manifest_free(mf);
+	return rc;
+}
+
+static uint64_t
+max_within(uint64_t a, uint64_t b, uint64_t limit)
+{
+	return b > a && b <= limit ? b : a;
+}
+
+void
+resume_prepare(struct meta *m, int dir_fd, const struct tee_note *note)
+{
+	struct found f = { note->next_frame, note->last_ns };
+
+	m->first_seq = max_within(m->first_seq, note->seq + 1, INT32_MAX);
+	if (segment_is_id(note->segment))
+		look(m, dir_fd, note, &f); /* else the note has to do */
+	m->first_frame =
+	    max_within(m->first_frame, f.next_frame, META_FRAME_MAX);
+	m->first_frame =
+	    max_within(m->first_frame, note->next_frame, META_FRAME_MAX);
+	if (note->last_ns != 0 && f.last_ns <= INT64_MAX)
+		m->gap_start_ns = f.last_ns;
+}
