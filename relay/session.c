@@ -126,6 +126,7 @@ teardown(struct session *s)
 		farewell(s->loop, &s->viewer);
 	side_release(&s->viewer);
 	side_release(&s->endpoint);
+	pump_release(s);
 	ring_release(&s->ring);
 	rfb_framer_free(s->framer);
 	rfb_client_messages_free(s->client_messages);

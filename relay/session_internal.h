@@ -18,6 +18,7 @@
 #include "relay/account.h"
 #include "relay/leg.h"
 #include "relay/login.h"
+#include "relay/pump.h"
 #include "relay/relay.h"
 #include "relay/ring.h"
 #include "relay/session.h"
@@ -58,13 +59,7 @@ enum session_state {
 };
 
 #define SESSION_ADDRS    8
-#define SESSION_SKIPS    16
 #define SESSION_PUMP_MAX (512 * 1024) /* bytes a wakeup */
-
-/* Stream bytes [from, to) that the technician does not get. */
-struct skip {
-	uint64_t from, to;
-};
 
 /* How the technician came in. */
 enum session_door {
@@ -117,11 +112,7 @@ struct session {
 	struct rfb_format_switch format;
 	struct rfb_encodings_policy encodings_policy;
 	bool viewer_has_fence, endpoint_has_fence;
-	struct skip skips[SESSION_SKIPS];
-	unsigned n_skips;
-	uint64_t message_at; /* offset of the server message under way */
-	bool is_fence_open;  /* a fence, perhaps ours, is not complete */
-	bool is_stalled;     /* the ring was full */
+	struct pump pump;
 
 	struct event *warn_timer; /* T9 */
 	unsigned rate;            /* the technician's choice, 0: as it comes */
@@ -246,8 +237,8 @@ void session_record_end(struct session *s, enum tee_end why);
 void session_record_release(struct session *s);
 void session_recorder_dead(struct session *s, const char *why);
 
-/* pump_control.c: what the technician sees and may do. */
-struct view_monitor;
+/* pump_switch.c, pump_pace.c, pump_input.c, pump_banner.c: what the
+ * technician sees and may do. */
 /* 0: all. Returns 0, ERR_NOTFOUND, ERR_UNSUPPORTED (the viewer cannot
  * resize) or ERR_AGAIN. */
 int session_set_monitor(struct session *s, unsigned index);
