@@ -320,6 +320,54 @@ two_processes(void **state)
 	close_pair(&p);
 }
 
+/* A second reader, after the first one died with things unread. */
+static void
+second_reader_begins_where_told(void **state)
+{
+	const struct tee_note left = { 3, 77, 5, "abc" };
+	struct tee_mark mark = { .kind = TEE_MARK_START, .mono_ns = 1 };
+	const uint8_t *data;
+	struct tee_note note;
+	struct pair p;
+	size_t len;
+
+	open_pair(&p);
+	assert_int_equal(write_stream(p.w, 1000), 1000);
+	assert_int_equal(read_stream(p.r), 1000);
+	tee_reader_leave_note(p.r, &left);
+	/* neither of these is for the next one */
+	mark.offset = 1000;
+	assert_int_equal(tee_writer_mark(p.w, &mark), 0);
+	assert_int_equal(write_stream(p.w, 500), 500);
+	tee_reader_free(p.r);
+	tee_writer_set_attached(p.w, false);
+	assert_int_equal(write_stream(p.w, RING), RING);
+
+	assert_int_equal(tee_writer_reattach(p.w, 42), 0);
+	assert_int_equal(write_stream(p.w, 2 * RING), RING);
+	assert_int_equal(tee_reader_new(&p.r, tee_writer_fd(p.w, TEE_FD_DATA),
+			     tee_writer_fd(p.w, TEE_FD_CTL),
+			     tee_writer_fd(p.w, TEE_FD_READER),
+			     tee_writer_fd(p.w, TEE_FD_DATA_EVENT),
+			     tee_writer_fd(p.w, TEE_FD_SPACE_EVENT)),
+	    0);
+	assert_int_equal(tee_reader_offset(p.r), 1500 + RING);
+	tee_reader_get_note(p.r, &note);
+	assert_int_equal(note.seq, 3);
+	assert_int_equal(note.next_frame, 77);
+	assert_int_equal(note.last_ns, 5);
+	assert_string_equal(note.segment, "abc");
+	assert_int_equal(tee_reader_next(p.r, &mark, &data, &len), 1);
+	assert_int_equal(mark.kind, TEE_MARK_TIME);
+	assert_int_equal(mark.mono_ns, 42);
+	assert_int_equal(mark.offset, 1500 + RING);
+	assert_int_equal(read_stream(p.r), RING);
+	assert_int_equal(tee_writer_get_recorded(p.w), 1500 + 2 * RING);
+	assert_int_equal(write_stream(p.w, 10), 10);
+	assert_int_equal(read_stream(p.r), 10);
+	close_pair(&p);
+}
+
 static void
 wrong_sizes_are_refused(void **state)
 {
@@ -345,6 +393,7 @@ main(void)
 		cmocka_unit_test(hostile_reader_page_is_clamped),
 		cmocka_unit_test(recorder_cannot_write_the_stream),
 		cmocka_unit_test(two_processes),
+		cmocka_unit_test(second_reader_begins_where_told),
 		cmocka_unit_test(wrong_sizes_are_refused),
 	};
 
