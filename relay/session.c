@@ -118,8 +118,7 @@ teardown(struct session *s)
 	TAILQ_REMOVE(&s->loop->sessions, s, link);
 	session_record_release(s);
 	session_parked_gone(s);
-	lobby_free(s->lobby);
-	s->lobby = NULL;
+	session_lobby_release(s);
 	if (s->viewer.ws != NULL)
 		session_browser_end(s, "ended", "error", "the session ended");
 	if (s->viewer.leg.ssl != NULL || s->viewer.ws != NULL)

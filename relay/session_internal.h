@@ -91,6 +91,8 @@ struct session {
 	bool is_authenticated; /* by a ticket */
 	bool is_attended_tried;
 	struct lobby *lobby; /* what the viewer sees until RUNNING */
+	struct event *lobby_tick;
+	uint64_t lobby_since_ns;
 	bool wants_lobby;
 	bool is_parked;       /* on the list of session_parked.c */
 	unsigned n_requests;  /* of the page, waiting for their turn */
@@ -189,6 +191,7 @@ void session_lobby_begin(struct session *s);
 void session_lobby_feed(struct session *s);
 void session_lobby_say(
     struct session *s, const char *title, const char *text, const char *small);
+void session_lobby_release(struct session *s);
 /* The endpoint is ready: the viewer goes over to it. Returns 0; ERR_AGAIN
  * (called again when the viewer's message is whole) or an error. */
 int session_lobby_leave(struct session *s);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/bytes.h"
+#include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
 #include "relay/lobby.h"
@@ -31,9 +32,56 @@ static void
 waiting_text(const struct session *s, char *out, size_t len)
 {
 	snprintf(out, len,
-	    "The person at %s is asked whether %s may connect. Waiting for "
-	    "consent, %lld seconds at most.",
-	    s->name.endpoint, s->name.person, (long long)s->account.consent_s);
+	    "The person at %s is asked whether %s may connect%s.",
+	    s->name.endpoint, s->name.person,
+	    s->account.recording ? " and is told that the session is recorded"
+				 : "");
+}
+
+static void
+say_waiting(struct session *s)
+{
+	int64_t left = s->account.consent_s -
+	    (int64_t)((clock_mono_ns() - s->lobby_since_ns) / NS_PER_S);
+	char text[300], small[40] = "";
+
+	waiting_text(s, text, sizeof(text));
+	if (left > 0 && s->consent[0] == '\0')
+		snprintf(small, sizeof(small), "%lld s", (long long)left);
+	session_lobby_say(s, "Waiting for consent", text, small);
+}
+
+/* The countdown, as the person there sees it. */
+static void
+on_second(evutil_socket_t fd, short what, void *arg)
+{
+	struct session *s = arg;
+
+	session_ref(s);
+	if (s->lobby != NULL && s->state != SESSION_CLOSING)
+		say_waiting(s);
+	session_unref(s);
+}
+
+static int
+start_countdown(struct session *s)
+{
+	const struct timeval second = { 1, 0 };
+
+	s->lobby_since_ns = clock_mono_ns();
+	s->lobby_tick = event_new(s->loop->base, -1, EV_PERSIST, on_second, s);
+	return s->lobby_tick != NULL ? event_add(s->lobby_tick, &second)
+				     : ERR_NOMEM;
+}
+
+void
+session_lobby_release(struct session *s)
+{
+	if (s->lobby_tick != NULL)
+		event_free(s->lobby_tick);
+	s->lobby_tick = NULL;
+	lobby_free(s->lobby);
+	s->lobby = NULL;
 }
 
 void
@@ -60,18 +108,15 @@ session_lobby_open(struct session *s)
 void
 session_lobby_begin(struct session *s)
 {
-	char text[300];
-
 	s->viewer.out.limit = LOBBY_OUT_LIMIT;
 	s->lobby = lobby_new(&s->viewer.out, s->loop->relay->font,
 	    s->name.endpoint, LOBBY_W, LOBBY_H);
-	if (s->lobby == NULL) {
+	if (s->lobby == NULL || start_countdown(s) != 0) {
 		session_end(s, "error", "the relay is out of memory");
 		return;
 	}
 	s->wants_lobby = false;
-	waiting_text(s, text, sizeof(text));
-	session_lobby_say(s, "Waiting for consent", text, "");
+	say_waiting(s);
 	if (s->state != SESSION_DEAD && buf_len(&s->viewer.in) > 0)
 		session_lobby_feed(s);
 }
@@ -156,8 +201,7 @@ session_lobby_leave(struct session *s)
 			: "the relay is out of memory");
 		return rc;
 	}
-	lobby_free(s->lobby);
-	s->lobby = NULL;
+	session_lobby_release(s);
 	session_run(s);
 	return 0;
 }
