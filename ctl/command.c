@@ -57,7 +57,7 @@ group_help(FILE *f, const struct command_group *g, int status)
 	for (size_t i = 0; i < g->n_commands; i++) {
 		const struct command *k = &g->commands[i];
 
-		fprintf(f, "  %-9s %.*s\n", k->verb,
+		fprintf(f, "  %-10s %.*s\n", k->verb,
 		    (int)strcspn(k->help, "\n"), k->help);
 	}
 	fprintf(

@@ -150,19 +150,38 @@ actor_name(char *out, size_t len)
 	snprintf(out, len, "relaycam@%s", host);
 }
 
+static const char *
+account_name(void)
+{
+	struct passwd *pw = getpwuid(getuid());
+
+	return pw != NULL ? pw->pw_name : "?";
+}
+
+int
+pg_introduce(struct ctl *c)
+{
+	char actor[220];
+
+	actor_name(actor, sizeof(actor));
+	return PG_RUN(c,
+	    "SELECT set_config('relaycam.actor', $1, false), "
+	    "set_config('relaycam.system_account', $2, false)",
+	    actor, account_name());
+}
+
 int
 pg_audit(struct ctl *c, const char *team, const char *action,
     const char *object, json_t *detail)
 {
-	struct passwd *pw = getpwuid(getuid());
 	char actor[220];
 	char *text;
 	int rc;
 
 	if (detail == NULL)
 		detail = json_object();
-	json_object_set_new(detail, "system_account",
-	    json_string(pw != NULL ? pw->pw_name : "?"));
+	json_object_set_new(
+	    detail, "system_account", json_string(account_name()));
 	text = json_dumps(detail, JSON_COMPACT);
 	json_decref(detail);
 	if (text == NULL)

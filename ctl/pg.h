@@ -57,4 +57,10 @@ char *pg_copy(const PGresult *res);
 int pg_audit(struct ctl *c, const char *team, const char *action,
     const char *object, json_t *detail);
 
+/*
+ * The same for what SQL functions put into the audit log themselves: who we
+ * are, until the connection ends. Returns 0 or STATUS_FAILED.
+ */
+int pg_introduce(struct ctl *c);
+
 #endif

@@ -7,6 +7,7 @@
 #include "ctl/names.h"
 #include "ctl/pg.h"
 #include "ctl/recordings.h"
+#include "ctl/session_command.h"
 #include "ctl/table.h"
 
 #define LIMIT_MAX 100000
@@ -36,6 +37,13 @@ static const struct column cols[] = {
 	{ "segments", "FILES", COLUMN_INT, "coalesce(g.n, 0)" },
 	{ "bytes", "SIZE", COLUMN_BYTES, "coalesce(g.bytes, 0)" },
 	{ "access", NULL, COLUMN_TEXT, "s.access" },
+	{ "door", "DOOR", COLUMN_TEXT, "s.door" },
+	{ "path", "PATH", COLUMN_TEXT, "s.path" },
+	{ "consent", NULL, COLUMN_TEXT, "s.consent" },
+	{ "view_only", "VIEW ONLY", COLUMN_BOOL, "s.view_only" },
+	{ "monitor", "MONITOR", COLUMN_INT, "s.monitor" },
+	{ "frame_rate", NULL, COLUMN_INT, "s.frame_rate" },
+	{ "recording_now", "NOW", COLUMN_BOOL, "s.recording" },
 	{ "client_addr", NULL, COLUMN_TEXT, "s.client_addr" },
 	{ "viewer", NULL, COLUMN_TEXT, "s.viewer" },
 	{ "desktop_name", NULL, COLUMN_TEXT, "s.desktop_name" },
@@ -180,6 +188,8 @@ static const struct arg_opt list_opts[] = {
 };
 static const struct arg_opt show_opts[] = { OPT_JSON, OPT_UTC };
 
+#define WAITS "Waits up to 5 seconds until the\nrelay has done it."
+
 static const struct command commands[] = {
 	{ "list", "", 0, 0, OPTS(list_opts),
 	    "Lists sessions, the newest first.\n\nTIME is 2026-11-21 or "
@@ -191,7 +201,29 @@ static const struct command commands[] = {
 	    "Shows one session and its files.\n\nSESSION is its id or the "
 	    "beginning of it.",
 	    run_show },
+	{ "end", "SESSION [REASON]", 1, 2, NULL, 0,
+	    "Ends a session that runs.\n\nThe technician reads the "
+	    "REASON. " WAITS,
+	    session_run_end },
+	{ "monitor", "SESSION N", 2, 2, NULL, 0,
+	    "Shows the technician one monitor: 1 the first, 0 all.\n\n" WAITS,
+	    session_run_monitor },
+	{ "frame-rate", "SESSION N", 2, 2, NULL, 0,
+	    "Sets the pictures a second, 1 to 60; 0: as they come.\n\n" WAITS,
+	    session_run_frame_rate },
+	{ "recording", "SESSION start|stop", 2, 2, NULL, 0,
+	    "Starts or stops a recording by hand.\n\nThe team's setting "
+	    "manual_recording has to allow it. " WAITS,
+	    session_run_recording },
+	{ "view-only", "SESSION on|off", 2, 2, NULL, 0,
+	    "Takes control from the technician, or gives it back.\n\nNot "
+	    "where the end user allowed viewing only. " WAITS,
+	    session_run_view_only },
+	{ "warn", "SESSION TEXT", 2, 2, NULL, 0,
+	    "Shows the technician a warning, in whatever viewer.",
+	    session_run_warn },
 };
 
 const struct command_group group_sessions = { "sessions",
-	"sessions: who was connected to what", commands, 2 };
+	"sessions: who was connected to what, and orders to them", commands,
+	8 };

@@ -257,8 +257,9 @@ LANGUAGE sql IMMUTABLE AS $$
 $$;
 
 -- A command to a running session: the one place that decides who may give
--- it. who: NULL for an administrator on this machine. Answers NULL, or why
--- not. The relay that carries the session listens on relaycam_session.
+-- it. who: NULL for an administrator on this machine, whom the audit log
+-- knows by the settings relaycam.actor and relaycam.system_account. Answers
+-- NULL, or why not. The relay that carries the session listens on relaycam_session.
 --   end         why, may be ''
 --   monitor     0 all, 1 the first, ...
 --   frame_rate  pictures a second; 0: as they come
@@ -269,6 +270,7 @@ CREATE FUNCTION session_command(who bigint, s uuid, what text, value text)
 RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     se sessions; r record; n text; refusal text;
+    actor text := current_setting('relaycam.actor', true);
 BEGIN
     value := coalesce(value, '');
     SELECT * INTO se FROM sessions WHERE id = s;
@@ -294,8 +296,10 @@ BEGIN
         END IF;
     END IF;
     INSERT INTO audit (team_id, actor, action, object, detail)
-    VALUES (se.team_id, n, 'session_command', s::text,
-            jsonb_build_object('command', what, 'value', value));
+    VALUES (se.team_id, coalesce(actor, n), 'session_command', s::text,
+            jsonb_strip_nulls(jsonb_build_object(
+                'command', what, 'value', value, 'system_account',
+                current_setting('relaycam.system_account', true))));
     PERFORM pg_notify('relaycam_session', json_build_object(
         'session', s, 'command', what, 'value', value, 'by', n)::text);
     RETURN NULL;

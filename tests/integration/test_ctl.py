@@ -60,7 +60,7 @@ def test_help_of_every_command(ctl):
     for name in listed:
         text = ctl.ok(name, '--help')
         assert text.startswith(f'usage: relaycam {name}')
-        for verb in re.findall(r'^  ([a-z]+) ', text.split('Verbs:')[1],
+        for verb in re.findall(r'^  ([a-z-]+) ', text.split('Verbs:')[1],
                                re.M) if 'Verbs:' in text else []:
             assert ctl.ok(name, verb, '--help').startswith(
                 f'usage: relaycam {name} {verb}')

@@ -2,8 +2,11 @@
 one-time tickets, viewers that it starts, commands to sessions. A private
 PostgreSQL, no daemon."""
 import hashlib
+import json
 import os
 import re
+import select
+import threading
 
 import pytest
 
@@ -439,3 +442,139 @@ def test_bad_public_host(ctl, host):
     assert 'public_host' in ctl.fails(CONFIG, 'endpoint', 'add', 'pc',
                                       '--kind', 'agent')
     assert len(ctl.json('endpoint', 'list')) == 1
+
+
+# --- orders to sessions -----------------------------------------------------
+
+class Relay:
+    """Answers orders as a relay does: by the session's row."""
+
+    STATEMENTS = {
+        'end': "ended_at = now(), end_code = 'command', end_reason = %s",
+        'monitor': 'monitor = %s::integer',
+        'frame_rate': 'frame_rate = nullif(%s::integer, 0)',
+        'recording': "recording = %s = 'start'",
+        'view_only': "view_only = %s = 'on'",
+    }
+
+    def __init__(self, ctl):
+        self.db = ctl.cluster.connect(ctl.name)
+        self.db.cursor().execute('LISTEN relaycam_session')
+        self.heard = []
+        self.stop_read, self.stop_write = os.pipe()
+        self.thread = threading.Thread(target=self.run)
+
+    def run(self):
+        while True:
+            ready, _, _ = select.select([self.db, self.stop_read], [], [])
+            if self.stop_read in ready:
+                return
+            self.db.poll()
+            while self.db.notifies:
+                self.obey(json.loads(self.db.notifies.pop(0).payload))
+
+    def obey(self, order):
+        self.heard.append(order)
+        change = self.STATEMENTS.get(order['command'])
+        if change is not None:
+            self.db.cursor().execute(
+                f'UPDATE sessions SET {change} WHERE id = %s',
+                (order['value'], order['session']))
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *error):
+        os.write(self.stop_write, b'x')
+        self.thread.join()
+        self.db.close()
+        os.close(self.stop_read)
+        os.close(self.stop_write)
+
+
+def test_orders_to_a_session(ctl):
+    s = ctl.session(end=None)
+    with Relay(ctl) as relay:
+        assert 'shows monitor 2' in ctl.ok('sessions', 'monitor', s[:8], '2')
+        ctl.ok('sessions', 'frame-rate', s, '15')
+        ctl.ok('sessions', 'recording', s, 'start')
+        ctl.ok('sessions', 'view-only', s, 'on')
+        ctl.ok('sessions', 'warn', s, 'Five minutes left, "alice"')
+        row = ctl.json('sessions', 'show', s)
+        assert (row['monitor'], row['frame_rate'], row['recording_now'],
+                row['view_only'], row['door'], row['path']) == (
+            2, 15, True, True, 'vnc', 'direct')
+        ctl.ok('sessions', 'frame-rate', s, '0')
+        ctl.ok('sessions', 'recording', s, 'stop')
+        ctl.ok('sessions', 'view-only', s, 'off')
+        row = ctl.json('sessions', 'show', s)
+        assert (row['frame_rate'], row['recording_now'],
+                row['view_only']) == (None, False, False)
+        ctl.ok('sessions', 'end', s, 'maintenance')
+    row = ctl.json('sessions', 'show', s)
+    assert (row['state'], row['end_reason']) == ('ended', 'maintenance')
+    assert relay.heard[4] == {'session': s, 'command': 'warn', 'by':
+                              'administrator',
+                              'value': 'Five minutes left, "alice"'}
+    rows = audit(ctl, 'session_command')
+    assert len(rows) == 9 and {r['object'] for r in rows} == {s}
+    assert rows[-1]['actor'].startswith('relaycam@')
+    assert rows[-1]['detail']['command'] == 'monitor'
+    assert rows[-1]['detail']['system_account']
+    assert 'no such active session' in ctl.fails(FAILED, 'sessions', 'end', s)
+
+
+def test_no_relay_answers(ctl):
+    s = ctl.session(end=None)
+    assert 'did not answer within 5 s' in ctl.fails(
+        FAILED, 'sessions', 'monitor', s, '1')
+
+
+@pytest.mark.parametrize('argv,status,says', [
+    (['monitor', 'S'], USAGE, 'usage:'),
+    (['monitor', 'S', '65'], FAILED, 'a monitor is a number'),
+    (['monitor', 'S', 'x'], FAILED, 'a monitor is a number'),
+    (['monitor', 'S', '1; DROP'], FAILED, 'a monitor is a number'),
+    (['frame-rate', 'S', '61'], FAILED, '1 to 60'),
+    (['frame-rate', 'S', ''], FAILED, '1 to 60'),
+    (['recording', 'S', 'pause'], FAILED, 'to start or to stop'),
+    (['view-only', 'S', 'yes'], FAILED, 'on or off'),
+    (['warn', 'S', ''], FAILED, 'one line of 1 to 500'),
+    (['warn', 'S', 'a\nb'], FAILED, 'one line of 1 to 500'),
+    (['warn', 'S', 'x' * 501], FAILED, 'one line of 1 to 500'),
+    (['end', 'S', 'x' * 501], FAILED, 'at most 500'),
+    (['end', 'S', 'a', 'b'], USAGE, 'unexpected argument'),
+    (['end', 'ffff-ffff'], FAILED, 'no session'),
+    (['end', 'S', '\x1b[2J'], FAILED, 'one line'),
+])
+def test_refused_orders(ctl, argv, status, says):
+    s = ctl.session(end=None)
+    assert says in ctl.fails(status, 'sessions',
+                             *[s if a == 'S' else a for a in argv])
+    assert audit(ctl, 'session_command') == []
+
+
+def test_orders_by_people(ctl):
+    """What the console asks for people: rights are checked in one place."""
+    s = ctl.session(end=None)  # alice's
+    ids = {r['name']: r['id'] for r in ctl.json('user', 'list')}
+
+    def order(who, what, value=''):
+        return ctl.sql('SELECT session_command(%s, %s, %s, %s)',
+                       (ids.get(who, 0), s, what, value))[0][0]
+    assert order('alice', 'monitor', '1') is None
+    assert order('bob', 'end') == 'you may not do that'
+    assert order('nobody', 'end') == 'you may not do that'
+    ctl.ok('user', 'grant', 'bob', 'desk1', 'control')
+    # another's session: only who manages the endpoint
+    assert order('bob', 'end') == 'you may not do that'
+    ctl.ok('user', 'grant', 'bob', 'desk1', 'manage')
+    assert order('bob', 'end') is None
+    assert order('bob', 'recording', 'start') == 'you may not do that'
+    ctl.ok('user', 'grant', 'bob', 'desk1', 'record')
+    assert order('bob', 'recording', 'start') is None
+    assert order('bob', 'fly') == 'there is no such command'
+    assert len(audit(ctl, 'session_command_refused')) == 4
+    assert {r['actor'] for r in audit(ctl, 'session_command')} == {'alice',
+                                                                   'bob'}
