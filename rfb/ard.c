@@ -82,6 +82,8 @@ rfb_ard_answer(const uint8_t *message, const char *user, const char *password,
 	wipe(secret, sizeof(secret));
 	if (rc != 0)
 		wipe(to, RFB_ARD_CREDENTIALS_LEN);
-	*n = RFB_ARD_CREDENTIALS_LEN + len;
+	else
+		*n = RFB_ARD_CREDENTIALS_LEN + len;
+
 	return rc;
 }

@@ -29,13 +29,24 @@ enum rfb_handshake_event {
 				    * reject */
 	RFB_HANDSHAKE_READY,       /* server side: ClientInit came; client side:
 				    * ServerInit came */
+	RFB_HANDSHAKE_CHECK_KEY, /* client side: compare the endpoint's RSA key
+				  * with its pin, then ..._key_checked */
+	RFB_HANDSHAKE_START_CIPHER, /* client side: send the output; whatever
+				     * comes and goes from here on passes
+				     * through ..._take_cipher */
 };
 
 enum rfb_security_type {
 	RFB_SEC_INVALID = 0,
 	RFB_SEC_NONE = 1,
 	RFB_SEC_VNC = 2,
+	RFB_SEC_RA2 = 5,
+	RFB_SEC_RA2NE = 6, /* the login is encrypted, the session is not */
 	RFB_SEC_VENCRYPT = 19,
+	RFB_SEC_ARD = 30,
+	RFB_SEC_MSLOGON = 113,
+	RFB_SEC_RA2_256 = 129,
+	RFB_SEC_RA2NE_256 = 130,
 };
 
 enum rfb_vencrypt_type {

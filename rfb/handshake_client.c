@@ -8,6 +8,9 @@
 #include "common/buf.h"
 #include "common/bytes.h"
 #include "common/err.h"
+#include "rfb/ard.h"
+#include "rfb/mslogon.h"
+#include "rfb/ra2.h"
 #include "rfb/vnc_auth.h"
 
 #define NAME_DROP_MAX   65536 /* a longer name is refused, not cut */
@@ -37,6 +40,7 @@ rfb_handshake_client_new(struct buf *out, const struct rfb_client_params *p)
 	h->has_user = p->user != NULL && p->user[0] != '\0';
 	h->has_password = p->password != NULL;
 	h->allow_clear = p->allow_clear;
+	h->ra2_key = p->ra2_key;
 	h->is_too_long = !take_credential(h->user, p->user) ||
 	    !take_credential(h->password, p->password);
 	h->chosen = "";
@@ -49,6 +53,7 @@ rfb_handshake_client_free(struct rfb_handshake_client *h)
 {
 	if (h == NULL)
 		return;
+	rfb_ra2_free(h->ra2);
 	wipe(h, sizeof(*h));
 	free(h);
 }
@@ -190,6 +195,19 @@ static const struct {
 	[RFB_CLIENT_TLS] = { "TLS", 1, rfb_client_on_tls },
 	[RFB_CLIENT_CHALLENGE] = { "the password challenge",
 	    RFB_VNC_CHALLENGE_LEN, rfb_client_on_challenge },
+	[RFB_CLIENT_ARD] = { "the numbers of the macOS login", RFB_ARD_HEAD_LEN,
+	    rfb_client_on_ard },
+	[RFB_CLIENT_MSLOGON] = { "the numbers of the Windows login",
+	    RFB_MSLOGON_MESSAGE_LEN, rfb_client_on_mslogon },
+	[RFB_CLIENT_RA2_KEY] = { "the RSA key", 4, rfb_client_on_ra2_key },
+	[RFB_CLIENT_RA2_CHECK] = { "the check of the RSA key", 1,
+	    rfb_client_on_ra2_early },
+	[RFB_CLIENT_RA2_RANDOM] = { "the random number under RSA", 2,
+	    rfb_client_on_ra2_random },
+	[RFB_CLIENT_RA2_HASH] = { "the hash of the RSA keys", 2,
+	    rfb_client_on_ra2_hash },
+	[RFB_CLIENT_RA2_SUBTYPE] = { "what the RSA login asks for", 2,
+	    rfb_client_on_ra2_subtype },
 	[RFB_CLIENT_RESULT] = { "the answer to the password", 4,
 	    rfb_client_on_result },
 	[RFB_CLIENT_SERVER_INIT] = { "the desktop's size and format",

@@ -1,9 +1,14 @@
 /*
- * The relay towards an endpoint: any RFB server version, VeNCrypt with
- * X.509, VNC authentication, or none.
+ * The relay towards an endpoint: any RFB server version, and from what the
+ * endpoint offers the best that the stored credentials can serve:
+ *
+ *   encrypted  VeNCrypt X509Plain, X509Vnc, X509None; RA2_256, RA2
+ *   clear      RA2ne_256, RA2ne, Apple Diffie-Hellman, MS-Logon II, VNC
+ *              authentication, none
  *
  *   VERSION -> TYPES -> [VENCRYPT -> SUBTYPES -> (TLS)]
- *           -> [CHALLENGE] -> RESULT -> SERVER_INIT -> READY
+ *           -> [CHALLENGE | ARD | MSLOGON | RA2_... -> (key) -> (cipher)]
+ *           -> RESULT -> SERVER_INIT -> READY
  *
  * ClientInit always asks for a shared session. See rfb/handshake.h for the
  * call pattern. One owner, not thread-safe.
@@ -21,15 +26,20 @@
 
 struct buf;
 struct rfb_handshake_client;
+struct rfb_ra2_key;
+struct rfb_ra2_stream;
 
 /*
  * Text is NUL-terminated, at most RFB_MAX_CREDENTIAL bytes (a longer one
  * ends the handshake at its first step, before anything was sent).
  */
 struct rfb_client_params {
-	const char *user;     /* for X509Plain; NULL or "": none */
+	const char *user;     /* NULL or "": none */
 	const char *password; /* NULL: none */
-	bool allow_clear;     /* VNC authentication or none without TLS */
+	bool allow_clear;     /* also what does not encrypt the session */
+	/* Of the relay, borrowed for the lifetime; NULL: RA2 is not chosen,
+	 * and CHECK_KEY and START_CIPHER never happen. */
+	const struct rfb_ra2_key *ra2_key;
 };
 
 struct rfb_server_init {
@@ -61,6 +71,33 @@ int rfb_handshake_client_feed(struct rfb_handshake_client *h,
  * (of the output), or ERR_PROTOCOL when START_TLS has not happened.
  */
 int rfb_handshake_client_tls_started(struct rfb_handshake_client *h);
+
+/*
+ * RA2: the endpoint's RSA key, after CHECK_KEY, as it came: SHA-256 over U32
+ * bits, modulus, exponent (32 bytes, to be pinned), and the first 8 bytes of
+ * SHA-1 over the same as RealVNC and TigerVNC show it to people, as
+ * "01-23-45-67-89-ab-cd-ef". NULL and "" before.
+ */
+const uint8_t *rfb_handshake_client_key_sha256(
+    const struct rfb_handshake_client *h);
+const char *rfb_handshake_client_key_text(const struct rfb_handshake_client *h);
+
+/*
+ * After CHECK_KEY, once the key is known to be the endpoint's: goes on;
+ * nothing was sent before. Returns 0, ERR_NOMEM, ERR_LIMIT (of the output),
+ * ERR_UNAVAILABLE when libcrypto fails, or ERR_PROTOCOL when CHECK_KEY has
+ * not happened.
+ */
+int rfb_handshake_client_key_checked(struct rfb_handshake_client *h);
+
+/*
+ * After START_CIPHER, once: what the session is sealed and opened with;
+ * ownership moves to the caller. From then on feed takes what was opened, and
+ * what it appends to the output is to be sealed; what was in the output at
+ * START_CIPHER goes out as it is. NULL before, and the second time.
+ */
+struct rfb_ra2_stream *rfb_handshake_client_take_cipher(
+    struct rfb_handshake_client *h);
 
 /* After READY, borrowed. */
 const struct rfb_server_init *rfb_handshake_client_init(

@@ -19,6 +19,13 @@ enum rfb_client_phase {
 	RFB_CLIENT_SUBTYPE_ACK,
 	RFB_CLIENT_TLS,
 	RFB_CLIENT_CHALLENGE,
+	RFB_CLIENT_ARD,
+	RFB_CLIENT_MSLOGON,
+	RFB_CLIENT_RA2_KEY,
+	RFB_CLIENT_RA2_CHECK, /* key_checked is awaited */
+	RFB_CLIENT_RA2_RANDOM,
+	RFB_CLIENT_RA2_HASH,
+	RFB_CLIENT_RA2_SUBTYPE,
 	RFB_CLIENT_RESULT,
 	RFB_CLIENT_SERVER_INIT,
 	RFB_CLIENT_NAME_REST, /* of a name that is too long to keep */
@@ -34,6 +41,11 @@ struct rfb_handshake_client {
 	char password[RFB_MAX_CREDENTIAL + 1];
 	bool has_user, has_password, is_too_long;
 	bool allow_clear, is_ultra, has_authenticated;
+	uint32_t type; /* that was chosen outside X.509 */
+	const struct rfb_ra2_key *ra2_key;
+	struct rfb_ra2 *ra2;
+	uint8_t key_sha256[32];
+	char key_text[24];
 	uint32_t subtype;   /* of VeNCrypt */
 	uint32_t name_rest; /* bytes of an over-long name still to drop */
 	struct rfb_server_init init;
@@ -58,7 +70,27 @@ rfb_client_reader rfb_client_on_subtypes;
 rfb_client_reader rfb_client_on_subtype_ack;
 rfb_client_reader rfb_client_on_tls;
 rfb_client_reader rfb_client_on_challenge;
+rfb_client_reader rfb_client_on_ard;
+rfb_client_reader rfb_client_on_mslogon;
+rfb_client_reader rfb_client_on_ra2_key;
+rfb_client_reader rfb_client_on_ra2_early;
+rfb_client_reader rfb_client_on_ra2_random;
+rfb_client_reader rfb_client_on_ra2_hash;
+rfb_client_reader rfb_client_on_ra2_subtype;
 rfb_client_reader rfb_client_on_result;
+
+/* Sends ClientInit, always asking for a shared session. */
+int rfb_client_start_session(struct rfb_handshake_client *h);
+
+/*
+ * A refusal with its reason behind `head` bytes; ends the handshake, or
+ * RFB_HANDSHAKE_MORE.
+ */
+int rfb_client_on_refusal(struct rfb_handshake_client *h, const uint8_t *data,
+    size_t len, size_t *used, size_t head);
+
+/* The endpoint wants a user name and a password; returns the error. */
+int rfb_client_needs_credentials(struct rfb_handshake_client *h);
 
 /* Ends the handshake with a sentence; returns err. */
 __attribute__((format(printf, 3, 4))) int rfb_client_fail(

@@ -48,7 +48,8 @@ struct play {
 	/* what happened */
 	int rc;          /* of the last feed */
 	char events[16]; /* T: TLS, C: credentials, A: answered without
-			  * them, D: not the password, R: ready */
+			  * them, D: not the password, K: key, S: cipher,
+			  * R: ready */
 	char user[RFB_MAX_CREDENTIAL + 1];
 	char password[RFB_MAX_CREDENTIAL + 1];
 	char why[1024];
@@ -141,6 +142,15 @@ on_credentials(struct play *p)
 	must(rfb_handshake_server_password(p->server)[0] == '\0');
 }
 
+static inline void
+on_key(struct play *p)
+{
+	note(p, 'K');
+	must(rfb_handshake_client_key_sha256(p->client) != NULL);
+	must(strlen(rfb_handshake_client_key_text(p->client)) == 23);
+	must(rfb_handshake_client_key_checked(p->client) == 0);
+}
+
 /*
  * One call with n bytes, in a block of exactly that size so that a sanitizer
  * sees a read beyond it. Returns the bytes used.
@@ -166,6 +176,10 @@ play_once(struct play *p, const uint8_t *data, size_t n)
 		on_credentials(p);
 	else if (p->rc == RFB_HANDSHAKE_READY)
 		note(p, 'R');
+	else if (p->rc == RFB_HANDSHAKE_CHECK_KEY)
+		on_key(p);
+	else if (p->rc == RFB_HANDSHAKE_START_CIPHER)
+		note(p, 'S');
 	else if (p->rc == RFB_HANDSHAKE_STEP && p->server != NULL)
 		on_step(p);
 	p->wants_tls |= p->rc == RFB_HANDSHAKE_START_TLS;
@@ -260,15 +274,21 @@ play_end(struct play *p)
 	buf_release(&p->out);
 }
 
-/* True when both ended alike: pieces may not matter. */
+/* True when both ended alike, and said as much: pieces may not matter. */
 static inline bool
-is_same_play(const struct play *a, const struct play *b)
+is_alike_play(const struct play *a, const struct play *b)
 {
 	return a->rc == b->rc && strcmp(a->events, b->events) == 0 &&
 	    strcmp(a->why, b->why) == 0 && strcmp(a->user, b->user) == 0 &&
 	    strcmp(a->password, b->password) == 0 &&
-	    a->n_unread == b->n_unread &&
-	    buf_len(&a->out) == buf_len(&b->out) &&
+	    a->n_unread == b->n_unread && buf_len(&a->out) == buf_len(&b->out);
+}
+
+/* The same for dialogues without random numbers: to the byte. */
+static inline bool
+is_same_play(const struct play *a, const struct play *b)
+{
+	return is_alike_play(a, b) &&
 	    (buf_len(&a->out) == 0 ||
 		memcmp(buf_head(&a->out), buf_head(&b->out),
 		    buf_len(&a->out)) == 0);

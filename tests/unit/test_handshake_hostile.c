@@ -83,32 +83,46 @@ test_versions(void **state)
 	check_all(bads, N_ELEMENTS(bads));
 }
 
+#define ONLY(types)                                                            \
+	"the endpoint offers security types " types                            \
+	" only; Relaycam needs VeNCrypt with X.509 (19), RA2 (5, 129), a "     \
+	"macOS or Windows login (30, 113), a VNC password (2) or none (1)"
+
 /* Never type 16 (Tight), UltraVNC's, or one that was not offered. */
 static void
 test_types(void **state)
 {
 	static const struct bad bads[] = {
-		{ &has_password, BYTES(V38 "\2\20\36"), BYTES(""),
-		    ERR_UNSUPPORTED,
-		    "the endpoint offers security types 16, 30 only; Relaycam "
-		    "needs VeNCrypt with X.509 (19), a VNC password (2) or "
-		    "none (1)" },
-		{ &has_password, BYTES(V38 "\3\21\161\166"), BYTES(""),
-		    ERR_UNSUPPORTED,
-		    "the endpoint offers security types 17, 113, 118 only; "
-		    "Relaycam needs VeNCrypt with X.509 (19), a VNC password "
-		    "(2) or none (1)" },
+		{ &has_password, BYTES(V38 "\2\20\43"), BYTES(""),
+		    ERR_UNSUPPORTED, ONLY("16, 35") },
+		{ &has_password, BYTES(V38 "\3\21\160\166"), BYTES(""),
+		    ERR_UNSUPPORTED, ONLY("17, 112, 118") },
 		{ &has_password, BYTES(V33 "\0\0\0\20"), BYTES(""),
-		    ERR_UNSUPPORTED,
-		    "the endpoint offers security types 16 only; Relaycam "
-		    "needs VeNCrypt with X.509 (19), a VNC password (2) or "
-		    "none (1)" },
+		    ERR_UNSUPPORTED, ONLY("16") },
 		/* the low byte alone would be type 2 */
 		{ &has_password, BYTES(V33 "\0\0\1\2" CHALLENGE), BYTES(""),
-		    ERR_UNSUPPORTED,
-		    "the endpoint offers security types 258 only; Relaycam "
-		    "needs VeNCrypt with X.509 (19), a VNC password (2) or "
-		    "none (1)" },
+		    ERR_UNSUPPORTED, ONLY("258") },
+		/* 3.3 has no RA2, no macOS login */
+		{ &may_clear, BYTES(V33 "\0\0\0\36"), BYTES(""),
+		    ERR_UNSUPPORTED, ONLY("30") },
+		/* RA2 needs a key of the relay */
+		{ &has_password, BYTES(V38 "\4\5\6\201\202"), BYTES(""),
+		    ERR_UNSUPPORTED, ONLY("5, 6, 129, 130") },
+		/* a login with an account needs all of it */
+		{ &has_password, BYTES(V38 "\2\20\36"), BYTES(""), ERR_DENIED,
+		    "the endpoint wants a user name and a password and they "
+		    "are not stored for it" },
+		{ &has_password, BYTES(V38 "\2\21\161"), BYTES(""), ERR_DENIED,
+		    "the endpoint wants a user name and a password and they "
+		    "are not stored for it" },
+		/* and what a password alone would do is said before that */
+		{ &may_clear, BYTES(V38 "\2\36\2"), BYTES(""), ERR_DENIED,
+		    "the endpoint wants a VNC password and none is stored for "
+		    "it" },
+		{ &has_both, BYTES(V38 "\2\36\161"), BYTES(""), ERR_UNSUPPORTED,
+		    "the endpoint offers no TLS (security types 30, 113); "
+		    "switch on VeNCrypt X509 there, or allow clear "
+		    "connections to this endpoint (--allow-clear)" },
 		{ &nothing, BYTES(V38 "\2\1\2"), BYTES(""), ERR_UNSUPPORTED,
 		    "the endpoint offers no TLS (security types 1, 2); switch "
 		    "on VeNCrypt X509 there, or allow clear connections to "
@@ -135,7 +149,8 @@ test_many_types(void **state)
 	clear.len = tls.len = 0;
 	fly(&clear, BYTES(V38 "\377"));
 	for (unsigned i = 1; i <= 255; i++)
-		fly8(&clear, i <= 2 || i == 19 ? 200 : i);
+		fly8(
+		    &clear, i <= 2 || i == 19 || i == 30 || i == 113 ? 200 : i);
 	play_client_start(&played, &has_password);
 	play_both(&played, &clear, &tls, 0);
 	assert_int_equal(played.rc, ERR_UNSUPPORTED);
