@@ -238,7 +238,5 @@ session_run(struct session *s)
 	start_clocks(s);
 	if (s->is_recording)
 		session_agent_indicator(s);
-	if (s->name.monitor != 0)
-		session_set_monitor(s, s->name.monitor);
 	session_browser_status(s);
 }
