@@ -89,7 +89,8 @@ static void
 go_down(struct control *c, const char *why)
 {
 	close_channel(c);
-	log_warn("relay_lost", LOG_S("reason", why));
+	if (!c->to.is_once)
+		log_warn("relay_lost", LOG_S("reason", why));
 	wait_for_next(c);
 	c->cb(c->arg, CONTROL_DOWN, NULL, why);
 }

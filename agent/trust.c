@@ -13,6 +13,9 @@
 
 #define HEX_MAX 65 /* a SHA-256 in hexadecimal */
 
+/* Where a connection keeps the certificate that was refused; -1: not yet. */
+static int refused_index = -1;
+
 /* One pin of len characters. */
 static int
 parse_pin(const char *s, size_t len, unsigned char out[32])
@@ -53,11 +56,38 @@ parse_pins(struct trust *t, const char *s)
 	return t->n_pins > 0 ? 0 : ERR_CONFIG;
 }
 
+static void
+free_refused(
+    void *parent, void *ptr, CRYPTO_EX_DATA *ad, int idx, long argl, void *argp)
+{
+	X509_free(ptr);
+}
+
+/* OpenSSL forgets a certificate that it refuses; its SHA-256 is what a
+ * person needs to compare. */
+static int
+on_verified(int is_good, X509_STORE_CTX *store)
+{
+	SSL *ssl = X509_STORE_CTX_get_ex_data(
+	    store, SSL_get_ex_data_X509_STORE_CTX_idx());
+	X509 *leaf = X509_STORE_CTX_get0_cert(store);
+
+	if (is_good || SSL_get_ex_data(ssl, refused_index) != NULL)
+		return is_good;
+	if (X509_up_ref(leaf) == 1 &&
+	    SSL_set_ex_data(ssl, refused_index, leaf) != 1)
+		X509_free(leaf);
+	return 0;
+}
+
 int
 trust_init(struct trust *t, const char *ca_file, const char *pins, char *why,
     size_t why_len)
 {
 	*t = (struct trust){ 0 };
+	if (refused_index < 0)
+		refused_index =
+		    SSL_get_ex_new_index(0, NULL, NULL, NULL, free_refused);
 	if (pins != NULL && *pins != '\0' && parse_pins(t, pins) != 0) {
 		snprintf(why, why_len,
 		    "pin: 64 hexadecimal digits are needed, the SHA-256 of "
@@ -130,6 +160,8 @@ trust_ssl_new(const struct trust *t, const char *host, const char *alpn)
 		return NULL;
 	rc = t->n_pins > 0 ? set_name_only(ssl, host)
 			   : tls_client_verify(ssl, host);
+	if (rc == 0 && t->n_pins == 0)
+		SSL_set_verify(ssl, SSL_VERIFY_PEER, on_verified);
 	if (rc != 0 || offer_alpn(ssl, alpn) != 0) {
 		SSL_free(ssl);
 		return NULL;
@@ -138,12 +170,13 @@ trust_ssl_new(const struct trust *t, const char *host, const char *alpn)
 }
 
 static void
-fingerprint(const SSL *ssl, char out[HEX_MAX])
+fingerprint(const X509 *cert, char out[HEX_MAX])
 {
 	unsigned char sha[32];
+	unsigned len = sizeof(sha);
 
 	out[0] = '\0';
-	if (tls_peer_sha256(ssl, sha) != 0)
+	if (cert == NULL || X509_digest(cert, EVP_sha256(), sha, &len) != 1)
 		return;
 	for (size_t i = 0; i < sizeof(sha); i++)
 		snprintf(out + 2 * i, HEX_MAX - 2 * i, "%02x", sha[i]);
@@ -171,7 +204,7 @@ trust_check(const struct trust *t, SSL *ssl, const char *alpn, char *why,
 	char hex[HEX_MAX];
 
 	if (t->n_pins > 0 && !is_pinned(t, ssl)) {
-		fingerprint(ssl, hex);
+		fingerprint(SSL_get0_peer_certificate(ssl), hex);
 		snprintf(why, why_len,
 		    "its certificate is not the pinned one (SHA-256 %s)", hex);
 		return ERR_DENIED;
@@ -190,7 +223,7 @@ explain_certificate(SSL *ssl, long result, char *why, size_t why_len)
 {
 	char hex[HEX_MAX];
 
-	fingerprint(ssl, hex);
+	fingerprint(SSL_get_ex_data(ssl, refused_index), hex);
 	snprintf(why, why_len, "its certificate is refused: %s%s%s%s",
 	    X509_verify_cert_error_string(result),
 	    hex[0] != '\0' ? " (SHA-256 " : "", hex, hex[0] != '\0' ? ")" : "");
