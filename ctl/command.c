@@ -14,6 +14,7 @@ static const struct command_group *const groups[] = {
 	&group_user,
 	&group_endpoint,
 	&group_ticket,
+	&group_connect,
 	&group_settings,
 	&group_sessions,
 	&group_recordings,

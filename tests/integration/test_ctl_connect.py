@@ -6,6 +6,7 @@ import json
 import os
 import re
 import select
+import subprocess
 import threading
 
 import pytest
@@ -578,3 +579,186 @@ def test_orders_by_people(ctl):
     assert len(audit(ctl, 'session_command_refused')) == 4
     assert {r['actor'] for r in audit(ctl, 'session_command')} == {'alice',
                                                                    'bob'}
+
+
+# --- connect ----------------------------------------------------------------
+
+@pytest.fixture
+def bin_dir(ctl, tmp_path):
+    """Programs of this machine, as far as relaycam sees them."""
+    folder = tmp_path / 'bin'
+    folder.mkdir()
+    ctl.env['PATH'] = str(folder)
+    ctl.env['XDG_RUNTIME_DIR'] = str(tmp_path)
+    for name in ('VNC_USERNAME', 'VNC_PASSWORD'):
+        ctl.env.pop(name, None)
+    return folder
+
+
+def program(folder, name):
+    """Says how it was started."""
+    path = folder / name
+    path.write_text('#!/bin/sh\nfor a in "$0" "$@"; do echo "arg $a"; done\n'
+                    'echo "user $VNC_USERNAME"\n'
+                    'echo "password $VNC_PASSWORD"\nexit 7\n')
+    path.chmod(0o755)
+    return str(path)
+
+
+def started(r):
+    """[argv], user, password"""
+    lines = r.stdout.splitlines()
+    return ([x[4:] for x in lines if x.startswith('arg ')],
+            lines[-2][5:], lines[-1][9:])
+
+
+def digest_of_ticket(ctl):
+    (digest,), = ctl.sql('SELECT hash FROM tickets')
+    return bytes(digest)
+
+
+def test_connect_with_tigervnc(ctl, bin_dir, tmp_path):
+    cert, _ = ctl.certificate(tmp_path, 'relay.example')
+    ctl.settings['relay.tls_cert_file'] = cert
+    program(bin_dir, 'vncviewer')
+    program(bin_dir, 'gvncviewer')
+    path = program(bin_dir, 'xtigervncviewer')
+    r = ctl.run('connect', 'alice@desk1+2')
+    assert r.returncode == 7, r.stderr  # the viewer's own
+    argv, user, password = started(r)
+    assert argv == [path, '-SecurityTypes', 'X509Plain', '-X509CA',
+                    str(cert), 'relay.example::5900']
+    assert user == 'alice@desk1+2' and sha256(password) == digest_of_ticket(
+        ctl)
+
+
+def test_connect_checks_by_the_systems_cas(ctl, bin_dir):
+    """A certificate that cannot be read, or of a CA: nothing to name."""
+    program(bin_dir, 'vncviewer')
+    assert started(ctl.run('connect', 'alice@desk1'))[0][1:] == [
+        '-SecurityTypes', 'X509Plain', 'relay.example::5900']
+    ctl.settings['relay.public_host'] = '2001:db8::1'
+    ctl.settings['relay.listen'] = ':5999'
+    assert started(ctl.run('connect', 'alice@desk1'))[0][-1] == \
+        '[2001:db8::1]::5999'
+
+
+def test_connect_with_a_viewer_that_asks(ctl, bin_dir):
+    path = program(bin_dir, 'gvncviewer')
+    r = ctl.run('connect', 'alice@desk1')
+    argv, user, password = started(r)
+    assert argv == [path, 'relay.example::5900'] and (user, password) == (
+        '', '')
+    assert 'user name: alice@desk1' in r.stderr
+    ticket = re.search(r'^password: (rct_\S{43})$', r.stderr, re.M)[1]
+    assert sha256(ticket) == digest_of_ticket(ctl)
+
+
+def test_connect_names_its_viewer(ctl, bin_dir, tmp_path):
+    other = tmp_path / 'other'
+    other.mkdir()
+    path = program(other, 'my-tigervnc')
+    program(bin_dir, 'vncviewer')
+    assert started(ctl.run('connect', '--viewer', path, 'alice@desk1'))[0][
+        :2] == [path, '-SecurityTypes']
+    assert 'no viewer "nope"' in ctl.fails(FAILED, 'connect', '--viewer',
+                                           'nope', 'alice@desk1')
+
+
+def test_connect_print(ctl, bin_dir, tmp_path):
+    program(bin_dir, 'vncviewer')
+    odd = tmp_path / "it's a CA.pem"
+    odd.write_text('x')
+    line = ctl.ok('connect', '--print', '--ca', odd, 'alice@desk1')
+    assert ctl.sql('SELECT count(*) FROM tickets') == [(1,)]
+    r = subprocess.run(['/bin/sh', '-c', line], capture_output=True,
+                       text=True)
+    argv, user, password = started(r)
+    assert argv[3:5] == ['-X509CA', str(odd)] and user == 'alice@desk1'
+    assert sha256(password) == digest_of_ticket(ctl)
+
+
+def test_connect_with_the_browser(ctl, bin_dir, tmp_path):
+    path = program(bin_dir, 'xdg-open')
+    argv, _, password = started(ctl.run('connect', '--browser',
+                                        'alice@desk1'))
+    page = tmp_path / 'relaycam-connect.html'
+    assert argv == [path, str(page)] and password == ''
+    assert page.stat().st_mode & 0o777 == 0o600
+    ticket = re.search(r'url=https://relay\.example/#ticket=(rct_\S{43})"',
+                       page.read_text())[1]
+    assert sha256(ticket) == digest_of_ticket(ctl)
+    # the next one replaces it
+    ctl.run('connect', '--browser', 'alice@desk1')
+    assert ticket not in page.read_text()
+
+
+def test_connect_browser_follows_no_link(ctl, bin_dir, tmp_path):
+    program(bin_dir, 'xdg-open')
+    victim = tmp_path / 'victim'
+    victim.write_text('keep')
+    (tmp_path / 'relaycam-connect.html').symlink_to(victim)
+    ctl.run('connect', '--browser', 'alice@desk1')
+    assert victim.read_text() == 'keep'
+
+
+def test_connect_vnc_file(ctl, bin_dir, tmp_path):
+    cert, _ = ctl.certificate(tmp_path, 'relay.example')
+    ctl.settings['relay.tls_cert_file'] = cert
+    path = tmp_path / 'desk1.vnc'
+    path.write_text('old')
+    path.chmod(0o644)
+    text = ctl.ok('connect', '--vnc-file', path, 'alice@desk1')
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.read_text().splitlines() == [
+        'TigerVNC Configuration file Version 1.0', '',
+        'ServerName=relay.example::5900', 'SecurityTypes=X509Plain',
+        f'X509CA={cert}']
+    assert 'user name: alice@desk1' in text
+    ticket = re.search(r'^password: (rct_\S{43})$', text, re.M)[1]
+    assert sha256(ticket) == digest_of_ticket(ctl)
+    assert 'No such file' in ctl.fails(FAILED, 'connect', '--vnc-file',
+                                       tmp_path / 'no' / 'x', 'alice@desk1')
+
+
+def test_connect_url(ctl, bin_dir):
+    r = ctl.run('connect', '--url', 'alice@desk1/second+2', '--valid', '5m')
+    vnc, web = r.stdout.splitlines()
+    m = re.fullmatch(r'vnc://relay\.example:5900\?VncUsername='
+                     r'alice%40desk1%2Fsecond%2B2&VncPassword=(rct_\S{43})',
+                     vnc)
+    assert sha256(m[1]) == digest_of_ticket(ctl)
+    assert web == f'https://relay.example/#ticket={m[1]}'
+    assert 'within 300 s' in r.stderr
+    ctl.settings['relay.web_listen'] = '[::]:8443'
+    assert 'https://relay.example:8443/#ticket=' in ctl.ok(
+        'connect', '--url', 'alice@desk1')
+    ctl.settings['relay.web_listen'] = ''
+    assert 'https' not in ctl.ok('connect', '--url', 'alice@desk1')
+
+
+@pytest.mark.parametrize('argv,status,says', [
+    (['alice@desk1'], FAILED, 'no VNC viewer here'),
+    (['alice@desk1', '--browser'], FAILED, 'no xdg-open'),
+    (['alice@desk1', '--url', '--print'], USAGE, 'give one of'),
+    (['alice@desk1', '--url', '--viewer', 'x'], USAGE, '--viewer goes'),
+    (['alice@desk1', '--url', '--ca', '/nonexistent'], FAILED,
+     'No such file'),
+    (['alice@desk1', '--url', '--valid', '2h'], USAGE, '1 to 3600'),
+    (['bob@desk1', '--url'], FAILED, 'bob may not connect'),
+    (['alice', '--url'], USAGE, 'expected PERSON@ENDPOINT'),
+    ([], USAGE, 'usage:'),
+])
+def test_connect_refusals(ctl, bin_dir, argv, status, says):
+    assert says in ctl.fails(status, 'connect', *argv)
+    assert ctl.sql('SELECT count(*) FROM tickets') == [(0,)]
+
+
+def test_connect_browser_without_web_door(ctl, bin_dir):
+    program(bin_dir, 'xdg-open')
+    ctl.settings['relay.web_listen'] = ''
+    assert 'set [relay] web_listen' in ctl.fails(CONFIG, 'connect',
+                                                 '--browser', 'alice@desk1')
+    ctl.settings['relay.listen'] = 'nonsense'
+    assert 'expected host:port' in ctl.fails(CONFIG, 'connect', '--url',
+                                             'alice@desk1')
