@@ -27,16 +27,23 @@
 
 /* ---- begin ---- */
 
-/* Asks for the spot. While a format is pending it waits: no request of ours
- * may be under way then. */
+/*
+ * Asks for the spot. While a format is pending it waits: no request of ours
+ * may be under way then. Xvnc answers such a request with an update that has
+ * the screens only, and then waits for another one.
+ */
 static int
 ask(struct session *s)
 {
 	struct pump *p = &s->pump;
 	const struct view_monitor *m = view_find(&p->view, p->sw.index);
 
-	if (p->sw.is_asked || rfb_format_switch_is_pending(&s->format))
+	if (rfb_format_switch_is_pending(&s->format))
 		return 0;
+	if (p->sw.is_asked)
+		return s->format.unanswered > 0
+		    ? 0
+		    : pump_send_request(s, true, p->sw.spot);
 	p->sw.spot = (struct view_area){ 0, 0, 1, 1 };
 	if (m != NULL)
 		p->sw.spot = (struct view_area){ m->x, m->y, 1, 1 };
