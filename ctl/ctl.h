@@ -24,7 +24,8 @@ struct conf_daemon {
 	char *metrics_listen;
 	char *recorder_program;
 	/* relay only */
-	char *public_host; /* as technicians and endpoints dial it */
+	char *public_host;    /* as technicians and endpoints dial it */
+	char *public_ca_file; /* and check it by */
 	char *web_listen, *reverse_listen, *session_ports;
 	char *web_dir, *novnc_dir;
 };

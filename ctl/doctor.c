@@ -71,6 +71,7 @@ static void (*const checks[])(struct doctor *) = {
 	doctor_certificates,
 	doctor_recorders,
 	doctor_daemons,
+	doctor_doors,
 	doctor_endpoints,
 };
 

@@ -49,19 +49,19 @@ nodes_alive(struct ctl *c, const char *program)
 	return n;
 }
 
-static void
-say_no_answer(
-    struct doctor *d, const char *program, const char *url, const char *why)
+void
+doctor_no_answer(struct doctor *d, const char *check, const char *program,
+    const char *url, const char *why)
 {
 	int elsewhere = nodes_alive(d->ctl, program);
 
 	if (elsewhere > 0)
-		doctor_warn(d, program,
+		doctor_warn(d, check,
 		    "fine when it is meant to run on other machines only",
 		    "no answer at %s here (%s); %d alive elsewhere", url, why,
 		    elsewhere);
 	else
-		doctor_fail(d, program,
+		doctor_fail(d, check,
 		    "start the daemon; its log says why it stopped",
 		    "no answer at %s: %s", url, why);
 }
@@ -81,7 +81,7 @@ check_daemon(
 	health_url(conf->metrics_listen, "/healthz", url, sizeof(url));
 	status = http_probe("GET", url, NULL, NULL, 0, TIMEOUT_S, why);
 	if (status < 0) {
-		say_no_answer(d, program, url, why);
+		doctor_no_answer(d, program, program, url, why);
 		return;
 	}
 	if (status != 200) {

@@ -100,6 +100,8 @@ on_progress(void *arg, curl_off_t dl_total, curl_off_t dl, curl_off_t ul_total,
 	return 0;
 }
 
+const char http_any_certificate[] = "";
+
 static void
 set_common(CURL *curl, const char *url, const char *ca_file, char *why)
 {
@@ -110,8 +112,12 @@ set_common(CURL *curl, const char *url, const char *ca_file, char *why)
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, why);
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, 10L);
 	curl_easy_setopt(curl, CURLOPT_USERAGENT, "relaycam/" RELAYCAM_VERSION);
-	if (ca_file != NULL)
+	if (ca_file == http_any_certificate) {
+		curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
+		curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
+	} else if (ca_file != NULL) {
 		curl_easy_setopt(curl, CURLOPT_CAINFO, ca_file);
+	}
 }
 
 static int

@@ -35,6 +35,10 @@ struct http_get {
  */
 int http_get(struct http_get *g);
 
+/* In place of a CA file: for questions to this machine whose answer matters,
+ * not who gives it. */
+extern const char http_any_certificate[];
+
 /*
  * One short request; method GET or HEAD. headers: "Name: value" lines, n of
  * them. Returns the HTTP status, or -1 with why filled.

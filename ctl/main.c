@@ -26,6 +26,7 @@ static const struct conf_opt relay_opts[] = {
 	ROW("recorder_program", recorder_program,
 	    "/usr/libexec/relaycam-recorder"),
 	ROW("public_host", public_host, NULL),
+	ROW("public_ca_file", public_ca_file, NULL),
 	ROW("web_listen", web_listen, "[::]:443"),
 	ROW("reverse_listen", reverse_listen, NULL),
 	ROW("session_ports", session_ports, NULL),

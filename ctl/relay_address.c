@@ -9,26 +9,52 @@
 #include "common/err.h"
 #include "ctl/certificate.h"
 
-/* The port of a "host:port" setting; unset: "". */
+/* Host and port of a "host:port" setting; unset: "" both. */
 static int
-take_port(const char *setting, const char *listen, char port[8])
+take_listen(
+    const char *setting, const char *listen, char host[HOST_MAX], char port[8])
 {
-	char host[HOST_MAX];
-	const char *text = listen;
+	char text[HOST_MAX + 16];
 
-	port[0] = '\0';
+	host[0] = port[0] = '\0';
 	if (listen == NULL || *listen == '\0')
 		return 0;
 	/* ":5900" is every address of this machine */
-	char any[64];
-	if (*listen == ':') {
-		snprintf(any, sizeof(any), "*%s", listen);
-		text = any;
-	}
+	snprintf(text, sizeof(text), "%s%s", *listen == ':' ? "*" : "", listen);
 	if (hostport_split(text, host, port) == 0 && port[0] != '\0')
 		return 0;
 	return ctl_config(
 	    "[relay] %s = %s: expected host:port", setting, listen);
+}
+
+/* Where the relay listens says where it is, unless that is everywhere. */
+static void
+default_host(const char *listens, char host[HOST_MAX])
+{
+	if (strncmp(listens, "127.", 4) == 0 || strcmp(listens, "::1") == 0) {
+		strcpy(host, "localhost");
+	} else if (*listens != '\0' && strcmp(listens, "*") != 0 &&
+	    strcmp(listens, "0.0.0.0") != 0 && strcmp(listens, "::") != 0) {
+		snprintf(host, HOST_MAX, "%s", listens);
+	} else {
+		strcpy(host, "localhost");
+		gethostname(host, HOST_MAX - 1);
+	}
+}
+
+static int
+take_host(const struct ctl *c, const char *listens, struct relay_address *r)
+{
+	const char *host = c->relay.public_host;
+	char port[8];
+
+	if (host == NULL || *host == '\0')
+		default_host(listens, r->host);
+	else if (hostport_split(host, r->host, port) != 0 || port[0] != '\0')
+		return ctl_config("[relay] public_host = %s: expected a name "
+				  "or an address, without a port",
+		    host);
+	return 0;
 }
 
 static bool
@@ -38,18 +64,23 @@ is_self_signed(X509 *x)
 		   X509_get_subject_name(x), X509_get_issuer_name(x)) == 0;
 }
 
-/* A certificate that no CA signed has to be named to everybody who dials. */
+/* A certificate that no public CA signed has to be named to everybody who
+ * dials. */
 static void
 note_certificate(const struct ctl *c, struct relay_address *r)
 {
 	const char *path = c->relay.cert_file;
+	const char *ca = c->relay.public_ca_file;
 	FILE *f = path != NULL ? fopen(path, "re") : NULL;
 	struct certificate_info info;
 	X509 *x = f != NULL ? PEM_read_X509(f, NULL, NULL, NULL) : NULL;
 
-	if (x != NULL && is_self_signed(x)) {
-		certificate_describe(x, &info);
+	if (ca != NULL && *ca != '\0')
+		snprintf(r->ca_file, sizeof(r->ca_file), "%s", ca);
+	else if (x != NULL && is_self_signed(x))
 		snprintf(r->ca_file, sizeof(r->ca_file), "%s", path);
+	if (x != NULL && r->ca_file[0] != '\0') {
+		certificate_describe(x, &info);
 		snprintf(r->pin, sizeof(r->pin), "%s", info.sha256);
 	}
 	X509_free(x);
@@ -60,26 +91,19 @@ note_certificate(const struct ctl *c, struct relay_address *r)
 int
 relay_address_read(const struct ctl *c, struct relay_address *r)
 {
-	const char *host = c->relay.public_host;
-	char port[8];
+	char host[HOST_MAX], other[HOST_MAX];
 	int rc;
 
 	memset(r, 0, sizeof(*r));
-	if (host == NULL || *host == '\0') {
-		strcpy(r->host, "localhost");
-		gethostname(r->host, sizeof(r->host) - 1);
-	} else if (hostport_split(host, r->host, port) != 0 ||
-	    port[0] != '\0') {
-		return ctl_config("[relay] public_host = %s: expected a name "
-				  "or an address, without a port",
-		    host);
-	}
-	rc = take_port("listen", c->relay.listen, r->vnc_port);
+	rc = take_listen("listen", c->relay.listen, host, r->vnc_port);
 	if (rc == 0)
-		rc = take_port("web_listen", c->relay.web_listen, r->web_port);
+		rc = take_listen(
+		    "web_listen", c->relay.web_listen, other, r->web_port);
 	if (rc == 0)
-		rc = take_port(
-		    "reverse_listen", c->relay.reverse_listen, r->reverse_port);
+		rc = take_listen("reverse_listen", c->relay.reverse_listen,
+		    other, r->reverse_port);
+	if (rc == 0)
+		rc = take_host(c, host, r);
 	note_certificate(c, r);
 	return rc;
 }

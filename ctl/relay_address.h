@@ -11,13 +11,15 @@
 #define URL_MAX 1024
 
 struct relay_address {
-	char host[HOST_MAX]; /* [relay] public_host, or this machine's name */
+	char host[HOST_MAX]; /* [relay] public_host; unset: the address that
+				it listens on, or this machine's name */
 	char vnc_port[8];
 	char web_port[8];     /* "": the relay has no such door */
 	char reverse_port[8]; /* "": the relay has no such door */
-	char ca_file[4096];   /* the relay's own certificate when it is signed
-				 by itself and can be read; "": any CA */
-	char pin[65];         /* SHA-256 of such a certificate, hex; "" */
+	char ca_file[4096];   /* [relay] public_ca_file, or the relay's own
+				 certificate when it is signed by itself and
+				 can be read; "": the CAs of every system */
+	char pin[65];         /* then, SHA-256 of its certificate, hex; "" */
 };
 
 /* Returns 0, or STATUS_CONFIG after a message. */

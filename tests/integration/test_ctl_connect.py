@@ -6,6 +6,7 @@ import json
 import os
 import re
 import select
+import socket
 import subprocess
 import threading
 
@@ -436,6 +437,18 @@ def test_token_is_made_for_what_is_stored_only(ctl):
     assert len(audit(ctl, 'endpoint_add')) == 1
 
 
+@pytest.mark.parametrize('listen,host', [
+    ('127.0.0.1:5901', 'localhost'), ('[::1]:5901', 'localhost'),
+    ('10.1.2.3:5901', '10.1.2.3'), ('vnc.lan:5901', 'vnc.lan'),
+    ('[2001:db8::1]:5901', '[2001:db8::1]'),
+    ('0.0.0.0:5901', socket.gethostname()),
+    ('[::]:5901', socket.gethostname()), (':5901', socket.gethostname())])
+def test_host_by_where_it_listens(ctl, listen, host):
+    ctl.settings['relay.public_host'] = ''
+    ctl.settings['relay.listen'] = listen
+    assert ctl.json('ticket', 'alice@desk1')['address'] == f'{host}:5901'
+
+
 @pytest.mark.parametrize('host', ['a b', 'relay.example:5900', 'a/b'])
 def test_bad_public_host(ctl, host):
     ctl.settings['relay.public_host'] = host
@@ -637,6 +650,10 @@ def test_connect_checks_by_the_systems_cas(ctl, bin_dir):
     program(bin_dir, 'vncviewer')
     assert started(ctl.run('connect', 'alice@desk1'))[0][1:] == [
         '-SecurityTypes', 'X509Plain', 'relay.example::5900']
+    ctl.settings['relay.public_ca_file'] = bin_dir
+    assert started(ctl.run('connect', 'alice@desk1'))[0][3:] == [
+        '-X509CA', str(bin_dir), 'relay.example::5900']
+    del ctl.settings['relay.public_ca_file']
     ctl.settings['relay.public_host'] = '2001:db8::1'
     ctl.settings['relay.listen'] = ':5999'
     assert started(ctl.run('connect', 'alice@desk1'))[0][-1] == \
