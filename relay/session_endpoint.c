@@ -133,7 +133,8 @@ session_endpoint_greet(struct session *s)
 {
 	struct rfb_client_params params = { .user = s->account.username,
 		.password = s->account.password,
-		.allow_clear = s->account.allow_clear };
+		.allow_clear = s->account.allow_clear,
+		.is_in_tunnel = s->endpoint.leg.ssl != NULL };
 
 	buf_init(&s->endpoint.out, ENDPOINT_OUT_MAX);
 	s->endpoint_handshake =
@@ -145,9 +146,6 @@ session_endpoint_greet(struct session *s)
 void
 session_endpoint_talk(struct session *s)
 {
-	/* TLS of the tunnel protects the bytes as well as the endpoint's own */
-	if (s->account.kind != ENDPOINT_DIRECT && s->endpoint.leg.ssl != NULL)
-		s->account.allow_clear = true;
 	session_endpoint_greet(s);
 	if (s->state == SESSION_CLOSING || s->state == SESSION_DEAD)
 		return;

@@ -39,7 +39,8 @@ rfb_handshake_client_new(struct buf *out, const struct rfb_client_params *p)
 	h->out = out;
 	h->has_user = p->user != NULL && p->user[0] != '\0';
 	h->has_password = p->password != NULL;
-	h->allow_clear = p->allow_clear;
+	h->allow_clear = p->allow_clear || p->is_in_tunnel;
+	h->is_in_tunnel = p->is_in_tunnel;
 	h->ra2_key = p->ra2_key;
 	h->is_too_long = !take_credential(h->user, p->user) ||
 	    !take_credential(h->password, p->password);

@@ -37,6 +37,9 @@ struct rfb_client_params {
 	const char *user;     /* NULL or "": none */
 	const char *password; /* NULL: none */
 	bool allow_clear;     /* also what does not encrypt the session */
+	/* The connection is encrypted already (an agent's, stunnel's): types
+	 * without TLS are taken, those with TLS are not. */
+	bool is_in_tunnel;
 	/* Of the relay, borrowed for the lifetime; NULL: RA2 is not chosen,
 	 * and CHECK_KEY and START_CIPHER never happen. */
 	const struct rfb_ra2_key *ra2_key;

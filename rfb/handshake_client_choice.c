@@ -184,10 +184,12 @@ choose_type(struct rfb_handshake_client *h, const struct offer *o)
 	const struct way *w;
 	uint8_t type;
 	int rc;
+	bool has_vencrypt = is_offered(o, RFB_SEC_VENCRYPT);
 
-	if (is_offered(o, RFB_SEC_VENCRYPT))
+	w = !has_vencrypt || h->is_in_tunnel ? choose_way(h, o) : NULL;
+	/* in a tunnel it is the last resort: for what it lists without TLS */
+	if (w == NULL && has_vencrypt)
 		return rfb_client_step(h, "\23", 1, RFB_CLIENT_VENCRYPT);
-	w = choose_way(h, o);
 	if (w == NULL) {
 		rc = missing_credentials(h, o);
 		if (rc != 0)
@@ -280,6 +282,12 @@ no_common_subtype(struct rfb_handshake_client *h, const struct offer *o)
 	char list[RFB_CLIENT_OFFERED_MAX] = "";
 	int rc;
 
+	if (h->is_in_tunnel)
+		return rfb_client_fail(h, ERR_UNSUPPORTED,
+		    "the endpoint takes TLS of its own only, which is not done "
+		    "inside the encrypted connection it is reached through; "
+		    "allow a VNC password there (for TigerVNC: SecurityTypes "
+		    "VncAuth)");
 	/* an X.509 type that is offered lacks what it asks for */
 	if (is_offered(o, RFB_VENCRYPT_X509_VNC))
 		return needs_password(h);
@@ -312,7 +320,7 @@ rfb_client_on_subtypes(struct rfb_handshake_client *h, const uint8_t *data,
 	if (len < 1 + 4 * o.n)
 		return RFB_HANDSHAKE_MORE;
 	*used = 1 + 4 * o.n;
-	h->subtype = choose_x509(h, &o);
+	h->subtype = h->is_in_tunnel ? 0 : choose_x509(h, &o);
 	w = h->subtype == 0 ? choose_way(h, &o) : NULL;
 	if (h->subtype == 0 && w == NULL)
 		return no_common_subtype(h, &o);

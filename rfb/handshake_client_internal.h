@@ -40,7 +40,7 @@ struct rfb_handshake_client {
 	char user[RFB_MAX_CREDENTIAL + 1];
 	char password[RFB_MAX_CREDENTIAL + 1];
 	bool has_user, has_password, is_too_long;
-	bool allow_clear, is_ultra, has_authenticated;
+	bool allow_clear, is_in_tunnel, is_ultra, has_authenticated;
 	uint32_t type; /* that was chosen outside X.509 */
 	const struct rfb_ra2_key *ra2_key;
 	struct rfb_ra2 *ra2;

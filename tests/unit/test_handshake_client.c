@@ -36,6 +36,7 @@ struct good {
 	const char *out; /* all that it gets */
 	size_t out_len;
 	const char *offered, *chosen;
+	bool is_in_tunnel;
 };
 
 static const struct good goods[] = {
@@ -102,6 +103,13 @@ static const struct good goods[] = {
 	{ "none within VeNCrypt, 3.7", NULL, NULL, true,
 	    BYTES(V37 "\2\23\1\0\2\0\2\0\0\1\1\0\0\0\1" INIT), BYTES(""),
 	    BYTES(V37 "\23\0\2\0\0\0\1\1"), "19, 1", "none" },
+	{ "in a tunnel, no TLS again", NULL, "geheim12", false,
+	    BYTES(V38 "\3\1\2\23" CHALLENGE OK INIT), BYTES(""),
+	    BYTES(V38 "\2" RESPONSE "\1"), "1, 2, 19", "VNC password", true },
+	{ "in a tunnel, VeNCrypt without TLS", NULL, "geheim12", false,
+	    BYTES(V38 "\1\23\0\2\0\2\0\0\1\5\0\0\0\2" CHALLENGE OK INIT),
+	    BYTES(""), BYTES(V38 "\23\0\2\0\0\0\2" RESPONSE "\1"), "19",
+	    "VNC password", true },
 };
 
 static void
@@ -119,6 +127,7 @@ play(struct play *p, const struct good *g, size_t piece)
 		.user = g->user,
 		.password = g->password,
 		.allow_clear = g->allow_clear,
+		.is_in_tunnel = g->is_in_tunnel,
 	};
 
 	play_client_start(p, &params);
