@@ -84,11 +84,26 @@ def record_once(stack, endpoint, password):
     return session_result(stack, session['id'])
 
 
+def browser_link(stack):
+    """The page with a one-time login in it: whoever opens it first is in."""
+    ticket = json.loads(stack.ctl('ticket', 'alice@desk1', '--valid', '1h',
+                                  '--json'))['ticket']
+    return f'https://localhost:{stack.ports.web}/#ticket={ticket}'
+
+
 def print_how_to(stack, password, args):
     ca = stack.path('ca.pem')
     ctl = f'{stack.path("bin", "relaycam")} --config {stack.conf_file}'
     say(f'''
-Relaycam runs. Connect with TigerVNC's viewer:
+Relaycam runs. Open the desktop in a browser; this link works once, for one
+hour. The browser warns of the certificate unless {ca} is among
+its authorities.
+
+    {browser_link(stack)}
+
+Later, or again: https://localhost:{stack.ports.web}/#user=alice&endpoint=desk1
+
+Or connect with TigerVNC's viewer:
 
     xtigervncviewer -SecurityTypes X509Plain -X509CA {ca} localhost::{stack.ports.relay}
 
