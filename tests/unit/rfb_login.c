@@ -202,21 +202,23 @@ main(int argc, char **argv)
 {
 	struct rfb_client_params params = { .password =
 						getenv("VNC_PASSWORD") };
-	struct rfb_ra2_key *key = rfb_ra2_key_new(RFB_RA2_OWN_BITS);
+	struct rfb_ra2_key *key = NULL;
+	bool has_ra2 = true;
 
-	params.ra2_key = key;
 	for (int i = 2; i < argc; i++) {
 		if (strcmp(argv[i], "--clear") == 0)
 			params.allow_clear = true;
 		else if (strcmp(argv[i], "--no-ra2") == 0)
-			params.ra2_key = NULL;
+			has_ra2 = false;
 		else if (strcmp(argv[i], "--user") == 0 && i + 1 < argc)
 			params.user = argv[++i];
 		else
 			errx(2, "what is %s?", argv[i]);
 	}
-	if (argc < 2 || key == NULL)
+	if (argc < 2)
 		errx(2, "usage: rfb_login PORT [options]");
+	if (has_ra2)
+		params.ra2_key = key = rfb_ra2_key_new(RFB_RA2_OWN_BITS);
 	buf_init(&in, 1 << 20);
 	buf_init(&out, RFB_RA2_SEAL_MAX);
 	buf_init(&wire, 1 << 20);
