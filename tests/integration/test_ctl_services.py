@@ -71,7 +71,7 @@ def test_doctor_all_is_well(ctl):
     assert {c for c, level in lines} >= {
         'config', 'database', 'rules', 'clock', 'spool', 'store', 'link key',
         'seal key', 'relay TLS', 'storage TLS', 'recorder', 'relay',
-        'storage', 'endpoint'}
+        'storage', 'endpoint', 'viewers', 'web', 'page', 'reverse', 'ports'}
     assert not any(level == 'FAIL' for _, level in lines)
     assert 'FAIL' not in ctl.ok('doctor')
 
@@ -104,6 +104,22 @@ def test_doctor_all_is_well(ctl):
      'cannot be run'),
     ({'relay__metrics_listen': '127.0.0.1:1'}, 'relay', 'warn',
      'alive elsewhere'),
+    ({'relay__listen': '127.0.0.1:1'}, 'viewers', 'warn', 'alive elsewhere'),
+    ({'relay__listen': 'odd'}, 'viewers', 'FAIL', 'no address'),
+    ({'relay__web_listen': ''}, 'web', 'warn', 'neither browsers nor'),
+    ({'relay__web_listen': '127.0.0.1:1'}, 'web', 'warn', 'alive elsewhere'),
+    ({'relay__web_listen': 'odd'}, 'web', 'FAIL', 'no address'),
+    ({'relay__web_dir': '/nonexistent'}, 'page', 'warn', 'no index.html'),
+    ({'relay__novnc_dir': '/nonexistent'}, 'page', 'warn', 'no core/rfb.js'),
+    ({'relay__reverse_listen': '127.0.0.1:1'}, 'reverse', 'warn',
+     'alive elsewhere'),
+    ({'relay__reverse_listen': '127.0.0.1'}, 'reverse', 'FAIL', 'no address'),
+    ({'relay__session_ports': '127.0.0.1:2-1'}, 'ports', 'FAIL', 'no range'),
+    ({'relay__session_ports': '127.0.0.1:1-2'}, 'ports', 'warn',
+     'alive elsewhere'),
+    ({'relay__public_host': 'elsewhere.example'}, 'relay TLS', 'warn',
+     'sent to elsewhere.example'),
+    ({'relay__public_host': 'a b'}, 'relay TLS', 'FAIL', 'addresses'),
 ])
 def test_doctor_finds(ctl, settings, check, level, says):
     lines, status = ctl.doctor(**settings)
@@ -111,6 +127,20 @@ def test_doctor_finds(ctl, settings, check, level, says):
     assert status == FAILED or level != 'FAIL'
     # one fault hides no other check
     assert ('recorder', 'ok') in lines or check == 'recorder'
+
+
+def test_doctor_misses_doors_that_are_needed(ctl):
+    ctl.ok('endpoint', 'add', 'rev', '--kind', 'reverse')
+    ctl.ok('settings', 'set', 'unattended.vnc_auth=on')
+    lines, status = ctl.doctor(relay__reverse_listen='',
+                               relay__session_ports='')
+    assert status == FAILED
+    assert '1 endpoints of kind reverse' in lines['reverse', 'FAIL']
+    assert 'have no port' in lines['ports', 'warn']
+    ctl.ok('endpoint', 'remove', 'rev')
+    ctl.ok('settings', 'set', 'unattended.vnc_auth=off')
+    lines, _ = ctl.doctor(relay__reverse_listen='', relay__session_ports='')
+    assert not {'reverse', 'ports'} & {check for check, _ in lines}
 
 
 def own(stack, path, mode=0o600):
@@ -517,7 +547,9 @@ def test_presets_are_those_of_the_daemons(ctl):
             line.split('|') for line in body.splitlines()) if len(c) > 4}
         own_rows = text.split(f'{section}_opts[] = {{')[1].split('};')[0]
         for key in ('tls_cert_file', 'tls_key_file', 'metrics_listen',
-                    'recorder_program', 'listen'):
+                    'recorder_program', 'listen') + (
+                        ('web_listen', 'web_dir', 'novnc_dir')
+                        if section == 'relay' else ()):
             row = own_rows.split(f'ROW("{key}",')[1].split('),')[0]
             assert row.split('"')[1] == presets[key], (section, key)
 
