@@ -308,6 +308,38 @@ def test_endpoint_closes(rig, session):
     assert 'endpoint closed' in session.text('ended-reason')
 
 
+PLAIN_NOVNC = """
+const [user, password, done] = arguments;
+const element = document.createElement('div');
+element.style = 'width: 800px; height: 500px';
+document.body.append(element);
+import('/novnc/core/rfb.js').then(({ default: RFB }) => {
+  const rfb = new RFB(element, `wss://${location.host}/websockify`,
+    { credentials: { username: user, password } });
+  rfb.addEventListener('connect', () => {
+    const canvas = element.querySelector('canvas');
+    const size = [canvas.width, canvas.height];
+    rfb.addEventListener('disconnect', () => done(size));
+    rfb.disconnect();
+  });
+  rfb.addEventListener('securityfailure', (event) =>
+    done(event.detail.reason));
+});
+"""
+
+
+def test_another_novnc(rig, page):
+    """X6: noVNC as it comes logs in by itself, with no page of ours."""
+    page.open()
+    page.wait_view('login')
+    page.driver.set_script_timeout(30)
+    run = page.driver.execute_async_script
+    assert run(PLAIN_NOVNC, 'alice@desk1', rig.password) == [1280, 800]
+    page.open()
+    page.wait_view('login')
+    assert 'password' in run(PLAIN_NOVNC, 'alice@desk1', 'wrong')
+
+
 def test_other_origins_are_refused(rig):
     port = rig.stack.ports.web
     good = f'Origin: https://localhost:{port}\r\n'

@@ -22,16 +22,17 @@ FLAGS = ['--headless=new', '--no-sandbox', '--disable-gpu', '--disable-quic',
 KEEP_SOCKETS = '''
 window.sockets = [];
 window.texts = [];
-window.WebSocket = class extends WebSocket {
-  constructor(...args) {
-    super(...args);
-    window.sockets.push(this);
-    this.addEventListener('message', (event) => {
+window.WebSocket = new Proxy(WebSocket, {
+  construct(target, args) {
+    const socket = new target(...args);
+    window.sockets.push(socket);
+    socket.addEventListener('message', (event) => {
       if (typeof event.data === 'string')
         window.texts.push(JSON.parse(event.data));
     });
+    return socket;
   }
-};
+});
 '''
 
 
