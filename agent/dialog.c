@@ -331,7 +331,8 @@ dialog_code(
 	snprintf(d->text, sizeof(d->text),
 	    "Tell the technician this code:\n\n"
 	    "<span size=\"xx-large\" weight=\"bold\">%s</span>\n\n"
-	    "It is valid until this window is closed.",
+	    "It is valid until this window is closed,\n"
+	    "which also ends the session.",
 	    spaced_code);
 	add_args(d, head);
 	add_arg(d, d->text);

@@ -19,7 +19,7 @@ static const char usage[] =
     "       relaycam-agent attend --relay HOST[:PORT] [options]\n"
     "\n"
     "enroll  gives this endpoint a key of its own and makes it known to the\n"
-    "        relay; the token is made there (relaycam agent token)\n"
+    "        relay; the token is made there (relaycam endpoint add)\n"
     "run     stays connected to the relay until it is stopped: the service\n"
     "attend  shows a code of nine digits for one occasion; nothing is kept\n"
     "\n"
