@@ -78,9 +78,9 @@ class Process(subprocess.Popen):
             kw.update(user=user.pw_uid, group=user.pw_gid, extra_groups=[])
         with open(log_path, 'ab') as log:
             kw.setdefault('stdout', log)
+            kw.setdefault('stdin', subprocess.DEVNULL)
             super().__init__(
-                [str(a) for a in argv], stderr=log,
-                stdin=subprocess.DEVNULL, env=env, cwd=cwd or '/',
+                [str(a) for a in argv], stderr=log, env=env, cwd=cwd or '/',
                 preexec_fn=self._in_child, **kw)
 
     @staticmethod
