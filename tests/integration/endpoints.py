@@ -1,0 +1,326 @@
+"""Endpoints of four families, each a real server with a desktop behind it
+that shows a picture and writes down what reaches it: Xvnc, x11vnc on Xvfb,
+QEMU with a machine in it, wayvnc under a headless sway.
+
+    desk = Xvnc(stack, port).start()
+    stack.ctl('endpoint', 'add', 'xvnc', *desk.endpoint_options())
+    at = desk.heard()                       # where its notes end now
+    ...
+    desk.typed(at), desk.clicks(at)         # what arrived since then
+    desk.picture()                          # its screen, luma, rows x columns
+"""
+import json
+import os
+import shutil
+import socket
+import subprocess
+
+import demo
+import numpy as np
+from process import run, tcp_answers, wait_until
+
+import media
+
+VIEWERS = os.path.join(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__))), 'viewers')
+PASSWORD = 'abcd1234'
+LUMA = np.array([0.299, 0.587, 0.114])
+
+
+def x_picture(stack, env):
+    """The root window of an X screen of 24 bits, as luma."""
+    r = subprocess.run(['xwd', '-root', '-silent'], env=env, cwd='/',
+                       capture_output=True, check=True)
+    head = np.frombuffer(r.stdout, '>u4', 25)
+    start, line, colours = head[0], head[12], head[19]
+    width, height = head[4], head[5]
+    # three bytes a pixel where windows of several kinds are on the screen
+    size = head[11] // 8
+    assert size in (3, 4) and head[7] == 0, head
+    start += 12 * colours
+    rows = np.frombuffer(r.stdout, np.uint8, line * height, start)
+    bgrx = rows.reshape(height, line)[:, :size * width]
+    bgrx = bgrx.reshape(height, width, size).astype(np.float64)
+    return bgrx[:, :, 2::-1] @ LUMA
+
+
+class Desk:
+    """A server on a port of the test's own; everything runs as the stack's
+    user. Subclasses have NAME, SIZE (pixels) and start()."""
+    SIZE = (1024, 768)
+    ORIGIN = (0, 0)     # of what counts the clicks, in pixels of the desktop
+    PORT_OFFSET = 0
+
+    def __init__(self, stack):
+        self.stack = stack
+        # beside the ports of the stack itself
+        self.port = stack.ports.relay + 30 + self.PORT_OFFSET
+        self.notes = stack.path('tmp', f'{self.NAME}.notes')
+        self.processes = []
+
+    def spawn(self, name, argv, **kw):
+        p = self.stack.spawn(f'{self.NAME}-{name}', argv, **kw)
+        self.processes.append(p)
+        return p
+
+    def conf(self, name, content):
+        path = self.stack.path('conf', f'{self.NAME}.{name}')
+        self.stack._write(path, content)
+        return path
+
+    def password_file(self):
+        """As the servers of the X world want it: obscured."""
+        return self.conf('passwd', subprocess.run(
+            ['tigervncpasswd', '-f'], input=PASSWORD.encode(), check=True,
+            capture_output=True).stdout)
+
+    def endpoint_options(self):
+        """Of `relaycam endpoint add NAME`."""
+        return ['--host', 'localhost', '--port', str(self.port),
+                *self.login_options()]
+
+    def login_options(self):
+        return ['--password-file', self.conf('secret', PASSWORD + '\n'),
+                '--ca', self.stack.path('ca.pem')]
+
+    def wait_ready(self, process, port=None):
+        wait_until(lambda: tcp_answers(port or self.port), 20,
+                   f'the server of {self.NAME}', process)
+        wait_until(lambda: 'ready' in self._lines(), 20,
+                   f'the desktop of {self.NAME}')
+        return self
+
+    def stop(self):
+        while self.processes:
+            p = self.processes.pop()
+            p.stop(10)
+            if p in self.stack.processes:
+                self.stack.processes.remove(p)
+
+    # --- what reached it ----------------------------------------------------
+
+    def _lines(self):
+        try:
+            with open(self.notes, encoding='latin-1') as f:
+                text = f.read()
+        except FileNotFoundError:
+            return []
+        return [line.strip() for line in
+                text[:text.rfind('\n') + 1].splitlines()]
+
+    def heard(self):
+        return len(self._lines())
+
+    def typed(self, since):
+        codes = [line[2:] for line in self._lines()[since:]
+                 if line.startswith('k ')]
+        return bytes(int(c, 16) for c in codes).decode('latin-1')
+
+    def clicks(self, since):
+        return [self.place(*(int(v, 16) for v in line.split()[1:]))
+                for line in self._lines()[since:] if line.startswith('c ')]
+
+    def place(self, x, y):
+        """What the desktop counted, as pixels of it."""
+        return x + self.ORIGIN[0], y + self.ORIGIN[1]
+
+
+class XDesk(Desk):
+    """An X screen with a terminal on it. Without a window manager keys go to
+    the window under the pointer."""
+    ORIGIN = (40, 40)
+
+    def furnish(self, display):
+        s = self.stack
+        self.env = {**s.env, 'DISPLAY': display}
+        run(['xsetroot', '-solid', '#2f4858'], s.user, self.env)
+        self.spawn('terminal', [
+            'xterm', '-fa', 'DejaVu Sans Mono', '-fs', '10', '-b', '0',
+            '-bw', '0', '+sb', '-geometry',
+            '100x38+%d+%d' % self.ORIGIN, '-e', '/usr/bin/python3',
+            own_copy(s, f'{VIEWERS}/terminal.py'), self.notes], env=self.env)
+
+    def picture(self):
+        return x_picture(self.stack, self.env)
+
+
+class Xvnc(XDesk):
+    """TigerVNC's server: X display and VNC server in one; VeNCrypt X509Vnc."""
+    NAME = 'xvnc'
+    PORT_OFFSET = 0
+
+    def start(self):
+        s = self.stack
+        process, display = demo.start_with_displayfd(s, 'xvnc', [
+            'Xtigervnc', '-geometry', '%dx%d' % self.SIZE, '-depth', '24',
+            '-rfbport', str(self.port), '-localhost', '-SecurityTypes',
+            'X509Vnc', '-PasswordFile', self.password_file(), '-X509Cert',
+            s.path('conf', 'endpoint.pem'), '-X509Key',
+            s.path('conf', 'endpoint.key'), '-AlwaysShared', '-desktop',
+            'an Xvnc desktop', '-BlacklistTimeout', '0'])
+        self.processes.append(process)
+        self.furnish(display)
+        return self.wait_ready(process)
+
+
+class X11vnc(XDesk):
+    """x11vnc on an Xvfb that knows nothing of VNC; VNC password in clear."""
+    NAME = 'x11vnc'
+    PORT_OFFSET = 1
+
+    def start(self):
+        s = self.stack
+        process, self.display = demo.start_with_displayfd(s, 'x11vnc-screen', [
+            'Xvfb', '-screen', '0', '%dx%dx24' % self.SIZE, '-nolisten',
+            'tcp', '-noreset'])
+        self.processes.append(process)
+        self.furnish(self.display)
+        server = self.spawn('server', self.server_argv() + [
+            '-rfbport', str(self.port), '-forever'], env=self.env)
+        return self.wait_ready(server)
+
+    def server_argv(self):
+        return ['x11vnc', '-display', self.display, '-localhost', '-shared',
+                '-rfbauth', self.password_file(), '-norc', '-noipv6',
+                '-desktop', 'an x11vnc desktop']
+
+    def login_options(self):
+        return ['--password-file', self.conf('secret', PASSWORD + '\n'),
+                '--allow-clear']
+
+
+class Qemu(Desk):
+    """A virtual machine's screen; VeNCrypt X509Vnc. Its guest reads keyboard
+    and mouse itself and reports on the serial port."""
+    NAME = 'qemu'
+    SIZE = (720, 400)
+    PORT_OFFSET = 2
+
+    def start(self):
+        s = self.stack
+        self.control = s.path('run', 'qemu.qmp')
+        process = self.spawn('machine', [
+            'qemu-system-x86_64', '-name', 'a machine', '-no-user-config',
+            '-nodefaults', '-machine', 'pc,accel=tcg', '-m', '16', '-vga',
+            'std', '-boot', 'a', '-drive',
+            f'file={self._guest()},format=raw,if=floppy,readonly=on',
+            '-serial', f'file:{self.notes}', '-qmp',
+            f'unix:{self.control},server=on,wait=off', '-object',
+            f'tls-creds-x509,id=tls,dir={self._tls()},endpoint=server,'
+            'verify-peer=no', '-object',
+            f'secret,id=pw,file={self.conf("pw", PASSWORD)}', '-vnc',
+            f'127.0.0.1:{self.port - 5900},tls-creds=tls,password-secret=pw'
+            ',share=ignore'])
+        return self.wait_ready(process)
+
+    def _guest(self):
+        """Assembles the boot sector."""
+        image = self.stack.path('tmp', 'guest.img')
+        run(['as', '--32', '-o', f'{image}.o',
+             os.path.join(VIEWERS, 'guest.S')])
+        run(['ld', '-m', 'elf_i386', '--oformat', 'binary', '-Ttext',
+             '0x7c00', '-o', image, f'{image}.o'])
+        self.stack._own(image)
+        return image
+
+    def _tls(self):
+        folder = self.stack.path('conf', 'qemu')
+        os.makedirs(folder, exist_ok=True)
+        self.stack._own(folder)
+        for source, name in (('ca', 'ca-cert'), ('endpoint', 'server-cert')):
+            with open(self.stack.path('conf', f'{source}.pem'), 'rb') as f:
+                self.stack._write(f'{folder}/{name}.pem', f.read())
+        with open(self.stack.path('conf', 'endpoint.key'), 'rb') as f:
+            self.stack._write(f'{folder}/server-key.pem', f.read())
+        return folder
+
+    def monitor(self, command, **arguments):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(self.control)
+            with s.makefile('rw', encoding='utf-8') as f:
+                json.loads(f.readline())
+                for doc in ({'execute': 'qmp_capabilities'},
+                            {'execute': command, 'arguments': arguments}):
+                    f.write(json.dumps(doc) + '\n')
+                    f.flush()
+                    while 'event' in (answer := json.loads(f.readline())):
+                        pass
+        assert 'error' not in answer, answer
+        return answer['return']
+
+    def picture(self):
+        path = self.stack.path('tmp', 'qemu.png')
+        self.monitor('screendump', filename=path, format='png')
+        return media.luma(path)
+
+    def place(self, x, y):
+        return tuple(round(v * (n - 1) / 0xffff)
+                     for v, n in zip((x, y), self.SIZE))
+
+
+class Wayvnc(Desk):
+    """A Wayland desktop without a screen; VeNCrypt X509Plain with a user
+    name."""
+    NAME = 'wayvnc'
+    PORT_OFFSET = 3
+    USER = 'desk'
+
+    SWAY = ('xwayland disable\n'
+            'output HEADLESS-1 resolution {0}x{1} position 0 0\n'
+            'output * bg #2f4858 solid_color\n'
+            'default_border none\n')
+
+    def start(self):
+        s = self.stack
+        folder = s.path('run', 'wayland')
+        shutil.rmtree(folder, ignore_errors=True)
+        os.makedirs(folder, mode=0o700)
+        s._own(folder)
+        self.env = {**s.env, 'XDG_RUNTIME_DIR': folder, 'WLR_BACKENDS':
+                    'headless', 'WLR_LIBINPUT_NO_DEVICES': '1',
+                    'WLR_RENDERER': 'pixman'}
+        sway = self.spawn('sway', ['sway', '-c', self.conf(
+            'sway', self.SWAY.format(*self.SIZE))], env=self.env)
+        # the first free name, in a folder that was empty
+        wait_until(lambda: os.path.exists(f'{folder}/wayland-1'), 20, 'sway',
+                   sway)
+        self.env['WAYLAND_DISPLAY'] = 'wayland-1'
+        self.spawn('terminal', [
+            'foot', '-o', 'pad=0x0', '-o', 'font=DejaVu Sans Mono:size=10',
+            '-o', 'csd.preferred=none', '/usr/bin/python3',
+            own_copy(s, f'{VIEWERS}/terminal.py'), self.notes], env=self.env)
+        wait_until(lambda: 'ready' in self._lines(), 20,
+                   'the terminal of sway', self.processes[-1])
+        # version 0.5 writes to viewers that left and dies of SIGPIPE, unless
+        # it is ignored, as systemd does for services and Python for itself
+        server = self.spawn('server', ['wayvnc', '-C', self._settings()],
+                            env=self.env, restore_signals=False)
+        return self.wait_ready(server)
+
+    def _settings(self):
+        conf = self.stack.path('conf')
+        return self.conf('ini', (
+            f'address=127.0.0.1\nport={self.port}\nenable_auth=true\n'
+            f'username={self.USER}\npassword={PASSWORD}\n'
+            f'private_key_file={conf}/endpoint.key\n'
+            f'certificate_file={conf}/endpoint.pem\n'))
+
+    def login_options(self):
+        return ['--username', self.USER] + super().login_options()
+
+    def picture(self):
+        path = self.stack.path('tmp', 'wayvnc.ppm')
+        run(['grim', '-t', 'ppm', path], self.stack.user, self.env)
+        return media.luma(path)
+
+
+DESKS = {d.NAME: d for d in (Xvnc, X11vnc, Qemu, Wayvnc)}
+
+
+def own_copy(stack, source):
+    """A copy that the stack's user can read and run."""
+    target = stack.path('bin', os.path.basename(source))
+    if not os.path.exists(target):
+        shutil.copyfile(source, target)
+    os.chmod(target, 0o755)
+    return target

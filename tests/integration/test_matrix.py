@@ -1,0 +1,154 @@
+"""Any viewer, any endpoint, any path: each combination logs in, shows the
+desktop, carries keyboard and pointer to it, ends with its viewer, and leaves
+a recording that plays and shows the desktop. X6, T1.
+
+All of it real: servers of endpoints.py, viewers of viewers.py."""
+import shutil
+
+import demo
+import numpy as np
+import pytest
+from conftest import make_rig
+from process import wait_until
+
+import endpoints
+import media
+import viewers
+
+TEXT = 'Relay 42, cam!'
+CLICK = (300, 200)
+# decibels: JPEG and lossy VP9 stay above, another picture stays under 15
+ALIKE = 28
+
+
+class Matrix:
+    """A stack, its four desktops (each started when first asked for) and a
+    screen for viewers."""
+
+    def __init__(self, rig, screen):
+        self.stack = rig.stack
+        self.password = rig.password
+        self.screen = screen
+        self.desks = {}
+
+    def desk(self, name):
+        if name not in self.desks:
+            d = endpoints.DESKS[name](self.stack).start()
+            self.stack.ctl('endpoint', 'add', name, '--team', 'demo',
+                           *d.endpoint_options())
+            self.desks[name] = d
+        return self.desks[name]
+
+    def viewer(self, name, desk, login):
+        return viewers.VIEWERS[name](self.screen, desk.SIZE, login,
+                                     self.password)
+
+    def last_session(self):
+        rows = self.stack.ctl_json('sessions', 'list', '--limit', '1')
+        return rows[0] if rows else None
+
+    def wait_ended(self, before):
+        """The session that came after `before`, once it is over."""
+        def ended():
+            s = self.last_session()
+            return s if s and s['ended_at'] and (
+                before is None or s['id'] != before['id']) else None
+        return wait_until(ended, 20, 'the end of the session')
+
+    def fetch(self, segment, path):
+        private = self.stack.path('tmp', 'fetched.webm')
+        self.stack.ctl('recordings', 'fetch', segment['id'], '--output',
+                       private, '--ca', self.stack.path('ca.pem'))
+        shutil.move(private, path)
+        return path
+
+
+@pytest.fixture(scope='module')
+def matrix(request):
+    rig = make_rig(request)
+    rig.stack.start()
+    rig.password = demo.ensure_demo_team(rig.stack, 'unused')
+    with viewers.Screen(rig.stack) as screen:
+        yield Matrix(rig, screen)
+
+
+def alike(a, b, box=(slice(None), slice(None))):
+    return a is not None and a.shape == b.shape and \
+        media.psnr(a, b) >= ALIKE and media.psnr(a[box], b[box]) >= ALIKE
+
+
+def changed(a, b):
+    """The rows and columns in which two pictures differ."""
+    rows, columns = np.nonzero(np.abs(a - b) > 1)
+    return (slice(rows.min(), rows.max() + 1),
+            slice(columns.min(), columns.max() + 1))
+
+
+def wait_shown(viewer, desk, what, box=(slice(None), slice(None))):
+    """Until the viewer shows what the desktop shows."""
+    wait_until(lambda: alike(viewer.picture(), desk.picture(), box), 20, what,
+               viewer.process)
+
+
+def use(viewer, desk):
+    """Types and clicks as a technician; returns the desktop's last picture
+    and the part of it that this changed."""
+    before = desk.picture()
+    assert before.std() > 30, 'a picture of one colour proves nothing'
+    wait_shown(viewer, desk, 'the desktop in the viewer')
+    at = desk.heard()
+    viewer.click(*CLICK)
+    wait_until(lambda: desk.clicks(at), 10, 'the click on the desktop',
+               viewer.process)
+    viewer.type(TEXT)
+    viewer.enter()
+    wait_until(lambda: len(desk.typed(at)) > len(TEXT), 10,
+               'the text on the desktop', viewer.process)
+    assert desk.typed(at) == TEXT + '\r'
+    (x, y), = desk.clicks(at)
+    assert abs(x - CLICK[0]) <= 1 and abs(y - CLICK[1]) <= 1, (x, y)
+    box = wait_painted(desk, before)
+    wait_shown(viewer, desk, 'what was typed, in the viewer', box)
+    return desk.picture(), box
+
+
+def wait_painted(desk, before):
+    """Until the desktop shows what it heard: notes come before paint. A
+    letter is at least 8 pixels wide."""
+    def box():
+        now = desk.picture()
+        b = changed(before, now) if np.any(np.abs(now - before) > 1) else None
+        return b if b and b[1].stop - b[1].start >= 8 * len(TEXT) - 8 \
+            else None
+    return wait_until(box, 10, 'the text on the desktop\'s screen')
+
+
+def check_recording(matrix, session, picture, box, folder):
+    segments = demo.wait_available(matrix.stack, session['id'])
+    assert len(segments) == 1
+    path = matrix.fetch(segments[0], str(folder / 'recording.webm'))
+    p = media.probe(path)
+    assert (p['height'], p['width']) == picture.shape
+    assert p['frames'] == segments[0]['frames'] > 1
+    last = media.last_frame(path, str(folder / 'last.png'))
+    assert alike(last, picture, box), (media.psnr(last, picture),
+                                       media.psnr(last[box], picture[box]))
+
+
+def go_through(matrix, viewer_name, desk, login, folder):
+    before = matrix.last_session()
+    viewer = matrix.viewer(viewer_name, desk, login).start()
+    try:
+        picture, box = use(viewer, desk)
+    finally:
+        viewer.close()
+    session = matrix.wait_ended(before)
+    assert session['end_code'] == 'normal', session
+    check_recording(matrix, session, picture, box, folder)
+
+
+@pytest.mark.parametrize('viewer', viewers.VIEWERS)
+@pytest.mark.parametrize('server', endpoints.DESKS)
+def test_direct(matrix, server, viewer, tmp_path):
+    go_through(matrix, viewer, matrix.desk(server), f'alice@{server}',
+               tmp_path)
