@@ -293,6 +293,7 @@ static void
 on_code_stored(void *arg, PGresult *res)
 {
 	struct agent *a = arg;
+	struct agent_msg hello = { .type = AGENT_WELCOME };
 	struct agent_msg m = { .type = AGENT_CODE };
 
 	if (a->state == AGENT_STATE_GONE)
@@ -313,12 +314,18 @@ on_code_stored(void *arg, PGresult *res)
 	a->state = AGENT_STATE_READY;
 	atomic_fetch_add(&a->loop->relay->stats.agents, 1);
 	snprintf(a->endpoint, sizeof(a->endpoint), "%s", a->code);
+	/* no endpoint, no team: a welcome all the same, docs/agent-protocol.md
+	 */
+	hello.welcome.keepalive_s =
+	    (uint16_t)a->loop->relay->conf.agent_seconds;
+	snprintf(hello.welcome.version, sizeof(hello.welcome.version), "%s",
+	    RELAYCAM_VERSION);
 	memcpy(m.code.code, a->code, sizeof(a->code));
 	m.code.valid_s = CODE_SECONDS;
 	log_info("agent_attends", LOG_S("client", a->client_addr),
 	    LOG_S("version", a->version), LOG_S("host", a->host));
 	set_timer(a, a->loop->relay->conf.agent_seconds);
-	if (tell(a, &m) != 0)
+	if (tell(a, &hello) != 0 || tell(a, &m) != 0)
 		agent_close(a, "the connection broke");
 out:
 	agent_unref(a);
