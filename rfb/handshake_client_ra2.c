@@ -98,8 +98,8 @@ rfb_client_on_ra2_random(struct rfb_handshake_client *h, const uint8_t *data,
 		return RFB_HANDSHAKE_MORE;
 	if (n == ERR_PROTOCOL)
 		return rfb_client_fail(h, ERR_PROTOCOL,
-		    "the endpoint's random number is not under the relay's "
-		    "RSA key");
+		    "the endpoint's random number is not as long as the "
+		    "relay's RSA key");
 	rc = n < 0 ? (int)n : rfb_ra2_write_hash(h->ra2, h->out);
 	if (rc != 0)
 		return no_crypto(h, rc);

@@ -174,8 +174,12 @@ rfb_ra2_read_random(struct rfb_ra2 *r, const uint8_t *data, size_t len)
 		return ERR_PROTOCOL;
 	if (len < 2 + r->own->size)
 		return 0;
-	if (!rfb_ra2_decrypt(r->own, data + 2, r->peer_random, r->random_len))
-		return ERR_PROTOCOL;
+	/* What is not under the relay's key shows when the hash does not fit.
+	 * Saying so at once would tell an endpoint, of numbers that it made
+	 * up, which of them are padded right: the key is used again. */
+	if (!rfb_ra2_decrypt(r->own, data + 2, r->peer_random, r->random_len) &&
+	    RAND_bytes(r->peer_random, (int)r->random_len) != 1)
+		return ERR_UNAVAILABLE;
 	rc = start_stream(r);
 	return rc != 0 ? rc : (ssize_t)(2 + r->own->size);
 }

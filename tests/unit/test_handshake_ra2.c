@@ -259,9 +259,10 @@ test_wrong_messages(void **state)
 static void
 test_wrong_random(void **state)
 {
-	static const char why[] = "the endpoint's random number is not under "
-				  "the relay's RSA key";
+	static const char why[] = "the endpoint's random number is not as long "
+				  "as the relay's RSA key";
 	uint8_t wrong[2 + 1024] = { 0 };
+	size_t n_heard;
 
 	for (unsigned n = 0; n < 1024; n += 31) {
 		start_good(RFB_SEC_RA2, 0);
@@ -270,13 +271,19 @@ test_wrong_random(void **state)
 		say(wrong, 2 + n, 0);
 		check_failed(ERR_PROTOCOL, why);
 	}
-	/* the right length, and nothing in it */
-	start_good(RFB_SEC_RA2, 0);
+	/* the right length, and nothing in it: it is told nothing more than
+	 * one who cannot read what is under its own key */
+	start_good(RFB_SEC_RA2_256, 0);
 	say(endpoint_key->wire, endpoint_key->wire_len, 0);
 	store_be16(wrong, (uint16_t)relay_key->size);
 	wrong[2 + relay_key->size - 1] = 3;
+	heard(&n_heard);
 	say(wrong, 2 + relay_key->size, 0);
-	check_failed(ERR_PROTOCOL, why);
+	assert_true(played.rc >= 0);
+	heard(&n_heard);
+	assert_int_equal(n_heard, 32 + RFB_RA2_OVERHEAD);
+	say("\0\1????????????????", 19, 0);
+	check_failed(ERR_CORRUPT, NOT_ITS_KEY);
 }
 
 /* A key of so many bits; the numbers end in n and e. */
