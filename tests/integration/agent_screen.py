@@ -10,25 +10,11 @@ TITLE = 'Remote access'
 TIMEOUT_S = 20
 
 
-class Screen:
-    """Xvfb and openbox, with a display number of its own."""
+class Desktop:
+    """A screen that somebody else started."""
 
-    def __init__(self, folder, size='1280x800x24'):
-        self.folder = str(folder)
-        number = os.path.join(self.folder, 'display')
-        with open(number, 'w') as f:
-            self.server = subprocess.Popen(
-                ['Xvfb', '-screen', '0', size, '-nolisten', 'tcp',
-                 '-displayfd', str(f.fileno())], pass_fds=(f.fileno(),),
-                stderr=subprocess.DEVNULL)
-        self.name = ':' + self.until(
-            lambda: open(number).read().strip(), 'the X server')
-        self.env = {**os.environ, 'DISPLAY': self.name}
-        self.manager = subprocess.Popen(
-            ['openbox'], env=self.env, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL)
-        self.until(lambda: '_NET_SUPPORTING_WM_CHECK(WINDOW)' in self.run(
-            'xprop', '-root'), 'the window manager')
+    def __init__(self, env):
+        self.env = env
 
     @staticmethod
     def until(check, what):
@@ -100,6 +86,27 @@ class Screen:
 
     def picture(self, path):
         Image.open(io.BytesIO(self.pixels())).save(path)
+
+
+class Screen(Desktop):
+    """Xvfb and openbox, with a display number of its own."""
+
+    def __init__(self, folder, size='1280x800x24'):
+        self.folder = str(folder)
+        number = os.path.join(self.folder, 'display')
+        with open(number, 'w') as f:
+            self.server = subprocess.Popen(
+                ['Xvfb', '-screen', '0', size, '-nolisten', 'tcp',
+                 '-displayfd', str(f.fileno())], pass_fds=(f.fileno(),),
+                stderr=subprocess.DEVNULL)
+        self.name = ':' + self.until(
+            lambda: open(number).read().strip(), 'the X server')
+        super().__init__({**os.environ, 'DISPLAY': self.name})
+        self.manager = subprocess.Popen(
+            ['openbox'], env=self.env, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL)
+        self.until(lambda: '_NET_SUPPORTING_WM_CHECK(WINDOW)' in self.run(
+            'xprop', '-root'), 'the window manager')
 
     def stop(self):
         for p in (self.manager, self.server):
