@@ -143,6 +143,8 @@ pump_framer_event(void *arg, const struct rfb_framer_event *ev)
 		return on_rect_end(s, ev);
 	case RFB_FRAMER_MESSAGE_END:
 		s->pump.hold_at = PUMP_NOTHING_HELD;
+		if (s->restart == RESTART_BOUNDARY)
+			session_restart_boundary(s, ev->offset);
 		if (s->pump.is_watching || pace_is_on(&s->pump.pace))
 			return pump_boundary(s, ev->offset);
 		return 0;

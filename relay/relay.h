@@ -31,7 +31,7 @@ struct text_font;
 /* Counters for /metrics. */
 struct relay_stats {
 	_Atomic uint64_t connections, sessions, active, refused, agents;
-	_Atomic uint64_t login_failures, recorder_failures;
+	_Atomic uint64_t login_failures, recorder_failures, recorder_restarts;
 	_Atomic uint64_t bytes_from_endpoints, bytes_from_technicians;
 };
 

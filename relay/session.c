@@ -147,6 +147,8 @@ teardown(struct session *s)
 	s->password = NULL;
 	free(s->addrs);
 	s->addrs = NULL;
+	free(s->desktop_name);
+	s->desktop_name = NULL;
 	X509_STORE_free(s->ca_store);
 	session_unref(s);
 }

@@ -4,7 +4,8 @@
  * same in a browser; login.c, session_login.c, session_ticket.c: who may;
  * session_lobby.c: what a viewer sees while it waits; session_endpoint.c:
  * dialling out; session_agent.c: through an agent; session_parked.c:
- * endpoints that dialled in; session_record.c: the recorder;
+ * endpoints that dialled in; session_record.c, session_meta.c: the
+ * recorder; session_restart.c: another one when it died;
  * session_control.c: commands while it runs; pump.c: bytes both ways.
  */
 #ifndef RELAY_SESSION_INTERNAL_H
@@ -60,6 +61,14 @@ enum session_state {
 
 #define SESSION_ADDRS    8
 #define SESSION_PUMP_MAX (512 * 1024) /* bytes a wakeup */
+
+/* session_restart.c */
+enum restart_state {
+	RESTART_NONE,
+	RESTART_DEATH,
+	RESTART_BOUNDARY,
+	RESTART_STARTED,
+};
 
 /* How the technician came in. */
 enum session_door {
@@ -122,6 +131,11 @@ struct session {
 	bool is_recorded;                  /* by policy */
 	bool is_recording;                 /* now */
 	bool has_recorder, is_recorder_ready;
+	enum restart_state restart;
+	bool is_restart_failed, is_restart_hopeless;
+	uint64_t deaths[2]; /* of recorders, the last ones */
+	uint64_t gap_since_ns;
+	char *desktop_name; /* as far as it is ASCII */
 	int status_fd;
 	struct event *status, *space;
 	struct event *ready_timer; /* how long a recorder may start */
@@ -228,6 +242,26 @@ void session_endpoint_talk(struct session *s);
 
 /* session_record.c */
 void session_open(struct session *s);
+/* Starts a recorder on the ring, which has seconds to get ready. 0 or an
+ * error. */
+int session_record_start(struct session *s, bool is_resume, int64_t seconds);
+/* No recorder any more: policy decides. */
+void session_record_lost(struct session *s, const char *why);
+
+/* session_meta.c: a descriptor, or negative. */
+int session_meta_memfd(const struct session *s, bool is_resume);
+
+/* session_restart.c */
+/* False: there will be no other recorder. */
+bool session_restart_begin(struct session *s);
+/* The dead one's status socket is closed. */
+void session_restart_died(struct session *s);
+/* A message of the endpoint's ended at this offset; perhaps from within the
+ * framer's callback. */
+void session_restart_boundary(struct session *s, uint64_t offset);
+void session_restart_failed(struct session *s);
+void session_restart_ready(struct session *s);
+
 /* By hand (C5). Returns 0, or why not, static, in *why. */
 int session_record_switch(struct session *s, bool on, const char **why);
 void session_record_mark(struct session *s, enum tee_mark_kind kind,

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -47,65 +46,8 @@ session_record_check(struct session *s)
 	if (s->is_mark_lost && s->has_recorder)
 		session_recorder_dead(s, "its marks were not read");
 	s->is_mark_lost = false;
-}
-
-/* What the recorder is told, docs/tee.md. NULL for memory. */
-static char *
-make_meta(struct session *s)
-{
-	const struct rfb_server_init *init =
-	    rfb_handshake_client_init(s->endpoint_handshake);
-	const struct account *a = &s->account;
-	uint8_t pf[RFB_PIXEL_FORMAT_LEN];
-	char hex[2 * RFB_PIXEL_FORMAT_LEN + 1];
-	char name[RFB_MAX_NAME + 1];
-	json_t *doc;
-	char *text;
-
-	rfb_pixel_format_write(&init->pf, pf);
-	for (size_t i = 0; i < sizeof(pf); i++)
-		snprintf(hex + 2 * i, 3, "%02x", pf[i]);
-	/* names need not be UTF-8; JSON must be */
-	for (size_t i = 0; i <= init->name_len; i++)
-		name[i] = (signed char)init->name[i] < 0 ? '?' : init->name[i];
-	doc = json_pack(
-	    "{s:s s:s s:s s:s s:I s:I s:I s:s s:s s:I s:i s:i s:s s:s s:I s:I "
-	    "s:i s:i s:s s:I s:I s:I s:s s:s s:s}",
-	    "session", s->id, "team", a->team, "endpoint", a->endpoint,
-	    "technician", s->name.person, "team_id", (json_int_t)a->team_id,
-	    "endpoint_id", (json_int_t)a->endpoint_id, "person_id",
-	    (json_int_t)a->person_id, "access", a->access, "time_zone",
-	    a->time_zone, "retention_days", (json_int_t)a->retention_days,
-	    "width", init->width, "height", init->height, "pixel_format", hex,
-	    "desktop_name", name, "start_mono_ns", (json_int_t)s->start_mono_ns,
-	    "start_wall_ns", (json_int_t)s->start_wall_ns, "first_seq", 1,
-	    "first_frame", 1, "split_reason", "start", "frame_rate",
-	    (json_int_t)a->frame_rate, "segment_bytes",
-	    (json_int_t)a->segment_bytes, "min_free_bytes",
-	    (json_int_t)s->loop->relay->spool.min_free_bytes, "codec", "vp9",
-	    "quality", "text", "recording", s->is_recorded ? "on" : "off");
-	if (doc == NULL)
-		return NULL;
-	text = json_dumps(doc, JSON_COMPACT);
-	json_decref(doc);
-	return text;
-}
-
-static int
-meta_memfd(struct session *s)
-{
-	char *text = make_meta(s);
-	int fd = memfd_create("relaycam-meta", MFD_CLOEXEC);
-	size_t len = text != NULL ? strlen(text) : 0;
-
-	if (fd >= 0 &&
-	    (text == NULL || write(fd, text, len) != (ssize_t)len ||
-		lseek(fd, 0, SEEK_SET) != 0)) {
-		close(fd);
-		fd = -1;
-	}
-	free(text);
-	return fd;
+	if (s->is_restart_failed)
+		session_restart_failed(s);
 }
 
 /* A recorder's text is not trusted: printable ASCII only. */
@@ -125,8 +67,12 @@ on_ready(struct session *s)
 	if (s->is_recorder_ready)
 		return;
 	s->is_recorder_ready = true;
-	s->is_recording = s->is_recorded;
 	event_del(s->ready_timer);
+	if (s->restart == RESTART_STARTED) {
+		session_restart_ready(s);
+		return;
+	}
+	s->is_recording = s->is_recorded;
 	if (s->state == SESSION_OPEN)
 		session_accept_viewer(s);
 }
@@ -148,6 +94,14 @@ out_of_space(struct session *s)
 	session_status_changed(s);
 }
 
+/* Another recorder would find no more room than this one. */
+static void
+no_room(struct session *s)
+{
+	s->is_restart_hopeless = true;
+	session_recorder_dead(s, no_space);
+}
+
 static void
 handle_status(struct session *s, struct tee_status *st)
 {
@@ -158,13 +112,16 @@ handle_status(struct session *s, struct tee_status *st)
 		on_ready(s);
 		break;
 	case TEE_STATUS_FAILED:
+		/* the endpoint goes on with streams that cannot be joined */
+		if (st->code == (uint32_t)-ERR_UNSUPPORTED)
+			s->is_restart_hopeless = true;
 		session_recorder_dead(s, text);
 		break;
 	case TEE_STATUS_NOSPACE:
 		if (!s->is_recorded)
 			out_of_space(s);
 		else
-			session_recorder_dead(s, no_space);
+			no_room(s);
 		break;
 	case TEE_STATUS_SEGMENT:
 		log_info("segment_closed", LOG_S("session", s->id),
@@ -175,6 +132,16 @@ handle_status(struct session *s, struct tee_status *st)
 	}
 }
 
+/* Nothing more comes from this recorder. */
+static void
+drop_status(struct session *s)
+{
+	event_free(s->status);
+	close(s->status_fd);
+	s->status = NULL;
+	s->status_fd = -1;
+}
+
 static void
 on_status(evutil_socket_t fd, short what, void *arg)
 {
@@ -183,17 +150,26 @@ on_status(evutil_socket_t fd, short what, void *arg)
 	ssize_t n;
 
 	session_ref(s);
-	while (s->state != SESSION_DEAD && s->has_recorder) {
+	while (s->state != SESSION_DEAD && s->status_fd == fd) {
 		n = recv(fd, &st, sizeof(st), MSG_DONTWAIT);
 		if (n == (ssize_t)sizeof(st)) {
-			handle_status(s, &st);
+			if (s->has_recorder)
+				handle_status(s, &st);
 			continue;
 		}
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			break;
-		session_recorder_dead(s,
-		    s->is_recorder_ready ? "the recorder ended"
-					 : "the recorder could not be started");
+		if (s->has_recorder)
+			session_recorder_dead(s,
+			    s->is_recorder_ready
+				? "the recorder ended"
+				: "the recorder could not be started");
+		if (s->state == SESSION_DEAD || s->status_fd != fd)
+			break;
+		drop_status(s);
+		if (s->restart == RESTART_DEATH)
+			session_restart_died(s);
+		break;
 	}
 	session_unref(s);
 }
@@ -221,18 +197,30 @@ on_space(evutil_socket_t fd, short what, void *arg)
 		pump_from_endpoint(s);
 }
 
+/* Events of the ring and of its recorder, made once. */
 static int
-start_recorder(struct session *s)
+make_events(struct session *s)
 {
-	struct relay *r = s->loop->relay;
-	const struct timeval start = { r->conf.recorder_seconds, 0 };
-	int pair[2] = { -1, -1 }, fds[SPAWNER_FDS] = { 0 };
-	int meta, rc = ERR_IO;
+	if (s->space == NULL) {
+		s->space = event_new(s->loop->base,
+		    tee_writer_fd(s->ring.tee, TEE_FD_SPACE_EVENT),
+		    EV_READ | EV_PERSIST, on_space, s);
+		s->ready_timer = evtimer_new(s->loop->base, on_not_ready, s);
+	}
+	s->status = event_new(
+	    s->loop->base, s->status_fd, EV_READ | EV_PERSIST, on_status, s);
+	return s->status != NULL && s->space != NULL && s->ready_timer != NULL
+	    ? 0
+	    : ERR_NOMEM;
+}
 
-	if (ring_init(&s->ring, (size_t)r->conf.ring_bytes, NULL) != 0)
-		return ERR_NOMEM;
-	tee_writer_set_attached(s->ring.tee, true);
-	meta = meta_memfd(s);
+int
+session_record_start(struct session *s, bool is_resume, int64_t seconds)
+{
+	const struct timeval start = { seconds, 0 };
+	int pair[2] = { -1, -1 }, fds[SPAWNER_FDS] = { 0 };
+	int meta = session_meta_memfd(s, is_resume), rc = ERR_IO;
+
 	if (meta < 0 ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
 		goto out;
@@ -242,18 +230,14 @@ start_recorder(struct session *s)
 	fds[TEE_FD_STATUS - TEE_FD_DATA] = pair[1];
 	fds[TEE_FD_META - TEE_FD_DATA] = meta;
 	s->status_fd = pair[0];
-	s->status = event_new(
-	    s->loop->base, pair[0], EV_READ | EV_PERSIST, on_status, s);
-	s->space = event_new(s->loop->base,
-	    tee_writer_fd(s->ring.tee, TEE_FD_SPACE_EVENT),
-	    EV_READ | EV_PERSIST, on_space, s);
-	s->ready_timer = evtimer_new(s->loop->base, on_not_ready, s);
-	if (s->status == NULL || s->space == NULL || s->ready_timer == NULL)
+	rc = make_events(s);
+	if (rc != 0)
 		goto out;
 	event_add(s->ready_timer, &start);
 	event_add(s->status, NULL);
 	event_add(s->space, NULL);
-	rc = spawner_request(r->spawner, s->id, fds);
+	s->is_recorder_ready = false;
+	rc = spawner_request(s->loop->relay->spawner, s->id, fds);
 	s->has_recorder = rc == 0;
 out:
 	if (meta >= 0)
@@ -261,6 +245,17 @@ out:
 	if (pair[1] >= 0)
 		close(pair[1]);
 	return rc;
+}
+
+static int
+start_recorder(struct session *s)
+{
+	struct relay *r = s->loop->relay;
+
+	if (ring_init(&s->ring, (size_t)r->conf.ring_bytes, NULL) != 0)
+		return ERR_NOMEM;
+	tee_writer_set_attached(s->ring.tee, true);
+	return session_record_start(s, false, r->conf.recorder_seconds);
 }
 
 /* C1, C3: the right, and full control. */
@@ -326,6 +321,20 @@ out:
 	session_unref(s);
 }
 
+/* Names need not be UTF-8; rows and JSON must be. */
+static int
+keep_name(struct session *s, const struct rfb_server_init *init)
+{
+	char *name = malloc(init->name_len + 1);
+
+	if (name == NULL)
+		return ERR_NOMEM;
+	for (size_t i = 0; i <= init->name_len; i++)
+		name[i] = (signed char)init->name[i] < 0 ? '?' : init->name[i];
+	s->desktop_name = name;
+	return 0;
+}
+
 void
 session_open(struct session *s)
 {
@@ -341,14 +350,18 @@ session_open(struct session *s)
 	const struct rfb_server_init *init =
 	    rfb_handshake_client_init(s->endpoint_handshake);
 	char team[24], endpoint[24], person[24], wall[40];
-	char name[RFB_MAX_NAME + 1];
 	const char *params[] = { s->id, team, endpoint, person,
 		s->loop->relay->node_id, a->access, a->recording ? "t" : "f",
-		s->client_addr, name, wall, s->name.person, s->name.endpoint,
+		s->client_addr, NULL, wall, s->name.person, s->name.endpoint,
 		paths[a->kind], doors[s->door],
 		s->consent[0] != '\0' ? s->consent : NULL,
 		s->is_view_forced ? "t" : "f" };
 
+	if (keep_name(s, init) != 0) {
+		session_refuse(s, "the relay is out of memory");
+		return;
+	}
+	params[8] = s->desktop_name;
 	account_forget_secrets(&s->account);
 	s->width = init->width;
 	s->height = init->height;
@@ -358,8 +371,6 @@ session_open(struct session *s)
 	snprintf(endpoint, sizeof(endpoint), "%lld", (long long)a->endpoint_id);
 	snprintf(person, sizeof(person), "%lld", (long long)a->person_id);
 	snprintf(wall, sizeof(wall), "%.6f", (double)s->start_wall_ns / 1e9);
-	for (size_t i = 0; i <= init->name_len; i++)
-		name[i] = (signed char)init->name[i] < 0 ? '?' : init->name[i];
 	session_set_state(s, SESSION_OPEN, s->loop->relay->conf.login_seconds);
 	session_ref(s);
 	if (db_query_now(s->loop->db,
@@ -399,19 +410,25 @@ audit_gap(struct session *s, const char *why)
 void
 session_recorder_dead(struct session *s, const char *why)
 {
-	char reason[200];
-
 	if (s->state == SESSION_DEAD || s->state == SESSION_CLOSING)
 		return;
 	atomic_fetch_add(&s->loop->relay->stats.recorder_failures, 1);
 	log_error("recorder_dead", LOG_S("session", s->id), LOG_S("why", why));
-	audit_gap(s, why);
 	s->has_recorder = false;
-	s->is_recording = false;
-	if (s->status != NULL)
-		event_del(s->status);
 	if (s->ready_timer != NULL)
 		event_del(s->ready_timer);
+	if (session_restart_begin(s))
+		return;
+	session_record_lost(s, why);
+}
+
+void
+session_record_lost(struct session *s, const char *why)
+{
+	char reason[200];
+
+	audit_gap(s, why);
+	s->is_recording = false;
 	if (s->account.end_on_failure && s->is_recorded) {
 		snprintf(reason, sizeof(reason),
 		    "the session must be recorded "
@@ -465,6 +482,7 @@ session_record_tick(struct session *s)
 	    (uint64_t)s->loop->relay->conf.recorder_seconds * NS_PER_S) {
 		/* it must not wake up later over a ring that went on */
 		spawner_kill(s->loop->relay->spawner, s->id);
+		s->gap_since_ns = s->watch_since_ns;
 		session_recorder_dead(s, "the recorder stands still");
 	}
 }

@@ -3,7 +3,9 @@ import { Connection } from './connection.js';
 import { Desktop } from './desktop.js';
 import { Panels, closePanels } from './panels.js';
 import { Toolbar } from './toolbar.js';
-import { byId, recall, remember, showView, toast, warn } from './page.js';
+import {
+  byId, recall, remember, sentence, showView, toast, warn,
+} from './page.js';
 
 let connection = null;
 let desktop = null;
@@ -29,7 +31,7 @@ function showLogin(problem) {
   const empty = ['person', 'endpoint', 'password'].map(byId)
     .find((field) => field.value === '');
 
-  byId('login-problem').textContent = problem || '';
+  byId('login-problem').textContent = sentence(problem || '');
   byId('login-problem').hidden = !problem;
   document.title = 'Relaycam';
   showView('login');
@@ -74,15 +76,15 @@ function connect(login) {
   on('waiting', showWaiting);
   on('accepted', begin);
   on('status', showStatus);
-  on('warning', (message) => warn(message.text));
-  on('error', (message) => toolbar?.refused(message.text));
+  on('warning', (message) => warn(sentence(message.text)));
+  on('error', (message) => toolbar?.refused(sentence(message.text)));
   on('ended', (message) => end(c, message));
 }
 
 function showWaiting(message) {
   byId('wait-title').textContent = message.what === 'consent'
     ? 'Waiting for consent' : 'Please wait';
-  byId('wait-text').textContent = message.text;
+  byId('wait-text').textContent = sentence(message.text);
 }
 
 function begin(status) {
@@ -133,7 +135,7 @@ function end(c, { code, reason }) {
   }
   byId('ended-title').textContent = code === 'left'
     ? 'You have disconnected' : 'The session has ended';
-  byId('ended-reason').textContent = reason;
+  byId('ended-reason').textContent = sentence(reason);
   byId('ended-facts').textContent =
     status ? `${status.endpoint}, session ${status.session}` : '';
   if (status) {
@@ -244,6 +246,10 @@ function start() {
   byId('fold').onclick = () => fold(true);
   byId('unfold').onclick = () => fold(false);
   byId('warning').addEventListener('close', () => desktop?.focus());
+  // Ctrl-W is meant for the computer more often than not
+  window.addEventListener('beforeunload', (event) => {
+    if (desktop) event.preventDefault();
+  });
   watchForChord();
   watchFocus();
   const open = () => {

@@ -9,6 +9,13 @@ export function showView(name) {
   document.body.dataset.view = name;
 }
 
+// The relay's reasons are written for logs, too: without a capital and a stop.
+export function sentence(text) {
+  const start = text.charAt(0).toUpperCase() + text.slice(1);
+
+  return text === '' || /[.!?]$/.test(text) ? start : `${start}.`;
+}
+
 const TOAST_MS = 7000;
 
 export function toast(text) {
