@@ -66,6 +66,26 @@ def test_help_of_every_command(ctl):
                 f'usage: relaycam {name} {verb}')
 
 
+def test_manual_has_every_command_and_option(ctl):
+    with open(os.path.join(ROOT, 'docs', 'relaycam.md'),
+              encoding='utf-8') as f:
+        manual = f.read()
+    missing = []
+    for name in re.findall(r'^  ([a-z]+)  ', ctl.ok('--help'), re.M):
+        text = ctl.ok(name, '--help')
+        verbs = re.findall(r'^  ([a-z-]+) ', text.split('Verbs:')[1],
+                           re.M) if 'Verbs:' in text else [None]
+        for verb in verbs:
+            words = [name] + ([verb] if verb else [])
+            if '`' + ' '.join(words) not in manual:
+                missing.append(' '.join(words))
+            for option in re.findall(r'^  (--[a-z0-9-]+)', ctl.ok(
+                    *words, '--help'), re.M):
+                if option not in manual:
+                    missing.append(f'{words} {option}')
+    assert missing == []
+
+
 @pytest.mark.parametrize('argv,says', [
     ([], 'usage:'),
     (['frobnicate'], 'no command "frobnicate"'),
