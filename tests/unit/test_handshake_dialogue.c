@@ -121,6 +121,40 @@ test_rejected(void **state)
 	end();
 }
 
+/* The ways in that do not encrypt, where the endpoint may be one of them. */
+static void
+check_clear(enum play_mode mode, const char *password, const char *reject,
+    const char *events, const char *why)
+{
+	play_client_start(&technician,
+	    &(struct rfb_client_params){
+		.password = password, .allow_clear = true });
+	play_server_start_as(&endpoint, mode, reject);
+	talk();
+	assert_string_equal(endpoint.events, events);
+	if (why == NULL) {
+		assert_string_equal(technician.events, "R");
+	} else {
+		assert_int_equal(technician.rc, ERR_DENIED);
+		assert_string_equal(
+		    rfb_handshake_client_why(technician.client), why);
+	}
+	end();
+}
+
+static void
+test_clear_ways(void **state)
+{
+	check_clear(PLAY_AUTHENTICATED, NULL, NULL, "AR", NULL);
+	check_clear(PLAY_AUTHENTICATED, NULL, "declined", "A",
+	    "the endpoint refused the connection: declined");
+	check_clear(PLAY_VNC_AUTH, PLAY_PASSWORD, NULL, "CR", NULL);
+	check_clear(PLAY_VNC_AUTH, "geheim13", NULL, "CD",
+	    "the endpoint refused the stored password: wrong");
+	check_clear(PLAY_VNC_AUTH, PLAY_PASSWORD, "expired", "C",
+	    "the endpoint refused the stored password: expired");
+}
+
 static void
 test_no_credentials(void **state)
 {
@@ -137,6 +171,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_through),
 		cmocka_unit_test(test_rejected),
+		cmocka_unit_test(test_clear_ways),
 		cmocka_unit_test(test_no_credentials),
 	};
 
