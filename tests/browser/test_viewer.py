@@ -12,7 +12,7 @@ import pytest
 from conftest import make_rig
 from PIL import Image
 from process import wait_until
-from viewer_page import Page
+from viewer_page import Page, sentence
 
 UPGRADE = ('GET /session HTTP/1.1\r\nHost: localhost:{port}\r\n{origin}'
            'Upgrade: websocket\r\nConnection: Upgrade\r\n'
@@ -246,7 +246,8 @@ def test_commands_that_are_refused(session):
         before = len(session.texts('error'))
         session.send_text_past_the_page(text)
         wait_until(lambda: len(session.texts('error')) > before, 10, text)
-        assert session.texts('error')[-1]['text'] in session.text('toasts')
+        assert sentence(session.texts('error')[-1]['text']) in \
+            session.text('toasts')
     assert session.view == 'session'
 
 
@@ -292,7 +293,8 @@ def test_warning_and_end(rig, page):
         assert not page.at('warning').get_attribute('open')
         page.wait_view('ended')
         assert page.texts('ended')[-1]['code'] == 'max_duration'
-        assert page.text('ended-reason') == page.texts('ended')[-1]['reason']
+        assert page.text('ended-reason') == \
+            sentence(page.texts('ended')[-1]['reason'])
     finally:
         rig.stack.ctl('settings', 'set', '--team', 'demo',
                       'unattended.max_session_s=50m',

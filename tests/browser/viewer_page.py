@@ -36,6 +36,12 @@ window.WebSocket = new Proxy(WebSocket, {
 '''
 
 
+def sentence(text):
+    """As the page shows what the relay says."""
+    text = text[:1].upper() + text[1:]
+    return text if text.endswith(('.', '!', '?')) else text + '.'
+
+
 class Page:
     """One browser window; close() ends it."""
 
