@@ -12,6 +12,7 @@ import pytest
 from conftest import make_rig
 from PIL import Image
 from process import wait_until
+from selenium.webdriver.common.keys import Keys
 from viewer_page import Page, sentence
 
 UPGRADE = ('GET /session HTTP/1.1\r\nHost: localhost:{port}\r\n{origin}'
@@ -205,6 +206,46 @@ def test_keys_that_the_browser_keeps(rig, session):
                    for key in ('Control_L', 'Alt_L', 'Delete'))
     wait_until(seen, 10, 'Ctrl-Alt-Del')
     rig.endpoint.xdotool('windowkill', window)
+
+
+def test_text_is_typed_where_there_is_no_clipboard(rig, session):
+    path = file_in(rig, 'by_keys')
+    focus_terminal(rig, session)
+    session.at('clipboard').click()
+    session.at('clip-out').clear()
+    session.at('clip-out').send_keys(f'echo "Straße & <b>" > {path}')
+    session.at('clip-type').click()
+    session.type('\n')
+    assert wait_content(path) == 'Straße & <b>\n'
+
+
+def test_keyboard_reaches_the_bar_and_comes_back(session):
+    """The desktop takes every key: one chord is the way out."""
+    active = 'return document.activeElement.id || document.activeElement' \
+        '.tagName'
+    session.click_desktop(1200, 700)
+    assert session.driver.execute_script(active) == 'CANVAS'
+    session.chord(Keys.CONTROL, Keys.ALT, Keys.SHIFT)
+    assert session.driver.execute_script(active) == 'view-only'
+    session.type(Keys.TAB)
+    assert session.driver.execute_script(active) == 'clipboard'
+    session.type(Keys.ESCAPE)
+    assert session.driver.execute_script(active) == 'CANVAS'
+
+
+@pytest.mark.parametrize('scheme', ['light', 'dark'])
+def test_bar_fits_a_small_screen(session, scheme):
+    """One row at 1024 x 700, with a recording and its button."""
+    with session.screen(1024, 700, scheme):
+        bar = session.at('bar').rect
+        assert bar['height'] < 60
+        for button in session.at('bar').find_elements('css selector',
+                                                      'button, select'):
+            if button.is_displayed():
+                assert button.rect['x'] + button.rect['width'] <= 1024
+        keep = os.environ.get('RELAYCAM_SCREENSHOTS')
+        if keep:
+            session.screenshot(os.path.join(keep, f'{scheme}.png'))
 
 
 def test_recording_by_hand(rig, session, tmp_path):

@@ -1,5 +1,6 @@
 """The browser viewer's page in Chromium, used as a person would."""
 import base64
+import contextlib
 import io
 import shutil
 import tempfile
@@ -19,6 +20,8 @@ FLAGS = ['--headless=new', '--no-sandbox', '--disable-gpu', '--disable-quic',
          '--disable-component-update', '--disable-sync',
          '--ignore-certificate-errors']
 
+# room for 1280 x 800 below the bar, at 1:1 and without scrollbars
+SCREEN = 1400, 960
 KEEP_SOCKETS = '''
 window.sockets = [];
 window.texts = [];
@@ -55,14 +58,28 @@ class Page:
         options.set_capability('goog:loggingPrefs', {'browser': 'ALL'})
         self.driver = webdriver.Chrome(
             service=Service('/usr/bin/chromedriver'), options=options)
-        # room for 1280 x 800 below the bar, at 1:1 and without scrollbars
-        self.driver.execute_cdp_cmd(
-            'Emulation.setDeviceMetricsOverride',
-            {'width': 1400, 'height': 960, 'deviceScaleFactor': 1,
-             'mobile': False})
+        self._set_screen(*SCREEN, 'light')
         # the page keeps its connection to itself; tests may lie through it
         self.driver.execute_cdp_cmd(
             'Page.addScriptToEvaluateOnNewDocument', {'source': KEEP_SOCKETS})
+
+    def _set_screen(self, width, height, scheme):
+        self.driver.execute_cdp_cmd(
+            'Emulation.setDeviceMetricsOverride',
+            {'width': width, 'height': height, 'deviceScaleFactor': 1,
+             'mobile': False})
+        self.driver.execute_cdp_cmd(
+            'Emulation.setEmulatedMedia', {'features': [
+                {'name': 'prefers-color-scheme', 'value': scheme}]})
+
+    @contextlib.contextmanager
+    def screen(self, width, height, scheme='light'):
+        """For a while another size or colour scheme."""
+        self._set_screen(width, height, scheme)
+        try:
+            yield
+        finally:
+            self._set_screen(*SCREEN, 'light')
 
     def close(self):
         self.driver.quit()
@@ -148,6 +165,14 @@ class Page:
 
     def type(self, text):
         ActionChains(self.driver).send_keys(text).perform()
+
+    def chord(self, *keys):
+        actions = ActionChains(self.driver)
+        for key in keys:
+            actions.key_down(key)
+        for key in reversed(keys):
+            actions.key_up(key)
+        actions.perform()
 
     def texts(self, kind):
         """Messages of a kind that the relay sent since the page loaded."""
