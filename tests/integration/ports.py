@@ -10,7 +10,10 @@ from process import port_is_free  # noqa: E402
 from stack import Ports  # noqa: E402
 
 BLOCK = 100
-_blocks = itertools.cycle(range(21000, 31000, BLOCK))
+_all = list(range(21000, 31000, BLOCK))
+# runs beside each other begin at different ones
+_at = os.getpid() % len(_all)
+_blocks = itertools.cycle(_all[_at:] + _all[:_at])
 
 
 def free_ports():
