@@ -67,16 +67,11 @@ on_drain_time(evutil_socket_t fd, short what, void *arg)
 }
 
 /* What the technician has not got yet is still his, for a short while. */
-void
-pump_endpoint_failed(struct session *s, ssize_t rc)
+static void
+drain(struct session *s, const char *code, const char *reason)
 {
 	struct pump *p = &s->pump;
-	char reason[200];
-	const char *code;
 
-	if (s->state != SESSION_RUNNING || pump_is_draining(s))
-		return;
-	describe_end(s, rc, &code, reason, sizeof(reason));
 	p->end_reason = strdup(reason);
 	if (p->end_reason == NULL ||
 	    pump_timer(s, &p->drain_timer, on_drain_time, DRAIN_NS) != 0) {
@@ -86,6 +81,37 @@ pump_endpoint_failed(struct session *s, ssize_t rc)
 	p->end_code = code;
 	side_read(&s->endpoint, false);
 	pump_to_viewer(s);
+}
+
+void
+pump_endpoint_failed(struct session *s, ssize_t rc)
+{
+	char reason[200];
+	const char *code;
+
+	if (s->state != SESSION_RUNNING || pump_is_draining(s))
+		return;
+	describe_end(s, rc, &code, reason, sizeof(reason));
+	drain(s, code, reason);
+}
+
+void
+pump_part(struct session *s, const char *code, const char *reason)
+{
+	uint64_t offset;
+
+	if (pump_is_draining(s)) {
+		session_end(s, code, reason);
+		return;
+	}
+	session_ref(s);
+	/* in the middle of a message nothing can be inserted any more */
+	if (pump_is_between(s, &offset) &&
+	    session_show_banner(s, reason, 0) == 0)
+		s->pump.is_parting = true;
+	if (s->state == SESSION_RUNNING)
+		drain(s, code, reason);
+	session_unref(s);
 }
 
 static void

@@ -67,6 +67,7 @@ struct pump {
 	/* the endpoint is gone: what is left goes to the technician */
 	struct event *drain_timer;
 	const char *end_code;
+	bool is_parting; /* a banner says why: time to read it */
 	char *end_reason;
 
 	/* the viewer's offer */

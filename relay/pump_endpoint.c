@@ -479,7 +479,7 @@ pump_to_viewer(struct session *s)
 	}
 	if (has_output(s)) {
 		event_add(s->viewer.writable, NULL);
-	} else if (pump_is_draining(s)) {
+	} else if (pump_is_draining(s) && !s->pump.is_parting) {
 		pump_drained(s);
 		return;
 	}

@@ -19,6 +19,7 @@
 #include "rfb/handshake_server.h"
 
 #define CLOSING_SECONDS 3
+#define PART_SECONDS    2  /* a banner with the reason, before the end */
 #define LOBBY_SECONDS   20 /* time to read why there is no connection */
 
 static const char *const state_names[] = { "hello", "viewer_tls", "login",
@@ -140,6 +141,11 @@ teardown(struct session *s)
 		event_free(s->tick);
 	if (s->warn_timer != NULL)
 		event_free(s->warn_timer);
+	if (s->part_timer != NULL)
+		event_free(s->part_timer);
+	free(s->part_reason);
+	s->part_reason = NULL;
+	s->part_timer = NULL;
 	account_release(&s->account);
 	if (s->password != NULL)
 		wipe(s->password, strlen(s->password));
@@ -228,6 +234,10 @@ tell_refusal(struct session *s, const char *reason)
 void
 session_refuse(struct session *s, const char *reason)
 {
+	if (s->state == SESSION_RUNNING && s->door != SESSION_BY_BROWSER) {
+		pump_part(s, "error", reason);
+		return;
+	}
 	if (s->state >= SESSION_RUNNING) {
 		session_end(s, "error", reason);
 		return;
@@ -251,13 +261,37 @@ session_refuse(struct session *s, const char *reason)
 	    s->lobby != NULL ? LOBBY_SECONDS : CLOSING_SECONDS);
 }
 
+static void
+on_part_time(evutil_socket_t fd, short what, void *arg)
+{
+	struct session *s = arg;
+
+	session_end(s, "command", s->part_reason);
+}
+
+/* A viewer that can be told nothing reads it on a banner; the session goes
+ * on, and is recorded, until that was read. */
+static bool
+part_with_words(struct session *s, const char *reason)
+{
+	const struct timeval tv = { PART_SECONDS, 0 };
+
+	if (s->door == SESSION_BY_BROWSER || s->part_timer != NULL)
+		return s->part_timer != NULL;
+	s->part_reason = strdup(reason);
+	s->part_timer = evtimer_new(s->loop->base, on_part_time, s);
+	return s->part_reason != NULL && s->part_timer != NULL &&
+	    session_show_banner(s, reason, 0) == 0 &&
+	    event_add(s->part_timer, &tv) == 0;
+}
+
 void
 session_end_by_command(struct session *s, const char *reason)
 {
-	if (s->state == SESSION_RUNNING)
-		session_end(s, "command", reason);
-	else
+	if (s->state != SESSION_RUNNING)
 		session_refuse(s, reason);
+	else if (!part_with_words(s, reason) && s->state == SESSION_RUNNING)
+		session_end(s, "command", reason);
 }
 
 struct session *

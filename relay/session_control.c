@@ -13,8 +13,9 @@
 #include "relay/journal.h"
 #include "relay/session_internal.h"
 
-#define WARNING_SECONDS 30
-#define FRAME_RATE_MAX  60
+#define WARNING_SECONDS    30
+#define FRAME_RATE_MAX     60
+#define LAST_WORDS_SECONDS 3
 
 void
 session_status_changed(struct session *s)
@@ -191,6 +192,27 @@ on_session_order(void *loop, const char *channel, const char *payload)
 
 /* ---- clocks ---- */
 
+/* The last words, for viewers that only see the connection close. */
+static void
+on_last_words(evutil_socket_t fd, short what, void *arg)
+{
+	session_show_banner(arg,
+	    "This session has reached its maximum duration and is closed now.",
+	    0);
+}
+
+static void
+say_at_the_end(struct session *s)
+{
+	struct timeval tv = { s->account.warn_s - LAST_WORDS_SECONDS, 0 };
+
+	if (tv.tv_sec <= 0 || s->door == SESSION_BY_BROWSER ||
+	    event_assign(
+		s->warn_timer, s->loop->base, -1, 0, on_last_words, s) != 0)
+		return;
+	event_add(s->warn_timer, &tv);
+}
+
 static void
 on_warn_time(evutil_socket_t fd, short what, void *arg)
 {
@@ -209,8 +231,10 @@ on_warn_time(evutil_socket_t fd, short what, void *arg)
 		    "seconds and will then be closed.",
 		    left);
 	session_ref(s);
-	if (s->state == SESSION_RUNNING)
+	if (s->state == SESSION_RUNNING) {
 		session_warn(s, text, WARNING_SECONDS);
+		say_at_the_end(s);
+	}
 	session_unref(s);
 }
 

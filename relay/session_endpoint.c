@@ -136,7 +136,8 @@ session_endpoint_greet(struct session *s)
 		.allow_clear = s->account.allow_clear,
 		.is_in_tunnel = s->endpoint.leg.ssl != NULL };
 
-	buf_init(&s->endpoint.out, ENDPOINT_OUT_MAX);
+	/* an agent's or a parked connection has said something already */
+	s->endpoint.out.limit = ENDPOINT_OUT_MAX;
 	s->endpoint_handshake =
 	    rfb_handshake_client_new(&s->endpoint.out, &params);
 	if (s->endpoint_handshake == NULL)

@@ -126,7 +126,9 @@ struct session {
 	struct pump pump;
 
 	struct event *warn_timer; /* T9 */
-	unsigned rate;            /* the technician's choice, 0: as it comes */
+	struct event *part_timer; /* until the banner was read */
+	char *part_reason;
+	unsigned rate; /* the technician's choice, 0: as it comes */
 	bool is_view_only, is_view_forced; /* C3 */
 	bool is_recorded;                  /* by policy */
 	bool is_recording;                 /* now */
@@ -292,6 +294,9 @@ void session_hide_banner(struct session *s);
 
 /* pump.c */
 void pump_start(struct session *s);
+/* Nothing more comes from the endpoint; the viewer gets what is left, a
+ * banner with the reason if it can be, and the session ends. */
+void pump_part(struct session *s, const char *code, const char *reason);
 void pump_from_endpoint(struct session *s);
 void pump_to_viewer(struct session *s);
 void pump_from_viewer(struct session *s);
