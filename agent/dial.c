@@ -167,8 +167,10 @@ on_proxy_status(struct dial *d, int status)
 		on_reached(d);
 		return;
 	}
-	if (status == 407)
-		snprintf(what, sizeof(what), "asks for a name and password");
+	/* 401 is for servers, but some proxies say it too */
+	if (status == 407 || status == 401)
+		snprintf(what, sizeof(what), "%s the name and password",
+		    d->proxy.auth[0] != '\0' ? "does not accept" : "asks for");
 	else
 		snprintf(what, sizeof(what), "refuses the tunnel (%d)", status);
 	fail_at(d, &d->hop, what);

@@ -373,7 +373,7 @@ class Proxy:
 
 @pytest.mark.parametrize('answer,close,expected', [
     (b'HTTP/1.1 407 Proxy Authentication Required\r\n\r\n', False,
-     'asks for a name and password'),
+     'asks for the name and password'),
     (b'HTTP/1.0 502 Bad Gateway\r\nX: y\r\n\r\nbody', False,
      'refuses the tunnel (502)'),
     (b'HTTP/1.1 200', True, 'closed without an answer'),
