@@ -6,20 +6,11 @@
 #include "ctl/command.h"
 #include "ctl/endpoint_args.h"
 #include "ctl/endpoint_list.h"
+#include "ctl/endpoint_set.h"
 #include "ctl/endpoint_test.h"
 #include "ctl/endpoint_way.h"
 #include "ctl/names.h"
 #include "ctl/pg.h"
-
-/* What of an endpoint is in the audit log: never the password. */
-static json_t *
-detail(const struct endpoint_args *e)
-{
-	return json_pack("{s:s?,s:s?,s:s?,s:b,s:b,s:b,s:b}", "kind", e->kind,
-	    "host", e->host, "port", e->port, "password", e->sealed != NULL,
-	    "ca", e->ca_pem != NULL, "pin", e->pin != NULL, "client_cert",
-	    e->client_cert != NULL);
-}
 
 /* Stores the row; id gets its number. */
 static int
@@ -50,23 +41,6 @@ add_row(struct ctl *c, const char *name, const struct team_ref *team,
 	return rc;
 }
 
-/* Which options go with which kind. had_host: it has one already. */
-static int
-check_kind(const struct endpoint_args *e, const char *kind, bool had_host)
-{
-	bool is_direct = strcmp(kind, "direct") == 0;
-
-	if (is_direct && e->host == NULL && !had_host)
-		return ctl_usage("say where it is: --host HOST[:PORT]");
-	if (!is_direct && (e->host != NULL || e->port != NULL))
-		return ctl_usage("an endpoint of kind %s dials in and has no "
-				 "--host and --port",
-		    kind);
-	if (e->client_cert != NULL && strcmp(kind, "reverse") != 0)
-		return ctl_usage("--client-cert goes with --kind reverse");
-	return 0;
-}
-
 static int
 check_new_name(const char *name)
 {
@@ -76,21 +50,6 @@ check_new_name(const char *name)
 		rc = ctl_usage("\"%s\" would be taken for a session code; "
 			       "use another name",
 		    name);
-	return rc;
-}
-
-/* Settings that the lines for the endpoint need; --valid. */
-static int
-prepare_way(struct ctl *c, const struct args *a, struct way *w)
-{
-	int rc = args_seconds(
-	    a, "valid", 60, ENROL_SECONDS_MAX, ENROL_SECONDS, &w->seconds);
-
-	w->name = a->words[0];
-	if (rc == 0 && args_has(a, "valid") && strcmp(w->kind, "agent") != 0)
-		rc = ctl_usage("--valid goes with --kind agent");
-	if (rc == 0 && strcmp(w->kind, "direct") != 0)
-		rc = relay_address_read(c, &w->relay);
 	return rc;
 }
 
@@ -106,7 +65,8 @@ add(struct ctl *c, const struct team_ref *team, const struct endpoint_args *e,
 	if (rc == 0)
 		rc = endpoint_way_new(c, id, e->client_cert, w);
 	if (rc == 0)
-		rc = pg_audit(c, team->id, "endpoint_add", w->name, detail(e));
+		rc = pg_audit(c, team->id, "endpoint_add", w->name,
+		    endpoint_args_detail(e));
 	if (rc == 0)
 		rc = PG_RUN(c, "COMMIT");
 	return rc;
@@ -126,9 +86,9 @@ run_add(struct ctl *c, const struct args *a)
 		e.kind = "direct";
 	w.kind = e.kind;
 	if (rc == 0)
-		rc = check_kind(&e, e.kind, false);
+		rc = endpoint_args_check(&e, e.kind, false);
 	if (rc == 0)
-		rc = prepare_way(c, a, &w);
+		rc = endpoint_way_prepare(c, a, &w);
 	if (rc == 0)
 		rc = team_find(c, a, &team);
 	if (rc == 0)
@@ -166,145 +126,6 @@ run_remove(struct ctl *c, const struct args *a)
 		printf("endpoint %s removed; its sessions and recordings stay "
 		       "listed\n",
 		    a->words[0]);
-	return rc;
-}
-
-/* What it is now; *had_host: it has an address. Locks the row. */
-static int
-read_kind(struct ctl *c, const char *id, char kind[16], bool *had_host)
-{
-	PGresult *res = PG_QUERY(c,
-	    "SELECT kind, host IS NOT NULL FROM endpoints WHERE id = $1 "
-	    "FOR UPDATE",
-	    id);
-
-	if (res == NULL || PQntuples(res) != 1) {
-		PQclear(res);
-		return STATUS_FAILED;
-	}
-	snprintf(kind, 16, "%s", PQgetvalue(res, 0, 0));
-	*had_host = *PQgetvalue(res, 0, 1) == 't';
-	PQclear(res);
-	if (strcmp(kind, "attended") == 0)
-		return ctl_error("this endpoint belongs to a session code: it "
-				 "cannot be changed, only removed");
-	return 0;
-}
-
-/* Takes from the row what belonged to its kind until now. */
-static int
-change_kind(struct ctl *c, const char *id, const struct endpoint_args *e)
-{
-	int rc =
-	    PG_RUN(c, "DELETE FROM enrol_tokens WHERE endpoint_id = $1", id);
-
-	if (rc == 0)
-		rc = PG_RUN(c,
-		    "UPDATE endpoints SET kind = $2, host = $3, port = "
-		    "CASE WHEN $2 = 'direct' THEN coalesce($4::integer, 5900) "
-		    "END, agent_cert_sha256 = NULL, agent_version = NULL, "
-		    "agent_host = NULL, agent_displays = NULL, agent_node = "
-		    "NULL, agent_channel = NULL, agent_seen_at = NULL, "
-		    "reverse_secret_sha256 = NULL, reverse_cert_sha256 = NULL,"
-		    " parked_node = NULL, parked_at = NULL WHERE id = $1",
-		    id, e->kind, e->host, e->port);
-	return rc;
-}
-
-static int
-set_row(struct ctl *c, const char *id, const struct endpoint_args *e)
-{
-	return PG_RUN(c,
-	    "UPDATE endpoints SET title = coalesce($2, title), "
-	    "access = coalesce($3, access), host = coalesce($4, host), "
-	    "port = coalesce($5::integer, port), "
-	    "username = CASE WHEN $6::boolean THEN NULL "
-	    "ELSE coalesce($7, username) END, "
-	    "secret_sealed = CASE WHEN $8::boolean THEN NULL "
-	    "ELSE coalesce($9, secret_sealed) END, "
-	    "tls_ca_pem = CASE WHEN $10::boolean THEN NULL "
-	    "ELSE coalesce($11, tls_ca_pem) END, "
-	    "tls_pin_sha256 = CASE WHEN $12::boolean THEN NULL "
-	    "ELSE coalesce($13, tls_pin_sha256) END, "
-	    "allow_clear = coalesce($14::boolean, allow_clear), "
-	    "consent = CASE WHEN $15::boolean THEN NULL "
-	    "ELSE coalesce($16, consent) END WHERE id = $1",
-	    id, e->title, e->access, e->host, e->port,
-	    e->no_username ? "t" : "f", e->username, e->no_password ? "t" : "f",
-	    e->sealed, e->no_ca ? "t" : "f", e->ca_pem, e->no_pin ? "t" : "f",
-	    e->pin, e->allow_clear, e->team_consent ? "t" : "f", e->consent);
-}
-
-/* Any option besides those that only say where to look and how to answer. */
-static bool
-has_change(const struct args *a)
-{
-	for (size_t i = 0; i < a->n_opts; i++)
-		if (a->values[i] != NULL &&
-		    strcmp(a->opts[i].name, "team") != 0 &&
-		    strcmp(a->opts[i].name, "json") != 0)
-			return true;
-	return false;
-}
-
-/*
- * Changes the row. w->kind: what it is afterwards; a kind that is new to it
- * gets a new way in, which is to be shown.
- */
-static int
-set(struct ctl *c, const struct args *a, const char *id,
-    const struct endpoint_args *e, struct way *w)
-{
-	char was[16];
-	bool had_host, is_new;
-	int rc = read_kind(c, id, was, &had_host);
-
-	if (rc != 0)
-		return rc;
-	is_new = e->kind != NULL && strcmp(e->kind, was) != 0;
-	rc = check_kind(e, e->kind != NULL ? e->kind : was, had_host);
-	w->kind = is_new ? e->kind : "direct"; /* nothing to show */
-	if (rc == 0 && !is_new && e->client_cert != NULL)
-		w->kind = "reverse";
-	if (rc == 0)
-		rc = prepare_way(c, a, w);
-	if (rc == 0 && is_new)
-		rc = change_kind(c, id, e);
-	if (rc == 0)
-		rc = set_row(c, id, e);
-	if (rc == 0)
-		rc = endpoint_way_new(c, id, e->client_cert, w);
-	return rc;
-}
-
-static int
-run_set(struct ctl *c, const struct args *a)
-{
-	char id[ID_TEXT_MAX], team[ID_TEXT_MAX];
-	struct endpoint_args e = { 0 };
-	struct way w = { 0 };
-	int rc;
-
-	if (!has_change(a))
-		return ctl_usage("nothing to change; --help lists what can "
-				 "be set");
-	rc = endpoint_args_read(c, a, &e);
-	if (rc == 0)
-		rc = PG_RUN(c, "BEGIN");
-	if (rc == 0)
-		rc = endpoint_find(c, a, a->words[0], id, team);
-	if (rc == 0)
-		rc = set(c, a, id, &e, &w);
-	if (rc == 0)
-		rc = pg_audit(c, team, "endpoint_set", a->words[0], detail(&e));
-	if (rc == 0)
-		rc = PG_RUN(c, "COMMIT");
-	if (rc == 0 && !args_has(a, "json"))
-		printf("endpoint %s changed\n", a->words[0]);
-	if (rc == 0)
-		rc = endpoint_way_print(c, a, &w);
-	endpoint_way_wipe(&w);
-	endpoint_args_release(&e);
 	return rc;
 }
 
@@ -380,7 +201,7 @@ static const struct command commands[] = {
 	    "Changes an endpoint, for sessions that start afterwards.\n\n"
 	    "Another --kind takes away how it got in until now and prints "
 	    "the new way.",
-	    run_set },
+	    endpoint_run_set },
 	{ "token", "NAME", 1, 1, OPTS(token_opts),
 	    "Makes a new enrolment token, or a new ID for kind reverse.\n\n"
 	    "It is printed once. Unused tokens made before, and the ID used "

@@ -244,6 +244,32 @@ endpoint_args_read(struct ctl *c, const struct args *a, struct endpoint_args *e)
 	return rc;
 }
 
+json_t *
+endpoint_args_detail(const struct endpoint_args *e)
+{
+	return json_pack("{s:s?,s:s?,s:s?,s:b,s:b,s:b,s:b}", "kind", e->kind,
+	    "host", e->host, "port", e->port, "password", e->sealed != NULL,
+	    "ca", e->ca_pem != NULL, "pin", e->pin != NULL, "client_cert",
+	    e->client_cert != NULL);
+}
+
+int
+endpoint_args_check(
+    const struct endpoint_args *e, const char *kind, bool had_host)
+{
+	bool is_direct = strcmp(kind, "direct") == 0;
+
+	if (is_direct && e->host == NULL && !had_host)
+		return ctl_usage("say where it is: --host HOST[:PORT]");
+	if (!is_direct && (e->host != NULL || e->port != NULL))
+		return ctl_usage("an endpoint of kind %s dials in and has no "
+				 "--host and --port",
+		    kind);
+	if (e->client_cert != NULL && strcmp(kind, "reverse") != 0)
+		return ctl_usage("--client-cert goes with --kind reverse");
+	return 0;
+}
+
 void
 endpoint_args_release(struct endpoint_args *e)
 {

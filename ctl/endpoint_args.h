@@ -2,6 +2,8 @@
 #ifndef CTL_ENDPOINT_ARGS_H
 #define CTL_ENDPOINT_ARGS_H
 
+#include <jansson.h>
+
 #include "ctl/args.h"
 #include "ctl/ctl.h"
 #include "ctl/secret.h"
@@ -23,6 +25,16 @@ struct endpoint_args {
 /* Returns 0 or a status after a message; release in either case. */
 int endpoint_args_read(
     struct ctl *c, const struct args *a, struct endpoint_args *e);
+/*
+ * Do these options go with this kind? had_host: the row has an address
+ * already. Returns 0, or STATUS_USAGE after a message.
+ */
+int endpoint_args_check(
+    const struct endpoint_args *e, const char *kind, bool had_host);
+
+/* What of them is in the audit log: never the password. */
+json_t *endpoint_args_detail(const struct endpoint_args *e);
+
 void endpoint_args_release(struct endpoint_args *e);
 
 #endif

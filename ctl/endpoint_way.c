@@ -16,6 +16,20 @@ endpoint_way_wipe(struct way *w)
 	token_wipe(&w->token);
 }
 
+int
+endpoint_way_prepare(struct ctl *c, const struct args *a, struct way *w)
+{
+	int rc = args_seconds(
+	    a, "valid", 60, ENROL_SECONDS_MAX, ENROL_SECONDS, &w->seconds);
+
+	w->name = a->words[0];
+	if (rc == 0 && args_has(a, "valid") && strcmp(w->kind, "agent") != 0)
+		rc = ctl_usage("--valid goes with --kind agent");
+	if (rc == 0 && strcmp(w->kind, "direct") != 0)
+		rc = relay_address_read(c, &w->relay);
+	return rc;
+}
+
 /* --- rows ---------------------------------------------------------------- */
 
 static int

@@ -24,6 +24,13 @@ struct way {
 };
 
 /*
+ * Takes name and --valid from the arguments, and the relay's address for
+ * kinds that need it; w->kind is set before. Returns 0 or a status after a
+ * message.
+ */
+int endpoint_way_prepare(struct ctl *c, const struct args *a, struct way *w);
+
+/*
  * Makes and stores the token or secret of endpoint id, in the caller's
  * transaction; what was made before and not used is worth nothing then.
  * client_cert: bytea text, NULL: a secret in the ID. Nothing for kind direct.

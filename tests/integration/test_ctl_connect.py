@@ -12,7 +12,7 @@ import threading
 
 import pytest
 
-from ctl import CTL, Ctl
+from ctl import CTL, ROOT, Ctl
 from pg import Cluster
 
 OK, FAILED, USAGE, CONFIG = 0, 1, 2, 78
@@ -779,3 +779,43 @@ def test_connect_browser_without_web_door(ctl, bin_dir):
     ctl.settings['relay.listen'] = 'nonsense'
     assert 'expected host:port' in ctl.fails(CONFIG, 'connect', '--url',
                                              'alice@desk1')
+
+
+# --- from version 1 ---------------------------------------------------------
+
+def test_upgrade_keeps_what_was_there(cluster, tmp_path):
+    """A database of version 1 with rows becomes one of version 2."""
+    folder = tmp_path / 'v1'
+    folder.mkdir()
+    with open(os.path.join(ROOT, 'schema', '001_init.sql'), 'rb') as f:
+        (folder / '001_init.sql').write_bytes(f.read())
+    c = Ctl(cluster, cluster.database(), tmp_path)
+    assert c.ok('migrate', '--schema', folder) == 'applied 001_init\n'
+    c.sql("INSERT INTO teams (name) VALUES ('demo'); "
+          "UPDATE access_settings SET recording = true "
+          "WHERE access = 'unattended'; "
+          "INSERT INTO people (team_id, name, role) "
+          "SELECT id, 'alice', 'owner' FROM teams; "
+          "INSERT INTO endpoints (team_id, name, host, port, secret_sealed) "
+          "SELECT id, 'desk1', 'h', 5901, 'sealed' FROM teams")
+    s = c.session()
+    live = c.session(end=None)
+    c.segment(s, 1)
+    assert '002_connect: run' in c.fails(FAILED, 'migrate', '--status') \
+        .replace('the next is ', '')
+    assert c.ok('migrate') == 'applied 002_connect\n'
+    attended, unattended = c.json('settings', 'show')
+    assert (attended['consent'], attended['recording']) == ('ask', False)
+    assert (unattended['consent'], unattended['recording']) == ('off', True)
+    desk, = c.json('endpoint', 'list')
+    assert (desk['kind'], desk['host'], desk['has_password'],
+            desk['consent']) == ('direct', 'h', True, 'team')
+    row = c.json('sessions', 'show', s)
+    assert (row['door'], row['path'], row['monitor'], row['view_only'],
+            row['recording_now']) == ('vnc', 'direct', 0, False, False)
+    assert row['recording'] == 'uploaded'
+    assert c.sql('SELECT session_command(NULL, %s, %s, %s)',
+                 (live, 'monitor', '1')) == [(None,)]
+    c.ok('ticket', 'alice@desk1')
+    c.sql("UPDATE sessions SET started_at = now() WHERE ended_at IS NULL")
+    assert c.json('check')['violations'] == []
