@@ -1,6 +1,9 @@
 """relaycam and a real relay: tickets are good once, orders reach sessions,
 connect starts a real viewer. X6, T9, C3."""
+import json
+import os
 import re
+import shutil
 import socket
 import subprocess
 import threading
@@ -8,8 +11,9 @@ import time
 
 import demo
 import pytest
-from process import wait_until
+from process import tcp_answers, wait_until
 
+from conftest import BUILD
 from rfb_client import Client
 
 FAILED = 1
@@ -212,3 +216,77 @@ def test_vnc_auth_password_works_once(rig, nobody):
             if len(said) == 30:
                 s.sendall(bytes(16))
     assert re.search(rb'ticket|password', said[30:]), said
+
+
+# --- what is printed works as it stands -------------------------------------
+
+def test_reverse_lines(rig, nobody):
+    """The stunnel lines and the ID for x11vnc, but for local paths, the port
+    of this machine's stunnel and the display."""
+    r = rig.stack.ctl_json('endpoint', 'add', 'rev', '--kind', 'reverse',
+                           '--allow-clear')
+    with socket.create_server(('127.0.0.1', 0)) as s:
+        place = f'127.0.0.1:{s.getsockname()[1]}'
+    conf = rig.stack.path('tmp', 'stunnel.conf')
+    rig.stack._write(conf, 'foreground = yes\npid =\n' + r['stunnel'].replace(
+        '127.0.0.1:5500', place).replace(
+        '/etc/ssl/certs/ca-certificates.crt', rig.stack.path('ca.pem')))
+    line = re.search(r'x11vnc .* (?=-rfbport)', r['x11vnc'])
+    words = r['x11vnc'][line.end():].split(';')[0].replace(
+        '127.0.0.1:5500', place).replace('-rfbauth ~/.vnc/passwd ', '')
+    tunnel = rig.stack.spawn('stunnel', ['stunnel', conf])
+    wait_until(lambda: tcp_answers(int(place.split(':')[1])), 10, 'stunnel',
+               tunnel)
+    server = rig.stack.spawn('x11vnc', ['x11vnc'] + words.split(),
+                             env=rig.endpoint.env)
+    try:
+        wait_until(lambda: rig.stack.ctl_json('endpoint', 'show', 'rev')[
+            'state'] == 'parked', 20, 'the server to wait', server)
+        assert 'that waits at' in ctl(rig, 'endpoint', 'test', 'rev')
+        with client(rig, 'x', ctl(rig, 'ticket', 'alice@rev').strip()) as c:
+            c.request(incremental=False)
+            c.run_until(lambda: c.covered())
+            assert the_session(rig)['path'] == 'reverse'
+    finally:
+        server.stop(10)
+        tunnel.stop(10)
+
+
+def test_enrol_line_and_revoke(rig):
+    """relaycam-agent gets in by the line, is there, and is shut out."""
+    program = rig.stack.path('bin', 'relaycam-agent')
+    if not os.path.exists(program):
+        shutil.copy(os.path.join(BUILD, 'agent', 'relaycam-agent'), program)
+        os.chmod(program, 0o755)
+    r = subprocess.run(
+        [rig.stack.path('bin', 'relaycam'), '--config', rig.stack.conf_file,
+         '--set', f'relay.public_ca_file={rig.stack.path("ca.pem")}',
+         'endpoint', 'add', 'laptop', '--kind', 'agent', '--json'],
+        env=rig.stack.env, capture_output=True, text=True, cwd='/',
+        check=True, **rig.stack._as_user())
+    words = json.loads(r.stdout)['command'].split()
+    assert words[0] == 'relaycam-agent' and '--pin' in words
+    state = rig.stack.path('tmp', 'agent')
+    env = {**rig.stack.env, 'STATE_DIRECTORY': state}
+
+    def enrol(where):
+        return subprocess.run(
+            [program] + words[1:], env={**env, 'STATE_DIRECTORY': where},
+            text=True, capture_output=True, cwd='/', timeout=60,
+            **rig.stack._as_user())
+    r = enrol(state)
+    assert r.returncode == 0, r.stderr
+    r = enrol(state + '.second')
+    assert r.returncode != 0 and 'token is not valid' in r.stderr
+    agent = rig.stack.spawn('agent', [program, 'run'], env=env)
+    try:
+        wait_until(lambda: rig.stack.ctl_json('endpoint', 'show', 'laptop')[
+            'state'] == 'connected', 20, 'the agent', agent)
+        assert 'relaycam-agent' in ctl(rig, 'endpoint', 'test', 'laptop')
+        ctl(rig, 'endpoint', 'revoke', 'laptop')
+        row = rig.stack.ctl_json('endpoint', 'show', 'laptop')
+        assert row['state'] == 'not_enrolled'
+        with pytest.raises(ConnectionRefusedError):
+            client(rig, 'x', ctl(rig, 'ticket', 'alice@laptop').strip())
+    finally:
+        agent.stop(10)
