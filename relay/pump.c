@@ -129,6 +129,7 @@ pump_release(struct session *s)
 
 	free_timer(&p->drain_timer);
 	free_timer(&p->settle_timer);
+	free_timer(&p->probe_timer);
 	free_timer(&p->sw.timer);
 	free_timer(&p->pace_timer);
 	free_timer(&p->banner_timer);

@@ -87,6 +87,8 @@ struct pump {
 	bool has_layout;    /* one has come */
 	bool has_wish;      /* name.monitor, until the layout is known */
 	struct event *settle_timer;
+	struct event *probe_timer;
+	bool is_probed; /* since an update began */
 	struct pump_switch sw;
 	bool is_monitor_mark_due;
 	struct view_area redraw; /* to be asked for; framebuffer */

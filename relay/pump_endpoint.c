@@ -52,6 +52,7 @@ on_update_begins(struct session *s, uint64_t offset)
 	bool is_new = rfb_format_switch_on_update(&s->format);
 
 	p->has_update = true;
+	p->is_probed = false;
 	if (p->is_watching)
 		pump_switch_update(s);
 	if (p->is_monitor_mark_due)

@@ -76,6 +76,8 @@ int pump_view_resize(struct session *s, const struct rfb_framer_event *ev);
 void pump_view_mark(struct session *s, uint64_t offset);
 /* No CopyRect to the endpoint's offer, or it again, as things stand now. */
 int pump_view_narrow(struct session *s);
+/* A request for a part of the desktop goes to the endpoint. */
+void pump_view_asked(struct session *s);
 
 /* ---- pump_switch.c ---- */
 

@@ -190,6 +190,7 @@ cross(struct session *s, uint64_t offset)
 	if (rc != 0)
 		return 0; /* the list has no such monitor any more */
 	is = view_seen(&p->view);
+	p->redraw = (struct view_area){ 0 }; /* of the old one */
 	stretch(p, was, is);
 	p->is_monitor_mark_due = true;
 	p->is_status_due = true;

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "common/bytes.h"
+#include "common/clock.h"
 #include "common/err.h"
 #include "relay/pump_internal.h"
 
@@ -35,6 +36,39 @@ pump_view_narrow(struct session *s)
 		return 0;
 	s->encodings_policy.drop_copyrect = is_narrow;
 	return pump_send_offer(s);
+}
+
+/*
+ * When a desktop shrinks, Xvnc forgets a request for what is no longer part
+ * of it, and with that to tell that it shrank. While nothing comes, a pixel
+ * that will always be there is asked for too, once.
+ */
+#define PROBE_NS (500 * NS_PER_MS)
+
+static void
+on_probe_time(evutil_socket_t fd, short what, void *arg)
+{
+	struct session *s = arg;
+	struct pump *p = &s->pump;
+	struct view_area corner = { 0, 0, 1, 1 };
+
+	if (p->is_probed || s->format.unanswered == 0 || p->sw.is_active ||
+	    !view_is_one(&p->view) || rfb_format_switch_is_pending(&s->format))
+		return;
+	p->is_probed = true;
+	if (pump_send_request(s, true, corner) != 0)
+		session_end(s, "error", "the relay is out of memory");
+	else
+		pump_settle(s);
+}
+
+void
+pump_view_asked(struct session *s)
+{
+	const struct view_area *a = &s->pump.view.area;
+
+	if ((a->x != 0 || a->y != 0) && !s->pump.is_continuous)
+		pump_timer(s, &s->pump.probe_timer, on_probe_time, PROBE_NS);
 }
 
 static int

@@ -153,6 +153,8 @@ on_set_format(struct session *s, const struct rfb_client_event *ev)
 int
 pump_forward_request(struct session *s, bool incremental, struct view_area a)
 {
+	if (view_is_one(&s->pump.view))
+		pump_view_asked(s);
 	return pump_send_request(s, incremental, view_region(&s->pump.view, a));
 }
 
