@@ -20,7 +20,7 @@ RAW, COPYRECT, HEXTILE, ZRLE = 0, 1, 5, 16
 LAST_RECT, DESKTOP_SIZE, EXT_DESKTOP_SIZE = -224, -223, -308
 FENCE, CONTINUOUS, DESKTOP_NAME, CURSOR = -312, -313, -307, -239
 USUAL = (HEXTILE, ZRLE, COPYRECT, RAW, EXT_DESKTOP_SIZE, DESKTOP_SIZE,
-         LAST_RECT)
+         LAST_RECT, CURSOR)
 # 32 bits, depth 24, least byte first: blue, green, red, nothing
 FORMAT = struct.pack('>BBBBHHHBBB3x', 32, 24, 0, 1, 255, 255, 255, 16, 8, 0)
 
@@ -61,11 +61,11 @@ class Stream:
 
 class Client:
     def __init__(self, port, ca, user, password, encodings=USUAL,
-                 read_slowly=False):
+                 small_window=False):
         self.user, self.password = user, password
         sock = socket.create_connection(('localhost', port), 10)
-        if read_slowly:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        if small_window:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         self.stream = Stream(sock)
         self.picture = np.zeros((1, 1, 3), np.uint8)
         self.inflate = zlib.decompressobj()
