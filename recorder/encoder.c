@@ -13,13 +13,15 @@
 #define KEY_NEVER    (1u << 24) /* frames */
 
 struct quality_row {
-	unsigned cq_level, q_min, q_max, percent; /* of the bit rate */
+	unsigned cq_level, q_min, q_max;
+	unsigned q_fine;  /* the most where text must be sharp */
+	unsigned percent; /* of the bit rate */
 };
 
 static const struct quality_row qualities[] = {
-	[ENCODER_TEXT] = { 20, 4, 56, 100 },
-	[ENCODER_SMALL] = { 34, 16, 60, 50 },
-	[ENCODER_LOSSLESS] = { 0, 0, 0, 1000 },
+	[ENCODER_TEXT] = { 20, 12, 44, 24, 100 },
+	[ENCODER_SMALL] = { 34, 16, 60, 34, 50 },
+	[ENCODER_LOSSLESS] = { 0, 0, 0, 0, 1000 },
 };
 
 struct encoder {
@@ -220,10 +222,14 @@ encoder_encode(struct encoder *e, const struct canvas *c, uint64_t pts_ms,
 }
 
 int
-encoder_set_coarse(struct encoder *e, bool coarse)
+encoder_set_range(struct encoder *e, enum encoder_range range)
 {
+	bool coarse = range == RANGE_COARSE, fine = range == RANGE_FINE;
+
 	e->cfg.rc_min_quantizer = coarse ? 63 : e->quality->q_min;
-	e->cfg.rc_max_quantizer = coarse ? 63 : e->quality->q_max;
+	e->cfg.rc_max_quantizer = coarse ? 63
+	    : fine                       ? e->quality->q_fine
+					 : e->quality->q_max;
 	return vpx_codec_enc_config_set(&e->ctx, &e->cfg) == VPX_CODEC_OK
 	    ? 0
 	    : ERR_NOMEM;

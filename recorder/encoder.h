@@ -48,11 +48,15 @@ int encoder_encode(struct encoder *e, const struct canvas *c, uint64_t pts_ms,
     uint64_t duration_ms, bool key, const uint8_t *active,
     struct encoder_packet *out);
 
-/*
- * From now on coarse: a picture that is too large for a file of its own is
- * tried once more this way. encoder_set_coarse(e, false) takes it back.
- */
-int encoder_set_coarse(struct encoder *e, bool coarse);
+/* How fine pictures may be coded and must be. */
+enum encoder_range {
+	RANGE_USUAL,  /* of the quality chosen */
+	RANGE_FINE,   /* text is sharp, whatever that costs */
+	RANGE_COARSE, /* as small as it gets */
+};
+
+/* From the next picture on. Returns 0 or ERR_NOMEM. */
+int encoder_set_range(struct encoder *e, enum encoder_range range);
 
 /*
  * Writes a packet that shows once more the picture of `last`, a packet of

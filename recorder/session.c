@@ -190,8 +190,7 @@ session_free(struct session *s)
 	rfb_decoder_free(s->decoder);
 	encoder_free(s->encoder);
 	canvas_release(&s->canvas);
-	free(s->coarse);
-	free(s->active);
+	tiles_release(&s->tiles);
 	free(s);
 }
 

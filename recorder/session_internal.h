@@ -9,6 +9,7 @@
 #include "recorder/encoder.h"
 #include "recorder/pacer.h"
 #include "recorder/session.h"
+#include "recorder/tiles.h"
 #include "rfb/decoder.h"
 
 /* How long a segment waits for the first pixels; they count from its start. */
@@ -25,6 +26,7 @@ enum session_state {
 enum picture_kind {
 	PICTURE_DAMAGE,  /* what changed */
 	PICTURE_QUIET,   /* coarse tiles once more */
+	PICTURE_REFINE,  /* what changed, and coarse ones that rested; fine */
 	PICTURE_CLOSING, /* both, at the segment's end time */
 };
 
@@ -41,8 +43,9 @@ struct session {
 	struct area area;       /* of the screen: what is recorded */
 	unsigned screen_width, screen_height; /* that area was made for */
 	struct canvas canvas;                 /* of the area's size */
-	uint8_t *coarse; /* quantizer of each tile as last coded */
-	uint8_t *active; /* scratch: tiles of the next picture */
+	struct tiles tiles;                   /* of the canvas */
+	int last_quantizer;                   /* of the last picture */
+	uint64_t refined_ns; /* when coarse tiles got a second helping */
 	struct pacer pacer;
 	struct encoder *encoder; /* NULL: made for the next picture */
 	uint64_t pts_ms;         /* last one the encoder saw */

@@ -5,11 +5,12 @@
 #include "recorder/session_internal.h"
 
 /*
- * A tile coded with a quantizer above this is shown again in a quiet
- * moment: text gets soft there. Below it a second helping changes nothing
- * that can be seen.
+ * While pictures come out fine, tiles that rest get their second helping
+ * with what moves. While they do not, one picture this often is made fine,
+ * if some wait so long.
  */
-#define COARSE_ABOVE 24
+#define REFINE_NS      NS_PER_S
+#define REFINE_REST_MS 1000
 
 static int
 make_canvas(struct session *s, unsigned width, unsigned height)
@@ -17,14 +18,10 @@ make_canvas(struct session *s, unsigned width, unsigned height)
 	encoder_free(s->encoder);
 	s->encoder = NULL;
 	canvas_release(&s->canvas);
-	free(s->coarse);
-	free(s->active);
-	s->coarse = s->active = NULL;
+	tiles_release(&s->tiles);
 	if (canvas_init(&s->canvas, width, height) != 0)
 		return ERR_NOMEM;
-	s->coarse = calloc(canvas_n_tiles(&s->canvas), 1);
-	s->active = calloc(canvas_n_tiles(&s->canvas), 1);
-	return s->coarse != NULL && s->active != NULL ? 0 : ERR_NOMEM;
+	return tiles_init(&s->tiles, canvas_n_tiles(&s->canvas));
 }
 
 int
@@ -35,7 +32,7 @@ session_set_area(struct session *s)
 	s->screen_width = rfb_decoder_width(s->decoder);
 	s->screen_height = rfb_decoder_height(s->decoder);
 	s->area = monitor_area(&s->monitor, s->screen_width, s->screen_height);
-	if (s->active != NULL && s->area.w == s->canvas.width &&
+	if (s->tiles.n > 0 && s->area.w == s->canvas.width &&
 	    s->area.h == s->canvas.height) {
 		canvas_damage_all(&s->canvas);
 		return 0;
@@ -133,36 +130,22 @@ sync_canvas(struct session *s)
 static bool
 choose_tiles(struct session *s, enum picture_kind kind)
 {
+	uint32_t now_ms = (uint32_t)session_ms(s, s->now_ns);
 	const uint8_t *dirty = s->canvas.dirty;
-	size_t n = canvas_n_tiles(&s->canvas);
-	bool with_dirty = kind != PICTURE_QUIET;
-	bool with_coarse = kind != PICTURE_DAMAGE;
-	uint8_t any = 0;
+	bool was_fine = s->last_quantizer <= TILES_COARSE_ABOVE;
 
-	for (size_t i = 0; i < n; i++) {
-		uint8_t on = (with_dirty & dirty[i]) |
-		    (with_coarse & (s->coarse[i] > COARSE_ABOVE));
-
-		s->active[i] = on;
-		any |= on;
+	switch (kind) {
+	case PICTURE_DAMAGE:
+		return tiles_choose(&s->tiles, dirty, now_ms, TILES_REST_MS,
+			   was_fine ? TILES_REFINE_MAX : 0) > 0;
+	case PICTURE_QUIET:
+		return tiles_choose(&s->tiles, NULL, now_ms, 0, SIZE_MAX) > 0;
+	case PICTURE_REFINE:
+		return tiles_choose(&s->tiles, dirty, now_ms, TILES_REST_MS,
+			   TILES_REFINE_MAX) > 0;
+	default:
+		return tiles_choose(&s->tiles, dirty, now_ms, 0, SIZE_MAX) > 0;
 	}
-	return any != 0;
-}
-
-/* Notes how well tiles were coded; returns whether any is coarse. */
-static bool
-note_quality(struct session *s, bool key, int quantizer)
-{
-	size_t n = canvas_n_tiles(&s->canvas);
-	uint8_t worst = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		if (key || s->active[i])
-			s->coarse[i] = (uint8_t)quantizer;
-		if (s->coarse[i] > worst)
-			worst = s->coarse[i];
-	}
-	return worst > COARSE_ABOVE;
 }
 
 static int
@@ -196,19 +179,19 @@ encode_picture(
 		pts = s->pts_ms + 1;
 	s->pts_ms = pts;
 	return encoder_encode(s->encoder, &s->canvas, pts,
-	    s->pacer.interval_ns / NS_PER_MS + 1, key, s->active, pkt);
+	    s->pacer.interval_ns / NS_PER_MS + 1, key, s->tiles.active, pkt);
 }
 
 /* A key frame that was too large for an empty file, as small as it gets. */
 static int
 encode_coarsely(struct session *s, uint64_t t_ns, struct encoder_packet *pkt)
 {
-	int rc = encoder_set_coarse(s->encoder, true);
+	int rc = encoder_set_range(s->encoder, RANGE_COARSE);
 
 	if (rc == 0)
 		rc = encode_picture(s, t_ns, true, pkt);
 	if (rc == 0)
-		rc = encoder_set_coarse(s->encoder, false);
+		rc = encoder_set_range(s->encoder, RANGE_USUAL);
 	return rc;
 }
 
@@ -293,6 +276,36 @@ place_packet(struct session *s, uint64_t t_ns, enum picture_kind kind,
 	return rc;
 }
 
+/* As encode_picture, in the range that this kind of picture has. */
+static int
+encode_kind(struct session *s, uint64_t t_ns, enum picture_kind kind, bool key,
+    struct encoder_packet *pkt)
+{
+	int rc = 0, usual = 0;
+
+	if (kind != PICTURE_REFINE)
+		return encode_picture(s, t_ns, key, pkt);
+	s->refined_ns = t_ns;
+	rc = encoder_set_range(s->encoder, RANGE_FINE);
+	if (rc == 0)
+		rc = encode_picture(s, t_ns, key, pkt);
+	usual = encoder_set_range(s->encoder, RANGE_USUAL);
+	return rc != 0 ? rc : usual;
+}
+
+/*
+ * Much moves and comes out coarse: tiles that rested would stay so for as
+ * long as it does.
+ */
+static bool
+wants_refinement(const struct session *s, uint64_t t_ns)
+{
+	return s->last_quantizer > TILES_COARSE_ABOVE &&
+	    s->pacer.stretch == 1 && t_ns >= s->refined_ns + REFINE_NS &&
+	    tiles_has_rested(
+		&s->tiles, (uint32_t)session_ms(s, t_ns), REFINE_REST_MS);
+}
+
 int
 session_take_picture(struct session *s, uint64_t t_ns, enum picture_kind kind)
 {
@@ -304,12 +317,14 @@ session_take_picture(struct session *s, uint64_t t_ns, enum picture_kind kind)
 	int rc;
 
 	sync_canvas(s);
+	if (!key && kind == PICTURE_DAMAGE && wants_refinement(s, t_ns))
+		kind = PICTURE_REFINE;
 	if (!choose_tiles(s, kind) && !is_first &&
 	    (kind != PICTURE_CLOSING || is_at_end(s, t_ns))) {
 		pacer_nothing(&s->pacer);
 		return 0;
 	}
-	rc = encode_picture(s, t_ns, key, &pkt);
+	rc = encode_kind(s, t_ns, kind, key, &pkt);
 	if (rc != 0) {
 		s->why = "the encoder failed";
 		return rc;
@@ -317,7 +332,8 @@ session_take_picture(struct session *s, uint64_t t_ns, enum picture_kind kind)
 	rc = place_packet(s, t_ns, kind, &pkt, &is_done);
 	if (rc != 0 || is_done)
 		return rc;
-	is_coarse = note_quality(s, key, pkt.quantizer);
+	s->last_quantizer = pkt.quantizer;
+	is_coarse = tiles_coded(&s->tiles, key, pkt.quantizer);
 	canvas_clean(&s->canvas);
 	s->dirty_ns = PACER_NEVER;
 	pacer_taken(&s->pacer, t_ns, key, kind == PICTURE_QUIET, is_coarse);
@@ -340,7 +356,7 @@ session_end_segment(struct session *s, uint64_t t_ns, const char *end)
 {
 	int rc = 0, closed = 0;
 
-	if (s->active == NULL)
+	if (s->tiles.n == 0)
 		return ERR_NOMEM; /* no canvas, hence no segment either */
 	if (s->state == SESSION_OPENING)
 		rc = session_first_picture(s);
