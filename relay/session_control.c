@@ -116,7 +116,8 @@ set_recording(struct session *s, const char *value, const char *by)
 	else if (session_record_switch(s, on, &why) == 0)
 		journal_write(s->loop, "recording by hand",
 		    "INSERT INTO audit (team_id, actor, action, object) "
-		    "SELECT team_id, $2, $3, $1 FROM sessions WHERE id = $1",
+		    "SELECT team_id, $2, $3, id::text FROM sessions WHERE id = "
+		    "$1",
 		    3, params);
 	if (why != NULL)
 		refuse_command(s, why);
