@@ -566,6 +566,38 @@ agents_close(struct loop *l)
 		agent_refuse(a, false, "the relay is being stopped");
 }
 
+static void
+on_checked(void *arg, PGresult *res)
+{
+	struct agent *a = arg;
+
+	if (a->state == AGENT_STATE_READY && db_ok(res, "agent") &&
+	    PQntuples(res) == 0)
+		agent_refuse(a, true, "this agent is not enrolled any more");
+	agent_unref(a);
+}
+
+void
+agents_check(struct loop *l, const char *endpoint_id)
+{
+	struct agent *a;
+
+	TAILQ_FOREACH(a, &l->agents, link)
+	{
+		const char *params[] = { endpoint_id, a->pin };
+
+		if (strcmp(a->endpoint_id, endpoint_id) != 0)
+			continue;
+		a->n_refs++;
+		if (db_query(l->db,
+			"SELECT 1 FROM endpoints WHERE id = $1 AND "
+			"agent_cert_sha256 = decode($2, 'hex') AND kind = "
+			"'agent' AND deleted_at IS NULL",
+			2, params, on_checked, a) != 0)
+			agent_unref(a);
+	}
+}
+
 /* ---- orders from sessions ---- */
 
 static const char *

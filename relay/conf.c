@@ -54,6 +54,12 @@ const struct conf_opt relay_conf_opts[RELAY_CONF_N] = {
 	    "Where /metrics, /healthz and /readyz answer; empty: nowhere."),
 	ROW(user, CONF_STR, NULL, 0, 0,
 	    "Account to become once ports are open and keys are read."),
+	ROW(public_host, CONF_STR, NULL, 0, 0,
+	    "Name or address under which technicians and endpoints reach the "
+	    "relay; unset: where it listens, or this machine's name."),
+	ROW(public_ca_file, CONF_STR, NULL, 0, 0,
+	    "PEM of the CA they check its certificate with, if no system "
+	    "knows it."),
 	ROW(threads, CONF_INT, "0", 0, 256,
 	    "Event loops; 0: one a core. A session lives on one loop."),
 	ROW(max_sessions, CONF_INT, "2000", 1, 100000,

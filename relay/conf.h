@@ -18,6 +18,7 @@ struct relay_conf {
 	char *tls_cert_file, *tls_key_file;
 	char *recorder_program;
 	char *metrics_listen;
+	char *public_host, *public_ca_file; /* for the command line */
 	char *user;
 	int64_t threads;
 	int64_t max_sessions;
@@ -27,7 +28,7 @@ struct relay_conf {
 	int64_t drain_seconds;
 };
 
-#define RELAY_CONF_N 26
+#define RELAY_CONF_N 28
 extern const struct conf_opt relay_conf_opts[RELAY_CONF_N];
 
 #endif

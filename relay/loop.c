@@ -108,7 +108,8 @@ static void
 finish_if_empty(struct loop *l)
 {
 	if (TAILQ_EMPTY(&l->sessions) && TAILQ_EMPTY(&l->conns) &&
-	    TAILQ_EMPTY(&l->farewells) && l->n_sessions == 0 && l->n_writes == 0)
+	    TAILQ_EMPTY(&l->farewells) && l->n_sessions == 0 &&
+	    l->n_writes == 0)
 		event_base_loopexit(l->base, NULL);
 }
 
@@ -191,6 +192,14 @@ loop_tell(struct loop *l, enum loop_command c)
 		log_error("loop_command_failed", LOG_ERRNO());
 }
 
+/* Its certificate, secret or kind is another, or it was removed. */
+static void
+on_endpoint_changed(void *loop, const char *channel, const char *payload)
+{
+	agents_check(loop, payload);
+	session_drop_parked(loop, strtoll(payload, NULL, 10));
+}
+
 /* What other programs ask of sessions and agents of this loop. */
 static int
 loop_listen_for_orders(struct loop *l)
@@ -199,6 +208,9 @@ loop_listen_for_orders(struct loop *l)
 
 	if (rc == 0)
 		rc = db_listen(l->db, "relaycam_dial", agents_on_dial, l);
+	if (rc == 0)
+		rc = db_listen(
+		    l->db, "relaycam_endpoint", on_endpoint_changed, l);
 	return rc;
 }
 

@@ -38,6 +38,9 @@ void session_start_parked(struct loop *l, struct side *side,
  */
 bool session_adopt_agent(struct loop *l, const char *ticket, struct side *side);
 
+/* An endpoint has other credentials now: its parked connections go. */
+void session_drop_parked(struct loop *l, int64_t endpoint_id);
+
 /* NOTIFY relaycam_session: a command to one of this loop's sessions. */
 void on_session_order(void *loop, const char *channel, const char *payload);
 /* Ends it whatever it is doing; reason: for people. */

@@ -136,6 +136,20 @@ session_parked_gone(struct session *s)
 		write_row(s, false);
 }
 
+void
+session_drop_parked(struct loop *l, int64_t endpoint_id)
+{
+	struct session *s, *next;
+
+	for (s = TAILQ_FIRST(&l->sessions); s != NULL; s = next) {
+		next = TAILQ_NEXT(s, link);
+		if (s->state == SESSION_PARKED &&
+		    s->account.endpoint_id == endpoint_id)
+			session_end(s, "command",
+			    "the endpoint was changed or removed");
+	}
+}
+
 /* ---- claiming ---- */
 
 struct claim {

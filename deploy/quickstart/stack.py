@@ -219,6 +219,8 @@ class Stack:
             'relay.session_ports':
                 f'127.0.0.1:{p.session_first}-{p.session_last}',
             'relay.web_dir': self.path('web'),
+            'relay.public_host': 'localhost',
+            'relay.public_ca_file': self.path('ca.pem'),
             'relay.tls_cert_file': f'{conf}/relay.pem',
             'relay.tls_key_file': f'{conf}/relay.key',
             'relay.metrics_listen': f'127.0.0.1:{p.relay_metrics}',
