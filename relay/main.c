@@ -25,6 +25,7 @@
 #include "relay/spawner.h"
 #include "relay/static_files.h"
 #include "relay/text.h"
+#include "rfb/ra2.h"
 
 #define PROGRAM "relaycam-relay"
 
@@ -169,6 +170,10 @@ read_keys(void)
 	relay.client_ctx = tls_client_new("", err, sizeof(err));
 	if (relay.client_ctx == NULL)
 		die(EX_CONFIG, "TLS", err);
+	relay.ra2_key = rfb_ra2_key_new(RFB_RA2_OWN_BITS);
+	if (relay.ra2_key == NULL)
+		log_warn(
+		    "no_ra2_key", LOG_S("why", "libcrypto makes no RSA key"));
 	if (seal_key_read(secrets.seal_key_file, relay.seal_key) != 0)
 		die(EX_CONFIG, secrets.seal_key_file,
 		    "expected 32 bytes, readable by the owner only");
@@ -339,6 +344,7 @@ main(int argc, char **argv)
 	SSL_CTX_free(relay.server_ctx);
 	SSL_CTX_free(relay.web_ctx);
 	SSL_CTX_free(relay.client_ctx);
+	rfb_ra2_key_free(relay.ra2_key);
 	static_files_free(relay.files);
 	text_font_close(relay.font);
 	free(relay.loops);

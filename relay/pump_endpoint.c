@@ -286,7 +286,7 @@ read_piece(struct session *s, size_t *got)
 		return ERR_NOMEM;
 	room = min_size(room, PIECE_MAX);
 	while (n < room && rc > 0) {
-		rc = leg_read(&s->endpoint.leg, p + n, room - n);
+		rc = side_recv(&s->endpoint, p + n, room - n);
 		if (rc > 0)
 			n += (size_t)rc;
 	}

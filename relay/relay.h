@@ -24,6 +24,7 @@ struct event_base;
 struct evconnlistener;
 struct session;
 struct static_files;
+struct rfb_ra2_key;
 struct text_font;
 
 #define UUID_LEN 37 /* with the NUL */
@@ -41,10 +42,11 @@ struct relay {
 	struct conf_spool spool;
 	SSL_CTX *client_ctx; /* towards endpoints; verifies nothing by itself */
 	pthread_mutex_t server_ctx_lock;
-	SSL_CTX *server_ctx;        /* replaced at SIGHUP */
-	SSL_CTX *web_ctx;           /* the same with ALPN */
-	struct static_files *files; /* the browser viewer's page */
-	struct text_font *font;     /* NULL: none to be had */
+	SSL_CTX *server_ctx;         /* replaced at SIGHUP */
+	SSL_CTX *web_ctx;            /* the same with ALPN */
+	struct static_files *files;  /* the browser viewer's page */
+	struct rfb_ra2_key *ra2_key; /* ours, towards endpoints with RA2 */
+	struct text_font *font;      /* NULL: none to be had */
 	struct door doors[DOORS_MAX];
 	unsigned n_doors;
 	uint8_t seal_key[SEAL_KEY_LEN];

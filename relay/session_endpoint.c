@@ -16,6 +16,7 @@
 #include "common/log.h"
 #include "common/tls.h"
 #include "relay/journal.h"
+#include "relay/sealed.h"
 #include "relay/session_internal.h"
 
 #define ENDPOINT_OUT_MAX (1 << 20)
@@ -134,7 +135,8 @@ session_endpoint_greet(struct session *s)
 	struct rfb_client_params params = { .user = s->account.username,
 		.password = s->account.password,
 		.allow_clear = s->account.allow_clear,
-		.is_in_tunnel = s->endpoint.leg.ssl != NULL };
+		.is_in_tunnel = s->endpoint.leg.ssl != NULL,
+		.ra2_key = s->loop->relay->ra2_key };
 
 	/* an agent's or a parked connection has said something already */
 	s->endpoint.out.limit = ENDPOINT_OUT_MAX;
@@ -342,18 +344,14 @@ remember_pin(struct session *s)
 	    4, params);
 }
 
-/* The certificate is checked before anything secret is sent. */
+/* seen_pin is the endpoint's; else it is refused. */
 static bool
-certificate_is_right(struct session *s)
+pin_is_right(struct session *s)
 {
-	if (tls_peer_sha256(s->endpoint.leg.ssl, s->seen_pin) != 0) {
-		refuse(s, "showed no certificate", "");
-		return false;
-	}
 	if (s->account.has_pin &&
 	    memcmp(s->seen_pin, s->account.pin, sizeof(s->seen_pin)) != 0) {
 		refuse(s,
-		    "showed another certificate than the one it is "
+		    "showed another certificate or key than the one it is "
 		    "pinned to; if it was replaced on purpose, set the "
 		    "new one with relaycam endpoint set --pin",
 		    "");
@@ -362,6 +360,57 @@ certificate_is_right(struct session *s)
 	if (!s->account.has_pin && s->account.ca_pem == NULL)
 		remember_pin(s);
 	return true;
+}
+
+/* The certificate is checked before anything secret is sent. */
+static bool
+certificate_is_right(struct session *s)
+{
+	if (tls_peer_sha256(s->endpoint.leg.ssl, s->seen_pin) == 0)
+		return pin_is_right(s);
+	refuse(s, "showed no certificate", "");
+	return false;
+}
+
+/* RA2: so is its RSA key, which no CA vouches for. */
+static bool
+check_key(struct session *s)
+{
+	memcpy(s->seen_pin,
+	    rfb_handshake_client_key_sha256(s->endpoint_handshake),
+	    sizeof(s->seen_pin));
+	if (s->account.ca_pem != NULL && !s->account.has_pin) {
+		refuse(s,
+		    "offers RA2, whose keys no CA vouches for; pin its key "
+		    "with relaycam endpoint set --pin",
+		    rfb_handshake_client_key_text(s->endpoint_handshake));
+		return false;
+	}
+	if (!pin_is_right(s))
+		return false;
+	if (rfb_handshake_client_key_checked(s->endpoint_handshake) == 0 &&
+	    side_flush(&s->endpoint) == 0)
+		return true;
+	refuse(s, "closed the connection", "");
+	return false;
+}
+
+/* What was received behind the handshake is sealed already. */
+static bool
+start_cipher(struct session *s)
+{
+	struct side *d = &s->endpoint;
+	int rc = side_flush(d);
+
+	if (rc == 0)
+		d->sealed = sealed_new(
+		    rfb_handshake_client_take_cipher(s->endpoint_handshake),
+		    buf_head(&d->in), buf_len(&d->in));
+	buf_consume(&d->in, buf_len(&d->in));
+	if (d->sealed != NULL)
+		return true;
+	refuse(s, "could not start its encryption", "");
+	return false;
 }
 
 static void
@@ -430,6 +479,10 @@ on_event(struct session *s, int event)
 		if (s->state == SESSION_ENDPOINT_TLS)
 			go_on_with_tls(s);
 		return false;
+	case RFB_HANDSHAKE_CHECK_KEY:
+		return check_key(s);
+	case RFB_HANDSHAKE_START_CIPHER:
+		return start_cipher(s);
 	case RFB_HANDSHAKE_READY:
 		side_flush(&s->endpoint);
 		if (s->door == SESSION_BY_NOBODY) {
@@ -478,7 +531,7 @@ read_handshake(struct session *s)
 	}
 	feed_handshake(s);
 	return s->state == SESSION_ENDPOINT && s->endpoint.is_reading &&
-	    s->endpoint.leg.ssl != NULL;
+	    (s->endpoint.leg.ssl != NULL || s->endpoint.sealed != NULL);
 }
 
 /* Reads once before the VNC server speaks, or after it has. */

@@ -222,6 +222,8 @@ give_up(struct job *j)
 	if (s != NULL && side_detach(&s->endpoint) == 0) {
 		leg_move(&c->side.leg, &s->endpoint.leg, &c->at->batch);
 		c->side.in = s->endpoint.in;
+		c->side.sealed = s->endpoint.sealed;
+		s->endpoint.sealed = NULL;
 		buf_init(&s->endpoint.in, 0);
 		c->handshake = s->endpoint_handshake;
 		s->endpoint_handshake = NULL;

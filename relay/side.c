@@ -3,6 +3,7 @@
 #include "common/bytes.h"
 #include "common/err.h"
 #include "relay/relay.h"
+#include "relay/sealed.h"
 #include "relay/websocket.h"
 #include "rfb/handshake.h"
 
@@ -51,11 +52,14 @@ side_adopt(struct side *d, struct loop *l, struct side *from,
     event_callback_fn on_readable, event_callback_fn on_writable, void *arg)
 {
 	struct buf in = from->in;
+	struct sealed *sealed = from->sealed;
 
 	drop_events(from);
 	leg_move(&d->leg, &from->leg, &l->batch);
 	d->in = in;
 	buf_init(&from->in, 0);
+	d->sealed = sealed;
+	from->sealed = NULL;
 	buf_init(&d->out, SIDE_OUT_MAX);
 	return make_events(d, l, on_readable, on_writable, arg);
 }
@@ -65,6 +69,7 @@ side_release(struct side *d)
 {
 	drop_events(d);
 	ws_free(d->ws);
+	sealed_free(d->sealed);
 	if (d->leg.batch != NULL || d->leg.fd >= 0)
 		leg_release(&d->leg);
 	buf_release(&d->in);
@@ -88,7 +93,9 @@ int
 side_flush(struct side *d)
 {
 	ssize_t n;
-	int rc = d->ws != NULL ? ws_flush(d->ws) : leg_flush(&d->leg);
+	int rc = d->ws != NULL  ? ws_flush(d->ws)
+	    : d->sealed != NULL ? sealed_flush(d->sealed, &d->leg)
+				: leg_flush(&d->leg);
 
 	while (rc == 0 && buf_len(&d->out) > 0) {
 		n = side_send(d, buf_head(&d->out), buf_len(&d->out));
@@ -126,6 +133,8 @@ side_fill(struct side *d)
 ssize_t
 side_recv(struct side *d, uint8_t *data, size_t len)
 {
+	if (d->sealed != NULL)
+		return sealed_recv(d->sealed, &d->leg, data, len);
 	return d->ws != NULL ? ws_recv(d->ws, data, len)
 			     : leg_read(&d->leg, data, len);
 }
@@ -133,6 +142,8 @@ side_recv(struct side *d, uint8_t *data, size_t len)
 ssize_t
 side_send(struct side *d, const uint8_t *data, size_t len)
 {
+	if (d->sealed != NULL)
+		return sealed_send(d->sealed, &d->leg, data, len);
 	return d->ws != NULL ? ws_send(d->ws, data, len)
 			     : leg_write(&d->leg, data, len);
 }
@@ -140,6 +151,8 @@ side_send(struct side *d, const uint8_t *data, size_t len)
 bool
 side_has_buffered(const struct side *d)
 {
+	if (d->sealed != NULL && sealed_has_buffered(d->sealed))
+		return true;
 	return d->ws != NULL ? ws_has_buffered(d->ws)
 			     : leg_has_buffered(&d->leg);
 }

@@ -1,8 +1,9 @@
 /*
  * One side of a session as the loop sees it: a leg, its events, and what
  * waits to be read or sent. A browser's leg carries a WebSocket, whose
- * binary messages are the stream (relay/websocket.h); side_recv and
- * side_send hide the difference. Everything happens on the side's loop.
+ * binary messages are the stream (relay/websocket.h), an endpoint's may be
+ * sealed (relay/sealed.h); side_recv and side_send hide the difference.
+ * Everything happens on the side's loop.
  */
 #ifndef RELAY_SIDE_H
 #define RELAY_SIDE_H
@@ -13,11 +14,14 @@
 #include "relay/leg.h"
 
 struct loop;
+struct sealed;
 struct ws;
 
 struct side {
 	struct leg leg;
-	struct ws *ws; /* owned; NULL: the leg's bytes are the stream */
+	/* owned; where both are NULL the leg's bytes are the stream */
+	struct ws *ws;
+	struct sealed *sealed; /* an endpoint's RA2 */
 	struct event *readable, *writable;
 	struct buf in;  /* handshake input not yet used */
 	struct buf out; /* towards this side, before anything else */
