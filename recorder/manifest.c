@@ -122,6 +122,9 @@ finish(struct manifest *mf, const struct manifest_end *e)
 	int rc = end == NULL ? -1 : json_object_update(as_json(mf), end);
 
 	json_decref(end);
+	if (rc == 0)
+		rc = json_object_set_new(
+		    as_json(mf), "evidence", evidence_to_json(e->evidence));
 	return rc == 0 ? 0 : ERR_NOMEM;
 }
 

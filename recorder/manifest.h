@@ -9,11 +9,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/evidence.h"
 #include "recorder/meta.h"
 
 #define MANIFEST_KEY_MAX  1024 /* bytes of an object key with its NUL */
 #define MANIFEST_NAME_MAX 64   /* "<segment-id>.webm.part" and the like */
-#define MANIFEST_LEN_MAX  (64 * 1024)
+#define MANIFEST_LEN_MAX  (64 * 1024) /* storage takes no more */
 
 /* What is known before the first frame. */
 struct manifest_open {
@@ -34,6 +35,7 @@ struct manifest_end {
 	uint64_t duration_ms, bytes;
 	bool recovered;
 	const char *end;
+	const struct evidence *evidence; /* of the finished file */
 };
 
 /* "<segment><suffix>" into out; returns out. */

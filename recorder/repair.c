@@ -52,7 +52,7 @@ exit_status(int rc)
 
 static int
 publish(int dir_fd, const char *id, struct manifest *mf,
-    const struct webm_repair_result *r)
+    const struct webm_repair_result *r, const struct evidence *evidence)
 {
 	uint64_t len_ns = r->duration_ms * NS_PER_MS;
 	struct manifest_end e = {
@@ -63,24 +63,37 @@ publish(int dir_fd, const char *id, struct manifest *mf,
 		.bytes = r->bytes,
 		.recovered = true,
 		.end = "crash",
+		.evidence = evidence,
 	};
 
 	return manifest_publish(dir_fd, mf, id, &e);
+}
+
+static void
+on_block(void *arg, enum webm_block_kind kind, uint64_t offset,
+    const uint8_t *data, size_t len)
+{
+	evidence_add(arg, offset, data, len, kind != WEBM_BLOCK_CLUSTER);
 }
 
 static int
 repair(int dir_fd, const char *id, int fd)
 {
 	struct webm_repair_result r;
+	struct evidence evidence;
 	struct manifest *mf = NULL;
 	int rc = manifest_load(dir_fd, id, &mf);
 
+	evidence_init(&evidence);
 	if (rc == ERR_NOTFOUND)
 		rc = ERR_CORRUPT;
 	if (rc == 0)
-		rc = webm_repair(fd, NULL, NULL, &r);
+		rc = webm_repair(fd, on_block, &evidence, &r);
 	if (rc == 0)
-		rc = publish(dir_fd, id, mf, &r);
+		rc = evidence_finish(&evidence, id);
+	if (rc == 0)
+		rc = publish(dir_fd, id, mf, &r, &evidence);
+	evidence_release(&evidence);
 	manifest_free(mf);
 	if (rc != 0)
 		log_error("repair_failed", LOG_S("segment", id), LOG_ERR(rc));

@@ -19,6 +19,7 @@ struct segment {
 	struct segment_store *store;
 	struct webm_writer *webm;
 	struct manifest *manifest;
+	struct evidence evidence;
 	uint8_t uuid[WEBM_UUID_LEN];
 	char id[META_UUID_LEN]; /* the same as text */
 	int fd;
@@ -118,6 +119,17 @@ make_manifest(struct segment *sg, const struct segment_params *p)
 	return sg->manifest != NULL ? 0 : ERR_NOMEM;
 }
 
+/* Clusters are joined to blocks of a size; cues and header stand alone. */
+static void
+on_block(void *arg, enum webm_block_kind kind, uint64_t offset,
+    const uint8_t *data, size_t len)
+{
+	struct segment *sg = arg;
+
+	evidence_add(
+	    &sg->evidence, offset, data, len, kind != WEBM_BLOCK_CLUSTER);
+}
+
 /* Creates, locks and begins <id>.webm.part, then <id>.json.open. */
 static int
 make_files(struct segment *sg, const struct segment_params *p)
@@ -139,6 +151,8 @@ make_files(struct segment *sg, const struct segment_params *p)
 		.title = m->endpoint,
 		.tags = tags,
 		.n_tags = N_ELEMENTS(tags),
+		.on_block = on_block,
+		.arg = sg,
 	};
 	char name[MANIFEST_NAME_MAX];
 	int rc;
@@ -185,6 +199,7 @@ segment_open(struct segment **out, struct segment_store *st,
 		return ERR_NOMEM;
 	sg->store = st;
 	sg->fd = -1;
+	evidence_init(&sg->evidence);
 	sg->start_ns = p->start_mono_ns;
 	rc = make_uuid(sg->uuid, sg->id);
 	if (rc == 0)
@@ -259,6 +274,7 @@ segment_close(struct segment *sg, const char *end, uint64_t end_mono_ns,
 		.end_wall_ns = wall_ns(sg->store->meta, end_mono_ns),
 		.frames = segment_frames(sg),
 		.end = end,
+		.evidence = &sg->evidence,
 	};
 	int rc = 0;
 
@@ -266,6 +282,8 @@ segment_close(struct segment *sg, const char *end, uint64_t end_mono_ns,
 		remove_files(sg); /* nothing was recorded in it */
 	} else {
 		rc = webm_writer_finish(sg->webm, segment_ms(sg, end_mono_ns));
+		if (rc == 0)
+			rc = evidence_finish(&sg->evidence, sg->id);
 		e.bytes = webm_writer_bytes(sg->webm);
 		e.duration_ms = webm_writer_duration_ms(sg->webm);
 		if (rc == 0)
@@ -287,6 +305,7 @@ segment_abandon(struct segment *sg)
 		return;
 	webm_writer_free(sg->webm);
 	manifest_free(sg->manifest);
+	evidence_release(&sg->evidence);
 	if (sg->fd >= 0)
 		close(sg->fd);
 	free(sg);

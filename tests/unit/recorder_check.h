@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "common/evidence.h"
 #include "tests/unit/recorder_child.h"
 
 #define W         320
@@ -124,6 +125,28 @@ ask(char *out, size_t len, const char *format, const char *path)
 	assert_int_equal(pclose(f), 0);
 }
 
+static inline int64_t
+read_fd(void *arg, uint64_t offset, uint8_t *buf, size_t len)
+{
+	return pread(*(int *)arg, buf, len, (off_t)offset);
+}
+
+/* X3: every byte of the file is that which was hashed. */
+static inline void
+check_evidence(const json_t *j, const char *path)
+{
+	struct evidence_fault fault = { 0 };
+	const char *why = "";
+	struct evidence e;
+	int fd = open(path, O_RDONLY);
+
+	assert_true(fd >= 0);
+	assert_int_equal(evidence_parse(&e, j, &why), 0);
+	assert_int_equal(evidence_verify(&e, read_fd, &fd, &fault), 0);
+	evidence_release(&e);
+	close(fd);
+}
+
 /* Decodes everything: frames, size and duration are as the manifest says. */
 static inline void
 check_media(const json_t *j)
@@ -133,6 +156,7 @@ check_media(const json_t *j)
 
 	assert_int_equal(stat(media_path(j, path), &st), 0);
 	assert_int_equal(st.st_size, num(j, "bytes"));
+	check_evidence(j, path);
 	ask(line, sizeof(line),
 	    "ffprobe -v error -count_frames -show_entries "
 	    "stream=nb_read_frames -of csv=p=0 %s 2>&1",

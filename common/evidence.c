@@ -1,0 +1,305 @@
+#include "common/evidence.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/bytes.h"
+#include "common/err.h"
+
+#define VERSION   1
+#define SEED      "relaycam evidence 1\n"
+#define PIECE     (64 * 1024)
+#define HEX_LEN   (2 * EVIDENCE_HASH_LEN)
+#define ENTRY_MAX (2 * 21 + HEX_LEN + 1)
+
+void
+evidence_init(struct evidence *e)
+{
+	memset(e, 0, sizeof(*e));
+}
+
+void
+evidence_release(struct evidence *e)
+{
+	free(e->blocks);
+	memset(e, 0, sizeof(*e));
+}
+
+/* ---- making ---- */
+
+static int
+grow(struct evidence *e)
+{
+	struct evidence_block *p;
+
+	if (e->n == EVIDENCE_BLOCKS)
+		return ERR_LIMIT;
+	if ((e->n & (e->n - 1)) != 0)
+		return 0; /* full only at powers of two */
+	p = realloc(e->blocks, (e->n == 0 ? 1 : 2 * e->n) * sizeof(*p));
+	if (p == NULL)
+		return ERR_NOMEM;
+	e->blocks = p;
+	return 0;
+}
+
+static void
+close_block(struct evidence *e)
+{
+	if (e->is_open)
+		crypto_hash_sha256_final(&e->open, e->blocks[e->n - 1].hash);
+	e->is_open = false;
+}
+
+static void
+open_block(struct evidence *e, uint64_t offset)
+{
+	e->error = grow(e);
+	if (e->error != 0)
+		return;
+	e->blocks[e->n++] = (struct evidence_block){ .offset = offset };
+	crypto_hash_sha256_init(&e->open);
+	e->is_open = true;
+}
+
+void
+evidence_add(struct evidence *e, uint64_t offset, const uint8_t *data,
+    size_t len, bool is_alone)
+{
+	struct evidence_block *b = e->is_open ? &e->blocks[e->n - 1] : NULL;
+
+	if (e->error != 0)
+		return;
+	if (b == NULL || is_alone || offset != b->offset + b->len) {
+		close_block(e);
+		open_block(e, offset);
+		if (e->error != 0)
+			return;
+		b = &e->blocks[e->n - 1];
+	}
+	crypto_hash_sha256_update(&e->open, data, len);
+	b->len += len;
+	if (is_alone || b->len >= EVIDENCE_BLOCK_MIN)
+		close_block(e);
+}
+
+/* Each link holds all before it: no block can be changed, moved or left out. */
+static void
+chain(const struct evidence *e, const char *segment, uint8_t *root)
+{
+	crypto_hash_sha256_state st;
+	uint8_t place[16];
+
+	crypto_hash_sha256_init(&st);
+	crypto_hash_sha256_update(&st, (const uint8_t *)SEED, strlen(SEED));
+	crypto_hash_sha256_update(
+	    &st, (const uint8_t *)segment, strlen(segment));
+	crypto_hash_sha256_final(&st, root);
+	for (size_t i = 0; i < e->n; i++) {
+		const struct evidence_block *b = &e->blocks[i];
+
+		store_be64(place, b->offset);
+		store_be64(place + 8, b->len);
+		crypto_hash_sha256_init(&st);
+		crypto_hash_sha256_update(&st, root, EVIDENCE_HASH_LEN);
+		crypto_hash_sha256_update(&st, place, sizeof(place));
+		crypto_hash_sha256_update(&st, b->hash, EVIDENCE_HASH_LEN);
+		crypto_hash_sha256_final(&st, root);
+	}
+}
+
+int
+evidence_finish(struct evidence *e, const char *segment)
+{
+	if (e->error != 0)
+		return e->error;
+	close_block(e);
+	chain(e, segment, e->root);
+	return 0;
+}
+
+/* ---- JSON ---- */
+
+/* "offset length hash" */
+static void
+print_block(const struct evidence_block *b, char out[ENTRY_MAX])
+{
+	int n = snprintf(
+	    out, ENTRY_MAX, "%" PRIu64 " %" PRIu64 " ", b->offset, b->len);
+
+	sodium_bin2hex(out + n, HEX_LEN + 1, b->hash, EVIDENCE_HASH_LEN);
+}
+
+json_t *
+evidence_to_json(const struct evidence *e)
+{
+	char root[HEX_LEN + 1], line[ENTRY_MAX];
+	json_t *blocks = json_array();
+
+	for (size_t i = 0; blocks != NULL && i < e->n; i++) {
+		print_block(&e->blocks[i], line);
+		if (json_array_append_new(blocks, json_string(line)) != 0) {
+			json_decref(blocks);
+			blocks = NULL;
+		}
+	}
+	sodium_bin2hex(root, sizeof(root), e->root, EVIDENCE_HASH_LEN);
+	/* takes blocks, also on failure */
+	return json_pack("{s:i, s:s, s:o}", "version", VERSION, "root", root,
+	    "blocks", blocks);
+}
+
+static bool
+parse_hash(const char *s, uint8_t out[EVIDENCE_HASH_LEN])
+{
+	size_t len;
+
+	return s != NULL && strlen(s) == HEX_LEN &&
+	    sodium_hex2bin(
+		out, EVIDENCE_HASH_LEN, s, HEX_LEN, NULL, &len, NULL) == 0 &&
+	    len == EVIDENCE_HASH_LEN;
+}
+
+/* A number in digits and the space behind it; NULL when it is none. */
+static const char *
+parse_number(const char *s, uint64_t *out)
+{
+	size_t n = 0;
+
+	*out = 0;
+	while (n < 18 && s[n] >= '0' && s[n] <= '9')
+		*out = *out * 10 + (uint64_t)(s[n++] - '0');
+	return n > 0 && s[n] == ' ' ? s + n + 1 : NULL;
+}
+
+static bool
+parse_block(const char *s, struct evidence_block *b)
+{
+	if (s == NULL || (s = parse_number(s, &b->offset)) == NULL ||
+	    (s = parse_number(s, &b->len)) == NULL)
+		return false;
+	return b->len > 0 && parse_hash(s, b->hash);
+}
+
+static int
+parse_blocks(struct evidence *e, const json_t *list)
+{
+	size_t n = json_array_size(list);
+
+	if (n < 1 || n > EVIDENCE_BLOCKS)
+		return ERR_CORRUPT;
+	e->blocks = calloc(n, sizeof(*e->blocks));
+	if (e->blocks == NULL)
+		return ERR_NOMEM;
+	for (e->n = 0; e->n < n; e->n++)
+		if (!parse_block(json_string_value(json_array_get(list, e->n)),
+			&e->blocks[e->n]))
+			return ERR_CORRUPT;
+	return 0;
+}
+
+/* Every byte of a file once: the header in front, the others in a row. */
+static bool
+is_whole(const struct evidence *e)
+{
+	const struct evidence_block *header = &e->blocks[e->n - 1];
+	uint64_t at = header->len;
+
+	if (header->offset != 0)
+		return false;
+	for (size_t i = 0; i + 1 < e->n; i++) {
+		if (e->blocks[i].offset != at)
+			return false;
+		at += e->blocks[i].len;
+	}
+	return true;
+}
+
+int
+evidence_parse(struct evidence *e, const json_t *manifest, const char **why)
+{
+	const json_t *j = json_object_get(manifest, "evidence");
+	const char *segment =
+	    json_string_value(json_object_get(manifest, "segment"));
+	uint8_t root[EVIDENCE_HASH_LEN];
+	int rc;
+
+	evidence_init(e);
+	*why = "the manifest has no evidence";
+	if (j == NULL)
+		return ERR_NOTFOUND;
+	*why = "the evidence has an unknown format";
+	if (segment == NULL ||
+	    json_integer_value(json_object_get(j, "version")) != VERSION ||
+	    !parse_hash(json_string_value(json_object_get(j, "root")), e->root))
+		return ERR_CORRUPT;
+	rc = parse_blocks(e, json_object_get(j, "blocks"));
+	if (rc != 0)
+		return rc;
+	*why = "the blocks of the evidence do not make a file";
+	if (!is_whole(e))
+		return ERR_CORRUPT;
+	*why = "the root of the evidence is not that of its blocks";
+	chain(e, segment, root);
+	return memcmp(root, e->root, sizeof(root)) == 0 ? 0 : ERR_CORRUPT;
+}
+
+/* ---- verifying ---- */
+
+static int
+check_block(const struct evidence_block *b, evidence_read_fn *read, void *arg,
+    struct evidence_fault *fault)
+{
+	uint8_t buf[PIECE], hash[EVIDENCE_HASH_LEN];
+	crypto_hash_sha256_state st;
+	uint64_t done = 0;
+
+	*fault = (struct evidence_fault){ EVIDENCE_MISSING, b->offset, b->len };
+	crypto_hash_sha256_init(&st);
+	while (done < b->len) {
+		size_t want = min_size(sizeof(buf), (size_t)(b->len - done));
+		int64_t n = read(arg, b->offset + done, buf, want);
+
+		if (n < 0)
+			return (int)n;
+		if ((size_t)n < want)
+			return ERR_CORRUPT;
+		crypto_hash_sha256_update(&st, buf, want);
+		done += want;
+	}
+	crypto_hash_sha256_final(&st, hash);
+	fault->kind = EVIDENCE_CHANGED;
+	return memcmp(hash, b->hash, sizeof(hash)) == 0 ? 0 : ERR_CORRUPT;
+}
+
+/* Bytes of the file from at on, which nobody wrote. */
+static int
+check_end(uint64_t at, evidence_read_fn *read, void *arg,
+    struct evidence_fault *fault)
+{
+	uint8_t buf[PIECE];
+	int64_t n;
+
+	*fault = (struct evidence_fault){ EVIDENCE_ADDED, at, 0 };
+	while ((n = read(arg, at + fault->len, buf, sizeof(buf))) > 0)
+		fault->len += (uint64_t)n;
+	if (n < 0)
+		return (int)n;
+	return fault->len == 0 ? 0 : ERR_CORRUPT;
+}
+
+int
+evidence_verify(const struct evidence *e, evidence_read_fn *read, void *arg,
+    struct evidence_fault *fault)
+{
+	const struct evidence_block *b = &e->blocks[e->n - 1];
+	int rc = check_block(b, read, arg, fault); /* the header comes first */
+
+	for (size_t i = 0; rc == 0 && i + 1 < e->n; i++) {
+		b = &e->blocks[i];
+		rc = check_block(b, read, arg, fault);
+	}
+	return rc != 0 ? rc : check_end(b->offset + b->len, read, arg, fault);
+}

@@ -1,0 +1,67 @@
+/*
+ * A manifest's evidence over any bytes, and a file of what follows its first
+ * zero byte: a list that is taken covers the file from 0 on, and a fault lies
+ * where the list or the file's end says.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/bytes.h"
+#include "common/err.h"
+#include "common/evidence.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+struct span {
+	const uint8_t *data;
+	size_t len;
+};
+
+static int64_t
+read_span(void *arg, uint64_t offset, uint8_t *buf, size_t len)
+{
+	const struct span *s = arg;
+	size_t n = offset < s->len ? s->len - (size_t)offset : 0;
+
+	n = min_size(n, len);
+	if (n > 0)
+		memcpy(buf, s->data + offset, n);
+	return (int64_t)n;
+}
+
+static void
+check(const struct evidence *e, struct span *file)
+{
+	struct evidence_fault fault;
+	uint64_t total = 0;
+	int rc = evidence_verify(e, read_span, file, &fault);
+
+	for (size_t i = 0; i < e->n; i++)
+		total += e->blocks[i].len;
+	if (rc == 0 && total != file->len)
+		abort();
+	if (rc != 0 && rc != ERR_CORRUPT)
+		abort();
+	if (rc != 0 && fault.kind == EVIDENCE_ADDED &&
+	    fault.offset + fault.len != file->len)
+		abort();
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	const uint8_t *zero = len > 0 ? memchr(data, 0, len) : NULL;
+	size_t json_len = zero != NULL ? (size_t)(zero - data) : len;
+	struct span file = { zero != NULL ? zero + 1 : data + len,
+		zero != NULL ? len - json_len - 1 : 0 };
+	json_t *j = json_loadb((const char *)data, json_len, 0, NULL);
+	struct evidence e;
+	const char *why;
+
+	if (evidence_parse(&e, j, &why) == 0)
+		check(&e, &file);
+	evidence_release(&e);
+	json_decref(j);
+	return 0;
+}
