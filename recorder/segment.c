@@ -130,9 +130,9 @@ on_block(void *arg, enum webm_block_kind kind, uint64_t offset,
 	    &sg->evidence, offset, data, len, kind != WEBM_BLOCK_CLUSTER);
 }
 
-/* Creates, locks and begins <id>.webm.part, then <id>.json.open. */
+/* The file's header, then <id>.json.open. */
 static int
-make_files(struct segment *sg, const struct segment_params *p)
+begin(struct segment *sg, const struct segment_params *p)
 {
 	const struct meta *m = sg->store->meta;
 	const struct webm_tag tags[] = {
@@ -154,22 +154,28 @@ make_files(struct segment *sg, const struct segment_params *p)
 		.on_block = on_block,
 		.arg = sg,
 	};
-	char name[MANIFEST_NAME_MAX];
 	int rc;
 
-	sg->fd =
-	    openat(sg->store->dir_fd, manifest_name(sg->id, ".webm.part", name),
-		O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
-	if (sg->fd < 0)
-		return ERR_IO;
-	if (flock(sg->fd, LOCK_EX | LOCK_NB) != 0)
-		return ERR_IO;
 	memcpy(params.uuid, sg->uuid, sizeof(params.uuid));
 	rc = webm_writer_new(&sg->webm, sg->fd, &params);
 	if (rc == 0)
 		rc = manifest_write(
 		    sg->store->dir_fd, sg->manifest, sg->id, ".json.open");
 	return rc;
+}
+
+/* Creates and locks <id>.webm.part. */
+static int
+make_file(struct segment *sg)
+{
+	char name[MANIFEST_NAME_MAX];
+
+	sg->fd =
+	    openat(sg->store->dir_fd, manifest_name(sg->id, ".webm.part", name),
+		O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
+	if (sg->fd < 0 || flock(sg->fd, LOCK_EX | LOCK_NB) != 0)
+		return ERR_IO;
+	return 0;
 }
 
 /* Takes back what segment_open made. */
@@ -205,7 +211,9 @@ segment_open(struct segment **out, struct segment_store *st,
 	if (rc == 0)
 		rc = make_manifest(sg, p);
 	if (rc == 0)
-		rc = make_files(sg, p);
+		rc = make_file(sg);
+	if (rc == 0)
+		rc = begin(sg, p);
 	if (rc != 0) {
 		remove_files(sg);
 		segment_abandon(sg);
@@ -213,6 +221,22 @@ segment_open(struct segment **out, struct segment_store *st,
 	}
 	*out = sg;
 	return 0;
+}
+
+int
+segment_restate(struct segment *sg, const struct segment_params *p)
+{
+	int rc;
+
+	webm_writer_free(sg->webm);
+	sg->webm = NULL;
+	manifest_free(sg->manifest);
+	sg->manifest = NULL;
+	if (ftruncate(sg->fd, 0) != 0)
+		return ERR_IO;
+	sg->store->n_same--; /* the name given out is free again */
+	rc = make_manifest(sg, p);
+	return rc != 0 ? rc : begin(sg, p);
 }
 
 int

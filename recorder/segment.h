@@ -54,6 +54,13 @@ int segment_open(struct segment **out, struct segment_store *st,
     const struct segment_params *p);
 
 /*
+ * Before its first frame: the same segment, of another monitor or size.
+ * Returns as segment_open, but after an error only segment_abandon is
+ * allowed.
+ */
+int segment_restate(struct segment *sg, const struct segment_params *p);
+
+/*
  * Adds a frame: time_ms from the segment's start, above the last one's (0
  * for the first). reserve: bytes of a frame that must still fit after it.
  * Returns 0; ERR_LIMIT when that does not fit the size bound (nothing was

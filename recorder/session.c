@@ -98,10 +98,14 @@ session_move(struct session *s, const char *reason)
 {
 	int rc = 0;
 
-	if (reason != NULL && s->segment != NULL)
+	bool is_unbegun = session_is_unbegun(s);
+
+	if (reason != NULL && s->segment != NULL && !is_unbegun)
 		rc = session_split(s, s->now_ns, reason, true);
 	if (rc == 0)
 		rc = session_set_area(s);
+	if (rc == 0 && reason != NULL && is_unbegun)
+		rc = session_restate(s);
 	if (reason != NULL) {
 		s->has_damage = false;
 		s->dirty_ns = PACER_NEVER;

@@ -77,6 +77,12 @@ struct session {
 
 int session_open_segment(struct session *s);
 
+/* A file is open that has no picture yet. */
+bool session_is_unbegun(const struct session *s);
+
+/* Such a file is of another monitor or size than it was opened for. */
+int session_restate(struct session *s);
+
 /* The first picture of an opening segment, at its start time. */
 int session_first_picture(struct session *s);
 
@@ -117,7 +123,7 @@ void session_note_error(struct session *s, int rc);
 /*
  * The recorded part of the screen gets another place or size. The file ends
  * here if `reason` is not NULL and one is open; the next one then waits for
- * pixels.
+ * pixels. A file without a picture goes on waiting, for those.
  */
 int session_move(struct session *s, const char *reason);
 

@@ -71,7 +71,7 @@ mark_monitor(struct session *s, const struct tee_mark *m)
 	reason = monitor_reason(s, &next);
 	if (next.index == old.index && area_equal(&next.area, &old.area))
 		return 0;
-	if (reason != NULL && s->segment != NULL) {
+	if (reason != NULL && s->segment != NULL && !session_is_unbegun(s)) {
 		rc = session_split(s, s->now_ns, reason, true);
 		if (rc != 0)
 			return rc;

@@ -44,11 +44,11 @@ session_set_area(struct session *s)
 	return rc;
 }
 
-int
-session_open_segment(struct session *s)
+static struct segment_params
+segment_params(const struct session *s, uint64_t seq)
 {
-	struct segment_params p = {
-		.seq = s->seq,
+	return (struct segment_params){
+		.seq = seq,
 		.first_frame = s->next_frame,
 		.split_reason = s->reason,
 		.monitor = monitor_number(&s->monitor),
@@ -59,6 +59,34 @@ session_open_segment(struct session *s)
 		.start_mono_ns = s->open_ns,
 		.gap_start_ns = s->gap_start_ns,
 	};
+}
+
+bool
+session_is_unbegun(const struct session *s)
+{
+	return s->segment != NULL && s->state == SESSION_OPENING &&
+	    segment_frames(s->segment) == 0;
+}
+
+int
+session_restate(struct session *s)
+{
+	struct segment_params p = segment_params(s, s->seq - 1);
+	int rc = segment_restate(s->segment, &p);
+
+	if (rc == 0)
+		return 0;
+	segment_abandon(s->segment);
+	s->segment = NULL;
+	s->state = SESSION_STOPPED;
+	s->why = "a segment could not be opened in the spool";
+	return rc;
+}
+
+int
+session_open_segment(struct session *s)
+{
+	struct segment_params p = segment_params(s, s->seq);
 	int rc = segment_open(&s->segment, &s->store, &p);
 
 	if (rc != 0) {

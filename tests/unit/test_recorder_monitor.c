@@ -158,6 +158,35 @@ splits_once_for_both(void **state)
 	child_free(&c);
 }
 
+/* Chosen, and resized, before anything was painted: no file of nothing. */
+static void
+begins_with_the_last_word(void **state)
+{
+	struct child c;
+
+	(void)state;
+	child_new(&c, &basic, &spool);
+	child_mark_monitor(&c, AT_MS(30), 2, 100, 50, 200, 150, "two");
+	resize(&c, AT_MS(40), 500, 310);
+	child_mark_monitor(&c, AT_MS(60), 2, 301, 7, 199, 303, "two");
+	fixture_desktop(px, 500, 310, 2);
+	draw(&c, AT_MS(100), 500, 310);
+	child_mark(&c, TEE_MARK_END, AT_MS(3000), TEE_END_NORMAL);
+
+	assert_int_equal(run_to_done(&c), 1);
+	check_chain(AT_MS(3000));
+	assert_string_equal(text(manifests[0], "split_reason"), "start");
+	assert_string_equal(text(manifests[0], "monitor_name"), "two");
+	check_key(manifests[0], "monitor-2/");
+	assert_null(strstr(text(manifests[0], "object_key"), "-2.webm"));
+	assert_int_equal(num(manifests[0], "width"), 199);
+	assert_int_equal(num(manifests[0], "height"), 303);
+	assert_true(
+	    last_crop_psnr(manifests[0], 500, 301, 7, 199, 303) >= SAME);
+	free_manifests();
+	child_free(&c);
+}
+
 /* A screen that grows beside the monitor shown is none of its business. */
 static void
 keeps_the_file_while_others_change(void **state)
@@ -286,6 +315,7 @@ main(int argc, char **argv)
 		WITH_SPOOL(records_the_one_that_is_viewed),
 		WITH_SPOOL(shows_that_part),
 		WITH_SPOOL(splits_once_for_both),
+		WITH_SPOOL(begins_with_the_last_word),
 		WITH_SPOOL(keeps_the_file_while_others_change),
 		WITH_SPOOL(clamps_what_lies_outside),
 		cmocka_unit_test(names_are_utf8),
