@@ -8,15 +8,22 @@
 #include "ctl/pg.h"
 #include "ctl/table.h"
 
+/* Stored files are where the store is, others at their node (X1). */
 static int
 make(struct ctl *c, const struct recording *r, struct signed_link *out)
 {
+	struct conf_store node = c->store;
 	struct link_signer *signer;
 	uint64_t now_s = clock_wall_ns() / NS_PER_S;
 	uint64_t expires_s;
 	char err[512] = "out of memory";
-	int rc = link_signer_new(&signer, &c->store, err, sizeof(err));
+	int rc;
 
+	if (recording_is_on_node(r)) {
+		node.kind = "folder";
+		node.public_url = (char *)(uintptr_t)r->node_url;
+	}
+	rc = link_signer_new(&signer, &node, err, sizeof(err));
 	if (rc != 0)
 		return ctl_config(
 		    "%s; the storage daemon must use the same", err);
@@ -38,7 +45,7 @@ link_new(struct ctl *c, const struct recording *r, const char *action,
 {
 	int rc;
 
-	if (strcmp(r->store, c->store.kind) != 0)
+	if (!recording_is_on_node(r) && strcmp(r->store, c->store.kind) != 0)
 		return ctl_config("recording %s is kept in the store \"%s\", "
 				  "[store] kind is %s",
 		    r->id, r->store, c->store.kind);
@@ -65,7 +72,7 @@ recordings_run_link(struct ctl *c, const struct args *a)
 	struct recording r;
 	int rc = recording_find(c, a->words[0], &r);
 
-	if (rc == 0)
+	if (rc == 0 && !recording_is_on_node(&r))
 		rc = recording_must_be_stored(&r);
 	if (rc == 0)
 		rc = link_new(c, &r, "link", &link);

@@ -198,6 +198,7 @@ take_row(const PGresult *res, struct recording *r)
 	take(res, 2, r->status, sizeof(r->status));
 	take(res, 3, r->store, sizeof(r->store));
 	take(res, 4, r->object_key, sizeof(r->object_key));
+	take(res, 7, r->node_url, sizeof(r->node_url));
 	r->bytes = PQgetisnull(res, 0, 5)
 	    ? -1
 	    : strtoll(PQgetvalue(res, 0, 5), NULL, 10);
@@ -222,8 +223,10 @@ recording_find(struct ctl *c, const char *id, struct recording *r)
 	res = PG_QUERY(c,
 	    "SELECT g.id, s.team_id, g.status, coalesce(g.store, ''), "
 	    "coalesce(g.object_key, ''), g.bytes, "
-	    "coalesce(encode(g.sha256, 'hex'), '') "
+	    "coalesce(encode(g.sha256, 'hex'), ''), "
+	    "coalesce(n.files_url, '') "
 	    "FROM segments g JOIN sessions s ON s.id = g.session_id "
+	    "LEFT JOIN nodes n ON n.id = g.spool_node "
 	    "WHERE g.id = $1",
 	    full);
 	if (res == NULL)
@@ -231,6 +234,14 @@ recording_find(struct ctl *c, const char *id, struct recording *r)
 	take_row(res, r);
 	PQclear(res);
 	return 0;
+}
+
+bool
+recording_is_on_node(const struct recording *r)
+{
+	return r->node_url[0] != '\0' &&
+	    (strcmp(r->status, "recording") == 0 ||
+		strcmp(r->status, "transfer") == 0);
 }
 
 int
@@ -282,9 +293,10 @@ static const struct command commands[] = {
 	    "or the beginning of it.",
 	    run_show },
 	{ "link", "RECORDING", 1, 1, OPTS(link_opts),
-	    "Makes a link to a stored file.\n\nAnybody who has it can watch "
-	    "or download until it dies, 10 minutes later\n([store] "
-	    "link_seconds). The audit log says that it was made.",
+	    "Makes a link to a file.\n\nAnybody who has it can watch or "
+	    "download until it dies, 10 minutes later\n([store] "
+	    "link_seconds); what is still being written can be watched while\n"
+	    "it grows. The audit log says that it was made.",
 	    recordings_run_link },
 	{ "fetch", "RECORDING", 1, 1, OPTS(fetch_opts),
 	    "Downloads a stored file.\n\nAn interrupted download goes on "

@@ -26,6 +26,7 @@ struct recording {
 	char store[8]; /* folder, s3; "" when not stored */
 	char object_key[1024];
 	char file_name[1024]; /* last part of the key */
+	char node_url[512];   /* where it is served before it is stored */
 	int64_t bytes;        /* -1: not known */
 	uint8_t sha256[32];
 	bool has_sha256;
@@ -33,6 +34,9 @@ struct recording {
 
 /* id: or the beginning of one. 0 or a status after a message. */
 int recording_find(struct ctl *c, const char *id, struct recording *r);
+
+/* Whether it is served by the node that still has it in its spool (X1). */
+bool recording_is_on_node(const struct recording *r);
 
 /* Refuses what has no stored file, saying why. 0 or STATUS_FAILED. */
 int recording_must_be_stored(const struct recording *r);

@@ -8,7 +8,7 @@
 		    hi, NULL, help                                             \
 	}
 
-const struct conf_opt conf_storage_opts[14] = {
+const struct conf_opt conf_storage_opts[15] = {
 	ROW(listen, CONF_STR, "0.0.0.0:8444", 0, 0,
 	    "address:port of the server of signed files (TLS); used with the "
 	    "folder store only."),
@@ -39,6 +39,9 @@ const struct conf_opt conf_storage_opts[14] = {
 	ROW(concurrency, CONF_INT, "2", 1, 16, "Transfers at a time."),
 	ROW(downloads_max, CONF_INT, "256", 1, 10000,
 	    "Downloads at a time; more are answered 503."),
+	ROW(follow_seconds, CONF_SECONDS, "1h", 1, 86400,
+	    "A download that follows a recording ends when nothing was added "
+	    "to it for this long (X1)."),
 	ROW(stop_seconds, CONF_SECONDS, "30", 1, 3600,
 	    "At SIGTERM, parts and downloads under way get this long."),
 };

@@ -19,10 +19,10 @@ struct conf_storage {
 	char *recorder_program;
 	char *user;
 	int64_t scan_seconds, retry_seconds, expiry_seconds, check_seconds;
-	int64_t concurrency, downloads_max, stop_seconds;
+	int64_t concurrency, downloads_max, stop_seconds, follow_seconds;
 };
 
-extern const struct conf_opt conf_storage_opts[14];
+extern const struct conf_opt conf_storage_opts[15];
 
 struct daemon {
 	struct conf_log log;

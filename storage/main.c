@@ -154,6 +154,21 @@ become_user(const char *name)
 		die("storage.user: cannot become that user");
 }
 
+/*
+ * With S3, stored recordings are served there; what is still being written
+ * is served here when there is a key to sign links with (X1).
+ */
+static bool
+files_are_served(const struct daemon *d)
+{
+	if (strcmp(d->store_conf.kind, "s3") != 0 ||
+	    access(d->store_conf.link_key_file, R_OK) == 0)
+		return true;
+	log_warn(
+	    "no_live_view", LOG_S("why", "store.link_key_file"), LOG_ERRNO());
+	return false;
+}
+
 static void
 make_parts(struct daemon *d)
 {
@@ -164,7 +179,7 @@ make_parts(struct daemon *d)
 
 	d->base = event_base_new();
 	if (d->base == NULL || status_new(d, err, sizeof(err)) != 0 ||
-	    (!is_s3 && files_new(d, err, sizeof(err)) != 0))
+	    (files_are_served(d) && files_new(d, err, sizeof(err)) != 0))
 		die(err);
 	/* what only root may read is read, what only root may bind is bound */
 	become_user(d->conf.user);

@@ -17,7 +17,7 @@
 struct field {
 	const char *name;
 	enum { TEXT, CHOICE, NUMBER, FLAG } kind;
-	bool closed; /* only in the final manifest */
+	enum { OPEN, CLOSED, OPTIONAL } where; /* OPEN: in both */
 	size_t offset, size;
 	int64_t min, max;
 	const char *choices; /* " a b c " */
@@ -25,15 +25,15 @@ struct field {
 
 #define STR(f, s)                                                              \
 	{                                                                      \
-#f, TEXT, false, offsetof(struct manifest, f), s, 0, 0, 0      \
+#f, TEXT, OPEN, offsetof(struct manifest, f), s, 0, 0, 0       \
 	}
-#define ONE(f, s, closed, c)                                                   \
+#define ONE(f, s, where, c)                                                    \
 	{                                                                      \
-#f, CHOICE, closed, offsetof(struct manifest, f), s, 0, 0, c   \
+#f, CHOICE, where, offsetof(struct manifest, f), s, 0, 0, c    \
 	}
-#define NUM(f, closed, lo, hi)                                                 \
+#define NUM(f, where, lo, hi)                                                  \
 	{                                                                      \
-#f, NUMBER, closed, offsetof(struct manifest, f), 0, lo, hi, 0 \
+#f, NUMBER, where, offsetof(struct manifest, f), 0, lo, hi, 0  \
 	}
 
 static const struct field fields[] = {
@@ -45,34 +45,35 @@ static const struct field fields[] = {
 	STR(time_zone, 64),
 	STR(object_key, OBJECT_KEY_MAX + 1),
 	STR(monitor_name, 256),
-	ONE(access, 12, false, " attended unattended "),
-	ONE(split_reason, 24, false,
+	ONE(access, 12, OPEN, " attended unattended "),
+	ONE(split_reason, 24, OPEN,
 	    " start size monitor frame_rate orientation resolution manual "
 	    "recorder_restart "),
-	ONE(codec, 8, false, " vp9 vp8 "),
-	ONE(end, 24, true,
+	ONE(codec, 8, OPEN, " vp9 vp8 "),
+	ONE(end, 24, CLOSED,
 	    " start size monitor frame_rate orientation resolution manual "
 	    "recorder_restart normal endpoint max_duration command error "
 	    "nospace crash "),
-	NUM(team_id, false, 1, INT64_MAX),
-	NUM(endpoint_id, false, 1, INT64_MAX),
-	NUM(person_id, false, 1, INT64_MAX),
-	NUM(seq, false, 1, INT32_MAX),
-	NUM(monitor, false, 0, 1000),
-	NUM(frame_rate, false, 1, 1000),
-	NUM(width, false, 1, 16384),
-	NUM(height, false, 1, 16384),
-	NUM(start_mono_ns, false, 0, INT64_MAX),
-	NUM(start_wall_ns, false, 0, WALL_MAX),
-	NUM(end_mono_ns, true, 0, INT64_MAX),
-	NUM(end_wall_ns, true, 0, WALL_MAX),
-	NUM(first_frame, true, 0, INT64_MAX),
-	NUM(last_frame, true, 0, INT64_MAX),
-	NUM(frames, true, 0, INT64_MAX),
-	NUM(duration_ms, true, 0, INT64_MAX),
-	NUM(bytes, true, 1, INT64_C(1) << 42),
-	NUM(retention_days, true, 1, 36500),
-	{ "recovered", FLAG, true, offsetof(struct manifest, recovered) },
+	NUM(team_id, OPEN, 1, INT64_MAX),
+	NUM(endpoint_id, OPEN, 1, INT64_MAX),
+	NUM(person_id, OPEN, 1, INT64_MAX),
+	NUM(seq, OPEN, 1, INT32_MAX),
+	NUM(monitor, OPEN, 0, 1000),
+	NUM(frame_rate, OPEN, 1, 1000),
+	NUM(width, OPEN, 1, 16384),
+	NUM(height, OPEN, 1, 16384),
+	NUM(start_mono_ns, OPEN, 0, INT64_MAX),
+	NUM(start_wall_ns, OPEN, 0, WALL_MAX),
+	NUM(gap_start_mono_ns, OPTIONAL, 0, INT64_MAX),
+	NUM(end_mono_ns, CLOSED, 0, INT64_MAX),
+	NUM(end_wall_ns, CLOSED, 0, WALL_MAX),
+	NUM(first_frame, CLOSED, 0, INT64_MAX),
+	NUM(last_frame, CLOSED, 0, INT64_MAX),
+	NUM(frames, CLOSED, 0, INT64_MAX),
+	NUM(duration_ms, CLOSED, 0, INT64_MAX),
+	NUM(bytes, CLOSED, 1, INT64_C(1) << 42),
+	NUM(retention_days, CLOSED, 1, 36500),
+	{ "recovered", FLAG, CLOSED, offsetof(struct manifest, recovered) },
 };
 
 __attribute__((format(printf, 3, 4))) static int
@@ -172,6 +173,10 @@ check_whole(const struct manifest *m, const char *id, char *err, size_t err_len)
 	    strncmp(m->object_key, prefix, (size_t)n) != 0)
 		return bad(err, err_len,
 		    "object_key is not below team/endpoint/session");
+	if (m->gap_start_mono_ns > m->start_mono_ns)
+		return bad(err, err_len, "the gap begins after the segment");
+	if (m->is_closed && m->end_mono_ns < m->start_mono_ns)
+		return bad(err, err_len, "it ends before it starts");
 	if (m->is_closed && m->frames > 0 &&
 	    (m->last_frame < m->first_frame ||
 		m->last_frame - m->first_frame != m->frames - 1))
@@ -190,7 +195,8 @@ read_object(struct manifest *m, const json_t *root, const char *id, bool closed,
 	for (size_t i = 0; i < N_ELEMENTS(fields); i++) {
 		const json_t *v = json_object_get(root, fields[i].name);
 
-		if (fields[i].closed && !closed)
+		if ((fields[i].where == CLOSED && !closed) ||
+		    (fields[i].where == OPTIONAL && v == NULL))
 			continue;
 		if (v == NULL)
 			return bad(

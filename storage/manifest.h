@@ -24,7 +24,8 @@ struct manifest {
 	int64_t team_id, endpoint_id, person_id;
 	int64_t seq, monitor, frame_rate, width, height;
 	int64_t start_mono_ns, start_wall_ns;
-	bool is_closed; /* the fields below are there */
+	int64_t gap_start_mono_ns; /* 0: nothing was lost before it */
+	bool is_closed;            /* the fields below are there */
 	int64_t end_mono_ns, end_wall_ns;
 	int64_t first_frame, last_frame, frames, duration_ms, bytes;
 	int64_t retention_days;

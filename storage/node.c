@@ -43,14 +43,15 @@ make_id(struct node *n)
 void
 node_announce(struct node *n)
 {
-	const char *params[] = { n->id, n->host, RELAYCAM_VERSION };
+	const char *params[] = { n->id, n->host, RELAYCAM_VERSION,
+		n->d->files != NULL ? n->d->store_conf.public_url : NULL };
 
 	db_query_now(n->d->db,
-	    "INSERT INTO nodes (id, program, host, version) VALUES "
-	    "($1, 'storage', $2, $3) ON CONFLICT (id) DO UPDATE SET "
-	    "host = $2, version = $3, started_at = now(), "
-	    "heartbeat_at = now(), stopped_at = NULL",
-	    3, params, NULL, NULL);
+	    "INSERT INTO nodes (id, program, host, version, files_url) "
+	    "VALUES ($1, 'storage', $2, $3, $4) ON CONFLICT (id) DO UPDATE "
+	    "SET host = $2, version = $3, files_url = $4, "
+	    "started_at = now(), heartbeat_at = now(), stopped_at = NULL",
+	    4, params, NULL, NULL);
 }
 
 static void
@@ -92,6 +93,12 @@ node_new(struct daemon *d)
 	n->timer = event_new(d->base, -1, EV_PERSIST, on_timer, n);
 	return n->timer != NULL && event_add(n->timer, &tv) == 0 ? 0
 								 : ERR_NOMEM;
+}
+
+const char *
+node_id(const struct node *n)
+{
+	return n->id;
 }
 
 void

@@ -14,6 +14,8 @@ int node_new(struct daemon *d);
 /* Notes the end; the query has to be flushed by the loop. */
 void node_stop(struct node *n);
 void node_free(struct node *n);
+/* Its UUID, borrowed. */
+const char *node_id(const struct node *n);
 /* The database came: write the row again. */
 void node_announce(struct node *n);
 

@@ -29,15 +29,16 @@ component_len(const char *s)
 	return n <= COMPONENT_MAX && (s[n] == '/' || s[n] == '\0') ? n : 0;
 }
 
-bool
-object_key_is_valid(const char *key)
+static bool
+is_key(const char *key, const char *suffix)
 {
 	size_t len = strnlen(key, OBJECT_KEY_MAX + 1);
+	size_t suffix_len = strlen(suffix);
 	const char *s = key;
 	size_t n;
 
-	if (len > OBJECT_KEY_MAX || len < 6 ||
-	    strcmp(key + len - 5, ".webm") != 0)
+	if (len > OBJECT_KEY_MAX || len <= suffix_len ||
+	    strcmp(key + len - suffix_len, suffix) != 0)
 		return false;
 	for (int depth = 0; depth < OBJECT_DEPTH_MAX; depth++) {
 		n = component_len(s);
@@ -48,6 +49,18 @@ object_key_is_valid(const char *key)
 		s += n + 1;
 	}
 	return false;
+}
+
+bool
+object_key_is_valid(const char *key)
+{
+	return is_key(key, ".webm");
+}
+
+bool
+object_key_is_poster(const char *key)
+{
+	return is_key(key, ".jpg");
 }
 
 bool

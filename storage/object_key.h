@@ -17,6 +17,12 @@
  */
 bool object_key_is_valid(const char *key);
 
+/*
+ * The same with ".jpg" last: the picture that stands for a recording, kept
+ * beside it.
+ */
+bool object_key_is_poster(const char *key);
+
 /* Lower-case UUID with hyphens. */
 bool is_uuid(const char *s);
 

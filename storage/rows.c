@@ -35,10 +35,11 @@ static const char upsert_sql[] =
 "INSERT INTO segments AS g (id, session_id, seq, split_reason, monitor,"
 " monitor_name, frame_rate, width, height, codec, start_mono_ns, started_at,"
 " end_mono_ns, ended_at, first_frame, last_frame, frames, duration_ms, bytes,"
-" recovered, object_key, status, status_detail) "
+" recovered, object_key, status, status_detail, spool_node,"
+" gap_start_mono_ns) "
 "VALUES ($1, $2::uuid, $7, $8, $9, $10, $11, $12, $13, $14, $15, "
 	TIME("16") ", $17, " TIME("18") ", $19, $20, $21, $22, $23, $24,"
-" $26, $27, $28) "
+" $26, $27, $28, (SELECT id FROM nodes WHERE id = $29::uuid), $30) "
 "ON CONFLICT (id) DO UPDATE SET"
 " status = CASE WHEN g.status IN ('available', 'expired', 'deleted')"
 "  THEN g.status ELSE excluded.status END,"
@@ -52,7 +53,7 @@ static const char upsert_sql[] =
 " duration_ms = coalesce(excluded.duration_ms, g.duration_ms),"
 " bytes = coalesce(excluded.bytes, g.bytes),"
 " recovered = excluded.recovered OR g.recovered,"
-" object_key = excluded.object_key "
+" object_key = excluded.object_key, spool_node = excluded.spool_node "
 "WHERE g.session_id = excluded.session_id "
 "RETURNING status";
 
@@ -62,15 +63,15 @@ static const char available_sql[] =
 "UPDATE segments SET status = 'available', status_detail = '',"
 " progress = 100, store = $2, object_key = $3, bytes = $4,"
 " sha256 = $5::bytea, stored_at = coalesce(stored_at, now()),"
-" expires_at = coalesce(expires_at,"
+" spool_node = NULL, expires_at = coalesce(expires_at,"
 "  greatest(now(), ended_at) + make_interval(days => $6::int)) "
 "WHERE id = $1::uuid AND status NOT IN ('expired', 'deleted') "
 "RETURNING expires_at";
 /* clang-format on */
 
 struct params {
-	const char *v[28];
-	char text[28][24];
+	const char *v[30];
+	char text[30][24];
 	int n;
 };
 
@@ -89,8 +90,8 @@ add_int(struct params *p, int64_t i, bool known)
 }
 
 int
-rows_upsert(struct db *db, const struct manifest *m, const char *status,
-    const char *detail, db_result_cb *cb, void *arg)
+rows_upsert(struct db *db, const struct manifest *m, const char *node,
+    const char *status, const char *detail, db_result_cb *cb, void *arg)
 {
 	struct params p = { .n = 0 };
 	bool end = m->is_closed;
@@ -124,6 +125,8 @@ rows_upsert(struct db *db, const struct manifest *m, const char *status,
 	add_text(&p, m->object_key);
 	add_text(&p, status);
 	add_text(&p, detail);
+	add_text(&p, node);
+	add_int(&p, m->gap_start_mono_ns, m->gap_start_mono_ns > 0);
 	return db_query(db, upsert_sql, p.n, p.v, cb, arg);
 }
 

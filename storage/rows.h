@@ -10,13 +10,13 @@
 
 /*
  * Writes what the manifest says with this status; a row that is available,
- * expired or deleted keeps its status. A session that is not there (the
- * database was away when it began) is made from the manifest. Answer: one
- * row with the status now in force; none when the segment belongs to another
- * session. Returns as db_query.
+ * expired or deleted keeps its status. node: whose spool has the files. A
+ * session that is not there (the database was away when it began) is made from
+ * the manifest. Answer: one row with the status now in force; none when the
+ * segment belongs to another session. Returns as db_query.
  */
-int rows_upsert(struct db *db, const struct manifest *m, const char *status,
-    const char *detail, db_result_cb *cb, void *arg);
+int rows_upsert(struct db *db, const struct manifest *m, const char *node,
+    const char *status, const char *detail, db_result_cb *cb, void *arg);
 
 /* Percent of a transfer. Not answered. */
 void rows_progress(struct db *db, const char *segment, int percent);

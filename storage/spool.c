@@ -19,6 +19,7 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "storage/daemon.h"
+#include "storage/node.h"
 #include "storage/rows.h"
 
 #define SOON_MS    50
@@ -152,7 +153,7 @@ on_row(void *arg, PGresult *res)
 		item_retry_later(it);
 		return;
 	}
-	it->row_known = true;
+	it->row_known = it->is_registered = true;
 	on_row_status(it, PQgetvalue(res, 0, 0));
 	item_sync(it);
 	item_update(it);
@@ -167,8 +168,8 @@ item_sync(struct item *it)
 	if (strcmp(it->status, it->sent_status) == 0 &&
 	    strcmp(it->detail, it->sent_detail) == 0)
 		return;
-	if (rows_upsert(
-		it->d->db, &it->m, it->status, it->detail, on_row, it) != 0)
+	if (rows_upsert(it->d->db, &it->m, node_id(it->d->node), it->status,
+		it->detail, on_row, it) != 0)
 		return;
 	it->row_busy = true;
 	it->row_known = false;
@@ -219,7 +220,7 @@ item_remove_files(struct item *it)
 	unlink_file(it, ".json");
 	fsync(it->d->spool->dir);
 	it->has_manifest = false; /* files of that name are new ones */
-	it->row_known = false;
+	it->row_known = it->is_registered = false;
 	it->status[0] = it->sent_status[0] = '\0';
 	spool_kick(it->d->spool, false);
 }
@@ -518,6 +519,42 @@ static void
 on_child(evutil_socket_t fd, short what, void *arg)
 {
 	repair_reap(arg);
+}
+
+/* As its recorder named it; the closed file first. */
+static int
+open_media(const struct item *it, bool *is_growing)
+{
+	static const char *const kinds[] = { ".webm", ".webm.part" };
+	char name[64];
+	int fd = -1;
+
+	for (size_t i = 0; fd < 0 && i < N_ELEMENTS(kinds); i++) {
+		fd = openat(it->d->spool->dir, file_name(it, kinds[i], name),
+		    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+		*is_growing = i > 0;
+	}
+	return fd;
+}
+
+int
+spool_open(const struct spool *s, const char *key, bool *is_growing)
+{
+	const struct item *it;
+	struct stat st;
+	int fd;
+
+	TAILQ_FOREACH(it, &s->items, link)
+	if (it->is_registered && strcmp(it->m.object_key, key) == 0)
+		break;
+	if (it == NULL)
+		return -1;
+	fd = open_media(it, is_growing);
+	if (fd >= 0 && (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
 }
 
 unsigned

@@ -38,6 +38,7 @@ struct item {
 	char id[37];
 	enum item_state state;
 	bool seen, row_busy, row_known, was_logged;
+	bool is_registered; /* the database took its row, and its key */
 	unsigned files;
 	struct manifest m;
 	bool has_manifest;
@@ -68,6 +69,13 @@ void spool_free(struct spool *s);
 
 /* Looks through the folder within 50 ms; retry: what failed, too. */
 void spool_kick(struct spool *s, bool retry);
+
+/*
+ * Opens the media, or the poster, of the segment with that object key, if
+ * the database knows it by that key. *is_growing: it is not closed. Returns
+ * a descriptor or -1.
+ */
+int spool_open(const struct spool *s, const char *key, bool *is_growing);
 
 /* Transfers and repairs under way. */
 unsigned spool_busy(const struct spool *s);

@@ -1,6 +1,7 @@
 """relaycam-storage on its own: a database with one team, a spool folder that
 tests fill by hand as docs/spool.md says, either store, and, between the
 daemon and the S3 server, a gate that counts parts and can hold one back."""
+import glob
 import hashlib
 import hmac
 import itertools
@@ -292,8 +293,9 @@ class Storage:
     def _make_database(self):
         self.url = self.cluster.database()
         self.name = self.url.split('@/')[-1].split('?')[0]
-        with open(f'{ROOT}/schema/001_init.sql', encoding='utf-8') as f:
-            self.cluster.sql(self.name, f.read())
+        for path in sorted(glob.glob(f'{ROOT}/schema/0*.sql')):
+            with open(path, encoding='utf-8') as f:
+                self.cluster.sql(self.name, f.read())
         self.team_id = self.rows(
             "INSERT INTO teams (name) VALUES ('acme') RETURNING id")[0]['id']
         self.person_id = self.rows(

@@ -803,7 +803,7 @@ def test_upgrade_keeps_what_was_there(cluster, tmp_path):
     c.segment(s, 1)
     assert '002_connect: run' in c.fails(FAILED, 'migrate', '--status') \
         .replace('the next is ', '')
-    assert c.ok('migrate') == 'applied 002_connect\n'
+    assert c.ok('migrate').startswith('applied 002_connect\n')
     attended, unattended = c.json('settings', 'show')
     assert (attended['consent'], attended['recording']) == ('ask', False)
     assert (unattended['consent'], unattended['recording']) == ('off', True)
