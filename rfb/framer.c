@@ -172,9 +172,11 @@ step_kept(struct rfb_framer *f, const uint8_t *p, size_t left)
 		return (ssize_t)n;
 	if (rc == 0 && is_payload)
 		rc = emit_payload(f, f->offset, f->kept, f->n_kept);
+	if (rc != 0)
+		return rc; /* what is wrong counts as not checked */
 	f->offset += f->n_kept;
 	f->n_kept = 0;
-	return rc != 0 ? rc : (ssize_t)n;
+	return (ssize_t)n;
 }
 
 /* Bytes taken of the left ones at p; 0 when a step asks for more. */
