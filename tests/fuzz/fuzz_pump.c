@@ -1,0 +1,496 @@
+/*
+ * The pump between a hostile endpoint and a technician, while monitors are
+ * switched, rates set and banners shown. Whatever the endpoint sent that the
+ * framer took, a strict viewer has to be able to read what comes out: every
+ * rectangle on its desktop, every message whole.
+ *
+ * Input: operations of one byte and its arguments. The session around the
+ * pump is made here; sockets and timers are arrays.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/bytes.h"
+#include "common/clock.h"
+#include "common/err.h"
+#include "relay/pump_internal.h"
+#include "relay/text.h"
+#include "tests/unit/rfb_bytes.h"
+
+#define FONT "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"
+#define W    400
+#define H    200
+
+static struct {
+	struct session session;
+	struct loop loop;
+	struct relay relay;
+	struct text_font *font;
+	struct rfb_framer *viewer; /* as strict as one can be */
+	size_t room;               /* bytes that the viewer's socket takes */
+	event_callback_fn timers[8];
+	struct event **slots[8];
+	struct bytes out; /* what the endpoint sends next */
+	bool is_dead;
+} w;
+
+/* ---- what is around the pump ---- */
+
+void
+session_ref(struct session *s)
+{
+}
+
+void
+session_unref(struct session *s)
+{
+}
+
+void
+session_end(struct session *s, const char *code, const char *reason)
+{
+	s->state = SESSION_DEAD;
+	w.is_dead = true;
+}
+
+void
+session_status_changed(struct session *s)
+{
+}
+
+void
+session_record_mark(struct session *s, enum tee_mark_kind kind, uint64_t offset,
+    const void *value, size_t len)
+{
+	if (offset < s->ring.framed || len > TEE_MARK_VALUE)
+		abort();
+}
+
+void
+session_record_check(struct session *s)
+{
+}
+
+void
+session_restart_boundary(struct session *s, uint64_t offset)
+{
+}
+
+void
+pump_endpoint_failed(struct session *s, ssize_t rc)
+{
+	session_end(s, "error", "");
+}
+
+void
+pump_drained(struct session *s)
+{
+	session_end(s, "endpoint", "");
+}
+
+int
+pump_timer(
+    struct session *s, struct event **timer, event_callback_fn fn, uint64_t ns)
+{
+	for (size_t i = 0; i < N_ELEMENTS(w.timers); i++) {
+		if (w.slots[i] != NULL && w.slots[i] != timer)
+			continue;
+		w.slots[i] = timer;
+		w.timers[i] = fn;
+		*timer = (struct event *)&w.slots[i];
+		return 0;
+	}
+	abort();
+}
+
+int
+event_del(struct event *ev)
+{
+	struct event ***slot = (struct event ***)ev;
+
+	w.timers[slot - w.slots] = NULL;
+	return 0;
+}
+
+int
+event_add(struct event *ev, const struct timeval *tv)
+{
+	return 0;
+}
+
+void
+event_active(struct event *ev, int res, short n)
+{
+}
+
+void
+side_read(struct side *d, bool on)
+{
+	d->is_reading = on;
+}
+
+int
+side_flush(struct side *d)
+{
+	if (d == &w.session.endpoint)
+		buf_consume(&d->out, buf_len(&d->out));
+	return 0;
+}
+
+ssize_t
+side_recv(struct side *d, uint8_t *data, size_t len)
+{
+	size_t n = min_size(w.out.len, len);
+
+	if (n == 0)
+		return ERR_AGAIN;
+	memcpy(data, w.out.data, n);
+	memmove(w.out.data, w.out.data + n, w.out.len - n);
+	w.out.len -= n;
+	return (ssize_t)n;
+}
+
+ssize_t
+leg_read(struct leg *l, uint8_t *data, size_t len)
+{
+	return side_recv(NULL, data, len);
+}
+
+/* The viewer: takes what it has room for, and dies of what is wrong. */
+ssize_t
+side_send(struct side *d, const uint8_t *data, size_t len)
+{
+	size_t n = min_size(len, w.room);
+
+	w.room -= n;
+	if (rfb_framer_feed(w.viewer, data, n) != 0)
+		abort();
+	return (ssize_t)n;
+}
+
+bool
+side_has_buffered(const struct side *d)
+{
+	return false;
+}
+
+bool
+side_wants_write(const struct side *d)
+{
+	return false;
+}
+
+/* ---- what happens ---- */
+
+struct input {
+	const uint8_t *p;
+	size_t left;
+};
+
+static uint8_t
+next(struct input *in)
+{
+	if (in->left == 0)
+		return 0;
+	in->left--;
+	return *in->p++;
+}
+
+static int
+viewer_event(void *arg, const struct rfb_framer_event *ev)
+{
+	return 0;
+}
+
+static void
+put_screens(struct bytes *b, struct input *in)
+{
+	unsigned n = next(in) % 4, width = 100 + 3 * next(in),
+		 height = 50 + next(in);
+
+	put_rect(b, next(in) % 2, next(in) % 2, width, height,
+	    RFB_ENC_EXT_DESKTOP_SIZE);
+	put32(b, n << 24);
+	for (unsigned i = 0; i < n; i++) {
+		put32(b, next(in));
+		put16(b, 3 * next(in));
+		put16(b, next(in));
+		put16(b, 3 * next(in));
+		put16(b, next(in));
+		put32(b, 0);
+	}
+}
+
+/* A small rectangle of an encoding whose payload is easy to make. */
+static void
+put_picture(struct bytes *b, struct input *in)
+{
+	uint8_t what = next(in);
+	unsigned x = 3 * next(in), y = next(in), side = 1 + what / 8 % 8;
+	uint16_t fw, fh;
+
+	rfb_framer_size(w.session.framer, &fw, &fh);
+	x = (unsigned)min_size(x, fw > side ? fw - side : 0u);
+	y = (unsigned)min_size(y, fh > side ? fh - side : 0u);
+	switch (what % 8) {
+	case 0:
+		put_rect(b, x, y, side, side, RFB_ENC_RAW);
+		put_n(b, 4 * side * side, what);
+		break;
+	case 1:
+		put_rect(b, x, y, side, side, RFB_ENC_COPYRECT);
+		put32(b, 0);
+		break;
+	case 2:
+		put_rect(b, x, y, side, side, RFB_ENC_ZRLE);
+		put32(b, what);
+		put_n(b, what, 7);
+		break;
+	case 3:
+		put_rect(b, x, y, side, side, RFB_ENC_HEXTILE);
+		put8(b, 2);
+		put32(b, 1234);
+		break;
+	case 4:
+		put_rect(b, x, y, side, side, RFB_ENC_TIGHT);
+		put8(b, 0x80);
+		put_n(b, 3, what);
+		break;
+	case 5:
+		put_rect(b, x, y, 0, 0, RFB_ENC_POINTER_POS);
+		break;
+	case 6:
+		put_rect(b, 0, 0, fw, side, RFB_ENC_ZRLE);
+		put32(b, 0);
+		break;
+	default:
+		put_rect(b, 0, 0, fw, fh, RFB_ENC_RRE);
+		put32(b, 0);
+		put32(b, 5);
+		break;
+	}
+}
+
+static void
+put_message(struct bytes *b, struct input *in)
+{
+	uint8_t what = next(in);
+	unsigned n = what / 8 % 4;
+
+	switch (what % 8) {
+	case 0:
+		put_update(b, 1);
+		put_screens(b, in);
+		break;
+	case 1:
+		put8(b, RFB_END_OF_CONTINUOUS_UPDATES);
+		break;
+	case 2:
+		put8(b, RFB_BELL);
+		break;
+	case 3:
+		put8(b, RFB_SERVER_FENCE);
+		put_n(b, 3, 0);
+		put32(b, 0x80000000);
+		put8(b, n);
+		put_n(b, n, 1);
+		break;
+	default:
+		put_update(b, n);
+		while (n-- > 0)
+			put_picture(b, in);
+		break;
+	}
+}
+
+static void
+put_raw(struct bytes *b, struct input *in)
+{
+	for (unsigned n = next(in); n > 0; n--)
+		put8(b, next(in));
+}
+
+static void
+viewer_speaks(struct input *in)
+{
+	static const uint8_t offer[] = { RFB_SET_ENCODINGS, 0, 0, 8, 0, 0, 0, 5,
+		0, 0, 0, 16, 0, 0, 0, 1, 0, 0, 0, 0, 0xff, 0xff, 0xfe, 0xcc,
+		0xff, 0xff, 0xff, 0x21, 0xff, 0xff, 0xfe, 0xc8, 0xff, 0xff,
+		0xfe, 0xc7 };
+	uint8_t what = next(in), m[10] = { 0 };
+	size_t len = 10;
+
+	for (size_t i = 2; i < sizeof(m); i++)
+		m[i] = next(in);
+	m[1] = what / 8 & 1;
+	switch (what % 8) {
+	case 0:
+		rfb_client_messages_feed(
+		    w.session.client_messages, offer, sizeof(offer));
+		return;
+	case 1:
+	case 2:
+		m[0] = RFB_FRAMEBUFFER_UPDATE_REQUEST;
+		break;
+	case 3:
+		m[0] = RFB_ENABLE_CONTINUOUS_UPDATES;
+		break;
+	case 4:
+		m[0] = RFB_KEY_EVENT;
+		len = 8;
+		break;
+	case 5:
+		m[0] = RFB_POINTER_EVENT;
+		len = 6;
+		break;
+	case 6:
+		m[0] = RFB_SET_DESKTOP_SIZE;
+		len = 8;
+		m[6] = 0;
+		break;
+	default:
+		return;
+	}
+	rfb_client_messages_feed(w.session.client_messages, m, len);
+}
+
+static void
+command(struct session *s, struct input *in)
+{
+	uint8_t what = next(in), value = next(in);
+
+	switch (what % 5) {
+	case 0:
+		session_set_monitor(s, value % 5);
+		break;
+	case 1:
+		session_set_frame_rate(s, value % 62);
+		break;
+	case 2:
+		session_set_view_only(s, value & 1);
+		break;
+	case 3:
+		session_show_banner(s, "This session ends.", value & 1);
+		break;
+	default:
+		session_hide_banner(s);
+		break;
+	}
+}
+
+static void
+fire(struct session *s, unsigned i)
+{
+	event_callback_fn fn = w.timers[i % N_ELEMENTS(w.timers)];
+
+	w.timers[i % N_ELEMENTS(w.timers)] = NULL;
+	if (fn != NULL)
+		fn(-1, EV_TIMEOUT, s);
+}
+
+static void
+step(struct session *s, struct input *in)
+{
+	uint8_t op = next(in);
+
+	switch (op % 8) {
+	case 0:
+	case 1:
+	case 2:
+		put_message(&w.out, in);
+		pump_from_endpoint(s);
+		break;
+	case 3:
+		put_raw(&w.out, in);
+		pump_from_endpoint(s);
+		break;
+	case 4:
+		viewer_speaks(in);
+		pump_to_endpoint(s);
+		break;
+	case 5:
+		command(s, in);
+		break;
+	case 6:
+		fire(s, op / 8);
+		break;
+	default:
+		w.room = op / 8 == 0 ? SIZE_MAX : op;
+		pump_to_viewer(s);
+		break;
+	}
+}
+
+/* ---- one run ---- */
+
+static void
+begin(struct session *s)
+{
+	struct rfb_pixel_format pf = usual_format();
+
+	if (w.font == NULL)
+		text_font_open(FONT, &w.font);
+	memset(s, 0, sizeof(*s));
+	memset(w.timers, 0, sizeof(w.timers));
+	memset(w.slots, 0, sizeof(w.slots));
+	w.out.len = 0;
+	w.is_dead = false;
+	w.room = SIZE_MAX;
+	w.relay.font = w.font;
+	w.loop.relay = &w.relay;
+	s->loop = &w.loop;
+	s->state = SESSION_RUNNING;
+	ring_init(&s->ring, 0, NULL);
+	rfb_format_switch_init(&s->format, &pf);
+	s->framer = rfb_framer_new(W, H, &pf, pump_framer_event, s);
+	s->client_messages = rfb_client_messages_new(pump_client_message, s);
+	w.viewer = rfb_framer_new(W, H, &pf, viewer_event, NULL);
+	edits_init(&s->pump.edits);
+	buf_init(&s->endpoint.out, 1 << 20);
+	buf_init(&s->pump.offer, 4 + 4 * RFB_MAX_ENCODINGS);
+	buf_init(&s->pump.screens, 4 + 16 * RFB_MAX_SCREENS);
+	s->pump.hold_at = PUMP_NOTHING_HELD;
+	view_init(&s->pump.view, W, H);
+}
+
+static void
+end(struct session *s)
+{
+	rfb_framer_free(s->framer);
+	rfb_framer_free(w.viewer);
+	rfb_client_messages_free(s->client_messages);
+	s->state = SESSION_DEAD;
+	session_hide_banner(s);
+	edits_release(&s->pump.edits);
+	view_release(&s->pump.view);
+	buf_release(&s->pump.offer);
+	buf_release(&s->pump.screens);
+	buf_release(&s->endpoint.out);
+	ring_release(&s->ring);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	struct session *s = &w.session;
+	struct input in = { data, len };
+
+	begin(s);
+	while (in.left > 0 && !w.is_dead)
+		step(s, &in);
+	w.room = SIZE_MAX;
+	if (!w.is_dead)
+		pump_from_endpoint(s);
+	if (!w.is_dead) {
+		pump_to_viewer(s);
+		/* all was sent, and whole messages out of whole messages */
+		if (!edits_is_empty(&s->pump.edits) ||
+		    (rfb_framer_is_between_messages(s->framer) &&
+			!rfb_framer_is_between_messages(w.viewer)))
+			abort();
+	}
+	end(s);
+	return 0;
+}
