@@ -85,8 +85,11 @@ def show(rig, client, monitor):
 
 def point(client):
     """A pointer that the viewer put where it is, the viewer draws; Xvnc
-    paints one that somebody else moved."""
-    client.pointer(client.width - 5, client.height - 5)
+    paints one that is elsewhere, so not where no monitor is either, and
+    wipes that when it moves."""
+    right = min(client.width, MONITORS[1][0] + MONITORS[1][2])
+    client.pointer(right - 9, client.height - 9)
+    client.pointer(right - 5, client.height - 5)
 
 
 def wait_exact(rig, client, area, mask=None, timeout_s=10):
@@ -396,7 +399,7 @@ def test_banner(desk, tmp_path, offer, monitor):
     with connect(desk, offer=offer) as c:
         begin(c)
         area = show(desk, c, monitor) if monitor else WHOLE
-        c.run_for(0.5)
+        paint(desk, '#304858')
         wait_exact(desk, c, area)
         bells = c.bells
         shown_at = time.monotonic()
@@ -408,7 +411,8 @@ def test_banner(desk, tmp_path, offer, monitor):
         banner = part(c.picture, box).copy()
         for n in range(5):      # under it, over and over
             paint(desk, f'#{50 + n}4858')
-            c.run_for(0.4)
+            wait_exact(desk, c, area, mask=box)
+            c.run_for(0.2)
             assert difference(desk, c, area) == box
         assert (part(c.picture, box) == banner).mean() > 0.99
         desk.endpoint.xdotool('windowmove', desk.endpoint.terminal, '300',
