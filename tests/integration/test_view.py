@@ -487,3 +487,62 @@ def test_last_bytes_of_the_endpoint_arrive(desk):
     rows = desk.stack.sql('SELECT end_code FROM sessions ORDER BY started_at '
                           'DESC LIMIT 1')
     assert rows[0][0] == 'endpoint'
+
+
+# --- the recording -----------------------------------------------------------
+
+def fetch(rig, row, path):
+    stored = rig.stack.path('tmp', 'r.webm')
+    rig.stack.ctl('recordings', 'fetch', row['id'], '--output', stored,
+                  '--ca', rig.stack.path('ca.pem'))
+    os.rename(stored, path)
+    return path
+
+
+def test_recording_shows_what_was_viewed(desk, tmp_path):
+    """A file a monitor, with that monitor's pixels and nothing else; frames
+    are numbered through all of them. T10, T11, X2."""
+    with connect(desk, offer='zrle') as c:
+        begin(c)
+        shots = []
+        for monitor in (0, 2, 3):
+            area = show(desk, c, monitor) if monitor else WHOLE
+            paint(desk, f'#2f48{60 + monitor}')
+            wait_exact(desk, c, area)
+            c.run_for(1)
+            shots.append(part(screen(desk.endpoint), area).astype(float) @
+                         [0.299, 0.587, 0.114])
+        session = session_row(desk)['id']
+    rows = demo.wait_available(desk.stack, session)
+    rows.sort(key=lambda r: r['first_frame'])
+    assert [r['object_key'].split('/')[3] for r in rows] == [
+        'monitor-1', 'monitor-2', 'monitor-3']
+    for a, b in zip(rows, rows[1:]):
+        assert b['first_frame'] == a['last_frame'] + 1
+    for row, shot in zip(rows, shots):
+        path = fetch(desk, row, str(tmp_path / 'r.webm'))
+        p = media.probe(path)
+        assert (p['height'], p['width']) == shot.shape
+        got = media.last_frame(path, str(tmp_path / 'last.png'))
+        assert media.psnr(got, shot) >= 40
+
+
+def test_recording_keeps_the_rate(desk, tmp_path):
+    """4 a second are in the file, from the change on. T10."""
+    film = desk.stack.spawn('film', [
+        'xterm', '-geometry', '60x20+100+100', '-e',
+        'while :; do date +%N; sleep 0.01; done'], env=desk.endpoint.env)
+    try:
+        with connect(desk) as c:
+            begin(c)
+            c.run_for(1)
+            command(desk, 'frame_rate', 4)
+            c.run_for(5)
+            session = session_row(desk)['id']
+    finally:
+        film.stop(5)
+    rows = demo.wait_available(desk.stack, session)
+    path = fetch(desk, rows[-1], str(tmp_path / 'r.webm'))
+    times = media.frame_times(path)
+    last = [t for t in times if t >= times[-1] - 3]
+    assert 9 <= len(last) <= 14, times
