@@ -3,7 +3,7 @@ that shows a picture and writes down what reaches it: Xvnc, x11vnc on Xvfb,
 QEMU with a machine in it, wayvnc under a headless sway.
 
     desk = Xvnc(stack, port).start()
-    stack.ctl('endpoint', 'add', 'xvnc', *desk.endpoint_options())
+    stack.ctl('endpoint', 'add', 'xvnc', *desk.direct_options())
     at = desk.heard()                       # where its notes end now
     ...
     desk.typed(at), desk.clicks(at)         # what arrived since then
@@ -27,18 +27,23 @@ PASSWORD = 'abcd1234'
 LUMA = np.array([0.299, 0.587, 0.114])
 
 
-def x_picture(stack, env):
+def _dump(env):
+    """A screen as xwd writes it; empty when a window went meanwhile."""
+    return subprocess.run(['xwd', '-root', '-silent'], env=env, cwd='/',
+                          capture_output=True).stdout
+
+
+def x_picture(env):
     """The root window of an X screen of 24 bits, as luma."""
-    r = subprocess.run(['xwd', '-root', '-silent'], env=env, cwd='/',
-                       capture_output=True, check=True)
-    head = np.frombuffer(r.stdout, '>u4', 25)
+    dump = wait_until(lambda: _dump(env), 10, 'a picture of the screen')
+    head = np.frombuffer(dump, '>u4', 25)
     start, line, colours = head[0], head[12], head[19]
     width, height = head[4], head[5]
     # three bytes a pixel where windows of several kinds are on the screen
     size = head[11] // 8
     assert size in (3, 4) and head[7] == 0, head
     start += 12 * colours
-    rows = np.frombuffer(r.stdout, np.uint8, line * height, start)
+    rows = np.frombuffer(dump, np.uint8, line * height, start)
     bgrx = rows.reshape(height, line)[:, :size * width]
     bgrx = bgrx.reshape(height, width, size).astype(np.float64)
     return bgrx[:, :, 2::-1] @ LUMA
@@ -46,7 +51,8 @@ def x_picture(stack, env):
 
 class Desk:
     """A server on a port of the test's own; everything runs as the stack's
-    user. Subclasses have NAME, SIZE (pixels) and start()."""
+    user. Subclasses have NAME, SIZE (pixels) and start(). port: for the relay
+    itself; local_port: without TLS of its own, for an agent or a tunnel."""
     SIZE = (1024, 768)
     ORIGIN = (0, 0)     # of what counts the clicks, in pixels of the desktop
     PORT_OFFSET = 0
@@ -54,7 +60,8 @@ class Desk:
     def __init__(self, stack):
         self.stack = stack
         # beside the ports of the stack itself
-        self.port = stack.ports.relay + 30 + self.PORT_OFFSET
+        self.port = self.local_port = stack.ports.relay + 30 \
+            + self.PORT_OFFSET
         self.notes = stack.path('tmp', f'{self.NAME}.notes')
         self.processes = []
 
@@ -74,28 +81,40 @@ class Desk:
             ['tigervncpasswd', '-f'], input=PASSWORD.encode(), check=True,
             capture_output=True).stdout)
 
-    def endpoint_options(self):
-        """Of `relaycam endpoint add NAME`."""
-        return ['--host', 'localhost', '--port', str(self.port),
-                *self.login_options()]
+    def direct_options(self):
+        """Of `relaycam endpoint add NAME`, for the relay to dial it."""
+        return ['--host', 'localhost', '--port', str(self.port), '--ca',
+                self.stack.path('ca.pem'), *self.login_options()]
 
     def login_options(self):
-        return ['--password-file', self.conf('secret', PASSWORD + '\n'),
-                '--ca', self.stack.path('ca.pem')]
+        """The same, however it is reached."""
+        return ['--password-file', self.conf('secret', PASSWORD + '\n')]
 
-    def wait_ready(self, process, port=None):
-        wait_until(lambda: tcp_answers(port or self.port), 20,
-                   f'the server of {self.NAME}', process)
+    def dial(self, port, server_id):
+        """Has the server call 127.0.0.1:port, with this repeater ID if it is
+        not None. Returns the desk to look at."""
+        raise NotImplementedError
+
+    def hang_up(self):
+        """Forgets what dial() started, once the session is over."""
+
+    def wait_ready(self, process, *ports):
+        for port in ports:
+            wait_until(lambda p=port: tcp_answers(p), 20,
+                       f'the server of {self.NAME}', process)
         wait_until(lambda: 'ready' in self._lines(), 20,
                    f'the desktop of {self.NAME}')
         return self
 
     def stop(self):
         while self.processes:
-            p = self.processes.pop()
-            p.stop(10)
-            if p in self.stack.processes:
-                self.stack.processes.remove(p)
+            self.stop_one(self.processes[-1])
+
+    def stop_one(self, process):
+        process.stop(10)
+        for some in (self.processes, self.stack.processes):
+            if process in some:
+                some.remove(process)
 
     # --- what reached it ----------------------------------------------------
 
@@ -141,11 +160,12 @@ class XDesk(Desk):
             own_copy(s, f'{VIEWERS}/terminal.py'), self.notes], env=self.env)
 
     def picture(self):
-        return x_picture(self.stack, self.env)
+        return x_picture(self.env)
 
 
 class Xvnc(XDesk):
-    """TigerVNC's server: X display and VNC server in one; VeNCrypt X509Vnc."""
+    """TigerVNC's server: X display and VNC server in one; VeNCrypt X509Vnc,
+    and VNC password alone for a tunnel."""
     NAME = 'xvnc'
     PORT_OFFSET = 0
 
@@ -154,13 +174,19 @@ class Xvnc(XDesk):
         process, display = demo.start_with_displayfd(s, 'xvnc', [
             'Xtigervnc', '-geometry', '%dx%d' % self.SIZE, '-depth', '24',
             '-rfbport', str(self.port), '-localhost', '-SecurityTypes',
-            'X509Vnc', '-PasswordFile', self.password_file(), '-X509Cert',
-            s.path('conf', 'endpoint.pem'), '-X509Key',
+            'X509Vnc,VncAuth', '-PasswordFile', self.password_file(),
+            '-X509Cert', s.path('conf', 'endpoint.pem'), '-X509Key',
             s.path('conf', 'endpoint.key'), '-AlwaysShared', '-desktop',
             'an Xvnc desktop', '-BlacklistTimeout', '0'])
         self.processes.append(process)
         self.furnish(display)
-        return self.wait_ready(process)
+        return self.wait_ready(process, self.port)
+
+    def dial(self, port, server_id):
+        assert server_id is None, 'tigervncconfig sends no ID'
+        run(['tigervncconfig', '-display', self.env['DISPLAY'], '-connect',
+             f'127.0.0.1:{port}'], self.stack.user, self.env)
+        return self
 
 
 class X11vnc(XDesk):
@@ -177,45 +203,73 @@ class X11vnc(XDesk):
         self.furnish(self.display)
         server = self.spawn('server', self.server_argv() + [
             '-rfbport', str(self.port), '-forever'], env=self.env)
-        return self.wait_ready(server)
+        return self.wait_ready(server, self.port)
 
     def server_argv(self):
         return ['x11vnc', '-display', self.display, '-localhost', '-shared',
                 '-rfbauth', self.password_file(), '-norc', '-noipv6',
                 '-desktop', 'an x11vnc desktop']
 
-    def login_options(self):
-        return ['--password-file', self.conf('secret', PASSWORD + '\n'),
-                '--allow-clear']
+    def direct_options(self):
+        return super().direct_options() + ['--allow-clear']
+
+    def dial(self, port, server_id):
+        to = f'127.0.0.1:{port}'
+        if server_id is not None:
+            to = f'repeater=ID:{server_id}+{to}'
+        self.caller = self.spawn('caller', self.server_argv() + [
+            '-rfbport', '0', '-connect_or_exit', to], env=self.env)
+        return self
+
+    def hang_up(self):
+        self.stop_one(self.caller)
 
 
 class Qemu(Desk):
-    """A virtual machine's screen; VeNCrypt X509Vnc. Its guest reads keyboard
-    and mouse itself and reports on the serial port."""
+    """A virtual machine's screen; VeNCrypt X509Vnc, and a second server with
+    the VNC password alone. Its guest reads keyboard and mouse itself and
+    reports on the serial port."""
     NAME = 'qemu'
-    SIZE = (720, 400)
+    SIZE = (640, 480)
     PORT_OFFSET = 2
 
+    def __init__(self, stack):
+        super().__init__(stack)
+        self.local_port = self.port + 10
+
     def start(self):
-        s = self.stack
-        self.control = s.path('run', 'qemu.qmp')
-        process = self.spawn('machine', [
+        return self.wait_ready(self.boot(
+            '-object', f'tls-creds-x509,id=tls,dir={self._tls()},'
+            'endpoint=server,verify-peer=no',
+            '-vnc', f'127.0.0.1:{self.port - 5900},tls-creds=tls,'
+            'password-secret=pw,share=ignore',
+            '-vnc', f'127.0.0.1:{self.local_port - 5900},'
+            'password-secret=pw,share=ignore'), self.port, self.local_port)
+
+    def boot(self, *vnc):
+        self.control = self.stack.path('run', f'{self.NAME}.qmp')
+        if os.path.exists(self.notes):
+            os.unlink(self.notes)
+        return self.spawn('machine', [
             'qemu-system-x86_64', '-name', 'a machine', '-no-user-config',
             '-nodefaults', '-machine', 'pc,accel=tcg', '-m', '16', '-vga',
             'std', '-boot', 'a', '-drive',
             f'file={self._guest()},format=raw,if=floppy,readonly=on',
             '-serial', f'file:{self.notes}', '-qmp',
             f'unix:{self.control},server=on,wait=off', '-object',
-            f'tls-creds-x509,id=tls,dir={self._tls()},endpoint=server,'
-            'verify-peer=no', '-object',
-            f'secret,id=pw,file={self.conf("pw", PASSWORD)}', '-vnc',
-            f'127.0.0.1:{self.port - 5900},tls-creds=tls,password-secret=pw'
-            ',share=ignore'])
-        return self.wait_ready(process)
+            f'secret,id=pw,file={self.conf("pw", PASSWORD)}', *vnc])
+
+    def dial(self, port, server_id):
+        assert server_id is None, 'QEMU sends no ID'
+        self.caller = QemuCalling(self.stack)
+        return self.caller.call(port)
+
+    def hang_up(self):
+        self.caller.stop()
 
     def _guest(self):
         """Assembles the boot sector."""
-        image = self.stack.path('tmp', 'guest.img')
+        image = self.stack.path('tmp', f'{self.NAME}.img')
         run(['as', '--32', '-o', f'{image}.o',
              os.path.join(VIEWERS, 'guest.S')])
         run(['ld', '-m', 'elf_i386', '--oformat', 'binary', '-Ttext',
@@ -249,7 +303,7 @@ class Qemu(Desk):
         return answer['return']
 
     def picture(self):
-        path = self.stack.path('tmp', 'qemu.png')
+        path = self.stack.path('tmp', f'{self.NAME}.png')
         self.monitor('screendump', filename=path, format='png')
         return media.luma(path)
 
@@ -258,9 +312,19 @@ class Qemu(Desk):
                      for v, n in zip((x, y), self.SIZE))
 
 
+class QemuCalling(Qemu):
+    """A machine whose server dials out, which QEMU does when it starts."""
+    NAME = 'qemu-calling'
+
+    def call(self, port):
+        return self.wait_ready(self.boot(
+            '-vnc', f'127.0.0.1:{port},reverse=on,password-secret=pw'))
+
+
 class Wayvnc(Desk):
     """A Wayland desktop without a screen; VeNCrypt X509Plain with a user
-    name."""
+    name, and a second server without a password. It cannot dial out: socat
+    joins it to the tunnel."""
     NAME = 'wayvnc'
     PORT_OFFSET = 3
     USER = 'desk'
@@ -295,7 +359,10 @@ class Wayvnc(Desk):
         # it is ignored, as systemd does for services and Python for itself
         server = self.spawn('server', ['wayvnc', '-C', self._settings()],
                             env=self.env, restore_signals=False)
-        return self.wait_ready(server)
+        self.local_port = self.port + 10
+        self.spawn('local', ['wayvnc', '127.0.0.1', str(self.local_port)],
+                   env=self.env, restore_signals=False)
+        return self.wait_ready(server, self.port, self.local_port)
 
     def _settings(self):
         conf = self.stack.path('conf')
@@ -307,6 +374,16 @@ class Wayvnc(Desk):
 
     def login_options(self):
         return ['--username', self.USER] + super().login_options()
+
+    def dial(self, port, server_id):
+        assert server_id is None, 'socat sends no ID'
+        self.caller = self.spawn('caller', [
+            'socat', f'TCP:127.0.0.1:{port}',
+            f'TCP:127.0.0.1:{self.local_port}'], env=self.env)
+        return self
+
+    def hang_up(self):
+        self.stop_one(self.caller)
 
     def picture(self):
         path = self.stack.path('tmp', 'wayvnc.ppm')

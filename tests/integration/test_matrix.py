@@ -13,6 +13,7 @@ from process import wait_until
 
 import endpoints
 import media
+import paths
 import viewers
 
 TEXT = 'Relay 42, cam!'
@@ -22,26 +23,30 @@ ALIKE = 28
 
 
 class Matrix:
-    """A stack, its four desktops (each started when first asked for) and a
-    screen for viewers."""
+    """A stack, its four desktops and the paths to them (each started when
+    first asked for) and a screen for viewers."""
 
     def __init__(self, rig, screen):
         self.stack = rig.stack
         self.password = rig.password
         self.screen = screen
         self.desks = {}
+        self.paths = {}
 
     def desk(self, name):
         if name not in self.desks:
-            d = endpoints.DESKS[name](self.stack).start()
-            self.stack.ctl('endpoint', 'add', name, '--team', 'demo',
-                           *d.endpoint_options())
-            self.desks[name] = d
+            self.desks[name] = endpoints.DESKS[name](self.stack).start()
         return self.desks[name]
 
-    def viewer(self, name, desk, login):
-        return viewers.VIEWERS[name](self.screen, desk.SIZE, login,
-                                     self.password)
+    def path(self, name, server):
+        if (name, server) not in self.paths:
+            self.paths[name, server] = paths.PATHS[name](
+                self.stack, self.desk(server)).prepare()
+        return self.paths[name, server]
+
+    def viewer(self, name, path, desk):
+        return viewers.VIEWERS[name](
+            self.screen, desk.SIZE, f'alice@{path.endpoint}', self.password)
 
     def last_session(self):
         rows = self.stack.ctl_json('sessions', 'list', '--limit', '1')
@@ -135,20 +140,20 @@ def check_recording(matrix, session, picture, box, folder):
                                        media.psnr(last[box], picture[box]))
 
 
-def go_through(matrix, viewer_name, desk, login, folder):
+@pytest.mark.parametrize('viewer', viewers.VIEWERS)
+@pytest.mark.parametrize('path', paths.PATHS)
+@pytest.mark.parametrize('server', endpoints.DESKS)
+def test_any(matrix, server, path, viewer, tmp_path):
     before = matrix.last_session()
-    viewer = matrix.viewer(viewer_name, desk, login).start()
+    way = matrix.path(path, server)
+    desk = way.ready()
+    program = matrix.viewer(viewer, way, desk)
     try:
-        picture, box = use(viewer, desk)
+        picture, box = use(program.start(), desk)
     finally:
-        viewer.close()
+        program.close()
     session = matrix.wait_ended(before)
     assert session['end_code'] == 'normal', session
-    check_recording(matrix, session, picture, box, folder)
-
-
-@pytest.mark.parametrize('viewer', viewers.VIEWERS)
-@pytest.mark.parametrize('server', endpoints.DESKS)
-def test_direct(matrix, server, viewer, tmp_path):
-    go_through(matrix, viewer, matrix.desk(server), f'alice@{server}',
-               tmp_path)
+    assert session['path'] == path
+    check_recording(matrix, session, picture, box, tmp_path)
+    way.over()

@@ -10,15 +10,27 @@ window, or, for libvncclient, by a small program made for it.
 import os
 import re
 import subprocess
+import sys
 
 import demo
+import numpy as np
 from process import StartError, run, wait_until
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.keys import Keys
 
 import endpoints
 import media
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__))), 'browser'))
+from viewer_page import Page  # noqa: E402
+
 RETURN, SHIFT = 0xff0d, 0xffe1
-SHIFTED = '!"#$%&()*+:<>?@^_{|}~'   # on a US keyboard, besides capitals
+
+
+def needs_shift(letter):
+    """On a US keyboard."""
+    return letter.isupper() or letter in '!"#$%&()*+:<>?@^_{|}~'
 
 
 class Screen:
@@ -42,7 +54,8 @@ class Screen:
 
 class Viewer:
     """Logs in as `login` with `password` on the relay's port for viewers;
-    size: of the desktop that is to be seen."""
+    size: of the desktop that is to be seen. close() may follow a start() that
+    failed."""
     NAME = None
 
     def __init__(self, screen, size, login, password):
@@ -53,6 +66,7 @@ class Viewer:
         self.password = password
         self.port = self.stack.ports.relay
         self.ca = self.stack.path('ca.pem')
+        self.process = None
 
     def spawn(self, argv, **kw):
         self.process = self.stack.spawn(f'viewer-{self.NAME}', argv, **kw)
@@ -92,7 +106,7 @@ class WindowViewer(Viewer):
             return None
         x, y = area[3:]
         w, h = self.size
-        whole = endpoints.x_picture(self.stack, self.screen.env)
+        whole = endpoints.x_picture(self.screen.env)
         return whole[y:y + h, x:x + w]
 
     def to_screen(self, x, y):
@@ -119,8 +133,9 @@ class WindowViewer(Viewer):
                      '1')
 
     def close(self):
-        self.process.stop(10)
-        self.forget()
+        if self.process is not None:
+            self.process.stop(10)
+            self.forget()
 
 
 class TigerVnc(WindowViewer):
@@ -146,12 +161,18 @@ class Gvncviewer(WindowViewer):
     TITLE = 'GVncViewer'
 
     def area(self):
-        """GTK has one window for all; the desktop is below the menu."""
+        """GTK has one window for all: the desktop is in the middle of what
+        the light menu bar leaves."""
         w, h = self.size
-        fits = [(i, w, h, x, y + height - h)
-                for i, width, height, x, y in self.windows()
-                if width == w and h < height < h + 60]
-        return fits[0] if fits else None
+        whole = endpoints.x_picture(self.screen.env)
+        for i, width, height, x, y in self.windows():
+            if width < w or height <= h:
+                continue
+            bar = int(np.argmax(whole[y:y + 60, x + 2] < 200))
+            if bar > 0 and height >= h + bar:
+                return (i, w, h, x + (width - w) // 2,
+                        y + bar + (height - bar - h) // 2)
+        return None
 
     def start(self):
         self.spawn(['gvncviewer', f'localhost:{self.port - 5900}'],
@@ -178,6 +199,46 @@ class Gvncviewer(WindowViewer):
         return {'LD_PRELOAD': 'libnss_wrapper.so',
                 'NSS_WRAPPER_PASSWD': users, 'NSS_WRAPPER_GROUP': groups,
                 'NO_AT_BRIDGE': '1'}
+
+
+class NoVnc(Viewer):
+    """The relay's page, with noVNC in it, in Chromium."""
+    NAME = 'novnc'
+    page = None
+
+    def start(self):
+        person, endpoint = self.login.split('@')
+        self.page = Page(self.stack.ports.web)
+        self.page.open(f'#endpoint={endpoint}&user={person}')
+        self.page.login(person, endpoint, self.password)
+        self.page.wait_connected()
+        self.page.set_picture('high', 'one')
+        return self
+
+    def picture(self):
+        rgb = self.page.canvas()
+        return None if rgb is None else rgb @ endpoints.LUMA
+
+    def click(self, x, y):
+        self.page.click_desktop(x, y)
+
+    def type(self, text):
+        # WebDriver's send_keys types capitals without touching Shift
+        keys = ActionChains(self.page.driver)
+        for letter in text:
+            if needs_shift(letter):
+                keys.key_down(Keys.SHIFT).send_keys(letter)
+                keys.key_up(Keys.SHIFT)
+            else:
+                keys.send_keys(letter)
+        keys.perform()
+
+    def enter(self):
+        self.page.type(Keys.ENTER)
+
+    def close(self):
+        if self.page is not None:
+            self.page.close()
 
 
 class LibVnc(Viewer):
@@ -210,7 +271,7 @@ class LibVnc(Viewer):
 
     def type(self, text):
         for letter in text:
-            shift = f'{SHIFT:#x} ' * (letter.isupper() or letter in SHIFTED)
+            shift = f'{SHIFT:#x} ' * needs_shift(letter)
             self._ask(f'key {shift}{ord(letter):#x}')
 
     def enter(self):
@@ -220,6 +281,8 @@ class LibVnc(Viewer):
         self._ask(f'click {x} {y}')
 
     def close(self):
+        if self.process is None:
+            return
         if self.process.poll() is None:
             self.process.stdin.write('quit\n')
             self.process.stdin.close()
@@ -228,4 +291,4 @@ class LibVnc(Viewer):
         self.forget()
 
 
-VIEWERS = {v.NAME: v for v in (TigerVnc, Gvncviewer, LibVnc)}
+VIEWERS = {v.NAME: v for v in (TigerVnc, Gvncviewer, LibVnc, NoVnc)}

@@ -2,7 +2,8 @@
  * A machine that shows something and tells what reached it: a boot sector
  * for QEMU's pc machine, in real mode on the BIOS.
  *
- * Screen: 80x25 text (720x400 pixels), a pattern of letters on eight colours.
+ * Screen: 640x480 pixels, as before any machine runs, so that a server which
+ * dials out at once need not change its size; 80x30 letters in eight colours.
  * Keys (int 16h) are put on the screen and sent to COM1 as "k <hex>";
  * presses of the left button, read from the VMware mouse port that QEMU's
  * i8042 offers (absolute positions without a USB driver), as
@@ -16,7 +17,7 @@
 	.globl _start
 
 	.set COLUMNS, 80
-	.set CELLS, 80 * 25
+	.set ROWS, 30
 	.set MAGIC, 0x564D5868
 	.set PORT, 0x5658
 	.set POINTER_DATA, 39
@@ -34,30 +35,26 @@ _start:
 	movw	$_start, %sp
 	sti
 	cld
-	movw	$0x0003, %ax		# 80x25 text
+	movw	$0x0012, %ax		# 640x480, 16 colours
 	int	$0x10
-	movb	$0x01, %ah		# no blinking cursor
-	movw	$0x2000, %cx
-	int	$0x10
-	movw	$0xb800, %ax
-	movw	%ax, %es
 
-	xorw	%di, %di		# the pattern
-	xorw	%cx, %cx
-1:	movw	%cx, %ax
-	xorw	%dx, %dx
-	movw	$3 * COLUMNS, %bx
-	divw	%bx
-	andb	$7, %al
+	xorw	%cx, %cx		# the pattern
+1:	movb	%ch, %bl		# rows / 4: colours 8 to 15
+	shrb	$2, %bl
+	orb	$8, %bl
+	movb	%ch, %al
 	shlb	$4, %al
-	orb	$0x0f, %al
-	movb	%al, %ah
-	movb	%cl, %al
+	addb	%cl, %al
 	andb	$0x3f, %al
 	addb	$0x20, %al
-	stosw
-	incw	%cx
-	cmpw	$CELLS, %cx
+	movw	%cx, %dx
+	call	put
+	incb	%cl
+	cmpb	$COLUMNS, %cl
+	jb	1b
+	xorb	%cl, %cl
+	incb	%ch
+	cmpb	$ROWS, %ch
 	jb	1b
 
 	movw	$0x00e3, %ax		# COM1: 9600 8n1
@@ -87,10 +84,15 @@ next:	movb	$0x01, %ah		# a key?
 	testb	%al, %al		# shift and the like have no letter
 	jz	next
 	pushw	%ax
-	movw	place, %di
-	movb	$0x70, %ah
-	stosw
-	movw	%di, place
+	movw	place, %dx
+	movb	$0x0f, %bl
+	call	put
+	incb	%dl
+	cmpb	$COLUMNS, %dl
+	jb	1f
+	xorb	%dl, %dl
+	incb	%dh
+1:	movw	%dx, place
 	movb	$'k', %al
 	call	send
 	movb	$' ', %al
@@ -129,18 +131,30 @@ pointer: movl	$POINTER_STATUS, %ecx
 	call	hex16
 	call	newline
 	popw	%ax			# y: row of the mark
-	movw	$25, %bx
+	movw	$ROWS, %bx
 	mulw	%bx
 	movw	%dx, %cx
 	popw	%ax			# x: its column
 	movw	$COLUMNS, %bx
 	mulw	%bx
-	imulw	$COLUMNS, %cx, %di
-	addw	%dx, %di
-	shlw	$1, %di
-	movw	$0x4f58, %ax
-	stosw
+	movb	%cl, %dh
+	movw	$0x0c00 + 'X', %ax
+	movb	%ah, %bl
+	call	put
 	jmp	next
+
+/* Letter al in colour bl at row dh, column dl. */
+put:	pushw	%cx
+	pushw	%ax
+	xorb	%bh, %bh
+	movb	$0x02, %ah
+	int	$0x10
+	popw	%ax
+	movb	$0x09, %ah
+	movw	$1, %cx
+	int	$0x10
+	popw	%cx
+	ret
 
 backdoor:
 	movl	$MAGIC, %eax
@@ -177,6 +191,6 @@ send:	pushw	%dx
 
 ready:	.asciz	"ready\n"
 held:	.byte	0
-place:	.word	2 * COLUMNS * 20	# keys appear in row 20
+place:	.byte	0, 4			# column and row where keys appear
 	.org	_start + 510
 	.word	0xaa55
