@@ -4,9 +4,9 @@
  * is forwarded as it is: no copy, no work a rectangle.
  *
  * pump.c: beginning, end; pump_endpoint.c: endpoint to technician;
- * pump_viewer.c: technician to endpoint; pump_view.c: one monitor;
- * pump_switch.c: from one to another; pump_pace.c: frame rate;
- * pump_banner.c: warnings; pump_input.c: view only.
+ * pump_framer.c: what its bytes are; pump_viewer.c: technician to endpoint;
+ * pump_view.c: one monitor; pump_switch.c: from one to another; pump_pace.c:
+ * frame rate; pump_banner.c: warnings; pump_input.c: view only.
  */
 #ifndef RELAY_PUMP_H
 #define RELAY_PUMP_H

@@ -24,7 +24,7 @@ pump_is_draining(const struct session *s)
 int pump_timer(
     struct session *s, struct event **timer, event_callback_fn fn, uint64_t ns);
 
-/* ---- pump_endpoint.c ---- */
+/* ---- pump_framer.c ---- */
 
 int pump_framer_event(void *arg, const struct rfb_framer_event *ev);
 
