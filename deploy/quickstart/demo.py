@@ -83,17 +83,17 @@ class Endpoint:
         s.spawn('openbox', ['openbox'], env=self.env)
         s.spawn('clock', ['xclock', '-update', '1', '-geometry',
                           '160x160-40+40'], env=self.env)
-        s.spawn('terminal', [
+        terminal = s.spawn('terminal', [
             'xterm', '-fa', 'DejaVu Sans Mono', '-fs', '11', '-geometry',
             '90x24+60+60', '-title', 'demo terminal', '-e', 'bash',
             '--norc'], env={**self.env, 'PS1': 'demo$ '})
-        self.terminal = self.window('demo terminal')
+        self.terminal = self.window('demo terminal', terminal)
         self.clock = self.window('xclock')
 
-    def window(self, title):
+    def window(self, title, process=None):
         return wait_until(lambda: self.xdotool_try(
-            'search', '--onlyvisible', '--name', title), 20,
-            f'the window "{title}"').split()[0]
+            'search', '--onlyvisible', '--name', title), 30,
+            f'the window "{title}"', process).split()[0]
 
     def xdotool_try(self, *args):
         r = subprocess.run(['xdotool', *args], env=self.env,

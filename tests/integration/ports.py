@@ -11,9 +11,12 @@ from stack import Ports  # noqa: E402
 
 BLOCK = 100
 _all = list(range(21000, 31000, BLOCK))
-# runs beside each other begin at different ones
-_at = os.getpid() % len(_all)
-_blocks = itertools.cycle(_all[_at:] + _all[:_at])
+# workers of one run have blocks of their own; runs beside each other begin
+# at different ones
+_worker = int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0')[2:]) % 5
+_mine = _all[_worker * 20:(_worker + 1) * 20]
+_at = os.getppid() % len(_mine)
+_blocks = itertools.cycle(_mine[_at:] + _mine[:_at])
 
 
 def free_ports():
