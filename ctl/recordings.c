@@ -292,6 +292,12 @@ static const struct command commands[] = {
 	    "Shows all there is to know of one file.\n\nRECORDING is its id "
 	    "or the beginning of it.",
 	    run_show },
+	{ "timeline", "SESSION", 1, 1, OPTS(show_opts),
+	    "Shows a session's files in order, and each gap between them.\n\n"
+	    "By monitor. WHAT is segment, gap (nobody recorded it; WHY says "
+	    "why) or elsewhere\n(another monitor was shown). Times are exact "
+	    "to the millisecond.",
+	    recordings_run_timeline },
 	{ "link", "RECORDING", 1, 1, OPTS(link_opts),
 	    "Makes a link to a file.\n\nAnybody who has it can watch or "
 	    "download until it dies, 10 minutes later\n([store] "
@@ -311,4 +317,5 @@ static const struct command commands[] = {
 };
 
 const struct command_group group_recordings = { "recordings",
-	"recorded files: links, downloads, checks", commands, 5 };
+	"recorded files: links, downloads, checks", commands,
+	sizeof(commands) / sizeof(commands[0]) };

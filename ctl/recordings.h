@@ -41,7 +41,8 @@ bool recording_is_on_node(const struct recording *r);
 /* Refuses what has no stored file, saying why. 0 or STATUS_FAILED. */
 int recording_must_be_stored(const struct recording *r);
 
-/* link.c, fetch.c, verify.c */
+/* timeline.c, link.c, fetch.c, verify.c */
+int recordings_run_timeline(struct ctl *c, const struct args *a);
 int recordings_run_link(struct ctl *c, const struct args *a);
 int recordings_run_fetch(struct ctl *c, const struct args *a);
 int recordings_run_verify(struct ctl *c, const struct args *a);
