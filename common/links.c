@@ -148,6 +148,15 @@ make_folder(const struct link_signer *s, const char *object_key,
 	    url_len);
 }
 
+/* The picture of a recording lies beside it. */
+static bool
+is_poster(const char *object_key)
+{
+	size_t len = strlen(object_key);
+
+	return len > 4 && strcmp(object_key + len - 4, ".jpg") == 0;
+}
+
 /* "https://host[:port]" into scheme and host, bucket in front or behind. */
 static int
 make_s3(const struct link_signer *s, const char *object_key, uint64_t now_s,
@@ -158,7 +167,8 @@ make_s3(const struct link_signer *s, const char *object_key, uint64_t now_s,
 	char host[320], path[LINK_OBJECT_MAX + 128], target[LINK_URL_MAX];
 	char name[256], disposition[300];
 	struct sigv4_pair query[] = {
-		{ "response-content-type", "video/webm" },
+		{ "response-content-type",
+		    is_poster(object_key) ? "image/jpeg" : "video/webm" },
 		{ "response-content-disposition", disposition },
 	};
 	struct sigv4_request rq = { .method = "GET",

@@ -17,7 +17,8 @@
  * has a partial index of its own, so that a million rows cost nothing.
  */
 static const char claim_sql[] =
-    "SELECT g.id, g.object_key, g.status, s.team_id FROM segments g "
+    "SELECT g.id, g.object_key, g.status, s.team_id, "
+    "coalesce(g.poster_key, '') FROM segments g "
     "JOIN sessions s ON s.id = g.session_id WHERE g.id IN ("
     "SELECT id FROM segments WHERE status = 'available' AND NOT locked AND "
     "expires_at <= now() AND store = $1 AND id > $2::uuid UNION ALL "
@@ -37,7 +38,7 @@ static const char done_sql[] =
     "UPDATE segments SET status = CASE WHEN $4 = 'deleted' THEN 'deleted' "
     "ELSE 'expired' END, status_detail = CASE WHEN $4 = 'deleted' THEN "
     "status_detail ELSE 'deleted from storage at the end of its retention' "
-    "END, store = NULL WHERE id = $1::uuid";
+    "END, store = NULL, poster_key = NULL WHERE id = $1::uuid";
 
 #define FIRST_ID "00000000-0000-0000-0000-000000000000"
 
@@ -47,6 +48,7 @@ struct expiry {
 	struct event *timer;
 	bool is_running;
 	char id[37], key[OBJECT_KEY_MAX + 1], status[16], team[24];
+	char poster[OBJECT_KEY_MAX + 1]; /* "": there is none */
 };
 
 static void claim(struct expiry *e);
@@ -109,6 +111,16 @@ on_removed(void *arg, const struct store_result *r)
 
 	if (e->d->exiting)
 		return;
+	if (r->err == 0 && e->poster[0] != '\0') {
+		char key[OBJECT_KEY_MAX + 1];
+
+		strcpy(key, e->poster);
+		e->poster[0] = '\0';
+		if (e->d->store->ops->remove(e->d->store, key, on_removed, e) !=
+		    0)
+			end(e, "ROLLBACK");
+		return;
+	}
 	if (r->err != 0) {
 		e->d->counters.expiry_failed++;
 		log_warn("object_not_removed", LOG_S("segment", e->id),
@@ -139,6 +151,7 @@ on_claimed(void *arg, PGresult *res)
 	snprintf(e->key, sizeof(e->key), "%s", PQgetvalue(res, 0, 1));
 	snprintf(e->status, sizeof(e->status), "%s", PQgetvalue(res, 0, 2));
 	snprintf(e->team, sizeof(e->team), "%s", PQgetvalue(res, 0, 3));
+	snprintf(e->poster, sizeof(e->poster), "%s", PQgetvalue(res, 0, 4));
 	if (e->d->store->ops->remove(e->d->store, e->key, on_removed, e) != 0) {
 		e->d->counters.expiry_failed++;
 		end(e, "ROLLBACK");

@@ -53,9 +53,9 @@ read_path(struct files_request *r, const char **query)
 	*query = evhttp_uri_get_query(uri);
 	if (http_decode(path, len, r->key, sizeof(r->key)) < 0)
 		return ERR_NOTFOUND;
-	if (object_key_is_poster(r->key))
-		return r->what == FILES_INDEX ? ERR_NOTFOUND : 0;
-	return object_key_is_valid(r->key) ? 0 : ERR_NOTFOUND;
+	if (r->what == FILES_INDEX)
+		return object_key_is_valid(r->key) ? 0 : ERR_NOTFOUND;
+	return object_key_is_safe(r->key) ? 0 : ERR_NOTFOUND;
 }
 
 static int

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/bytes.h"
@@ -155,6 +156,77 @@ take(struct manifest *m, const struct field *f, const json_t *v)
 	return ERR_PROTOCOL;
 }
 
+/* [changed permille, input events] of one second into two 16-bit numbers. */
+static int
+take_second(const json_t *v, uint8_t out[ACTIVITY_BYTES])
+{
+	const json_t *changed = json_array_get(v, 0);
+	const json_t *events = json_array_get(v, 1);
+	json_int_t permille = json_integer_value(changed);
+	json_int_t n = json_integer_value(events);
+
+	if (json_array_size(v) != 2 || !json_is_integer(changed) ||
+	    !json_is_integer(events) || permille < 0 || permille > 1000 ||
+	    n < 0)
+		return ERR_PROTOCOL;
+	n = n < UINT16_MAX ? n : UINT16_MAX;
+	out[0] = (uint8_t)(permille >> 8);
+	out[1] = (uint8_t)permille;
+	out[2] = (uint8_t)(n >> 8);
+	out[3] = (uint8_t)n;
+	return 0;
+}
+
+static void
+take_activity(struct manifest *m, const json_t *v)
+{
+	size_t n = json_array_size(v);
+	int rc = 0;
+
+	if (v == NULL || (json_is_array(v) && n == 0))
+		return;
+	m->refused = "activity";
+	if (!json_is_array(v) || n > ACTIVITY_MAX ||
+	    n > (uint64_t)m->duration_ms / 1000 + 1)
+		return;
+	m->activity = malloc(n * ACTIVITY_BYTES);
+	if (m->activity == NULL)
+		return;
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		rc = take_second(
+		    json_array_get(v, i), m->activity + i * ACTIVITY_BYTES);
+	if (rc != 0) {
+		manifest_release(m);
+		return;
+	}
+	m->activity_len = n * ACTIVITY_BYTES;
+	m->refused = NULL;
+}
+
+/* Its name can be only one; anything else is not opened. */
+static void
+take_poster(struct manifest *m, const json_t *v)
+{
+	const char *name = json_string_value(v);
+	char want[MANIFEST_POSTER_MAX];
+
+	if (v == NULL || json_is_null(v))
+		return;
+	snprintf(want, sizeof(want), "%s.jpg", m->segment);
+	if (name != NULL && strcmp(name, want) == 0)
+		strcpy(m->poster, want);
+	else
+		m->refused = "poster";
+}
+
+void
+manifest_release(struct manifest *m)
+{
+	free(m->activity);
+	m->activity = NULL;
+	m->activity_len = 0;
+}
+
 /* What single fields cannot say. */
 static int
 check_whole(const struct manifest *m, const char *id, char *err, size_t err_len)
@@ -224,6 +296,10 @@ manifest_parse(struct manifest *m, const char *json, size_t len, const char *id,
 	if (root == NULL)
 		return bad(err, err_len, "line %d: %.100s", why.line, why.text);
 	rc = read_object(m, root, id, closed, err, err_len);
+	if (rc == 0 && closed) {
+		take_activity(m, json_object_get(root, "activity"));
+		take_poster(m, json_object_get(root, "poster"));
+	}
 	json_decref(root);
 	return rc;
 }
@@ -234,8 +310,9 @@ manifest_load(struct manifest *m, int dir, const char *name, const char *id,
 {
 	int fd =
 	    openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	char *json = malloc(MANIFEST_MAX + 1);
-	size_t len = 0;
+	char *json = NULL;
+	size_t len = 0, room;
+	struct stat st;
 	ssize_t n = 0;
 	int rc = ERR_IO;
 
@@ -244,10 +321,15 @@ manifest_load(struct manifest *m, int dir, const char *name, const char *id,
 		snprintf(err, err_len, "%s", strerror(errno));
 		goto out;
 	}
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+		snprintf(err, err_len, "not a regular file");
+		goto out;
+	}
+	room = min_u64((uint64_t)st.st_size, MANIFEST_MAX) + 1;
+	json = malloc(room);
 	if (json == NULL)
 		goto out;
-	while (len <= MANIFEST_MAX &&
-	    (n = read(fd, json + len, MANIFEST_MAX + 1 - len)) > 0)
+	while (len < room && (n = read(fd, json + len, room - len)) > 0)
 		len += (size_t)n;
 	if (n < 0)
 		snprintf(err, err_len, "%s", strerror(errno));

@@ -13,7 +13,10 @@
 
 #include "storage/object_key.h"
 
-#define MANIFEST_MAX (64 * 1024) /* bytes of JSON */
+#define MANIFEST_MAX        (4 << 20) /* bytes of JSON */
+#define ACTIVITY_MAX        90000     /* seconds: a day and some more */
+#define ACTIVITY_BYTES      4         /* of each second */
+#define MANIFEST_POSTER_MAX 42        /* "<segment-id>.jpg" */
 
 struct manifest {
 	char segment[37], session[37];
@@ -30,11 +33,20 @@ struct manifest {
 	int64_t first_frame, last_frame, frames, duration_ms, bytes;
 	int64_t retention_days;
 	bool recovered;
+	/*
+	 * X5. Neither is worth a recording: what is wrong with them is said
+	 * in `refused` and they are left out.
+	 */
+	uint8_t *activity; /* heap; NULL: none. As segments.activity */
+	size_t activity_len;
+	char poster[MANIFEST_POSTER_MAX]; /* file beside it; "": none */
+	const char *refused;              /* NULL: nothing */
 };
 
 /*
  * Reads len bytes of JSON for the segment id (the file's name). closed: all
- * fields are needed. Returns 0 or ERR_PROTOCOL with the reason in err.
+ * fields are needed. What m held is overwritten. Returns 0, then release it
+ * after use, or ERR_PROTOCOL with the reason in err.
  */
 int manifest_parse(struct manifest *m, const char *json, size_t len,
     const char *id, bool closed, char *err, size_t err_len);
@@ -42,5 +54,8 @@ int manifest_parse(struct manifest *m, const char *json, size_t len,
 /* The same from a file in dir; also ERR_NOTFOUND, ERR_IO, ERR_LIMIT. */
 int manifest_load(struct manifest *m, int dir, const char *name, const char *id,
     bool closed, char *err, size_t err_len);
+
+/* Frees what belongs to m; one of all zeros is allowed. */
+void manifest_release(struct manifest *m);
 
 #endif

@@ -64,6 +64,22 @@ object_key_is_poster(const char *key)
 }
 
 bool
+object_key_is_safe(const char *key)
+{
+	return is_key(key, ".webm") || is_key(key, ".jpg");
+}
+
+char *
+object_key_poster(const char *key, char out[OBJECT_KEY_MAX + 1])
+{
+	size_t len = strnlen(key, OBJECT_KEY_MAX);
+
+	memcpy(out, key, len);
+	strcpy(out + len - strlen(".webm"), ".jpg");
+	return out;
+}
+
+bool
 is_uuid(const char *s)
 {
 	for (size_t i = 0; i < 36; i++) {
@@ -114,7 +130,7 @@ beneath_open(int root, const char *key)
 	struct stat st;
 	int dir, fd, err;
 
-	if (!object_key_is_valid(key)) {
+	if (!object_key_is_safe(key)) {
 		errno = ENOENT;
 		return -1;
 	}

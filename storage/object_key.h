@@ -23,6 +23,12 @@ bool object_key_is_valid(const char *key);
  */
 bool object_key_is_poster(const char *key);
 
+/* Either of them: what may be kept in a store. */
+bool object_key_is_safe(const char *key);
+
+/* The poster's key of a valid key: ".jpg" for ".webm". Returns out. */
+char *object_key_poster(const char *key, char out[OBJECT_KEY_MAX + 1]);
+
 /* Lower-case UUID with hyphens. */
 bool is_uuid(const char *s);
 

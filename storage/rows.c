@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/bytes.h"
@@ -64,7 +65,9 @@ static const char available_sql[] =
 " progress = 100, store = $2, object_key = $3, bytes = $4,"
 " sha256 = $5::bytea, stored_at = coalesce(stored_at, now()),"
 " spool_node = NULL, expires_at = coalesce(expires_at,"
-"  greatest(now(), ended_at) + make_interval(days => $6::int)) "
+"  greatest(now(), ended_at) + make_interval(days => $6::int)),"
+" activity = coalesce($7::bytea, activity),"
+" poster_key = coalesce($8, poster_key) "
 "WHERE id = $1::uuid AND status NOT IN ('expired', 'deleted') "
 "RETURNING expires_at";
 /* clang-format on */
@@ -159,12 +162,27 @@ rows_upload_failed(struct db *db, const char *segment, const char *detail,
 	    p.n, p.v, NULL, NULL);
 }
 
+/* As bytea text; heap. */
+static char *
+bytea_text(const uint8_t *data, size_t len)
+{
+	char *text = malloc(2 * len + 3);
+
+	if (text == NULL)
+		return NULL;
+	strcpy(text, "\\x");
+	http_hex(data, len, text + 2);
+	return text;
+}
+
 int
 rows_available(struct db *db, const struct manifest *m, const char *store,
-    const uint8_t sha256[32], db_result_cb *cb, void *arg)
+    const uint8_t sha256[32], const char *poster_key, db_result_cb *cb,
+    void *arg)
 {
 	struct params p = { .n = 0 };
-	char hex[70] = "\\x";
+	char hex[70] = "\\x", *activity = NULL;
+	int rc;
 
 	http_hex(sha256, 32, hex + 2);
 	add_text(&p, m->segment);
@@ -173,5 +191,11 @@ rows_available(struct db *db, const struct manifest *m, const char *store,
 	add_int(&p, m->bytes, true);
 	add_text(&p, hex);
 	add_int(&p, m->retention_days, true);
-	return db_query(db, available_sql, p.n, p.v, cb, arg);
+	if (m->activity != NULL)
+		activity = bytea_text(m->activity, m->activity_len);
+	add_text(&p, activity);
+	add_text(&p, poster_key[0] != '\0' ? poster_key : NULL);
+	rc = db_query(db, available_sql, p.n, p.v, cb, arg);
+	free(activity);
+	return rc;
 }

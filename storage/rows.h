@@ -27,10 +27,11 @@ void rows_upload_failed(struct db *db, const char *segment, const char *detail,
 
 /*
  * Verified and stored: `available`, kept retention_days from now (T12); the
- * upload rows go. Answer: one row, or none when the segment was deleted
- * meanwhile.
+ * upload rows go. poster_key: "" when there is none. Answer: one row, or none
+ * when the segment was deleted meanwhile.
  */
 int rows_available(struct db *db, const struct manifest *m, const char *store,
-    const uint8_t sha256[32], db_result_cb *cb, void *arg);
+    const uint8_t sha256[32], const char *poster_key, db_result_cb *cb,
+    void *arg);
 
 #endif

@@ -40,6 +40,7 @@
 #include "common/log.h"
 #include "storage/counters.h"
 #include "storage/hash.h"
+#include "storage/object_key.h"
 #include "storage/s3_xml.h"
 #include "storage/store_s3.h"
 
@@ -577,8 +578,9 @@ on_created(void *arg, const struct s3_response *r)
 static void
 object_headers(struct upload *u)
 {
-	u->rq.headers[u->rq.n_headers++] =
-	    (struct sigv4_pair){ "content-type", "video/webm" };
+	u->rq.headers[u->rq.n_headers++] = (struct sigv4_pair){ "content-type",
+		object_key_is_poster(u->put.key) ? "image/jpeg"
+						 : "video/webm" };
 	u->rq.headers[u->rq.n_headers++] =
 	    (struct sigv4_pair){ "x-amz-meta-sha256",
 		    http_hex(u->hash.sha256, 32, u->hex) };

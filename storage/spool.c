@@ -26,7 +26,7 @@
 #define REMNANT_S  86400 /* files without a manifest are kept this long */
 #define RECHECK_MS 300   /* a lock is let go just after the last close */
 
-enum { F_PART = 1, F_WEBM = 2, F_JSON = 4, F_OPEN = 8, F_TMP = 16 };
+enum { F_PART = 1, F_WEBM = 2, F_JSON = 4, F_OPEN = 8, F_TMP = 16, F_JPG = 32 };
 
 /* In the order they are looked for: a rename never hides the media. */
 static const struct {
@@ -38,6 +38,7 @@ static const struct {
 	{ ".json", F_JSON },
 	{ ".json.open", F_OPEN },
 	{ ".json.tmp", F_TMP },
+	{ ".jpg", F_JPG },
 };
 
 const char *const item_state_names[ITEM_STATES] = { "new", "recording",
@@ -94,6 +95,21 @@ file_size(const struct item *it, const char *suffix, time_t *changed)
 	if (changed != NULL)
 		*changed = st.st_mtime;
 	return st.st_size;
+}
+
+int
+spool_open_file(const struct item *it, const char *suffix)
+{
+	char name[64];
+	struct stat st;
+	int fd = openat(it->d->spool->dir, file_name(it, suffix, name),
+	    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd >= 0 && (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
 }
 
 static void
@@ -216,6 +232,7 @@ item_remove_files(struct item *it)
 		return;
 	}
 	fsync(it->d->spool->dir);
+	unlink_file(it, ".jpg");
 	unlink_file(it, ".json.open");
 	unlink_file(it, ".json");
 	fsync(it->d->spool->dir);
@@ -242,10 +259,14 @@ load_manifest(struct item *it, bool closed)
 
 	if (it->has_manifest && it->m.is_closed == closed)
 		return 0;
+	manifest_release(&it->m);
 	rc = manifest_load(&it->m, it->d->spool->dir,
 	    file_name(it, closed ? ".json" : ".json.open", name), it->id,
 	    closed, err, sizeof(err));
 	it->has_manifest = rc == 0;
+	if (rc == 0 && it->m.refused != NULL)
+		log_warn("manifest_field_refused", LOG_S("segment", it->id),
+		    LOG_S("field", it->m.refused));
 	if (rc == ERR_PROTOCOL || rc == ERR_IO) {
 		log_once(it, "manifest_refused", err);
 		change_state(it, ITEM_BAD, err);
@@ -343,7 +364,8 @@ update_open(struct item *it)
 static void
 update_remnant(struct item *it)
 {
-	static const char *const kinds[] = { ".webm.part", ".json.tmp" };
+	static const char *const kinds[] = { ".webm.part", ".json.tmp",
+		".jpg" };
 	time_t changed;
 
 	log_once(it, "spool_remnant", "no manifest; removed after a day");
@@ -352,7 +374,7 @@ update_remnant(struct item *it)
 		if (file_size(it, kinds[i], &changed) >= 0 &&
 		    (uint64_t)changed + REMNANT_S <
 			clock_wall_ns() / NS_PER_S &&
-		    (i == 1 || is_locked(it) == 0))
+		    (i > 0 || is_locked(it) == 0))
 			unlink_file(it, kinds[i]);
 }
 
@@ -371,6 +393,7 @@ item_update(struct item *it)
 	it->files = look(it);
 	if (it->files == 0) {
 		TAILQ_REMOVE(&it->d->spool->items, it, link);
+		manifest_release(&it->m);
 		free(it);
 		return;
 	}
@@ -398,7 +421,7 @@ find_item(struct spool *s, const char *id)
 	if (it == NULL)
 		return NULL;
 	it->d = s->d;
-	it->fd = -1;
+	it->fd = it->poster_fd = -1;
 	strcpy(it->id, id);
 	TAILQ_INSERT_TAIL(&s->items, it, link);
 	return it;
@@ -525,36 +548,37 @@ on_child(evutil_socket_t fd, short what, void *arg)
 static int
 open_media(const struct item *it, bool *is_growing)
 {
-	static const char *const kinds[] = { ".webm", ".webm.part" };
-	char name[64];
-	int fd = -1;
+	int fd = spool_open_file(it, ".webm");
 
-	for (size_t i = 0; fd < 0 && i < N_ELEMENTS(kinds); i++) {
-		fd = openat(it->d->spool->dir, file_name(it, kinds[i], name),
-		    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-		*is_growing = i > 0;
-	}
-	return fd;
+	*is_growing = fd < 0;
+	return fd >= 0 ? fd : spool_open_file(it, ".webm.part");
+}
+
+static bool
+is_key_of(const struct item *it, const char *key)
+{
+	char poster[OBJECT_KEY_MAX + 1];
+
+	return it->is_registered &&
+	    (strcmp(it->m.object_key, key) == 0 ||
+		(it->m.poster[0] != '\0' &&
+		    strcmp(object_key_poster(it->m.object_key, poster), key) ==
+			0));
 }
 
 int
 spool_open(const struct spool *s, const char *key, bool *is_growing)
 {
 	const struct item *it;
-	struct stat st;
-	int fd;
 
+	*is_growing = false;
 	TAILQ_FOREACH(it, &s->items, link)
-	if (it->is_registered && strcmp(it->m.object_key, key) == 0)
+	if (is_key_of(it, key))
 		break;
 	if (it == NULL)
 		return -1;
-	fd = open_media(it, is_growing);
-	if (fd >= 0 && (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))) {
-		close(fd);
-		fd = -1;
-	}
-	return fd;
+	return object_key_is_poster(key) ? spool_open_file(it, ".jpg")
+					 : open_media(it, is_growing);
 }
 
 unsigned
@@ -631,6 +655,9 @@ spool_free(struct spool *s)
 		TAILQ_REMOVE(&s->items, it, link);
 		if (it->fd >= 0)
 			close(it->fd);
+		if (it->poster_fd >= 0)
+			close(it->poster_fd);
+		manifest_release(&it->m);
 		free(it);
 	}
 	if (s->dir >= 0)

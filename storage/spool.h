@@ -44,8 +44,11 @@ struct item {
 	bool has_manifest;
 	char status[16], detail[STORE_DETAIL_MAX]; /* wanted in the row */
 	char sent_status[16], sent_detail[STORE_DETAIL_MAX];
-	uint64_t retry_ns, row_retry_ns; /* clock_mono_ns */
-	int fd;                          /* of .webm while ITEM_TRANSFER */
+	uint64_t retry_ns, row_retry_ns;     /* clock_mono_ns */
+	int fd;                              /* of .webm while ITEM_TRANSFER */
+	int poster_fd;                       /* of .jpg then; -1: none */
+	uint8_t sha256[32];                  /* of the stored media */
+	char poster_key[OBJECT_KEY_MAX + 1]; /* "": none was stored */
 	uint64_t bytes_done;
 	int percent, percent_sent;
 	pid_t pid; /* of a repair */
@@ -82,6 +85,8 @@ unsigned spool_busy(const struct spool *s);
 
 /* ---- between spool.c, transfer.c and repair.c ---- */
 
+/* A regular file of the item for reading, or -1. */
+int spool_open_file(const struct item *it, const char *suffix);
 /* Looks at one item's files and takes its next step. */
 void item_update(struct item *it);
 /* The item's row shall say this. */

@@ -303,7 +303,7 @@ submit(struct store *s, void (*run)(struct worker_job *), const char *key,
 	struct folder_store *f = (struct folder_store *)s;
 	struct folder_job *j;
 
-	if (!object_key_is_valid(key))
+	if (!object_key_is_safe(key))
 		return ERR_PROTOCOL;
 	j = calloc(1, sizeof(*j));
 	if (j == NULL)

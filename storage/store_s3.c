@@ -33,7 +33,7 @@ static int
 simple_start(struct store *s, const char *key, struct simple **out,
     store_done_cb *cb, void *arg)
 {
-	if (!object_key_is_valid(key))
+	if (!object_key_is_safe(key))
 		return ERR_PROTOCOL;
 	*out = calloc(1, sizeof(**out));
 	if (*out == NULL)
@@ -129,7 +129,7 @@ s3_check(struct store *s, const struct store_object *object, store_done_cb *cb,
 static int
 s3_put(struct store *s, const struct store_put *put)
 {
-	if (!object_key_is_valid(put->key))
+	if (!object_key_is_safe(put->key))
 		return ERR_PROTOCOL;
 	return s3_upload_start((struct s3_store *)s, put);
 }

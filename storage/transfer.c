@@ -13,13 +13,17 @@
 #include "storage/rows.h"
 #include "storage/spool.h"
 
+#define POSTER_MAX (1 << 20) /* bytes */
+
 /* Ends the transfer; the item goes on from `state`. */
 static void
 transfer_end(struct item *it, enum item_state state)
 {
 	if (it->fd >= 0)
 		close(it->fd);
-	it->fd = -1;
+	if (it->poster_fd >= 0)
+		close(it->poster_fd);
+	it->fd = it->poster_fd = -1;
 	it->d->spool->n_transfers--;
 	it->state = state;
 	spool_kick(it->d->spool, false); /* room for another one */
@@ -34,12 +38,21 @@ on_progress(void *arg, uint64_t bytes)
 	it->percent = (int)(bytes * 100 / (uint64_t)it->m.bytes);
 }
 
-/* Deleted from the console while it was under way: the object goes too. */
+/* Deleted from the console while it was under way: the objects go too. */
 static void
 on_removed(void *arg, const struct store_result *r)
 {
 	struct item *it = arg;
 
+	if (r->err == 0 && it->poster_key[0] != '\0' && !it->d->exiting) {
+		const char *key = it->poster_key;
+		int rc = it->d->store->ops->remove(
+		    it->d->store, key, on_removed, it);
+
+		it->poster_key[0] = '\0';
+		if (rc == 0)
+			return;
+	}
 	transfer_end(it, ITEM_NEW);
 	if (it->d->exiting)
 		return;
@@ -96,39 +109,99 @@ transfer_failed(struct item *it, const struct store_result *r)
 	item_retry_later(it);
 }
 
+/* Verified and stored, all of it: the row says so. */
 static void
-on_stored(void *arg, const struct store_result *r)
+stored(struct item *it)
 {
-	struct item *it = arg;
-
-	if (r->err != 0 || it->d->exiting) {
-		if (it->d->exiting)
-			transfer_end(it, ITEM_NEW);
-		else
-			transfer_failed(it, r);
-		return;
-	}
 	it->state = ITEM_STORED;
 	if (rows_available(it->d->db, &it->m, it->d->store->ops->name,
-		r->sha256, on_available, it) != 0) {
+		it->sha256, it->poster_key, on_available, it) != 0) {
 		transfer_end(it, ITEM_NEW);
 		item_retry_later(it);
 	}
 }
 
+static void
+on_poster_stored(void *arg, const struct store_result *r)
+{
+	struct item *it = arg;
+
+	if (it->d->exiting)
+		transfer_end(it, ITEM_NEW);
+	else if (r->err != 0)
+		transfer_failed(it, r);
+	else
+		stored(it);
+}
+
+static void
+on_poster_progress(void *arg, uint64_t bytes)
+{
+}
+
+/* A JPEG file's size; 0 when it is none, or too large for a picture. */
+static uint64_t
+poster_bytes(int fd)
+{
+	uint8_t begin[3];
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) != 0 || st.st_size > POSTER_MAX ||
+	    pread(fd, begin, sizeof(begin), 0) != sizeof(begin) ||
+	    memcmp(begin, "\xff\xd8\xff", 3) != 0)
+		return 0;
+	return (uint64_t)st.st_size;
+}
+
+/* The picture beside the recording (X5). False: there is none to store. */
+static bool
+poster_start(struct item *it)
+{
+	struct store_put put = { .segment = it->id,
+		.key = object_key_poster(it->m.object_key, it->poster_key),
+		.on_progress = on_poster_progress,
+		.on_done = on_poster_stored,
+		.arg = it };
+
+	if (it->m.poster[0] == '\0')
+		return false;
+	it->poster_fd = spool_open_file(it, ".jpg");
+	put.fd = it->poster_fd;
+	put.bytes = poster_bytes(put.fd);
+	if (put.bytes == 0) {
+		log_warn("poster_refused", LOG_S("segment", it->id));
+		return false;
+	}
+	return it->d->store->ops->put(it->d->store, &put) == 0;
+}
+
+static void
+on_stored(void *arg, const struct store_result *r)
+{
+	struct item *it = arg;
+
+	if (it->d->exiting) {
+		transfer_end(it, ITEM_NEW);
+		return;
+	}
+	if (r->err != 0) {
+		transfer_failed(it, r);
+		return;
+	}
+	memcpy(it->sha256, r->sha256, sizeof(it->sha256));
+	if (poster_start(it))
+		return;
+	it->poster_key[0] = '\0';
+	stored(it);
+}
+
 static int
 open_media(struct item *it)
 {
-	char name[64];
+	int fd = spool_open_file(it, ".webm");
 	struct stat st;
-	int fd;
 
-	snprintf(name, sizeof(name), "%s.webm", it->id);
-	fd = openat(it->d->spool->dir, name,
-	    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (fd >= 0 &&
-	    (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) ||
-		st.st_size != it->m.bytes)) {
+	if (fd >= 0 && (fstat(fd, &st) != 0 || st.st_size != it->m.bytes)) {
 		close(fd);
 		fd = -1;
 	}

@@ -23,6 +23,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		assert(strstr(m.object_key, "..") == NULL ||
 		    strstr(m.object_key, "/../") == NULL);
 		assert(!closed || m.bytes > 0);
+		assert(m.activity_len % ACTIVITY_BYTES == 0);
+		assert(m.poster[0] == '\0' || m.poster[36] == '.');
+		manifest_release(&m);
 	}
 	return 0;
 }
