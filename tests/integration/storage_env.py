@@ -232,7 +232,8 @@ class Segment:
 class Storage:
     """The daemon, its folders, and its database."""
 
-    def __init__(self, folder, cluster, ceph=None):
+    def __init__(self, folder, cluster, ceph=None, schema=99):
+        """schema: the last migration that is applied."""
         self.dir = str(folder)
         self.cluster = cluster
         self.ceph = ceph
@@ -256,7 +257,7 @@ class Storage:
         self.files_port = free_port()
         self.metrics_port = free_port()
         self.process = None
-        self._make_database()
+        self._make_database(schema)
         self.settings = {
             'database.url': self.url,
             'spool.dir': self.spool,
@@ -290,12 +291,16 @@ class Storage:
     def set_secret(self, secret):
         self._write('s3.key', f'{ACCESS_KEY}\n{secret}\n'.encode())
 
-    def _make_database(self):
-        self.url = self.cluster.database()
-        self.name = self.url.split('@/')[-1].split('?')[0]
-        for path in sorted(glob.glob(f'{ROOT}/schema/0*.sql')):
+    def migrate(self, number):
+        for path in glob.glob(f'{ROOT}/schema/{number:03}_*.sql'):
             with open(path, encoding='utf-8') as f:
                 self.cluster.sql(self.name, f.read())
+
+    def _make_database(self, schema):
+        self.url = self.cluster.database()
+        self.name = self.url.split('@/')[-1].split('?')[0]
+        for number in range(1, schema + 1):
+            self.migrate(number)
         self.team_id = self.rows(
             "INSERT INTO teams (name) VALUES ('acme') RETURNING id")[0]['id']
         self.person_id = self.rows(
