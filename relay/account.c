@@ -24,7 +24,7 @@
 	"  e.agent_node::text, "                                               \
 	"  to_char(e.agent_seen_at AT TIME ZONE t.time_zone, "                 \
 	"    'YYYY-MM-DD HH24:MI'), e.parked_node::text, "                     \
-	"  e.agent_channel::text "
+	"  e.agent_channel::text, a.quality "
 
 const char account_query[] =
     "WITH p AS (SELECT * FROM people WHERE name = $1), "
@@ -83,7 +83,8 @@ enum col {
 	AGENT_NODE,
 	AGENT_SEEN,
 	PARKED_NODE,
-	AGENT_CHANNEL
+	AGENT_CHANNEL,
+	QUALITY
 };
 
 static int64_t
@@ -207,6 +208,7 @@ account_read(struct account *a, const PGresult *res,
 	a->agent_seen = text(res, AGENT_SEEN, &rc);
 	a->parked_node = text(res, PARKED_NODE, &rc);
 	a->agent_channel = text(res, AGENT_CHANNEL, &rc);
+	a->quality = text(res, QUALITY, &rc);
 	if (rc == 0 && a->endpoint_id != 0)
 		rc = open_secret(a, res, seal_key);
 	return rc;
@@ -245,4 +247,5 @@ account_release(struct account *a)
 	drop(&a->agent_seen);
 	drop(&a->parked_node);
 	drop(&a->agent_channel);
+	drop(&a->quality);
 }

@@ -37,6 +37,7 @@ struct account {
 	/* policy (T2, T9, T10, T12, C6) */
 	bool recording, end_on_failure;
 	int64_t frame_rate, max_session_s, segment_bytes, retention_days;
+	char *quality; /* of recordings: text, small, lossless */
 	bool may_record, manual_recording; /* C1, C5 */
 	bool asks_consent;                 /* C2 */
 	int64_t consent_s, warn_s;

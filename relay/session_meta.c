@@ -71,7 +71,7 @@ make(const struct session *s, bool is_resume)
 	    "frame_rate", (json_int_t)(s->rate != 0 ? s->rate : a->frame_rate),
 	    "segment_bytes", (json_int_t)a->segment_bytes, "min_free_bytes",
 	    (json_int_t)s->loop->relay->spool.min_free_bytes, "codec", "vp9",
-	    "quality", "text", "recording", s->is_recorded ? "on" : "off");
+	    "quality", a->quality, "recording", s->is_recorded ? "on" : "off");
 }
 
 /* The text, on the heap. NULL for memory. */

@@ -8,6 +8,7 @@ ALTER TABLE access_settings
     ADD consent          text NOT NULL DEFAULT 'off' CHECK (consent IN ('off', 'ask')),
     ADD consent_seconds  integer NOT NULL DEFAULT 30 CHECK (consent_seconds BETWEEN 5 AND 300),
     ADD vnc_auth         boolean NOT NULL DEFAULT false, -- viewers without VeNCrypt, by one-time password
+    ADD quality          text NOT NULL DEFAULT 'text' CHECK (quality IN ('text', 'small', 'lossless')),
     ADD warn_seconds     integer NOT NULL DEFAULT 300 CHECK (warn_seconds BETWEEN 0 AND 86400); -- T9
 UPDATE access_settings SET consent = 'ask' WHERE access = 'attended';
 

@@ -497,7 +497,8 @@ def test_settings(demo):
         'team': 'demo', 'access': 'attended', 'recording': False,
         'playback_role': 'member', 'on_record_failure': 'continue',
         'manual_recording': False, 'consent': 'ask', 'consent_seconds': 30,
-        'vnc_auth': False, 'frame_rate': 15, 'max_session_s': 86400,
+        'vnc_auth': False, 'frame_rate': 15, 'quality': 'text',
+        'max_session_s': 86400,
         'warn_seconds': 300, 'segment_bytes': 2 << 20, 'retention_days': 7}
     changes = {r['object']: r['detail'] for r in audit(demo, 'settings_set')}
     assert changes['unattended.recording']['before'] == 'f'
