@@ -13,6 +13,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
+#include "common/bytes.h"
 #include "common/err.h"
 #include "storage/manifest.h"
 #include "storage/s3_xml.h"
@@ -41,6 +42,8 @@ parse(const char *json, size_t len, bool closed)
 	int rc = manifest_parse(&m, json, len, ID, closed, err, sizeof(err));
 
 	assert_int_equal(rc != 0, err[0] != '\0');
+	if (rc == 0)
+		manifest_release(&m);
 	return rc;
 }
 
@@ -81,6 +84,64 @@ test_good(void **state)
 	assert_int_equal(m.last_frame, 5);
 	assert_int_equal(parse_with("bytes", NULL, false), 0);
 	assert_int_equal(parse_with("end", NULL, false), 0);
+}
+
+/* The good manifest with one more field, parsed; to be released. */
+static void
+parse_more(struct manifest *m, const char *more)
+{
+	char json[4096], err[160];
+	int n = snprintf(json, sizeof(json), "%.*s,%s}",
+	    (int)(strrchr(good, '}') - good), good, more);
+
+	assert_true(n > 0 && (size_t)n < sizeof(json));
+	assert_int_equal(
+	    manifest_parse(m, json, (size_t)n, ID, true, err, sizeof(err)), 0);
+}
+
+static void
+test_activity_and_poster(void **state)
+{
+	static const uint8_t want[] = { 0x03, 0xe8, 0, 7 };
+	struct manifest m;
+
+	parse_more(&m, "\"activity\":[[1000,7]],\"poster\":\"" ID ".jpg\"");
+	assert_null(m.refused);
+	assert_int_equal(m.activity_len, sizeof(want));
+	assert_memory_equal(m.activity, want, sizeof(want));
+	assert_string_equal(m.poster, ID ".jpg");
+	manifest_release(&m);
+	assert_null(m.activity);
+	parse_more(&m, "\"activity\":[],\"poster\":null");
+	assert_null(m.refused);
+	assert_int_equal(m.activity_len, 0);
+	assert_string_equal(m.poster, "");
+}
+
+/* They are left out; the recording is not. */
+static void
+test_hostile_activity_and_poster(void **state)
+{
+	static const char *const rows[] = {
+		"\"activity\":5",
+		"\"activity\":{}",
+		"\"activity\":[1]",
+		"\"activity\":[[1]]",
+		"\"activity\":[[1001,0]]",
+		"\"activity\":[[0,-1]]",
+		"\"activity\":[[0,0],[0,0],[0,0],[0,0],[0,0],[0,0]]",
+		"\"poster\":\"../" ID ".jpg\"",
+		"\"poster\":\"" ID ".webm\"",
+		"\"poster\":1",
+	};
+	struct manifest m;
+
+	for (size_t i = 0; i < N_ELEMENTS(rows); i++) {
+		parse_more(&m, rows[i]);
+		assert_non_null(m.refused);
+		assert_null(m.activity);
+		assert_string_equal(m.poster, "");
+	}
 }
 
 static void
@@ -271,6 +332,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_activity_and_poster),
+		cmocka_unit_test(test_hostile_activity_and_poster),
 		cmocka_unit_test(test_truncated),
 		cmocka_unit_test(test_every_field_is_needed),
 		cmocka_unit_test(test_hostile_fields),
