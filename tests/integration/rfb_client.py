@@ -78,6 +78,7 @@ class Client:
         self.is_continuous = False
         self.auto = True        # asks again after each update
         self.fresh = None       # what was drawn since forget()
+        self.pointer_at = (0, 0)
         try:
             self._handshake(ca)
             self.set_format()
@@ -154,6 +155,7 @@ class Client:
         self.send(struct.pack('>BBHI', 4, down, 0, keysym))
 
     def pointer(self, x, y, buttons=0):
+        self.pointer_at = (x, y)
         self.send(struct.pack('>BBHH', 5, buttons, x, y))
 
     def cut_text(self, text):
