@@ -64,8 +64,12 @@ write_block(struct capture_writer *w, enum capture_block kind, size_t stored,
 
 	capture_header_pack(&h, w->out);
 	rc = write_all(w->fd, w->out, CAPTURE_HEADER_LEN + stored);
-	if (rc != 0)
+	if (rc != 0) {
+		/* half a block would hide those that may follow */
+		if (ftruncate(w->fd, (off_t)w->written) == 0)
+			lseek(w->fd, (off_t)w->written, SEEK_SET);
 		return rc;
+	}
 	w->number++;
 	w->written += CAPTURE_HEADER_LEN + stored;
 	w->block_offset = w->offset;

@@ -47,6 +47,12 @@ intake_signals(void)
 	    : ERR_IO;
 }
 
+bool
+intake_got_term(void)
+{
+	return got_term != 0;
+}
+
 void
 intake_report(int status_fd, enum tee_status_kind kind, int code,
     uint64_t frames, uint64_t bytes, const char *text)

@@ -21,6 +21,9 @@ int intake_run(
 /* Blocks SIGTERM outside of waiting; before the sandbox. 0 or ERR_IO. */
 int intake_signals(void);
 
+/* Whether SIGTERM or SIGINT came. */
+bool intake_got_term(void);
+
 /* One message to the relay; a relay that is gone is no error here. */
 void intake_report(int status_fd, enum tee_status_kind kind, int code,
     uint64_t frames, uint64_t bytes, const char *text);

@@ -2,6 +2,7 @@
  * relaycam-recorder: one session into WebM files, docs/relaycam-recorder.md.
  * Started by the relay's helper with the descriptors of enum tee_fd.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -14,31 +15,53 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "common/tee.h"
+#include "recorder/capture_run.h"
 #include "recorder/intake.h"
 #include "recorder/repair.h"
+#include "recorder/replay.h"
 #include "recorder/resume.h"
 #include "recorder/sandbox.h"
 
-#define META_MAX (64 * 1024)
+#define META_MAX         (64 * 1024)
+#define CAPTURE_FILE_MAX (UINT64_C(1) << 40) /* free space is the limit */
 
 static const char usage[] =
     "Usage: relaycam-recorder [OPTION]...\n"
     "       relaycam-recorder [OPTION]... --repair DIR ID\n"
+    "       relaycam-recorder [OPTION]... --replay DIR ID\n"
     "\n"
     "Records one session; the relay starts it. With --repair, finishes\n"
-    "segment ID in the spool folder DIR, whose recorder died.\n"
+    "segment ID in the spool folder DIR, whose recorder died. With\n"
+    "--replay, encodes capture ID there into the folder ID.encode.\n"
     "\n"
     "Options:\n"
     "      --repair             finish a segment that was cut off\n"
+    "      --replay             encode a capture\n"
+    "      --first-seq N        number of its first segment\n"
+    "      --first-frame N      number of its first frame\n"
+    "      --gap-start NS       when what came before it ended\n"
     "      --log-level LEVEL    debug, info, warn or error (info)\n"
     "      --log-format FORMAT  text or json (text)\n"
     "      --version            print the version and exit\n"
     "  -h, --help               print this and exit\n";
 
-enum { OPT_REPAIR = 256, OPT_LEVEL, OPT_FORMAT, OPT_VERSION };
+enum {
+	OPT_REPAIR = 256,
+	OPT_REPLAY,
+	OPT_SEQ,
+	OPT_FRAME,
+	OPT_GAP,
+	OPT_LEVEL,
+	OPT_FORMAT,
+	OPT_VERSION
+};
 
 static const struct option long_opts[] = {
 	{ "repair", no_argument, NULL, OPT_REPAIR },
+	{ "replay", no_argument, NULL, OPT_REPLAY },
+	{ "first-seq", required_argument, NULL, OPT_SEQ },
+	{ "first-frame", required_argument, NULL, OPT_FRAME },
+	{ "gap-start", required_argument, NULL, OPT_GAP },
 	{ "log-level", required_argument, NULL, OPT_LEVEL },
 	{ "log-format", required_argument, NULL, OPT_FORMAT },
 	{ "version", no_argument, NULL, OPT_VERSION },
@@ -47,7 +70,8 @@ static const struct option long_opts[] = {
 };
 
 struct options {
-	bool repair;
+	bool repair, replay;
+	struct replay_start start;
 	enum log_level level;
 	enum log_format format;
 };
@@ -69,6 +93,25 @@ die_usage(void)
 	return EX_USAGE;
 }
 
+/* A whole number from 1 on. */
+static int
+parse_start(int c, struct replay_start *start)
+{
+	char *end;
+	unsigned long long v = strtoull(optarg, &end, 10);
+
+	if (*end != '\0' || !isdigit((unsigned char)optarg[0]) || v == 0 ||
+	    v > INT64_MAX)
+		return ERR_CONFIG;
+	if (c == OPT_SEQ)
+		start->first_seq = v;
+	else if (c == OPT_FRAME)
+		start->first_frame = v;
+	else
+		start->gap_start_ns = v;
+	return 0;
+}
+
 /* Returns 0 to go on, else what to exit with; -1 stands for 0. */
 static int
 parse_options(int argc, char **argv, struct options *o)
@@ -79,6 +122,15 @@ parse_options(int argc, char **argv, struct options *o)
 		switch (c) {
 		case OPT_REPAIR:
 			o->repair = true;
+			break;
+		case OPT_REPLAY:
+			o->replay = true;
+			break;
+		case OPT_SEQ:
+		case OPT_FRAME:
+		case OPT_GAP:
+			if (parse_start(c, &o->start) != 0)
+				return die_usage();
 			break;
 		case OPT_LEVEL:
 			if (log_level_parse(optarg, &o->level) != 0)
@@ -98,17 +150,25 @@ parse_options(int argc, char **argv, struct options *o)
 		default:
 			return die_usage();
 		}
-	return argc - optind == (o->repair ? 2 : 0) ? 0 : die_usage();
+	if (o->repair && o->replay)
+		return die_usage();
+	return argc - optind == (o->repair || o->replay ? 2 : 0) ? 0
+								 : die_usage();
 }
+
+static char meta_text[META_MAX];
+static size_t meta_len;
 
 static int
 read_meta(struct meta *m, const char **why)
 {
-	static char text[META_MAX];
-	ssize_t n = pread(TEE_FD_META, text, sizeof(text), 0);
+	ssize_t n = pread(TEE_FD_META, meta_text, sizeof(meta_text), 0);
 
 	*why = "cannot be read";
-	return n <= 0 ? ERR_IO : meta_parse(m, text, (size_t)n, why);
+	if (n <= 0)
+		return ERR_IO;
+	meta_len = (size_t)n;
+	return meta_parse(m, meta_text, meta_len, why);
 }
 
 static void
@@ -155,10 +215,11 @@ fail(int rc, const char *why)
 }
 
 static int
-enter_sandbox(const char **why)
+enter_sandbox(const struct meta *m, const char **why)
 {
 	struct sandbox box = { .spool_fd = TEE_FD_SPOOL,
-		.status_fd = TEE_FD_STATUS };
+		.status_fd = TEE_FD_STATUS,
+		.max_file_bytes = m->is_capture ? CAPTURE_FILE_MAX : 0 };
 	int rc = sandbox_enter(&box, why);
 
 	if (rc == 0 && !box.has_landlock)
@@ -188,6 +249,32 @@ record_session(struct meta *m, struct tee_reader *reader)
 	}
 	session_free(s);
 	return rc;
+}
+
+/* To be encoded later. */
+static int
+capture_session(struct meta *m, struct tee_reader *reader)
+{
+	const struct capture_run c = {
+		.meta = m,
+		.json = meta_text,
+		.json_len = meta_len,
+		.reader = reader,
+		.spool_fd = TEE_FD_SPOOL,
+		.event_fd = TEE_FD_DATA_EVENT,
+		.status_fd = TEE_FD_STATUS,
+	};
+	struct capture_run_result res;
+	int rc = capture_run(&c, &res);
+
+	if (rc != 0)
+		return fail(rc, res.why);
+	log_info("capture_done", LOG_S("session", m->session),
+	    LOG_S("capture", res.id), LOG_U("bytes", res.bytes));
+	intake_report(
+	    TEE_FD_STATUS, TEE_STATUS_SEGMENT, 0, 0, res.bytes, res.id);
+	intake_report(TEE_FD_STATUS, TEE_STATUS_DONE, 0, 0, res.bytes, "");
+	return 0;
 }
 
 static void
@@ -223,10 +310,14 @@ live(void)
 	    TEE_FD_DATA_EVENT, TEE_FD_SPACE_EVENT);
 	if (rc != 0)
 		return fail(rc, "the tee ring cannot be mapped");
-	rc = enter_sandbox(&why);
+	rc = enter_sandbox(&m, &why);
 	if (rc == 0 && m.is_resumed)
 		resume(&m, reader);
-	rc = rc != 0 ? fail(rc, why) : record_session(&m, reader);
+	if (rc != 0)
+		rc = fail(rc, why);
+	else
+		rc = m.is_capture ? capture_session(&m, reader)
+				  : record_session(&m, reader);
 	tee_reader_free(reader);
 	return rc;
 }
@@ -242,5 +333,7 @@ main(int argc, char **argv)
 	log_setup("relaycam-recorder", o.level, o.format);
 	if (o.repair)
 		return repair_main(argv[optind], argv[optind + 1]);
+	if (o.replay)
+		return replay_main(argv[optind], argv[optind + 1], &o.start);
 	return live();
 }

@@ -193,6 +193,20 @@ parse_recording(struct meta *m, const json_t *o, const char **why)
 	return i < 0 ? ERR_CONFIG : 0;
 }
 
+/* "live" unless said. What is not recorded is never kept, so no captures. */
+static int
+parse_mode(struct meta *m, const json_t *o, const char **why)
+{
+	static const char *const names[] = { "live", "capture" };
+	int i = 0;
+
+	*why = "mode";
+	if (json_object_get(o, "mode") != NULL)
+		i = pick(get_str(o, "mode"), names, 2);
+	m->is_capture = i == 1;
+	return i < 0 || (m->is_capture && m->is_manual) ? ERR_CONFIG : 0;
+}
+
 static int
 parse_resume(struct meta *m, const json_t *o, const char **why)
 {
@@ -258,6 +272,8 @@ meta_parse(struct meta *m, const char *json, size_t len, const char **why)
 		rc = parse_monitor(m, o, why);
 	if (rc == 0)
 		rc = parse_resume(m, o, why);
+	if (rc == 0)
+		rc = parse_mode(m, o, why);
 out:
 	json_decref(o);
 	return rc;

@@ -39,7 +39,10 @@ struct meta {
 	bool is_manual;         /* "recording": "off": waits for START */
 	struct monitor monitor; /* all of them unless said */
 	bool is_resumed;        /* "resume": takes a dead one's place */
-	uint64_t gap_start_ns;  /* not from JSON: recorder/resume.h; 0: none */
+	bool is_capture;        /* "mode": "capture": encoded later */
+	/* not from JSON: recorder/replay.h; "": any */
+	char first_segment[META_UUID_LEN];
+	uint64_t gap_start_ns; /* not from JSON: recorder/resume.h; 0: none */
 };
 
 /*

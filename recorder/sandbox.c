@@ -97,11 +97,14 @@ limit(int resource, uint64_t to)
 }
 
 static int
-limits_enter(void)
+limits_enter(const struct sandbox *s)
 {
+	uint64_t file =
+	    s->max_file_bytes != 0 ? s->max_file_bytes : MAX_FILE_BYTES;
+
 	if (limit(RLIMIT_CORE, 0) != 0 || limit(RLIMIT_NPROC, 0) != 0 ||
 	    limit(RLIMIT_NOFILE, MAX_FILES) != 0 ||
-	    limit(RLIMIT_FSIZE, MAX_FILE_BYTES) != 0)
+	    limit(RLIMIT_FSIZE, file) != 0)
 		return ERR_IO;
 #ifndef RELAYCAM_SANITIZE /* its shadow memory is larger than any limit */
 	if (limit(RLIMIT_DATA, MAX_DATA_BYTES) != 0)
@@ -291,7 +294,7 @@ int
 sandbox_enter(struct sandbox *s, const char **why)
 {
 	*why = "resource limits could not be set";
-	if (limits_enter() != 0)
+	if (limits_enter(s) != 0)
 		return ERR_IO;
 	s->has_landlock = landlock_enter(s->spool_fd);
 	*why = "the system call filter could not be installed";

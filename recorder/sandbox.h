@@ -14,11 +14,13 @@
 #define RECORDER_SANDBOX_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct sandbox {
-	int spool_fd;      /* names are relative to this folder only */
-	int status_fd;     /* the only socket to send on, or -1 */
-	bool has_landlock; /* out: the kernel took the file rules */
+	int spool_fd;            /* names are relative to this folder only */
+	int status_fd;           /* the only socket to send on, or -1 */
+	uint64_t max_file_bytes; /* 0: as large as segments need */
+	bool has_landlock;       /* out: the kernel took the file rules */
 };
 
 /*

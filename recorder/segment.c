@@ -42,6 +42,35 @@ make_uuid(uint8_t b[WEBM_UUID_LEN], char out[META_UUID_LEN])
 	return 0;
 }
 
+int
+segment_make_id(char out[META_UUID_LEN])
+{
+	uint8_t b[WEBM_UUID_LEN];
+
+	return make_uuid(b, out);
+}
+
+/* The first segment of a capture has its id; all others a random one. */
+static int
+choose_id(struct segment *sg)
+{
+	const char *id = sg->store->meta->first_segment;
+	size_t n = 0;
+
+	if (id[0] == '\0' || sg->store->last_name[0] != '\0')
+		return make_uuid(sg->uuid, sg->id);
+	memcpy(sg->id, id, sizeof(sg->id));
+	for (const char *p = id; *p != '\0' && n < WEBM_UUID_LEN; p += 2) {
+		unsigned byte = 0;
+
+		if (*p == '-')
+			p++;
+		sscanf(p, "%2x", &byte);
+		sg->uuid[n++] = (uint8_t)byte;
+	}
+	return 0;
+}
+
 void
 segment_store_init(
     struct segment_store *st, int dir_fd, const struct meta *meta)
@@ -96,8 +125,9 @@ make_key(struct segment_store *st, const struct segment_params *p,
 	    m->team, m->endpoint, m->session, p->monitor, name, suffix);
 }
 
-static int
-make_manifest(struct segment *sg, const struct segment_params *p)
+struct manifest *
+segment_make_manifest(
+    struct segment_store *st, const struct segment_params *p, const char *id)
 {
 	struct manifest_open o = {
 		.seq = p->seq,
@@ -108,14 +138,20 @@ make_manifest(struct segment *sg, const struct segment_params *p)
 		.width = p->width,
 		.height = p->height,
 		.start_mono_ns = p->start_mono_ns,
-		.start_wall_ns = wall_ns(sg->store->meta, p->start_mono_ns),
+		.start_wall_ns = wall_ns(st->meta, p->start_mono_ns),
 		.first_frame = p->first_frame,
 		.gap_start_ns = p->gap_start_ns,
 	};
 
-	memcpy(o.segment, sg->id, sizeof(sg->id));
-	make_key(sg->store, p, o.object_key);
-	sg->manifest = manifest_new(sg->store->meta, &o);
+	memcpy(o.segment, id, sizeof(o.segment));
+	make_key(st, p, o.object_key);
+	return manifest_new(st->meta, &o);
+}
+
+static int
+make_manifest(struct segment *sg, const struct segment_params *p)
+{
+	sg->manifest = segment_make_manifest(sg->store, p, sg->id);
 	return sg->manifest != NULL ? 0 : ERR_NOMEM;
 }
 
@@ -207,7 +243,7 @@ segment_open(struct segment **out, struct segment_store *st,
 	sg->fd = -1;
 	evidence_init(&sg->evidence);
 	sg->start_ns = p->start_mono_ns;
-	rc = make_uuid(sg->uuid, sg->id);
+	rc = choose_id(sg);
 	if (rc == 0)
 		rc = make_manifest(sg, p);
 	if (rc == 0)
@@ -297,6 +333,7 @@ segment_close(struct segment *sg, const char *end, uint64_t end_mono_ns,
 		.end_mono_ns = end_mono_ns,
 		.end_wall_ns = wall_ns(sg->store->meta, end_mono_ns),
 		.frames = segment_frames(sg),
+		.recovered = strcmp(end, "crash") == 0, /* of a capture */
 		.end = end,
 		.evidence = &sg->evidence,
 	};

@@ -37,6 +37,17 @@ struct segment_params {
 	uint64_t gap_start_ns; /* as in struct manifest_open */
 };
 
+struct manifest;
+
+/*
+ * For a session that is not encoded yet: an id for its first segment, and
+ * the opening manifest that segment_open would write. 0 or ERR_IO; NULL only
+ * for memory.
+ */
+int segment_make_id(char out[META_UUID_LEN]);
+struct manifest *segment_make_manifest(
+    struct segment_store *st, const struct segment_params *p, const char *id);
+
 /* How a segment ended, for the relay. */
 struct segment_result {
 	char id[META_UUID_LEN];

@@ -1,0 +1,317 @@
+#include "recorder/replay.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/bytes.h"
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "recorder/capture.h"
+#include "recorder/manifest.h"
+#include "recorder/sandbox.h"
+#include "recorder/segment.h"
+#include "recorder/session.h"
+
+#define NICE 10 /* sessions that run come first */
+
+struct replay {
+	const char *id;
+	struct meta meta;
+	struct capture_reader *reader;
+	int capture_fd, out_fd;
+	int percent;
+	uint64_t began_ns;
+};
+
+static int
+exit_status(int rc)
+{
+	switch (rc) {
+	case 0:
+		return 0;
+	case ERR_CORRUPT:
+	case ERR_CONFIG:
+		return EX_DATAERR;
+	case ERR_IO:
+	case ERR_NOSPACE:
+		return EX_TEMPFAIL;
+	default:
+		return EX_SOFTWARE;
+	}
+}
+
+static int
+failed(const struct replay *r, int rc, const char *why)
+{
+	log_error("replay_failed", LOG_S("capture", r->id), LOG_ERR(rc),
+	    LOG_S("why", why));
+	return exit_status(rc);
+}
+
+static void
+show_progress(struct replay *r)
+{
+	uint64_t size = capture_reader_size(r->reader);
+	int percent = (int)(capture_reader_offset(r->reader) * 100 / size);
+
+	if (percent == r->percent)
+		return;
+	r->percent = percent;
+	printf("progress %d\n", percent);
+	fflush(stdout);
+}
+
+/* ---- before the sandbox ---- */
+
+/* What an earlier try left behind: half a video helps nobody (M3). */
+static void
+empty_folder(int fd)
+{
+	int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = copy >= 0 ? fdopendir(copy) : NULL;
+	const struct dirent *e;
+
+	if (d == NULL) {
+		if (copy >= 0)
+			close(copy);
+		return;
+	}
+	while ((e = readdir(d)) != NULL)
+		if (e->d_name[0] != '.')
+			unlinkat(fd, e->d_name, 0);
+	closedir(d);
+}
+
+static int
+open_capture(struct replay *r, int dir_fd, int *status)
+{
+	char name[MANIFEST_NAME_MAX];
+
+	r->capture_fd = openat(dir_fd, manifest_name(r->id, ".capture", name),
+	    O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (r->capture_fd < 0) {
+		*status = errno == ENOENT ? EX_NOINPUT : EX_TEMPFAIL;
+		return ERR_NOTFOUND;
+	}
+	*status = EX_TEMPFAIL;
+	return flock(r->capture_fd, LOCK_EX | LOCK_NB) == 0 ? 0 : ERR_EXISTS;
+}
+
+static int
+open_out(struct replay *r, int dir_fd)
+{
+	char name[MANIFEST_NAME_MAX];
+
+	manifest_name(r->id, ".encode", name);
+	if (mkdirat(dir_fd, name, 0750) != 0 && errno != EEXIST)
+		return ERR_IO;
+	r->out_fd = openat(
+	    dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (r->out_fd < 0)
+		return ERR_IO;
+	empty_folder(r->out_fd);
+	return 0;
+}
+
+static int
+load_meta(struct replay *r, const struct replay_start *start, const char **why)
+{
+	struct capture_start own;
+	struct meta *m = &r->meta;
+	const char *json;
+	size_t len;
+	int rc = capture_reader_new_fd(&r->reader, r->capture_fd);
+
+	*why = "the capture cannot be read";
+	if (rc != 0)
+		return rc;
+	json = capture_reader_meta(r->reader, &len, &own);
+	rc = meta_parse(m, json, len, why);
+	if (rc != 0)
+		return rc;
+	m->first_seq = start->first_seq != 0 ? start->first_seq : own.first_seq;
+	m->first_frame =
+	    start->first_frame != 0 ? start->first_frame : own.first_frame;
+	m->gap_start_ns =
+	    start->gap_start_ns != 0 ? start->gap_start_ns : own.gap_start_ns;
+	memcpy(m->first_segment, r->id, META_UUID_LEN);
+	*why = "numbers out of range";
+	return m->first_seq >= 1 && m->first_seq <= INT32_MAX &&
+		m->first_frame >= 1 && m->first_frame <= META_FRAME_MAX
+	    ? 0
+	    : ERR_CORRUPT;
+}
+
+/* ---- inside ---- */
+
+static void
+on_session(void *arg, enum session_event ev, const struct segment_result *res)
+{
+	if (ev == SESSION_SEGMENT)
+		log_info("segment_closed", LOG_S("segment", res->id),
+		    LOG_U("frames", res->frames), LOG_U("bytes", res->bytes),
+		    LOG_U("duration_ms", res->duration_ms));
+	else if (ev == SESSION_NOSPACE)
+		log_warn("recording_nospace");
+}
+
+static int
+play_record(struct session *s, const struct capture_record *rec)
+{
+	switch (rec->kind) {
+	case CAPTURE_MARK:
+		return session_mark(s, &rec->mark);
+	case CAPTURE_BYTES:
+		return session_feed(s, rec->data, rec->len);
+	default:
+		break;
+	}
+	/* without a word, its END mark did it */
+	return session_close(
+	    s, rec->word[0] != '\0' ? rec->word : "error", rec->mark.mono_ns);
+}
+
+/* All records; 0, or what stopped it. */
+static int
+play(struct replay *r, struct session *s)
+{
+	struct capture_record rec;
+	int rc = session_start(s), got = 1;
+
+	while (rc == 0 && (got = capture_reader_next(r->reader, &rec)) == 1) {
+		show_progress(r);
+		rc = play_record(s, &rec);
+	}
+	return rc != 0 ? rc : got;
+}
+
+/*
+ * A live recorder would have ended there as well, and what came before is
+ * as good: no reason to try again.
+ */
+static bool
+is_streams_fault(int rc)
+{
+	return rc == ERR_PROTOCOL || rc == ERR_LIMIT || rc == ERR_UNSUPPORTED;
+}
+
+/* How a session ends that its capture did not end. */
+static int
+finish(struct replay *r, struct session *s, int rc)
+{
+	enum capture_end end = capture_reader_end(r->reader);
+	uint64_t lost =
+	    capture_reader_size(r->reader) - capture_reader_offset(r->reader);
+
+	if (is_streams_fault(rc)) {
+		log_warn("replay_stopped", LOG_S("capture", r->id), LOG_ERR(rc),
+		    LOG_S("why", session_why(s)));
+		return session_close(s, "error", 0);
+	}
+	if (rc != 0)
+		return rc;
+	if (end == CAPTURE_END_DAMAGED)
+		return ERR_CORRUPT;
+	if (end == CAPTURE_END_CUT)
+		log_warn("capture_cut_off", LOG_S("capture", r->id),
+		    LOG_U("dropped_bytes", lost));
+	return session_close(s, "crash", capture_reader_last_ns(r->reader));
+}
+
+static int
+replay(struct replay *r)
+{
+	struct session *s = session_new(&r->meta, r->out_fd, on_session, NULL);
+	int rc;
+
+	if (s == NULL)
+		return failed(
+		    r, ERR_NOMEM, "not enough memory for this screen");
+	r->percent = -1;
+	rc = finish(r, s, play(r, s));
+	if (rc != 0)
+		rc = failed(r, rc,
+		    rc == ERR_CORRUPT ? "a block of the capture is damaged"
+				      : session_why(s));
+	else
+		log_info("replay_done", LOG_S("capture", r->id),
+		    LOG_U("frames", session_frames(s)),
+		    LOG_U("bytes", session_bytes(s)),
+		    LOG_U("took_ms",
+			(clock_mono_ns() - r->began_ns) / NS_PER_MS));
+	session_free(s);
+	return rc;
+}
+
+static int
+enter(struct replay *r)
+{
+	struct sandbox box = { .spool_fd = r->out_fd, .status_fd = -1 };
+	const char *why = "";
+	int rc;
+
+	/* loaded once: the sandbox keeps the zone's file out of reach */
+	setenv("TZ", r->meta.time_zone, 1);
+	tzset();
+	rc = sandbox_enter(&box, &why);
+	if (rc != 0)
+		return failed(r, rc, why);
+	if (!box.has_landlock)
+		log_warn("sandbox_without_landlock");
+	return replay(r);
+}
+
+int
+replay_main(const char *dir, const char *id, const struct replay_start *start)
+{
+	static struct replay r;
+	const char *why = "the spool folder cannot be opened";
+	int rc, status = EX_TEMPFAIL, dir_fd;
+
+	if (!segment_is_id(id))
+		return EX_USAGE;
+	r.id = id;
+	r.began_ns = clock_mono_ns();
+	r.capture_fd = r.out_fd = -1;
+	/* storage starts it again: two would be in each other's way */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (nice(NICE) < 0)
+		log_debug("nice", LOG_ERRNO());
+	dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir_fd < 0)
+		return failed(&r, ERR_IO, why);
+	rc = open_capture(&r, dir_fd, &status);
+	if (rc != 0) {
+		failed(&r, rc, "no such capture, or it is being replayed");
+		goto out;
+	}
+	rc = load_meta(&r, start, &why);
+	if (rc == 0) {
+		why = "the folder for its segments cannot be made";
+		rc = open_out(&r, dir_fd);
+	}
+	close(dir_fd); /* the sandbox leaves only the folder below */
+	dir_fd = -1;
+	status = rc != 0 ? failed(&r, rc, why) : enter(&r);
+out:
+	if (dir_fd >= 0)
+		close(dir_fd);
+	capture_reader_free(r.reader);
+	if (r.capture_fd >= 0)
+		close(r.capture_fd);
+	if (r.out_fd >= 0)
+		close(r.out_fd);
+	return status;
+}
