@@ -299,10 +299,15 @@ leg_start_tls(struct leg *l, SSL_CTX *ctx, bool is_server)
 	}
 	BIO_set_data(bio, l);
 	SSL_set_bio(l->ssl, bio, bio);
-	if (is_server)
+	if (is_server) {
 		SSL_set_accept_state(l->ssl);
-	else
-		SSL_set_connect_state(l->ssl);
+		return 0;
+	}
+	SSL_set_connect_state(l->ssl);
+	/* Only to VNC servers. wayvnc 0.5 keeps a connection that ends with
+	 * close_notify, writes to it and dies of SIGPIPE; the end of TCP is
+	 * enough, since the technician has left. */
+	SSL_set_quiet_shutdown(l->ssl, 1);
 	return 0;
 }
 
