@@ -355,13 +355,13 @@ class Wayvnc(Desk):
             own_copy(s, f'{VIEWERS}/terminal.py'), self.notes], env=self.env)
         wait_until(lambda: 'ready' in self._lines(), 20,
                    'the terminal of sway', self.processes[-1])
-        # version 0.5 writes to viewers that left and dies of SIGPIPE, unless
-        # it is ignored, as systemd does for services and Python for itself
+        # SIGPIPE is left as it is: version 0.5 dies of it when a viewer's TLS
+        # ends politely, which the relay knows
         server = self.spawn('server', ['wayvnc', '-C', self._settings()],
-                            env=self.env, restore_signals=False)
+                            env=self.env)
         self.local_port = self.port + 10
         self.spawn('local', ['wayvnc', '127.0.0.1', str(self.local_port)],
-                   env=self.env, restore_signals=False)
+                   env=self.env)
         return self.wait_ready(server, self.port, self.local_port)
 
     def _settings(self):

@@ -114,7 +114,9 @@ def use(viewer, desk):
     assert abs(x - CLICK[0]) <= 1 and abs(y - CLICK[1]) <= 1, (x, y)
     box = wait_painted(desk, before)
     wait_shown(viewer, desk, 'what was typed, in the viewer', box)
-    return desk.picture(), box
+    after = desk.picture()
+    assert not alike(before, after, box), 'box would be alike without it'
+    return after, box
 
 
 def wait_painted(desk, before):
