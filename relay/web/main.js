@@ -250,6 +250,8 @@ function start() {
   window.addEventListener('beforeunload', (event) => {
     if (desktop) event.preventDefault();
   });
+  // kept for the way back, the page would go on with its session
+  window.addEventListener('pagehide', () => connection?.finish('left', ''));
   watchForChord();
   watchFocus();
   const open = () => {

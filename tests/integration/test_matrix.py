@@ -159,3 +159,18 @@ def test_any(matrix, server, path, viewer, tmp_path):
     assert session['path'] == path
     check_recording(matrix, session, picture, box, tmp_path)
     way.over()
+
+
+def test_leaving_the_page_ends_the_session(matrix):
+    """Browsers keep a page that was left, with its connection, to be shown
+    again when the user comes back."""
+    before = matrix.last_session()
+    way = matrix.path('direct', 'xvnc')
+    program = matrix.viewer('novnc', way, way.ready())
+    try:
+        program.start().page.driver.get('about:blank')
+        assert matrix.wait_ended(before)['end_code'] == 'normal'
+        program.page.driver.back()
+        program.page.wait_view('ended')
+    finally:
+        program.close()
