@@ -6,6 +6,8 @@ import fcntl
 import hashlib
 import json
 import os
+import socket
+import ssl
 import struct
 import subprocess
 import threading
@@ -323,15 +325,29 @@ def test_follow_ends_when_nothing_comes(env, webm):
     seg.wait_stored()
 
 
+def begin_to_follow(env, url):
+    """A TLS connection whose answer has begun."""
+    context = ssl.create_default_context(cafile=f'{env.dir}/tls.crt')
+    s = context.wrap_socket(
+        socket.create_connection(('127.0.0.1', env.files_port), 10),
+        server_hostname='127.0.0.1')
+    path = url[url.index('/files/'):]
+    s.sendall(f'GET {path}&follow=1 HTTP/1.1\r\nHost: x\r\n\r\n'.encode())
+    assert s.recv(100).startswith(b'HTTP/1.1 200')
+    return s
+
+
 def test_follower_that_leaves_is_forgotten(env, webm):
     seg = Growing(env.start(), webm)
     url = seg.wait_recording()
-    end = seg.grow()
-    for _ in range(5):
-        f = Follower(env, url)
-        f.wait(end)
-        f.response.raw._fp.fp.raw._sock.close()  # no goodbye
-        f.response.close()
+    seg.grow()
+    left = [begin_to_follow(env, url) for _ in range(5)]
+    wait_for('they follow', lambda: env.metric('files_active') == 5)
+    for n, s in enumerate(left):
+        if n % 2 == 0:  # without a goodbye
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                         struct.pack('ii', 1, 0))
+        s.close()
     wait_for('they are gone', lambda: env.metric('files_active') == 0)
     seg.grow_all()
     seg.close()
