@@ -1,10 +1,10 @@
 /*
  * The lobby: a small RFB server that a viewer talks to after its ClientInit,
- * while the relay waits for consent, for an endpoint that is to dial in, or
- * shows why it refuses. It answers update requests with a picture of a few
- * words, notes what the viewer asks for, and hands the viewer over between
- * two of its messages. It never uses fences, continuous updates or streams
- * with state, so the endpoint's bytes can follow its own.
+ * while the end user is asked for consent (C2), and that shows why there is
+ * no session if it comes to that. It answers update requests with a picture
+ * of a few words, notes what the viewer asks for, and hands the viewer over
+ * between two of its messages. It never uses fences, continuous updates or
+ * streams with state, so the endpoint's bytes can follow its own.
  *
  *   lobby_new -> lobby_feed, lobby_set_text, lobby_resume (any number)
  *             -> lobby_leave -> lobby_resize -> lobby_free
