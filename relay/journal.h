@@ -1,8 +1,9 @@
 /*
  * Rows that must be written sooner or later: ends and states of sessions,
- * audit entries, agents that went. A statement waits while PostgreSQL is away and is sent again
- * when the connection broke under it, so it must be one that may run twice.
- * A loop ends only when its journal is empty. On the loop's thread.
+ * audit entries, agents that went. A statement waits while PostgreSQL is away
+ * and is sent again when the connection broke under it, so it must be one
+ * that may run twice. A loop ends only when its journal is empty. On the
+ * loop's thread.
  */
 #ifndef RELAY_JOURNAL_H
 #define RELAY_JOURNAL_H
