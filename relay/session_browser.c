@@ -152,9 +152,13 @@ obey(struct session *s, const json_t *o)
 	static const struct {
 		const char *type, *key;
 	} commands[] = { { "monitor", "index" }, { "frame_rate", "fps" },
-		{ "recording", "do" }, { "view_only", "on" }, { "end", "" } };
+		{ "recording", "do" }, { "view_only", "on" } };
 	char value[32] = "";
 
+	if (strcmp(str(o, "type"), "end") == 0) {
+		session_end(s, "normal", "the technician disconnected");
+		return;
+	}
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		const json_t *v = json_object_get(o, commands[i].key);
 

@@ -189,6 +189,9 @@ session_lobby_leave(struct session *s)
 
 	if (rc != 0)
 		return rc;
+	/* pictures of it may have taken megabytes */
+	if (buf_len(&s->viewer.out) == 0)
+		buf_release(&s->viewer.out);
 	rc = lobby_resize(s->lobby, s->width, s->height);
 	if (rc == 0)
 		rc = replay(s, &v);
