@@ -164,5 +164,5 @@ CREATE VIEW timeline AS
 --   gaps are exactly what gaps_of says of their session;
 --   no gap is 'unexplained' or 'segment_lost' once all segments are there;
 --   neighbours without a gap between them touch: |start - end before| < 0.5 ms;
---   spool_node is NULL where status is available, expired or deleted;
+--   spool_node is NULL where status is available or expired;
 --   octet_length(activity) / 4 is at most duration in seconds, rounded up.

@@ -54,7 +54,11 @@ static const char upsert_sql[] =
 " duration_ms = coalesce(excluded.duration_ms, g.duration_ms),"
 " bytes = coalesce(excluded.bytes, g.bytes),"
 " recovered = excluded.recovered OR g.recovered,"
-" object_key = excluded.object_key, spool_node = excluded.spool_node "
+" object_key = excluded.object_key,"
+" spool_node = CASE WHEN g.status IN ('available', 'expired', 'deleted')"
+"  THEN NULL ELSE excluded.spool_node END,"
+" gap_start_mono_ns = coalesce(excluded.gap_start_mono_ns,"
+"  g.gap_start_mono_ns) "
 "WHERE g.session_id = excluded.session_id "
 "RETURNING status";
 
