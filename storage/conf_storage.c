@@ -8,7 +8,7 @@
 		    hi, NULL, help                                             \
 	}
 
-const struct conf_opt conf_storage_opts[15] = {
+const struct conf_opt conf_storage_opts[16] = {
 	ROW(listen, CONF_STR, "0.0.0.0:8444", 0, 0,
 	    "address:port of the server of signed files (TLS); with S3 only of "
 	    "what is not stored yet."),
@@ -36,6 +36,8 @@ const struct conf_opt conf_storage_opts[15] = {
 	ROW(check_seconds, CONF_SECONDS, "1d", 1, 8640000,
 	    "Pause between two walks through all stored objects that compare "
 	    "them with their rows (M1: missing, corrupted; M4)."),
+	ROW(encoders, CONF_INT, "0", 0, 256,
+	    "Captures that are encoded at a time; 0: one a processor core."),
 	ROW(concurrency, CONF_INT, "2", 1, 16, "Transfers at a time."),
 	ROW(downloads_max, CONF_INT, "256", 1, 10000,
 	    "Downloads at a time; more are answered 503."),

@@ -19,10 +19,10 @@ struct conf_storage {
 	char *recorder_program;
 	char *user;
 	int64_t scan_seconds, retry_seconds, expiry_seconds, check_seconds;
-	int64_t concurrency, downloads_max, stop_seconds, follow_seconds;
+	int64_t encoders, concurrency, downloads_max, stop_seconds, follow_seconds;
 };
 
-extern const struct conf_opt conf_storage_opts[15];
+extern const struct conf_opt conf_storage_opts[16];
 
 struct daemon {
 	struct conf_log log;
@@ -36,6 +36,7 @@ struct daemon {
 	struct workers *workers;
 	struct store *store;
 	struct spool *spool;
+	struct encode_queue *encode_queue;
 	struct expiry *expiry;
 	struct check *check;
 	struct files *files;

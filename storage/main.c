@@ -22,6 +22,7 @@
 #include "common/log.h"
 #include "storage/check.h"
 #include "storage/daemon.h"
+#include "storage/encode_queue.h"
 #include "storage/expiry.h"
 #include "storage/files.h"
 #include "storage/node.h"
@@ -68,8 +69,9 @@ static struct stop stop_;
 static bool
 is_idle(const struct daemon *d)
 {
-	return spool_busy(d->spool) == 0 && d->counters.files_active == 0 &&
-	    d->counters.store_jobs == 0;
+	return spool_busy(d->spool) == 0 &&
+	    encode_queue_busy(d->encode_queue) == 0 &&
+	    d->counters.files_active == 0 && d->counters.store_jobs == 0;
 }
 
 static void
@@ -106,6 +108,7 @@ on_term(evutil_socket_t sig, short what, void *arg)
 	    clock_mono_ns() + (uint64_t)d->conf.stop_seconds * NS_PER_S;
 	d->store->ops->stop(d->store);
 	files_stop(d->files);
+	encode_queue_stop(d->encode_queue);
 	event_add(stop_.timer, &tv);
 }
 
@@ -116,6 +119,7 @@ on_hup(evutil_socket_t sig, short what, void *arg)
 
 	files_reload(d->files);
 	spool_kick(d->spool, true);
+	encode_queue_kick(d->encode_queue, true);
 	expiry_kick(d->expiry);
 }
 
@@ -130,6 +134,7 @@ on_database(void *arg, bool connected)
 		return;
 	node_announce(d->node);
 	spool_kick(d->spool, true);
+	encode_queue_kick(d->encode_queue, false);
 }
 
 /* A row changed: it may have been deleted in the console. */
@@ -196,7 +201,8 @@ make_parts(struct daemon *d)
 	    (is_s3 ? store_s3_new : store_folder_new)(
 		&d->store, &env, err, sizeof(err)) != 0)
 		die(err);
-	if (spool_new(d, err, sizeof(err)) != 0 || expiry_new(d) != 0 ||
+	if (spool_new(d, err, sizeof(err)) != 0 ||
+	    encode_queue_new(d, err, sizeof(err)) != 0 || expiry_new(d) != 0 ||
 	    check_new(d) != 0 ||
 	    db_listen(d->db, "relaycam_segment", on_segment, d) != 0)
 		die(err);
@@ -220,6 +226,7 @@ free_parts(struct daemon *d)
 	expiry_free(d->expiry);
 	db_free(d->db);
 	d->store->ops->free(d->store);
+	encode_queue_free(d->encode_queue);
 	spool_free(d->spool);
 	node_free(d->node);
 	status_free(d->status);

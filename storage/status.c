@@ -10,6 +10,7 @@
 #include "common/db.h"
 #include "common/err.h"
 #include "storage/daemon.h"
+#include "storage/encode_queue.h"
 #include "storage/listener.h"
 #include "storage/spool.h"
 
@@ -63,6 +64,10 @@ print_counters(struct evbuffer *out, const struct counters *c)
 		    "Segments whose recorder died.", c->repairs_ok },
 		{ "repairs_total", "{result=\"failed\"}", "counter", "",
 		    c->repairs_failed },
+		{ "encodes_total", "{result=\"ok\"}", "counter",
+		    "Captures that were encoded.", c->encodes_ok },
+		{ "encodes_total", "{result=\"failed\"}", "counter", "",
+		    c->encodes_failed },
 		{ "removed_total", "{why=\"expired\"}", "counter",
 		    "Objects removed from the store.", c->expired },
 		{ "removed_total", "{why=\"deleted\"}", "counter", "",
@@ -106,6 +111,16 @@ print_spool(struct evbuffer *out, const struct daemon *d)
 		    s->bytes_waiting },
 		{ "spool_free_bytes", "", "gauge",
 		    "Free space where the spool is.", 0 },
+		{ "captures_waiting", "", "gauge",
+		    "Captures that wait for an encoder.",
+		    encode_queue_count(d->encode_queue, CAPTURE_WAITING) },
+		{ "captures_encoding", "", "gauge",
+		    "Captures that are being encoded.",
+		    encode_queue_count(d->encode_queue, CAPTURE_ENCODING) },
+		{ "captures_failed", "", "gauge",
+		    "Captures whose encoding failed; tried again at the next "
+		    "start.",
+		    encode_queue_count(d->encode_queue, CAPTURE_FAILED) },
 		{ "database_connected", "", "gauge",
 		    "1 while PostgreSQL answers.",
 		    db_is_connected(d->db) ? 1 : 0 },

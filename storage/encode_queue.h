@@ -1,0 +1,100 @@
+/*
+ * Captures in the spool (docs/capture.md) and the encoder that makes
+ * segments of them: several at a time, one after the other within a session.
+ * As storage/spool.h: files are looked at anew whenever something may have
+ * changed, and the next step follows from them.
+ */
+#ifndef STORAGE_ENCODE_QUEUE_H
+#define STORAGE_ENCODE_QUEUE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+
+#include "storage/manifest.h"
+
+struct daemon;
+struct event;
+
+enum capture_state {
+	CAPTURE_NEW,
+	CAPTURE_RECORDING, /* its recorder holds the lock */
+	CAPTURE_WAITING,   /* for its turn, or for a retry */
+	CAPTURE_ASKING,    /* the database for the numbers it begins with */
+	CAPTURE_ENCODING,  /* relaycam-recorder --replay runs */
+	CAPTURE_ENCODED,   /* row, then files go into the spool */
+	CAPTURE_FAILED,    /* until the next start */
+	CAPTURE_LOST,      /* its row says so; nothing can be done */
+	CAPTURE_STATES,
+};
+
+struct capture {
+	TAILQ_ENTRY(capture) link;
+	struct encode_queue *q;
+	char id[37]; /* of its first segment, too */
+	enum capture_state state;
+	unsigned files;
+	struct manifest m;
+	bool has_manifest, was_logged;
+	bool row_busy; /* an answer is awaited */
+	bool row_known;
+	char status[20], detail[160]; /* wanted in the row */
+	char sent_status[20], sent_detail[160];
+	uint64_t retry_ns, row_retry_ns; /* clock_mono_ns */
+	char first_seq[24], first_frame[24], gap_start[24];
+	pid_t pid;
+	int out; /* what it prints; -1 */
+	struct event *ev;
+	char line[64];
+	size_t line_len;
+	int percent, percent_sent;
+};
+TAILQ_HEAD(capture_list, capture);
+
+struct encode_queue {
+	struct daemon *d;
+	int dir, inotify;
+	struct event *ev, *soon, *tick, *child;
+	struct capture_list captures;
+	uint64_t next_scan_ns;
+	unsigned n_encoders, max_encoders;
+};
+
+/* After spool_new. Returns 0, ERR_CONFIG with err, or ERR_NOMEM. */
+int encode_queue_new(struct daemon *d, char *err, size_t err_len);
+void encode_queue_free(struct encode_queue *q);
+
+/* Looks through the folder soon; retry: what failed, too. */
+void encode_queue_kick(struct encode_queue *q, bool retry);
+
+/* Ends what is being encoded; it begins anew at the next start. */
+void encode_queue_stop(struct encode_queue *q);
+
+/* Encoders, and answers awaited. */
+unsigned encode_queue_busy(const struct encode_queue *q);
+unsigned encode_queue_count(
+    const struct encode_queue *q, enum capture_state state);
+
+/* ---- between encode_*.c ---- */
+
+/* "<id><suffix>" into out; returns out. */
+char *capture_name(const struct capture *c, const char *suffix, char out[64]);
+/* The row shall say this. */
+void capture_want(struct capture *c, const char *status, const char *detail);
+void capture_change(struct capture *c, enum capture_state to, const char *why);
+void capture_retry_later(struct capture *c);
+
+/* encode_job.c: asks for its numbers, then runs the replay. */
+void encode_job_start(struct capture *c);
+void encode_job_reap(struct capture *c); /* after SIGCHLD */
+void encode_job_kill(struct capture *c);
+/* Removes what an encoder left behind (M3). */
+void encode_job_remove(struct capture *c, const char *suffix);
+
+/* encode_publish.c: <id>.encoded into the spool, then the capture goes. */
+void encode_publish(struct capture *c);
+/* The capture and all that belongs to it. */
+void encode_discard(struct capture *c);
+
+#endif

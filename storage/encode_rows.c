@@ -1,0 +1,96 @@
+#include "storage/encode_rows.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "common/bytes.h"
+
+/* clang-format off */
+static const char before_sql[] =
+"SELECT coalesce(max(seq), 0), coalesce(max(last_frame), 0),"
+" coalesce(max(end_mono_ns), 0), coalesce(bool_or(status IN ('recording',"
+"  'downloaded', 'encoding', 'encoding_failed')), false) "
+"FROM segments WHERE session_id = $1::uuid AND id <> $2::uuid"
+" AND start_mono_ns < $3::bigint";
+
+static const char begin_sql[] =
+"UPDATE segments SET status = 'encoding', status_detail = '', progress = 0,"
+" seq = $2::integer WHERE id = $1::uuid"
+" AND status IN ('recording', 'downloaded', 'encoding', 'encoding_failed') "
+"RETURNING status";
+
+static const char first_sql[] =
+"UPDATE segments SET seq = $2::integer, split_reason = $3,"
+" monitor = $4::integer, monitor_name = $5, frame_rate = $6::integer,"
+" width = $7::integer, height = $8::integer, start_mono_ns = $9::bigint,"
+" started_at = timestamptz 'epoch' + ($10::bigint / 1000) * interval '1 us',"
+" gap_start_mono_ns = $11::bigint,"
+" progress = CASE WHEN status = 'encoding' THEN 100 ELSE progress END "
+"WHERE id = $1::uuid RETURNING status";
+/* clang-format on */
+
+#define NUMBER_MAX 24
+
+static const char *
+number(char out[NUMBER_MAX], int64_t v)
+{
+	snprintf(out, NUMBER_MAX, "%" PRId64, v);
+	return out;
+}
+
+int
+encode_rows_before(
+    struct db *db, const struct manifest *m, db_result_cb *cb, void *arg)
+{
+	char start[NUMBER_MAX];
+	const char *params[] = { m->session, m->segment,
+		number(start, m->start_mono_ns) };
+
+	return db_query_now(
+	    db, before_sql, N_ELEMENTS(params), params, cb, arg);
+}
+
+int
+encode_rows_begin(
+    struct db *db, const char *id, const char *seq, db_result_cb *cb, void *arg)
+{
+	const char *params[] = { id, seq };
+
+	return db_query_now(db, begin_sql, N_ELEMENTS(params), params, cb, arg);
+}
+
+void
+encode_rows_progress(struct db *db, const char *id, int percent)
+{
+	char text[NUMBER_MAX];
+	const char *params[] = { id, number(text, percent) };
+
+	db_query_now(db,
+	    "UPDATE segments SET progress = $2::integer WHERE id = $1::uuid "
+	    "AND status = 'encoding'",
+	    N_ELEMENTS(params), params, NULL, NULL);
+}
+
+int
+encode_rows_first(
+    struct db *db, const struct manifest *m, db_result_cb *cb, void *arg)
+{
+	char text[8][NUMBER_MAX];
+	const char *params[] = { m->segment, number(text[0], m->seq),
+		m->split_reason, number(text[1], m->monitor), m->monitor_name,
+		number(text[2], m->frame_rate), number(text[3], m->width),
+		number(text[4], m->height), number(text[5], m->start_mono_ns),
+		number(text[6], m->start_wall_ns),
+		m->gap_start_mono_ns > 0 ? number(text[7], m->gap_start_mono_ns)
+					 : NULL };
+
+	return db_query_now(db, first_sql, N_ELEMENTS(params), params, cb, arg);
+}
+
+int
+encode_rows_nothing(struct db *db, const char *id, db_result_cb *cb, void *arg)
+{
+	return db_query_now(db,
+	    "DELETE FROM segments WHERE id = $1::uuid AND status = 'encoding'",
+	    1, &id, cb, arg);
+}
