@@ -77,6 +77,7 @@ v.onseeked = () => {
   done({at: v.currentTime, colours: new Set(new Uint32Array(
     g.getImageData(0, 0, 64, 64).data.buffer)).size});
 };
+v.pause(); /* so that it stays where it was sent */
 v.currentTime = to;
 '''
 
@@ -175,7 +176,9 @@ def test_watch_a_session_that_goes_on(rig, browser, site):  # noqa: F811
     seen = look.until('both have played to the end', lambda o:
                       o['ranges']['ended'] and o['follow']['ended'], 90)
     for player in (seen['ranges'], seen['follow']):
-        assert abs(player['at'] * 1000 - row['duration_ms']) < 250
+        # MediaSource guesses how long the last frame lasts: as long as the
+        # longest before it
+        assert -250 < player['at'] * 1000 - row['duration_ms'] < 1500
         assert player['frames'] > 0
 
 
