@@ -1,6 +1,6 @@
 """What the technician sees of a desktop: one monitor of three, at a rate, with
 a warning over it, or without a hand on it. Exact pixels from a real Xvnc, by
-a client of the tests' own and by TigerVNC's viewer. M9, T9, C3."""
+a client of the tests' own and by TigerVNC's viewer. T10, T9, C3."""
 import ctypes
 import json
 import os
