@@ -178,17 +178,19 @@ on_row(void *arg, PGresult *res)
 static void
 item_sync(struct item *it)
 {
-	if (it->row_busy || !it->has_manifest || it->status[0] == '\0' ||
-	    it->row_retry_ns > clock_mono_ns() || !db_is_connected(it->d->db))
+	if (!it->has_manifest || it->status[0] == '\0' ||
+	    (strcmp(it->status, it->sent_status) == 0 &&
+		strcmp(it->detail, it->sent_detail) == 0))
 		return;
-	if (strcmp(it->status, it->sent_status) == 0 &&
-	    strcmp(it->detail, it->sent_detail) == 0)
+	/* behind what is wanted, also for as long as nothing can be sent */
+	it->row_known = false;
+	if (it->row_busy || it->row_retry_ns > clock_mono_ns() ||
+	    !db_is_connected(it->d->db))
 		return;
 	if (rows_upsert(it->d->db, &it->m, node_id(it->d->node), it->status,
 		it->detail, on_row, it) != 0)
 		return;
 	it->row_busy = true;
-	it->row_known = false;
 	strcpy(it->sent_status, it->status);
 	strcpy(it->sent_detail, it->detail);
 }

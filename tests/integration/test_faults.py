@@ -189,10 +189,16 @@ def test_database_away_refuses_new_and_keeps_running_sessions(rig):
     reason = refusal(rig, 'alice@desk1', rig.password)
     assert 'database' in reason, reason
     demo.work(rig.endpoint, viewer, 2)  # still works
+    closed = rig.log('storage').count('to=closed')
     viewer.close()
+    # storage saw the file's end while nobody could be told
+    wait_until(lambda: rig.log('storage').count('to=closed') > closed, 10,
+               'the file')
     rig.stack.start_postgres()
     assert ended(rig, session, 30)['end_code'] == 'normal'
-    demo.wait_available(rig.stack, session['id'], 60)
+    segment, = demo.wait_available(rig.stack, session['id'], 60)
+    assert segment['frames'] >= 5
+    rig.stack.ctl('check')
 
 
 def test_sigterm_drains(rig):
