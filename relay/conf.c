@@ -77,6 +77,17 @@ const struct conf_opt relay_conf_opts[RELAY_CONF_N] = {
 	ROW(recorder_seconds, CONF_SECONDS, "5", 1, 120,
 	    "A recorder that is not ready, or stands still with data "
 	    "waiting, for this long is dead."),
+	{ "recording_mode", CONF_CHOICE,
+	    offsetof(struct relay_conf, recording_mode), "live", 0, 0,
+	    "live|capture",
+	    "`live`: sessions are encoded while they run. `capture`: they are "
+	    "kept as they came and encoded by storage when they are over." },
+	ROW(live_recorders, CONF_INT, "0", 0, 100000,
+	    "Sessions that are encoded live at a time; above it, they are "
+	    "captured and encoded later. 0: no limit."),
+	ROW(live_bytes, CONF_SIZE, "0", 0, 0,
+	    "The same by memory, about 80 bytes for each pixel of a session's "
+	    "screen. 0: no limit."),
 	ROW(drain_seconds, CONF_SECONDS, "60", 0, 86400,
 	    "After SIGTERM running sessions get this long."),
 };

@@ -239,6 +239,8 @@ wait_for_loops(void *arg)
 static void
 start_loops(void)
 {
+	live_budget_init(&relay.live, (uint64_t)relay.conf.live_recorders,
+	    (uint64_t)relay.conf.live_bytes);
 	relay.n_loops = relay.conf.threads != 0
 	    ? (unsigned)relay.conf.threads
 	    : (unsigned)sysconf(_SC_NPROCESSORS_ONLN);

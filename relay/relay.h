@@ -16,6 +16,7 @@
 #include "relay/conn.h"
 #include "relay/door.h"
 #include "relay/leg.h"
+#include "relay/live_budget.h"
 #include "relay/worker.h"
 
 struct db;
@@ -33,6 +34,7 @@ struct text_font;
 struct relay_stats {
 	_Atomic uint64_t connections, sessions, active, refused, agents;
 	_Atomic uint64_t login_failures, recorder_failures, recorder_restarts;
+	_Atomic uint64_t captures;
 	_Atomic uint64_t bytes_from_endpoints, bytes_from_technicians;
 };
 
@@ -55,6 +57,7 @@ struct relay {
 	struct worker_pool *lookups; /* names; never behind a password */
 	char node_id[UUID_LEN];
 	struct relay_stats stats;
+	struct live_budget live;
 	_Atomic bool draining;
 	struct loop *loops;
 	unsigned n_loops;

@@ -83,6 +83,8 @@ make_text(const struct session *s, bool is_resume)
 
 	if (doc == NULL)
 		return NULL;
+	if (s->is_captured)
+		json_object_set_new(doc, "mode", json_string("capture"));
 	if (is_resume) {
 		json_object_set_new(doc, "resume", json_true());
 		monitor = monitor_of(s);

@@ -247,6 +247,33 @@ out:
 	return rc;
 }
 
+/*
+ * Encoded while it runs, or later. Once for the whole session: recorders
+ * that take another's place go on as it did. What is recorded by hand is
+ * always live, as a capture would keep what nobody asked to record.
+ */
+static void
+choose_mode(struct session *s)
+{
+	struct relay *r = s->loop->relay;
+	const char *why = NULL;
+
+	s->live_bytes = (uint64_t)s->width * s->height * LIVE_BYTES_A_PIXEL;
+	if (!s->is_recorded)
+		live_budget_take_anyway(&r->live, s->live_bytes);
+	else if (strcmp(r->conf.recording_mode, "capture") == 0)
+		why = "recording_mode";
+	else
+		why = live_budget_take(&r->live, s->live_bytes);
+	s->is_captured = why != NULL;
+	s->has_live_share = why == NULL;
+	if (why == NULL)
+		return;
+	atomic_fetch_add(&r->stats.captures, 1);
+	log_info(
+	    "session_captured", LOG_S("session", s->id), LOG_S("setting", why));
+}
+
 static int
 start_recorder(struct session *s)
 {
@@ -255,6 +282,7 @@ start_recorder(struct session *s)
 	if (ring_init(&s->ring, (size_t)r->conf.ring_bytes, NULL) != 0)
 		return ERR_NOMEM;
 	tee_writer_set_attached(s->ring.tee, true);
+	choose_mode(s);
 	return session_record_start(s, false, r->conf.recorder_seconds);
 }
 
@@ -517,4 +545,7 @@ session_record_release(struct session *s)
 		event_free(s->ready_timer);
 	s->status = s->space = s->ready_timer = NULL;
 	s->status_fd = -1;
+	if (s->has_live_share)
+		live_budget_give(&s->loop->relay->live, s->live_bytes);
+	s->has_live_share = false;
 }
