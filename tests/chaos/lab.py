@@ -19,7 +19,8 @@ sys.path.insert(0, os.path.join(ROOT, 'tests', 'integration'))
 import counter  # noqa: E402
 import demo  # noqa: E402
 from ports import free_ports  # noqa: E402
-from process import StartError, run, tcp_answers, wait_until  # noqa: E402
+from process import (StartError, port_is_free, run,  # noqa: E402
+                     tcp_answers, wait_until)
 from rfb_client import Client, ProtocolError  # noqa: E402
 from stack import Stack  # noqa: E402
 
@@ -205,13 +206,23 @@ def read_counter(picture):
                               for i, c in enumerate(cells[1:-1])))
 
 
+def own_ports():
+    """Runs that begin side by side look at different blocks first."""
+    for _ in range(random.SystemRandom().randrange(20)):
+        free_ports()
+    while True:
+        ports = free_ports()
+        if all(port_is_free(ports.endpoint + 40 + n) for n in range(16)):
+            return ports
+
+
 class Lab:
     """The stack, its desktops, and who looks at them."""
 
     def __init__(self, build, desktops, settings=None):
         state = tempfile.mkdtemp(prefix='rc-chaos-', dir='/tmp')
         os.chmod(state, 0o755)
-        self.stack = Stack(state, build, free_ports(), settings={
+        self.stack = Stack(state, build, own_ports(), settings={
             'storage.scan_seconds': '1', 'storage.retry_seconds': '1',
             **(settings or {})})
         self.desktops = [Desktop(self.stack, n) for n in range(desktops)]

@@ -82,8 +82,13 @@ class Ledger:
     def read_files(self):
         for g in self.segments:
             g['values'] = []
-            if g['status'] != 'available':
-                self.problem(f'{g["id"]} is {g["status"]}')
+            if g['status'] != 'available' or None in (
+                    g['first'], g['last'], g['end']):
+                self.problem(f'{g["id"]} is {g["status"]}, frames '
+                             f'{g["first"]} to {g["last"]}')
+                g['end'] = g['end'] or g['start']
+                g['first'] = g['first'] or 1
+                g['last'] = g['last'] or g['first'] - 1
                 continue
             path = os.path.join(self.lab.stack.path('recordings'), g['key'])
             with open(path, 'rb') as f:
