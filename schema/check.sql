@@ -272,3 +272,40 @@ SELECT 'session_recording' AS name, id::text AS object,
        'has ended and is marked as being recorded now' AS detail
 FROM sessions
 WHERE recording AND ended_at < now() - interval '5 minutes';
+
+-- X2: the ledger is what segments and sessions say.
+SELECT 'gap_ledger' AS name, s.id::text AS object,
+       'the gap ledger differs from what its segments say' AS detail
+FROM sessions s
+WHERE EXISTS (SELECT 1 FROM segments g WHERE g.session_id = s.id)
+  AND EXISTS (
+    (SELECT after_seq, before_seq, from_mono_ns, to_mono_ns, from_at, to_at, why
+     FROM gaps WHERE session_id = s.id EXCEPT SELECT * FROM gaps_of(s.id))
+    UNION ALL
+    (SELECT * FROM gaps_of(s.id) EXCEPT
+     SELECT after_seq, before_seq, from_mono_ns, to_mono_ns, from_at, to_at, why
+     FROM gaps WHERE session_id = s.id));
+
+-- X2: every gap has a reason. Segments of a session that ended an hour ago
+-- have all arrived.
+SELECT 'gap_reason' AS name, g.session_id::text AS object,
+       format('%s ms after segment %s: %s', g.ms, g.after_seq, g.why) AS detail
+FROM gaps g JOIN sessions s ON s.id = g.session_id
+WHERE g.why = 'unexplained'
+   OR g.why = 'segment_lost' AND s.ended_at < now() - interval '1 hour';
+
+-- X1: what is stored is in no spool.
+SELECT 'stored_in_spool' AS name, id::text AS object,
+       format('is %s and still said to be in the spool of node %s', status, spool_node) AS detail
+FROM segments WHERE spool_node IS NOT NULL AND status IN ('available', 'expired');
+
+-- X5: activity is not longer than its segment; a poster lies beside it.
+SELECT 'activity_length' AS name, id::text AS object,
+       format('%s seconds of activity in %s ms', octet_length(activity) / 4, duration_ms) AS detail
+FROM segments WHERE octet_length(activity) / 4 > duration_ms / 1000 + 1;
+
+SELECT 'poster_key' AS name, id::text AS object,
+       format('poster %s is not beside %s', poster_key, object_key) AS detail
+FROM segments
+WHERE poster_key <> regexp_replace(object_key, '\.webm$', '.jpg')
+   OR poster_key IS NOT NULL AND store IS NULL;

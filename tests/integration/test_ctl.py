@@ -596,6 +596,10 @@ TICKET = ("INSERT INTO tickets (person_id, endpoint_id, expires_at, {}) "
           "SELECT p.id, e.id, now() + interval '1 minute', {} "
           "FROM people p, endpoints e {}")
 
+GAP = ("INSERT INTO gaps (session_id, after_seq, from_mono_ns, to_mono_ns, "
+       "from_at, to_at, why) SELECT DISTINCT session_id, 3, 1, 2, now(), "
+       "now(), '{}' FROM segments")
+
 VIOLATIONS = {
     'segment_frames': "UPDATE segments SET frames = 9 WHERE seq = 1",
     'session_frames': "UPDATE segments SET first_frame = 12, last_frame = 21 "
@@ -675,6 +679,16 @@ VIOLATIONS = {
         "SELECT sha256('x'), id, now() + interval '1 day' FROM endpoints",
     'session_consent': "UPDATE sessions SET consent = 'view'",
     'session_recording': "UPDATE sessions SET recording = true",
+    'gap_ledger': GAP.format('manual'),
+    'gap_reason': GAP.format('unexplained'),
+    'stored_in_spool':
+        "INSERT INTO nodes (id, program, host, version) VALUES "
+        "(gen_random_uuid(), 'storage', 'h', '0'); UPDATE segments SET "
+        "spool_node = (SELECT id FROM nodes LIMIT 1)",
+    'activity_length':
+        "UPDATE segments SET activity = "
+        "decode(repeat('00000000', 99999), 'hex')",
+    'poster_key': "UPDATE segments SET poster_key = 'x.jpg' WHERE seq = 1",
 }
 
 
