@@ -681,7 +681,8 @@ def test_hopeless_orphan_is_tried_again_and_kept(folder_env):
     seg.write('.json.open', json.dumps(opened).encode())
     env.start()
     wait_for('the failure', lambda: env.log().count('repair_failed') >= 2)
-    assert 'repair' in seg.row()['status_detail']
+    wait_for('the reason is shown', lambda: (
+        r := seg.row()) and 'repair' in r['status_detail'])
     assert '.webm.part' in seg.files()
 
 
