@@ -156,8 +156,9 @@ class Ledger:
             if b['start'] - a['end'] >= 10**6 and not any(
                     g[0] == session['id'] and g[1] <= a['end'] + 10**6 and
                     (g[2] or 0) >= b['start'] - 10**6 for g in self.gaps):
-                self.problem(f'{b["id"]} starts {(b["start"] - a["end"]) / 1e6}'
-                             ' ms after the one before, and no gap says so')
+                ms = (b['start'] - a['end']) / 1e6
+                self.problem(f'{b["id"]} starts {ms} ms after the one '
+                             'before, and no gap says so')
         for _, since, until, why in (
                 g for g in self.gaps if g[0] == session['id']):
             near = [k for k in self.kills if session['id'] in k['sessions']
