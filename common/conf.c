@@ -73,11 +73,17 @@ const struct conf_opt conf_store_opts[12] = {
 	    NULL, "`on`: bucket in the path; `off`: in the host name."),
 };
 
-const struct conf_opt conf_secrets_opts[1] = {
+const struct conf_opt conf_secrets_opts[2] = {
 	ROW(conf_secrets, "seal_key_file", CONF_STR, seal_key_file,
 	    "/etc/relaycam/seal.key", 0, 0, NULL,
 	    "32 random bytes that seal the endpoints' passwords in the "
 	    "database. Mode 0600. Without it they cannot be opened again."),
+	ROW(conf_secrets, "evidence_key_file", CONF_STR, evidence_key_file,
+	    NULL, 0, 0, NULL,
+	    "Ed25519 seed of 32 bytes that the storage daemon signs the "
+	    "manifests of recordings with (X3), made by `relaycam "
+	    "evidence-key create FILE`. Mode 0600. Unset: they are not "
+	    "signed."),
 };
 
 /* Writes one sentence into err; returns ERR_CONFIG for `return fail(...)`. */

@@ -101,16 +101,17 @@ struct conf_store {
 	bool s3_path_style;
 };
 
-/* Keys that relay and the administrator's command line share. */
+/* Keys of the installation; each program reads only its own. */
 struct conf_secrets {
 	char *seal_key_file;
+	char *evidence_key_file; /* NULL: nothing is signed */
 };
 
 extern const struct conf_opt conf_log_opts[2];
 extern const struct conf_opt conf_database_opts[1];
 extern const struct conf_opt conf_spool_opts[2];
 extern const struct conf_opt conf_store_opts[12];
-extern const struct conf_opt conf_secrets_opts[1];
+extern const struct conf_opt conf_secrets_opts[2];
 
 /* { name, help, table, size, base } rows for the shared sections. */
 #define CONF_LOG(b)                                                            \
@@ -135,7 +136,7 @@ extern const struct conf_opt conf_secrets_opts[1];
 	}
 #define CONF_SECRETS(b)                                                        \
 	{                                                                      \
-		"secrets", "Keys of this installation.", conf_secrets_opts, 1, \
+		"secrets", "Keys of this installation.", conf_secrets_opts, 2, \
 		    (b)                                                        \
 	}
 

@@ -18,6 +18,8 @@ static const struct command_group *const groups[] = {
 	&group_settings,
 	&group_sessions,
 	&group_recordings,
+	&group_verify,
+	&group_evidence_key,
 	&group_audit,
 };
 

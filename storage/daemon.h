@@ -29,6 +29,7 @@ struct daemon {
 	struct conf_database database;
 	struct conf_spool spool_conf;
 	struct conf_store store_conf;
+	struct conf_secrets secrets;
 	struct conf_storage conf;
 	struct event_base *base;
 	struct counters counters;
@@ -42,6 +43,8 @@ struct daemon {
 	struct files *files;
 	struct status *status;
 	struct node *node;
+	struct signing *signing;
+	struct heads *heads;
 	bool stopping;   /* SIGTERM came: nothing new is begun */
 	bool exiting;    /* the loop has ended: callbacks only free */
 	char actor[128]; /* of audit rows: storage@host */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/bytes.h"
 #include "common/db.h"
 #include "common/err.h"
 #include "common/log.h"
@@ -18,8 +19,9 @@
  */
 static const char claim_sql[] =
     "SELECT g.id, g.object_key, g.status, s.team_id, "
-    "coalesce(g.poster_key, '') FROM segments g "
-    "JOIN sessions s ON s.id = g.session_id WHERE g.id IN ("
+    "coalesce(g.poster_key, ''), coalesce(v.object_key, '') "
+    "FROM segments g JOIN sessions s ON s.id = g.session_id "
+    "LEFT JOIN evidence v ON v.segment_id = g.id WHERE g.id IN ("
     "SELECT id FROM segments WHERE status = 'available' AND NOT locked AND "
     "expires_at <= now() AND store = $1 AND id > $2::uuid UNION ALL "
     "SELECT id FROM segments WHERE status IN ('missing', 'corrupted', "
@@ -48,7 +50,8 @@ struct expiry {
 	struct event *timer;
 	bool is_running;
 	char id[37], key[OBJECT_KEY_MAX + 1], status[16], team[24];
-	char poster[OBJECT_KEY_MAX + 1]; /* "": there is none */
+	/* what lies beside it; "": no more */
+	char beside[2][OBJECT_KEY_MAX + 1];
 };
 
 static void claim(struct expiry *e);
@@ -111,11 +114,13 @@ on_removed(void *arg, const struct store_result *r)
 
 	if (e->d->exiting)
 		return;
-	if (r->err == 0 && e->poster[0] != '\0') {
+	for (size_t i = 0; r->err == 0 && i < N_ELEMENTS(e->beside); i++) {
 		char key[OBJECT_KEY_MAX + 1];
 
-		strcpy(key, e->poster);
-		e->poster[0] = '\0';
+		if (e->beside[i][0] == '\0')
+			continue;
+		strcpy(key, e->beside[i]);
+		e->beside[i][0] = '\0';
 		if (e->d->store->ops->remove(e->d->store, key, on_removed, e) !=
 		    0)
 			end(e, "ROLLBACK");
@@ -151,7 +156,9 @@ on_claimed(void *arg, PGresult *res)
 	snprintf(e->key, sizeof(e->key), "%s", PQgetvalue(res, 0, 1));
 	snprintf(e->status, sizeof(e->status), "%s", PQgetvalue(res, 0, 2));
 	snprintf(e->team, sizeof(e->team), "%s", PQgetvalue(res, 0, 3));
-	snprintf(e->poster, sizeof(e->poster), "%s", PQgetvalue(res, 0, 4));
+	for (int i = 0; i < 2; i++)
+		snprintf(e->beside[i], sizeof(e->beside[i]), "%s",
+		    PQgetvalue(res, 0, 4 + i));
 	if (e->d->store->ops->remove(e->d->store, e->key, on_removed, e) != 0) {
 		e->d->counters.expiry_failed++;
 		end(e, "ROLLBACK");

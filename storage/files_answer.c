@@ -54,8 +54,7 @@ files_media_headers(const struct files_request *r)
 	files_common_headers(r->f, r->req);
 	snprintf(text, sizeof(text), "inline; filename=\"%s\"",
 	    link_filename(r->key, name, sizeof(name)));
-	files_add_header(r->req, "Content-Type",
-	    object_key_is_poster(r->key) ? "image/jpeg" : "video/webm");
+	files_add_header(r->req, "Content-Type", object_key_media_type(r->key));
 	files_add_header(r->req, "Content-Disposition", text);
 }
 

@@ -25,7 +25,9 @@
 #include "storage/encode_queue.h"
 #include "storage/expiry.h"
 #include "storage/files.h"
+#include "storage/heads.h"
 #include "storage/node.h"
+#include "storage/signing.h"
 #include "storage/spool.h"
 #include "storage/status.h"
 #include "storage/store.h"
@@ -46,6 +48,7 @@ static struct conf_section sections[] = {
 	CONF_DATABASE(&daemon_.database),
 	CONF_SPOOL(&daemon_.spool_conf),
 	CONF_STORE(&daemon_.store_conf),
+	CONF_SECRETS(&daemon_.secrets),
 	{ "storage", "The storage daemon.", conf_storage_opts,
 	    N_ELEMENTS(conf_storage_opts), &daemon_.conf },
 };
@@ -107,6 +110,7 @@ on_term(evutil_socket_t sig, short what, void *arg)
 	stop_.deadline_ns =
 	    clock_mono_ns() + (uint64_t)d->conf.stop_seconds * NS_PER_S;
 	d->store->ops->stop(d->store);
+	signing_stop(d->signing);
 	files_stop(d->files);
 	encode_queue_stop(d->encode_queue);
 	event_add(stop_.timer, &tv);
@@ -133,6 +137,7 @@ on_database(void *arg, bool connected)
 	if (!connected || d->exiting)
 		return;
 	node_announce(d->node);
+	signing_announce(d->signing);
 	spool_kick(d->spool, true);
 	encode_queue_kick(d->encode_queue, false);
 }
@@ -186,6 +191,8 @@ make_parts(struct daemon *d)
 	if (d->base == NULL || status_new(d, err, sizeof(err)) != 0 ||
 	    (files_are_served(d) && files_new(d, err, sizeof(err)) != 0))
 		die(err);
+	if (signing_new(d, d->secrets.evidence_key_file, err, sizeof(err)) != 0)
+		die(err);
 	/* what only root may read is read, what only root may bind is bound */
 	become_user(d->conf.user);
 	env.base = d->base;
@@ -201,7 +208,7 @@ make_parts(struct daemon *d)
 	    (is_s3 ? store_s3_new : store_folder_new)(
 		&d->store, &env, err, sizeof(err)) != 0)
 		die(err);
-	if (spool_new(d, err, sizeof(err)) != 0 ||
+	if (spool_new(d, err, sizeof(err)) != 0 || heads_new(d) != 0 ||
 	    encode_queue_new(d, err, sizeof(err)) != 0 || expiry_new(d) != 0 ||
 	    check_new(d) != 0 ||
 	    db_listen(d->db, "relaycam_segment", on_segment, d) != 0)
@@ -221,6 +228,7 @@ static void
 free_parts(struct daemon *d)
 {
 	d->exiting = true;
+	heads_free(d->heads);
 	workers_free(d->workers);
 	check_free(d->check);
 	expiry_free(d->expiry);
@@ -228,6 +236,7 @@ free_parts(struct daemon *d)
 	d->store->ops->free(d->store);
 	encode_queue_free(d->encode_queue);
 	spool_free(d->spool);
+	signing_free(d->signing);
 	node_free(d->node);
 	status_free(d->status);
 	files_free(d->files);

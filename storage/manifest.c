@@ -12,6 +12,7 @@
 
 #include "common/bytes.h"
 #include "common/err.h"
+#include "common/http.h"
 
 #define WALL_MAX INT64_C(9000000000000000000) /* year 2255 in ns */
 
@@ -219,6 +220,16 @@ take_poster(struct manifest *m, const json_t *v)
 		m->refused = "poster";
 }
 
+/* Only what the next segment's evidence refers to; the rest when it is used. */
+static void
+take_root(struct manifest *m, const json_t *v)
+{
+	const char *hex = json_string_value(json_object_get(v, "root"));
+
+	m->has_root = hex != NULL && strlen(hex) == 64 &&
+	    http_unhex(hex, m->root, sizeof(m->root)) == 0;
+}
+
 void
 manifest_release(struct manifest *m)
 {
@@ -299,6 +310,7 @@ manifest_parse(struct manifest *m, const char *json, size_t len, const char *id,
 	if (rc == 0 && closed) {
 		take_activity(m, json_object_get(root, "activity"));
 		take_poster(m, json_object_get(root, "poster"));
+		take_root(m, json_object_get(root, "evidence"));
 	}
 	json_decref(root);
 	return rc;

@@ -41,6 +41,8 @@ struct manifest {
 	size_t activity_len;
 	char poster[MANIFEST_POSTER_MAX]; /* file beside it; "": none */
 	const char *refused;              /* NULL: nothing */
+	bool has_root; /* X3: it has evidence, and this is its root */
+	uint8_t root[32];
 };
 
 /*

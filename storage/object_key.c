@@ -64,19 +64,47 @@ object_key_is_poster(const char *key)
 }
 
 bool
+object_key_is_manifest(const char *key)
+{
+	return is_key(key, ".json");
+}
+
+bool
 object_key_is_safe(const char *key)
 {
-	return is_key(key, ".webm") || is_key(key, ".jpg");
+	return is_key(key, ".webm") || is_key(key, ".jpg") ||
+	    is_key(key, ".json");
+}
+
+/* Other suffixes are no longer than the recording's. */
+static char *
+beside(const char *key, const char *suffix, char out[OBJECT_KEY_MAX + 1])
+{
+	size_t len = strnlen(key, OBJECT_KEY_MAX);
+
+	memcpy(out, key, len);
+	strcpy(out + len - strlen(".webm"), suffix);
+	return out;
 }
 
 char *
 object_key_poster(const char *key, char out[OBJECT_KEY_MAX + 1])
 {
-	size_t len = strnlen(key, OBJECT_KEY_MAX);
+	return beside(key, ".jpg", out);
+}
 
-	memcpy(out, key, len);
-	strcpy(out + len - strlen(".webm"), ".jpg");
-	return out;
+char *
+object_key_manifest(const char *key, char out[OBJECT_KEY_MAX + 1])
+{
+	return beside(key, ".json", out);
+}
+
+const char *
+object_key_media_type(const char *key)
+{
+	if (object_key_is_poster(key))
+		return "image/jpeg";
+	return object_key_is_manifest(key) ? "application/json" : "video/webm";
 }
 
 bool

@@ -23,11 +23,20 @@ bool object_key_is_valid(const char *key);
  */
 bool object_key_is_poster(const char *key);
 
-/* Either of them: what may be kept in a store. */
+/* The same with ".json" last: the signed manifest of a recording. */
+bool object_key_is_manifest(const char *key);
+
+/* Any of them: what may be kept in a store. */
 bool object_key_is_safe(const char *key);
 
 /* The poster's key of a valid key: ".jpg" for ".webm". Returns out. */
 char *object_key_poster(const char *key, char out[OBJECT_KEY_MAX + 1]);
+
+/* The signed manifest's key of a valid key: ".json" for ".webm". */
+char *object_key_manifest(const char *key, char out[OBJECT_KEY_MAX + 1]);
+
+/* "video/webm" and the like, of a safe key. */
+const char *object_key_media_type(const char *key);
 
 /* Lower-case UUID with hyphens. */
 bool is_uuid(const char *s);

@@ -579,8 +579,7 @@ static void
 object_headers(struct upload *u)
 {
 	u->rq.headers[u->rq.n_headers++] = (struct sigv4_pair){ "content-type",
-		object_key_is_poster(u->put.key) ? "image/jpeg"
-						 : "video/webm" };
+		object_key_media_type(u->put.key) };
 	u->rq.headers[u->rq.n_headers++] =
 	    (struct sigv4_pair){ "x-amz-meta-sha256",
 		    http_hex(u->hash.sha256, 32, u->hex) };

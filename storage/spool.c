@@ -21,6 +21,7 @@
 #include "storage/daemon.h"
 #include "storage/node.h"
 #include "storage/rows.h"
+#include "storage/signing.h"
 
 #define SOON_MS    50
 #define REMNANT_S  86400 /* files without a manifest are kept this long */
@@ -396,6 +397,7 @@ item_update(struct item *it)
 	if (it->files == 0) {
 		TAILQ_REMOVE(&it->d->spool->items, it, link);
 		manifest_release(&it->m);
+		signing_forget(it);
 		free(it);
 		return;
 	}
@@ -660,6 +662,7 @@ spool_free(struct spool *s)
 		if (it->poster_fd >= 0)
 			close(it->poster_fd);
 		manifest_release(&it->m);
+		signing_forget(it);
 		free(it);
 	}
 	if (s->dir >= 0)

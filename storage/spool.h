@@ -17,6 +17,7 @@
 
 struct daemon;
 struct event;
+struct signing_job;
 
 enum item_state {
 	ITEM_NEW,
@@ -49,6 +50,7 @@ struct item {
 	int poster_fd;                       /* of .jpg then; -1: none */
 	uint8_t sha256[32];                  /* of the stored media */
 	char poster_key[OBJECT_KEY_MAX + 1]; /* "": none was stored */
+	struct signing_job *signing;         /* its evidence; NULL: none */
 	uint64_t bytes_done;
 	int percent, percent_sent;
 	pid_t pid; /* of a repair */

@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "storage/daemon.h"
 #include "storage/rows.h"
+#include "storage/signing.h"
 #include "storage/spool.h"
 
 #define POSTER_MAX (1 << 20) /* bytes */
@@ -24,6 +25,7 @@ transfer_end(struct item *it, enum item_state state)
 	if (it->poster_fd >= 0)
 		close(it->poster_fd);
 	it->fd = it->poster_fd = -1;
+	signing_forget(it);
 	it->d->spool->n_transfers--;
 	it->state = state;
 	spool_kick(it->d->spool, false); /* room for another one */
@@ -36,6 +38,20 @@ on_progress(void *arg, uint64_t bytes)
 
 	it->bytes_done = bytes;
 	it->percent = (int)(bytes * 100 / (uint64_t)it->m.bytes);
+}
+
+static void on_removed(void *arg, const struct store_result *r);
+
+/* The signed manifest, when one was stored. */
+static bool
+remove_manifest(struct item *it)
+{
+	char key[OBJECT_KEY_MAX + 1];
+
+	strcpy(key, signing_key_of(it));
+	signing_forget(it);
+	return key[0] != '\0' && !it->d->exiting &&
+	    it->d->store->ops->remove(it->d->store, key, on_removed, it) == 0;
 }
 
 /* Deleted from the console while it was under way: the objects go too. */
@@ -53,6 +69,8 @@ on_removed(void *arg, const struct store_result *r)
 		if (rc == 0)
 			return;
 	}
+	if (r->err == 0 && remove_manifest(it))
+		return;
 	transfer_end(it, ITEM_NEW);
 	if (it->d->exiting)
 		return;
@@ -121,6 +139,25 @@ stored(struct item *it)
 	}
 }
 
+/* The signed manifest is the last: what it speaks of is there (X3). */
+static void
+on_manifest_stored(struct item *it, const struct store_result *r)
+{
+	if (it->d->exiting)
+		transfer_end(it, ITEM_NEW);
+	else if (r->err != 0)
+		transfer_failed(it, r);
+	else
+		stored(it);
+}
+
+static void
+store_manifest(struct item *it)
+{
+	if (!signing_store(it, on_manifest_stored))
+		stored(it);
+}
+
 static void
 on_poster_stored(void *arg, const struct store_result *r)
 {
@@ -131,7 +168,7 @@ on_poster_stored(void *arg, const struct store_result *r)
 	else if (r->err != 0)
 		transfer_failed(it, r);
 	else
-		stored(it);
+		store_manifest(it);
 }
 
 static void
@@ -189,10 +226,39 @@ on_stored(void *arg, const struct store_result *r)
 		return;
 	}
 	memcpy(it->sha256, r->sha256, sizeof(it->sha256));
+	if (!signing_agrees(it, it->sha256)) {
+		struct store_result changed = { .err = ERR_CORRUPT,
+			.detail = "it changed in the spool meanwhile" };
+
+		transfer_failed(it, &changed);
+		return;
+	}
 	if (poster_start(it))
 		return;
 	it->poster_key[0] = '\0';
-	stored(it);
+	store_manifest(it);
+}
+
+/* Its bytes are those that were recorded, as far as anybody can tell. */
+static void
+on_compared(struct item *it, const struct store_result *r)
+{
+	struct store_put put = { .segment = it->id,
+		.key = it->m.object_key,
+		.fd = it->fd,
+		.bytes = (uint64_t)it->m.bytes,
+		.on_progress = on_progress,
+		.on_done = on_stored,
+		.arg = it };
+
+	if (it->d->exiting)
+		transfer_end(it, ITEM_NEW);
+	else if (r->err != 0)
+		transfer_failed(it, r);
+	else if (it->d->store->ops->put(it->d->store, &put) != 0) {
+		transfer_end(it, ITEM_NEW);
+		item_retry_later(it);
+	}
 }
 
 static int
@@ -212,12 +278,6 @@ void
 transfer_start(struct item *it)
 {
 	struct daemon *d = it->d;
-	struct store_put put = { .segment = it->id,
-		.key = it->m.object_key,
-		.bytes = (uint64_t)it->m.bytes,
-		.on_progress = on_progress,
-		.on_done = on_stored,
-		.arg = it };
 
 	if (d->stopping || d->spool->n_transfers >= d->conf.concurrency)
 		return;
@@ -227,14 +287,13 @@ transfer_start(struct item *it)
 		item_retry_later(it);
 		return;
 	}
-	put.fd = it->fd;
 	it->bytes_done = 0;
 	it->percent = 0;
 	it->state = ITEM_TRANSFER;
 	d->spool->n_transfers++;
 	log_info("transfer_start", LOG_S("segment", it->id),
 	    LOG_S("key", it->m.object_key), LOG_I("bytes", it->m.bytes));
-	if (d->store->ops->put(d->store, &put) != 0) {
+	if (signing_start(it, on_compared) != 0) {
 		transfer_end(it, ITEM_NEW);
 		item_retry_later(it);
 	}

@@ -157,6 +157,10 @@ class Stack:
             path = self.path('conf', name)
             if not os.path.exists(path):
                 self._write(path, secrets.token_bytes(32), 0o600)
+        evidence = self.path('conf', 'evidence.key')
+        if not os.path.exists(evidence):
+            run([self.path('bin', 'relaycam'), 'evidence-key', 'create',
+                 evidence], self.user, self.env)
         if not os.path.exists(self.path('conf', 'ca.pem')):
             self._make_certificates()
 
@@ -208,6 +212,7 @@ class Stack:
             'log.level': 'info',
             'database.url': self.database_url,
             'secrets.seal_key_file': f'{conf}/seal.key',
+            'secrets.evidence_key_file': f'{conf}/evidence.key',
             'spool.dir': self.path('spool'),
             'store.kind': 's3' if self.s3 else 'folder',
             'store.folder': self.path('recordings'),
