@@ -36,7 +36,7 @@ command_usage(void)
 	    "usage: relaycam [OPTION...] COMMAND [ARGUMENT...]\n\n"
 	    "Administers a Relaycam installation.\n\nCommands:\n");
 	for (size_t i = 0; i < N_ELEMENTS(groups); i++)
-		fprintf(f, "  %-12s %s\n", groups[i]->name, groups[i]->help);
+		fprintf(f, "  %-13s %s\n", groups[i]->name, groups[i]->help);
 	fprintf(f,
 	    "\n\"relaycam COMMAND --help\" says more.\n"
 	    "Exit status: 0 done, 1 failed, 2 wrong arguments, "

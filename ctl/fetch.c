@@ -246,5 +246,8 @@ recordings_run_fetch(struct ctl *c, const struct args *a)
 		return rc;
 	f.ca_file = link_ca_file(c, &rec, args_get(a, "ca"));
 	f.quiet = args_has(a, "quiet");
-	return fetch(&f);
+	rc = fetch(&f);
+	return rc != 0
+	    ? rc
+	    : recording_fetch_manifest(c, &rec, args_get(a, "ca"), f.path);
 }

@@ -35,6 +35,14 @@ struct recording {
 /* id: or the beginning of one. 0 or a status after a message. */
 int recording_find(struct ctl *c, const char *id, struct recording *r);
 
+/*
+ * Fetches r's signed manifest (X3) to the file beside media: NAME.json for
+ * NAME.webm. ca: as link_ca_file. 0, also when it has none, or a status after
+ * a message.
+ */
+int recording_fetch_manifest(struct ctl *c, const struct recording *r,
+    const char *ca, const char *media);
+
 /* Whether it is served by the node that still has it in its spool (X1). */
 bool recording_is_on_node(const struct recording *r);
 

@@ -76,29 +76,59 @@ on_data(void *arg, int64_t at, const void *data, size_t len)
 	return pwrite(*(int *)arg, data, len, at) == (ssize_t)len ? 0 : ERR_IO;
 }
 
+/* A new file with what is stored of r; none when nothing is. */
 static int
-get(struct download *d, const struct recording *r, const char *path)
+get(struct ctl *c, const struct recording *r, const char *ca,
+    const char *action, const char *path)
 {
 	struct signed_link link;
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	struct http_get g = { .ca_file = link_ca_file(d->c, r, d->ca),
+	struct http_get g = { .ca_file = link_ca_file(c, r, ca),
+		.url = link.url,
 		.total = -1,
 		.progress = true,
 		.on_data = on_data,
 		.arg = &fd };
-	int rc = fd >= 0 ? link_new(d->c, r, "verify", &link) : STATUS_FAILED;
+	int rc;
 
-	g.url = link.url;
-	if (rc == 0 && (rc = http_get(&g)) == ERR_NOTFOUND) {
-		unlink(path); /* its absence is a result, not an error */
-		rc = 0;
-	} else if (rc < 0)
-		rc = ctl_error("cannot read %s: %s%s", r->object_key, g.why,
+	if (fd < 0)
+		return ctl_error("cannot write %s: %s", path, strerror(errno));
+	rc = link_new(c, r, action, &link);
+	if (rc == 0)
+		rc = http_get(&g);
+	close(fd);
+	if (rc != 0)
+		unlink(path);
+	if (rc == ERR_NOTFOUND)
+		return 0; /* its absence is a result, not an error */
+	if (rc < 0)
+		return ctl_error("cannot read %s: %s%s", r->object_key, g.why,
 		    rc == ERR_CONFIG ? "; give its CA with --ca FILE" : "");
-	else if (fd < 0)
-		ctl_error("cannot write %s: %s", path, strerror(errno));
-	if (fd >= 0)
-		close(fd);
+	return rc;
+}
+
+int
+recording_fetch_manifest(
+    struct ctl *c, const struct recording *r, const char *ca, const char *media)
+{
+	PGresult *res = PG_QUERY(c,
+	    "SELECT object_key FROM evidence "
+	    "WHERE segment_id = $1 AND object_key IS NOT NULL",
+	    r->id);
+	int rc = res != NULL ? 0 : STATUS_FAILED;
+	struct recording manifest = *r;
+	char path[PROOF_PATH_MAX];
+	size_t len = strlen(media);
+
+	if (len > 5 && strcmp(media + len - 5, ".webm") == 0)
+		len -= 5;
+	snprintf(path, sizeof(path), "%.*s.json", (int)len, media);
+	if (rc == 0 && PQntuples(res) > 0 && access(path, F_OK) != 0) {
+		snprintf(manifest.object_key, sizeof(manifest.object_key), "%s",
+		    PQgetvalue(res, 0, 0));
+		rc = get(c, &manifest, ca, "download", path);
+	}
+	PQclear(res);
 	return rc;
 }
 
@@ -114,7 +144,7 @@ obtain(struct download *d, const struct recording *r, const char *suffix,
 			return 0;
 	}
 	snprintf(path, PROOF_PATH_MAX, "%s/%d%s", d->folder, d->n, suffix);
-	return get(d, r, path);
+	return get(d->c, r, d->ca, "verify", path);
 }
 
 static int

@@ -53,10 +53,10 @@ def audit(ctl, action):
 # --- the command line itself ------------------------------------------------
 
 def test_help_of_every_command(ctl):
-    listed = re.findall(r'^  ([a-z]+)  ', ctl.ok('--help'), re.M)
+    listed = re.findall(r'^  ([a-z-]+)  ', ctl.ok('--help'), re.M)
     assert {'migrate', 'check', 'doctor', 'team', 'user', 'endpoint',
             'ticket', 'connect', 'settings', 'sessions', 'recordings',
-            'audit'} == set(listed)
+            'verify', 'evidence-key', 'audit'} == set(listed)
     for name in listed:
         text = ctl.ok(name, '--help')
         assert text.startswith(f'usage: relaycam {name}')
@@ -71,7 +71,7 @@ def test_manual_has_every_command_and_option(ctl):
               encoding='utf-8') as f:
         manual = f.read()
     missing = []
-    for name in re.findall(r'^  ([a-z]+)  ', ctl.ok('--help'), re.M):
+    for name in re.findall(r'^  ([a-z-]+)  ', ctl.ok('--help'), re.M):
         text = ctl.ok(name, '--help')
         verbs = re.findall(r'^  ([a-z-]+) ', text.split('Verbs:')[1],
                            re.M) if 'Verbs:' in text else [None]

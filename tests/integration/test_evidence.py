@@ -160,6 +160,19 @@ def test_session_from_the_store(recorded):
     assert result['ok'] and len(result['files']) == 3
 
 
+def test_fetched_files_can_be_verified(recorded, tmp_path):
+    _, paths, keys, rig = recorded
+    out = rig.stack.path('tmp', 'fetched.webm')
+    (gid,), = rig.stack.sql(
+        "SELECT id FROM segments WHERE object_key LIKE "
+        f"'%{os.path.basename(paths[2])}'")
+    rig.stack.ctl('recordings', 'fetch', gid, '--output', out, '--ca',
+                  rig.stack.path('ca.pem'), '--quiet')
+    assert read(manifest_of(out)) == read(manifest_of(paths[2]))
+    f = result_of('--key', keys, out)
+    assert f['ok'] and f['seq'] == 2
+
+
 def test_session_through_links(recorded):
     """By an account that cannot read the store's folder."""
     session, _, _, rig = recorded
