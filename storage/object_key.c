@@ -66,14 +66,18 @@ object_key_is_poster(const char *key)
 bool
 object_key_is_manifest(const char *key)
 {
-	return is_key(key, ".json");
+	const char *slash = strrchr(key, '/');
+
+	/* that name is the file server's, for the index of what grows */
+	return is_key(key, ".json") &&
+	    strcmp(slash != NULL ? slash + 1 : key, "index.json") != 0;
 }
 
 bool
 object_key_is_safe(const char *key)
 {
 	return is_key(key, ".webm") || is_key(key, ".jpg") ||
-	    is_key(key, ".json");
+	    object_key_is_manifest(key);
 }
 
 /* Other suffixes are no longer than the recording's. */
