@@ -18,7 +18,7 @@ from process import wait_until
 
 import storage_env
 from pg import Cluster
-from storage_env import Segment, Storage, wait_for
+from storage_env import Ceph, Segment, Storage, wait_for
 from test_growing import Growing, webm  # noqa: F401 (fixture)
 
 BUILD = storage_env.BUILD
@@ -377,26 +377,27 @@ def env(tmp_path, cluster):
     e.close()
 
 
-@pytest.fixture
-def placed(env, recorded):
+def place(env, recorded, flip=False):
     """A real recording in the spool, under the names of this database."""
     _, paths, _, _ = recorded
+    m = json.loads(read(manifest_of(paths[1])))
+    for name in ('signature', 'sha256', 'poster', 'activity'):
+        m.pop(name, None)
+    seg = Segment(env, 1)
+    data = bytearray(read(paths[1]))
+    data[len(data) // 2] ^= flip
+    seg.data = bytes(data)
+    seg.id = m['segment']
+    for name in ('team', 'endpoint', 'team_id', 'endpoint_id',
+                 'person_id', 'object_key', 'session'):
+        m[name] = seg.manifest[name]
+    seg.manifest = m
+    return seg.place()
 
-    def place(flip=False):
-        m = json.loads(read(manifest_of(paths[1])))
-        for name in ('signature', 'sha256', 'poster', 'activity'):
-            m.pop(name, None)
-        seg = Segment(env, 1)
-        data = bytearray(read(paths[1]))
-        data[len(data) // 2] ^= flip
-        seg.data = bytes(data)
-        seg.id = m['segment']
-        for name in ('team', 'endpoint', 'team_id', 'endpoint_id',
-                     'person_id', 'object_key', 'session'):
-            m[name] = seg.manifest[name]
-        seg.manifest = m
-        return seg.place()
-    return place
+
+@pytest.fixture
+def placed(env, recorded):
+    return lambda **kw: place(env, recorded, **kw)
 
 
 def stored_manifest(env, seg):
@@ -427,6 +428,37 @@ def test_manifest_goes_with_its_recording(env, placed):
     env.rows('UPDATE segments SET expires_at = now() WHERE id = %s', seg.id)
     seg.wait('expired')
     assert os.listdir(os.path.dirname(os.path.join(env.store, seg.key))) == []
+
+
+def test_manifest_in_s3(recorded, tmp_path, tmp_path_factory, cluster):
+    """Beside its recording, as JSON, and it goes with it."""
+    ceph = Ceph(tmp_path_factory.mktemp('ceph'))
+    try:
+        e = Storage(tmp_path, cluster, ceph)
+        subprocess.run([CTL, 'evidence-key', 'create', tmp_path / 'ev.key'],
+                       check=True, capture_output=True)
+        e.settings['secrets.evidence_key_file'] = str(tmp_path / 'ev.key')
+        e.start()
+        try:
+            seg = place(e, recorded)
+            seg.wait('available')
+            key = seg.key[:-5] + '.json'
+            m = json.loads(ceph.get(key, tmp_path / 'rec.json'))
+            ceph.get(seg.key, tmp_path / 'rec.webm')
+            head = ceph.aws('s3api', 'head-object', '--bucket',
+                            storage_env.BUCKET, '--key', key)
+            assert head['ContentType'] == 'application/json'
+            f = result_of('--key', tmp_path / 'ev.key.pub',
+                          tmp_path / 'rec.webm')
+            assert f['ok'] and f['key'] == m['signature']['key']
+            e.rows('UPDATE segments SET expires_at = now() WHERE id = %s',
+                   seg.id)
+            seg.wait('expired')
+            assert not {key, seg.key} & ceph.keys()
+        finally:
+            e.close()
+    finally:
+        ceph.stop()
 
 
 def test_without_a_key(env, placed):
