@@ -231,8 +231,9 @@ tell_refusal(struct session *s, const char *reason)
 	    side_flush(&s->viewer) == 0;
 }
 
-void
-session_refuse(struct session *s, const char *reason)
+/* The last words may find the viewer gone, which frees. */
+static void
+refuse(struct session *s, const char *reason)
 {
 	if (s->state == SESSION_RUNNING && s->door != SESSION_BY_BROWSER) {
 		pump_part(s, "error", reason);
@@ -259,6 +260,14 @@ session_refuse(struct session *s, const char *reason)
 	/* the viewer reads the reason and closes; we do after a while */
 	session_set_state(s, SESSION_CLOSING,
 	    s->lobby != NULL ? LOBBY_SECONDS : CLOSING_SECONDS);
+}
+
+void
+session_refuse(struct session *s, const char *reason)
+{
+	session_ref(s);
+	refuse(s, reason);
+	session_unref(s);
 }
 
 static void
@@ -288,10 +297,12 @@ part_with_words(struct session *s, const char *reason)
 void
 session_end_by_command(struct session *s, const char *reason)
 {
+	session_ref(s);
 	if (s->state != SESSION_RUNNING)
 		session_refuse(s, reason);
 	else if (!part_with_words(s, reason) && s->state == SESSION_RUNNING)
 		session_end(s, "command", reason);
+	session_unref(s);
 }
 
 struct session *

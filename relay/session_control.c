@@ -197,9 +197,13 @@ on_session_order(void *loop, const char *channel, const char *payload)
 static void
 on_last_words(evutil_socket_t fd, short what, void *arg)
 {
-	session_show_banner(arg,
+	struct session *s = arg;
+
+	session_ref(s);
+	session_show_banner(s,
 	    "This session has reached its maximum duration and is closed now.",
 	    0);
+	session_unref(s);
 }
 
 static void
@@ -264,4 +268,12 @@ session_run(struct session *s)
 	if (s->is_recording)
 		session_agent_indicator(s);
 	session_browser_status(s);
+	if (!s->is_recorded || s->is_recording)
+		return;
+	/* policy lets it go on; nobody may think that it is recorded */
+	session_status_changed(s);
+	session_warn(s,
+	    "This session is not recorded: the recorder could not be "
+	    "started.",
+	    WARNING_SECONDS);
 }
