@@ -5,14 +5,24 @@
  *
  *   CLAIM --job--> loop of the PARKED one: detach --job--> back: adopt
  */
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "common/err.h"
 #include "common/log.h"
 #include "relay/journal.h"
 #include "relay/session_internal.h"
+
+/* One endpoint may not fill the relay. */
+#define PARKED_MAX 16
+/* A machine that is gone without a word is noticed in a minute and a half. */
+#define IDLE_SECONDS  45
+#define PROBE_SECONDS 15
+#define PROBES        3
 
 /* A parked connection, as every loop may look it up. */
 struct parked {
@@ -20,7 +30,7 @@ struct parked {
 	int64_t endpoint_id;
 	struct loop *loop;
 };
-static TAILQ_HEAD(, parked) all = TAILQ_HEAD_INITIALIZER(all);
+static TAILQ_HEAD(parked_list, parked) all = TAILQ_HEAD_INITIALIZER(all);
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static int
@@ -38,8 +48,8 @@ list_add(struct loop *l, int64_t endpoint_id)
 	return 0;
 }
 
-/* Takes one off the list; l: of that loop, NULL: of any. Returns its loop or
- * NULL. */
+/* Takes the newest off the list, which is the likeliest to be alive; l: of
+ * that loop, NULL: of any. Returns its loop or NULL. */
 static struct loop *
 list_take(struct loop *l, int64_t endpoint_id)
 {
@@ -47,7 +57,7 @@ list_take(struct loop *l, int64_t endpoint_id)
 	struct parked *p;
 
 	pthread_mutex_lock(&lock);
-	TAILQ_FOREACH(p, &all, link)
+	TAILQ_FOREACH_REVERSE(p, &all, parked_list, link)
 	if (p->endpoint_id == endpoint_id && (l == NULL || p->loop == l))
 		break;
 	if (p != NULL) {
@@ -59,17 +69,17 @@ list_take(struct loop *l, int64_t endpoint_id)
 	return found;
 }
 
-static bool
-list_has(int64_t endpoint_id)
+static unsigned
+list_count(int64_t endpoint_id)
 {
 	struct parked *p;
+	unsigned n = 0;
 
 	pthread_mutex_lock(&lock);
 	TAILQ_FOREACH(p, &all, link)
-	if (p->endpoint_id == endpoint_id)
-		break;
+	n += p->endpoint_id == endpoint_id;
 	pthread_mutex_unlock(&lock);
-	return p != NULL;
+	return n;
 }
 
 static void
@@ -103,16 +113,35 @@ session_start_parked(struct loop *l, struct side *side, const char *client_addr,
 	snprintf(s->client_addr, sizeof(s->client_addr), "%s", client_addr);
 	snprintf(s->name.endpoint, sizeof(s->name.endpoint), "%s",
 	    account->endpoint);
+	session_ref(s); /* what came behind the ID may end it at once */
 	if (side_adopt(&s->endpoint, l, side, on_endpoint_readable,
 		on_endpoint_writable, s) != 0)
 		session_end(s, "error", "out of memory");
 	else
 		session_endpoint_talk(s);
+	session_unref(s);
+}
+
+static void
+keep_alive(int fd)
+{
+	int idle = IDLE_SECONDS, pause = PROBE_SECONDS, n = PROBES, on = 1;
+
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &pause, sizeof(pause));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &n, sizeof(n));
 }
 
 void
 session_park(struct session *s)
 {
+	if (list_count(s->account.endpoint_id) >= PARKED_MAX) {
+		session_end(s, "error",
+		    "too many connections of this endpoint wait already");
+		return;
+	}
+	keep_alive(s->endpoint.leg.fd);
 	if (list_add(s->loop, s->account.endpoint_id) != 0) {
 		session_end(s, "error", "out of memory");
 		return;
@@ -132,7 +161,7 @@ session_parked_gone(struct session *s)
 		return;
 	s->is_parked = false;
 	list_take(s->loop, s->account.endpoint_id);
-	if (!list_has(s->account.endpoint_id))
+	if (list_count(s->account.endpoint_id) == 0)
 		write_row(s, false);
 }
 
@@ -214,7 +243,7 @@ give_up(struct job *j)
 	struct claim *c = (struct claim *)j;
 	struct session *s;
 
-	TAILQ_FOREACH(s, &c->at->sessions, link)
+	TAILQ_FOREACH_REVERSE(s, &c->at->sessions, session_list, link)
 	if (s->state == SESSION_PARKED &&
 	    s->account.endpoint_id == c->endpoint_id)
 		break;
@@ -229,7 +258,7 @@ give_up(struct job *j)
 		s->endpoint_handshake = NULL;
 		/* the list knows already */
 		s->is_parked = false;
-		if (!list_has(c->endpoint_id))
+		if (list_count(c->endpoint_id) == 0)
 			write_row(s, false);
 		session_end(s, "normal", "a session took its connection");
 	}

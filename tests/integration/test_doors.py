@@ -147,6 +147,42 @@ def test_a_slow_sender_gets_no_more_time(rig, running, door, alpn, data):
     assert closed
 
 
+def test_garbage_right_behind_a_known_id(rig, running):
+    r = rig.stack.ctl_json('endpoint', 'add', 'dials', '--kind', 'reverse',
+                           '--allow-clear')
+    known = 'ID:' + r['id'].removeprefix('ID:')
+    with connect(rig, 'reverse') as s:
+        s.sendall(known.encode().ljust(250, b'\0') + b'RFB 00X.garbage' * 9)
+        _, took = read_to_end(s)
+    assert took < HANDSHAKE_S + LOGIN_S
+
+
+def test_one_endpoint_cannot_fill_the_relay(rig, running):
+    r = rig.stack.ctl_json('endpoint', 'add', 'many', '--kind', 'reverse',
+                           '--allow-clear')
+    known = 'ID:' + r['id'].removeprefix('ID:')
+    init = struct.pack('>HH16sI', 64, 48, bytes(
+        [32, 24, 0, 1, 0, 255, 0, 255, 0, 255, 16, 8, 0, 0, 0, 0]), 0)
+
+    def parked():
+        s = connect(rig, 'reverse')
+        s.sendall(known.encode().ljust(250, b'\0') +
+                  b'RFB 003.003\n\0\0\0\1' + init)
+        return s
+
+    waiting = [parked() for _ in range(16)]
+    try:
+        wait_until(lambda: rig.log('relay').count('endpoint_parked') >= 16,
+                   10, 'sixteen to wait')
+        with parked() as more:
+            assert read_to_end(more)[1] < HANDSHAKE_S + LOGIN_S
+        assert 'too many connections of this endpoint' in \
+            rig.log('relay')
+    finally:
+        for s in waiting:
+            s.close()
+
+
 def test_giant_lengths_are_refused_at_once(rig, running):
     t = Technician(rig)
     t.sock.sendall(struct.pack('>II', 0xffffffff, 0xffffffff))
