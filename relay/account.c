@@ -30,7 +30,9 @@ const char account_query[] =
     "WITH p AS (SELECT * FROM people WHERE name = $1), "
     "e AS (SELECT en.* FROM endpoints en JOIN p ON en.team_id = p.team_id "
     "  WHERE en.name = $2 AND en.deleted_at IS NULL), "
-    "f AS (SELECT * FROM login_failures WHERE client_addr = $3) " COLUMNS
+    "f AS (SELECT max(failed) AS failed, max(last_at) AS last_at "
+    "  FROM login_failures WHERE client_addr = $3 OR "
+    "  client_addr = 'codes tried by ' || $1 AND $2 ~ '^[0-9]{9}$') " COLUMNS
     "FROM (SELECT 1) one LEFT JOIN p ON true LEFT JOIN e ON true "
     "LEFT JOIN teams t ON t.id = p.team_id LEFT JOIN f ON true "
     "LEFT JOIN LATERAL endpoint_rights_of(p.id, e.id) r ON true "

@@ -56,7 +56,22 @@ forget_failures(struct session *s)
 	    2, params, NULL, NULL);
 }
 
-/* A code that nobody has is a guess: it slows down as a password does. */
+/* A code that nobody has is a guess: it slows down as a password does. The
+ * right password, which came with it, does not forget these (account.c). */
+static void
+count_guess(struct session *s)
+{
+	const char *params[] = { s->name.person };
+
+	db_query(s->loop->db,
+	    "INSERT INTO login_failures AS l (client_addr, failed) VALUES "
+	    "('codes tried by ' || $1, 1) ON CONFLICT (client_addr) DO UPDATE "
+	    "SET failed = CASE WHEN l.last_at < now() - interval '15 minutes' "
+	    "THEN 1 ELSE l.failed + 1 END, last_at = now()",
+	    1, params, NULL, NULL);
+	session_count_failure(s);
+}
+
 static void
 on_code(void *arg, PGresult *res)
 {
@@ -66,7 +81,7 @@ on_code(void *arg, PGresult *res)
 		if (!db_ok(res, "session code")) {
 			session_refuse(s, away);
 		} else if (PQntuples(res) == 0) {
-			session_count_failure(s);
+			count_guess(s);
 			session_refuse(s,
 			    "there is no such session code; codes are valid "
 			    "until the program that shows them is closed");

@@ -117,6 +117,22 @@ def test_wrong_passwords_are_counted_and_slowed_down(rig):
                            "WHERE action = 'login_failed'")) >= 4
 
 
+def test_codes_are_not_tried_for_free_with_the_right_password(rig):
+    times = []
+    for code in range(100000000, 100000004):
+        began = time.monotonic()
+        assert 'no such session code' in refusal(rig, f'alice@{code}',
+                                                 rig.password)
+        times.append(time.monotonic() - began)
+    assert times[3] > times[0] + 1, times
+    # the right password elsewhere does not make them forgotten
+    t = Technician(rig)
+    assert t.login('alice@desk1', rig.password) is None
+    t.close()
+    assert int(scalar(rig, "SELECT failed FROM login_failures WHERE "
+                           "client_addr = 'codes tried by alice'")) == 4
+
+
 def test_success_forgets_failures(rig):
     refusal(rig, 'alice@desk1', 'wrong')
     t = Technician(rig)
