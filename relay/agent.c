@@ -8,6 +8,7 @@
 
 #include "common/agent_proto.h"
 #include "common/bytes.h"
+#include "common/clock.h"
 #include "common/db.h"
 #include "common/err.h"
 #include "common/http.h"
@@ -49,6 +50,9 @@ struct agent {
 	char code[AGENT_CODE_MAX];
 	char secret[2 * (AGENT_SECRET_MAX + SEAL_OVERHEAD) + 1]; /* sealed */
 	unsigned code_tries;
+	bool is_counted;        /* in stats.agents */
+	uint64_t code_until_ns; /* then its code is over */
+	unsigned n_opens;       /* orders it has not answered with a failure */
 	uint32_t n_pings, n_unanswered;
 };
 
@@ -101,10 +105,11 @@ agent_close(struct agent *a, const char *why)
 	a->state = AGENT_STATE_GONE;
 	TAILQ_REMOVE(&a->loop->agents, a, link);
 	atomic_fetch_sub(&a->loop->relay->stats.active, 1);
-	if (a->endpoint_id[0] != '\0' || a->code[0] != '\0')
+	if (a->is_counted)
 		atomic_fetch_sub(&a->loop->relay->stats.agents, 1);
 	farewell(a->loop, &a->side);
-	event_free(a->timer);
+	if (a->timer != NULL)
+		event_free(a->timer);
 	agent_unref(a);
 }
 
@@ -178,6 +183,7 @@ welcome(struct agent *a, const PGresult *res)
 	snprintf(m.welcome.version, sizeof(m.welcome.version), "%s",
 	    RELAYCAM_VERSION);
 	a->state = AGENT_STATE_READY;
+	a->is_counted = true;
 	atomic_fetch_add(&r->stats.agents, 1);
 	log_info("agent_connected", LOG_S("client", a->client_addr),
 	    LOG_S("endpoint", a->endpoint), LOG_S("version", a->version),
@@ -312,6 +318,8 @@ on_code_stored(void *arg, PGresult *res)
 		goto out;
 	}
 	a->state = AGENT_STATE_READY;
+	a->is_counted = true;
+	a->code_until_ns = clock_mono_ns() + CODE_SECONDS * NS_PER_S;
 	atomic_fetch_add(&a->loop->relay->stats.agents, 1);
 	snprintf(a->endpoint, sizeof(a->endpoint), "%s", a->code);
 	/* no endpoint, no team: a welcome all the same, docs/agent-protocol.md
@@ -408,15 +416,22 @@ on_hello(struct agent *a, const struct agent_msg *m)
 	}
 }
 
-/* A session of some relay waits for what this agent cannot do. */
+/* A session of some relay waits for what this agent cannot do. Each order
+ * fails once: more would fill the queue of rows. */
 static void
 on_open_failed(struct agent *a, const struct agent_msg *m)
 {
-	json_t *o = json_pack("{s:s s:s s:s s:s}", "session", m->end.session,
-	    "command", "agent_failed", "value", m->end.reason, "by", "agent");
-	char *text = o != NULL ? json_dumps(o, JSON_COMPACT) : NULL;
-	const char *params[] = { text };
+	json_t *o;
+	char *text;
+	const char *params[1];
 
+	if (a->n_opens == 0)
+		return;
+	a->n_opens--;
+	o = json_pack("{s:s s:s s:s s:s}", "session", m->end.session, "command",
+	    "agent_failed", "value", m->end.reason, "by", "agent");
+	text = o != NULL ? json_dumps(o, JSON_COMPACT) : NULL;
+	params[0] = text;
 	if (text != NULL)
 		db_query(a->loop->db,
 		    "SELECT pg_notify('relaycam_session', $1)", 1, params, NULL,
@@ -508,6 +523,10 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 
 	if (a->state != AGENT_STATE_READY) {
 		agent_close(a, "it took too long");
+		return;
+	}
+	if (a->code[0] != '\0' && clock_mono_ns() >= a->code_until_ns) {
+		agent_refuse(a, true, "its session code is over its time");
 		return;
 	}
 	if (a->n_unanswered >= PINGS_MAX) {
@@ -632,6 +651,7 @@ order_open(struct agent *a, const json_t *o)
 	m.open.recorded = (uint8_t)num(o, "recorded");
 	m.open.consent = (uint8_t)num(o, "consent");
 	m.open.consent_s = (uint16_t)num(o, "consent_s");
+	a->n_opens++;
 	return tell(a, &m);
 }
 

@@ -310,7 +310,8 @@ handle_readable(struct conn *c)
 		look(c);
 	if (!c->is_gone && c->state == CONN_TLS)
 		go_on_with_tls(c);
-	if (c->is_gone || c->state <= CONN_TLS || become_session(c))
+	if (c->is_gone || c->is_closing || c->state <= CONN_TLS ||
+	    become_session(c))
 		return;
 	if (buf_len(&c->side.in) > 0) /* came with the request before */
 		feed(c);

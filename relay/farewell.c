@@ -8,6 +8,7 @@
 #include "relay/websocket.h"
 
 #define FAREWELL_SECONDS 2
+#define READS_A_TURN     16
 
 struct farewell {
 	TAILQ_ENTRY(farewell) link;
@@ -56,11 +57,12 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct farewell *g = arg;
 	uint8_t waste[4096];
+	unsigned left = READS_A_TURN; /* who sends fast gets no loop of ours */
 	ssize_t n;
 
 	do {
 		n = recv(fd, waste, sizeof(waste), MSG_DONTWAIT);
-	} while (n == (ssize_t)sizeof(waste));
+	} while (n == (ssize_t)sizeof(waste) && --left > 0);
 	if (n == 0)
 		farewell_free(g);
 }
@@ -87,6 +89,7 @@ farewell(struct loop *l, struct side *d)
 		return;
 	}
 	g->loop = l;
+	g->side.leg.fd = -1;
 	TAILQ_INSERT_TAIL(&l->farewells, g, link);
 	g->deadline = evtimer_new(l->base, on_deadline, g);
 	if (g->deadline == NULL ||
