@@ -39,6 +39,8 @@ static const char usage[] =
     "a second SIGTERM ends them. SIGHUP: read certificate and key again.\n";
 
 static struct relay relay;
+static struct event *spawner_event;
+static bool has_spawner = true;
 static struct conf_log log_conf;
 static struct conf_secrets secrets;
 static const struct conf_section sections[] = {
@@ -287,6 +289,37 @@ watch_signal(struct event_base *base, int sig, event_callback_fn fn)
 	return e;
 }
 
+/*
+ * Nobody can start recorders any more, and a process with threads and keys
+ * must not fork: no new session is taken, those that run may end, and whoever
+ * started the relay starts it again.
+ */
+static void
+on_spawner(evutil_socket_t fd, short what, void *arg)
+{
+	char byte;
+	ssize_t n = recv(fd, &byte, 1, MSG_DONTWAIT);
+
+	if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
+		return;
+	event_del(spawner_event);
+	has_spawner = false;
+	log_error("spawner_gone",
+	    LOG_S("remedy",
+		"the relay drains and ends with status 70; start it again"));
+	if (!atomic_exchange(&relay.draining, true))
+		tell_loops(LOOP_DRAIN);
+}
+
+static void
+watch_spawner(struct event_base *base)
+{
+	spawner_event = event_new(
+	    base, relay.spawner, EV_READ | EV_PERSIST, on_spawner, NULL);
+	if (spawner_event == NULL || event_add(spawner_event, NULL) != 0)
+		die(EX_OSERR, "start", "out of memory");
+}
+
 static void
 serve(void)
 {
@@ -298,6 +331,7 @@ serve(void)
 
 	if (node == NULL)
 		exit(EX_CONFIG);
+	watch_spawner(base);
 	log_info("started", LOG_S("listen", relay.conf.listen),
 	    LOG_U("threads", relay.n_loops),
 	    LOG_S("version", RELAYCAM_VERSION));
@@ -307,6 +341,7 @@ serve(void)
 	for (unsigned i = 0; i < relay.n_loops; i++)
 		loop_release(&relay.loops[i]);
 	node_free(node);
+	event_free(spawner_event);
 	event_free(term);
 	event_free(intr);
 	event_free(hup);
@@ -351,5 +386,5 @@ main(int argc, char **argv)
 	text_font_close(relay.font);
 	free(relay.loops);
 	conf_release(sections, n);
-	return 0;
+	return has_spawner ? 0 : EX_SOFTWARE;
 }

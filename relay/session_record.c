@@ -530,6 +530,8 @@ session_record_end(struct session *s, enum tee_end why)
 		/* it will see the closed socket and close the segment */
 		log_warn("end_mark_lost", LOG_S("session", s->id));
 	tee_writer_wake(s->ring.tee);
+	/* nobody watches it any more */
+	spawner_finish(s->loop->relay->spawner, s->id);
 }
 
 void

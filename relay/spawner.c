@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
 #include "common/tee.h"
@@ -28,13 +29,14 @@ union fd_message {
 
 /* One order; a start carries descriptors. */
 struct order {
-	enum { ORDER_START = 1, ORDER_KILL } kind;
+	enum { ORDER_START = 1, ORDER_KILL, ORDER_FINISH } kind;
 	char id[SPAWNER_ID_LEN];
 };
 
 struct child {
 	struct child *next;
 	pid_t pid;
+	uint64_t due_ns; /* killed then; 0: it may run */
 	char id[SPAWNER_ID_LEN];
 };
 
@@ -78,14 +80,26 @@ spawner_request(
 	return send_order(sock, &o, &msg);
 }
 
-int
-spawner_kill(int sock, const char id[SPAWNER_ID_LEN])
+static int
+send_plain(int sock, const char *id, int kind)
 {
-	struct order o = { .kind = ORDER_KILL };
+	struct order o = { .kind = kind };
 	struct msghdr msg = { 0 };
 
 	memcpy(o.id, id, sizeof(o.id));
 	return send_order(sock, &o, &msg);
+}
+
+int
+spawner_kill(int sock, const char id[SPAWNER_ID_LEN])
+{
+	return send_plain(sock, id, ORDER_KILL);
+}
+
+int
+spawner_finish(int sock, const char id[SPAWNER_ID_LEN])
+{
+	return send_plain(sock, id, ORDER_FINISH);
 }
 
 /* Receives one order. Returns 1, 0 at the end, -1 for a bad one. */
@@ -107,7 +121,7 @@ receive(int sock, struct order *o, int fds[N_SENT])
 	if (n <= 0)
 		return 0;
 	o->id[sizeof(o->id) - 1] = '\0';
-	if (n == (ssize_t)sizeof(*o) && o->kind == ORDER_KILL)
+	if (n == (ssize_t)sizeof(*o) && o->kind != ORDER_START)
 		return 1;
 	c = CMSG_FIRSTHDR(&msg);
 	if (n != (ssize_t)sizeof(*o) || c == NULL ||
@@ -223,6 +237,34 @@ kill_child(struct spawner *p, const struct order *o)
 			kill(c->pid, SIGKILL);
 }
 
+/* Its session is over: it has a while to close its file. */
+static void
+let_finish(struct spawner *p, const struct order *o)
+{
+	for (struct child *c = p->children; c != NULL; c = c->next)
+		if (strcmp(c->id, o->id) == 0)
+			c->due_ns =
+			    clock_mono_ns() + SPAWNER_FINISH_SECONDS * NS_PER_S;
+}
+
+/* Kills who should have ended long ago. True while somebody has a time. */
+static bool
+kill_late(struct spawner *p)
+{
+	uint64_t now = clock_mono_ns();
+	bool is_any = false;
+
+	for (struct child *c = p->children; c != NULL; c = c->next) {
+		is_any |= c->due_ns != 0;
+		if (c->due_ns == 0 || c->due_ns > now)
+			continue;
+		log_error("recorder_hangs", LOG_S("session", c->id),
+		    LOG_I("pid", c->pid));
+		kill(c->pid, SIGKILL);
+	}
+	return is_any;
+}
+
 static void
 reap(struct spawner *p)
 {
@@ -265,6 +307,10 @@ serve(struct spawner *p)
 		kill_child(p, &o);
 		return true;
 	}
+	if (o.kind == ORDER_FINISH) {
+		let_finish(p, &o);
+		return true;
+	}
 	start_child(p, &o, fds);
 	for (int i = 0; i < N_SENT; i++)
 		close(fds[i]);
@@ -294,7 +340,8 @@ spawner_loop(int sock, const char *program, const char *spool)
 	sigprocmask(SIG_BLOCK, &blocked, &waiting);
 	sigdelset(&waiting, SIGCHLD);
 	while (lives) {
-		int n = ppoll(&fd, 1, NULL, &waiting);
+		const struct timespec second = { 1, 0 };
+		int n = ppoll(&fd, 1, kill_late(&p) ? &second : NULL, &waiting);
 
 		reap(&p);
 		if (n > 0)

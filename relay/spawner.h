@@ -38,4 +38,11 @@ int spawner_request(
 /* Asks to kill a session's recorder if it still runs. Same errors. */
 int spawner_kill(int sock, const char id[SPAWNER_ID_LEN]);
 
+/*
+ * The session is over: its recorder has SPAWNER_FINISH_SECONDS to close its
+ * file, then it is killed, and storage finishes the file. Same errors.
+ */
+#define SPAWNER_FINISH_SECONDS 60
+int spawner_finish(int sock, const char id[SPAWNER_ID_LEN]);
+
 #endif

@@ -258,3 +258,17 @@ def test_metrics_tell(rig):
     assert requests.get('http://127.0.0.1:'
                         f'{rig.stack.ports.relay_metrics}/healthz',
                         timeout=5).status_code == 200
+
+
+def test_a_relay_without_its_spawner_drains_and_ends(request):
+    """Nobody else may start recorders: it is not ready, and says so."""
+    rig = make_rig(request, settings={'relay.drain_seconds': '2'}).start()
+    relay = process(rig, 'relay')
+    children = subprocess.run(
+        ['ps', '-o', 'pid=,comm=', '--ppid', str(relay.pid)],
+        capture_output=True, text=True).stdout.split()
+    os.kill(int(children[children.index('relaycam-spawn') - 1]),
+            signal.SIGKILL)
+    assert wait_until(lambda: relay.poll() is not None and
+                      str(relay.returncode), 20, 'the relay to end') == '70'
+    assert 'spawner_gone' in rig.log('relay')
