@@ -1,6 +1,8 @@
 """A counter that can be read back from every frame of a recording: 24 squares
 in black and white at a corner of the desktop, in Gray code, so that a picture
-taken between two drawings still reads as one of the two values.
+taken between two drawings still reads as one of the two values. A strip below
+them changes its colour with each value: a square alone is so little that it is
+recorded like a clock, twice a second.
 
 As a program: counter.py DISPLAY X Y HZ draws it and writes "value monotonic_ns"
 lines to standard output."""
@@ -11,6 +13,7 @@ import time
 
 SIDE, BITS, EDGE = 12, 24, 6
 WIDTH, HEIGHT = SIDE * (BITS + 2) + 2 * EDGE, SIDE + 2 * EDGE
+STRIP = 48  # pixels, of its height
 
 
 def gray(n):
@@ -29,10 +32,10 @@ def draw(display, x, y, hz):
     from Xlib import X, display as xdisplay
     d = xdisplay.Display(display)
     root = d.screen().root
-    w = root.create_window(x, y, WIDTH, HEIGHT, 0, X.CopyFromParent,
+    w = root.create_window(x, y, WIDTH, HEIGHT + STRIP, 0, X.CopyFromParent,
                            background_pixel=0x808080, override_redirect=1)
     w.map()
-    pm = w.create_pixmap(WIDTH, HEIGHT, d.screen().root_depth)
+    pm = w.create_pixmap(WIDTH, HEIGHT + STRIP, d.screen().root_depth)
     gc = w.create_gc(foreground=0x808080)
     pm.fill_rectangle(gc, 0, 0, WIDTH, HEIGHT)
     n, due = 0, time.monotonic()
@@ -41,8 +44,10 @@ def draw(display, x, y, hz):
         for i, bit in enumerate(bits):
             gc.change(foreground=0xffffff if bit else 0)
             pm.fill_rectangle(gc, EDGE + i * SIDE, EDGE, SIDE, SIDE)
+        gc.change(foreground=0x406080 if n % 2 else 0x806040)
+        pm.fill_rectangle(gc, 0, HEIGHT, WIDTH, STRIP)
         w.configure(stack_mode=X.Above)
-        w.copy_area(gc, pm, 0, 0, WIDTH, HEIGHT, 0, 0)
+        w.copy_area(gc, pm, 0, 0, WIDTH, HEIGHT + STRIP, 0, 0)
         d.sync()
         print(n, time.monotonic_ns(), flush=True)
         n += 1
