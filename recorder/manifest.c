@@ -125,6 +125,9 @@ finish(struct manifest *mf, const struct manifest_end *e)
 	if (rc == 0)
 		rc = json_object_set_new(
 		    as_json(mf), "evidence", evidence_to_json(e->evidence));
+	if (rc == 0 && e->has_poster)
+		rc = json_object_set_new(as_json(mf), "poster",
+		    json_sprintf("%s.jpg", manifest_get_str(mf, "segment")));
 	return rc == 0 ? 0 : ERR_NOMEM;
 }
 
@@ -146,21 +149,18 @@ write_all(int fd, const char *p, size_t len)
 }
 
 int
-manifest_write(int dir_fd, const struct manifest *mf, const char *segment,
-    const char *suffix)
+manifest_write_file(int dir_fd, const char *segment, const char *suffix,
+    const void *data, size_t len)
 {
 	char tmp[MANIFEST_NAME_MAX], name[MANIFEST_NAME_MAX];
-	char *text = json_dumps(as_json(mf), JSON_INDENT(1));
-	int fd = -1, rc = ERR_NOMEM;
+	int fd, rc;
 
-	if (text == NULL)
-		goto out;
-	rc = ERR_IO;
+	/* whatever it becomes: storage knows this name and removes it */
 	fd = openat(dir_fd, manifest_name(segment, ".json.tmp", tmp),
 	    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (fd < 0)
-		goto out;
-	rc = write_all(fd, text, strlen(text));
+		return ERR_IO;
+	rc = write_all(fd, data, len);
 	if (rc == 0 && fsync(fd) != 0)
 		rc = ERR_IO;
 	if (rc == 0 &&
@@ -169,11 +169,47 @@ manifest_write(int dir_fd, const struct manifest *mf, const char *segment,
 		rc = ERR_IO;
 	if (rc != 0)
 		unlinkat(dir_fd, tmp, 0);
-out:
-	if (fd >= 0)
-		close(fd);
+	close(fd);
+	return rc;
+}
+
+/*
+ * The object, with activity as its last field in one line: a day's has
+ * 86400 pairs, too many for a json_t and a line each.
+ */
+static char *
+dump(const struct manifest *mf, const char *activity)
+{
+	char *text = json_dumps(as_json(mf), JSON_INDENT(1)), *all = NULL;
+
+	if (text == NULL || activity == NULL)
+		return text;
+	text[strlen(text) - strlen("\n}")] = '\0';
+	if (asprintf(&all, "%s,\n \"activity\": %s\n}", text, activity) < 0)
+		all = NULL;
+	free(text);
+	return all;
+}
+
+static int
+write_dump(int dir_fd, const struct manifest *mf, const char *activity,
+    const char *segment, const char *suffix)
+{
+	char *text = dump(mf, activity);
+	int rc = ERR_NOMEM;
+
+	if (text != NULL)
+		rc = manifest_write_file(
+		    dir_fd, segment, suffix, text, strlen(text));
 	free(text);
 	return rc;
+}
+
+int
+manifest_write(int dir_fd, const struct manifest *mf, const char *segment,
+    const char *suffix)
+{
+	return write_dump(dir_fd, mf, NULL, segment, suffix);
 }
 
 int
@@ -181,10 +217,14 @@ manifest_publish(int dir_fd, struct manifest *mf, const char *segment,
     const struct manifest_end *e)
 {
 	char part[MANIFEST_NAME_MAX], name[MANIFEST_NAME_MAX];
+	char *activity = e->activity != NULL
+	    ? activity_text(e->activity, e->duration_ms)
+	    : NULL;
 	int rc = finish(mf, e);
 
 	if (rc == 0)
-		rc = manifest_write(dir_fd, mf, segment, ".json");
+		rc = write_dump(dir_fd, mf, activity, segment, ".json");
+	free(activity);
 	if (rc != 0)
 		return rc;
 	if (renameat(dir_fd, manifest_name(segment, ".webm.part", part), dir_fd,

@@ -10,11 +10,12 @@
 #include <stdint.h>
 
 #include "common/evidence.h"
+#include "recorder/activity.h"
 #include "recorder/meta.h"
 
-#define MANIFEST_KEY_MAX  1024 /* bytes of an object key with its NUL */
-#define MANIFEST_NAME_MAX 64   /* "<segment-id>.webm.part" and the like */
-#define MANIFEST_LEN_MAX  (64 * 1024) /* storage takes no more */
+#define MANIFEST_KEY_MAX  1024      /* bytes of an object key with its NUL */
+#define MANIFEST_NAME_MAX 64        /* "<segment-id>.webm.part" and the like */
+#define MANIFEST_LEN_MAX  (4 << 20) /* storage takes no more */
 
 /* What is known before the first frame. */
 struct manifest_open {
@@ -36,6 +37,8 @@ struct manifest_end {
 	bool recovered;
 	const char *end;
 	const struct evidence *evidence; /* of the finished file */
+	const struct activity *activity; /* NULL: not known */
+	bool has_poster;                 /* <segment>.jpg is there */
 };
 
 /* "<segment><suffix>" into out; returns out. */
@@ -69,6 +72,13 @@ const char *manifest_get_str(const struct manifest *mf, const char *field);
  */
 int manifest_write(int dir_fd, const struct manifest *mf, const char *segment,
     const char *suffix);
+
+/*
+ * The same for any file of a segment: len bytes into <segment><suffix>.
+ * Returns 0, ERR_NOSPACE or ERR_IO.
+ */
+int manifest_write_file(int dir_fd, const char *segment, const char *suffix,
+    const void *data, size_t len);
 
 /*
  * Closes a segment whose file is finished and synced: adds the closing half,

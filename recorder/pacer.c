@@ -14,7 +14,7 @@ pacer_init(struct pacer *p, unsigned frame_rate)
 void
 pacer_set_rate(struct pacer *p, unsigned frame_rate)
 {
-	p->interval_ns = NS_PER_S / frame_rate;
+	p->rate = frame_rate;
 }
 
 void
@@ -24,17 +24,53 @@ pacer_set_stretch(struct pacer *p, unsigned n)
 }
 
 void
-pacer_damage(struct pacer *p, uint64_t now_ns)
+pacer_damage(struct pacer *p, uint64_t now_ns, size_t n_dirty, size_t n_tiles)
 {
 	if (p->damage_ns == PACER_NEVER)
 		p->damage_ns = now_ns;
+	p->n_dirty = n_dirty;
+	p->n_tiles = n_tiles;
 	p->tries = 0;
+}
+
+void
+pacer_typed(struct pacer *p, uint64_t now_ns)
+{
+	p->typed_ns = now_ns;
+}
+
+static bool
+is_tiny(const struct pacer *p)
+{
+	bool was_typed = p->typed_ns != 0 && p->damage_ns != PACER_NEVER &&
+	    p->damage_ns < p->typed_ns + PACER_TYPED_NS;
+
+	return !was_typed && p->n_dirty <= PACER_TINY_TILES &&
+	    p->n_dirty <= p->n_tiles / PACER_TINY_SHARE;
+}
+
+static bool
+is_much(const struct pacer *p)
+{
+	return p->n_dirty > 0 && p->n_dirty >= p->n_tiles / PACER_MOTION_SHARE;
+}
+
+uint64_t
+pacer_interval_ns(const struct pacer *p)
+{
+	unsigned most = PACER_USUAL_RATE;
+
+	if (is_tiny(p))
+		most = PACER_TINY_RATE;
+	else if (is_much(p) && p->n_motion >= PACER_MOTION_N)
+		most = p->rate;
+	return NS_PER_S / (p->rate < most ? p->rate : most);
 }
 
 uint64_t
 pacer_due(const struct pacer *p)
 {
-	uint64_t next = p->last_ns + p->interval_ns * p->stretch;
+	uint64_t next = p->last_ns + pacer_interval_ns(p) * p->stretch;
 
 	if (p->damage_ns == PACER_NEVER || p->last_ns == 0)
 		return p->damage_ns;
@@ -60,6 +96,15 @@ void
 pacer_taken(struct pacer *p, uint64_t t_ns, bool was_key, bool was_quiet,
     bool is_coarse)
 {
+	bool goes_on = t_ns <= p->last_ns + PACER_MOTION_NS * p->stretch;
+
+	if (!is_much(p))
+		p->n_motion = 0;
+	else if (!goes_on)
+		p->n_motion = 1;
+	else if (p->n_motion < PACER_MOTION_N)
+		p->n_motion++;
+	p->n_dirty = 0;
 	p->last_ns = t_ns;
 	if (was_key)
 		p->last_key_ns = t_ns;
@@ -72,6 +117,7 @@ pacer_taken(struct pacer *p, uint64_t t_ns, bool was_key, bool was_quiet,
 void
 pacer_nothing(struct pacer *p)
 {
+	p->n_dirty = 0;
 	p->damage_ns = PACER_NEVER;
 	p->is_coarse = false;
 }

@@ -1,6 +1,12 @@
 /*
- * When a picture is taken. Damage is shown at once after a quiet moment and
- * at most frame_rate times a second after that; what the encoder had to code
+ * When a picture is taken. Damage is shown at once after a quiet moment;
+ * while it goes on, so many times a second:
+ *
+ *	motion          the session's rate: much changed, three times in a row
+ *	anything else   10
+ *	next to nothing 2: a clock or a blinking cursor, unless somebody types
+ *
+ * and never more often than the session's rate. What the encoder had to code
  * coarsely is taken again when the screen is quiet; the first damage ten
  * seconds after a key frame makes another one, so that players can seek.
  * All times are clock_mono_ns() of the stream (marks), given by the caller.
@@ -10,6 +16,7 @@
 #define RECORDER_PACER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "common/clock.h"
@@ -20,12 +27,28 @@
 #define PACER_QUIET_MAX   5                 /* tries after one damage */
 #define PACER_STRETCH_MAX 8
 
+#define PACER_USUAL_RATE 10 /* pictures a second */
+#define PACER_TINY_RATE  2
+/* Next to nothing: so many tiles, and a small screen's share. */
+#define PACER_TINY_TILES 24
+#define PACER_TINY_SHARE 64
+/* Much: this share of the tiles; in so many pictures, none far apart. */
+#define PACER_MOTION_SHARE 32
+#define PACER_MOTION_N     2
+#define PACER_MOTION_NS    (300 * NS_PER_MS)
+/* Input is told about once a second: what was typed shows so long after. */
+#define PACER_TYPED_NS (2 * NS_PER_S)
+
 struct pacer {
-	uint64_t interval_ns; /* between two pictures */
+	unsigned rate;        /* pictures a second, the most */
 	unsigned stretch;     /* times that, when the encoder is behind */
 	uint64_t last_ns;     /* time of the last picture, 0: none */
 	uint64_t last_key_ns; /* of the last key frame */
 	uint64_t damage_ns;   /* oldest damage not shown, PACER_NEVER: none */
+	size_t n_dirty;       /* tiles of it */
+	size_t n_tiles;       /* of all */
+	unsigned n_motion;    /* last pictures in which much changed */
+	uint64_t typed_ns;    /* last input, 0: none */
 	bool is_coarse;       /* something waits for a quiet moment */
 	unsigned tries;       /* quiet pictures since the last damage */
 };
@@ -37,8 +60,18 @@ void pacer_set_rate(struct pacer *p, unsigned frame_rate);
 /* 1: full pace; n: n times the interval (PACER_STRETCH_MAX at most). */
 void pacer_set_stretch(struct pacer *p, unsigned n);
 
-/* An update that changed the picture was complete at now. */
-void pacer_damage(struct pacer *p, uint64_t now_ns);
+/*
+ * An update that changed the picture was complete at now; n_dirty of n_tiles
+ * are different from the last picture.
+ */
+void pacer_damage(
+    struct pacer *p, uint64_t now_ns, size_t n_dirty, size_t n_tiles);
+
+/* Somebody typed, up to a second before now. */
+void pacer_typed(struct pacer *p, uint64_t now_ns);
+
+/* Between two pictures while what changes now goes on; without stretch. */
+uint64_t pacer_interval_ns(const struct pacer *p);
 
 /* When the picture with the damage so far is due, or PACER_NEVER. */
 uint64_t pacer_due(const struct pacer *p);

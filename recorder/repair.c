@@ -50,6 +50,20 @@ exit_status(int rc)
 	}
 }
 
+/* The one thing beside the file that a dead recorder may have left. */
+static bool
+has_poster(int dir_fd, const char *id)
+{
+	char name[MANIFEST_NAME_MAX];
+	int fd = openat(dir_fd, manifest_name(id, ".jpg", name),
+	    O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0)
+		return false;
+	close(fd);
+	return true;
+}
+
 static int
 publish(int dir_fd, const char *id, struct manifest *mf,
     const struct webm_repair_result *r, const struct evidence *evidence)
@@ -64,6 +78,7 @@ publish(int dir_fd, const char *id, struct manifest *mf,
 		.recovered = true,
 		.end = "crash",
 		.evidence = evidence,
+		.has_poster = has_poster(dir_fd, id),
 	};
 
 	return manifest_publish(dir_fd, mf, id, &e);

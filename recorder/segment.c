@@ -24,6 +24,7 @@ struct segment {
 	char id[META_UUID_LEN]; /* the same as text */
 	int fd;
 	uint64_t start_ns;
+	bool has_poster;
 };
 
 /* A random UUID (RFC 9562, version 4). 0 or ERR_IO. */
@@ -326,8 +327,18 @@ segment_tick(struct segment *sg, uint64_t now_ns)
 }
 
 int
+segment_set_poster(struct segment *sg, const uint8_t *jpeg, size_t len)
+{
+	int rc =
+	    manifest_write_file(sg->store->dir_fd, sg->id, ".jpg", jpeg, len);
+
+	sg->has_poster = rc == 0;
+	return rc;
+}
+
+int
 segment_close(struct segment *sg, const char *end, uint64_t end_mono_ns,
-    struct segment_result *res)
+    const struct activity *activity, struct segment_result *res)
 {
 	struct manifest_end e = {
 		.end_mono_ns = end_mono_ns,
@@ -336,6 +347,8 @@ segment_close(struct segment *sg, const char *end, uint64_t end_mono_ns,
 		.recovered = strcmp(end, "crash") == 0, /* of a capture */
 		.end = end,
 		.evidence = &sg->evidence,
+		.activity = activity,
+		.has_poster = sg->has_poster,
 	};
 	int rc = 0;
 

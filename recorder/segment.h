@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "common/clock.h"
+#include "recorder/activity.h"
 #include "recorder/meta.h"
 
 /* What all segments of a session share. */
@@ -90,13 +91,19 @@ uint64_t segment_sync_due(const struct segment *sg);
 int segment_tick(struct segment *sg, uint64_t now_ns);
 
 /*
+ * A picture of what is in it, len bytes of JPEG, to lie beside it; once.
+ * Returns 0, ERR_NOSPACE or ERR_IO; then it has none.
+ */
+int segment_set_poster(struct segment *sg, const uint8_t *jpeg, size_t len);
+
+/*
  * Finishes file and manifest; end is a word of docs/spool.md, end_mono_ns
- * its time. Frees sg whatever happens. Returns 0 or an error; then the
- * files are as after a crash and storage repairs them. A segment without a
- * frame leaves nothing behind.
+ * its time; activity, borrowed, is of its seconds. Frees sg whatever happens.
+ * Returns 0 or an error; then the files are as after a crash and storage
+ * repairs them. A segment without a frame leaves nothing behind.
  */
 int segment_close(struct segment *sg, const char *end, uint64_t end_mono_ns,
-    struct segment_result *res);
+    const struct activity *activity, struct segment_result *res);
 
 /* Frees without finishing: the files stay as after a crash. NULL is fine. */
 void segment_abandon(struct segment *sg);

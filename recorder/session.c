@@ -77,7 +77,7 @@ on_update_end(struct session *s)
 	}
 	if (s->state != SESSION_RUNNING || s->canvas.n_dirty == 0)
 		return;
-	pacer_damage(&s->pacer, s->now_ns);
+	pacer_damage(&s->pacer, s->now_ns, s->canvas.n_dirty, s->tiles.n);
 	if (pacer_due(&s->pacer) <= s->now_ns)
 		session_note_error(
 		    s, session_take_picture(s, s->now_ns, PICTURE_DAMAGE));
@@ -195,6 +195,7 @@ session_free(struct session *s)
 	encoder_free(s->encoder);
 	canvas_release(&s->canvas);
 	tiles_release(&s->tiles);
+	activity_release(&s->activity);
 	free(s);
 }
 

@@ -5,6 +5,7 @@
 #ifndef RECORDER_SESSION_INTERNAL_H
 #define RECORDER_SESSION_INTERNAL_H
 
+#include "recorder/activity.h"
 #include "recorder/canvas.h"
 #include "recorder/encoder.h"
 #include "recorder/pacer.h"
@@ -44,6 +45,7 @@ struct session {
 	unsigned screen_width, screen_height; /* that area was made for */
 	struct canvas canvas;                 /* of the area's size */
 	struct tiles tiles;                   /* of the canvas */
+	struct activity activity;             /* of the segment */
 	int last_quantizer;                   /* of the last picture */
 	uint64_t refined_ns; /* when coarse tiles got a second helping */
 	struct pacer pacer;
@@ -55,6 +57,7 @@ struct session {
 	uint64_t tended_ns; /* last look at disk and sync */
 	bool has_damage;    /* pixels came since the segment's split */
 	bool is_blank;      /* none came at all for this canvas */
+	bool has_poster;    /* the segment does, or never will */
 
 	struct segment_store store;
 	struct segment *segment;            /* NULL while none is open */
@@ -82,6 +85,9 @@ bool session_is_unbegun(const struct session *s);
 
 /* Such a file is of another monitor or size than it was opened for. */
 int session_restate(struct session *s);
+
+/* Which second of the segment that is open, or about to be, t is in. */
+uint64_t session_second(const struct session *s, uint64_t t_ns);
 
 /* The first picture of an opening segment, at its start time. */
 int session_first_picture(struct session *s);

@@ -118,6 +118,23 @@ mark_stop(struct session *s)
 	return rc;
 }
 
+/*
+ * Counted for the segment that is open or about to be; what was typed shows
+ * by small changes that do not wait like those of a clock.
+ */
+static void
+mark_input(struct session *s, const struct tee_mark *m)
+{
+	uint64_t keys = load_be32(m->value), pointer = load_be32(m->value + 4);
+
+	if (s->state != SESSION_OPENING && s->state != SESSION_RUNNING)
+		return;
+	activity_input(
+	    &s->activity, session_second(s, s->now_ns), keys + pointer);
+	if (keys > 0)
+		pacer_typed(&s->pacer, s->now_ns);
+}
+
 int
 session_apply_mark(struct session *s, const struct tee_mark *m)
 {
@@ -128,6 +145,9 @@ session_apply_mark(struct session *s, const struct tee_mark *m)
 		return mark_monitor(s, m);
 	case TEE_MARK_FRAME_RATE:
 		return mark_frame_rate(s, load_be32(m->value));
+	case TEE_MARK_INPUT:
+		mark_input(s, m);
+		return 0;
 	case TEE_MARK_START:
 		return mark_start(s);
 	case TEE_MARK_STOP:

@@ -2,6 +2,8 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "common/log.h"
+#include "recorder/poster.h"
 #include "recorder/session_internal.h"
 
 /*
@@ -21,6 +23,7 @@ make_canvas(struct session *s, unsigned width, unsigned height)
 	tiles_release(&s->tiles);
 	if (canvas_init(&s->canvas, width, height) != 0)
 		return ERR_NOMEM;
+	activity_set_tiles(&s->activity, canvas_n_tiles(&s->canvas));
 	return tiles_init(&s->tiles, canvas_n_tiles(&s->canvas));
 }
 
@@ -100,6 +103,7 @@ session_open_segment(struct session *s)
 	s->last_open_ns = s->open_ns;
 	s->last_time_ms = 0;
 	s->repeat_len = 0;
+	s->has_poster = false;
 	return 0;
 }
 
@@ -110,6 +114,14 @@ session_ms(const struct session *s, uint64_t t_ns)
 	uint64_t start = s->meta->start_mono_ns;
 
 	return t_ns > start ? (t_ns - start) / NS_PER_MS : 0;
+}
+
+uint64_t
+session_second(const struct session *s, uint64_t t_ns)
+{
+	uint64_t start = session_ms(s, s->open_ns), now = session_ms(s, t_ns);
+
+	return now > start ? (now - start) / 1000 : 0;
 }
 
 /*
@@ -207,7 +219,8 @@ encode_picture(
 		pts = s->pts_ms + 1;
 	s->pts_ms = pts;
 	return encoder_encode(s->encoder, &s->canvas, pts,
-	    s->pacer.interval_ns / NS_PER_MS + 1, key, s->tiles.active, pkt);
+	    pacer_interval_ns(&s->pacer) / NS_PER_MS + 1, key, s->tiles.active,
+	    pkt);
 }
 
 /* A key frame that was too large for an empty file, as small as it gets. */
@@ -236,12 +249,32 @@ write_repeat(struct session *s, uint64_t t_ns)
 	return rc == ERR_LIMIT ? 0 : rc; /* the header has the duration */
 }
 
+/* What cannot be had is left out: no recording ends for a picture of it. */
+static void
+make_poster(struct session *s)
+{
+	size_t len;
+	uint8_t *jpeg = poster_make(&s->canvas, &len);
+	int rc = jpeg != NULL ? segment_set_poster(s->segment, jpeg, len)
+			      : ERR_NOMEM;
+
+	poster_free(jpeg);
+	s->has_poster = true;
+	if (rc != 0)
+		log_warn("poster_failed",
+		    LOG_S("segment", segment_id(s->segment)), LOG_ERR(rc));
+}
+
 static int
 close_files(struct session *s, uint64_t t_ns, const char *end)
 {
 	struct segment_result res;
-	int rc = segment_close(s->segment, end, t_ns, &res);
+	int rc;
 
+	if (!s->has_poster && segment_frames(s->segment) > 0)
+		make_poster(s);
+	rc = segment_close(s->segment, end, t_ns, &s->activity, &res);
+	activity_reset(&s->activity);
 	s->segment = NULL;
 	/* a file that could not be closed will be repaired: its frames count */
 	s->next_frame += res.frames;
@@ -362,6 +395,11 @@ session_take_picture(struct session *s, uint64_t t_ns, enum picture_kind kind)
 		return rc;
 	s->last_quantizer = pkt.quantizer;
 	is_coarse = tiles_coded(&s->tiles, key, pkt.quantizer);
+	if (s->canvas.n_dirty > 0)
+		activity_changed(
+		    &s->activity, session_second(s, t_ns), s->canvas.dirty);
+	if (!s->has_poster && poster_has_content(&s->canvas))
+		make_poster(s);
 	canvas_clean(&s->canvas);
 	s->dirty_ns = PACER_NEVER;
 	pacer_taken(&s->pacer, t_ns, key, kind == PICTURE_QUIET, is_coarse);

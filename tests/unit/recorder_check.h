@@ -264,7 +264,8 @@ run_to_done(struct child *c)
 	assert_int_equal(WEXITSTATUS(status), 0);
 	assert_int_equal(fixture_spool_count(&spool, ".json", NULL), n);
 	assert_int_equal(fixture_spool_count(&spool, ".webm", NULL), n);
-	assert_int_equal(fixture_spool_count(&spool, "", NULL), 2 * n);
+	assert_int_equal(fixture_spool_count(&spool, ".jpg", NULL), n);
+	assert_int_equal(fixture_spool_count(&spool, "", NULL), 3 * n);
 	load_manifests();
 	return n;
 }

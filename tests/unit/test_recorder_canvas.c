@@ -112,12 +112,12 @@ pacer_keeps_pace(void **state)
 	(void)state;
 	pacer_init(&p, 10);
 	assert_true(pacer_due(&p) == PACER_NEVER);
-	pacer_damage(&p, t);
+	pacer_damage(&p, t, 500, 8160);
 	assert_true(pacer_due(&p) == t); /* at once after quiet */
 	pacer_taken(&p, t, true, false, false);
 	assert_true(pacer_due(&p) == PACER_NEVER);
-	pacer_damage(&p, t + 1);
-	pacer_damage(&p, t + 2);
+	pacer_damage(&p, t + 1, 500, 8160);
+	pacer_damage(&p, t + 2, 500, 8160);
 	assert_true(pacer_due(&p) == t + step); /* then at the pace */
 	pacer_set_stretch(&p, 4);
 	assert_true(pacer_due(&p) == t + 4 * step);
@@ -147,7 +147,7 @@ pacer_returns_to_coarse_tiles(void **state)
 		pacer_taken(&p, t, false, true, true);
 	}
 	assert_true(pacer_quiet_due(&p) == PACER_NEVER); /* gives up */
-	pacer_damage(&p, t);
+	pacer_damage(&p, t, 500, 8160);
 	assert_true(pacer_quiet_due(&p) == PACER_NEVER); /* not quiet */
 	pacer_taken(&p, t, false, false, true);
 	assert_true(pacer_quiet_due(&p) == t + PACER_QUIET_NS);

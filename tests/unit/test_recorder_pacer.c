@@ -14,6 +14,12 @@
 #define N_MAX    (2 * N_DAMAGE)
 #define START    (7 * NS_PER_S)
 
+/* Tiles of a 1920x1080 screen, and what changes of them. */
+#define TILES 8160
+#define TINY  4
+#define SOME  120
+#define MUCH  500
+
 struct picture {
 	uint64_t ns;
 	bool is_key;
@@ -68,7 +74,7 @@ drive(unsigned rate, unsigned stretch)
 		/* nothing changed since, so nothing is due */
 		if (n > 0 && damage[i - 1] < taken[n - 1].ns)
 			assert_true(pacer_due(&p) == PACER_NEVER);
-		pacer_damage(&p, damage[i]);
+		pacer_damage(&p, damage[i], SOME, TILES);
 		if (pacer_due(&p) <= damage[i])
 			n = take(&p, damage[i], n);
 	}
@@ -108,7 +114,7 @@ model(uint64_t interval)
 static void
 check_stream(unsigned rate, unsigned stretch)
 {
-	uint64_t interval = NS_PER_S / rate * stretch;
+	uint64_t interval = NS_PER_S / (rate < 10 ? rate : 10) * stretch;
 	size_t n = drive(rate, stretch), n_keys = 0;
 
 	assert_int_equal(n, model(interval));
@@ -140,23 +146,112 @@ pictures_follow_damage_at_the_pace(void **state)
 	}
 }
 
-/* Constant change: exactly frame_rate pictures in each second. */
+/* Pictures of so many seconds in which n_dirty tiles change all the time. */
+static unsigned
+change(struct pacer *p, uint64_t *now, unsigned seconds, size_t n_dirty)
+{
+	uint64_t end = *now + seconds * NS_PER_S;
+	unsigned n = 0;
+
+	for (; *now < end; *now += NS_PER_MS) {
+		pacer_damage(p, *now, n_dirty, TILES);
+		if (pacer_due(p) > *now)
+			continue;
+		pacer_taken(p, *now, false, false, false);
+		n++;
+	}
+	return n;
+}
+
+/* Constant change: exactly so many pictures in each second. */
 static void
-constant_change_fills_the_rate(void **state)
+pace_follows_what_changes(void **state)
+{
+	static const struct {
+		unsigned rate, tiny, some, much;
+	} rows[] = {
+		{ 1, 1, 1, 1 },
+		{ 5, 2, 5, 5 },
+		{ 10, 2, 10, 10 },
+		{ 20, 2, 10, 20 },
+		{ 50, 2, 10, 50 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		uint64_t t = START;
+		struct pacer p;
+		unsigned n;
+
+		pacer_init(&p, rows[i].rate);
+		n = change(&p, &t, 30, SOME);
+		assert_int_equal(n, 30 * rows[i].some);
+		n = change(&p, &t, 30, TINY);
+		assert_in_range(n, 30 * rows[i].tiny - 1, 30 * rows[i].tiny);
+		/* the first pictures of a motion come at the usual pace */
+		n = change(&p, &t, 30, MUCH);
+		assert_in_range(
+		    n, 30 * rows[i].much - 10, 30 * rows[i].much + 1);
+		n = change(&p, &t, 30, SOME);
+		assert_in_range(
+		    n, 30 * rows[i].some - 1, 30 * rows[i].some + 1);
+	}
+}
+
+/* Large pictures far apart are no motion: slides, not a film. */
+static void
+single_changes_are_no_motion(void **state)
+{
+	uint64_t t = START;
+	struct pacer p;
+
+	(void)state;
+	pacer_init(&p, 60);
+	for (unsigned i = 0; i < 20; i++, t += NS_PER_S) {
+		pacer_damage(&p, t, TILES, TILES);
+		assert_true(pacer_due(&p) == t); /* at once after quiet */
+		pacer_taken(&p, t, false, false, false);
+		pacer_damage(&p, t + 1, MUCH, TILES);
+		assert_true(pacer_due(&p) == t + NS_PER_S / 10);
+		pacer_taken(&p, t + NS_PER_S / 10, false, false, false);
+		assert_true(pacer_due(&p) == PACER_NEVER);
+	}
+}
+
+/* A clock ticks while something larger happens: that sets the pace. */
+static void
+more_damage_moves_it_forward(void **state)
 {
 	struct pacer p;
-	unsigned n = 0;
 
 	(void)state;
 	pacer_init(&p, 10);
-	for (uint64_t t = START; t < START + 30 * NS_PER_S; t += NS_PER_MS) {
-		pacer_damage(&p, t);
-		if (pacer_due(&p) > t)
-			continue;
-		pacer_taken(&p, t, n == 0, false, false);
-		n++;
+	pacer_damage(&p, START, TINY, TILES);
+	assert_true(pacer_due(&p) == START);
+	pacer_taken(&p, START, true, false, false);
+	pacer_damage(&p, START + 20 * NS_PER_MS, TINY, TILES);
+	assert_true(pacer_due(&p) == START + NS_PER_S / 2);
+	pacer_damage(&p, START + 30 * NS_PER_MS, PACER_TINY_TILES + 1, TILES);
+	assert_true(pacer_due(&p) == START + NS_PER_S / 10);
+	/* a quarter of a small screen is not next to nothing */
+	pacer_damage(&p, START + 40 * NS_PER_MS, 5, 20);
+	assert_true(pacer_due(&p) == START + NS_PER_S / 10);
+}
+
+static void
+typing_is_not_tiny(void **state)
+{
+	uint64_t t = START;
+	struct pacer p;
+
+	(void)state;
+	pacer_init(&p, 10);
+	for (unsigned i = 0; i < 5; i++) {
+		pacer_typed(&p, t);
+		assert_int_equal(change(&p, &t, 1, TINY), 10);
 	}
-	assert_int_equal(n, 30 * 10);
+	t += 2 * NS_PER_S;
+	assert_int_equal(change(&p, &t, 10, TINY), 20);
 }
 
 /* A rate that changes holds from the next picture on, both ways. */
@@ -167,12 +262,12 @@ new_rate_moves_what_waits(void **state)
 
 	(void)state;
 	pacer_init(&p, 1);
-	pacer_damage(&p, START);
+	pacer_damage(&p, START, SOME, TILES);
 	pacer_taken(&p, START, true, false, false);
-	pacer_damage(&p, START + NS_PER_MS);
+	pacer_damage(&p, START + NS_PER_MS, SOME, TILES);
 	assert_true(pacer_due(&p) == START + NS_PER_S);
-	pacer_set_rate(&p, 20);
-	assert_true(pacer_due(&p) == START + NS_PER_S / 20);
+	pacer_set_rate(&p, 8);
+	assert_true(pacer_due(&p) == START + NS_PER_S / 8);
 	pacer_set_rate(&p, 2);
 	assert_true(pacer_due(&p) == START + NS_PER_S / 2);
 }
@@ -190,7 +285,7 @@ quiet_pictures_are_bounded(void **state)
 		unsigned n = 0;
 
 		t += NS_PER_S;
-		pacer_damage(&p, t);
+		pacer_damage(&p, t, SOME, TILES);
 		pacer_taken(&p, t, false, false, true);
 		while ((due = pacer_quiet_due(&p)) != PACER_NEVER) {
 			assert_true(due == t + (PACER_QUIET_NS << n));
@@ -210,7 +305,10 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pictures_follow_damage_at_the_pace),
-		cmocka_unit_test(constant_change_fills_the_rate),
+		cmocka_unit_test(pace_follows_what_changes),
+		cmocka_unit_test(single_changes_are_no_motion),
+		cmocka_unit_test(more_damage_moves_it_forward),
+		cmocka_unit_test(typing_is_not_tiny),
 		cmocka_unit_test(new_rate_moves_what_waits),
 		cmocka_unit_test(quiet_pictures_are_bounded),
 	};

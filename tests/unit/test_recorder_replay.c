@@ -428,7 +428,7 @@ replay_begins_anew(void **state)
 	assert_int_equal(replay(id, "", &last), 0);
 	look_at_replayed();
 	assert_int_equal(n_manifests, 4);
-	assert_int_equal(fixture_spool_count(&spool, "", NULL), 8);
+	assert_int_equal(fixture_spool_count(&spool, "", NULL), 12);
 	check_chain(AT_MS(9876));
 	free_manifests();
 }

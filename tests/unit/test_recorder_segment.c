@@ -112,7 +112,9 @@ write_segment(struct segment_store *st)
 			    sg, pkt.data, pkt.len, 100 * i, i == 0, 0);
 	}
 	if (rc == 0)
-		rc = segment_close(sg, "resolution", 7 * NS_PER_S, &res);
+		rc = segment_set_poster(sg, (const uint8_t *)"jpeg", 4);
+	if (rc == 0)
+		rc = segment_close(sg, "resolution", 7 * NS_PER_S, NULL, &res);
 	canvas_release(&c);
 	encoder_free(e);
 	return rc;
@@ -165,7 +167,7 @@ manifest_says_everything(void **state)
 	make_meta(&m, 0, 1 << 20);
 	segment_store_init(&st, spool.fd, &m);
 	assert_int_equal(write_segment(&st), 0);
-	assert_int_equal(fixture_spool_count(&spool, "", NULL), 2);
+	assert_int_equal(fixture_spool_count(&spool, "", NULL), 3);
 	assert_int_equal(fixture_spool_count(&spool, ".json", name), 1);
 	j = load_json(name);
 	assert_int_equal(num(j, "version"), 1);
@@ -200,6 +202,10 @@ manifest_says_everything(void **state)
 	assert_int_equal(num(j, "duration_ms"), 5000);
 	assert_true(json_is_false(json_object_get(j, "recovered")));
 	assert_text(j, "end", "resolution");
+	assert_null(json_object_get(j, "activity"));
+	strcpy(name + 36, ".jpg");
+	assert_text(j, "poster", name);
+	assert_int_equal(file_size(name), 4);
 	strcpy(name + 36, ".webm");
 	assert_int_equal(num(j, "bytes"), file_size(name));
 	json_decref(j);
@@ -298,6 +304,7 @@ recover(const char *id, unsigned n)
 {
 	char name[64];
 	bool part, final, open;
+	json_t *j;
 
 	part = faccessat(spool.fd, manifest_name(id, ".webm.part", name), F_OK,
 		   0) == 0;
@@ -314,8 +321,6 @@ recover(const char *id, unsigned n)
 		return;
 	}
 	if (part) {
-		json_t *j;
-
 		assert_int_equal(run_repair(id), 0);
 		j = load_json(manifest_name(id, ".json", name));
 		assert_true(json_is_true(json_object_get(j, "recovered")));
@@ -329,7 +334,13 @@ recover(const char *id, unsigned n)
 	}
 	assert_int_equal(fixture_spool_count(&spool, ".webm", NULL), 1);
 	assert_int_equal(fixture_spool_count(&spool, ".part", NULL), 0);
-	json_decref(load_json(manifest_name(id, ".json", name)));
+	/* named if it is there, and only then */
+	j = load_json(manifest_name(id, ".json", name));
+	assert_int_equal(fixture_spool_count(&spool, ".jpg", name),
+	    json_object_get(j, "poster") != NULL);
+	if (json_object_get(j, "poster") != NULL)
+		assert_text(j, "poster", name);
+	json_decref(j);
 }
 
 static void
@@ -369,9 +380,12 @@ death_before_each_step(void **state)
 			break;
 		assert_int_equal(WEXITSTATUS(status), DIED);
 	}
-	/* create, .open x2, .json x2, rename, remove: 7 deaths and a life */
-	assert_int_equal(n, 7);
-	assert_int_equal(n_repaired, 5);
+	/*
+	 * create, .open x2, .jpg x2, .json x2, rename, remove: 9 deaths and
+	 * a life
+	 */
+	assert_int_equal(n, 9);
+	assert_int_equal(n_repaired, 7);
 }
 
 static void
