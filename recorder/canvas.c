@@ -40,8 +40,7 @@ canvas_init(struct canvas *c, unsigned width, unsigned height)
 	c->y = c->i420;
 	c->u = c->y + len_y;
 	c->v = c->u + len_uv;
-	memset(c->y, 16, len_y);
-	memset(c->u, 128, 2 * len_uv);
+	c->is_unfilled = true;
 	canvas_damage_all(c);
 	return 0;
 }
@@ -102,9 +101,21 @@ convert_run(struct canvas *c, const uint8_t *pixels, size_t stride,
 	    (int)c->stride_uv, c->v + uv, (int)c->stride_uv, (int)w, (int)h);
 }
 
+/* Black, but not before it is looked at: a session starts sooner so. */
+static void
+fill(struct canvas *c)
+{
+	if (!c->is_unfilled)
+		return;
+	memset(c->y, 16, (size_t)(c->u - c->y));
+	memset(c->u, 128, 2 * (size_t)(c->v - c->u));
+	c->is_unfilled = false;
+}
+
 void
 canvas_convert(struct canvas *c, const uint8_t *pixels, size_t stride)
 {
+	fill(c);
 	if (c->n_dirty == 0)
 		return;
 	for (unsigned row = 0; row < c->rows; row++) {
@@ -129,6 +140,7 @@ canvas_convert(struct canvas *c, const uint8_t *pixels, size_t stride)
 void
 canvas_clean(struct canvas *c)
 {
+	fill(c);
 	memset(c->dirty, 0, canvas_n_tiles(c));
 	c->n_dirty = 0;
 }

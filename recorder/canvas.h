@@ -20,12 +20,16 @@ struct canvas {
 	unsigned cols, rows;    /* tiles, rounded up */
 	uint8_t *dirty;         /* cols x rows, row by row; 1: changed */
 	unsigned n_dirty;       /* of them */
+	bool is_unfilled;       /* planes are undefined */
 	uint8_t *i420;          /* one block, planes below point into it */
 	uint8_t *y, *u, *v;
 	size_t stride_y, stride_uv; /* bytes; height is padded to tiles */
 };
 
-/* All tiles start dirty. Returns 0 or ERR_NOMEM. */
+/*
+ * All tiles start dirty; the planes are undefined until canvas_convert or
+ * canvas_clean, then black where nothing was converted. 0 or ERR_NOMEM.
+ */
 int canvas_init(struct canvas *c, unsigned width, unsigned height);
 void canvas_release(struct canvas *c);
 

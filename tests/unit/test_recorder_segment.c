@@ -103,6 +103,10 @@ write_segment(struct segment_store *st)
 	struct canvas c;
 	int rc = canvas_init(&c, 64, 48);
 
+	if (rc == 0) {
+		canvas_clean(&c); /* black */
+		canvas_damage_all(&c);
+	}
 	if (rc == 0)
 		rc = segment_open(&sg, st, &p);
 	for (unsigned i = 0; rc == 0 && i < N_FRAMES; i++) {
