@@ -16,7 +16,7 @@
 enum encoder_codec { ENCODER_VP9, ENCODER_VP8 };
 enum encoder_quality {
 	ENCODER_TEXT,    /* text stays sharp: the default */
-	ENCODER_SMALL,   /* about half the bytes, text readable */
+	ENCODER_SMALL,   /* fewer bytes, text readable */
 	ENCODER_LOSSLESS /* the I420 picture bit by bit (VP9) */
 };
 
