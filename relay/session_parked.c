@@ -33,19 +33,37 @@ struct parked {
 static TAILQ_HEAD(parked_list, parked) all = TAILQ_HEAD_INITIALIZER(all);
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
+/* Under the lock. */
+static unsigned
+count(int64_t endpoint_id)
+{
+	struct parked *p;
+	unsigned n = 0;
+
+	TAILQ_FOREACH(p, &all, link)
+	n += p->endpoint_id == endpoint_id;
+	return n;
+}
+
+/* Returns 0, ERR_NOMEM, or ERR_LIMIT when PARKED_MAX of it wait. */
 static int
 list_add(struct loop *l, int64_t endpoint_id)
 {
 	struct parked *p = calloc(1, sizeof(*p));
+	bool is_room;
 
 	if (p == NULL)
 		return ERR_NOMEM;
 	p->endpoint_id = endpoint_id;
 	p->loop = l;
 	pthread_mutex_lock(&lock);
-	TAILQ_INSERT_TAIL(&all, p, link);
+	is_room = count(endpoint_id) < PARKED_MAX;
+	if (is_room)
+		TAILQ_INSERT_TAIL(&all, p, link);
 	pthread_mutex_unlock(&lock);
-	return 0;
+	if (!is_room)
+		free(p);
+	return is_room ? 0 : ERR_LIMIT;
 }
 
 /* Takes the newest off the list, which is the likeliest to be alive; l: of
@@ -69,17 +87,15 @@ list_take(struct loop *l, int64_t endpoint_id)
 	return found;
 }
 
-static unsigned
-list_count(int64_t endpoint_id)
+static bool
+list_has(int64_t endpoint_id)
 {
-	struct parked *p;
-	unsigned n = 0;
+	bool has;
 
 	pthread_mutex_lock(&lock);
-	TAILQ_FOREACH(p, &all, link)
-	n += p->endpoint_id == endpoint_id;
+	has = count(endpoint_id) > 0;
 	pthread_mutex_unlock(&lock);
-	return n;
+	return has;
 }
 
 static void
@@ -136,16 +152,16 @@ keep_alive(int fd)
 void
 session_park(struct session *s)
 {
-	if (list_count(s->account.endpoint_id) >= PARKED_MAX) {
+	int rc = list_add(s->loop, s->account.endpoint_id);
+
+	if (rc != 0) {
 		session_end(s, "error",
-		    "too many connections of this endpoint wait already");
+		    rc == ERR_LIMIT ? "too many connections of this endpoint "
+				      "wait already"
+				    : "out of memory");
 		return;
 	}
 	keep_alive(s->endpoint.leg.fd);
-	if (list_add(s->loop, s->account.endpoint_id) != 0) {
-		session_end(s, "error", "out of memory");
-		return;
-	}
 	account_forget_secrets(&s->account);
 	session_set_state(s, SESSION_PARKED, 0);
 	s->is_parked = true;
@@ -161,7 +177,7 @@ session_parked_gone(struct session *s)
 		return;
 	s->is_parked = false;
 	list_take(s->loop, s->account.endpoint_id);
-	if (list_count(s->account.endpoint_id) == 0)
+	if (!list_has(s->account.endpoint_id))
 		write_row(s, false);
 }
 
@@ -258,7 +274,7 @@ give_up(struct job *j)
 		s->endpoint_handshake = NULL;
 		/* the list knows already */
 		s->is_parked = false;
-		if (list_count(c->endpoint_id) == 0)
+		if (!list_has(c->endpoint_id))
 			write_row(s, false);
 		session_end(s, "normal", "a session took its connection");
 	}
