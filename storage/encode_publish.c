@@ -180,9 +180,10 @@ encode_publish(struct capture *c)
 	if (c->row_busy || !db_is_connected(db))
 		return;
 	rc = load_first(c, &m);
-	if (rc == 1)
+	if (rc == 1) {
 		rc = encode_rows_first(db, &m, on_first, c);
-	else if (rc == ERR_NOTFOUND)
+		manifest_release(&m);
+	} else if (rc == ERR_NOTFOUND)
 		rc = encode_rows_nothing(db, c->id, on_nothing, c);
 	else if (rc == 0) {
 		move_all(c);
