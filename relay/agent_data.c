@@ -61,7 +61,7 @@ deliver(struct conn *c, const char *ticket)
 {
 	struct delivery *d = calloc(1, sizeof(*d));
 
-	if (d == NULL || side_detach(&c->side) != 0) {
+	if (d == NULL || side_detach(&d->side, &c->side) != 0) {
 		free(d);
 		conn_close(c, "out of memory");
 		return;
@@ -70,8 +70,6 @@ deliver(struct conn *c, const char *ticket)
 	d->to = loop_of(c->loop->relay, ticket);
 	memcpy(d->client_addr, c->client_addr, sizeof(d->client_addr));
 	snprintf(d->ticket, sizeof(d->ticket), "%s", ticket);
-	leg_move(&d->side.leg, &c->side.leg, c->side.leg.batch);
-	d->side.in = c->side.in;
 	buf_init(&d->side.out, AGENT_FRAME_MAX);
 	conn_given_away(c);
 	loop_post(d->to, &d->job);

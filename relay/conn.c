@@ -78,7 +78,6 @@ conn_close(struct conn *c, const char *why)
 void
 conn_given_away(struct conn *c)
 {
-	buf_release(&c->side.out); /* all of it was sent */
 	c->side = (struct side){ .leg.fd = -1 };
 	conn_free(c);
 }

@@ -88,12 +88,14 @@ farewell(struct loop *l, struct side *d)
 		side_release(d);
 		return;
 	}
+	buf_init(&d->out, 0); /* it is not all sent: it goes along */
 	g->loop = l;
 	g->side.leg.fd = -1;
 	TAILQ_INSERT_TAIL(&l->farewells, g, link);
 	g->deadline = evtimer_new(l->base, on_deadline, g);
 	if (g->deadline == NULL ||
 	    side_adopt(&g->side, l, d, on_readable, on_writable, g) != 0) {
+		buf_release(&out);
 		side_release(d);
 		farewell_free(g);
 		return;

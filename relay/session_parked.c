@@ -264,12 +264,7 @@ give_up(struct job *j)
 	    s->account.endpoint_id == c->endpoint_id)
 		break;
 	c->side.leg.fd = -1;
-	if (s != NULL && side_detach(&s->endpoint) == 0) {
-		leg_move(&c->side.leg, &s->endpoint.leg, &c->at->batch);
-		c->side.in = s->endpoint.in;
-		c->side.sealed = s->endpoint.sealed;
-		s->endpoint.sealed = NULL;
-		buf_init(&s->endpoint.in, 0);
+	if (s != NULL && side_detach(&c->side, &s->endpoint) == 0) {
 		c->handshake = s->endpoint_handshake;
 		s->endpoint_handshake = NULL;
 		/* the list knows already */

@@ -40,26 +40,35 @@ drop_events(struct side *d)
 	d->is_reading = false;
 }
 
-int
-side_detach(struct side *d)
+/* What a side holds besides its leg and its events. */
+static void
+move_input(struct side *to, struct side *from)
 {
-	drop_events(d);
-	return leg_detach(&d->leg);
+	to->in = from->in;
+	to->sealed = from->sealed;
+	buf_init(&from->in, 0);
+	from->sealed = NULL;
+	buf_release(&from->out); /* all of it was sent */
+}
+
+int
+side_detach(struct side *to, struct side *from)
+{
+	drop_events(from);
+	if (leg_detach(&from->leg) != 0)
+		return ERR_NOMEM;
+	leg_move(&to->leg, &from->leg, from->leg.batch);
+	move_input(to, from);
+	return 0;
 }
 
 int
 side_adopt(struct side *d, struct loop *l, struct side *from,
     event_callback_fn on_readable, event_callback_fn on_writable, void *arg)
 {
-	struct buf in = from->in;
-	struct sealed *sealed = from->sealed;
-
 	drop_events(from);
 	leg_move(&d->leg, &from->leg, &l->batch);
-	d->in = in;
-	buf_init(&from->in, 0);
-	d->sealed = sealed;
-	from->sealed = NULL;
+	move_input(d, from);
 	buf_init(&d->out, SIDE_OUT_MAX);
 	return make_events(d, l, on_readable, on_writable, arg);
 }

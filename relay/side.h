@@ -41,9 +41,13 @@ int side_init(struct side *d, struct loop *l, int fd,
 int side_adopt(struct side *d, struct loop *l, struct side *from,
     event_callback_fn on_readable, event_callback_fn on_writable, void *arg);
 
-/* Drops the events and all ties to the loop, so that another loop may adopt
- * it. Output must be empty. Returns 0 or ERR_NOMEM. */
-int side_detach(struct side *d);
+/*
+ * Moves a side to where it waits for another loop to adopt it: events and
+ * all ties to this loop are dropped. Its output must have been sent; `from`
+ * is empty afterwards. Returns 0, or ERR_NOMEM: `from` keeps everything but
+ * its events.
+ */
+int side_detach(struct side *to, struct side *from);
 
 void side_release(struct side *d);
 
