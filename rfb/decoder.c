@@ -28,16 +28,6 @@ emit(struct rfb_decoder *d, const struct rfb_decoder_event *ev)
 	d->cb(d->arg, ev);
 }
 
-static uint32_t *
-black_picture(size_t n, bool is_known)
-{
-	uint32_t *p = malloc(n * sizeof(*p));
-
-	if (p != NULL)
-		enc_run(p, n, is_known ? ENC_BLACK : 0);
-	return p;
-}
-
 /* What both sizes have in common stays. */
 static void
 copy_overlap(const struct enc *e, uint32_t *to, uint16_t w, uint16_t h)
@@ -62,7 +52,7 @@ resize(struct rfb_decoder *d, uint16_t w, uint16_t h)
 
 	if (w == e->width && h == e->height)
 		return 0;
-	to = black_picture((size_t)w * h, !d->skips_stateful);
+	to = calloc((size_t)w * h, sizeof(*to));
 	if (to == NULL)
 		return enc_fail(e, ERR_NOMEM, "out of memory");
 	copy_overlap(e, to, w, h);
@@ -277,7 +267,8 @@ rfb_decoder_new(uint16_t width, uint16_t height,
 	d->arg = arg;
 	d->enc.width = width;
 	d->enc.height = height;
-	d->enc.pixels = black_picture((size_t)width * height, true);
+	/* black, but no page of it is touched before it is drawn on */
+	d->enc.pixels = calloc((size_t)width * height, sizeof(uint32_t));
 	d->framer = rfb_framer_new(width, height, pf, on_framer, d);
 	if (d->enc.pixels == NULL || d->framer == NULL ||
 	    enc_format_set(&d->format, pf) != 0) {
@@ -332,10 +323,7 @@ rfb_decoder_set_pixel_format(
 void
 rfb_decoder_skip_stateful(struct rfb_decoder *d)
 {
-	struct enc *e = &d->enc;
-
 	d->skips_stateful = true;
-	enc_run(e->pixels, (size_t)e->width * e->height, 0);
 }
 
 bool

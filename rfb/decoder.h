@@ -19,7 +19,8 @@
  *
  * Pixels are 4 bytes in memory order B, G, R, 255 (libyuv calls it ARGB),
  * stride = rfb_decoder_stride() bytes, row 0 on top. Fresh and resized areas
- * are black, never uninitialised.
+ * are black with 0 for 255, never uninitialised: their memory is not touched
+ * before something is drawn there.
  */
 #ifndef RFB_DECODER_H
 #define RFB_DECODER_H
@@ -78,10 +79,10 @@ int rfb_decoder_set_pixel_format(
 /*
  * For a decoder that joins in midway, after a recorder restart: rectangles
  * whose zlib streams began earlier (Zlib, ZRLE, Tight) are framed and left
- * out from here on, without DAMAGE. From here on the fourth byte of a pixel
- * is 0, not 255, while nobody can know the pixel: nothing came for it yet,
- * what came was left out, or it was copied from such a place. Before the
- * first feed.
+ * out from here on, without DAMAGE. The fourth byte of a pixel is then 0,
+ * not 255, while nobody can know the pixel: nothing came for it yet, what
+ * came was left out, or it was copied from such a place. Before the first
+ * feed.
  */
 void rfb_decoder_skip_stateful(struct rfb_decoder *d);
 

@@ -1,4 +1,6 @@
 /* The decoder's plain encodings, formats, screens and cursors, by hand. */
+#include <unistd.h>
+
 #include "tests/unit/decoder_case.h"
 
 static struct bytes stream, inner;
@@ -514,10 +516,52 @@ test_joining_midway(void **state)
 	rfb_decoder_free(d);
 }
 
+/* Bytes of this process in memory. */
+static size_t
+resident(void)
+{
+	unsigned long pages = 0;
+	FILE *f = fopen("/proc/self/statm", "r");
+
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%*u %lu", &pages), 1);
+	fclose(f);
+	return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* A session starts at once, however large its screen. */
+static void
+test_fresh_memory_is_not_touched(void **state)
+{
+	const size_t w = 7680, h = 4320;
+	struct rfb_pixel_format pf = usual_format();
+	struct case_run r = { 0 };
+	struct bytes *b = fresh();
+	size_t before = resident();
+	struct rfb_decoder *d;
+	const uint32_t *px;
+
+	(void)state;
+	put_one(b, 0, 0, 1, 1, RFB_ENC_RAW);
+	put_bgr(b, 0x123456, 4);
+	d = rfb_decoder_new((uint16_t)w, (uint16_t)h, &pf, case_event, &r);
+	assert_non_null(d);
+	assert_int_equal(case_feed(d, b, SIZE_MAX), 0);
+	/* a sanitizer notes an eighth of what is allocated */
+	assert_true(resident() < before + w * h * 4 / 4);
+	px = (const uint32_t *)(const void *)rfb_decoder_pixels(d);
+	assert_int_equal(px[0], 0xff123456);
+	for (size_t i = 1; i < w * h; i++)
+		if (px[i] != 0)
+			fail_msg("pixel %zu is not black", i);
+	rfb_decoder_free(d);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_fresh_memory_is_not_touched),
 		cmocka_unit_test(test_raw_draws_inside_its_place),
 		cmocka_unit_test(test_every_format),
 		cmocka_unit_test(test_cpixel_of_every_format),
