@@ -347,6 +347,27 @@ rfb_decoder_is_known(
 	return true;
 }
 
+ssize_t
+rfb_decoder_save(const struct rfb_decoder *d, uint8_t *out)
+{
+	ssize_t n;
+
+	if (!rfb_decoder_is_between_messages(d))
+		return ERR_AGAIN;
+	out[0] = d->skips_stateful;
+	n = enc_state_save(&d->enc, out + 1);
+	return n < 0 ? n : n + 1;
+}
+
+int
+rfb_decoder_restore(struct rfb_decoder *d, const uint8_t *p, size_t len)
+{
+	if (len < 1 || p[0] > 1)
+		return ERR_CORRUPT;
+	d->skips_stateful = p[0] == 1;
+	return enc_state_restore(&d->enc, p + 1, len - 1);
+}
+
 uint64_t
 rfb_decoder_n_skipped(const struct rfb_decoder *d)
 {

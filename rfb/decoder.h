@@ -28,6 +28,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "rfb/pixel_format.h"
 
@@ -92,6 +93,24 @@ void rfb_decoder_skip_stateful(struct rfb_decoder *d);
  */
 bool rfb_decoder_is_known(const struct rfb_decoder *d, unsigned x, unsigned y,
     unsigned w, unsigned h);
+
+/*
+ * What later rectangles depend on beside the picture: how far the zlib
+ * streams are. Writes at most RFB_DECODER_STATE_MAX bytes to out: one that
+ * is 1 for a decoder that skips stateful rectangles, then for Zlib, ZRLE and
+ * the four streams of Tight whether it began (u8), the length of its window
+ * (u16, big-endian) and the window. Returns the length, ERR_AGAIN within a
+ * message, or ERR_UNSUPPORTED for a stream that was not flushed to a byte.
+ */
+#define RFB_DECODER_STATE_MAX (1 + 6 * (3 + 32 * 1024))
+ssize_t rfb_decoder_save(const struct rfb_decoder *d, uint8_t *out);
+
+/*
+ * The other way, before the first feed; also after
+ * rfb_decoder_skip_stateful, which it takes back if p says so. The picture
+ * is to be sent anew, Raw. Returns 0, ERR_NOMEM or ERR_CORRUPT.
+ */
+int rfb_decoder_restore(struct rfb_decoder *d, const uint8_t *p, size_t len);
 
 /* Rectangles of the screen that were left out so far. */
 uint64_t rfb_decoder_n_skipped(const struct rfb_decoder *d);

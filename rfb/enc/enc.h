@@ -81,6 +81,7 @@ struct enc_codec {
 struct enc_inflater {
 	z_stream z;
 	bool is_open;
+	bool is_raw; /* restored: its header was read by another one */
 };
 
 struct enc_colours {
@@ -213,6 +214,23 @@ int enc_inflate(struct enc *e, struct enc_inflater *z, const uint8_t *in,
     size_t len, enc_sink *sink);
 void enc_inflater_reset(struct enc_inflater *z);
 void enc_inflater_release(struct enc_inflater *z);
+/* Whether anything of the stream was read. */
+bool enc_inflater_is_begun(const struct enc_inflater *z);
+/*
+ * The window that the stream goes on with, ENC_WINDOW_MAX bytes at most:
+ * returns its length, or ERR_UNSUPPORTED within a block, where no endpoint
+ * that flushes its rectangles as the specification says ever stands.
+ */
+#define ENC_WINDOW_MAX (32 * 1024)
+ssize_t enc_inflater_save(const struct enc_inflater *z, uint8_t *window);
+/* Goes on behind n bytes of window. 0, ERR_NOMEM or ERR_CORRUPT. */
+int enc_inflater_restore(
+    struct enc *e, struct enc_inflater *z, const uint8_t *window, size_t n);
+
+/* state.c */
+/* All streams; out: RFB_DECODER_STATE_MAX - 1 bytes. Length, or an error. */
+ssize_t enc_state_save(const struct enc *e, uint8_t *out);
+int enc_state_restore(struct enc *e, const uint8_t *p, size_t len);
 
 /* tight_jpeg.c */
 int enc_tight_jpeg(struct enc *e, const uint8_t *p, size_t len);

@@ -5,8 +5,9 @@
 #include "common/err.h"
 #include "rfb/enc/enc.h"
 
+/* window_bits: negative for a stream without a header. */
 static int
-open_inflater(struct enc *e, struct enc_inflater *z)
+open_inflater(struct enc *e, struct enc_inflater *z, int window_bits)
 {
 	if (z->is_open)
 		return 0;
@@ -15,7 +16,7 @@ open_inflater(struct enc *e, struct enc_inflater *z)
 	if (e->scratch == NULL)
 		return enc_fail(e, ERR_NOMEM, "out of memory");
 	memset(&z->z, 0, sizeof(z->z));
-	if (inflateInit(&z->z) != Z_OK)
+	if (inflateInit2(&z->z, window_bits) != Z_OK)
 		return enc_fail(e, ERR_NOMEM, "out of memory");
 	/* The checksum stands at a stream's end, which never comes: not
 	 * computing it saves a tenth. */
@@ -27,8 +28,16 @@ open_inflater(struct enc *e, struct enc_inflater *z)
 void
 enc_inflater_reset(struct enc_inflater *z)
 {
-	if (z->is_open)
+	if (!z->is_open)
+		return;
+	if (!z->is_raw) {
 		inflateReset(&z->z);
+		return;
+	}
+	/* what comes now begins with a header again */
+	inflateReset2(&z->z, MAX_WBITS);
+	inflateValidate(&z->z, 0);
+	z->is_raw = false;
 }
 
 void
@@ -37,6 +46,52 @@ enc_inflater_release(struct enc_inflater *z)
 	if (z->is_open)
 		inflateEnd(&z->z);
 	z->is_open = false;
+}
+
+bool
+enc_inflater_is_begun(const struct enc_inflater *z)
+{
+	return z->is_open && (z->is_raw || z->z.total_in > 0);
+}
+
+/*
+ * inflate() tells in data_type where it stands: 128 between two blocks, 64
+ * in the last one, and in the lowest bits how many of a byte are left.
+ */
+static bool
+is_between_blocks(const z_stream *s)
+{
+	return (s->data_type & (128 | 64 | 7)) == 128;
+}
+
+ssize_t
+enc_inflater_save(const struct enc_inflater *z, uint8_t *window)
+{
+	/* zlib does not write through it */
+	z_stream *s = (z_stream *)(uintptr_t)&z->z;
+	uInt n = 0;
+
+	if (!enc_inflater_is_begun(z))
+		return 0;
+	if (z->z.total_in > 0 && !is_between_blocks(s))
+		return ERR_UNSUPPORTED;
+	return inflateGetDictionary(s, window, &n) == Z_OK ? (ssize_t)n
+							   : ERR_UNSUPPORTED;
+}
+
+int
+enc_inflater_restore(
+    struct enc *e, struct enc_inflater *z, const uint8_t *window, size_t n)
+{
+	int rc =
+	    n <= ENC_WINDOW_MAX ? open_inflater(e, z, -MAX_WBITS) : ERR_CORRUPT;
+
+	if (rc != 0)
+		return rc;
+	z->is_raw = true;
+	return inflateSetDictionary(&z->z, window, (uInt)n) == Z_OK
+	    ? 0
+	    : ERR_CORRUPT;
 }
 
 static int
@@ -82,9 +137,10 @@ enc_inflate(struct enc *e, struct enc_inflater *z, const uint8_t *in,
 {
 	z_stream *s = &z->z;
 	bool is_full;
-	int status, rc = open_inflater(e, z);
+	int status, rc = open_inflater(e, z, MAX_WBITS);
 
-	if (rc != 0)
+	/* asked again for nothing, zlib would forget where it stands */
+	if (rc != 0 || len == 0)
 		return rc;
 	s->next_in = (uint8_t *)(uintptr_t)in; /* zlib does not write there */
 	s->avail_in = (uInt)len;
@@ -98,6 +154,7 @@ enc_inflate(struct enc *e, struct enc_inflater *z, const uint8_t *in,
 		rc = drain(e, sink);
 		if (rc == 0)
 			rc = check(e, s, status);
-	} while (rc == 0 && (s->avail_in > 0 || is_full));
+	} while (
+	    rc == 0 && (s->avail_in > 0 || (is_full && !is_between_blocks(s))));
 	return rc;
 }

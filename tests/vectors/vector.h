@@ -152,21 +152,30 @@ vector_switch_at(const struct vector *v, struct rfb_decoder *d, size_t at)
 	return 0;
 }
 
-/* All of it in pieces of at most piece_max bytes. */
+/* Bytes [at, to) in pieces of at most piece_max bytes. */
 static inline int
-vector_feed(const struct vector *v, struct rfb_decoder *d, size_t piece_max)
+vector_feed_part(const struct vector *v, struct rfb_decoder *d, size_t at,
+    size_t to, size_t piece_max)
 {
-	size_t at = 0, n;
+	size_t n;
 	int rc = 0;
 
-	while (rc == 0 && at < v->len) {
+	while (rc == 0 && at < to) {
 		rc = vector_switch_at(v, d, at);
-		n = min_size(piece_max, vector_next_stop(v, at) - at);
+		n = min_size(vector_next_stop(v, at), to) - at;
+		n = min_size(piece_max, n);
 		if (rc == 0)
 			rc = rfb_decoder_feed(d, v->data + at, n);
 		at += n;
 	}
 	return rc;
+}
+
+/* All of it. */
+static inline int
+vector_feed(const struct vector *v, struct rfb_decoder *d, size_t piece_max)
+{
+	return vector_feed_part(v, d, 0, v->len, piece_max);
 }
 
 #endif
