@@ -8,7 +8,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, '..', '..', 'deploy', 'quickstart'))
 
-BENCHES = ('relay', 'decode', 'recorder')
+BENCHES = ('relay', 'decode', 'recorder', 'start')
 
 
 class Results:
@@ -69,7 +69,8 @@ def main():
         module = __import__(f'bench_{name}')
         module.run(results, args.build, args.rounds)
     summary = results.summary()
-    print_table(summary)
+    if summary:
+        print_table(summary)
     if args.json:
         print(json.dumps(summary))
 
