@@ -4,7 +4,6 @@
  * who checks a recording.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 
 #include "common/bytes.h"
 #include "common/err.h"
+#include "common/evidence_keyfile.h"
 #include "ctl/command.h"
 #include "ctl/file.h"
 #include "ctl/pg.h"
@@ -20,6 +20,12 @@
 #include "ctl/table.h"
 
 #define KEYS_TEXT_MAX (EVIDENCE_KEYS_MAX * 200)
+
+static bool
+is_set(const char *path)
+{
+	return path != NULL && path[0] != '\0';
+}
 
 int
 proof_keys_read(const struct ctl *c, const char *given, struct proof_keys *keys)
@@ -32,7 +38,7 @@ proof_keys_read(const struct ctl *c, const char *given, struct proof_keys *keys)
 	int n;
 
 	keys->n = 0;
-	if (path == NULL && c->secrets.evidence_key_file != NULL) {
+	if (path == NULL && is_set(c->secrets.evidence_key_file)) {
 		snprintf(beside, sizeof(beside), "%s.pub",
 		    c->secrets.evidence_key_file);
 		path = access(beside, R_OK) == 0 ? beside : NULL;
@@ -86,63 +92,66 @@ proof_keys_query(struct ctl *c, struct proof_keys *keys)
 	return rc;
 }
 
-/* A file that was not there before. */
-static int
-write_new(const char *path, mode_t mode, const void *data, size_t len)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-	int rc = 0;
-
-	if (fd < 0)
-		return ctl_error("cannot make %s: %s", path, strerror(errno));
-	if (write(fd, data, len) != (ssize_t)len || fsync(fd) != 0)
-		rc = ctl_error("cannot write %s: %s", path, strerror(errno));
-	close(fd);
-	if (rc != 0)
-		unlink(path);
-	return rc;
-}
-
-static int
-write_pair(const char *path, const uint8_t seed[EVIDENCE_SEED_LEN],
-    const struct evidence_key *k)
-{
-	char line[EVIDENCE_KEY_TEXT_MAX + 1], public_path[PROOF_PATH_MAX];
-	int rc;
-
-	if (snprintf(public_path, sizeof(public_path), "%s.pub", path) >=
-	    (int)sizeof(public_path))
-		return ctl_usage("the name is too long");
-	evidence_key_print(k, line);
-	strcat(line, "\n");
-	rc = write_new(public_path, 0644, line, strlen(line));
-	if (rc == 0) {
-		rc = write_new(path, 0600, seed, EVIDENCE_SEED_LEN);
-		if (rc != 0)
-			unlink(public_path);
-	}
-	return rc;
-}
-
 static int
 run_create(struct ctl *c, const struct args *a)
 {
-	uint8_t seed[EVIDENCE_SEED_LEN], secret[crypto_sign_SECRETKEYBYTES];
+	const char *path = a->words[0];
 	struct evidence_key k;
-	int rc;
+	int rc = evidence_keyfile_create(path, &k);
 
 	(void)c;
-	if (sodium_init() < 0)
-		return ctl_error("no source of random numbers");
-	randombytes_buf(seed, sizeof(seed));
-	crypto_sign_seed_keypair(k.bytes, secret, seed);
-	evidence_key_name(&k);
-	rc = write_pair(a->words[0], seed, &k);
-	wipe(seed, sizeof(seed));
-	wipe(secret, sizeof(secret));
+	if (rc != 0)
+		return ctl_error("cannot make %s: %s", path,
+		    rc == ERR_IO ? strerror(errno) : err_text(rc));
+	printf("key %s: secret in %s, public in %s.pub\n", k.id, path, path);
+	return 0;
+}
+
+/* The public half of a secret one that this account can read. */
+static int
+read_seed(const char *path, struct proof_keys *keys)
+{
+	struct evidence_signer s;
+	int rc = evidence_signer_read(&s, path);
+
+	keys->list[0] = s.key;
+	keys->n = 1;
+	wipe(&s, sizeof(s));
+	if (rc == ERR_IO)
+		return ctl_error("cannot read %s: %s", path, strerror(errno));
+	return rc == 0 ? 0
+		       : ctl_error("%s: expected 32 bytes, mode 0600", path);
+}
+
+static void
+print_keys(const struct proof_keys *keys)
+{
+	char line[EVIDENCE_KEY_TEXT_MAX];
+
+	for (size_t i = 0; i < keys->n; i++)
+		printf("%s # %s\n", evidence_key_print(&keys->list[i], line),
+		    keys->list[i].id);
+}
+
+/* Needs no database: which key this node signs with, or did. */
+static int
+run_show(struct ctl *c, const struct args *a)
+{
+	const char *path =
+	    a->n_words > 0 ? a->words[0] : c->secrets.evidence_key_file;
+	struct proof_keys keys;
+	size_t len;
+	int rc;
+
+	if (!is_set(path))
+		return ctl_config("[secrets] evidence_key_file is empty: "
+				  "recordings are not signed");
+	len = strlen(path);
+	rc = len > 4 && strcmp(path + len - 4, ".pub") == 0
+	    ? proof_keys_read(c, path, &keys)
+	    : read_seed(path, &keys);
 	if (rc == 0)
-		printf("key %s: secret in %s, public in %s.pub\n", k.id,
-		    a->words[0], a->words[0]);
+		print_keys(&keys);
 	return rc;
 }
 
@@ -173,15 +182,13 @@ static int
 run_export(struct ctl *c, const struct args *a)
 {
 	struct proof_keys keys;
-	char line[EVIDENCE_KEY_TEXT_MAX];
 	int rc = proof_keys_query(c, &keys);
 
 	(void)a;
 	if (rc == 0 && keys.n == 0)
 		rc = ctl_error("there are no keys: recordings are not signed");
-	for (size_t i = 0; rc == 0 && i < keys.n; i++)
-		printf("%s # %s\n", evidence_key_print(&keys.list[i], line),
-		    keys.list[i].id);
+	if (rc == 0)
+		print_keys(&keys);
 	return rc;
 }
 
@@ -189,11 +196,18 @@ static const struct arg_opt list_opts[] = { OPT_JSON, OPT_UTC };
 
 static const struct command commands[] = {
 	{ "create", "FILE", 1, 1, NULL, 0,
-	    "Makes a key for a storage daemon.\n\nWrites the secret half to "
-	    "FILE (mode 0600; give it to the account of the storage\ndaemon "
-	    "and name it in [secrets] evidence_key_file) and the public one "
-	    "to FILE.pub.\nFiles that are there are not overwritten.",
+	    "Makes a key for a storage daemon, which else makes its own.\n\n"
+	    "Writes the secret half to FILE (mode 0600; give it to the "
+	    "account of the storage\ndaemon and name it in [secrets] "
+	    "evidence_key_file). A FILE that is there is not\noverwritten; "
+	    "the public half is put on top of FILE.pub.",
 	    run_create },
+	{ "show", "[FILE]", 0, 1, NULL, 0,
+	    "Prints the public half of a key, and its id behind '#'.\n\n"
+	    "FILE: a secret half, or a file of public ones (.pub); without "
+	    "it, the one of\n[secrets] evidence_key_file on this machine. "
+	    "Needs no database.",
+	    run_show },
 	{ "list", "", 0, 0, OPTS(list_opts),
 	    "Lists the keys that recordings were signed with.", run_list },
 	{ "export", "", 0, 0, NULL, 0,
