@@ -79,10 +79,10 @@ const struct conf_opt conf_secrets_opts[2] = {
 	    "32 random bytes that seal the endpoints' passwords in the "
 	    "database. Mode 0600. Without it they cannot be opened again."),
 	ROW(conf_secrets, "evidence_key_file", CONF_STR, evidence_key_file,
-	    NULL, 0, 0, NULL,
+	    "/var/lib/relaycam/evidence.key", 0, 0, NULL,
 	    "Ed25519 seed of 32 bytes that the storage daemon signs the "
-	    "manifests of recordings with (X3), made by `relaycam "
-	    "evidence-key create FILE`. Mode 0600. Unset: they are not "
+	    "manifests of recordings with (X3). Mode 0600. It makes the file "
+	    "when there is none, and `.pub` beside it. Empty: nothing is "
 	    "signed."),
 };
 

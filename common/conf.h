@@ -104,7 +104,7 @@ struct conf_store {
 /* Keys of the installation; each program reads only its own. */
 struct conf_secrets {
 	char *seal_key_file;
-	char *evidence_key_file; /* NULL: nothing is signed */
+	char *evidence_key_file; /* "": nothing is signed */
 };
 
 extern const struct conf_opt conf_log_opts[2];

@@ -67,6 +67,7 @@ static void (*const checks[])(struct doctor *) = {
 	doctor_store,
 	doctor_link_key,
 	doctor_seal_key,
+	doctor_evidence_key,
 	doctor_sealed,
 	doctor_certificates,
 	doctor_recorders,

@@ -31,6 +31,7 @@ void doctor_config(struct doctor *d);
 void doctor_spool(struct doctor *d);
 void doctor_link_key(struct doctor *d);
 void doctor_seal_key(struct doctor *d);
+void doctor_evidence_key(struct doctor *d);
 void doctor_recorders(struct doctor *d);
 
 /* doctor_tls.c: certificates of relay and storage */

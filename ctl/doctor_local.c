@@ -144,6 +144,27 @@ doctor_seal_key(struct doctor *d)
 	    "again");
 }
 
+/* Signing recordings: storage makes this key itself. */
+void
+doctor_evidence_key(struct doctor *d)
+{
+	const char *path = d->ctl->secrets.evidence_key_file;
+	const char *remedy = "restore it from the backup, or remove it: "
+			     "storage makes a new one at its next start";
+	struct stat st;
+
+	if (path == NULL || path[0] == '\0')
+		doctor_warn(d, "evidence key",
+		    "set [secrets] evidence_key_file; storage makes the file",
+		    "recordings are not signed");
+	else if (stat(path, &st) != 0 && errno == ENOENT)
+		doctor_warn(d, "evidence key",
+		    "start the storage daemon on this machine once",
+		    "%s is not there yet", path);
+	else
+		check_key(d, "evidence key", path, remedy);
+}
+
 /* --- the recorder program ------------------------------------------------ */
 
 /* In the child: only standard output is left. */

@@ -9,6 +9,7 @@
 #include "common/bytes.h"
 #include "common/db.h"
 #include "common/err.h"
+#include "common/evidence_keyfile.h"
 #include "common/http.h"
 #include "common/log.h"
 #include "storage/daemon.h"
@@ -55,6 +56,39 @@ bytea(const uint8_t *data, size_t len, char out[BYTEA_MAX])
 	return out;
 }
 
+/* At the first start there is no key yet: one is made. 0 or ERR_*. */
+static int
+open_key(struct signing *s, const char *key_file)
+{
+	int rc = evidence_signer_read(&s->signer, key_file);
+	struct evidence_key k;
+
+	if (rc != ERR_IO || errno != ENOENT)
+		return rc;
+	rc = evidence_keyfile_create(key_file, &k);
+	if (rc == 0)
+		log_info("evidence_key_made", LOG_S("id", k.id),
+		    LOG_S("file", key_file));
+	else if (rc != ERR_IO || errno != EEXIST)
+		return rc; /* EEXIST: another one was faster */
+	return evidence_signer_read(&s->signer, key_file);
+}
+
+/* Who signs, for people: the log, and the file beside the key. */
+static void
+tell_key(const struct signing *s, const char *key_file)
+{
+	const struct evidence_key *k = &s->signer.key;
+	char line[EVIDENCE_KEY_TEXT_MAX];
+
+	log_info("evidence_key", LOG_S("id", k->id),
+	    LOG_S("public", evidence_key_print(k, line)),
+	    LOG_S("file", key_file));
+	if (evidence_keyfile_publish(key_file, k) != 0)
+		log_warn("evidence_key_not_published",
+		    LOG_S("beside", key_file), LOG_ERRNO());
+}
+
 int
 signing_new(struct daemon *d, const char *key_file, char *err, size_t err_len)
 {
@@ -65,20 +99,21 @@ signing_new(struct daemon *d, const char *key_file, char *err, size_t err_len)
 		return ERR_NOMEM;
 	d->signing = s;
 	s->d = d;
-	if (key_file == NULL) {
+	if (key_file == NULL || key_file[0] == '\0') {
 		log_warn("recordings_are_not_signed",
-		    LOG_S("why", "secrets.evidence_key_file is not set"));
+		    LOG_S("why", "secrets.evidence_key_file is empty"));
 		return 0;
 	}
-	rc = evidence_signer_read(&s->signer, key_file);
+	rc = open_key(s, key_file);
 	s->has_key = rc == 0;
 	if (rc != 0)
 		snprintf(err, err_len, "secrets.evidence_key_file %s: %s",
 		    key_file,
-		    rc == ERR_IO ? strerror(errno)
-				 : "expected 32 bytes, mode 0600");
+		    rc == ERR_CONFIG   ? "expected 32 bytes, mode 0600"
+			: rc == ERR_IO ? strerror(errno)
+				       : err_text(rc));
 	else
-		log_info("evidence_key", LOG_S("id", s->signer.key.id));
+		tell_key(s, key_file);
 	return rc;
 }
 

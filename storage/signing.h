@@ -22,7 +22,10 @@ struct daemon;
 struct item;
 struct signing;
 
-/* Reads the key, if there is one. ERR_CONFIG with a sentence in err. */
+/*
+ * Reads the key, or makes it when the file is not there; NULL or "": nothing
+ * is signed. 0, or ERR_* with a sentence in err.
+ */
 int signing_new(
     struct daemon *d, const char *key_file, char *err, size_t err_len);
 void signing_free(struct signing *s);

@@ -157,10 +157,6 @@ class Stack:
             path = self.path('conf', name)
             if not os.path.exists(path):
                 self._write(path, secrets.token_bytes(32), 0o600)
-        evidence = self.path('conf', 'evidence.key')
-        if not os.path.exists(evidence):
-            run([self.path('bin', 'relaycam'), 'evidence-key', 'create',
-                 evidence], self.user, self.env)
         if not os.path.exists(self.path('conf', 'ca.pem')):
             self._make_certificates()
 

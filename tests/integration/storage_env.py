@@ -264,6 +264,7 @@ class Storage:
             'store.kind': 's3' if ceph else 'folder',
             'store.folder': self.store,
             'store.link_key_file': f'{self.dir}/link.key',
+            'secrets.evidence_key_file': f'{self.dir}/evidence.key',
             'store.public_url': f'https://127.0.0.1:{self.files_port}',
             'storage.listen': f'127.0.0.1:{self.files_port}',
             'storage.metrics_listen': f'127.0.0.1:{self.metrics_port}',

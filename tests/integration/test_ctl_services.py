@@ -70,8 +70,9 @@ def test_doctor_all_is_well(ctl):
     assert status == OK, lines
     assert {c for c, level in lines} >= {
         'config', 'database', 'rules', 'clock', 'spool', 'store', 'link key',
-        'seal key', 'relay TLS', 'storage TLS', 'recorder', 'relay',
-        'storage', 'endpoint', 'viewers', 'web', 'page', 'reverse', 'ports'}
+        'seal key', 'evidence key', 'relay TLS', 'storage TLS', 'recorder',
+        'relay', 'storage', 'endpoint', 'viewers', 'web', 'page', 'reverse',
+        'ports'}
     assert not any(level == 'FAIL' for _, level in lines)
     assert 'FAIL' not in ctl.ok('doctor')
 
@@ -92,6 +93,12 @@ def test_doctor_all_is_well(ctl):
      '32 bytes'),
     ({'secrets__seal_key_file': '/nonexistent'}, 'seal key', 'FAIL',
      'No such file'),
+    ({'secrets__evidence_key_file': ''}, 'evidence key', 'warn',
+     'not signed'),
+    ({'secrets__evidence_key_file': '/nonexistent'}, 'evidence key', 'warn',
+     'not there yet'),
+    ({'secrets__evidence_key_file': '/etc/hostname'}, 'evidence key', 'FAIL',
+     '32 bytes'),
     ({'relay__tls_cert_file': '/nonexistent'}, 'relay TLS', 'FAIL',
      '/nonexistent'),
     ({'storage__tls_key_file': '/etc/hostname'}, 'storage TLS', 'FAIL',

@@ -370,9 +370,6 @@ def cluster():
 @pytest.fixture
 def env(tmp_path, cluster):
     e = Storage(tmp_path, cluster)
-    subprocess.run([CTL, 'evidence-key', 'create', tmp_path / 'ev.key'],
-                   check=True, capture_output=True)
-    e.settings['secrets.evidence_key_file'] = str(tmp_path / 'ev.key')
     yield e
     e.close()
 
@@ -435,9 +432,6 @@ def test_manifest_in_s3(recorded, tmp_path, tmp_path_factory, cluster):
     ceph = Ceph(tmp_path_factory.mktemp('ceph'))
     try:
         e = Storage(tmp_path, cluster, ceph)
-        subprocess.run([CTL, 'evidence-key', 'create', tmp_path / 'ev.key'],
-                       check=True, capture_output=True)
-        e.settings['secrets.evidence_key_file'] = str(tmp_path / 'ev.key')
         e.start()
         try:
             seg = place(e, recorded)
@@ -448,7 +442,7 @@ def test_manifest_in_s3(recorded, tmp_path, tmp_path_factory, cluster):
             head = ceph.aws('s3api', 'head-object', '--bucket',
                             storage_env.BUCKET, '--key', key)
             assert head['ContentType'] == 'application/json'
-            f = result_of('--key', tmp_path / 'ev.key.pub',
+            f = result_of('--key', tmp_path / 'evidence.key.pub',
                           tmp_path / 'rec.webm')
             assert f['ok'] and f['key'] == m['signature']['key']
             e.rows('UPDATE segments SET expires_at = now() WHERE id = %s',
@@ -461,9 +455,111 @@ def test_manifest_in_s3(recorded, tmp_path, tmp_path_factory, cluster):
         ceph.stop()
 
 
-def test_without_a_key(env, placed):
-    del env.settings['secrets.evidence_key_file']
+# ---- the key ----
+
+def evidence_key(*args):
+    """relaycam evidence-key, without a database."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith('PG')}
+    return subprocess.run(
+        [CTL, '--set', 'database.url=host=/nonexistent', 'evidence-key',
+         *map(str, args)], check=True, capture_output=True, text=True,
+        timeout=60, env=env).stdout
+
+
+def key_ids(env):
+    return [r['id'] for r in env.rows(
+        'SELECT id FROM evidence_keys ORDER BY added_at')]
+
+
+def fetch(env, seg, folder):
+    """Recording and manifest, as anybody downloads them."""
+    path = str(folder / os.path.basename(seg.key))
+    for at, key in ((path, seg.key),
+                    (manifest_of(path), manifest_of(seg.key))):
+        r = env.get(env.link(key))
+        assert r.status_code == 200
+        write(at, r.content)
+    return path
+
+
+def test_first_start_makes_the_key(env, placed, tmp_path):
+    """Nothing has to be done for signatures; the key stays."""
+    key = tmp_path / 'evidence.key'
     env.start()
+    assert key.stat().st_mode & 0o777 == 0o600 and len(read(key)) == 32
+    public = tmp_path / 'evidence.key.pub'
+    assert public.stat().st_mode & 0o777 == 0o644
+    line = evidence_key('show', key)
+    (known,) = wait_for('the key is announced', lambda: key_ids(env))
+    assert line.split() == [*public.read_text().split()]
+    assert line.split()[-1] == known
+    assert f'id={known}' in env.log() and line.split()[1] in env.log()
+    seg = placed()
+    seg.wait('available')
+    path = fetch(env, seg, tmp_path)
+    f = result_of('--key', public, path)
+    assert f['ok'] and f['key'] == known
+    before = read(key)
+    assert env.stop() == 0
+    env.start()
+    assert read(key) == before and evidence_key('show', public) == line
+    assert env.log().count('evidence_key_made') == 1
+    assert key_ids(env) == [known]
+
+
+def test_keys_of_several_nodes(env, placed, cluster, tmp_path):
+    """Each makes its own; one export has them all."""
+    (tmp_path / 'two').mkdir()
+    env.start()
+    two = Storage(tmp_path / 'two', cluster)
+    two.settings['database.url'] = env.settings['database.url']
+    try:
+        two.start()
+        ids = wait_for('both keys', lambda: len(key_ids(env)) == 2 and
+                       key_ids(env))
+        seg = placed()
+        seg.wait('available')
+        path = fetch(env, seg, tmp_path)
+    finally:
+        two.close()
+    r = subprocess.run(
+        [CTL, '--set', f'database.url={env.settings["database.url"]}',
+         'evidence-key', 'export'], check=True, capture_output=True,
+        text=True, timeout=60)
+    (tmp_path / 'keys').write_text(r.stdout)
+    assert {x.split()[-1] for x in r.stdout.splitlines()} == set(ids)
+    f = result_of('--key', tmp_path / 'keys', path)
+    assert f['ok'] and f['key'] in ids
+    # the other node's key alone does not vouch for it
+    f = result_of('--key', tmp_path / 'two' / 'evidence.key.pub', path)
+    assert f['result'] == 'unknown_key'
+
+
+def test_key_is_replaced(env, placed, tmp_path):
+    """What the old one signed stays good; the new one signs from now on."""
+    key, public = tmp_path / 'evidence.key', tmp_path / 'evidence.key.pub'
+    env.start()
+    seg = placed()
+    seg.wait('available')
+    path = fetch(env, seg, tmp_path)
+    old = evidence_key('show', key)
+    assert env.stop() == 0
+    key.rename(tmp_path / 'retired')
+    env.start()
+    wait_for('the new key is announced', lambda: len(key_ids(env)) == 2)
+    new = evidence_key('show', key)
+    assert new != old and public.read_text() == new + old
+    f = result_of('--key', public, path)
+    assert f['ok'] and f['key'] == old.split()[-1]
+    (tmp_path / 'only-new').write_text(new)
+    assert result_of('--key', tmp_path / 'only-new',
+                     path)['result'] == 'unknown_key'
+
+
+def test_without_a_key(env, placed, tmp_path):
+    env.start(secrets__evidence_key_file='')
+    assert 'recordings_are_not_signed' in env.log()
+    assert not (tmp_path / 'evidence.key').exists()
     seg = placed()
     wait_for('stored', lambda: seg.row() and seg.row()['status'] ==
              'available')
@@ -471,12 +567,24 @@ def test_without_a_key(env, placed):
     assert 'signature' not in m and len(m['sha256']) == 64
     row = env.rows('SELECT * FROM evidence')[0]
     assert row['root'] is not None and row['signature'] is None
+    f = result_of(fetch(env, seg, tmp_path))
+    assert f['result'] == 'unsigned' and 'nobody signed' in f['text']
 
 
-def test_wrong_key_file(env, tmp_path):
-    (tmp_path / 'ev.key').chmod(0o644)
+@pytest.mark.parametrize('how, says', [
+    ('mode', '32 bytes, mode 0600'), ('short', '32 bytes, mode 0600'),
+    ('folder', 'No such file')])
+def test_wrong_key_file(env, tmp_path, how, says):
+    """Better not started than not signed."""
+    key = tmp_path / 'evidence.key'
+    if how == 'folder':
+        env.settings['secrets.evidence_key_file'] = str(tmp_path / 'no/key')
+    else:
+        key.write_bytes(bytes(32 if how == 'mode' else 31))
+        key.chmod(0o644 if how == 'mode' else 0o600)
     with pytest.raises(AssertionError, match='evidence_key_file'):
         env.start()
+    assert says in env.log()
     env.process = None
 
 
