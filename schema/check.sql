@@ -309,3 +309,44 @@ SELECT 'poster_key' AS name, id::text AS object,
 FROM segments
 WHERE poster_key <> regexp_replace(object_key, '\.webm$', '.jpg')
    OR poster_key IS NOT NULL AND store IS NULL;
+
+-- X3: what was signed is what is stored.
+SELECT 'evidence_sha256' AS name, g.id::text AS object,
+       'its manifest has another SHA-256 than the stored file' AS detail
+FROM segments g JOIN evidence e ON e.segment_id = g.id
+WHERE g.status = 'available' AND e.sha256 <> g.sha256;
+
+-- X3: a manifest lies beside its recording.
+SELECT 'evidence_key' AS name, g.id::text AS object,
+       format('manifest %s is not beside %s', e.object_key, g.object_key) AS detail
+FROM segments g JOIN evidence e ON e.segment_id = g.id
+WHERE e.object_key <> regexp_replace(g.object_key, '\.webm$', '.json');
+
+-- X3: all of a session has evidence, or nothing of it.
+SELECT 'evidence_missing' AS name, g.id::text AS object,
+       format('segment %s was stored without evidence, others of its session have it', g.seq) AS detail
+FROM segments g LEFT JOIN evidence e ON e.segment_id = g.id
+WHERE g.store IS NOT NULL AND e.root IS NULL
+  AND EXISTS (SELECT 1 FROM segments o JOIN evidence x ON x.segment_id = o.id
+              WHERE o.session_id = g.session_id AND x.root IS NOT NULL);
+
+-- X3: and all of it is signed, or nothing.
+SELECT 'evidence_unsigned' AS name, g.id::text AS object,
+       format('segment %s is not signed, others of its session are', g.seq) AS detail
+FROM segments g JOIN evidence e ON e.segment_id = g.id
+WHERE e.root IS NOT NULL AND e.signature IS NULL
+  AND EXISTS (SELECT 1 FROM segments o JOIN evidence x ON x.segment_id = o.id
+              WHERE o.session_id = g.session_id AND x.signature IS NOT NULL);
+
+-- X3: what was seen of a file while it grew lies in it.
+SELECT 'evidence_head' AS name, g.id::text AS object,
+       format('was seen up to byte %s while it grew, and has %s bytes', e.head_to, g.bytes) AS detail
+FROM segments g JOIN evidence e ON e.segment_id = g.id
+WHERE g.status = 'available' AND e.head_to > g.bytes;
+
+-- X3: keys that signed something cannot be changed or removed.
+SELECT 'evidence_guard' AS name, 'evidence_keys' AS object,
+       'the trigger that keeps evidence keys is missing or off' AS detail
+WHERE NOT EXISTS (SELECT 1 FROM pg_trigger
+                  WHERE tgrelid = 'evidence_keys'::regclass
+                    AND tgname = 'evidence_keys_stay' AND tgenabled IN ('O', 'A'));

@@ -600,6 +600,10 @@ GAP = ("INSERT INTO gaps (session_id, after_seq, from_mono_ns, to_mono_ns, "
        "from_at, to_at, why) SELECT DISTINCT session_id, 3, 1, 2, now(), "
        "now(), '{}' FROM segments")
 
+PROVEN = ("INSERT INTO evidence (segment_id, root, sha256, object_key) "
+          "SELECT id, sha256('r'), {}, {} FROM segments WHERE seq = 1")
+BESIDE = "regexp_replace(object_key, 'webm$', 'json')"
+
 VIOLATIONS = {
     'segment_frames': "UPDATE segments SET frames = 9 WHERE seq = 1",
     'session_frames': "UPDATE segments SET first_frame = 12, last_frame = 21 "
@@ -689,6 +693,21 @@ VIOLATIONS = {
         "UPDATE segments SET activity = "
         "decode(repeat('00000000', 99999), 'hex')",
     'poster_key': "UPDATE segments SET poster_key = 'x.jpg' WHERE seq = 1",
+    'evidence_sha256': PROVEN.format("sha256('x')", BESIDE),
+    'evidence_key': PROVEN.format('sha256', "'x.json'"),
+    'evidence_missing': PROVEN.format('sha256', BESIDE),
+    'evidence_unsigned':
+        PROVEN.format('sha256', BESIDE).replace('= 1', '> 0') +
+        "; INSERT INTO evidence_keys SELECT left(encode(sha256(k), 'hex'), "
+        "16), k, 'h' FROM sha256('key') k; UPDATE evidence SET signature = "
+        "sha512('s'), key_id = (SELECT id FROM evidence_keys) WHERE "
+        "segment_id = (SELECT id FROM segments WHERE seq = 2)",
+    'evidence_head':
+        "INSERT INTO evidence (segment_id, head_from, head_to, head_sha256, "
+        "head_at) SELECT id, 1, bytes + 1, sha256, now() FROM segments "
+        "WHERE seq = 1",
+    'evidence_guard': "ALTER TABLE evidence_keys DISABLE TRIGGER "
+                      "evidence_keys_stay",
 }
 
 
