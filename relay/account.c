@@ -7,13 +7,11 @@
 #include "common/err.h"
 
 /* Of p (a person), e (an endpoint), t (its team), r (rights), a (policy)
- * and f (failures of the address). */
+ * and f (wrong tries of the address, with the name, of codes). */
 #define COLUMNS                                                                \
 	"SELECT p.id, t.id, t.name, t.time_zone, "                             \
 	"  CASE WHEN p.disabled THEN NULL ELSE p.password_hash END, "          \
-	"  greatest(coalesce(p.failed_logins, 0), coalesce(f.failed, 0)), "    \
-	"  coalesce(extract(epoch FROM now() - "                               \
-	"    greatest(p.last_failed_at, f.last_at)), 0), "                     \
+	"  f.n[1], f.age[1], f.n[2], f.age[2], f.n[3], f.age[3], "             \
 	"  CASE WHEN r.control THEN e.id END, e.name, e.access, e.host, "      \
 	"  e.port, e.username, encode(e.secret_sealed, 'hex'), e.tls_ca_pem, " \
 	"  encode(e.tls_pin_sha256, 'hex'), e.allow_clear, a.recording, "      \
@@ -30,9 +28,11 @@ const char account_query[] =
     "WITH p AS (SELECT * FROM people WHERE name = $1), "
     "e AS (SELECT en.* FROM endpoints en JOIN p ON en.team_id = p.team_id "
     "  WHERE en.name = $2 AND en.deleted_at IS NULL), "
-    "f AS (SELECT max(failed) AS failed, max(last_at) AS last_at "
-    "  FROM login_failures WHERE client_addr = $3 OR "
-    "  client_addr = 'codes tried by ' || $1 AND $2 ~ '^[0-9]{9}$') " COLUMNS
+    "f AS (SELECT array_agg(l.failed ORDER BY k.at) AS n, array_agg("
+    "  extract(epoch FROM now() - l.last_at) ORDER BY k.at) AS age "
+    "  FROM unnest(ARRAY[$3, 'name tried: ' || $1, "
+    "    'codes tried by ' || $1]) WITH ORDINALITY k(what, at) "
+    "  LEFT JOIN login_failures l ON l.client_addr = k.what) " COLUMNS
     "FROM (SELECT 1) one LEFT JOIN p ON true LEFT JOIN e ON true "
     "LEFT JOIN teams t ON t.id = p.team_id LEFT JOIN f ON true "
     "LEFT JOIN LATERAL endpoint_rights_of(p.id, e.id) r ON true "
@@ -45,7 +45,8 @@ const char account_reverse_query[] =
     "  name = $2 AND reverse_secret_sha256 = decode($3, 'hex'))) " COLUMNS
     "FROM (SELECT 1) one LEFT JOIN people p ON false LEFT JOIN e ON true "
     "LEFT JOIN teams t ON t.id = e.team_id "
-    "LEFT JOIN login_failures f ON false "
+    "LEFT JOIN (SELECT '{}'::bigint[] AS n, '{}'::float[] AS age) f "
+    "  ON true "
     "LEFT JOIN LATERAL (SELECT true AS control, false AS record) r ON true "
     "LEFT JOIN access_settings a "
     "  ON a.team_id = e.team_id AND a.access = e.access";
@@ -58,7 +59,7 @@ enum col {
 	ZONE,
 	HASH,
 	FAILURES,
-	AGE,
+	FAILURES_END = FAILURES + 2 * GUESS_KEYS - 1,
 	ENDPOINT_ID,
 	ENDPOINT,
 	ACCESS,
@@ -168,6 +169,18 @@ kind_of(const char *s)
 					 : ENDPOINT_DIRECT;
 }
 
+static void
+read_failures(struct account *a, const PGresult *res)
+{
+	for (unsigned i = 0; i < GUESS_KEYS; i++) {
+		enum col c = FAILURES + 2 * i;
+
+		a->failures[i] = (uint64_t)number(res, c);
+		a->failure_age_s[i] =
+		    strtod(PQgetvalue(res, 0, (int)c + 1), NULL);
+	}
+}
+
 int
 account_read(struct account *a, const PGresult *res,
     const uint8_t seal_key[SEAL_KEY_LEN])
@@ -182,8 +195,7 @@ account_read(struct account *a, const PGresult *res,
 	a->team = text(res, TEAM, &rc);
 	a->time_zone = text(res, ZONE, &rc);
 	a->password_hash = text(res, HASH, &rc);
-	a->failures = (uint64_t)number(res, FAILURES);
-	a->failure_age_s = strtod(PQgetvalue(res, 0, AGE), NULL);
+	read_failures(a, res);
 	a->endpoint_id = number(res, ENDPOINT_ID);
 	a->endpoint = text(res, ENDPOINT, &rc);
 	a->access = text(res, ACCESS, &rc);

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "common/password.h"
+#include "relay/guesses.h"
 
 enum endpoint_kind {
 	ENDPOINT_DIRECT,
@@ -25,8 +26,9 @@ struct account {
 	int64_t person_id, team_id;
 	char *team, *time_zone;
 	char *password_hash; /* NULL: unknown, disabled or without login */
-	uint64_t failures;   /* in a row, of person or address */
-	double failure_age_s;
+	/* wrong tries by enum guess_key, as the database counts them */
+	uint64_t failures[GUESS_KEYS];
+	double failure_age_s[GUESS_KEYS];
 	/* endpoint; endpoint_id 0: no such one, or no right to control it */
 	int64_t endpoint_id;
 	char *endpoint, *access, *host, *port, *username;
@@ -58,9 +60,9 @@ extern const char account_query[];
 extern const char account_reverse_query[];
 
 /*
- * Reads the one row of account_query (parameters: person, endpoint, client
- * address) or of the other. seal_key opens the endpoint's secret. Returns 0 or
- * ERR_NOMEM.
+ * Reads the one row of account_query (parameters: person, endpoint, prefix
+ * of the client's address) or of the other. seal_key opens the endpoint's
+ * secret. Returns 0 or ERR_NOMEM.
  */
 int account_read(struct account *a, const PGresult *res,
     const uint8_t seal_key[SEAL_KEY_LEN]);

@@ -15,6 +15,7 @@
 #include "common/log.h"
 #include "relay/journal.h"
 #include "relay/farewell.h"
+#include "relay/guess.h"
 #include "relay/relay.h"
 
 #define CODE_SECONDS (24 * 3600)
@@ -54,6 +55,8 @@ struct agent {
 	uint64_t code_until_ns; /* then its code is over */
 	unsigned n_opens;       /* orders it has not answered with a failure */
 	uint32_t n_pings, n_unanswered;
+	struct guess guess; /* until it is known who it is */
+	char token[65];     /* SHA-256 of its enrolment's, hex */
 };
 
 static void on_timer(evutil_socket_t fd, short what, void *arg);
@@ -68,6 +71,7 @@ agent_unref(struct agent *a)
 
 	if (--a->n_refs > 0)
 		return;
+	guess_release(&a->guess);
 	free(a);
 	loop_session_gone(l);
 }
@@ -110,6 +114,7 @@ agent_close(struct agent *a, const char *why)
 	farewell(a->loop, &a->side);
 	if (a->timer != NULL)
 		event_free(a->timer);
+	guess_release(&a->guess);
 	agent_unref(a);
 }
 
@@ -211,6 +216,27 @@ refuse_old(struct agent *a)
 	agent_refuse(a, false, reason);
 }
 
+/* It may not guess for nothing. */
+static void
+refuse_unknown(struct agent *a, const char *reason)
+{
+	guess_end(&a->guess, GUESS_WRONG);
+	refusals_add(
+	    &a->loop->relay->refusals, REFUSAL_AGENT, a->client_addr, a->host);
+	agent_refuse(a, true, reason);
+}
+
+static void
+take_in(struct agent *a, const PGresult *res)
+{
+	guess_end(&a->guess, GUESS_RIGHT);
+	guess_release(&a->guess);
+	if (is_too_old(a))
+		refuse_old(a);
+	else
+		welcome(a, res);
+}
+
 static void
 on_signed_on(void *arg, PGresult *res)
 {
@@ -221,13 +247,11 @@ on_signed_on(void *arg, PGresult *res)
 	if (!db_ok(res, "agent"))
 		refuse_away(a);
 	else if (PQntuples(res) != 1)
-		agent_refuse(a, true,
+		refuse_unknown(a,
 		    "this agent is not enrolled, or not any more: run "
 		    "relaycam-agent enroll with a new token");
-	else if (is_too_old(a))
-		refuse_old(a);
 	else
-		welcome(a, res);
+		take_in(a, res);
 out:
 	agent_unref(a);
 }
@@ -235,8 +259,9 @@ out:
 /* An old one is noted, so that technicians read which version is needed
  * (T4), but not as connected. */
 static void
-sign_on(struct agent *a)
+look_for_key(void *arg)
 {
+	struct agent *a = arg;
 	bool is_old = is_too_old(a);
 	const char *params[] = { a->pin, a->version, a->host, a->displays,
 		is_old ? NULL : a->loop->relay->node_id,
@@ -251,6 +276,22 @@ sign_on(struct agent *a)
 	    6, params, on_signed_on);
 }
 
+/* Calls go when its key or token may be checked. */
+static void
+wait_for_turn(struct agent *a, void (*go)(void *agent))
+{
+	a->state = AGENT_STATE_LOOK_UP;
+	guess_set(&a->guess, a->loop, a->client_addr, "agent", a->pin, false);
+	if (guess_wait(&a->guess, go, a) != 0)
+		agent_close(a, "out of memory");
+}
+
+static void
+sign_on(struct agent *a)
+{
+	wait_for_turn(a, look_for_key);
+}
+
 static void
 on_enrolled(void *arg, PGresult *res)
 {
@@ -261,25 +302,22 @@ on_enrolled(void *arg, PGresult *res)
 	if (!db_ok(res, "enrolment"))
 		refuse_away(a);
 	else if (PQntuples(res) != 1)
-		agent_refuse(a, true,
+		refuse_unknown(a,
 		    "the token is not valid: it was used already, is over its "
 		    "time, or was never given out; relaycam endpoint token "
 		    "makes a new one");
 	else
-		sign_on(a);
+		look_for_key(a); /* its turn already */
 out:
 	agent_unref(a);
 }
 
 static void
-enrol(struct agent *a, const char *token)
+look_for_token(void *arg)
 {
-	uint8_t hash[crypto_hash_sha256_BYTES];
-	char hex[2 * sizeof(hash) + 1];
-	const char *params[] = { hex, a->pin, a->host, a->client_addr };
+	struct agent *a = arg;
+	const char *params[] = { a->token, a->pin, a->host, a->client_addr };
 
-	crypto_hash_sha256(hash, (const uint8_t *)token, strlen(token));
-	http_hex(hash, sizeof(hash), hex);
 	ask(a,
 	    "WITH k AS (UPDATE enrol_tokens SET used_at = now() WHERE hash = "
 	    "decode($1, 'hex') AND used_at IS NULL AND expires_at > now() "
@@ -291,6 +329,16 @@ enrol(struct agent *a, const char *token)
 	    "'agent_enrolled', name, jsonb_build_object('sha256', $2::text, "
 	    "'client', $4::text) FROM u) SELECT name FROM u",
 	    4, params, on_enrolled);
+}
+
+static void
+enrol(struct agent *a, const char *token)
+{
+	uint8_t hash[crypto_hash_sha256_BYTES];
+
+	crypto_hash_sha256(hash, (const uint8_t *)token, strlen(token));
+	http_hex(hash, sizeof(hash), a->token);
+	wait_for_turn(a, look_for_token);
 }
 
 /* ---- attended: a code for one occasion ---- */

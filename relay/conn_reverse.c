@@ -10,6 +10,7 @@
 #include "common/http.h"
 #include "common/log.h"
 #include "relay/account.h"
+#include "relay/guess.h"
 #include "relay/relay.h"
 #include "relay/session.h"
 #include "rfb/repeater.h"
@@ -18,21 +19,28 @@
 struct lookup {
 	struct conn *conn; /* NULL: it is gone */
 	struct loop *loop;
+	struct guess guess;
+	bool is_asking; /* the database */
 	char name[RFB_REPEATER_TEXT_MAX + 1];
+	char secret[65], pin[65]; /* SHA-256, hex; "": none */
 	char client_addr[CLIENT_ADDR_LEN];
 };
 
 static void
-count_guess(const struct lookup *k)
+lookup_free(struct lookup *k)
 {
-	const char *params[] = { k->client_addr, k->name };
+	guess_release(&k->guess);
+	free(k);
+}
 
-	atomic_fetch_add(&k->loop->relay->stats.login_failures, 1);
-	db_query(k->loop->db,
-	    "INSERT INTO audit (actor, action, object, detail) VALUES "
-	    "('relay', 'reverse_refused', $2, jsonb_build_object('client', "
-	    "$1::text))",
-	    2, params, NULL, NULL);
+static void
+count_guess(struct lookup *k)
+{
+	struct relay *r = k->loop->relay;
+
+	atomic_fetch_add(&r->stats.login_failures, 1);
+	refusals_add(&r->refusals, REFUSAL_REVERSE, k->client_addr, k->name);
+	guess_end(&k->guess, GUESS_WRONG);
 }
 
 static void
@@ -59,12 +67,13 @@ on_endpoint(void *arg, PGresult *res)
 		    "the endpoint's stored password cannot be opened with "
 		    "this relay's seal key");
 	} else {
+		guess_end(&k->guess, GUESS_RIGHT);
 		session_start_parked(
 		    c->loop, &c->side, c->client_addr, &account);
 		conn_given_away(c);
 	}
 out:
-	free(k);
+	lookup_free(k);
 }
 
 /* "" where there is nothing to look for. */
@@ -81,15 +90,24 @@ hash_secret(const char *secret, char hex[65])
 }
 
 static void
+ask(void *arg)
+{
+	struct lookup *k = arg;
+	const char *params[] = { k->pin, k->name, k->secret };
+
+	if (db_query_now(k->loop->db, account_reverse_query, 3, params,
+		on_endpoint, k) == 0)
+		k->is_asking = true;
+	else
+		conn_close(k->conn, "the relay's database cannot be reached");
+}
+
+static void
 look_up(struct conn *c, const struct rfb_repeater_hello *hello)
 {
+	struct timeval tv = { c->loop->relay->conf.login_seconds, 0 };
 	struct lookup *k = calloc(1, sizeof(*k));
-	char pin[65] = "", secret[65];
-	const char *params[] = { pin, hello->endpoint, secret };
 
-	if (c->has_peer_pin)
-		http_hex(c->peer_pin, sizeof(c->peer_pin), pin);
-	hash_secret(hello->secret, secret);
 	if (k == NULL) {
 		conn_close(c, "out of memory");
 		return;
@@ -98,22 +116,30 @@ look_up(struct conn *c, const struct rfb_repeater_hello *hello)
 	k->loop = c->loop;
 	strcpy(k->name, hello->endpoint);
 	memcpy(k->client_addr, c->client_addr, sizeof(k->client_addr));
+	if (c->has_peer_pin)
+		http_hex(c->peer_pin, sizeof(c->peer_pin), k->pin);
+	hash_secret(hello->secret, k->secret);
 	c->lookup = k;
 	side_read(&c->side, false);
-	if (db_query_now(c->loop->db, account_reverse_query, 3, params,
-		on_endpoint, k) != 0) {
-		c->lookup = NULL;
-		free(k);
-		conn_close(c, "the relay's database cannot be reached");
-	}
+	event_add(c->deadline, &tv); /* wrong ones before it make it wait */
+	guess_set(&k->guess, c->loop, c->client_addr, "reverse",
+	    k->name[0] != '\0' ? k->name : k->pin, false);
+	if (guess_wait(&k->guess, ask, k) != 0)
+		conn_close(c, "out of memory");
 }
 
+/* The answer that is on its way frees it. */
 void
 conn_lookup_cancel(struct conn *c)
 {
-	if (c->lookup != NULL)
-		((struct lookup *)c->lookup)->conn = NULL;
+	struct lookup *k = c->lookup;
+
 	c->lookup = NULL;
+	if (k == NULL)
+		return;
+	k->conn = NULL;
+	if (!k->is_asking)
+		lookup_free(k);
 }
 
 void

@@ -19,6 +19,7 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "common/tls.h"
+#include "relay/guesses.h"
 #include "relay/node.h"
 #include "relay/privileges.h"
 #include "relay/relay.h"
@@ -241,6 +242,8 @@ wait_for_loops(void *arg)
 static void
 start_loops(void)
 {
+	refusals_init(&relay.refusals);
+	relay.guesses = guesses_new();
 	live_budget_init(&relay.live, (uint64_t)relay.conf.live_recorders,
 	    (uint64_t)relay.conf.live_bytes);
 	relay.n_loops = relay.conf.threads != 0
@@ -251,7 +254,7 @@ start_loops(void)
 	relay.workers = worker_pool_new(4);
 	relay.lookups = worker_pool_new(4);
 	if (relay.loops == NULL || relay.workers == NULL ||
-	    relay.lookups == NULL)
+	    relay.lookups == NULL || relay.guesses == NULL)
 		die(EX_OSERR, "start", "out of memory");
 	for (unsigned i = 0; i < relay.n_loops; i++) {
 		if (loop_init(&relay.loops[i], &relay, i) != 0)
@@ -384,6 +387,7 @@ main(int argc, char **argv)
 	rfb_ra2_key_free(relay.ra2_key);
 	static_files_free(relay.files);
 	text_font_close(relay.font);
+	guesses_free(relay.guesses);
 	free(relay.loops);
 	conf_release(sections, n);
 	return has_spawner ? 0 : EX_SOFTWARE;

@@ -62,6 +62,10 @@ beat(struct node *n)
 	    "code FROM c)",
 	    0, NULL, NULL, NULL);
 	db_query_now(n->db,
+	    "DELETE FROM login_failures WHERE last_at < now() - interval '15 "
+	    "minutes'",
+	    0, NULL, NULL, NULL);
+	db_query_now(n->db,
 	    "WITH u AS (UPDATE sessions s SET ended_at = greatest("
 	    "n.heartbeat_at, s.started_at), end_code = 'node_lost', "
 	    "end_reason = 'the relay that carried it stopped' FROM nodes n "
@@ -112,10 +116,37 @@ on_state(void *arg, bool connected)
 		n->is_known = false;
 }
 
+/* One row a minute and kind (refusals.h). */
+static void
+write_refusals(struct node *n)
+{
+	static const char *const actions[REFUSAL_KINDS] = {
+		[REFUSAL_REVERSE] = "reverse_refused",
+		[REFUSAL_AGENT] = "agent_refused",
+	};
+	struct refusal r;
+	char count[24];
+
+	for (unsigned i = 0; i < REFUSAL_KINDS; i++) {
+		const char *params[] = { actions[i], r.object, r.client,
+			count };
+
+		if (!refusals_take(&n->relay->refusals, i, clock_mono_ns(), &r))
+			continue;
+		snprintf(count, sizeof(count), "%llu", (unsigned long long)r.n);
+		db_query(n->db,
+		    "INSERT INTO audit (actor, action, object, detail) VALUES "
+		    "('relay', $1, $2, jsonb_build_object('client', $3::text, "
+		    "'count', $4::bigint))",
+		    4, params, NULL, NULL);
+	}
+}
+
 static void
 on_heartbeat(evutil_socket_t fd, short what, void *arg)
 {
 	beat(arg);
+	write_refusals(arg);
 }
 
 static void

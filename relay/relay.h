@@ -17,12 +17,14 @@
 #include "relay/door.h"
 #include "relay/leg.h"
 #include "relay/live_budget.h"
+#include "relay/refusals.h"
 #include "relay/worker.h"
 
 struct db;
 struct event;
 struct event_base;
 struct evconnlistener;
+struct guesses;
 struct session;
 struct static_files;
 struct rfb_ra2_key;
@@ -58,6 +60,8 @@ struct relay {
 	char node_id[UUID_LEN];
 	struct relay_stats stats;
 	struct live_budget live;
+	struct guesses *guesses;
+	struct refusals refusals;
 	_Atomic bool draining;
 	struct loop *loops;
 	unsigned n_loops;

@@ -101,6 +101,7 @@ session_unref(struct session *s)
 
 	if (--s->n_refs > 0)
 		return;
+	guess_release(&s->guess);
 	l->n_sessions--;
 	free(s);
 	loop_session_gone(l);
@@ -116,6 +117,8 @@ teardown(struct session *s)
 	atomic_fetch_add(&st->bytes_from_technicians, s->viewer.leg.bytes_in);
 	atomic_fetch_sub(&st->active, 1);
 	s->state = SESSION_DEAD;
+	if (!s->guess.is_checking) /* a worker's check still counts */
+		guess_release(&s->guess);
 	TAILQ_REMOVE(&s->loop->sessions, s, link);
 	session_record_release(s);
 	session_parked_gone(s);
@@ -243,6 +246,7 @@ refuse(struct session *s, const char *reason)
 		session_end(s, "error", reason);
 		return;
 	}
+	guess_end(&s->guess, GUESS_ABANDONED);
 	atomic_fetch_add(&s->loop->relay->stats.refused, 1);
 	log_warn("session_refused", LOG_S("session", s->id),
 	    LOG_S("client", s->client_addr), LOG_S("person", s->name.person),

@@ -2,6 +2,7 @@
  * A session as its own files see it. session.c: states, ending;
  * session_viewer.c: handshake with the technician; session_browser.c: the
  * same in a browser; login.c, session_login.c, session_ticket.c: who may;
+ * session_guess.c: the wait after wrong tries;
  * session_lobby.c: what a viewer sees while it waits; session_endpoint.c:
  * dialling out; session_agent.c: through an agent; session_parked.c:
  * endpoints that dialled in; session_record.c, session_meta.c: the
@@ -17,6 +18,7 @@
 #include "common/buf.h"
 #include "common/tee.h"
 #include "relay/account.h"
+#include "relay/guess.h"
 #include "relay/leg.h"
 #include "relay/login.h"
 #include "relay/pump.h"
@@ -97,6 +99,7 @@ struct session {
 	int64_t ticket_id;
 	struct login_name name;
 	char *password;        /* the technician's, until checked */
+	struct guess guess;    /* until it is known who it is */
 	bool is_authenticated; /* by a ticket */
 	bool is_attended_tried;
 	struct lobby *lobby; /* what the viewer sees until RUNNING */
@@ -196,11 +199,20 @@ void session_login(struct session *s);
 void session_login_as(struct session *s, const char *user, char *password);
 /* s->name is known and is_authenticated is set or s->password is there. */
 void session_look_up(struct session *s);
-void session_count_failure(struct session *s);
+
+/* session_guess.c */
+/* Calls go when the password or code of s->account may be checked. */
+void session_guess_password(struct session *s, void (*go)(void *session));
+/* The same for what is tried without a name. */
+void session_guess_ticket(struct session *s, void (*go)(void *session));
+/* It was wrong: counted, audited. */
+void session_guess_wrong(struct session *s);
+void session_guess_right(struct session *s);
 
 /* session_ticket.c */
 bool ticket_is_one(const char *password);
-void session_redeem(struct session *s, const char *ticket);
+/* s->password is a ticket. */
+void session_redeem(struct session *s);
 void session_vnc_auth(struct session *s);
 
 /* session_lobby.c */

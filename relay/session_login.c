@@ -24,54 +24,6 @@ struct check {
 	int result;
 };
 
-void
-session_count_failure(struct session *s)
-{
-	const char *params[] = { s->name.person, s->client_addr,
-		s->name.endpoint };
-
-	atomic_fetch_add(&s->loop->relay->stats.login_failures, 1);
-	db_query(s->loop->db,
-	    "WITH p AS (UPDATE people SET failed_logins = failed_logins + 1, "
-	    "last_failed_at = now() WHERE name = $1 RETURNING team_id), "
-	    "f AS (INSERT INTO login_failures AS l (client_addr, failed) "
-	    "VALUES ($2, 1) ON CONFLICT (client_addr) DO UPDATE SET failed = "
-	    "CASE WHEN l.last_at < now() - interval '15 minutes' THEN 1 ELSE "
-	    "l.failed + 1 END, last_at = now()) "
-	    "INSERT INTO audit (team_id, actor, action, object, detail) "
-	    "SELECT (SELECT team_id FROM p), $1, 'login_failed', $3, "
-	    "jsonb_build_object('client', $2::text)",
-	    3, params, NULL, NULL);
-}
-
-static void
-forget_failures(struct session *s)
-{
-	const char *params[] = { s->name.person, s->client_addr };
-
-	db_query(s->loop->db,
-	    "WITH p AS (UPDATE people SET failed_logins = 0, last_login_at = "
-	    "now() WHERE name = $1) DELETE FROM login_failures WHERE "
-	    "client_addr = $2",
-	    2, params, NULL, NULL);
-}
-
-/* A code that nobody has is a guess: it slows down as a password does. The
- * right password, which came with it, does not forget these (account.c). */
-static void
-count_guess(struct session *s)
-{
-	const char *params[] = { s->name.person };
-
-	db_query(s->loop->db,
-	    "INSERT INTO login_failures AS l (client_addr, failed) VALUES "
-	    "('codes tried by ' || $1, 1) ON CONFLICT (client_addr) DO UPDATE "
-	    "SET failed = CASE WHEN l.last_at < now() - interval '15 minutes' "
-	    "THEN 1 ELSE l.failed + 1 END, last_at = now()",
-	    1, params, NULL, NULL);
-	session_count_failure(s);
-}
-
 static void
 on_code(void *arg, PGresult *res)
 {
@@ -81,7 +33,7 @@ on_code(void *arg, PGresult *res)
 		if (!db_ok(res, "session code")) {
 			session_refuse(s, away);
 		} else if (PQntuples(res) == 0) {
-			count_guess(s);
+			session_guess_wrong(s);
 			session_refuse(s,
 			    "there is no such session code; codes are valid "
 			    "until the program that shows them is closed");
@@ -124,6 +76,7 @@ admit(struct session *s)
 	char reason[256];
 
 	if (s->account.endpoint_id != 0) {
+		session_guess_right(s);
 		session_dial(s);
 	} else if (login_is_code(s->name.endpoint) && !s->is_attended_tried) {
 		find_code(s);
@@ -131,6 +84,7 @@ admit(struct session *s)
 		snprintf(reason, sizeof(reason),
 		    "there is no endpoint \"%s\" that %s may connect to",
 		    s->name.endpoint, s->name.person);
+		session_guess_right(s);
 		session_refuse(s, reason);
 	}
 }
@@ -142,12 +96,11 @@ checked(struct job *j)
 	struct session *s = c->session;
 
 	if (s->state == SESSION_CHECK && c->result != 0) {
-		session_count_failure(s);
+		session_guess_wrong(s);
 		session_refuse(s,
 		    c->result == ERR_DENIED ? denied
 					    : "the relay is out of memory");
 	} else if (s->state == SESSION_CHECK) {
-		forget_failures(s);
 		s->is_authenticated = true;
 		admit(s);
 	}
@@ -169,25 +122,20 @@ run_check(struct job *j)
 }
 
 static void
-check_password(evutil_socket_t fd, short what, void *arg)
+check_password(void *arg)
 {
 	struct session *s = arg;
-	struct check *c;
+	struct check *c = calloc(1, sizeof(*c));
 
-	if (s->state != SESSION_CHECK) {
-		session_unref(s);
-		return;
-	}
-	c = calloc(1, sizeof(*c));
 	if (c == NULL) {
 		session_refuse(s, "the relay is out of memory");
-		session_unref(s);
 		return;
 	}
+	session_ref(s);
 	c->job = (struct job){
 		.run = run_check, .done = checked, .inbox = &s->loop->inbox
 	};
-	c->session = s; /* the reference goes along */
+	c->session = s;
 	c->hash = s->account.password_hash;
 	c->password = s->password;
 	c->result = ERR_NOMEM;
@@ -200,8 +148,6 @@ static void
 on_account(void *arg, PGresult *res)
 {
 	struct session *s = arg;
-	struct timeval wait = { 0 };
-	uint32_t ms;
 
 	if (s->state != SESSION_CHECK) {
 		session_unref(s);
@@ -211,22 +157,12 @@ on_account(void *arg, PGresult *res)
 	if (!db_ok(res, "login") ||
 	    account_read(&s->account, res, s->loop->relay->seal_key) != 0) {
 		session_refuse(s, away);
-		session_unref(s);
-		return;
-	}
-	if (s->is_authenticated) {
+	} else if (s->is_authenticated) {
 		admit(s);
-		session_unref(s);
-		return;
+	} else {
+		session_guess_password(s, check_password);
 	}
-	ms = login_delay_ms(s->account.failures, s->account.failure_age_s);
-	wait.tv_sec = ms / 1000;
-	wait.tv_usec = (suseconds_t)(ms % 1000) * 1000;
-	if (event_base_once(
-		s->loop->base, -1, EV_TIMEOUT, check_password, s, &wait) != 0) {
-		session_refuse(s, "the relay is out of memory");
-		session_unref(s);
-	}
+	session_unref(s);
 }
 
 void
@@ -254,7 +190,7 @@ session_login_as(struct session *s, const char *user, char *password)
 	if (password == NULL)
 		session_refuse(s, "the relay is out of memory");
 	else if (ticket_is_one(password))
-		session_redeem(s, password);
+		session_redeem(s);
 	else if (rc == ERR_NOTFOUND)
 		session_refuse(s,
 		    "give the user name as person@endpoint, "

@@ -51,9 +51,10 @@ on_redeemed(void *arg, PGresult *res)
 		if (!db_ok(res, "ticket")) {
 			session_refuse(s, away);
 		} else if (PQntuples(res) != 1 || read_names(s, res) != 0) {
-			session_count_failure(s);
+			session_guess_wrong(s);
 			session_refuse(s, void_ticket);
 		} else {
+			guess_end(&s->guess, GUESS_RIGHT);
 			s->is_authenticated = true;
 			session_look_up(s);
 		}
@@ -62,9 +63,11 @@ on_redeemed(void *arg, PGresult *res)
 }
 
 /* Used once, whatever comes of it. */
-void
-session_redeem(struct session *s, const char *ticket)
+static void
+redeem(void *arg)
 {
+	struct session *s = arg;
+	const char *ticket = s->password;
 	uint8_t hash[crypto_hash_sha256_BYTES];
 	char hex[2 * sizeof(hash) + 1];
 	const char *params[] = { hex, s->client_addr };
@@ -72,7 +75,6 @@ session_redeem(struct session *s, const char *ticket)
 	crypto_hash_sha256(hash, (const uint8_t *)ticket, strlen(ticket));
 	http_hex(hash, sizeof(hash), hex);
 	wipe(s->password, strlen(s->password));
-	session_set_state(s, SESSION_CHECK, s->loop->relay->conf.login_seconds);
 	session_ref(s);
 	if (db_query_now(s->loop->db,
 		"UPDATE tickets t SET used_at = now(), used_by = $2 FROM "
@@ -85,6 +87,13 @@ session_redeem(struct session *s, const char *ticket)
 		session_refuse(s, away);
 		session_unref(s);
 	}
+}
+
+void
+session_redeem(struct session *s)
+{
+	session_set_state(s, SESSION_CHECK, s->loop->relay->conf.login_seconds);
+	session_guess_ticket(s, redeem);
 }
 
 /* ---- VNC authentication ---- */
@@ -116,7 +125,9 @@ burn(struct session *s)
 
 	snprintf(id, sizeof(id), "%lld", (long long)s->ticket_id);
 	if (!s->is_authenticated)
-		session_count_failure(s);
+		session_guess_wrong(s);
+	else
+		guess_end(&s->guess, GUESS_RIGHT);
 	session_ref(s);
 	if (db_query_now(s->loop->db,
 		"UPDATE tickets SET used_at = now(), used_by = $2 WHERE id = "
@@ -178,14 +189,14 @@ out:
 	session_unref(s);
 }
 
-void
-session_vnc_auth(struct session *s)
+static void
+find_port_ticket(void *arg)
 {
+	struct session *s = arg;
 	char port[8];
 	const char *params[] = { port };
 
 	snprintf(port, sizeof(port), "%u", s->door_port);
-	session_set_state(s, SESSION_CHECK, s->loop->relay->conf.login_seconds);
 	session_ref(s);
 	if (db_query_now(s->loop->db,
 		"SELECT p.name, e.name, t.target, t.id, "
@@ -200,4 +211,11 @@ session_vnc_auth(struct session *s)
 		session_refuse(s, away);
 		session_unref(s);
 	}
+}
+
+void
+session_vnc_auth(struct session *s)
+{
+	session_set_state(s, SESSION_CHECK, s->loop->relay->conf.login_seconds);
+	session_guess_ticket(s, find_port_ticket);
 }

@@ -5,6 +5,7 @@ import socket
 import ssl
 import struct
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import demo
 import pytest
@@ -15,10 +16,12 @@ class Technician:
     """The viewer's side of VeNCrypt X509Plain by hand, to read refusals and
     measure times; real viewers are used wherever a picture matters."""
 
-    def __init__(self, rig, timeout=40):
+    source = None  # the address it comes from: (host, 0)
+
+    def __init__(self, rig, timeout=40, source=None):
         ctx = ssl.create_default_context(cafile=rig.stack.path('ca.pem'))
-        s = socket.create_connection(('localhost', rig.stack.ports.relay),
-                                     timeout)
+        s = socket.create_connection(('127.0.0.1', rig.stack.ports.relay),
+                                     timeout, source or self.source)
         self.sock = s
         assert self.get(12) == b'RFB 003.008\n'
         s.sendall(b'RFB 003.008\n')
@@ -59,8 +62,8 @@ class Technician:
         self.sock.close()
 
 
-def refusal(rig, user, password):
-    t = Technician(rig)
+def refusal(rig, user, password, source=None):
+    t = Technician(rig, source=source)
     try:
         return t.login(user, password)
     finally:
@@ -72,11 +75,13 @@ def scalar(rig, query):
 
 
 @pytest.fixture(autouse=True)
-def forgiven(rig):
-    """Each test begins without failed logins behind it."""
+def forgiven(rig, request, monkeypatch):
+    """Each test comes from an address without failed logins behind it."""
     rig.stack.sql('DELETE FROM login_failures')
     rig.stack.sql('UPDATE people SET failed_logins = 0, '
                   'last_failed_at = NULL')
+    n = request.session.items.index(request.node)
+    monkeypatch.setattr(Technician, 'source', (f'127.0.1.{n + 1}', 0))
 
 
 def test_right_password_gets_the_desktop(rig):
@@ -119,6 +124,7 @@ def test_wrong_passwords_are_counted_and_slowed_down(rig):
 
 def test_codes_are_not_tried_for_free_with_the_right_password(rig):
     times = []
+    refusal(rig, 'alice@nosuch', rig.password)  # whose name has no failures
     for code in range(100000000, 100000004):
         began = time.monotonic()
         assert 'no such session code' in refusal(rig, f'alice@{code}',
@@ -131,6 +137,60 @@ def test_codes_are_not_tried_for_free_with_the_right_password(rig):
     t.close()
     assert int(scalar(rig, "SELECT failed FROM login_failures WHERE "
                            "client_addr = 'codes tried by alice'")) == 4
+
+
+def test_tries_at_the_same_time_are_slowed_together(rig):
+    """As many connections as one likes: no more passwords are checked. And
+    who comes from elsewhere gets in meanwhile."""
+    path = rig.stack.path('tmp', 'carol.password')
+    rig.stack._write(path, 'carols password\n')
+    rig.stack.ctl('user', 'add', 'carol', '--team', 'demo', '--role', 'admin',
+                  '--password-file', path)
+    source, answered = ('127.0.2.1', 0), []
+    began = time.monotonic()
+
+    def guess(n):
+        reason = refusal(rig, f'victim{n % 3}@desk1', f'guess {n}', source)
+        answered.append(time.monotonic() - began)
+        return reason
+
+    with ThreadPoolExecutor(24) as pool:
+        guesses = [pool.submit(guess, n) for n in range(24)]
+        wait_until(lambda: len(answered) >= 4, 20, 'the first guesses')
+        for user, password in (('carol@desk1', 'carols password'),
+                               ('alice@desk1', rig.password)):
+            t = Technician(rig)
+            assert t.login(user, password) is None
+            t.close()
+        reasons = [g.result() for g in guesses]
+    checked = [r for r in reasons if 'password is wrong' in r]
+    # four at a time while nothing failed; then 4 s, 8 s, 16 s
+    assert len(checked) <= 4 + 3
+    assert all('took too long' in r for r in reasons if r not in checked)
+    assert int(scalar(rig, "SELECT failed FROM login_failures WHERE "
+                           "client_addr = '127.0.2.1'")) == len(checked)
+
+
+def test_a_name_under_attack_lets_its_owner_in(rig):
+    """Guesses at one name from many addresses are slowed together; its owner,
+    who was here before, does not notice."""
+    t = Technician(rig)
+    assert t.login('alice@desk1', rig.password) is None
+    t.close()
+    with ThreadPoolExecutor(20) as pool:
+        guesses = [pool.submit(refusal, rig, 'alice@desk1', f'guess {n}',
+                               (f'127.0.3.{n + 1}', 0)) for n in range(20)]
+        wait_until(lambda: int(scalar(
+            rig, "SELECT failed_logins FROM people WHERE name = 'alice'"))
+            >= 4, 20, 'the name to be slowed down')
+        began = time.monotonic()
+        t = Technician(rig)
+        assert t.login('alice@desk1', rig.password) is None
+        t.close()
+        assert time.monotonic() - began < 3
+        wrong = sum('password is wrong' in g.result() for g in guesses)
+    # four while nothing had failed, then one every four seconds, not 20
+    assert wrong <= 4 + 30 / 4
 
 
 def test_success_forgets_failures(rig):

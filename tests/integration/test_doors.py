@@ -32,10 +32,11 @@ def context(rig, alpn=()):
     return ctx
 
 
-def connect(rig, door, alpn=None):
+def connect(rig, door, alpn=None, source=None):
     """A socket at a door; in TLS when alpn is not None."""
     port = getattr(rig.stack.ports, door)
-    s = socket.create_connection(('localhost', port), 20)
+    s = socket.create_connection(('127.0.0.1', port), 20,
+                                 source and (source, 0))
     if alpn is not None:
         s = context(rig, alpn).wrap_socket(s, server_hostname='localhost')
     return s
@@ -190,6 +191,43 @@ def test_one_endpoint_cannot_fill_the_relay(rig, running):
     finally:
         for s in dialled:
             s.close()
+
+
+def audited(rig, action):
+    """Rows of an action, and the number of refusals that they stand for."""
+    return [int(n) for n in rig.stack.sql(
+        "SELECT count(*), coalesce(sum((detail->>'count')::int), 0) FROM "
+        f"audit WHERE action = '{action}'")[0]]
+
+
+def test_wrong_ids_are_slowed_and_share_a_row(rig, running):
+    r = rig.stack.ctl_json('endpoint', 'add', 'calls', '--kind', 'reverse',
+                           '--allow-clear')
+    right = r['id'].removeprefix('ID:')
+    began = time.monotonic()
+    tries = [connect(rig, 'reverse', source='127.0.4.1') for _ in range(30)]
+    for n, s in enumerate(tries):
+        s.sendall(f'ID:calls-WRONG{n}'.encode().ljust(250, b'\0') +
+                  b'RFB 003.003\n')
+    # the right one from elsewhere waits for the name, not for all of them
+    good = connect(rig, 'reverse', source='127.0.4.2')
+    good.sendall(f'ID:{right}'.encode().ljust(250, b'\0') +
+                 b'RFB 003.003\n')
+    assert good.recv(12) == b'RFB 003.003\n'
+    good.close()
+    for s in tries:
+        read_to_end(s)
+        s.close()
+    took = time.monotonic() - began
+    log = rig.log('relay')
+    checked = log.count('no endpoint has this ID and secret')
+    # four at a time, then the next after four seconds
+    assert 0 < checked <= 4 + took / 4
+    rows, count = wait_until(
+        lambda: (lambda a: a[1] >= checked and a)(
+            audited(rig, 'reverse_refused')), 80, 'the row')
+    assert count == checked
+    assert rows <= 2
 
 
 def test_giant_lengths_are_refused_at_once(rig, running):
