@@ -10,7 +10,7 @@
 
 /* Ends of a file that another one always follows, and those of a session. */
 static const char *const splits[] = { "size", "monitor", "frame_rate",
-	"orientation", "resolution", "recorder_restart" };
+	"orientation", "resolution", "recorder_restart", "overload" };
 static const char *const ends[] = { "normal", "endpoint", "max_duration",
 	"command", "error" };
 

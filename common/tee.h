@@ -89,6 +89,8 @@ enum tee_status_kind {
 				 * "recording": "off" */
 	TEE_STATUS_SEGMENT = 4, /* a segment was closed; frames, bytes */
 	TEE_STATUS_DONE = 5,    /* END was handled, everything is on disk */
+	TEE_STATUS_CAPTURE = 6, /* fell behind and goes on as a capture, with
+				 * nothing lost; frames: its first one */
 };
 
 struct tee_status {

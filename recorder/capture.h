@@ -49,6 +49,14 @@ int capture_writer_mark(
 int capture_writer_bytes(
     struct capture_writer *w, const uint8_t *data, size_t len, uint64_t now_ns);
 
+/*
+ * The state of a decoder that saw what came before the file, for the one
+ * that will replay it: what rfb_decoder_save wrote, in one record. Errors as
+ * above; ERR_LIMIT for what is longer than that can be.
+ */
+int capture_writer_state(struct capture_writer *w, const uint8_t *state,
+    size_t len, uint64_t now_ns);
+
 /* Writes a block, or syncs, when that is due. */
 int capture_writer_tick(struct capture_writer *w, uint64_t now_ns);
 /* When capture_writer_tick has something to do, or UINT64_MAX. */
@@ -77,6 +85,7 @@ enum capture_end {
 enum capture_kind {
 	CAPTURE_MARK,  /* mark */
 	CAPTURE_BYTES, /* data, len */
+	CAPTURE_STATE, /* data, len */
 	CAPTURE_ENDED, /* mark.mono_ns and word: how its writer ended it */
 };
 

@@ -24,13 +24,14 @@ enum capture_tag {
 	TAG_TIME = 2,  /* u64 ns: a TEE_MARK_TIME */
 	TAG_BYTES = 3, /* u32 len, the bytes */
 	TAG_END = 4,   /* u64 ns, u8 len, the word */
+	TAG_STATE = 5, /* u32 len, what rfb_decoder_save wrote */
 };
 
 #define CAPTURE_VERSION    1
 #define META_NUMBERS_LEN   32 /* u64 version, first seq, frame, gap start */
 #define RECORD_MARK_LEN    (1 + 4 + 8 + TEE_MARK_VALUE)
 #define RECORD_TIME_LEN    (1 + 8)
-#define RECORD_BYTES_LEN   (1 + 4)
+#define RECORD_BYTES_LEN   (1 + 4) /* and of TAG_STATE */
 #define RECORD_END_MAX_LEN (1 + 8 + 1 + CAPTURE_WORD_MAX)
 
 /* What stands before each block. */

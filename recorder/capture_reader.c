@@ -207,17 +207,16 @@ take_mark(struct capture_reader *r, struct capture_record *rec,
 }
 
 static bool
-take_bytes(struct capture_reader *r, struct capture_record *rec,
-    const uint8_t *p, size_t room, size_t *used)
+take_data(struct capture_record *rec, enum capture_kind kind, const uint8_t *p,
+    size_t room, size_t *used)
 {
 	uint32_t len = load_be32(p + 1);
 
 	if (len == 0 || len > room - RECORD_BYTES_LEN)
 		return false;
-	rec->kind = CAPTURE_BYTES;
+	rec->kind = kind;
 	rec->data = p + RECORD_BYTES_LEN;
 	rec->len = len;
-	r->offset += len;
 	*used = RECORD_BYTES_LEN + len;
 	return true;
 }
@@ -257,7 +256,12 @@ take_record(struct capture_reader *r, struct capture_record *rec)
 		break;
 	case TAG_BYTES:
 		ok = room > RECORD_BYTES_LEN &&
-		    take_bytes(r, rec, p, room, &used);
+		    take_data(rec, CAPTURE_BYTES, p, room, &used);
+		r->offset += rec->len;
+		break;
+	case TAG_STATE:
+		ok = room > RECORD_BYTES_LEN &&
+		    take_data(rec, CAPTURE_STATE, p, room, &used);
 		break;
 	case TAG_END:
 		ok = room >= 10 && take_end(r, rec, p, room, &used);

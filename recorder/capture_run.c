@@ -45,6 +45,14 @@ failed(struct run *r, int rc, const char *why)
 
 /* ---- files ---- */
 
+static uint64_t
+start_of(const struct capture_run *c)
+{
+	if (c->begin != NULL)
+		return c->start_ns;
+	return c->meta->is_resumed ? clock_mono_ns() : c->meta->start_mono_ns;
+}
+
 /* The opening manifest of the segment that the capture will begin with. */
 static int
 write_manifest(struct run *r)
@@ -57,8 +65,7 @@ write_manifest(struct run *r)
 		.monitor = monitor_number(&m->monitor),
 		.monitor_name = m->monitor.name,
 		.frame_rate = m->frame_rate,
-		.start_mono_ns =
-		    m->is_resumed ? clock_mono_ns() : m->start_mono_ns,
+		.start_mono_ns = start_of(r->c),
 	};
 	struct area area = monitor_area(&m->monitor, m->width, m->height);
 	struct manifest *mf;
@@ -106,6 +113,8 @@ open_files(struct run *r)
 		rc = make_file(r);
 	if (rc == 0)
 		rc = write_manifest(r);
+	if (rc == 0 && r->c->begin != NULL)
+		rc = r->c->begin(r->c->arg, r->writer);
 	return failed(r, rc, "a capture could not be opened in the spool");
 }
 
@@ -252,7 +261,8 @@ capture_run(const struct capture_run *c, struct capture_run_result *res)
 	memset(res, 0, sizeof(*res));
 	rc = open_files(&r);
 	if (rc == 0) {
-		intake_report(c->status_fd, TEE_STATUS_READY, 0,
+		intake_report(c->status_fd,
+		    c->begin != NULL ? TEE_STATUS_CAPTURE : TEE_STATUS_READY, 0,
 		    c->meta->first_frame, 0, "");
 		rc = run(&r, &word);
 		closed = close_files(

@@ -12,6 +12,8 @@
 /* What one capture counts for in numbers of segments, until it is encoded. */
 #define CAPTURE_SEQS 10000
 
+struct capture_writer;
+
 struct capture_run_result {
 	char id[META_UUID_LEN]; /* of the capture, and of its first segment */
 	uint64_t bytes;
@@ -25,12 +27,21 @@ struct capture_run {
 	size_t json_len;
 	struct tee_reader *reader;
 	int spool_fd, event_fd, status_fd;
+	/*
+	 * For a capture that goes on where a live session stood, else NULL:
+	 * writes what it begins with, at start_ns of the stream. 0 or an error
+	 * of capture_writer_bytes.
+	 */
+	int (*begin)(void *arg, struct capture_writer *w);
+	void *arg;
+	uint64_t start_ns;
 };
 
 /*
  * Runs until END, SIGTERM or the relay's end. Reports READY to the relay
- * and nothing else. Returns 0, ERR_NOSPACE, ERR_NOMEM, ERR_IO or ERR_CORRUPT
- * (the ring). Whatever it returns, storage finds what was kept.
+ * (CAPTURE after `begin`) and nothing else. Returns 0, ERR_NOSPACE, ERR_NOMEM,
+ * ERR_IO or ERR_CORRUPT (the ring). Whatever it returns, storage finds what was
+ * kept.
  */
 int capture_run(const struct capture_run *c, struct capture_run_result *res);
 

@@ -211,6 +211,24 @@ capture_writer_bytes(
 	return 0;
 }
 
+int
+capture_writer_state(
+    struct capture_writer *w, const uint8_t *state, size_t len, uint64_t now_ns)
+{
+	int rc = len > sizeof(w->raw) - RECORD_BYTES_LEN
+	    ? ERR_LIMIT
+	    : make_room(w, RECORD_BYTES_LEN + len, now_ns);
+	uint8_t *p = w->raw + w->used;
+
+	if (rc != 0)
+		return rc;
+	p[0] = TAG_STATE;
+	store_be32(p + 1, (uint32_t)len);
+	memcpy(p + RECORD_BYTES_LEN, state, len);
+	w->used += RECORD_BYTES_LEN + len;
+	return 0;
+}
+
 static uint64_t
 later(uint64_t since, uint64_t by)
 {

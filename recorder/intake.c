@@ -11,6 +11,7 @@
 #include "common/bytes.h"
 #include "common/clock.h"
 #include "common/err.h"
+#include "recorder/lag.h"
 #include "recorder/pacer.h"
 
 /* Bytes decoded before the ring's cursor moves on. */
@@ -94,9 +95,20 @@ leave_note(const struct session *s, struct tee_reader *reader)
 	tee_reader_leave_note(reader, &note);
 }
 
-/* Takes everything the ring has now. 0 or the session's error. */
+static bool
+is_behind(
+    const struct session *s, const struct tee_reader *reader, struct lag *lag)
+{
+	return lag_is_for_good(lag, clock_mono_ns(), session_now_ns(s),
+	    tee_reader_backlog(reader), tee_reader_data_len(reader));
+}
+
+/*
+ * Takes everything the ring has now. 0 or the session's error. Once it is
+ * behind for good, goes on to the end of a message and says so.
+ */
 static int
-drain(struct session *s, struct tee_reader *reader)
+drain(struct session *s, struct tee_reader *reader, struct lag *lag)
 {
 	const uint8_t *data;
 	struct tee_mark mark;
@@ -105,6 +117,8 @@ drain(struct session *s, struct tee_reader *reader)
 
 	while (rc == 0 && !session_is_over(s) &&
 	    (got = tee_reader_next(reader, &mark, &data, &len)) != 0) {
+		bool behind = got > 0 && is_behind(s, reader, lag);
+
 		if (got < 0)
 			return got;
 		if (got == 1) {
@@ -112,7 +126,11 @@ drain(struct session *s, struct tee_reader *reader)
 			leave_note(s, reader);
 			continue;
 		}
+		if (behind && session_is_portable(s))
+			return INTAKE_BEHIND;
 		len = min_size(len, PIECE_LEN);
+		if (behind)
+			len = min_size(len, (size_t)session_wanted(s));
 		session_set_stretch(s, stretch_for(reader));
 		rc = session_feed(s, data, len);
 		leave_note(s, reader);
@@ -165,9 +183,10 @@ wait_for_work(
 }
 
 int
-intake_run(
-    struct session *s, struct tee_reader *reader, int event_fd, int status_fd)
+intake_run(struct session *s, struct tee_reader *reader,
+    unsigned behind_seconds, int event_fd, int status_fd)
 {
+	struct lag lag = { .limit_ns = behind_seconds * NS_PER_S };
 	bool relay_lives = true;
 	int rc = 0;
 
@@ -175,7 +194,9 @@ intake_run(
 		bool is_last = !relay_lives || got_term;
 		uint64_t now = clock_mono_ns();
 
-		rc = drain(s, reader);
+		rc = drain(s, reader, &lag);
+		if (rc == INTAKE_BEHIND)
+			return rc;
 		if (rc == 0)
 			rc = session_tick(s, now);
 		leave_note(s, reader);

@@ -9,14 +9,17 @@
 
 #include "recorder/session.h"
 
+#define INTAKE_BEHIND 1
+
 /*
  * Runs to the end; reader, event_fd (DATA_EVENT) and status_fd are
  * borrowed. SIGTERM and the end of the relay close the segment cleanly.
  * Returns 0 when the end was handled, or the error that ended the session
- * (its segment is closed all the same).
+ * (its segment is closed all the same); INTAKE_BEHIND when the session was
+ * behind for behind_seconds and is portable now.
  */
-int intake_run(
-    struct session *s, struct tee_reader *reader, int event_fd, int status_fd);
+int intake_run(struct session *s, struct tee_reader *reader,
+    unsigned behind_seconds, int event_fd, int status_fd);
 
 /* Blocks SIGTERM outside of waiting; before the sandbox. 0 or ERR_IO. */
 int intake_signals(void);

@@ -16,6 +16,7 @@
 #include "common/log.h"
 #include "common/tee.h"
 #include "recorder/capture_run.h"
+#include "recorder/handover.h"
 #include "recorder/intake.h"
 #include "recorder/repair.h"
 #include "recorder/replay.h"
@@ -214,17 +215,87 @@ fail(int rc, const char *why)
 	return no_space ? EX_TEMPFAIL : EX_SOFTWARE;
 }
 
+/* Now or later. */
+static bool
+may_capture(const struct meta *m)
+{
+	return m->is_capture || (m->behind_seconds != 0 && !m->is_manual);
+}
+
 static int
 enter_sandbox(const struct meta *m, const char **why)
 {
 	struct sandbox box = { .spool_fd = TEE_FD_SPOOL,
 		.status_fd = TEE_FD_STATUS,
-		.max_file_bytes = m->is_capture ? CAPTURE_FILE_MAX : 0 };
+		.max_file_bytes = may_capture(m) ? CAPTURE_FILE_MAX : 0 };
 	int rc = sandbox_enter(&box, why);
 
 	if (rc == 0 && !box.has_landlock)
 		log_warn("sandbox_without_landlock");
 	return rc;
+}
+
+static struct capture_run
+capture_of(const struct meta *m, struct tee_reader *reader)
+{
+	return (struct capture_run){
+		.meta = m,
+		.json = meta_text,
+		.json_len = meta_len,
+		.reader = reader,
+		.spool_fd = TEE_FD_SPOOL,
+		.event_fd = TEE_FD_DATA_EVENT,
+		.status_fd = TEE_FD_STATUS,
+	};
+}
+
+static int
+finish_capture(
+    const struct meta *m, int rc, const struct capture_run_result *res)
+{
+	if (rc != 0)
+		return fail(rc, res->why);
+	log_info("capture_done", LOG_S("session", m->session),
+	    LOG_S("capture", res->id), LOG_U("bytes", res->bytes));
+	intake_report(
+	    TEE_FD_STATUS, TEE_STATUS_SEGMENT, 0, 0, res->bytes, res->id);
+	intake_report(TEE_FD_STATUS, TEE_STATUS_DONE, 0, 0, res->bytes, "");
+	return 0;
+}
+
+/* To be encoded later. */
+static int
+capture_session(struct meta *m, struct tee_reader *reader)
+{
+	const struct capture_run c = capture_of(m, reader);
+	struct capture_run_result res;
+	int rc = capture_run(&c, &res);
+
+	return finish_capture(m, rc, &res);
+}
+
+/* What is left of it is encoded later. Frees s. */
+static int
+hand_over(struct session *s, struct meta *m, struct tee_reader *reader)
+{
+	const struct capture_run c = capture_of(m, reader);
+	struct capture_run_result res;
+	int rc = handover_run(s, &c, &res);
+
+	return finish_capture(m, rc, &res);
+}
+
+static int
+finish_live(const struct session *s, const struct meta *m, int rc)
+{
+	if (rc != 0)
+		return fail(rc, session_why(s));
+	log_info("recording_done", LOG_S("session", m->session),
+	    LOG_U("frames", session_frames(s)),
+	    LOG_U("bytes", session_bytes(s)));
+	intake_report(TEE_FD_STATUS, TEE_STATUS_DONE, 0, session_frames(s),
+	    session_bytes(s), "");
+	return 0;
 }
 
 static int
@@ -237,44 +308,13 @@ record_session(struct meta *m, struct tee_reader *reader)
 		return fail(rc, "not enough memory for this screen");
 	rc = session_start(s);
 	if (rc == 0)
-		rc = intake_run(s, reader, TEE_FD_DATA_EVENT, TEE_FD_STATUS);
-	if (rc != 0) {
-		rc = fail(rc, session_why(s));
-	} else {
-		log_info("recording_done", LOG_S("session", m->session),
-		    LOG_U("frames", session_frames(s)),
-		    LOG_U("bytes", session_bytes(s)));
-		intake_report(TEE_FD_STATUS, TEE_STATUS_DONE, 0,
-		    session_frames(s), session_bytes(s), "");
-	}
+		rc = intake_run(s, reader, m->behind_seconds, TEE_FD_DATA_EVENT,
+		    TEE_FD_STATUS);
+	if (rc == INTAKE_BEHIND)
+		return hand_over(s, m, reader);
+	rc = finish_live(s, m, rc);
 	session_free(s);
 	return rc;
-}
-
-/* To be encoded later. */
-static int
-capture_session(struct meta *m, struct tee_reader *reader)
-{
-	const struct capture_run c = {
-		.meta = m,
-		.json = meta_text,
-		.json_len = meta_len,
-		.reader = reader,
-		.spool_fd = TEE_FD_SPOOL,
-		.event_fd = TEE_FD_DATA_EVENT,
-		.status_fd = TEE_FD_STATUS,
-	};
-	struct capture_run_result res;
-	int rc = capture_run(&c, &res);
-
-	if (rc != 0)
-		return fail(rc, res.why);
-	log_info("capture_done", LOG_S("session", m->session),
-	    LOG_S("capture", res.id), LOG_U("bytes", res.bytes));
-	intake_report(
-	    TEE_FD_STATUS, TEE_STATUS_SEGMENT, 0, 0, res.bytes, res.id);
-	intake_report(TEE_FD_STATUS, TEE_STATUS_DONE, 0, 0, res.bytes, "");
-	return 0;
 }
 
 static void

@@ -207,6 +207,20 @@ parse_mode(struct meta *m, const json_t *o, const char **why)
 	return i < 0 || (m->is_capture && m->is_manual) ? ERR_CONFIG : 0;
 }
 
+/* 0 unless said. */
+static int
+parse_behind(struct meta *m, const json_t *o, const char **why)
+{
+	int64_t v = 0;
+
+	*why = "behind_seconds";
+	if (json_object_get(o, *why) != NULL &&
+	    get_int(o, *why, 0, META_BEHIND_MAX, &v) != 0)
+		return ERR_CONFIG;
+	m->behind_seconds = (unsigned)v;
+	return 0;
+}
+
 static int
 parse_resume(struct meta *m, const json_t *o, const char **why)
 {
@@ -274,6 +288,8 @@ meta_parse(struct meta *m, const char *json, size_t len, const char **why)
 		rc = parse_resume(m, o, why);
 	if (rc == 0)
 		rc = parse_mode(m, o, why);
+	if (rc == 0)
+		rc = parse_behind(m, o, why);
 out:
 	json_decref(o);
 	return rc;

@@ -17,6 +17,7 @@
 #define META_NAME_MAX       256 /* bytes of a name with its NUL */
 #define META_UUID_LEN       37  /* text with its NUL */
 #define META_FRAME_RATE_MAX 60
+#define META_BEHIND_MAX     3600                      /* seconds */
 #define META_FRAME_MAX      ((uint64_t)INT64_MAX / 2) /* number of one */
 
 struct meta {
@@ -36,10 +37,11 @@ struct meta {
 	uint64_t segment_bytes, min_free_bytes;
 	enum encoder_codec codec;
 	enum encoder_quality quality;
-	bool is_manual;         /* "recording": "off": waits for START */
-	struct monitor monitor; /* all of them unless said */
-	bool is_resumed;        /* "resume": takes a dead one's place */
-	bool is_capture;        /* "mode": "capture": encoded later */
+	bool is_manual;          /* "recording": "off": waits for START */
+	struct monitor monitor;  /* all of them unless said */
+	bool is_resumed;         /* "resume": takes a dead one's place */
+	bool is_capture;         /* "mode": "capture": encoded later */
+	unsigned behind_seconds; /* until it becomes one; 0: never */
 	/* not from JSON: recorder/replay.h; "": any */
 	char first_segment[META_UUID_LEN];
 	uint64_t gap_start_ns; /* not from JSON: recorder/resume.h; 0: none */

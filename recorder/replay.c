@@ -175,6 +175,8 @@ play_record(struct session *s, const struct capture_record *rec)
 		return session_mark(s, &rec->mark);
 	case CAPTURE_BYTES:
 		return session_feed(s, rec->data, rec->len);
+	case CAPTURE_STATE:
+		return session_restore(s, rec->data, rec->len);
 	default:
 		break;
 	}
@@ -259,9 +261,12 @@ static int
 enter(struct replay *r)
 {
 	struct sandbox box = { .spool_fd = r->out_fd, .status_fd = -1 };
+	static char line[64];
 	const char *why = "";
 	int rc;
 
+	/* else stdio asks whether a device is a terminal, which is forbidden */
+	setvbuf(stdout, line, _IOLBF, sizeof(line));
 	/* loaded once: the sandbox keeps the zone's file out of reach */
 	setenv("TZ", r->meta.time_zone, 1);
 	tzset();

@@ -354,6 +354,52 @@ session_close(struct session *s, const char *end, uint64_t end_ns)
 	return rc;
 }
 
+bool
+session_is_portable(const struct session *s)
+{
+	return s->error == 0 && !s->meta->is_manual &&
+	    (s->state == SESSION_OPENING || s->state == SESSION_RUNNING) &&
+	    rfb_decoder_can_save(s->decoder);
+}
+
+uint64_t
+session_wanted(const struct session *s)
+{
+	return rfb_decoder_wanted(s->decoder);
+}
+
+uint64_t
+session_now_ns(const struct session *s)
+{
+	return s->now_ns;
+}
+
+void
+session_get_place(const struct session *s, struct session_place *p)
+{
+	*p = (struct session_place){
+		.now_ns = s->now_ns,
+		.seq = s->seq,
+		.next_frame = s->next_frame,
+		.frame_rate = s->frame_rate,
+		.monitor = &s->monitor,
+		.decoder = s->decoder,
+	};
+}
+
+int
+session_restore(struct session *s, const uint8_t *state, size_t len)
+{
+	int rc = s->state == SESSION_JOINING
+	    ? rfb_decoder_restore(s->decoder, state, len)
+	    : ERR_CORRUPT;
+
+	if (rc != 0)
+		s->why = "the state of its streams makes no sense";
+	session_note_error(s, rc);
+	return s->error;
+}
+
 void
 session_set_stretch(struct session *s, unsigned n)
 {

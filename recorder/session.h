@@ -82,6 +82,33 @@ int session_close(struct session *s, const char *end, uint64_t end_ns);
 /* END came, or session_close was called. */
 bool session_is_over(const struct session *s);
 
+/*
+ * Whether another one could go on from here without a gap: recording what
+ * policy wants recorded, between two messages, all streams at a byte.
+ */
+bool session_is_portable(const struct session *s);
+/* As rfb_decoder_wanted: feeding so much never passes such a place. */
+uint64_t session_wanted(const struct session *s);
+
+/* The time of the stream. */
+uint64_t session_now_ns(const struct session *s);
+
+/* Where it stands then. Borrowed until the next call. */
+struct session_place {
+	uint64_t now_ns;
+	uint64_t seq, next_frame; /* of what follows */
+	unsigned frame_rate;
+	const struct monitor *monitor;
+	const struct rfb_decoder *decoder;
+};
+void session_get_place(const struct session *s, struct session_place *p);
+
+/*
+ * In a session that goes on in another's place (`resume`), before its first
+ * bytes: what rfb_decoder_save wrote there. Errors as session_feed.
+ */
+int session_restore(struct session *s, const uint8_t *state, size_t len);
+
 uint64_t session_frames(const struct session *s); /* of all segments */
 uint64_t session_bytes(const struct session *s);  /* of closed segments */
 /* For one that may have to go on in our place. */

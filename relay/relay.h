@@ -36,6 +36,7 @@ struct text_font;
 struct relay_stats {
 	_Atomic uint64_t connections, sessions, active, refused, agents;
 	_Atomic uint64_t login_failures, recorder_failures, recorder_restarts;
+	_Atomic uint64_t recorder_overloads;
 	_Atomic uint64_t captures;
 	_Atomic uint64_t bytes_from_endpoints, bytes_from_technicians;
 };

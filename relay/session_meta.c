@@ -85,6 +85,9 @@ make_text(const struct session *s, bool is_resume)
 		return NULL;
 	if (s->is_captured)
 		json_object_set_new(doc, "mode", json_string("capture"));
+	else if (s->is_recorded)
+		json_object_set_new(doc, "behind_seconds",
+		    json_integer(s->loop->relay->conf.behind_seconds));
 	if (is_resume) {
 		json_object_set_new(doc, "resume", json_true());
 		monitor = monitor_of(s);

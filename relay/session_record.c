@@ -94,6 +94,30 @@ out_of_space(struct session *s)
 	session_status_changed(s);
 }
 
+static void
+give_live_share(struct session *s)
+{
+	if (s->has_live_share)
+		live_budget_give(&s->loop->relay->live, s->live_bytes);
+	s->has_live_share = false;
+}
+
+/* It fell behind; whoever takes its place captures as well. */
+static void
+on_capture(struct session *s, uint64_t first_frame)
+{
+	struct relay *r = s->loop->relay;
+
+	if (s->is_captured || !s->is_recorded)
+		return;
+	s->is_captured = true;
+	give_live_share(s);
+	atomic_fetch_add(&r->stats.captures, 1);
+	atomic_fetch_add(&r->stats.recorder_overloads, 1);
+	log_warn("session_captured", LOG_S("session", s->id),
+	    LOG_S("setting", "behind_seconds"), LOG_U("frame", first_frame));
+}
+
 /* Another recorder would find no more room than this one. */
 static void
 no_room(struct session *s)
@@ -122,6 +146,9 @@ handle_status(struct session *s, struct tee_status *st)
 			out_of_space(s);
 		else
 			no_room(s);
+		break;
+	case TEE_STATUS_CAPTURE:
+		on_capture(s, st->frames);
 		break;
 	case TEE_STATUS_SEGMENT:
 		log_info("segment_closed", LOG_S("session", s->id),
@@ -547,7 +574,5 @@ session_record_release(struct session *s)
 		event_free(s->ready_timer);
 	s->status = s->space = s->ready_timer = NULL;
 	s->status_fd = -1;
-	if (s->has_live_share)
-		live_budget_give(&s->loop->relay->live, s->live_bytes);
-	s->has_live_share = false;
+	give_live_share(s);
 }

@@ -347,6 +347,13 @@ rfb_decoder_is_known(
 	return true;
 }
 
+bool
+rfb_decoder_can_save(const struct rfb_decoder *d)
+{
+	return rfb_decoder_is_between_messages(d) &&
+	    enc_state_can_save(&d->enc);
+}
+
 ssize_t
 rfb_decoder_save(const struct rfb_decoder *d, uint8_t *out)
 {
@@ -402,6 +409,18 @@ bool
 rfb_decoder_is_between_messages(const struct rfb_decoder *d)
 {
 	return rfb_framer_is_between_messages(d->framer);
+}
+
+uint64_t
+rfb_decoder_wanted(const struct rfb_decoder *d)
+{
+	return rfb_framer_wanted(d->framer);
+}
+
+struct rfb_pixel_format
+rfb_decoder_pixel_format(const struct rfb_decoder *d)
+{
+	return d->format.pf;
 }
 
 const char *

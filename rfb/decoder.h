@@ -104,6 +104,8 @@ bool rfb_decoder_is_known(const struct rfb_decoder *d, unsigned x, unsigned y,
  */
 #define RFB_DECODER_STATE_MAX (1 + 6 * (3 + 32 * 1024))
 ssize_t rfb_decoder_save(const struct rfb_decoder *d, uint8_t *out);
+/* Whether it would succeed. */
+bool rfb_decoder_can_save(const struct rfb_decoder *d);
 
 /*
  * The other way, before the first feed; also after
@@ -120,6 +122,10 @@ size_t rfb_decoder_stride(const struct rfb_decoder *d);
 uint16_t rfb_decoder_width(const struct rfb_decoder *d);
 uint16_t rfb_decoder_height(const struct rfb_decoder *d);
 bool rfb_decoder_is_between_messages(const struct rfb_decoder *d);
+/* As rfb_framer_wanted. */
+uint64_t rfb_decoder_wanted(const struct rfb_decoder *d);
+/* In force. */
+struct rfb_pixel_format rfb_decoder_pixel_format(const struct rfb_decoder *d);
 
 /* A static sentence for the last error. Never NULL. */
 const char *rfb_decoder_why(const struct rfb_decoder *d);

@@ -273,6 +273,12 @@ rfb_framer_set_pixel_format(
 	return 0;
 }
 
+uint64_t
+rfb_framer_wanted(const struct rfb_framer *f)
+{
+	return f->skip > 0 ? f->skip : f->need - f->n_kept;
+}
+
 bool
 rfb_framer_is_between_messages(const struct rfb_framer *f)
 {

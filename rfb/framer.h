@@ -85,6 +85,12 @@ int rfb_framer_feed(struct rfb_framer *f, const uint8_t *data, size_t len);
 int rfb_framer_set_pixel_format(
     struct rfb_framer *f, const struct rfb_pixel_format *pf);
 
+/*
+ * So many bytes may be fed, 1 or more, without going beyond the end of the
+ * message they complete.
+ */
+uint64_t rfb_framer_wanted(const struct rfb_framer *f);
+
 /* True when every byte so far belongs to a complete message. */
 bool rfb_framer_is_between_messages(const struct rfb_framer *f);
 

@@ -217,9 +217,13 @@ void enc_inflater_release(struct enc_inflater *z);
 /* Whether anything of the stream was read. */
 bool enc_inflater_is_begun(const struct enc_inflater *z);
 /*
+ * Whether it stands between two blocks, at a byte, as it does behind each
+ * rectangle of an endpoint that flushes as the specification says.
+ */
+bool enc_inflater_can_save(const struct enc_inflater *z);
+/*
  * The window that the stream goes on with, ENC_WINDOW_MAX bytes at most:
- * returns its length, or ERR_UNSUPPORTED within a block, where no endpoint
- * that flushes its rectangles as the specification says ever stands.
+ * returns its length, or ERR_UNSUPPORTED if it cannot.
  */
 #define ENC_WINDOW_MAX (32 * 1024)
 ssize_t enc_inflater_save(const struct enc_inflater *z, uint8_t *window);
@@ -228,6 +232,7 @@ int enc_inflater_restore(
     struct enc *e, struct enc_inflater *z, const uint8_t *window, size_t n);
 
 /* state.c */
+bool enc_state_can_save(const struct enc *e);
 /* All streams; out: RFB_DECODER_STATE_MAX - 1 bytes. Length, or an error. */
 ssize_t enc_state_save(const struct enc *e, uint8_t *out);
 int enc_state_restore(struct enc *e, const uint8_t *p, size_t len);

@@ -64,6 +64,12 @@ is_between_blocks(const z_stream *s)
 	return (s->data_type & (128 | 64 | 7)) == 128;
 }
 
+bool
+enc_inflater_can_save(const struct enc_inflater *z)
+{
+	return !z->is_open || z->z.total_in == 0 || is_between_blocks(&z->z);
+}
+
 ssize_t
 enc_inflater_save(const struct enc_inflater *z, uint8_t *window)
 {
@@ -73,7 +79,7 @@ enc_inflater_save(const struct enc_inflater *z, uint8_t *window)
 
 	if (!enc_inflater_is_begun(z))
 		return 0;
-	if (z->z.total_in > 0 && !is_between_blocks(s))
+	if (!enc_inflater_can_save(z))
 		return ERR_UNSUPPORTED;
 	return inflateGetDictionary(s, window, &n) == Z_OK ? (ssize_t)n
 							   : ERR_UNSUPPORTED;

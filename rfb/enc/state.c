@@ -24,6 +24,15 @@ const_stream_at(const struct enc *e, size_t i)
 	return stream_at((struct enc *)(uintptr_t)e, i);
 }
 
+bool
+enc_state_can_save(const struct enc *e)
+{
+	for (size_t i = 0; i < N_STREAMS; i++)
+		if (!enc_inflater_can_save(const_stream_at(e, i)))
+			return false;
+	return true;
+}
+
 ssize_t
 enc_state_save(const struct enc *e, uint8_t *out)
 {

@@ -1,8 +1,12 @@
 """Sessions captured at the relay and encoded by storage: when the budget for
-live encoders is used up, and by setting; a recorder that dies meanwhile. What
-comes out has every frame, numbered without holes (M1, X2, X4)."""
+live encoders is used up, by setting, and in mid-session when the recorder falls
+behind; a recorder that dies meanwhile. What comes out has every frame, numbered without holes (M1, X2, X4)."""
+import contextlib
 import os
+import shutil
 import signal
+import subprocess
+import threading
 
 import demo
 import pytest
@@ -39,6 +43,14 @@ def counter(rig):
     wait_until(c.lines, 10, 'the counter', c.process)
     yield c
     c.stop()
+
+
+def check_numbers(found):
+    at = 1
+    for f in found:
+        assert int(f['first']) == at
+        at = int(f['last']) + 1
+        assert len([v for v in f['values'] if v is not None]) > 5
 
 
 def begin(rig):
@@ -99,11 +111,7 @@ def test_a_dead_recorder_of_a_capture(rig, counter, tmp_path):
     found = files(rig, later, tmp_path)
     assert [f['reason'] for f in found] == ['start', 'recorder_restart']
     assert [f['seq'] for f in found] == ['1', '2']
-    at = 1
-    for f in found:
-        assert int(f['first']) == at
-        at = int(f['last']) + 1
-        assert len([v for v in f['values'] if v is not None]) > 5
+    check_numbers(found)
     gaps = rig.stack.sql(
         f"SELECT why, ms FROM gaps WHERE session_id = '{later}'")
     assert [g[0] for g in gaps] == ['recorder_restart']
@@ -120,3 +128,88 @@ def test_by_setting(request, tmp_path):
     assert captured(rig) == [(session, 'recording_mode')]
     found = demo.wait_available(rig.stack, session, 60)
     assert [f['split_reason'] for f in found] == ['start']
+
+
+class Starved:
+    """A recorder that gets a twentieth of a core, as on a node that is far
+    too small: it stands still but for moments."""
+
+    def __init__(self, pid):
+        self.pid = pid
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self.run)
+
+    def run(self):
+        while not self.over.wait(0.01):
+            os.kill(self.pid, signal.SIGSTOP)
+            self.over.wait(0.2)
+            os.kill(self.pid, signal.SIGCONT)
+
+    def __enter__(self):
+        self.thread.start()
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+        os.kill(self.pid, signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def noise_on(rig):
+    """More than a starved recorder can encode."""
+    program = rig.stack.path('bin', 'noise.py')
+    shutil.copyfile(os.path.join(os.path.dirname(__file__), 'noise.py'),
+                    program)
+    os.chmod(program, 0o755)
+    env = rig.endpoint.env
+    process = rig.stack.spawn('noise', [
+        '/usr/bin/python3', program, env['DISPLAY'], '0', '100', '640', '400',
+        '10'], env=env, stdout=subprocess.DEVNULL)
+    yield
+    process.stop(5)
+
+
+@pytest.fixture
+def impatient(request):
+    from conftest import make_rig
+    return make_rig(request, settings={
+        'storage.scan_seconds': '1', 'relay.behind_seconds': '1'}).start()
+
+
+def test_a_recorder_that_falls_behind(impatient, tmp_path):
+    """C6: the technician is slowed down no longer, nothing is lost, and a
+    recorder that dies after that is followed by another capture."""
+    rig = impatient
+    counter = Counter(rig.stack, rig.endpoint.env)
+    wait_until(counter.lines, 10, 'the counter', counter.process)
+    viewer, session = begin(rig)
+    pid, = recorder_pids(rig)
+    seen = len(counter.lines())
+    wait_until(lambda: len(counter.lines()) > seen + 10, 20, 'pictures')
+    with noise_on(rig), Starved(pid):
+        wait_until(lambda: captured(rig), 60, 'the capture')
+    assert captured(rig) == [(session, 'behind_seconds')]
+    assert recorder_pids(rig) == [pid]
+    seen = len(counter.lines())
+    wait_until(lambda: len(counter.lines()) > seen + 20, 20, 'pictures')
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: len(rows(rig, session)) == 3, 10, 'another capture')
+    seen = len(counter.lines())
+    wait_until(lambda: len(counter.lines()) > seen + 20, 20, 'pictures')
+    viewer.close()
+    found = files(rig, session, tmp_path)
+    assert [f['reason'] for f in found] == [
+        'start', 'overload', 'recorder_restart']
+    check_numbers(found)
+    values = [v for f in found for v in f['values'] if v is not None]
+    assert values == sorted(values)
+    # the moment of the handover is in both, or one step apart
+    ends = [[v for v in f['values'] if v is not None] for f in found]
+    assert ends[1][0] - ends[0][-1] <= 1
+    gaps = rig.stack.sql(
+        f"SELECT why, after_seq FROM gaps WHERE session_id = '{session}'")
+    assert gaps == [['recorder_restart', '2']]
+    assert rig.stack.sql(
+        "SELECT end_mono_ns = lead(start_mono_ns) OVER (ORDER BY seq) FROM "
+        f"segments WHERE session_id = '{session}' ORDER BY seq LIMIT 1") == [
+            ['t']]

@@ -291,6 +291,8 @@ bombs_and_lies(void **state)
 		{ TAG_BYTES, 0, 0, 0, 9, 1 }, /* longer than it is */
 		{ TAG_BYTES, 0xff, 0xff, 0xff, 0xff, 1 }, /* and much longer */
 		{ TAG_BYTES, 0, 0, 0, 0, 1 },             /* nothing */
+		{ TAG_STATE, 0, 0, 0, 9, 1 },             /* as bytes */
+		{ TAG_STATE, 0, 0, 0, 0, 1 },
 		{ TAG_TIME, 0xff },                       /* cannot be */
 		{ TAG_TIME, 0, 0, 0, 0, 0, 0, 0,
 		    9 },                  /* after the block's last */
