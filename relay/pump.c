@@ -154,6 +154,8 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 
 	session_ref(s);
 	session_record_tick(s);
+	if (s->state == SESSION_RUNNING)
+		session_clocks_set(s);
 	/* a ring of marks that was full has no event of its own */
 	if (s->state == SESSION_RUNNING && s->pump.is_stalled)
 		pump_from_endpoint(s);
@@ -209,8 +211,6 @@ start_tick(struct session *s)
 {
 	struct timeval second = { 1, 0 };
 
-	if (!s->has_recorder)
-		return 0;
 	/* standing still is counted from now, not from the epoch */
 	s->watch_since_ns = clock_mono_ns();
 	s->tick = event_new(s->loop->base, -1, EV_PERSIST, on_tick, s);

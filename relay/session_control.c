@@ -193,35 +193,34 @@ on_session_order(void *loop, const char *channel, const char *payload)
 
 /* ---- clocks ---- */
 
-/* The last words, for viewers that only see the connection close. */
+/* So long before the end, by the session's clock. 0 is the end. */
 static void
-on_last_words(evutil_socket_t fd, short what, void *arg)
+set_timer(const struct session *s, struct event *timer, int64_t before_s)
 {
-	struct session *s = arg;
+	uint64_t at = s->start_mono_ns +
+	    (uint64_t)(s->account.max_session_s - before_s) * NS_PER_S;
+	uint64_t now = clock_mono_ns(), left = at > now ? at - now : 0;
+	const struct timeval tv = { (time_t)(left / NS_PER_S),
+		(suseconds_t)(left % NS_PER_S / 1000) };
 
-	session_ref(s);
-	session_show_banner(s,
-	    "This session has reached its maximum duration and is closed now.",
-	    0);
-	session_unref(s);
+	event_add(timer, &tv);
 }
 
-static void
-say_at_the_end(struct session *s)
+void
+session_clocks_set(struct session *s)
 {
-	struct timeval tv = { s->account.warn_s - LAST_WORDS_SECONDS, 0 };
-
-	if (tv.tv_sec <= 0 || s->door == SESSION_BY_BROWSER ||
-	    event_assign(
-		s->warn_timer, s->loop->base, -1, 0, on_last_words, s) != 0)
+	if (s->account.max_session_s <= 0)
 		return;
-	event_add(s->warn_timer, &tv);
+	set_timer(s, s->deadline, 0);
+	if (s->words == WORDS_WARNING)
+		set_timer(s, s->warn_timer, s->account.warn_s);
+	else if (s->words == WORDS_LAST)
+		set_timer(s, s->warn_timer, LAST_WORDS_SECONDS);
 }
 
 static void
-on_warn_time(evutil_socket_t fd, short what, void *arg)
+show_warning(struct session *s)
 {
-	struct session *s = arg;
 	char text[200];
 	long long left = (long long)s->account.warn_s;
 
@@ -235,24 +234,46 @@ on_warn_time(evutil_socket_t fd, short what, void *arg)
 		    "This session reaches its maximum duration in %lld "
 		    "seconds and will then be closed.",
 		    left);
+	session_warn(s, text, WARNING_SECONDS);
+}
+
+/* The warning; and at the end the last words, for viewers that only see the
+ * connection close. */
+static void
+on_words_time(evutil_socket_t fd, short what, void *arg)
+{
+	struct session *s = arg;
+	bool is_warning = s->words == WORDS_WARNING;
+
+	if (s->state != SESSION_RUNNING)
+		return;
 	session_ref(s);
-	if (s->state == SESSION_RUNNING) {
-		session_warn(s, text, WARNING_SECONDS);
-		say_at_the_end(s);
-	}
+	s->words = is_warning && s->account.warn_s > LAST_WORDS_SECONDS &&
+		s->door != SESSION_BY_BROWSER
+	    ? WORDS_LAST
+	    : WORDS_NONE;
+	if (is_warning)
+		show_warning(s);
+	else
+		session_show_banner(s,
+		    "This session has reached its maximum duration and is "
+		    "closed now.",
+		    0);
+	if (s->state == SESSION_RUNNING)
+		session_clocks_set(s);
 	session_unref(s);
 }
 
 static void
 start_clocks(struct session *s)
 {
-	struct timeval tv = { s->account.max_session_s - s->account.warn_s, 0 };
+	int64_t warn_s = s->account.warn_s;
 
-	if (s->account.warn_s <= 0 || tv.tv_sec <= 0)
-		return;
-	s->warn_timer = evtimer_new(s->loop->base, on_warn_time, s);
-	if (s->warn_timer != NULL)
-		event_add(s->warn_timer, &tv);
+	s->warn_timer = evtimer_new(s->loop->base, on_words_time, s);
+	if (s->warn_timer != NULL && warn_s > 0 &&
+	    warn_s < s->account.max_session_s)
+		s->words = WORDS_WARNING;
+	session_clocks_set(s);
 }
 
 void

@@ -128,7 +128,8 @@ struct session {
 	bool viewer_has_fence, endpoint_has_fence;
 	struct pump pump;
 
-	struct event *warn_timer; /* T9 */
+	struct event *warn_timer;                             /* T9 */
+	enum { WORDS_NONE, WORDS_WARNING, WORDS_LAST } words; /* it says */
 	struct event *part_timer; /* until the banner was read */
 	char *part_reason;
 	unsigned rate; /* the technician's choice, 0: as it comes */
@@ -245,6 +246,9 @@ void session_status_changed(struct session *s);
 void session_command(
     struct session *s, const char *command, const char *value, const char *by);
 void session_warn(struct session *s, const char *text, unsigned seconds);
+/* Sets warning and end by the session's clock, each second: that one counts
+ * the time that the machine was suspended, timers do not. */
+void session_clocks_set(struct session *s);
 /* Both sides are ready: bytes both ways from here on. */
 void session_run(struct session *s);
 
