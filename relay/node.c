@@ -68,7 +68,8 @@ beat(struct node *n)
 	db_query_now(n->db,
 	    "WITH u AS (UPDATE sessions s SET ended_at = greatest("
 	    "n.heartbeat_at, s.started_at), end_code = 'node_lost', "
-	    "end_reason = 'the relay that carried it stopped' FROM nodes n "
+	    "end_reason = 'the relay that carried it stopped', "
+	    "recording = false FROM nodes n "
 	    "WHERE n.id = s.node_id AND s.ended_at IS NULL AND "
 	    "(n.heartbeat_at < now() - interval '60 seconds' OR "
 	    "n.stopped_at IS NOT NULL) RETURNING s.id, s.team_id) INSERT "
@@ -94,7 +95,8 @@ clean_up(struct node *n)
 	db_query_now(n->db,
 	    "WITH u AS (UPDATE sessions s SET ended_at = greatest("
 	    "n.heartbeat_at, s.started_at), end_code = 'node_lost', "
-	    "end_reason = 'the relay that carried it stopped' FROM nodes n "
+	    "end_reason = 'the relay that carried it stopped', "
+	    "recording = false FROM nodes n "
 	    "WHERE n.id = $1 AND s.node_id = n.id AND s.ended_at IS NULL "
 	    "AND s.started_at < to_timestamp($2) RETURNING s.id, s.team_id) "
 	    "INSERT INTO audit (team_id, actor, action, object) SELECT "

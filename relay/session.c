@@ -175,11 +175,15 @@ write_end(struct session *s, const char *code, const char *reason)
 
 	if (!s->has_row)
 		return;
-	snprintf(wall, sizeof(wall), "%.6f", (double)clock_wall_ns() / 1e9);
+	/* by the recording's clock, whatever was done to the wall clock */
+	snprintf(wall, sizeof(wall), "%.6f",
+	    (double)(s->start_wall_ns + clock_mono_ns() - s->start_mono_ns) /
+		1e9);
 	journal_write(s->loop, "session end",
 	    "WITH u AS (UPDATE sessions SET ended_at = to_timestamp($4), "
-	    "end_code = $2, end_reason = $3 WHERE id = $1 AND (ended_at "
-	    "IS NULL OR end_code = 'node_lost') RETURNING team_id) INSERT INTO "
+	    "end_code = $2, end_reason = $3, recording = false WHERE id = "
+	    "$1 AND (ended_at IS NULL OR end_code = 'node_lost') RETURNING "
+	    "team_id) INSERT INTO "
 	    "audit (team_id, actor, "
 	    "action, object, detail) SELECT team_id, $5, 'session_end', $1, "
 	    "jsonb_build_object('code', $2::text, 'reason', $3::text) FROM u",

@@ -56,6 +56,7 @@ def test_warning_words_and_end(rig, tmp_path):
     assert LONG_S - 3 < time.monotonic() - began < LONG_S + 4
     assert row['end_code'] == 'max_duration'
     assert 'maximum duration' in row['end_reason']
+    assert rig.stack.sql('SELECT recording FROM sessions') == [['f']]
     viewer.close()
     # the recording is whole and never had the banner in it
     segment = demo.wait_available(rig.stack, row['id'], 40)[0]

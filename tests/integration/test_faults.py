@@ -165,6 +165,8 @@ def test_killed_relay_leaves_a_whole_recording(rig, tmp_path):
     t = Technician(rig)
     assert t.login('alice@desk1', rig.password) is None
     t.close()
+    assert rig.stack.sql("SELECT recording, end_code FROM sessions WHERE id = "
+                         f"'{session['id']}'") == [['f', 'node_lost']]
 
 
 def test_killed_storage_catches_up(rig, tmp_path):
