@@ -19,9 +19,11 @@
 #include "common/evidence.h"
 #include "tests/unit/recorder_child.h"
 
-#define W         320
-#define H         240
-#define START     (100 * NS_PER_S)
+#define W 320
+#define H 240
+#ifndef START
+#define START (100 * NS_PER_S)
+#endif
 #define AT_MS(ms) (START + (uint64_t)(ms)*NS_PER_MS)
 #define N_MAX     32 /* segments that a test looks at */
 
