@@ -42,6 +42,12 @@ static const struct column cols[] = {
 	{ "object_key", NULL, COLUMN_TEXT, "g.object_key" },
 	{ "stored_at", NULL, COLUMN_TIME, "g.stored_at" },
 	{ "expires_at", NULL, COLUMN_TIME, "g.expires_at" },
+	{ "end_why", NULL, COLUMN_TEXT, "g.end_why" },
+	{ "poster_key", NULL, COLUMN_TEXT, "g.poster_key" },
+	{ "poster_fault", NULL, COLUMN_TEXT, "g.poster_fault" },
+	{ "manifest_key", NULL, COLUMN_TEXT, "v.object_key" },
+	{ "manifest_fault", NULL, COLUMN_TEXT, "v.manifest_fault" },
+	{ "signed_by", NULL, COLUMN_TEXT, "v.key_id" },
 	{ "locked", "LOCKED", COLUMN_BOOL, "g.locked" },
 	{ "notes", NULL, COLUMN_TEXT, "g.notes" },
 };
@@ -51,7 +57,8 @@ static const char from[] =
     "FROM segments g JOIN sessions s ON s.id = g.session_id "
     "JOIN teams t ON t.id = s.team_id "
     "JOIN endpoints e ON e.id = s.endpoint_id "
-    "JOIN people p ON p.id = s.person_id";
+    "JOIN people p ON p.id = s.person_id "
+    "LEFT JOIN evidence v ON v.segment_id = g.id";
 
 /* T11: by monitor, then by time; of several sessions, the newest first. */
 static const char order[] =

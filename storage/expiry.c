@@ -40,7 +40,8 @@ static const char done_sql[] =
     "UPDATE segments SET status = CASE WHEN $4 = 'deleted' THEN 'deleted' "
     "ELSE 'expired' END, status_detail = CASE WHEN $4 = 'deleted' THEN "
     "status_detail ELSE 'deleted from storage at the end of its retention' "
-    "END, store = NULL, poster_key = NULL WHERE id = $1::uuid";
+    "END, store = NULL, poster_key = NULL, poster_bytes = NULL, "
+    "poster_sha256 = NULL, poster_fault = NULL WHERE id = $1::uuid";
 
 #define FIRST_ID "00000000-0000-0000-0000-000000000000"
 

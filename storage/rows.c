@@ -23,24 +23,28 @@
 static const char upsert_sql[] =
 "WITH s AS ("
 " INSERT INTO sessions (id, team_id, endpoint_id, person_id, access,"
-"  recorded, client_addr, started_at, ended_at, end_code, end_reason)"
+"  recorded, client_addr, started_at, ended_at, end_code, end_reason,"
+"  ended_mono_ns)"
 " VALUES ($2::uuid, $3::bigint, $4::bigint, $5::bigint, $6, true, '', "
 	TIME("16") ","
 "  CASE WHEN " IS_LAST " THEN " TIME("18") " END,"
 "  CASE WHEN " IS_LAST " THEN $25::text END,"
-"  CASE WHEN " IS_LAST " THEN 'taken from the recording' END)"
+"  CASE WHEN " IS_LAST " THEN 'taken from the recording' END,"
+"  CASE WHEN " IS_LAST " THEN $17::bigint END)"
 " ON CONFLICT (id) DO UPDATE SET ended_at = excluded.ended_at,"
-"  end_code = excluded.end_code, end_reason = excluded.end_reason"
+"  end_code = excluded.end_code, end_reason = excluded.end_reason,"
+"  ended_mono_ns = excluded.ended_mono_ns"
 " WHERE sessions.node_id IS NULL AND sessions.ended_at IS NULL"
 "  AND excluded.ended_at IS NOT NULL)"
 "INSERT INTO segments AS g (id, session_id, seq, split_reason, monitor,"
 " monitor_name, frame_rate, width, height, codec, start_mono_ns, started_at,"
 " end_mono_ns, ended_at, first_frame, last_frame, frames, duration_ms, bytes,"
 " recovered, object_key, status, status_detail, spool_node,"
-" gap_start_mono_ns) "
+" gap_start_mono_ns, end_why) "
 "VALUES ($1, $2::uuid, $7, $8, $9, $10, $11, $12, $13, $14, $15, "
 	TIME("16") ", $17, " TIME("18") ", $19, $20, $21, $22, $23, $24,"
-" $26, $27, $28, (SELECT id FROM nodes WHERE id = $29::uuid), $30) "
+" $26, $27, $28, (SELECT id FROM nodes WHERE id = $29::uuid), $30,"
+" nullif($25::text, '')) "
 "ON CONFLICT (id) DO UPDATE SET"
 " status = CASE WHEN g.status IN ('available', 'expired', 'deleted')"
 "  THEN g.status ELSE excluded.status END,"
@@ -58,7 +62,8 @@ static const char upsert_sql[] =
 " spool_node = CASE WHEN g.status IN ('available', 'expired', 'deleted')"
 "  THEN NULL ELSE excluded.spool_node END,"
 " gap_start_mono_ns = coalesce(excluded.gap_start_mono_ns,"
-"  g.gap_start_mono_ns) "
+"  g.gap_start_mono_ns),"
+" end_why = coalesce(excluded.end_why, g.end_why) "
 "WHERE g.session_id = excluded.session_id "
 "RETURNING status";
 
@@ -71,7 +76,10 @@ static const char available_sql[] =
 " spool_node = NULL, expires_at = coalesce(expires_at,"
 "  greatest(now(), ended_at) + make_interval(days => $6::int)),"
 " activity = coalesce($7::bytea, activity),"
-" poster_key = coalesce($8, poster_key) "
+" poster_key = coalesce($8, poster_key),"
+" poster_bytes = CASE WHEN $8 IS NULL THEN poster_bytes ELSE $9::bigint END,"
+" poster_sha256 = CASE WHEN $8 IS NULL THEN poster_sha256 ELSE $10::bytea END,"
+" poster_fault = CASE WHEN $8 IS NULL THEN poster_fault END "
 "WHERE id = $1::uuid AND status NOT IN ('expired', 'deleted') "
 "RETURNING expires_at";
 /* clang-format on */
@@ -180,17 +188,18 @@ bytea_text(const uint8_t *data, size_t len)
 }
 
 int
-rows_available(struct db *db, const struct manifest *m, const char *store,
-    const uint8_t sha256[32], const char *poster_key, db_result_cb *cb,
-    void *arg)
+rows_available(struct db *db, const struct manifest *m,
+    const struct rows_stored *what, db_result_cb *cb, void *arg)
 {
+	bool has_poster = what->poster_key[0] != '\0';
+	char hex[70] = "\\x", poster[70] = "\\x", *activity = NULL;
 	struct params p = { .n = 0 };
-	char hex[70] = "\\x", *activity = NULL;
 	int rc;
 
-	http_hex(sha256, 32, hex + 2);
+	http_hex(what->sha256, 32, hex + 2);
+	http_hex(what->poster_sha256, 32, poster + 2);
 	add_text(&p, m->segment);
-	add_text(&p, store);
+	add_text(&p, what->store);
 	add_text(&p, m->object_key);
 	add_int(&p, m->bytes, true);
 	add_text(&p, hex);
@@ -198,7 +207,9 @@ rows_available(struct db *db, const struct manifest *m, const char *store,
 	if (m->activity != NULL)
 		activity = bytea_text(m->activity, m->activity_len);
 	add_text(&p, activity);
-	add_text(&p, poster_key[0] != '\0' ? poster_key : NULL);
+	add_text(&p, has_poster ? what->poster_key : NULL);
+	add_int(&p, (int64_t)what->poster_bytes, has_poster);
+	add_text(&p, has_poster ? poster : NULL);
 	rc = db_query(db, available_sql, p.n, p.v, cb, arg);
 	free(activity);
 	return rc;

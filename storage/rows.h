@@ -25,13 +25,21 @@ void rows_progress(struct db *db, const char *segment, int percent);
 void rows_upload_failed(struct db *db, const char *segment, const char *detail,
     int64_t retry_seconds);
 
+/* What was stored of a segment; all borrowed. */
+struct rows_stored {
+	const char *store;
+	const uint8_t *sha256;  /* 32 bytes */
+	const char *poster_key; /* "": none; the rest of it means nothing */
+	uint64_t poster_bytes;
+	const uint8_t *poster_sha256;
+};
+
 /*
  * Verified and stored: `available`, kept retention_days from now (T12); the
- * upload rows go. poster_key: "" when there is none. Answer: one row, or none
- * when the segment was deleted meanwhile.
+ * upload rows go. Answer: one row, or none when the segment was deleted
+ * meanwhile.
  */
-int rows_available(struct db *db, const struct manifest *m, const char *store,
-    const uint8_t sha256[32], const char *poster_key, db_result_cb *cb,
-    void *arg);
+int rows_available(struct db *db, const struct manifest *m,
+    const struct rows_stored *what, db_result_cb *cb, void *arg);
 
 #endif

@@ -1,6 +1,7 @@
 #include "storage/signing.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,11 +30,13 @@ static const char note_sql[] =
     "SELECT $5::text, $6::bytea, $7::text WHERE $5::text IS NOT NULL "
     "ON CONFLICT DO NOTHING) "
     "INSERT INTO evidence (segment_id, root, sha256, object_key, key_id, "
-    "signature) VALUES ($1::uuid, $2::bytea, $3::bytea, $4, $5::text, "
-    "$8::bytea) "
+    "signature, manifest_bytes, manifest_sha256) VALUES ($1::uuid, "
+    "$2::bytea, $3::bytea, $4, $5::text, $8::bytea, $9::bigint, $10::bytea) "
     "ON CONFLICT (segment_id) DO UPDATE SET root = excluded.root, "
     "sha256 = excluded.sha256, object_key = excluded.object_key, "
-    "key_id = excluded.key_id, signature = excluded.signature";
+    "key_id = excluded.key_id, signature = excluded.signature, "
+    "manifest_bytes = excluded.manifest_bytes, "
+    "manifest_sha256 = excluded.manifest_sha256, manifest_fault = NULL";
 
 static const char announce_sql[] =
     "INSERT INTO evidence_keys (id, public_key, host) "
@@ -283,20 +286,23 @@ on_noted(void *arg, PGresult *res)
 	finish(j);
 }
 
+/* stored: SHA-256 of the manifest. */
 static int
-note(struct signing_job *j)
+note(struct signing_job *j, const uint8_t stored[32])
 {
 	char root[BYTEA_MAX], sha256[BYTEA_MAX], public_key[BYTEA_MAX];
-	char signature[BYTEA_MAX];
+	char signature[BYTEA_MAX], manifest[BYTEA_MAX], bytes[24];
 	const struct evidence_key *k = j->is_signed ? &j->signer->key : NULL;
 	const char *params[] = { j->id, bytea(j->root, 32, root),
 		bytea(j->sha256, 32, sha256), j->key, k ? k->id : NULL,
 		k ? bytea(k->bytes, sizeof(k->bytes), public_key) : NULL,
 		j->it->d->actor,
-		k ? bytea(j->signature, sizeof(j->signature), signature)
-		  : NULL };
+		k ? bytea(j->signature, sizeof(j->signature), signature) : NULL,
+		bytes, bytea(stored, 32, manifest) };
 
-	return db_query(j->it->d->db, note_sql, 8, params, on_noted, j);
+	snprintf(bytes, sizeof(bytes), "%" PRIu64, j->manifest_len);
+	return db_query(
+	    j->it->d->db, note_sql, N_ELEMENTS(params), params, on_noted, j);
 }
 
 static void
@@ -305,7 +311,7 @@ on_stored(void *arg, const struct store_result *r)
 	struct signing_job *j = arg;
 
 	if (r->err == 0 && !j->it->d->exiting) {
-		if (note(j) == 0)
+		if (note(j, r->sha256) == 0)
 			return;
 		store_fail(&j->r, ERR_NOMEM, "out of memory");
 	} else

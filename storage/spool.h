@@ -50,7 +50,9 @@ struct item {
 	int poster_fd;                       /* of .jpg then; -1: none */
 	uint8_t sha256[32];                  /* of the stored media */
 	char poster_key[OBJECT_KEY_MAX + 1]; /* "": none was stored */
-	struct signing_job *signing;         /* its evidence; NULL: none */
+	uint64_t poster_bytes;
+	uint8_t poster_sha256[32];
+	struct signing_job *signing; /* its evidence; NULL: none */
 	uint64_t bytes_done;
 	int percent, percent_sent;
 	pid_t pid; /* of a repair */

@@ -41,6 +41,7 @@ struct store_put {
 /* A stored object to compare with its row. Valid until the answer. */
 struct store_object {
 	const char *key;
+	bool is_known; /* bytes and sha256; else: whether it is there */
 	uint64_t bytes;
 	uint8_t sha256[32];
 };

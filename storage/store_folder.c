@@ -264,6 +264,16 @@ run_remove(struct worker_job *work)
 	close(dir);
 }
 
+/* errno says why it is not there. */
+static void
+gone(struct folder_job *j, const char *what)
+{
+	if (errno == ENOENT)
+		store_fail(&j->r, ERR_NOTFOUND, "the %s is gone", what);
+	else
+		fail_errno(&j->r, what);
+}
+
 static void
 run_check(struct worker_job *work)
 {
@@ -272,14 +282,13 @@ run_check(struct worker_job *work)
 	int dir = beneath_dir(j->store->root, j->key, false, &name);
 
 	if (dir < 0) {
-		if (errno == ENOENT)
-			store_fail(
-			    &j->r, ERR_NOTFOUND, "the stored file is gone");
-		else
-			fail_errno(&j->r, "folder");
+		gone(j, "stored file");
 		return;
 	}
-	read_back(j, dir, name, j->object.bytes, j->object.sha256);
+	if (j->object.is_known)
+		read_back(j, dir, name, j->object.bytes, j->object.sha256);
+	else if (faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) != 0)
+		gone(j, "stored file");
 	close(dir);
 }
 

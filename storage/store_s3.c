@@ -94,6 +94,8 @@ on_checked(void *arg, const struct s3_response *r)
 	http_hex(o->object.sha256, 32, hex);
 	if (r->err != 0 && strcmp(r->code, "NoSuchKey") == 0)
 		store_fail(&result, ERR_NOTFOUND, "the stored object is gone");
+	else if (!o->object.is_known && (r->err == 0 || r->status == 416))
+		result.err = 0; /* it is there; nobody noted what it was */
 	else if (r->status == 416 ||
 	    (r->err == 0 && r->size != o->object.bytes))
 		store_fail(&result, ERR_CORRUPT,

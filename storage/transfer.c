@@ -131,9 +131,14 @@ transfer_failed(struct item *it, const struct store_result *r)
 static void
 stored(struct item *it)
 {
+	struct rows_stored what = { .store = it->d->store->ops->name,
+		.sha256 = it->sha256,
+		.poster_key = it->poster_key,
+		.poster_bytes = it->poster_bytes,
+		.poster_sha256 = it->poster_sha256 };
+
 	it->state = ITEM_STORED;
-	if (rows_available(it->d->db, &it->m, it->d->store->ops->name,
-		it->sha256, it->poster_key, on_available, it) != 0) {
+	if (rows_available(it->d->db, &it->m, &what, on_available, it) != 0) {
 		transfer_end(it, ITEM_NEW);
 		item_retry_later(it);
 	}
@@ -167,8 +172,10 @@ on_poster_stored(void *arg, const struct store_result *r)
 		transfer_end(it, ITEM_NEW);
 	else if (r->err != 0)
 		transfer_failed(it, r);
-	else
+	else {
+		memcpy(it->poster_sha256, r->sha256, sizeof(r->sha256));
 		store_manifest(it);
+	}
 }
 
 static void
@@ -204,7 +211,7 @@ poster_start(struct item *it)
 		return false;
 	it->poster_fd = spool_open_file(it, ".jpg");
 	put.fd = it->poster_fd;
-	put.bytes = poster_bytes(put.fd);
+	put.bytes = it->poster_bytes = poster_bytes(put.fd);
 	if (put.bytes == 0) {
 		log_warn("poster_refused", LOG_S("segment", it->id));
 		return false;

@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import socket
+import struct
 import subprocess
 import threading
 import time
@@ -157,6 +158,19 @@ class Gate:
         # close alone would leave a thread in accept() holding it open
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
+
+
+def evidence(segment, data, header):
+    """As docs/evidence.md has it: all behind the header, then the header."""
+    root = hashlib.sha256(b'relaycam evidence 1\n' +
+                          segment.encode()).digest()
+    blocks = []
+    for at, part in ((header, data[header:]), (0, data[:header])):
+        digest = hashlib.sha256(part)
+        blocks.append(f'{at} {len(part)} {digest.hexdigest()}')
+        root = hashlib.sha256(root + struct.pack('>QQ', at, len(part)) +
+                              digest.digest()).digest()
+    return {'version': 1, 'root': root.hex(), 'blocks': blocks}
 
 
 class Segment:

@@ -7,7 +7,6 @@ import json
 import os
 import random
 import shutil
-import struct
 import subprocess
 import time
 
@@ -18,7 +17,7 @@ from process import wait_until
 
 import storage_env
 from pg import Cluster
-from storage_env import Ceph, Segment, Storage, wait_for
+from storage_env import Ceph, Segment, Storage, evidence, wait_for
 from test_growing import Growing, webm  # noqa: F401 (fixture)
 
 BUILD = storage_env.BUILD
@@ -586,19 +585,6 @@ def test_wrong_key_file(env, tmp_path, how, says):
         env.start()
     assert says in env.log()
     env.process = None
-
-
-def evidence(segment, data, header):
-    """As docs/evidence.md has it: all behind the header, then the header."""
-    root = hashlib.sha256(b'relaycam evidence 1\n' +
-                          segment.encode()).digest()
-    blocks = []
-    for at, part in ((header, data[header:]), (0, data[:header])):
-        digest = hashlib.sha256(part)
-        blocks.append(f'{at} {len(part)} {digest.hexdigest()}')
-        root = hashlib.sha256(root + struct.pack('>QQ', at, len(part)) +
-                              digest.digest()).digest()
-    return {'version': 1, 'root': root.hex(), 'blocks': blocks}
 
 
 @pytest.mark.parametrize('replaced', [False, True])

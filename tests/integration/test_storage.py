@@ -14,7 +14,7 @@ import requests
 
 import storage_env
 from pg import Cluster
-from storage_env import Ceph, Segment, Storage, wait_for
+from storage_env import Ceph, Segment, Storage, evidence, wait_for
 
 SMALL = 300_000
 LARGE = 60_000_000
@@ -413,6 +413,74 @@ def test_damaged_object_is_corrupted_and_lost_one_missing(env, tmp_path):
     if not env.ceph:  # put back by hand
         damage(env, gone.key, gone.data, tmp_path)
         gone.wait('available')
+
+
+JPEG = b'\xff\xd8\xff\xe0' + b'picture' * 100
+
+
+def complete(env):
+    """With poster and manifest; stored."""
+    seg = Segment(env, SMALL)
+    seg.manifest['poster'] = f'{seg.id}.jpg'
+    seg.manifest['evidence'] = evidence(seg.id, seg.data, 100)
+    seg.write('.jpg', JPEG)
+    seg.place().wait_stored()
+    return seg
+
+
+def faults(env, seg):
+    """Of recording, poster, manifest; None: as it was stored."""
+    r, = env.rows('SELECT status, poster_fault, manifest_fault FROM segments '
+                  'g JOIN evidence e ON e.segment_id = g.id WHERE g.id = %s',
+                  seg.id)
+    return r['status'], r['poster_fault'], r['manifest_fault']
+
+
+def beside(seg):
+    return [seg.key[:-5] + end for end in ('.jpg', '.json')]
+
+
+def test_what_lies_beside_a_recording_is_compared_too(env, tmp_path):
+    """M1, X3, X5: the recording itself stays available."""
+    env.start(storage__check_seconds='1')
+    bad, gone, good, old = (complete(env) for _ in range(4))
+    env.rows('UPDATE segments SET poster_bytes = NULL, poster_sha256 = NULL '
+             'WHERE id = %s', old.id)
+    kept = {}
+    for key in beside(gone):
+        if env.ceph:
+            env.ceph.aws('s3api', 'delete-object', '--bucket',
+                         storage_env.BUCKET, '--key', key)
+        else:
+            path = os.path.join(env.store, key)
+            with open(path, 'rb') as f:
+                kept[path] = f.read()
+            os.unlink(path)
+    damage(env, beside(old)[0], JPEG + b'x', tmp_path)
+    for key in beside(bad):
+        damage(env, key, JPEG[:-1] + b'x', tmp_path)
+    wait_for('what differs', lambda: faults(env, bad) == (
+        'available', 'corrupted', 'corrupted'))
+    wait_for('what is gone', lambda: faults(env, gone) == (
+        'available', 'missing', 'missing'))
+    checked = env.metric('checked_total')
+    wait_for('another walk', lambda: env.metric(
+        'checked_total') > checked + 24)
+    assert faults(env, good) == ('available', None, None)
+    # nobody noted what it was: that it is there is all that can be said
+    assert faults(env, old) == ('available', None, None)
+    assert env.metric('check_findings_total{what="corrupted"}') == 2
+    assert env.metric('check_findings_total{what="missing"}') == 2
+    for path, data in kept.items():  # put back by hand (M4)
+        with open(path, 'wb') as f:
+            f.write(data)
+    if not env.ceph:
+        wait_for('it is well', lambda: faults(env, gone) == (
+            'available', None, None))
+    # what differs goes with its recording all the same
+    env.rows("UPDATE segments SET status = 'deleted' WHERE id = %s", bad.id)
+    wait_for('it is gone', lambda: bad.row()['store'] is None)
+    assert bad.row()['poster_fault'] is None
 
 
 def test_folder_that_cannot_be_written(folder_env):

@@ -176,11 +176,90 @@ def test_lost_end_of_a_session(env, code, why):
     s.agrees()
 
 
-def test_ordinary_end_leaves_no_gap(env):
+def end(s, at_ms, code, mono_ns=None):
+    """As a relay does, by the wall clock, and by its own if it can."""
+    s.env.rows("UPDATE sessions SET ended_at = timestamptz 'epoch' + %s * "
+               "interval '1 us', end_code = %s, end_reason = 'x', "
+               'ended_mono_ns = %s WHERE id = %s', (WALL + at_ms * MS) //
+               1000, code, mono_ns and MONO + mono_ns, s.id)
+
+
+@pytest.mark.parametrize('word', ['normal', 'endpoint', 'max_duration',
+                                  'command', 'error'])
+def test_ordinary_end_leaves_no_gap(env, word):
+    s = Session(env.start())
+    s.segment(1, 0, 1000, end=word).place().wait_stored()
+    end(s, 1900, word)
+    assert s.gaps() == []
+
+
+@pytest.mark.parametrize('word, code, why', [
+    ('nospace', 'normal', 'nospace'), ('nospace', 'node_lost', 'nospace'),
+    ('manual', 'normal', 'manual'), ('size', 'normal', 'segment_lost'),
+    ('error', 'normal', 'crash'), ('normal', 'node_lost', 'node_lost')])
+def test_session_that_went_on_unrecorded(env, word, code, why):
+    """X2: from the end of the last file to the session's."""
+    s = Session(env.start())
+    s.segment(1, 0, 1000, end=word).place().wait_stored()
+    assert s.gaps() == []  # its end is not known yet, or the file's own
+    end(s, 8000, code)
+    assert s.gaps() == [(1, None, 7000, why)]
+    assert s.timeline() == [('segment', 1, 1000, 'start'),
+                            ('gap', 1, 7000, why)]
+    # the session's own clock is better than the wall
+    end(s, 3_600_000, code, 8_000_400_000)
+    assert s.gaps() == [(1, None, 7000, why)]
+    row, = s.agrees()
+    assert row['to_mono_ns'] - row['from_mono_ns'] == 7_000_400_000
+    assert (row['to_at'] - row['from_at']).total_seconds() == 7.0004
+
+
+def test_recorder_that_failed_before_an_error_ended_the_session(env):
+    """One word for both; five seconds tell them apart."""
+    s = Session(env.start())
+    s.segment(1, 0, 1000, end='error').place().wait_stored()
+    end(s, 5900, 'error')
+    assert s.gaps() == []
+    end(s, 6100, 'error')
+    assert s.gaps() == [(1, None, 5100, 'crash')]
+
+
+def test_space_came_back(env):
+    """Started again by hand: it is the space that was lacking."""
+    s = Session(env.start())
+    s.segment(1, 0, 1000, end='nospace').place().wait_stored()
+    s.segment(2, 9000, 9500, split_reason='manual',
+              end='normal').place().wait_stored()
+    end(s, 9500, 'normal')
+    assert s.gaps() == [(1, 2, 8000, 'nospace')]
+
+
+def test_last_file_that_comes_late(env):
+    s = Session(env.start())
+    s.segment(1, 0, 1000, end='size').place().wait_stored()
+    end(s, 3000, 'normal')
+    assert s.gaps() == [(1, None, 2000, 'segment_lost')]
+    s.segment(2, 1000, 3000, end='normal').place().wait_stored()
+    assert s.gaps() == []
+    s.agrees()
+
+
+def test_recorder_that_died_before_its_first_file(env):
+    s = Session(env.start())
+    s.segment(1, 1500, 2000, split_reason='recorder_restart', end='normal',
+              gap_start_mono_ns=MONO + 250 * MS).place().wait_stored()
+    assert s.gaps() == [(0, 1, 1250, 'recorder_restart')]
+    assert s.timeline() == [('gap', 0, 1250, 'recorder_restart'),
+                            ('segment', 1, 500, 'recorder_restart')]
+    s.agrees()
+
+
+def test_session_that_only_its_recording_tells_of(env):
+    """PostgreSQL was away at its end: that is where the file ends."""
     s = Session(env.start())
     s.segment(1, 0, 1000, end='normal').place().wait_stored()
-    env.rows("UPDATE sessions SET ended_at = ended_at + interval '9 s' "
-             'WHERE id = %s RETURNING id', s.id)
+    row, = env.rows('SELECT * FROM sessions WHERE id = %s', s.id)
+    assert row['ended_mono_ns'] == MONO + 1000 * MS
     assert s.gaps() == []
 
 
