@@ -129,6 +129,7 @@ teardown(struct session *s)
 		farewell(s->loop, &s->viewer);
 	side_release(&s->viewer);
 	side_release(&s->endpoint);
+	crowd_leave(s->loop->relay->crowd, &s->place);
 	pump_release(s);
 	ring_release(&s->ring);
 	rfb_framer_free(s->framer);
@@ -170,24 +171,26 @@ teardown(struct session *s)
 static void
 write_end(struct session *s, const char *code, const char *reason)
 {
-	char wall[32];
-	const char *params[] = { s->id, code, reason, wall, s->name.person };
+	char wall[32], mono[32];
+	const char *params[] = { s->id, code, reason, wall, s->name.person,
+		mono };
+	uint64_t now = clock_mono_ns();
 
 	if (!s->has_row)
 		return;
 	/* by the recording's clock, whatever was done to the wall clock */
 	snprintf(wall, sizeof(wall), "%.6f",
-	    (double)(s->start_wall_ns + clock_mono_ns() - s->start_mono_ns) /
-		1e9);
+	    (double)(s->start_wall_ns + now - s->start_mono_ns) / 1e9);
+	snprintf(mono, sizeof(mono), "%llu", (unsigned long long)now);
 	journal_write(s->loop, "session end",
 	    "WITH u AS (UPDATE sessions SET ended_at = to_timestamp($4), "
-	    "end_code = $2, end_reason = $3, recording = false WHERE id = "
-	    "$1 AND (ended_at IS NULL OR end_code = 'node_lost') RETURNING "
-	    "team_id) INSERT INTO "
-	    "audit (team_id, actor, "
-	    "action, object, detail) SELECT team_id, $5, 'session_end', $1, "
+	    "end_code = $2, end_reason = $3, recording = false, "
+	    "ended_mono_ns = $6 WHERE id = $1 AND (ended_at IS NULL OR "
+	    "end_code = 'node_lost') RETURNING team_id) INSERT INTO audit "
+	    "(team_id, actor, action, object, detail) SELECT team_id, $5, "
+	    "'session_end', $1, "
 	    "jsonb_build_object('code', $2::text, 'reason', $3::text) FROM u",
-	    5, params);
+	    6, params);
 }
 
 static enum tee_end
@@ -320,12 +323,14 @@ session_next(struct session *s)
 }
 
 struct session *
-session_new(struct loop *l)
+session_new(struct loop *l, struct crowd_place *place)
 {
 	struct session *s = calloc(1, sizeof(*s));
 
-	if (s == NULL)
+	if (s == NULL) {
+		crowd_leave(l->relay->crowd, place);
 		return NULL;
+	}
 	s->loop = l;
 	s->n_refs = 1;
 	s->viewer.leg.fd = s->endpoint.leg.fd = -1;
@@ -333,9 +338,11 @@ session_new(struct loop *l)
 	ring_init(&s->ring, 0, &l->spare_ring);
 	s->deadline = evtimer_new(l->base, on_deadline, s);
 	if (s->deadline == NULL) {
+		crowd_leave(l->relay->crowd, place);
 		free(s);
 		return NULL;
 	}
+	s->place = crowd_hand_over(place);
 	l->n_sessions++;
 	TAILQ_INSERT_TAIL(&l->sessions, s, link);
 	atomic_fetch_add(&l->relay->stats.active, 1);
@@ -368,15 +375,16 @@ session_greet(struct session *s)
 }
 
 void
-session_start(struct loop *l, int fd, const struct sockaddr *addr)
+session_start(
+    struct loop *l, int fd, const char *client_addr, struct crowd_place *place)
 {
-	struct session *s = session_new(l);
+	struct session *s = session_new(l, place);
 
 	if (s == NULL) {
 		close(fd);
 		return;
 	}
-	conn_name_client(s->client_addr, addr);
+	snprintf(s->client_addr, sizeof(s->client_addr), "%s", client_addr);
 	if (side_init(&s->viewer, l, fd, on_viewer_readable, on_viewer_writable,
 		s) != 0)
 		session_end(s, "error", "out of memory");
@@ -386,18 +394,17 @@ session_start(struct loop *l, int fd, const struct sockaddr *addr)
 
 /* A session on a connection that began as something else. */
 static struct session *
-adopt(struct loop *l, struct side *side, const char *client_addr,
-    enum session_door door)
+adopt(struct conn *c, enum session_door door)
 {
-	struct session *s = session_new(l);
+	struct session *s = session_new(c->loop, &c->place);
 
 	if (s == NULL) {
-		side_release(side);
+		side_release(&c->side);
 		return NULL;
 	}
 	s->door = door;
-	snprintf(s->client_addr, sizeof(s->client_addr), "%s", client_addr);
-	if (side_adopt(&s->viewer, l, side, on_viewer_readable,
+	memcpy(s->client_addr, c->client_addr, sizeof(s->client_addr));
+	if (side_adopt(&s->viewer, c->loop, &c->side, on_viewer_readable,
 		on_viewer_writable, s) == 0)
 		return s;
 	session_end(s, "error", "out of memory");
@@ -405,23 +412,21 @@ adopt(struct loop *l, struct side *side, const char *client_addr,
 }
 
 void
-session_start_vnc_auth(
-    struct loop *l, struct side *side, const char *client_addr, uint16_t port)
+session_start_vnc_auth(struct conn *c)
 {
-	struct session *s = adopt(l, side, client_addr, SESSION_BY_VNC_AUTH);
+	struct session *s = adopt(c, SESSION_BY_VNC_AUTH);
 
 	if (s == NULL)
 		return;
-	s->door_port = port;
+	s->door_port = c->door->port;
 	session_greet(s);
 }
 
 void
-session_start_websocket(
-    struct loop *l, struct side *side, const char *client_addr, bool is_page)
+session_start_websocket(struct conn *c, bool is_page)
 {
-	struct session *s = adopt(l, side, client_addr,
-	    is_page ? SESSION_BY_BROWSER : SESSION_BY_NOVNC);
+	struct session *s =
+	    adopt(c, is_page ? SESSION_BY_BROWSER : SESSION_BY_NOVNC);
 
 	if (s == NULL)
 		return;
@@ -435,6 +440,6 @@ session_start_websocket(
 		return;
 	}
 	/* the page speaks first */
-	session_set_state(s, SESSION_LOGIN, l->relay->conf.login_seconds);
+	session_set_state(s, SESSION_LOGIN, s->loop->relay->conf.login_seconds);
 	side_read(&s->viewer, true);
 }
