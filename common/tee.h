@@ -91,6 +91,8 @@ enum tee_status_kind {
 	TEE_STATUS_DONE = 5,    /* END was handled, everything is on disk */
 	TEE_STATUS_CAPTURE = 6, /* fell behind and goes on as a capture, with
 				 * nothing lost; frames: its first one */
+	TEE_STATUS_LOAD = 7,    /* frames: thousandths of a core used since
+				 * it said so last, some seconds ago */
 };
 
 struct tee_status {

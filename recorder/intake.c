@@ -21,6 +21,9 @@
 #define LAZY_SHARE 16
 #define LAZY_NS    (250 * NS_PER_MS)
 
+/* The relay hears this often what we cost. */
+#define LOAD_NS (5 * NS_PER_S)
+
 static volatile sig_atomic_t got_term;
 
 static void
@@ -182,11 +185,39 @@ wait_for_work(
 	return fds[1].revents == 0;
 }
 
+/* What it costs, for the relay's budget: each LOAD_NS while it works. */
+struct load {
+	uint64_t clock_ns, cpu_ns; /* when it was said last */
+};
+
+static uint64_t
+cpu_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+static void
+report_load(struct load *l, int status_fd, uint64_t now)
+{
+	uint64_t cpu, passed = now - l->clock_ns;
+
+	if (passed < LOAD_NS)
+		return;
+	cpu = cpu_ns();
+	intake_report(status_fd, TEE_STATUS_LOAD, 0,
+	    (cpu - l->cpu_ns) * 1000 / passed, 0, "");
+	*l = (struct load){ now, cpu };
+}
+
 int
 intake_run(struct session *s, struct tee_reader *reader,
     unsigned behind_seconds, int event_fd, int status_fd)
 {
 	struct lag lag = { .limit_ns = behind_seconds * NS_PER_S };
+	struct load load = { clock_mono_ns(), cpu_ns() };
 	bool relay_lives = true;
 	int rc = 0;
 
@@ -202,6 +233,7 @@ intake_run(struct session *s, struct tee_reader *reader,
 		leave_note(s, reader);
 		if (rc != 0 || session_is_over(s))
 			break;
+		report_load(&load, status_fd, now);
 		if (is_last)
 			return session_close(
 			    s, relay_lives ? "command" : "error", now);

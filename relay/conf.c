@@ -88,6 +88,9 @@ const struct conf_opt relay_conf_opts[RELAY_CONF_N] = {
 	ROW(live_bytes, CONF_SIZE, "0", 0, 0,
 	    "The same by memory, about 80 bytes for each pixel of a session's "
 	    "screen. 0: no limit."),
+	ROW(live_cpu_percent, CONF_INT, "80", 0, 100,
+	    "The same by processor time that recorders used lately, of all "
+	    "cores. 0: no limit."),
 	ROW(behind_seconds, CONF_SECONDS, "10", 0, 3600,
 	    "A recorder that is behind for so long, or has kept its ring three "
 	    "quarters full, goes on as a capture. 0: never."),

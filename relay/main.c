@@ -240,15 +240,30 @@ wait_for_loops(void *arg)
 }
 
 static void
+start_live_budget(unsigned cores)
+{
+	const struct relay_conf *c = &relay.conf;
+	struct live_limits limits = {
+		.recorders = (uint64_t)c->live_recorders,
+		.bytes = (uint64_t)c->live_bytes,
+		.permille = (uint64_t)c->live_cpu_percent * cores * 10,
+	};
+
+	live_budget_init(&relay.live, &limits);
+}
+
+static void
 start_loops(void)
 {
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
 	refusals_init(&relay.refusals);
 	relay.guesses = guesses_new();
-	live_budget_init(&relay.live, (uint64_t)relay.conf.live_recorders,
-	    (uint64_t)relay.conf.live_bytes);
-	relay.n_loops = relay.conf.threads != 0
-	    ? (unsigned)relay.conf.threads
-	    : (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
+	if (cores < 1)
+		cores = 1;
+	start_live_budget((unsigned)cores);
+	relay.n_loops = relay.conf.threads != 0 ? (unsigned)relay.conf.threads
+						: (unsigned)cores;
 	limit_arenas();
 	relay.loops = calloc(relay.n_loops, sizeof(*relay.loops));
 	relay.workers = worker_pool_new(4);

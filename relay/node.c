@@ -165,6 +165,7 @@ on_metrics(struct evhttp_request *req, void *arg)
 {
 	struct node *n = arg;
 	struct relay_stats *st = &n->relay->stats;
+	struct live_limits live = live_budget_used(&n->relay->live);
 	const struct {
 		const char *name, *type, *help;
 		uint64_t value;
@@ -195,7 +196,10 @@ on_metrics(struct evhttp_request *req, void *arg)
 		    atomic_load(&st->captures) },
 		{ "live_recorders", "gauge",
 		    "Sessions whose recorder encodes while they run.",
-		    live_budget_used(&n->relay->live) },
+		    live.recorders },
+		{ "live_cpu_permille", "gauge",
+		    "Thousandths of a core that they used lately.",
+		    live.permille },
 		{ "endpoint_bytes_total", "counter",
 		    "Stream bytes from endpoints, of ended sessions.",
 		    atomic_load(&st->bytes_from_endpoints) },

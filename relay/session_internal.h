@@ -137,9 +137,8 @@ struct session {
 	bool is_recorded;                  /* by policy */
 	bool is_recording;                 /* now */
 	bool has_recorder, is_recorder_ready;
-	bool is_captured;    /* encoded later */
-	bool has_live_share; /* of the relay's budget */
-	uint64_t live_bytes; /* that much memory */
+	bool is_captured;             /* encoded later */
+	struct live_share live_share; /* of the relay's budget */
 	enum restart_state restart;
 	bool is_restart_failed, is_restart_hopeless;
 	uint64_t deaths[2]; /* of recorders, the last ones */

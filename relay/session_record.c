@@ -94,14 +94,6 @@ out_of_space(struct session *s)
 	session_status_changed(s);
 }
 
-static void
-give_live_share(struct session *s)
-{
-	if (s->has_live_share)
-		live_budget_give(&s->loop->relay->live, s->live_bytes);
-	s->has_live_share = false;
-}
-
 /* It fell behind; whoever takes its place captures as well. */
 static void
 on_capture(struct session *s, uint64_t first_frame)
@@ -111,7 +103,7 @@ on_capture(struct session *s, uint64_t first_frame)
 	if (s->is_captured || !s->is_recorded)
 		return;
 	s->is_captured = true;
-	give_live_share(s);
+	live_budget_give(&r->live, &s->live_share);
 	atomic_fetch_add(&r->stats.captures, 1);
 	atomic_fetch_add(&r->stats.recorder_overloads, 1);
 	log_warn("session_captured", LOG_S("session", s->id),
@@ -146,6 +138,10 @@ handle_status(struct session *s, struct tee_status *st)
 			out_of_space(s);
 		else
 			no_room(s);
+		break;
+	case TEE_STATUS_LOAD:
+		live_budget_says(&s->loop->relay->live, &s->live_share,
+		    st->frames, clock_mono_ns());
 		break;
 	case TEE_STATUS_CAPTURE:
 		on_capture(s, st->frames);
@@ -283,17 +279,16 @@ static void
 choose_mode(struct session *s)
 {
 	struct relay *r = s->loop->relay;
+	uint64_t bytes = (uint64_t)s->width * s->height * LIVE_BYTES_A_PIXEL;
 	const char *why = NULL;
 
-	s->live_bytes = (uint64_t)s->width * s->height * LIVE_BYTES_A_PIXEL;
 	if (!s->is_recorded)
-		live_budget_take_anyway(&r->live, s->live_bytes);
+		live_budget_take_anyway(&r->live, &s->live_share, bytes);
 	else if (strcmp(r->conf.recording_mode, "capture") == 0)
 		why = "recording_mode";
 	else
-		why = live_budget_take(&r->live, s->live_bytes);
+		why = live_budget_take(&r->live, &s->live_share, bytes);
 	s->is_captured = why != NULL;
-	s->has_live_share = why == NULL;
 	if (why == NULL)
 		return;
 	atomic_fetch_add(&r->stats.captures, 1);
@@ -516,6 +511,7 @@ session_record_tick(struct session *s)
 	uint64_t recorded, published, now = clock_mono_ns();
 	uint8_t value[8];
 
+	live_budget_tick(&s->loop->relay->live, &s->live_share, now);
 	if (!s->has_recorder)
 		return;
 	if (s->n_keys + s->n_pointers > 0) {
@@ -574,5 +570,5 @@ session_record_release(struct session *s)
 		event_free(s->ready_timer);
 	s->status = s->space = s->ready_timer = NULL;
 	s->status_fd = -1;
-	give_live_share(s);
+	live_budget_give(&s->loop->relay->live, &s->live_share);
 }

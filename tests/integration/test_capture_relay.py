@@ -45,6 +45,17 @@ def counter(rig):
     c.stop()
 
 
+def metric(rig, name):
+    """One value of the relay's /metrics."""
+    import urllib.request
+    url = f'http://127.0.0.1:{rig.stack.ports.relay_metrics}/metrics'
+    with urllib.request.urlopen(url, timeout=5) as f:
+        for line in f.read().decode().splitlines():
+            if line.startswith(f'relaycam_relay_{name} '):
+                return int(line.split()[1])
+    raise AssertionError(name)
+
+
 def check_numbers(found):
     at = 1
     for f in found:
@@ -167,6 +178,32 @@ def noise_on(rig):
         '10'], env=env, stdout=subprocess.DEVNULL)
     yield
     process.stop(5)
+
+
+def test_above_the_budget_of_processor_time(request):
+    """What recorders say they used; a new session is captured."""
+    from conftest import make_rig
+    cores = os.cpu_count()
+    percent = max(1, 20 // cores)
+    limit = percent * cores * 10  # thousandths: more than a quiet desktop's
+    rig = make_rig(request, settings={
+        'storage.scan_seconds': '1',
+        'relay.live_cpu_percent': str(percent)}).start()
+    first, live = begin(rig)
+    with noise_on(rig):
+        wait_until(lambda: metric(rig, 'live_cpu_permille') >= limit, 30,
+                   'what the recorder used')
+    second, later = begin(rig)
+    assert captured(rig) == [(later, 'live_cpu_percent')]
+    second.close()
+    # quiet again, and there is room
+    wait_until(lambda: metric(rig, 'live_cpu_permille') < limit, 30, 'quiet')
+    third, _ = begin(rig)
+    assert captured(rig) == [(later, 'live_cpu_percent')]
+    third.close()
+    first.close()
+    for session in (live, later):
+        demo.wait_available(rig.stack, session, 60)
 
 
 @pytest.fixture

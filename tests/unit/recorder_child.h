@@ -148,15 +148,22 @@ child_restart(struct child *c, const char *program,
 	child_start(c, program);
 }
 
-/* The next word; false when the child said nothing more and closed. */
+/*
+ * The next word that is not about its load; false when the child said
+ * nothing more and closed.
+ */
 static inline bool
 child_status(struct child *c, struct tee_status *st)
 {
 	struct pollfd p = { .fd = c->status_fd, .events = POLLIN };
 
-	if (poll(&p, 1, CHILD_WAIT_MS) != 1)
-		abort();
-	return recv(c->status_fd, st, sizeof(*st), 0) == sizeof(*st);
+	do {
+		if (poll(&p, 1, CHILD_WAIT_MS) != 1)
+			abort();
+		if (recv(c->status_fd, st, sizeof(*st), 0) != sizeof(*st))
+			return false;
+	} while (st->kind == TEE_STATUS_LOAD);
+	return true;
 }
 
 /* The child's wait status. */

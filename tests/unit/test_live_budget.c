@@ -10,63 +10,111 @@
 static void
 no_limits(void **state)
 {
+	const struct live_limits none = { 0 };
+	struct live_share shares[100];
 	struct live_budget b;
 
 	(void)state;
-	live_budget_init(&b, 0, 0);
-	for (int i = 0; i < 100; i++)
-		assert_null(live_budget_take(&b, UINT64_C(1) << 40));
-	assert_int_equal(live_budget_used(&b), 100);
+	live_budget_init(&b, &none);
+	for (int i = 0; i < 100; i++) {
+		assert_null(
+		    live_budget_take(&b, &shares[i], UINT64_C(1) << 40));
+		live_budget_says(&b, &shares[i], 1000, 1);
+	}
+	assert_int_equal(live_budget_used(&b).recorders, 100);
+	assert_int_equal(live_budget_used(&b).permille, 100000);
 }
 
 static void
 recorders(void **state)
 {
+	const struct live_limits two = { .recorders = 2 };
+	struct live_share x = { 0 }, y = { 0 }, z = { 0 };
 	struct live_budget b;
 
 	(void)state;
-	live_budget_init(&b, 2, 0);
-	assert_null(live_budget_take(&b, 10));
-	assert_null(live_budget_take(&b, 10));
-	assert_string_equal(live_budget_take(&b, 10), "live_recorders");
-	assert_int_equal(live_budget_used(&b), 2);
-	live_budget_give(&b, 10);
-	assert_null(live_budget_take(&b, 10));
+	live_budget_init(&b, &two);
+	assert_null(live_budget_take(&b, &x, 10));
+	assert_null(live_budget_take(&b, &y, 10));
+	assert_string_equal(live_budget_take(&b, &z, 10), "live_recorders");
+	assert_false(z.is_taken);
+	assert_int_equal(live_budget_used(&b).recorders, 2);
+	live_budget_give(&b, &x);
+	live_budget_give(&b, &x); /* once is all it had */
+	live_budget_give(&b, &z);
+	assert_int_equal(live_budget_used(&b).recorders, 1);
+	assert_null(live_budget_take(&b, &z, 10));
 }
 
 static void
 bytes(void **state)
 {
+	const struct live_limits hundred = { .bytes = 100 };
+	struct live_share x = { 0 }, y = { 0 };
 	struct live_budget b;
 
 	(void)state;
-	live_budget_init(&b, 0, 100);
-	assert_string_equal(live_budget_take(&b, 101), "live_bytes");
-	assert_string_equal(live_budget_take(&b, UINT64_MAX), "live_bytes");
-	assert_null(live_budget_take(&b, 60));
-	assert_string_equal(live_budget_take(&b, 41), "live_bytes");
-	assert_null(live_budget_take(&b, 40));
-	assert_string_equal(live_budget_take(&b, 0), "live_bytes");
-	live_budget_give(&b, 60);
-	assert_null(live_budget_take(&b, 60));
+	live_budget_init(&b, &hundred);
+	assert_string_equal(live_budget_take(&b, &x, 101), "live_bytes");
+	assert_string_equal(live_budget_take(&b, &x, UINT64_MAX), "live_bytes");
+	assert_null(live_budget_take(&b, &x, 60));
+	assert_string_equal(live_budget_take(&b, &y, 41), "live_bytes");
+	assert_null(live_budget_take(&b, &y, 40));
+	live_budget_give(&b, &x);
+	assert_null(live_budget_take(&b, &x, 60));
+	live_budget_give(&b, &x);
+	live_budget_give(&b, &y);
+	assert_int_equal(live_budget_used(&b).bytes, 0);
+}
+
+/* What recorders used lately; who says nothing is idle. */
+static void
+processor_time(void **state)
+{
+	const struct live_limits limits = { .permille = 1600 };
+	const uint64_t s = NS_PER_S;
+	struct live_share x = { 0 }, y = { 0 }, z = { 0 };
+	struct live_budget b;
+
+	(void)state;
+	live_budget_init(&b, &limits);
+	live_budget_says(&b, &x, 900, s); /* nothing taken, nothing counted */
+	assert_int_equal(live_budget_used(&b).permille, 0);
+	assert_null(live_budget_take(&b, &x, 1));
+	assert_null(live_budget_take(&b, &y, 1));
+	live_budget_says(&b, &x, 900, 5 * s);
+	live_budget_says(&b, &y, UINT64_MAX, 5 * s); /* one thread */
+	assert_int_equal(live_budget_used(&b).permille, 1900);
+	assert_string_equal(live_budget_take(&b, &z, 1), "live_cpu_percent");
+	live_budget_says(&b, &y, 300, 10 * s);
+	assert_int_equal(live_budget_used(&b).permille, 1200);
+	assert_null(live_budget_take(&b, &z, 1));
+	live_budget_tick(&b, &x, 5 * s + LIVE_IDLE_NS - 1);
+	assert_int_equal(live_budget_used(&b).permille, 1200);
+	live_budget_tick(&b, &x, 5 * s + LIVE_IDLE_NS);
+	assert_int_equal(live_budget_used(&b).permille, 300);
+	live_budget_give(&b, &y);
+	assert_int_equal(live_budget_used(&b).permille, 0);
 }
 
 /* What has to be live is counted, and makes others wait. */
 static void
 over_the_limit(void **state)
 {
+	const struct live_limits limits = { .recorders = 1, .bytes = 100 };
+	struct live_share x = { 0 }, y = { 0 }, z = { 0 };
 	struct live_budget b;
 
 	(void)state;
-	live_budget_init(&b, 1, 100);
-	live_budget_take_anyway(&b, 90);
-	live_budget_take_anyway(&b, 90);
-	assert_int_equal(live_budget_used(&b), 2);
-	assert_non_null(live_budget_take(&b, 1));
-	live_budget_give(&b, 90);
-	assert_non_null(live_budget_take(&b, 1));
-	live_budget_give(&b, 90);
-	assert_null(live_budget_take(&b, 100));
+	live_budget_init(&b, &limits);
+	live_budget_take_anyway(&b, &x, 90);
+	live_budget_take_anyway(&b, &y, 90);
+	assert_int_equal(live_budget_used(&b).recorders, 2);
+	assert_non_null(live_budget_take(&b, &z, 1));
+	live_budget_give(&b, &x);
+	assert_non_null(live_budget_take(&b, &z, 1));
+	live_budget_give(&b, &y);
+	assert_null(live_budget_take(&b, &z, 100));
 }
 
 int
@@ -76,6 +124,7 @@ main(void)
 		cmocka_unit_test(no_limits),
 		cmocka_unit_test(recorders),
 		cmocka_unit_test(bytes),
+		cmocka_unit_test(processor_time),
 		cmocka_unit_test(over_the_limit),
 	};
 
