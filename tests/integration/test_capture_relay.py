@@ -2,6 +2,7 @@
 live encoders is used up, by setting, and in mid-session when the recorder falls
 behind; a recorder that dies meanwhile. What comes out has every frame, numbered without holes (M1, X2, X4)."""
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -250,3 +251,8 @@ def test_a_recorder_that_falls_behind(impatient, tmp_path):
         "SELECT end_mono_ns = lead(start_mono_ns) OVER (ORDER BY seq) FROM "
         f"segments WHERE session_id = '{session}' ORDER BY seq LIMIT 1") == [
             ['t']]
+    # X3: nothing but a chain of files, wherever they were encoded
+    result = json.loads(rig.stack.ctl(
+        'verify', '--session', session, '--json', '--ca',
+        rig.stack.path('ca.pem')))
+    assert result['ok'] and len(result['files']) == 3
