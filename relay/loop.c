@@ -263,17 +263,42 @@ loop_main(void *arg)
 	return NULL;
 }
 
-void
-loop_release(struct loop *l)
+/* What is under way ends, as far as it is this loop's. */
+static void
+close_loop(struct loop *l)
 {
 	close_doors(l);
 	farewell_stop(l);
 	l->is_closing = true;
 	db_free(l->db);
+}
+
+static void
+free_loop(struct loop *l)
+{
+	farewell_stop(l); /* of sides that came with the last jobs */
 	job_inbox_release(&l->inbox);
 	event_free(l->command);
 	event_free(l->drain_timer);
 	free(l->spare_ring);
 	close(l->command_fd);
 	event_base_free(l->base);
+}
+
+void
+loops_release(struct relay *r)
+{
+	bool any;
+
+	for (unsigned i = 0; i < r->n_loops; i++)
+		close_loop(&r->loops[i]);
+	/* a job may have been on its way to a loop that had ended, and what
+	 * it does may send it on */
+	do {
+		any = false;
+		for (unsigned i = 0; i < r->n_loops; i++)
+			any |= job_inbox_drain(&r->loops[i].inbox);
+	} while (any);
+	for (unsigned i = 0; i < r->n_loops; i++)
+		free_loop(&r->loops[i]);
 }

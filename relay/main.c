@@ -356,8 +356,7 @@ serve(void)
 	run_loops(base);
 	worker_pool_free(relay.workers);
 	worker_pool_free(relay.lookups);
-	for (unsigned i = 0; i < relay.n_loops; i++)
-		loop_release(&relay.loops[i]);
+	loops_release(&relay);
 	node_free(node);
 	event_free(spawner_event);
 	event_free(term);

@@ -112,7 +112,8 @@ int loop_init(struct loop *l, struct relay *r, unsigned index);
 int loop_open_door(struct loop *l, unsigned door, int fd);
 /* Runs until LOOP_STOP, or LOOP_DRAIN with no session left. */
 void *loop_main(void *loop);
-void loop_release(struct loop *l);
+/* All of them, once their threads have ended. */
+void loops_release(struct relay *r);
 /* From any thread. */
 void loop_tell(struct loop *l, enum loop_command c);
 /* A session or a write is gone; a draining loop may end now. */

@@ -18,24 +18,33 @@ struct worker_pool {
 	pthread_t threads[];
 };
 
+bool
+job_inbox_drain(struct job_inbox *in)
+{
+	struct job_list list = TAILQ_HEAD_INITIALIZER(list);
+	struct job *j;
+	bool any;
+
+	pthread_mutex_lock(&in->lock);
+	TAILQ_CONCAT(&list, &in->finished, link);
+	pthread_mutex_unlock(&in->lock);
+	any = !TAILQ_EMPTY(&list);
+	while ((j = TAILQ_FIRST(&list)) != NULL) {
+		TAILQ_REMOVE(&list, j, link);
+		j->done(j);
+	}
+	return any;
+}
+
 /* Jobs that came back: on the loop. */
 static void
 on_finished(evutil_socket_t fd, short what, void *arg)
 {
 	struct job_inbox *in = arg;
-	struct job_list list = TAILQ_HEAD_INITIALIZER(list);
-	struct job *j;
 	uint64_t n;
 
-	if (read(fd, &n, sizeof(n)) < 0)
-		return;
-	pthread_mutex_lock(&in->lock);
-	TAILQ_CONCAT(&list, &in->finished, link);
-	pthread_mutex_unlock(&in->lock);
-	while ((j = TAILQ_FIRST(&list)) != NULL) {
-		TAILQ_REMOVE(&list, j, link);
-		j->done(j);
-	}
+	if (read(fd, &n, sizeof(n)) >= 0)
+		job_inbox_drain(in);
 }
 
 int
@@ -56,12 +65,6 @@ job_inbox_init(struct job_inbox *in, struct event_base *base)
 void
 job_inbox_release(struct job_inbox *in)
 {
-	struct job *j;
-
-	while ((j = TAILQ_FIRST(&in->finished)) != NULL) {
-		TAILQ_REMOVE(&in->finished, j, link);
-		j->done(j);
-	}
 	if (in->event != NULL)
 		event_free(in->event);
 	close(in->event_fd);

@@ -7,6 +7,7 @@
 #define RELAY_WORKER_H
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <sys/queue.h>
 
 struct event;
@@ -29,6 +30,10 @@ struct job_inbox {
 };
 
 int job_inbox_init(struct job_inbox *in, struct event_base *base);
+/* Finishes the jobs that are there. Returns whether there were any. */
+bool job_inbox_drain(struct job_inbox *in);
+/* Nobody may post to it any more: with several inboxes, all are drained until
+ * none had a job, because a job may go on to another one. */
 void job_inbox_release(struct job_inbox *in);
 
 /* Hands a job to the loop of its inbox: only `done` is called. Any thread. */
