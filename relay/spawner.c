@@ -237,14 +237,15 @@ kill_child(struct spawner *p, const struct order *o)
 			kill(c->pid, SIGKILL);
 }
 
-/* Its session is over: it has a while to close its file. */
+/* Its session is over: it has a while to close its file. id NULL: all. */
 static void
-let_finish(struct spawner *p, const struct order *o)
+let_finish(struct spawner *p, const char *id)
 {
+	uint64_t due = clock_mono_ns() + SPAWNER_FINISH_SECONDS * NS_PER_S;
+
 	for (struct child *c = p->children; c != NULL; c = c->next)
-		if (strcmp(c->id, o->id) == 0)
-			c->due_ns =
-			    clock_mono_ns() + SPAWNER_FINISH_SECONDS * NS_PER_S;
+		if (c->due_ns == 0 && (id == NULL || strcmp(c->id, id) == 0))
+			c->due_ns = due;
 }
 
 /* Kills who should have ended long ago. True while somebody has a time. */
@@ -308,13 +309,25 @@ serve(struct spawner *p)
 		return true;
 	}
 	if (o.kind == ORDER_FINISH) {
-		let_finish(p, &o);
+		let_finish(p, o.id);
 		return true;
 	}
 	start_child(p, &o, fds);
 	for (int i = 0; i < N_SENT; i++)
 		close(fds[i]);
 	return true;
+}
+
+/* What waits for the relay, or only for recorders once it is gone. */
+static bool
+wait_once(struct spawner *p, struct pollfd *fd, const sigset_t *waiting)
+{
+	const struct timespec second = { 1, 0 };
+	bool lives = fd->fd >= 0;
+	int n = ppoll(fd, 1, kill_late(p) ? &second : NULL, waiting);
+
+	reap(p);
+	return n > 0 && lives ? serve(p) : lives;
 }
 
 static _Noreturn void
@@ -327,10 +340,9 @@ spawner_loop(int sock, const char *program, const char *spool)
 	struct pollfd fd = { .fd = sock, .events = POLLIN };
 	struct sigaction child = { .sa_handler = on_child };
 	sigset_t blocked, waiting;
-	bool lives = true;
 
 	prctl(PR_SET_NAME, "relaycam-spawn");
-	/* a terminal's Ctrl-C is for the relay; it ends with the relay */
+	/* a terminal's Ctrl-C is for the relay; it ends after the relay */
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
@@ -339,14 +351,13 @@ spawner_loop(int sock, const char *program, const char *spool)
 	sigaddset(&blocked, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &blocked, &waiting);
 	sigdelset(&waiting, SIGCHLD);
-	while (lives) {
-		const struct timespec second = { 1, 0 };
-		int n = ppoll(&fd, 1, kill_late(&p) ? &second : NULL, &waiting);
-
-		reap(&p);
-		if (n > 0)
-			lives = serve(&p);
-	}
+	while (wait_once(&p, &fd, &waiting))
+		;
+	/* a recorder that hangs would keep its file for ever */
+	fd.fd = -1;
+	let_finish(&p, NULL);
+	while (p.children != NULL)
+		wait_once(&p, &fd, &waiting);
 	_exit(0);
 }
 

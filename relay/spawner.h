@@ -4,8 +4,9 @@
  * again. Requests carry descriptors over a seqpacket socket. It logs each
  * recorder's pid and how it ended.
  *
- * The spawner ends when the relay's end of the socket closes; recorders go
- * on by themselves and finish their segments (docs/tee.md).
+ * When the relay's end of the socket closes, recorders go on by themselves
+ * and finish their segments (docs/tee.md); the spawner ends after the last
+ * one, and kills those that hang.
  */
 #ifndef RELAY_SPAWNER_H
 #define RELAY_SPAWNER_H
