@@ -1,6 +1,6 @@
 """A clock that a test moves, for the programs that are started with `env()`:
-fast_clock.c. The test itself and the desktop stay in real time; every()
-translates.
+fast_clock.c. The test itself and the desktop stay in real time; every() and
+real() translate.
 
     clock = FastClock(folder, library)
     clock.speed(1000)       # from now on
@@ -10,8 +10,13 @@ translates.
 import bisect
 import mmap
 import os
+import shutil
 import struct
+import tempfile
 import time
+
+from process import run
+from stack import Stack
 
 NS = 10**9
 LAYOUT = struct.Struct('<Qqqqqd')   # struct page
@@ -101,3 +106,56 @@ class FastClock:
                 self.speed(f)
             time.sleep(min(left / f / NS, 0.05))
         self.speed(1)
+
+
+class FastStack(Stack):
+    """Services and command line are on the clock, desktops are not."""
+
+    clock = None
+
+    def fast(self, env):
+        asan = env.get('ASAN_OPTIONS', '')
+        return {**env, **self.clock.env(),
+                'ASAN_OPTIONS': f'{asan}:verify_asan_link_order=0'}
+
+    def spawn(self, name, argv, **kw):
+        if name in ('relay', 'storage', 'postgres'):
+            kw['env'] = self.fast(kw.get('env', self.env))
+        return super().spawn(name, argv, **kw)
+
+    def ctl(self, *args, input=None):
+        return run([self.path('bin', 'relaycam'), '--config', self.conf_file,
+                    *args], self.user, self.fast(self.env), input=input)
+
+    def wrap_recorder(self):
+        """The relay starts recorders with an environment of its own."""
+        env = ' '.join(f'{k}={v}' for k, v in self.clock.env().items())
+        self._write(self.path('bin', 'fast-recorder'),
+                    f'#!/bin/sh\nexec env {env} '
+                    f'{self.path("bin", "relaycam-recorder")} "$@"\n', 0o755)
+
+
+def make_fast_rig(request, settings=None):
+    """As make_rig of conftest; rig.stack.clock moves the time."""
+    from conftest import BUILD, Rig
+    from ports import free_ports
+    state = tempfile.mkdtemp(prefix='rc-fast-', dir='/tmp')
+    os.chmod(state, 0o755)
+    stack = FastStack(state, BUILD, free_ports(), settings={
+        'relay.recorder_program': os.path.join(state, 'bin', 'fast-recorder'),
+        **(settings or {})})
+
+    def down():
+        try:
+            stack.stop()
+        finally:
+            shutil.rmtree(state, ignore_errors=True)
+    request.addfinalizer(down)
+    library = os.path.join(state, 'fast_clock.so')
+    shutil.copyfile(os.path.join(BUILD, 'tests', 'integration',
+                                 'fast_clock.so'), library)
+    os.chmod(library, 0o755)
+    stack.clock = FastClock(state, library)
+    os.mkdir(stack.path('bin'), 0o755)
+    stack.wrap_recorder()
+    return Rig(stack)
