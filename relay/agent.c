@@ -51,7 +51,7 @@ struct agent {
 	char code[AGENT_CODE_MAX];
 	char secret[2 * (AGENT_SECRET_MAX + SEAL_OVERHEAD) + 1]; /* sealed */
 	unsigned code_tries;
-	bool is_counted;        /* in stats.agents */
+	struct crowd_place place;
 	uint64_t code_until_ns; /* then its code is over */
 	unsigned n_opens;       /* orders it has not answered with a failure */
 	uint32_t n_pings, n_unanswered;
@@ -109,8 +109,7 @@ agent_close(struct agent *a, const char *why)
 	a->state = AGENT_STATE_GONE;
 	TAILQ_REMOVE(&a->loop->agents, a, link);
 	atomic_fetch_sub(&a->loop->relay->stats.active, 1);
-	if (a->is_counted)
-		atomic_fetch_sub(&a->loop->relay->stats.agents, 1);
+	crowd_leave(a->loop->relay->crowd, &a->place);
 	farewell(a->loop, &a->side);
 	if (a->timer != NULL)
 		event_free(a->timer);
@@ -188,8 +187,6 @@ welcome(struct agent *a, const PGresult *res)
 	snprintf(m.welcome.version, sizeof(m.welcome.version), "%s",
 	    RELAYCAM_VERSION);
 	a->state = AGENT_STATE_READY;
-	a->is_counted = true;
-	atomic_fetch_add(&r->stats.agents, 1);
 	log_info("agent_connected", LOG_S("client", a->client_addr),
 	    LOG_S("endpoint", a->endpoint), LOG_S("version", a->version),
 	    LOG_S("host", a->host));
@@ -216,6 +213,17 @@ refuse_old(struct agent *a)
 	agent_refuse(a, false, reason);
 }
 
+/* False: it was refused, because there is none. */
+static bool
+has_place(struct agent *a)
+{
+	if (crowd_become(a->loop->relay->crowd, &a->place, CROWD_AGENT) == NULL)
+		return true;
+	agent_refuse(a, false,
+	    "the relay holds as many agents as it may (relay.max_agents)");
+	return false;
+}
+
 /* It may not guess for nothing. */
 static void
 refuse_unknown(struct agent *a, const char *reason)
@@ -233,7 +241,7 @@ take_in(struct agent *a, const PGresult *res)
 	guess_release(&a->guess);
 	if (is_too_old(a))
 		refuse_old(a);
-	else
+	else if (has_place(a))
 		welcome(a, res);
 }
 
@@ -366,9 +374,7 @@ on_code_stored(void *arg, PGresult *res)
 		goto out;
 	}
 	a->state = AGENT_STATE_READY;
-	a->is_counted = true;
 	a->code_until_ns = clock_mono_ns() + CODE_SECONDS * NS_PER_S;
-	atomic_fetch_add(&a->loop->relay->stats.agents, 1);
 	snprintf(a->endpoint, sizeof(a->endpoint), "%s", a->code);
 	/* no endpoint, no team: a welcome all the same, docs/agent-protocol.md
 	 */
@@ -451,7 +457,7 @@ on_hello(struct agent *a, const struct agent_msg *m)
 			    a, true, "this relay gives out no session codes");
 		else if (is_too_old(a))
 			refuse_old(a);
-		else {
+		else if (has_place(a)) {
 			take_secret(a, m);
 			offer_code(a);
 		}
@@ -605,6 +611,7 @@ conn_feed_agent(struct conn *c)
 	a->has_pin = c->has_peer_pin;
 	if (a->has_pin)
 		http_hex(c->peer_pin, sizeof(c->peer_pin), a->pin);
+	a->place = crowd_hand_over(&c->place);
 	TAILQ_INSERT_TAIL(&l->agents, a, link);
 	atomic_fetch_add(&l->relay->stats.active, 1);
 	a->timer = evtimer_new(l->base, on_timer, a);

@@ -63,7 +63,18 @@ const struct conf_opt relay_conf_opts[RELAY_CONF_N] = {
 	ROW(threads, CONF_INT, "0", 0, 256,
 	    "Event loops; 0: one a core. A session lives on one loop."),
 	ROW(max_sessions, CONF_INT, "2000", 1, 100000,
-	    "Connections at once, those that log in included."),
+	    "Sessions at once: technicians whose login was right."),
+	ROW(max_agents, CONF_INT, "5000", 0, 100000,
+	    "Agents at once whose control channel is here, session codes "
+	    "included."),
+	ROW(max_parked, CONF_INT, "1000", 0, 100000,
+	    "Servers at once that dialled in and wait for a session."),
+	ROW(max_logins, CONF_INT, "2000", 1, 100000,
+	    "Connections at once that are not known yet: those that log in, "
+	    "and browsers that load the page."),
+	ROW(max_logins_per_address, CONF_INT, "200", 0, 100000,
+	    "Of these, from one address (of IPv6, its first 64 bits). 0: no "
+	    "limit, for a relay behind something that hides addresses."),
 	ROW(ring_bytes, CONF_SIZE, "4M", 65536, 268435456,
 	    "Shared ring of a recorded session, a power of two."),
 	ROW(handshake_seconds, CONF_SECONDS, "10", 1, 300,

@@ -21,7 +21,8 @@ struct relay_conf {
 	char *public_host, *public_ca_file; /* for the command line */
 	char *user;
 	int64_t threads;
-	int64_t max_sessions;
+	int64_t max_sessions, max_agents, max_parked;
+	int64_t max_logins, max_logins_per_address;
 	int64_t ring_bytes;
 	int64_t handshake_seconds, login_seconds, connect_seconds;
 	int64_t recorder_seconds;
@@ -31,7 +32,7 @@ struct relay_conf {
 	int64_t drain_seconds;
 };
 
-#define RELAY_CONF_N 33
+#define RELAY_CONF_N 37
 extern const struct conf_opt relay_conf_opts[RELAY_CONF_N];
 
 #endif

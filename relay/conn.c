@@ -58,6 +58,7 @@ conn_free(struct conn *c)
 		atomic_fetch_sub(&l->relay->stats.active, 1);
 		conn_lookup_cancel(c);
 		side_release(&c->side);
+		crowd_leave(l->relay->crowd, &c->place);
 		if (c->deadline != NULL)
 			event_free(c->deadline);
 		c->is_gone = true;
@@ -190,8 +191,7 @@ become_session(struct conn *c)
 {
 	if (c->door->kind != DOOR_VNC_AUTH)
 		return false;
-	session_start_vnc_auth(
-	    c->loop, &c->side, c->client_addr, c->door->port);
+	session_start_vnc_auth(c);
 	conn_given_away(c);
 	return true;
 }
@@ -364,17 +364,19 @@ on_deadline(evutil_socket_t fd, short what, void *arg)
 
 void
 conn_start(struct loop *l, const struct door *door, int fd,
-    const struct sockaddr *addr)
+    const struct sockaddr *addr, struct crowd_place *place)
 {
 	struct timeval look = { 0, LOOK_MS * 1000 };
 	struct conn *c = calloc(1, sizeof(*c));
 
 	if (c == NULL) {
+		crowd_leave(l->relay->crowd, place);
 		close(fd);
 		return;
 	}
 	c->loop = l;
 	c->door = door;
+	c->place = crowd_hand_over(place);
 	TAILQ_INSERT_TAIL(&l->conns, c, link);
 	atomic_fetch_add(&l->relay->stats.active, 1);
 	conn_name_client(c->client_addr, addr);

@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <sys/queue.h>
 
+#include "relay/crowd.h"
 #include "relay/door.h"
 #include "relay/side.h"
 
@@ -37,6 +38,7 @@ struct conn {
 	const struct door *door;
 	enum conn_state state;
 	struct side side;
+	struct crowd_place place;
 	struct event *deadline;
 	char client_addr[CLIENT_ADDR_LEN];
 	void *lookup;  /* of conn_reverse.c, under way */
@@ -50,9 +52,9 @@ struct conn {
 
 TAILQ_HEAD(conn_list, conn);
 
-/* Takes fd. On failure the connection is closed and logged. */
+/* Takes fd and the place. On failure the connection is closed and logged. */
 void conn_start(struct loop *l, const struct door *door, int fd,
-    const struct sockaddr *addr);
+    const struct sockaddr *addr, struct crowd_place *place);
 
 /* Logs why and closes. */
 void conn_close(struct conn *c, const char *why);

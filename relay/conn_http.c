@@ -60,8 +60,7 @@ upgrade(struct conn *c, const struct http_request *req)
 		conn_close(c, "the peer closed the connection");
 		return;
 	}
-	session_start_websocket(c->loop, &c->side, c->client_addr,
-	    strcmp(req->path, "/session") == 0);
+	session_start_websocket(c, strcmp(req->path, "/session") == 0);
 	conn_given_away(c);
 }
 

@@ -68,8 +68,7 @@ on_endpoint(void *arg, PGresult *res)
 		    "this relay's seal key");
 	} else {
 		guess_end(&k->guess, GUESS_RIGHT);
-		session_start_parked(
-		    c->loop, &c->side, c->client_addr, &account);
+		session_start_parked(c, &account);
 		conn_given_away(c);
 	}
 out:

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/db.h"
 #include "common/err.h"
 #include "common/log.h"
@@ -18,6 +19,8 @@
 #include "relay/farewell.h"
 #include "relay/relay.h"
 #include "relay/session.h"
+
+#define TURNED_AWAY_SECONDS 10 /* between two lines of the log */
 
 void
 relay_uuid(char out[UUID_LEN])
@@ -65,6 +68,24 @@ loop_post(struct loop *to, struct job *j)
 	job_post(j);
 }
 
+/* A flood makes one line in a while. */
+static void
+turn_away(struct relay *r, const char *client, const char *setting)
+{
+	static _Atomic uint64_t next_ns, n_silent;
+	uint64_t now = clock_mono_ns(), next = atomic_load(&next_ns);
+
+	atomic_fetch_add(&r->stats.turned_away, 1);
+	atomic_fetch_add(&n_silent, 1);
+	if (now < next ||
+	    !atomic_compare_exchange_strong(
+		&next_ns, &next, now + TURNED_AWAY_SECONDS * NS_PER_S))
+		return;
+	log_warn("connection_refused", LOG_S("client", client),
+	    LOG_S("setting", setting),
+	    LOG_U("times", atomic_exchange(&n_silent, 0)));
+}
+
 static void
 on_accept(struct evconnlistener *listener, evutil_socket_t fd,
     struct sockaddr *addr, int addr_len, void *arg)
@@ -72,22 +93,25 @@ on_accept(struct evconnlistener *listener, evutil_socket_t fd,
 	const struct loop_door *d = arg;
 	struct loop *l = d->loop;
 	struct relay *r = l->relay;
+	struct crowd_place place;
+	char client[CLIENT_ADDR_LEN];
+	const char *setting;
 	int on = 1;
 
 	atomic_fetch_add(&r->stats.connections, 1);
-	if (atomic_load(&r->stats.active) >= (uint64_t)r->conf.max_sessions) {
-		atomic_fetch_add(&r->stats.refused, 1);
-		log_warn("connection_refused",
-		    LOG_S("why", "max_sessions are connected"));
+	conn_name_client(client, addr);
+	setting = crowd_enter(r->crowd, &place, client);
+	if (setting != NULL) {
+		turn_away(r, client, setting);
 		close(fd);
 		return;
 	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 	if (d->door->kind == DOOR_VNC)
-		session_start(l, fd, addr);
+		session_start(l, fd, client, &place);
 	else
-		conn_start(l, d->door, fd, addr);
+		conn_start(l, d->door, fd, addr, &place);
 }
 
 static void

@@ -252,6 +252,21 @@ start_live_budget(unsigned cores)
 	live_budget_init(&relay.live, &limits);
 }
 
+static struct crowd *
+new_crowd(void)
+{
+	const struct relay_conf *c = &relay.conf;
+	const struct crowd_limits limits = {
+		.kinds = { [CROWD_UNKNOWN] = (unsigned)c->max_logins,
+		    [CROWD_SESSION] = (unsigned)c->max_sessions,
+		    [CROWD_AGENT] = (unsigned)c->max_agents,
+		    [CROWD_PARKED] = (unsigned)c->max_parked },
+		.per_address = (unsigned)c->max_logins_per_address,
+	};
+
+	return crowd_new(&limits);
+}
+
 static void
 start_loops(void)
 {
@@ -259,6 +274,7 @@ start_loops(void)
 
 	refusals_init(&relay.refusals);
 	relay.guesses = guesses_new();
+	relay.crowd = new_crowd();
 	if (cores < 1)
 		cores = 1;
 	start_live_budget((unsigned)cores);
@@ -269,7 +285,8 @@ start_loops(void)
 	relay.workers = worker_pool_new(4);
 	relay.lookups = worker_pool_new(4);
 	if (relay.loops == NULL || relay.workers == NULL ||
-	    relay.lookups == NULL || relay.guesses == NULL)
+	    relay.lookups == NULL || relay.guesses == NULL ||
+	    relay.crowd == NULL)
 		die(EX_OSERR, "start", "out of memory");
 	for (unsigned i = 0; i < relay.n_loops; i++) {
 		if (loop_init(&relay.loops[i], &relay, i) != 0)
@@ -402,6 +419,7 @@ main(int argc, char **argv)
 	static_files_free(relay.files);
 	text_font_close(relay.font);
 	guesses_free(relay.guesses);
+	crowd_free(relay.crowd);
 	free(relay.loops);
 	conf_release(sections, n);
 	return has_spawner ? 0 : EX_SOFTWARE;

@@ -165,6 +165,7 @@ on_metrics(struct evhttp_request *req, void *arg)
 {
 	struct node *n = arg;
 	struct relay_stats *st = &n->relay->stats;
+	struct crowd *crowd = n->relay->crowd;
 	struct live_limits live = live_budget_used(&n->relay->live);
 	const struct {
 		const char *name, *type, *help;
@@ -174,10 +175,19 @@ on_metrics(struct evhttp_request *req, void *arg)
 		    atomic_load(&st->connections) },
 		{ "sessions_total", "counter", "Sessions that ran.",
 		    atomic_load(&st->sessions) },
-		{ "active", "gauge", "Connections now, logins included.",
+		{ "turned_away_total", "counter",
+		    "Connections closed at once, beyond a bound.",
+		    atomic_load(&st->turned_away) },
+		{ "active", "gauge", "Connections now, of all kinds.",
 		    atomic_load(&st->active) },
+		{ "logins", "gauge", "Connections now that are not known yet.",
+		    crowd_count(crowd, CROWD_UNKNOWN) },
+		{ "sessions", "gauge", "Sessions now.",
+		    crowd_count(crowd, CROWD_SESSION) },
 		{ "agents", "gauge", "Agents whose control channel is here.",
-		    atomic_load(&st->agents) },
+		    crowd_count(crowd, CROWD_AGENT) },
+		{ "parked", "gauge", "Servers that dialled in and wait.",
+		    crowd_count(crowd, CROWD_PARKED) },
 		{ "refused_total", "counter", "Technicians turned away.",
 		    atomic_load(&st->refused) },
 		{ "login_failures_total", "counter", "Wrong passwords.",

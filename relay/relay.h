@@ -14,6 +14,7 @@
 #include "common/password.h"
 #include "relay/conf.h"
 #include "relay/conn.h"
+#include "relay/crowd.h"
 #include "relay/door.h"
 #include "relay/leg.h"
 #include "relay/live_budget.h"
@@ -34,7 +35,7 @@ struct text_font;
 
 /* Counters for /metrics. */
 struct relay_stats {
-	_Atomic uint64_t connections, sessions, active, refused, agents;
+	_Atomic uint64_t connections, turned_away, sessions, active, refused;
 	_Atomic uint64_t login_failures, recorder_failures, recorder_restarts;
 	_Atomic uint64_t recorder_overloads;
 	_Atomic uint64_t captures;
@@ -62,6 +63,7 @@ struct relay {
 	struct relay_stats stats;
 	struct live_budget live;
 	struct guesses *guesses;
+	struct crowd *crowd;
 	struct refusals refusals;
 	_Atomic bool draining;
 	struct loop *loops;

@@ -10,27 +10,23 @@
 
 #include "relay/account.h"
 
+struct conn;
+struct crowd_place;
 struct loop;
 struct session;
 struct side;
-struct sockaddr;
-struct http_request;
 
-/* Takes fd. On failure the connection is closed and logged. */
-void session_start(struct loop *l, int fd, const struct sockaddr *addr);
+/* Takes fd and the place. On failure the connection is closed and logged. */
+void session_start(
+    struct loop *l, int fd, const char *client_addr, struct crowd_place *place);
 
-/*
- * The same for connections that began as something else; side: adopted.
- * port: the door's, whose one-time password it takes.
- */
-void session_start_vnc_auth(
-    struct loop *l, struct side *side, const char *client_addr, uint16_t port);
+/* The same for connections that began as something else, whose side and
+ * place are adopted. A viewer with a one-time password: */
+void session_start_vnc_auth(struct conn *c);
 /* A WebSocket; is_page: our page, else any noVNC. */
-void session_start_websocket(
-    struct loop *l, struct side *side, const char *client_addr, bool is_page);
-/* An endpoint that dialled in; account: taken. Its RFB begins in side. */
-void session_start_parked(struct loop *l, struct side *side,
-    const char *client_addr, struct account *account);
+void session_start_websocket(struct conn *c, bool is_page);
+/* An endpoint that dialled in; account: taken. Its RFB begins in the side. */
+void session_start_parked(struct conn *c, struct account *account);
 
 /*
  * An agent's data channel brought this ticket; side: adopted if a session of

@@ -100,6 +100,7 @@ struct session {
 	struct login_name name;
 	char *password;        /* the technician's, until checked */
 	struct guess guess;    /* until it is known who it is */
+	struct crowd_place place;
 	bool is_authenticated; /* by a ticket */
 	bool is_attended_tried;
 	struct lobby *lobby; /* what the viewer sees until RUNNING */
@@ -164,8 +165,8 @@ void session_end(struct session *s, const char *code, const char *reason);
 void session_ref(struct session *s);
 void session_unref(struct session *s);
 
-/* A session without a technician yet. NULL only for memory. */
-struct session *session_new(struct loop *l);
+/* A session without a technician yet; place: taken. NULL only for memory. */
+struct session *session_new(struct loop *l, struct crowd_place *place);
 /* Begins with the viewer's handshake; frees the session on failure. */
 void session_greet(struct session *s);
 

@@ -69,6 +69,19 @@ find_code(struct session *s)
 	}
 }
 
+/* Room is for those whose login was right. */
+static void
+take_place(struct session *s)
+{
+	if (crowd_become(s->loop->relay->crowd, &s->place, CROWD_SESSION) ==
+	    NULL)
+		session_dial(s);
+	else
+		session_refuse(s,
+		    "the relay carries as many sessions as it may "
+		    "(relay.max_sessions)");
+}
+
 /* Who it is, is known: may they go there? */
 static void
 admit(struct session *s)
@@ -77,7 +90,7 @@ admit(struct session *s)
 
 	if (s->account.endpoint_id != 0) {
 		session_guess_right(s);
-		session_dial(s);
+		take_place(s);
 	} else if (login_is_code(s->name.endpoint) && !s->is_attended_tried) {
 		find_code(s);
 	} else {

@@ -114,23 +114,22 @@ write_row(struct session *s, bool is_parked)
 }
 
 void
-session_start_parked(struct loop *l, struct side *side, const char *client_addr,
-    struct account *account)
+session_start_parked(struct conn *c, struct account *account)
 {
-	struct session *s = session_new(l);
+	struct session *s = session_new(c->loop, &c->place);
 
 	if (s == NULL) {
-		side_release(side);
+		side_release(&c->side);
 		account_release(account);
 		return;
 	}
 	s->door = SESSION_BY_NOBODY;
 	s->account = *account;
-	snprintf(s->client_addr, sizeof(s->client_addr), "%s", client_addr);
+	memcpy(s->client_addr, c->client_addr, sizeof(s->client_addr));
 	snprintf(s->name.endpoint, sizeof(s->name.endpoint), "%s",
 	    account->endpoint);
 	session_ref(s); /* what came behind the ID may end it at once */
-	if (side_adopt(&s->endpoint, l, side, on_endpoint_readable,
+	if (side_adopt(&s->endpoint, c->loop, &c->side, on_endpoint_readable,
 		on_endpoint_writable, s) != 0)
 		session_end(s, "error", "out of memory");
 	else
@@ -152,8 +151,14 @@ keep_alive(int fd)
 void
 session_park(struct session *s)
 {
-	int rc = list_add(s->loop, s->account.endpoint_id);
+	int rc;
 
+	if (crowd_become(s->loop->relay->crowd, &s->place, CROWD_PARKED) !=
+	    NULL) {
+		session_end(s, "error", "max_parked connections wait already");
+		return;
+	}
+	rc = list_add(s->loop, s->account.endpoint_id);
 	if (rc != 0) {
 		session_end(s, "error",
 		    rc == ERR_LIMIT ? "too many connections of this endpoint "
