@@ -21,9 +21,11 @@ static const struct column cols[] = {
 	{ "monitor", "MONITOR", COLUMN_INT, "g.monitor" },
 	{ "monitor_name", NULL, COLUMN_TEXT, "g.monitor_name" },
 	{ "seq", "NO.", COLUMN_INT, "g.seq" },
-	{ "status", "STATUS", COLUMN_TEXT, "g.status" },
-	{ "progress", "%", COLUMN_INT, "g.progress" },
+	{ "status", NULL, COLUMN_TEXT, "g.status" },
+	{ "status_text", "STATUS", COLUMN_TEXT, RECORDING_STATUS },
+	{ "progress", NULL, COLUMN_INT, "g.progress" },
 	{ "status_detail", NULL, COLUMN_TEXT, "g.status_detail" },
+	{ "is_capture", NULL, COLUMN_BOOL, "g.is_capture" },
 	{ "started_at", "STARTED", COLUMN_TIME, "g.started_at" },
 	{ "ended_at", NULL, COLUMN_TIME, "g.ended_at" },
 	{ "duration_ms", "LASTS", COLUMN_MS, "g.duration_ms" },
@@ -206,6 +208,9 @@ take_row(const PGresult *res, struct recording *r)
 	take(res, 3, r->store, sizeof(r->store));
 	take(res, 4, r->object_key, sizeof(r->object_key));
 	take(res, 7, r->node_url, sizeof(r->node_url));
+	take(res, 8, r->status_detail, sizeof(r->status_detail));
+	r->progress = atoi(PQgetvalue(res, 0, 9));
+	r->is_capture = PQgetvalue(res, 0, 10)[0] == 't';
 	r->bytes = PQgetisnull(res, 0, 5)
 	    ? -1
 	    : strtoll(PQgetvalue(res, 0, 5), NULL, 10);
@@ -231,7 +236,8 @@ recording_find(struct ctl *c, const char *id, struct recording *r)
 	    "SELECT g.id, s.team_id, g.status, coalesce(g.store, ''), "
 	    "coalesce(g.object_key, ''), g.bytes, "
 	    "coalesce(encode(g.sha256, 'hex'), ''), "
-	    "coalesce(n.files_url, '') "
+	    "coalesce(n.files_url, ''), g.status_detail, g.progress, "
+	    "g.is_capture "
 	    "FROM segments g JOIN sessions s ON s.id = g.session_id "
 	    "LEFT JOIN nodes n ON n.id = g.spool_node "
 	    "WHERE g.id = $1",
@@ -246,9 +252,29 @@ recording_find(struct ctl *c, const char *id, struct recording *r)
 bool
 recording_is_on_node(const struct recording *r)
 {
-	return r->node_url[0] != '\0' &&
+	return r->node_url[0] != '\0' && !r->is_capture &&
 	    (strcmp(r->status, "recording") == 0 ||
 		strcmp(r->status, "transfer") == 0);
+}
+
+/* Captures: in which step of their way to a video they are. */
+static int
+refuse_capture(const struct recording *r)
+{
+	if (strcmp(r->status, "recording") == 0)
+		return ctl_error("recording %s is a capture: its session goes "
+				 "on, and it can be watched when it was "
+				 "encoded",
+		    r->id);
+	if (strcmp(r->status, "encoding") == 0)
+		return ctl_error(
+		    "recording %s is being encoded, %d %%", r->id, r->progress);
+	if (strcmp(r->status, "encoding_failed") == 0)
+		return ctl_error("recording %s could not be encoded: %s; that "
+				 "is tried again when storage starts",
+		    r->id, r->status_detail);
+	return ctl_error("recording %s waits to be encoded%s%s", r->id,
+	    r->status_detail[0] != '\0' ? ": " : "", r->status_detail);
 }
 
 int
@@ -256,6 +282,11 @@ recording_must_be_stored(const struct recording *r)
 {
 	if (strcmp(r->status, "available") == 0)
 		return 0;
+	if (r->is_capture &&
+	    (strcmp(r->status, "recording") == 0 ||
+		strcmp(r->status, "downloaded") == 0 ||
+		strncmp(r->status, "encoding", 8) == 0))
+		return refuse_capture(r);
 	if (strcmp(r->status, "expired") == 0 ||
 	    strcmp(r->status, "deleted") == 0)
 		return ctl_error(

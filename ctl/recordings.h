@@ -13,6 +13,13 @@
 #include "ctl/ctl.h"
 #include "ctl/names.h"
 
+/* SQL: a segment's (g) status for people, with its percentage (M1). */
+#define RECORDING_STATUS                                                       \
+	"CASE WHEN g.status IN ('transfer', 'encoding') "                      \
+	"THEN g.status || ' ' || g.progress || ' %' "                          \
+	"WHEN g.status = 'recording' AND g.is_capture THEN 'captured now' "    \
+	"ELSE g.status END"
+
 /* The files of a session, by monitor and time (T11). NULL after a message. */
 json_t *recordings_json(struct ctl *c, const char *session);
 /* The same as a table. Returns the exit status. */
@@ -22,7 +29,9 @@ int recordings_print(struct ctl *c, const char *session, bool utc);
 struct recording {
 	char id[UUID_TEXT_MAX];
 	char team_id[ID_TEXT_MAX];
-	char status[24];
+	char status[24], status_detail[256];
+	int progress; /* percent */
+	bool is_capture;
 	char store[8]; /* folder, s3; "" when not stored */
 	char object_key[1024];
 	char file_name[1024]; /* last part of the key */

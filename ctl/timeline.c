@@ -21,7 +21,9 @@ static const struct column cols[] = {
 	{ "last_frame", "LAST FRAME", COLUMN_INT, "t.last_frame" },
 	{ "frames", NULL, COLUMN_INT, "t.frames" },
 	{ "why", "WHY", COLUMN_TEXT, "t.why" },
-	{ "status", "STATUS", COLUMN_TEXT, "t.status" },
+	{ "status", NULL, COLUMN_TEXT, "t.status" },
+	{ "status_text", "STATUS", COLUMN_TEXT, RECORDING_STATUS },
+	{ "progress", NULL, COLUMN_INT, "g.progress" },
 };
 #define N_COLS (int)(sizeof(cols) / sizeof(cols[0]))
 
@@ -59,7 +61,8 @@ recordings_run_timeline(struct ctl *c, const struct args *a)
 	table_select(&q, cols, N_COLS, "tm.time_zone");
 	sql_add(&q,
 	    "FROM timeline t JOIN sessions s ON s.id = t.session_id "
-	    "JOIN teams tm ON tm.id = s.team_id");
+	    "JOIN teams tm ON tm.id = s.team_id "
+	    "LEFT JOIN segments g ON g.id = t.segment_id");
 	sql_filter(&q, "t.session_id = ?", session);
 	sql_add(&q, " ORDER BY t.monitor, t.start_mono_ns, t.seq");
 	rc = table_list(

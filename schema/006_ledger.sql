@@ -6,6 +6,10 @@
 ALTER TABLE sessions ADD ended_mono_ns bigint;
 
 ALTER TABLE segments
+    -- X1: its file is a capture still, there is nothing to watch
+    ADD is_capture    boolean NOT NULL DEFAULT false,
+    -- the key it had then, when encoding gave it another: links to it work
+    ADD capture_key   text,
     ADD end_why       text, -- `end` of docs/spool.md; NULL: not closed, or older
     ADD poster_bytes  bigint,
     ADD poster_sha256 bytea CHECK (octet_length(poster_sha256) = 32),
@@ -13,6 +17,8 @@ ALTER TABLE segments
     ADD poster_fault  text CHECK (poster_fault IN ('missing', 'corrupted')),
     ADD CONSTRAINT segments_poster_check CHECK (poster_key IS NOT NULL
         OR num_nonnulls(poster_bytes, poster_sha256, poster_fault) = 0);
+
+CREATE INDEX segments_capture_key ON segments (capture_key) WHERE capture_key IS NOT NULL;
 
 ALTER TABLE evidence
     ADD manifest_bytes  bigint,

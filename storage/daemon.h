@@ -19,10 +19,11 @@ struct conf_storage {
 	char *recorder_program;
 	char *user;
 	int64_t scan_seconds, retry_seconds, expiry_seconds, check_seconds;
-	int64_t encoders, concurrency, downloads_max, stop_seconds, follow_seconds;
+	int64_t encoders, encoder_stall_seconds, concurrency, downloads_max,
+	    stop_seconds, follow_seconds;
 };
 
-extern const struct conf_opt conf_storage_opts[16];
+extern const struct conf_opt conf_storage_opts[17];
 
 struct daemon {
 	struct conf_log log;

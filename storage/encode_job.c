@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/bytes.h"
+#include "common/clock.h"
 #include "common/db.h"
 #include "common/log.h"
 #include "storage/daemon.h"
@@ -104,10 +105,68 @@ on_output(evutil_socket_t fd, short what, void *arg)
 			c->line[c->line_len++] = buf[i];
 }
 
+/* Clock ticks that a process has used; 0 when it cannot be told. */
+static uint64_t
+cpu_of(pid_t pid)
+{
+	char path[40], text[512], *at;
+	unsigned long long user = 0, system = 0;
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
+	if (fd >= 0)
+		close(fd);
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	at = strrchr(text, ')'); /* behind the name; then fields 3 to 13 */
+	if (at == NULL ||
+	    sscanf(at + 1,
+		" %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu %llu", &user,
+		&system) != 2)
+		return 0;
+	return user + system;
+}
+
+/*
+ * A stuck one would keep its place, and its session, waiting for ever. The
+ * percentage does not tell: one of it may be minutes of a long session.
+ */
+static void
+watch_progress(struct capture *c)
+{
+	uint64_t now = clock_mono_ns(), cpu = cpu_of(c->pid);
+	int64_t limit_s = c->q->d->conf.encoder_stall_seconds;
+
+	if (cpu != c->cpu) {
+		c->cpu = cpu;
+		c->moved_ns = now;
+	} else if (now - c->moved_ns > (uint64_t)limit_s * NS_PER_S) {
+		log_error("encoder_stuck", LOG_S("capture", c->id),
+		    LOG_I("pid", c->pid), LOG_I("seconds", limit_s));
+		c->was_stuck = true;
+		encode_job_kill(c);
+	}
+}
+
+void
+encode_job_tick(struct capture *c)
+{
+	if (c->percent != c->percent_sent) {
+		c->percent_sent = c->percent;
+		encode_rows_progress(c->q->d->db, c->id, c->percent);
+	}
+	if (c->pid != 0)
+		watch_progress(c);
+}
+
 /* ---- beginning ---- */
 
-static void
-begin_failed(struct capture *c, const char *why)
+void
+encode_job_failed(struct capture *c, const char *why)
 {
 	log_error("encode_failed", LOG_S("capture", c->id), LOG_S("why", why));
 	capture_want(c, "downloaded", why);
@@ -125,8 +184,8 @@ watch_output(struct capture *c, int fd)
 	return c->ev == NULL ? -1 : event_add(c->ev, NULL);
 }
 
-static void
-run(struct capture *c)
+void
+encode_job_run(struct capture *c)
 {
 	struct daemon *d = c->q->d;
 	char *argv[] = { "relaycam-recorder", "--first-seq", c->first_seq,
@@ -142,7 +201,7 @@ run(struct capture *c)
 		argv[8] = NULL;
 	}
 	if (pipe2(fds, O_CLOEXEC) != 0) {
-		begin_failed(c, "no pipe can be had");
+		encode_job_failed(c, "no pipe can be had");
 		return;
 	}
 	rc = spawn(d->conf.recorder_program, argv, fds[1], &c->pid);
@@ -152,11 +211,14 @@ run(struct capture *c)
 		close(fds[0]);
 		snprintf(why, sizeof(why), "cannot run %.100s: %s",
 		    d->conf.recorder_program, strerror(rc));
-		begin_failed(c, why);
+		encode_job_failed(c, why);
 		return;
 	}
 	c->q->n_encoders++;
 	c->percent = c->percent_sent = 0;
+	c->cpu = 0;
+	c->moved_ns = clock_mono_ns();
+	c->was_stuck = false;
 	capture_change(c, CAPTURE_ENCODING, "its turn");
 	watch_output(c, fds[0]); /* without, there is no progress to show */
 	log_info("encode_start", LOG_S("capture", c->id), LOG_I("pid", c->pid),
@@ -196,7 +258,8 @@ on_begun(void *arg, PGresult *res)
 	strcpy(c->sent_status, c->status);
 	c->sent_detail[0] = '\0';
 	if (c->q->n_encoders < c->q->max_encoders)
-		run(c);
+		encode_check_start(
+		    c, PQgetvalue(res, 0, 1), PQgetvalue(res, 0, 2));
 }
 
 static void
@@ -253,7 +316,7 @@ finished(struct capture *c)
 	if (renameat(c->q->dir, capture_name(c, ".encode", from), c->q->dir,
 		capture_name(c, ".encoded", to)) != 0 ||
 	    fsync(c->q->dir) != 0)
-		begin_failed(c, "the spool cannot be written");
+		encode_job_failed(c, "the spool cannot be written");
 	else
 		capture_change(c, CAPTURE_ENCODED, "its encoder is done");
 }
@@ -279,9 +342,15 @@ ended(struct capture *c, int status)
 		capture_want(c, "downloaded", "");
 		return;
 	}
-	snprintf(why, sizeof(why), "encoding: %s %d",
-	    WIFSIGNALED(status) ? "killed by signal" : "ended with status",
-	    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	if (c->was_stuck)
+		snprintf(why, sizeof(why), "encoding: stuck for %lld s",
+		    (long long)d->conf.encoder_stall_seconds);
+	else
+		snprintf(why, sizeof(why), "encoding: %s %d",
+		    WIFSIGNALED(status) ? "killed by signal"
+					: "ended with status",
+		    WIFSIGNALED(status) ? WTERMSIG(status)
+					: WEXITSTATUS(status));
 	log_error("encode_failed", LOG_S("capture", c->id), LOG_S("why", why));
 	d->counters.encodes_failed++;
 	if (is_passing(status)) {

@@ -23,6 +23,7 @@
 #include "storage/node.h"
 #include "storage/rows.h"
 #include "storage/spool.h"
+#include "storage/worker.h"
 
 #define SOON_MS   100 /* a lock is let go just after the last close */
 #define REMNANT_S 86400
@@ -110,6 +111,10 @@ static void
 capture_sync(struct capture *c)
 {
 	struct daemon *d = c->q->d;
+	const struct rows_state state = { .node = node_id(d->node),
+		.status = c->status,
+		.detail = c->detail,
+		.is_capture = true };
 
 	if (c->row_busy || !c->has_manifest || c->status[0] == '\0' ||
 	    c->row_retry_ns > clock_mono_ns() || !db_is_connected(d->db))
@@ -117,8 +122,7 @@ capture_sync(struct capture *c)
 	if (strcmp(c->status, c->sent_status) == 0 &&
 	    strcmp(c->detail, c->sent_detail) == 0)
 		return;
-	if (rows_upsert(d->db, &c->m, node_id(d->node), c->status, c->detail,
-		on_row, c) != 0)
+	if (rows_upsert(d->db, &c->m, &state, on_row, c) != 0)
 		return;
 	c->row_busy = true;
 	c->row_known = false;
@@ -163,13 +167,20 @@ look(const struct capture *c)
 	return files;
 }
 
+int
+capture_open(const struct capture *c, const char *suffix)
+{
+	char name[64];
+
+	return openat(c->q->dir, capture_name(c, suffix, name),
+	    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+}
+
 /* 1: somebody holds it; 0: nobody does; negative: it is not there. */
 static int
 is_locked(const struct capture *c, const char *suffix, time_t *changed)
 {
-	char name[64];
-	int fd = openat(c->q->dir, capture_name(c, suffix, name),
-	    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	int fd = capture_open(c, suffix);
 	struct stat st = { 0 };
 	int locked;
 
@@ -441,11 +452,8 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 		if (c->state == CAPTURE_WAITING &&
 		    c->retry_ns <= clock_mono_ns())
 			due = true;
-		if (c->state == CAPTURE_ENCODING &&
-		    c->percent != c->percent_sent) {
-			c->percent_sent = c->percent;
-			encode_rows_progress(q->d->db, c->id, c->percent);
-		}
+		if (c->state == CAPTURE_ENCODING)
+			encode_job_tick(c);
 	}
 	if (due)
 		scan(q);
@@ -537,7 +545,8 @@ encode_queue_new(struct daemon *d, char *err, size_t err_len)
 		    err, err_len, "spool.dir %s: %s", dir, strerror(errno));
 		return ERR_CONFIG;
 	}
-	if (add_events(q) != 0)
+	q->checkers = workers_new(d->base, 1);
+	if (q->checkers == NULL || add_events(q) != 0)
 		return ERR_NOMEM;
 	encode_queue_kick(q, false);
 	return 0;
@@ -552,8 +561,11 @@ encode_queue_free(struct encode_queue *q)
 	for (size_t i = 0; i < N_ELEMENTS(events); i++)
 		if (events[i] != NULL)
 			event_free(events[i]);
+	if (q->checkers != NULL)
+		workers_free(q->checkers);
 	while ((c = TAILQ_FIRST(&q->captures)) != NULL) {
 		TAILQ_REMOVE(&q->captures, c, link);
+		encode_check_free(c);
 		if (c->ev != NULL)
 			event_free(c->ev);
 		if (c->out >= 0)

@@ -21,7 +21,8 @@ enum capture_state {
 	CAPTURE_NEW,
 	CAPTURE_RECORDING, /* its recorder holds the lock */
 	CAPTURE_WAITING,   /* for its turn, or for a retry */
-	CAPTURE_ASKING,    /* the database for the numbers it begins with */
+	CAPTURE_ASKING,    /* the database for the numbers it begins with;
+			    * then whether it is what was recorded */
 	CAPTURE_ENCODING,  /* relaycam-recorder --replay runs */
 	CAPTURE_ENCODED,   /* row, then files go into the spool */
 	CAPTURE_FAILED,    /* until the next start */
@@ -43,12 +44,15 @@ struct capture {
 	char sent_status[20], sent_detail[160];
 	uint64_t retry_ns, row_retry_ns; /* clock_mono_ns */
 	char first_seq[24], first_frame[24], gap_start[24];
+	struct encode_check *check; /* under way */
 	pid_t pid;
 	int out; /* what it prints; -1 */
 	struct event *ev;
 	char line[64];
 	size_t line_len;
 	int percent, percent_sent;
+	uint64_t cpu, moved_ns; /* of the encoder; when that changed last */
+	bool was_stuck;
 };
 TAILQ_HEAD(capture_list, capture);
 
@@ -59,6 +63,7 @@ struct encode_queue {
 	struct capture_list captures;
 	uint64_t next_scan_ns;
 	unsigned n_encoders, max_encoders;
+	struct workers *checkers;
 };
 
 /* After spool_new. Returns 0, ERR_CONFIG with err, or ERR_NOMEM. */
@@ -80,17 +85,33 @@ unsigned encode_queue_count(
 
 /* "<id><suffix>" into out; returns out. */
 char *capture_name(const struct capture *c, const char *suffix, char out[64]);
+/* A regular file of it for reading, or -1. */
+int capture_open(const struct capture *c, const char *suffix);
 /* The row shall say this. */
 void capture_want(struct capture *c, const char *status, const char *detail);
 void capture_change(struct capture *c, enum capture_state to, const char *why);
 void capture_retry_later(struct capture *c);
 
-/* encode_job.c: asks for its numbers, then runs the replay. */
+/* encode_job.c: asks for its numbers, checks it, then runs the replay. */
 void encode_job_start(struct capture *c);
+void encode_job_run(struct capture *c);
+/* It could not begin: tried again later. */
+void encode_job_failed(struct capture *c, const char *why);
 void encode_job_reap(struct capture *c); /* after SIGCHLD */
 void encode_job_kill(struct capture *c);
+/* Each second: notes progress, kills an encoder that is stuck. */
+void encode_job_tick(struct capture *c);
 /* Removes what an encoder left behind (M3). */
 void encode_job_remove(struct capture *c, const char *suffix);
+
+/*
+ * encode_check.c: whether its first bytes, `to` of them in decimal, have that
+ * SHA-256 (hex); then encode_job_run, else its row says so. to "": nothing
+ * was seen of it.
+ */
+void encode_check_start(
+    struct capture *c, const char *to, const char *sha256);
+void encode_check_free(struct capture *c);
 
 /* encode_publish.c: <id>.encoded into the spool, then the capture goes. */
 void encode_publish(struct capture *c);

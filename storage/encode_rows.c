@@ -14,10 +14,11 @@ static const char before_sql[] =
 " AND start_mono_ns < $3::bigint";
 
 static const char begin_sql[] =
-"UPDATE segments SET status = 'encoding', status_detail = '', progress = 0,"
-" seq = $2::integer WHERE id = $1::uuid"
+"WITH u AS (UPDATE segments SET status = 'encoding', status_detail = '',"
+" progress = 0, seq = $2::integer WHERE id = $1::uuid"
 " AND status IN ('recording', 'downloaded', 'encoding', 'encoding_failed') "
-"RETURNING status";
+"RETURNING id, status) SELECT status, head_to, encode(head_sha256, 'hex') "
+"FROM u LEFT JOIN capture_heads h ON h.segment_id = u.id";
 
 static const char first_sql[] =
 "UPDATE segments SET seq = $2::integer, split_reason = $3,"

@@ -14,8 +14,10 @@ int encode_rows_before(
     struct db *db, const struct manifest *m, db_result_cb *cb, void *arg);
 
 /*
- * The row is being encoded, as number seq of the session. Answer: one row,
- * or none when there is nothing to encode for any more.
+ * The row is being encoded, as number seq of the session. Answer: one row
+ * with its status, and how many bytes of the capture were seen and their
+ * SHA-256 in hex, or NULL twice; none when there is nothing to encode for any
+ * more.
  */
 int encode_rows_begin(struct db *db, const char *id, const char *seq,
     db_result_cb *cb, void *arg);

@@ -42,7 +42,8 @@ files_common_headers(struct files *f, struct evhttp_request *req)
 	files_add_header(
 	    req, "Access-Control-Allow-Headers", "Range, If-Range");
 	files_add_header(req, "Access-Control-Expose-Headers",
-	    "Accept-Ranges, Content-Length, Content-Range, ETag");
+	    "Accept-Ranges, Content-Length, Content-Range, ETag, "
+	    "Retry-After");
 	files_add_header(req, "Vary", "Origin");
 }
 

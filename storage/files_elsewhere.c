@@ -3,6 +3,7 @@
  * gone. The database knows.
  */
 #include <event2/buffer.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,12 +14,28 @@
 #include "common/log.h"
 #include "storage/daemon.h"
 #include "storage/files_internal.h"
+#include "storage/node.h"
 
 static const char where_sql[] =
     "SELECT g.status, coalesce(g.store, ''), coalesce(g.bytes, 0), "
-    "coalesce(g.duration_ms, 0), g.codec, coalesce(n.host, '') "
+    "coalesce(g.duration_ms, 0), g.codec, coalesce(n.host, ''), "
+    "coalesce(g.spool_node = $2::uuid, false), g.is_capture, g.progress, "
+    "g.status_detail, g.object_key "
     "FROM segments g LEFT JOIN nodes n ON n.id = g.spool_node "
-    "WHERE g.object_key = $1 OR g.poster_key = $1";
+    "WHERE g.object_key = $1 OR g.poster_key = $1 OR g.capture_key = $1";
+enum {
+	STATUS,
+	STORE,
+	BYTES,
+	DURATION,
+	CODEC,
+	HOST,
+	IS_HERE,
+	IS_CAPTURE,
+	PROGRESS,
+	DETAIL,
+	KEY
+};
 
 /* A request that waits for the database; req is NULL once it went away. */
 struct lookup {
@@ -81,8 +98,8 @@ answer_s3_index(const struct files_request *r, PGresult *res)
 	evbuffer_add_printf(out,
 	    "{\"growing\":false,\"duration_ms\":%s,\"bytes\":%s,"
 	    "\"header_bytes\":0,\"codec\":\"%s\",\"cues\":[]}\n",
-	    PQgetvalue(res, 0, 3), PQgetvalue(res, 0, 2),
-	    PQgetvalue(res, 0, 4));
+	    PQgetvalue(res, 0, DURATION), PQgetvalue(res, 0, BYTES),
+	    PQgetvalue(res, 0, CODEC));
 	files_common_headers(r->f, r->req);
 	files_add_header(r->req, "Content-Type", "application/json");
 	files_add_header(r->req, "Cache-Control", "no-store");
@@ -90,22 +107,100 @@ answer_s3_index(const struct files_request *r, PGresult *res)
 	evbuffer_free(out);
 }
 
-/* Where the row says it is. */
-static void
-answer_row(const struct files_request *r, PGresult *res)
+static bool
+is_true(PGresult *res, int col)
 {
-	const char *status = PQgetvalue(res, 0, 0);
-	const char *host = PQgetvalue(res, 0, 5);
-	char text[200];
+	return PQgetvalue(res, 0, col)[0] == 't';
+}
 
-	if (strcmp(status, "available") == 0 && r->f->root < 0 &&
-	    strcmp(PQgetvalue(res, 0, 1), "s3") == 0) {
-		if (r->what == FILES_INDEX)
-			answer_s3_index(r, res);
-		else
-			answer_s3(r);
+/*
+ * What may be watched later, in the sentence that is shown, and after how
+ * many seconds it is worth asking again; 0: it is not on its way here.
+ */
+static int
+comes_later(PGresult *res, char *text, size_t len)
+{
+	const char *status = PQgetvalue(res, 0, STATUS);
+	const char *detail = PQgetvalue(res, 0, DETAIL);
+	bool is_capture = is_true(res, IS_CAPTURE);
+
+	if (strcmp(status, "recording") == 0 && is_capture) {
+		snprintf(text, len,
+		    "This session goes on and is captured; its recording can "
+		    "be watched when it has been encoded.");
+		return 30;
+	}
+	if (strcmp(status, "downloaded") == 0) {
+		snprintf(text, len,
+		    "This recording waits to be encoded%s%.160s.",
+		    detail[0] != '\0' ? ": " : "", detail);
+		return 30;
+	}
+	if (strcmp(status, "encoding") == 0) {
+		snprintf(text, len, "This recording is being encoded, %s %%.",
+		    PQgetvalue(res, 0, PROGRESS));
+		return 5;
+	}
+	if (!is_true(res, IS_HERE))
+		return 0;
+	if (strcmp(status, "recording") == 0) {
+		snprintf(text, len,
+		    "The recording has just begun; nothing can be shown yet.");
+		return 1;
+	}
+	if (strcmp(status, "transfer") == 0) {
+		snprintf(text, len, "This recording is being stored.");
+		return 2;
+	}
+	return 0;
+}
+
+static struct evbuffer *
+later_json(PGresult *res, const char *text)
+{
+	json_t *j = json_pack("{s:b,s:s,s:i,s:s}", "growing", false, "status",
+	    PQgetvalue(res, 0, STATUS), "progress",
+	    atoi(PQgetvalue(res, 0, PROGRESS)), "text", text);
+	char *line = j != NULL ? json_dumps(j, JSON_COMPACT) : NULL;
+	struct evbuffer *out = line != NULL ? evbuffer_new() : NULL;
+
+	if (out != NULL)
+		evbuffer_add_printf(out, "%s\n", line);
+	free(line);
+	json_decref(j);
+	return out;
+}
+
+/* 503: players and curl ask again; a page shows the words. */
+static void
+answer_later(
+    const struct files_request *r, PGresult *res, int seconds, const char *text)
+{
+	struct evbuffer *out;
+	char number[16];
+
+	snprintf(number, sizeof(number), "%d", seconds);
+	files_add_header(r->req, "Retry-After", number);
+	if (r->what != FILES_INDEX) {
+		files_refuse(r->f, r->req, 503, "Service Unavailable", text);
 		return;
 	}
+	out = later_json(res, text);
+	files_common_headers(r->f, r->req);
+	files_add_header(r->req, "Content-Type", "application/json");
+	files_add_header(r->req, "Cache-Control", "no-store");
+	evhttp_send_reply(r->req, 503, "Service Unavailable", out);
+	if (out != NULL)
+		evbuffer_free(out);
+}
+
+static void
+answer_not_here(const struct files_request *r, PGresult *res)
+{
+	const char *status = PQgetvalue(res, 0, STATUS);
+	const char *host = PQgetvalue(res, 0, HOST);
+	char text[300];
+
 	if (host[0] != '\0' &&
 	    (strcmp(status, "recording") == 0 ||
 		strcmp(status, "transfer") == 0))
@@ -113,10 +208,67 @@ answer_row(const struct files_request *r, PGresult *res)
 		    "This recording is still on node %.64s, not on this one; "
 		    "ask for a new link.",
 		    host);
+	else if (strcmp(status, "encoding_failed") == 0)
+		snprintf(text, sizeof(text),
+		    "This recording could not be encoded (%.160s); that is "
+		    "tried again when storage starts.",
+		    PQgetvalue(res, 0, DETAIL));
 	else
 		snprintf(text, sizeof(text),
 		    "This file is not here; the recording is %.20s.", status);
 	answer_gone(r, text);
+}
+
+/* Where the row says it is. */
+static void
+answer_row(const struct files_request *r, PGresult *res)
+{
+	char text[300];
+	int seconds;
+
+	if (strcmp(PQgetvalue(res, 0, STATUS), "available") == 0 &&
+	    r->f->root < 0 && strcmp(PQgetvalue(res, 0, STORE), "s3") == 0) {
+		if (r->what == FILES_INDEX)
+			answer_s3_index(r, res);
+		else
+			answer_s3(r);
+		return;
+	}
+	seconds = comes_later(res, text, sizeof(text));
+	if (seconds > 0)
+		answer_later(r, res, seconds, text);
+	else
+		answer_not_here(r, res);
+}
+
+/* A capture's link, and what was made of it has another key by now. */
+static bool
+serve_renamed(const struct files_request *r)
+{
+	bool is_growing;
+	int fd = files_open(r->f, r->key, &is_growing);
+
+	if (fd < 0)
+		return false;
+	if (is_growing || r->what == FILES_INDEX)
+		files_look(r, fd, is_growing);
+	else
+		files_serve(r, fd);
+	return true;
+}
+
+static void
+answer_found(const struct files_request *asked, PGresult *res)
+{
+	struct files_request r = *asked;
+
+	if (!object_key_is_poster(r.key) &&
+	    strcmp(r.key, PQgetvalue(res, 0, KEY)) != 0) {
+		snprintf(r.key, sizeof(r.key), "%s", PQgetvalue(res, 0, KEY));
+		if (serve_renamed(&r))
+			return;
+	}
+	answer_row(&r, res);
 }
 
 static void
@@ -131,7 +283,7 @@ on_row(void *arg, PGresult *res)
 		    evhttp_request_get_connection(r->req), NULL, NULL);
 	if (r->req != NULL && !r->f->d->exiting) {
 		if (db_ok(res, "find recording") && PQntuples(res) > 0)
-			answer_row(r, res);
+			answer_found(r, res);
 		else
 			answer_gone(r, "There is no such file.");
 	}
@@ -142,12 +294,12 @@ void
 files_elsewhere(const struct files_request *r)
 {
 	struct lookup *l = calloc(1, sizeof(*l));
-	const char *params[] = { r->key };
+	const char *params[] = { r->key, node_id(r->f->d->node) };
 
 	if (l != NULL)
 		l->r = *r;
 	if (l == NULL ||
-	    db_query_now(r->f->d->db, where_sql, 1, params, on_row, l) != 0) {
+	    db_query_now(r->f->d->db, where_sql, 2, params, on_row, l) != 0) {
 		free(l);
 		answer_gone(r, "There is no such file.");
 		return;

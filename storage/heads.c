@@ -14,7 +14,9 @@
 #include "common/err.h"
 #include "common/http.h"
 #include "common/log.h"
+#include "storage/capture_scan.h"
 #include "storage/daemon.h"
+#include "storage/encode_queue.h"
 #include "storage/spool.h"
 #include "storage/webm_scan.h"
 #include "storage/worker.h"
@@ -33,17 +35,27 @@ static const char seen_sql[] =
     "head_to = excluded.head_to, head_sha256 = excluded.head_sha256, "
     "head_at = now() WHERE e.root IS NULL";
 
-/* One growing file: its hash so far covers scan.header_len up to at. */
+/* Until it is encoded: then its segments have evidence of their own. */
+static const char captured_sql[] =
+    "INSERT INTO capture_heads (segment_id, head_from, head_to, head_sha256, "
+    "head_at) SELECT $1::uuid, $2::bigint, $3::bigint, $4::bytea, now() "
+    "WHERE EXISTS (SELECT FROM segments WHERE id = $1::uuid) "
+    "ON CONFLICT (segment_id) DO UPDATE SET head_to = excluded.head_to, "
+    "head_sha256 = excluded.head_sha256, head_at = now()";
+
+/* One growing file: its hash so far covers `from` up to at. */
 struct head {
 	struct worker_job work; /* first */
 	TAILQ_ENTRY(head) link;
 	struct heads *set;
 	char id[37];
 	int fd;
+	bool is_capture;
 	bool is_busy, is_wanted;
 	/* of the thread while is_busy */
-	struct webm_scan scan;
-	uint64_t at, told;
+	struct webm_scan webm;
+	struct capture_scan capture;
+	uint64_t from, at, told;
 	crypto_hash_sha256_state sum;
 	int err;
 };
@@ -62,7 +74,7 @@ head_free(struct head *h)
 {
 	TAILQ_REMOVE(&h->set->files, h, link);
 	h->set->n--;
-	webm_scan_release(&h->scan);
+	webm_scan_release(&h->webm);
 	close(h->fd);
 	free(h);
 }
@@ -86,22 +98,46 @@ hash_more(struct head *h, uint64_t to)
 	return 0;
 }
 
+/* Hashes what is new of bytes [from, to). */
+static int
+follow(struct head *h, uint64_t from, uint64_t to, bool *was_cut)
+{
+	if (to == 0)
+		return 0;
+	if (h->at == 0 || *was_cut) {
+		crypto_hash_sha256_init(&h->sum);
+		h->at = h->from = from;
+		h->told = 0;
+		*was_cut = false;
+	}
+	return hash_more(h, min_u64(to, h->at + STEP));
+}
+
+static int
+follow_webm(struct head *h)
+{
+	int rc = webm_scan_more(&h->webm, h->fd);
+
+	return rc < 0
+	    ? rc
+	    : follow(h, h->webm.header_len, h->webm.bytes, &h->webm.was_cut);
+}
+
+static int
+follow_capture(struct head *h)
+{
+	int rc = capture_scan_more(&h->capture, h->fd);
+
+	return rc < 0 ? rc
+		      : follow(h, 0, h->capture.bytes, &h->capture.was_cut);
+}
+
 static void
 run(struct worker_job *work)
 {
 	struct head *h = (struct head *)work;
-	int rc = webm_scan_more(&h->scan, h->fd);
 
-	h->err = rc < 0 ? rc : 0;
-	if (rc < 0 || h->scan.bytes == 0)
-		return;
-	if (h->at < h->scan.header_len || h->scan.was_cut) {
-		crypto_hash_sha256_init(&h->sum);
-		h->at = h->scan.header_len;
-		h->told = 0;
-		h->scan.was_cut = false;
-	}
-	h->err = hash_more(h, min_u64(h->scan.bytes, h->at + STEP));
+	h->err = h->is_capture ? follow_capture(h) : follow_webm(h);
 }
 
 static void
@@ -114,10 +150,11 @@ tell(struct head *h)
 
 	crypto_hash_sha256_final(&copy, sum);
 	http_hex(sum, sizeof(sum), hex + 2);
-	snprintf(from, sizeof(from), "%" PRIu64, h->scan.header_len);
+	snprintf(from, sizeof(from), "%" PRIu64, h->from);
 	snprintf(to, sizeof(to), "%" PRIu64, h->at);
 	/* away: the next turn has more to tell anyhow */
-	if (db_query_now(h->set->d->db, seen_sql, 4, params, NULL, NULL) == 0)
+	if (db_query_now(h->set->d->db, h->is_capture ? captured_sql : seen_sql,
+		4, params, NULL, NULL) == 0)
 		h->told = h->at;
 }
 
@@ -130,37 +167,64 @@ done(struct worker_job *work)
 	if (h->err != 0)
 		log_warn("head_unreadable", LOG_S("segment", h->id),
 		    LOG_S("why", err_text(h->err)));
-	else if (h->is_wanted && h->at > h->told && h->at > h->scan.header_len)
+	else if (h->is_wanted && h->at > h->told && h->at > h->from)
 		tell(h);
 	if (!h->is_wanted || h->err != 0)
 		head_free(h);
 }
 
-static void
-want(struct heads *set, const struct item *it)
+/* Whether that file is followed already; it is wanted then. */
+static bool
+is_followed(struct heads *set, const char *id)
 {
 	struct head *h;
 
 	TAILQ_FOREACH(h, &set->files, link)
-	if (strcmp(h->id, it->id) == 0) {
+	if (strcmp(h->id, id) == 0) {
 		h->is_wanted = true;
+		return true;
+	}
+	return false;
+}
+
+/* fd: taken; negative: there is none. */
+static void
+add(struct heads *set, const char *id, int fd, bool is_capture)
+{
+	struct head *h =
+	    fd >= 0 && set->n < FILES_MAX ? calloc(1, sizeof(*h)) : NULL;
+
+	if (h == NULL) {
+		if (fd >= 0)
+			close(fd);
 		return;
 	}
-	h = set->n < FILES_MAX ? calloc(1, sizeof(*h)) : NULL;
-	if (h == NULL)
-		return;
-	h->fd = spool_open_file(it, ".webm.part");
-	if (h->fd < 0) {
-		free(h);
-		return;
-	}
+	h->fd = fd;
 	h->set = set;
+	h->is_capture = is_capture;
 	h->is_wanted = true;
 	h->work.run = run;
 	h->work.done = done;
-	strcpy(h->id, it->id);
+	strcpy(h->id, id);
 	TAILQ_INSERT_TAIL(&set->files, h, link);
 	set->n++;
+}
+
+/* What its row is known of and its recorder still writes. */
+static void
+find_growing(struct heads *set)
+{
+	const struct capture *c;
+	const struct item *it;
+
+	TAILQ_FOREACH(it, &set->d->spool->items, link)
+	if (it->state == ITEM_RECORDING && it->is_registered &&
+	    !is_followed(set, it->id))
+		add(set, it->id, spool_open_file(it, ".webm.part"), false);
+	TAILQ_FOREACH(c, &set->d->encode_queue->captures, link)
+	if (c->state == CAPTURE_RECORDING && c->row_known &&
+	    !is_followed(set, c->id))
+		add(set, c->id, capture_open(c, ".capture.part"), true);
 }
 
 static void
@@ -168,13 +232,10 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct heads *set = arg;
 	struct head *h, *next;
-	const struct item *it;
 
 	TAILQ_FOREACH(h, &set->files, link)
 	h->is_wanted = false;
-	TAILQ_FOREACH(it, &set->d->spool->items, link)
-	if (it->state == ITEM_RECORDING && it->is_registered)
-		want(set, it);
+	find_growing(set);
 	for (h = TAILQ_FIRST(&set->files); h != NULL; h = next) {
 		next = TAILQ_NEXT(h, link);
 		if (h->is_busy)

@@ -40,11 +40,11 @@ static const char upsert_sql[] =
 " monitor_name, frame_rate, width, height, codec, start_mono_ns, started_at,"
 " end_mono_ns, ended_at, first_frame, last_frame, frames, duration_ms, bytes,"
 " recovered, object_key, status, status_detail, spool_node,"
-" gap_start_mono_ns, end_why) "
+" gap_start_mono_ns, end_why, is_capture) "
 "VALUES ($1, $2::uuid, $7, $8, $9, $10, $11, $12, $13, $14, $15, "
 	TIME("16") ", $17, " TIME("18") ", $19, $20, $21, $22, $23, $24,"
 " $26, $27, $28, (SELECT id FROM nodes WHERE id = $29::uuid), $30,"
-" nullif($25::text, '')) "
+" nullif($25::text, ''), $31) "
 "ON CONFLICT (id) DO UPDATE SET"
 " status = CASE WHEN g.status IN ('available', 'expired', 'deleted')"
 "  THEN g.status ELSE excluded.status END,"
@@ -63,7 +63,10 @@ static const char upsert_sql[] =
 "  THEN NULL ELSE excluded.spool_node END,"
 " gap_start_mono_ns = coalesce(excluded.gap_start_mono_ns,"
 "  g.gap_start_mono_ns),"
-" end_why = coalesce(excluded.end_why, g.end_why) "
+" end_why = coalesce(excluded.end_why, g.end_why),"
+" is_capture = excluded.is_capture,"
+" capture_key = CASE WHEN g.is_capture AND g.object_key <>"
+"  excluded.object_key THEN g.object_key ELSE g.capture_key END "
 "WHERE g.session_id = excluded.session_id "
 "RETURNING status";
 
@@ -85,8 +88,8 @@ static const char available_sql[] =
 /* clang-format on */
 
 struct params {
-	const char *v[30];
-	char text[30][24];
+	const char *v[31];
+	char text[31][24];
 	int n;
 };
 
@@ -105,8 +108,8 @@ add_int(struct params *p, int64_t i, bool known)
 }
 
 int
-rows_upsert(struct db *db, const struct manifest *m, const char *node,
-    const char *status, const char *detail, db_result_cb *cb, void *arg)
+rows_upsert(struct db *db, const struct manifest *m,
+    const struct rows_state *state, db_result_cb *cb, void *arg)
 {
 	struct params p = { .n = 0 };
 	bool end = m->is_closed;
@@ -138,10 +141,11 @@ rows_upsert(struct db *db, const struct manifest *m, const char *node,
 	add_text(&p, m->recovered ? "true" : "false");
 	add_text(&p, end ? m->end : "");
 	add_text(&p, m->object_key);
-	add_text(&p, status);
-	add_text(&p, detail);
-	add_text(&p, node);
+	add_text(&p, state->status);
+	add_text(&p, state->detail);
+	add_text(&p, state->node);
 	add_int(&p, m->gap_start_mono_ns, m->gap_start_mono_ns > 0);
+	add_text(&p, state->is_capture ? "true" : "false");
 	return db_query(db, upsert_sql, p.n, p.v, cb, arg);
 }
 

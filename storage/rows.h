@@ -8,15 +8,22 @@
 #include "common/db.h"
 #include "storage/manifest.h"
 
+/* What is known of a segment beside its manifest; all borrowed. */
+struct rows_state {
+	const char *node; /* whose spool has the files */
+	const char *status, *detail;
+	bool is_capture; /* to be encoded first */
+};
+
 /*
  * Writes what the manifest says with this status; a row that is available,
- * expired or deleted keeps its status. node: whose spool has the files. A
- * session that is not there (the database was away when it began) is made from
- * the manifest. Answer: one row with the status now in force; none when the
- * segment belongs to another session. Returns as db_query.
+ * expired or deleted keeps its status. A session that is not there (the
+ * database was away when it began) is made from the manifest. Answer: one row
+ * with the status now in force; none when the segment belongs to another
+ * session. Returns as db_query.
  */
-int rows_upsert(struct db *db, const struct manifest *m, const char *node,
-    const char *status, const char *detail, db_result_cb *cb, void *arg);
+int rows_upsert(struct db *db, const struct manifest *m,
+    const struct rows_state *state, db_result_cb *cb, void *arg);
 
 /* Percent of a transfer. Not answered. */
 void rows_progress(struct db *db, const char *segment, int percent);

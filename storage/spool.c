@@ -179,6 +179,10 @@ on_row(void *arg, PGresult *res)
 static void
 item_sync(struct item *it)
 {
+	const struct rows_state state = { .node = node_id(it->d->node),
+		.status = it->status,
+		.detail = it->detail };
+
 	if (!it->has_manifest || it->status[0] == '\0' ||
 	    (strcmp(it->status, it->sent_status) == 0 &&
 		strcmp(it->detail, it->sent_detail) == 0))
@@ -188,8 +192,7 @@ item_sync(struct item *it)
 	if (it->row_busy || it->row_retry_ns > clock_mono_ns() ||
 	    !db_is_connected(it->d->db))
 		return;
-	if (rows_upsert(it->d->db, &it->m, node_id(it->d->node), it->status,
-		it->detail, on_row, it) != 0)
+	if (rows_upsert(it->d->db, &it->m, &state, on_row, it) != 0)
 		return;
 	it->row_busy = true;
 	strcpy(it->sent_status, it->status);
