@@ -2,6 +2,7 @@
 store, several at a time, in order within a session; kill -9 of either
 program, cut-off and damaged files, an orderly stop. M1, M3, X2."""
 import fcntl
+import hashlib
 import json
 import os
 import signal
@@ -199,6 +200,49 @@ def test_is_not_touched_while_its_recorder_lives(env):
     row = c.wait_encoded()
     assert row['recovered']
     assert row['frames'] >= 30
+
+
+def seen_of(c):
+    rows = c.env.rows('SELECT * FROM capture_heads WHERE segment_id = %s', c.id)
+    return rows[0] if rows else None
+
+
+def test_a_capture_that_was_exchanged(env):
+    """X3: what was seen of it while it grew has to be there still."""
+    c = Capture(env, cut=True)
+    env.start()
+    hidden = c.path('.made')
+    subprocess.run([MAKE, hidden, json.dumps(c.meta), '320', '240', '1000',
+                    '30', 'cut'], check=True, timeout=60)
+    with open(hidden, 'r+b') as f:
+        fcntl.flock(f, fcntl.LOCK_EX)
+        f.seek(-1, os.SEEK_END)
+        f.truncate()  # its last block is not whole
+        os.rename(hidden, c.path('.capture.part'))
+        c.write('.capture.json', json.dumps(c.manifest).encode())
+        head = wait_for('what is seen of it', lambda: seen_of(c), 30)
+        with open(c.path('.capture.part'), 'rb') as whole:
+            data = whole.read()
+        assert 0 < head['head_to'] < len(data)
+        assert bytes(head['head_sha256']) == hashlib.sha256(
+            data[:head['head_to']]).digest()
+        at = head['head_to'] // 2
+        f.seek(at)
+        f.write(bytes([data[at] ^ 1]))
+        f.flush()
+    row = c.wait('corrupted')
+    assert f'the first {head["head_to"]} bytes' in row['status_detail']
+    assert c.files() == {'.capture', '.capture.json'}
+    assert env.metric('encodes_total{result="failed"}') == 1
+    assert not violations(env)
+    # as it was: tried again at the next look
+    with open(c.path('.capture'), 'r+b') as f:
+        f.seek(at)
+        f.write(data[at:at + 1])
+    os.kill(env.process.pid, signal.SIGHUP)
+    row = c.wait_encoded()
+    assert row['recovered']
+    assert not violations(env)
 
 
 def test_killed_encoder(env):

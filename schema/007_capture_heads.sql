@@ -1,0 +1,9 @@
+-- What was seen of a capture while it grew (X3), as evidence.head_* is of a
+-- recording: it is encoded only if it still begins with these bytes.
+CREATE TABLE capture_heads (
+    segment_id  uuid PRIMARY KEY REFERENCES segments ON DELETE CASCADE, -- its first one
+    head_from   bigint NOT NULL CHECK (head_from = 0), -- bytes of the file: head_from
+    head_to     bigint NOT NULL CHECK (head_to > 0),   -- up to, not with, head_to
+    head_sha256 bytea NOT NULL CHECK (octet_length(head_sha256) = 32),
+    head_at     timestamptz NOT NULL
+);
