@@ -35,20 +35,46 @@ static const struct order order_view_only = { "view_only",
 static const struct order order_warn = { "warn", NULL,
 	"the technician is shown the warning" };
 
-/* Gives the order to the relay, through the database. */
+#define TIME_TEXT_MAX 48
+
+/* Gives the order to the relay, through the database; at: when that was. */
 static int
-give(struct ctl *c, const struct order *o, const char *id, const char *value)
+give(struct ctl *c, const struct order *o, const char *id, const char *value,
+    char at[TIME_TEXT_MAX])
 {
-	PGresult *res = PG_QUERY(c, "SELECT session_command(NULL, $1, $2, $3)",
-	    id, o->command, value);
+	PGresult *res =
+	    PG_QUERY(c, "SELECT session_command(NULL, $1, $2, $3), now()::text",
+		id, o->command, value);
 	int rc = 0;
 
 	if (res == NULL)
 		return STATUS_FAILED;
 	if (pg_text(res, 0, 0) != NULL)
 		rc = ctl_error("session %.8s: %s", id, pg_text(res, 0, 0));
+	snprintf(at, TIME_TEXT_MAX, "%s", PQgetvalue(res, 0, 1));
 	PQclear(res);
 	return rc;
+}
+
+/* The relay wrote why it could not be done. True after a message. */
+static bool
+is_refused(struct ctl *c, const struct order *o, const char *id,
+    const char *value, const char *at)
+{
+	PGresult *res = PG_QUERY(c,
+	    "SELECT a.detail->>'why' FROM sessions s JOIN audit a ON "
+	    "a.team_id = s.team_id AND a.at >= $4::timestamptz WHERE s.id = $1 "
+	    "AND a.action = 'session_command_refused' AND a.object = "
+	    "s.id::text "
+	    "AND a.detail->>'command' = $2 AND a.detail->>'value' = $3 AND "
+	    "a.detail ? 'why' LIMIT 1",
+	    id, o->command, value, at);
+	bool refused = res == NULL || PQntuples(res) == 1;
+
+	if (res != NULL && refused)
+		ctl_error("session %.8s: %s", id, pg_text(res, 0, 0));
+	PQclear(res);
+	return refused;
 }
 
 /* 1 when the row shows it, 0 not yet, -1 after a message. */
@@ -77,17 +103,18 @@ is_done(struct ctl *c, const struct order *o, const char *id, const char *value)
 
 /* Looks at the row until it shows the change. */
 static int
-wait_for_relay(
-    struct ctl *c, const struct order *o, const char *id, const char *value)
+wait_for_relay(struct ctl *c, const struct order *o, const char *id,
+    const char *value, const char *at)
 {
 	uint64_t until = clock_mono_ns() + ANSWER_S * NS_PER_S;
 	int done;
 
 	while ((done = is_done(c, o, id, value)) == 0) {
+		if (is_refused(c, o, id, value, at))
+			return STATUS_FAILED;
 		if (clock_mono_ns() > until)
 			return ctl_error("session %.8s: the relay did not "
-					 "answer within %d s; its log says "
-					 "why, if it refused",
+					 "answer within %d s",
 			    id, ANSWER_S);
 		poll(NULL, 0, ASK_MS);
 	}
@@ -98,15 +125,15 @@ static int
 run(struct ctl *c, const struct args *a, const struct order *o)
 {
 	const char *value = a->n_words > 1 ? a->words[1] : "";
-	char id[UUID_TEXT_MAX];
+	char id[UUID_TEXT_MAX], at[TIME_TEXT_MAX];
 	int rc = uuid_find(c, "sessions", "session", a->words[0], id);
 
 	if (rc == 0)
 		rc = pg_introduce(c);
 	if (rc == 0)
-		rc = give(c, o, id, value);
+		rc = give(c, o, id, value, at);
 	if (rc == 0 && o->done != NULL)
-		rc = wait_for_relay(c, o, id, value);
+		rc = wait_for_relay(c, o, id, value, at);
 	if (rc != 0)
 		return rc;
 	printf("session %.8s: %s%s%s\n", id, o->says, o->shows_value ? " " : "",

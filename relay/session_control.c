@@ -11,6 +11,7 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "relay/journal.h"
+#include "relay/json_text.h"
 #include "relay/session_internal.h"
 
 #define WARNING_SECONDS    30
@@ -37,11 +38,28 @@ session_status_changed(struct session *s)
 
 /* ---- commands ---- */
 
+/* Who gave an order through the database reads there why not. */
+static void
+write_refusal(const struct session *s, const char *why)
+{
+	const struct session_order *o = s->order;
+	const char *params[] = { s->id, o->by, o->command, o->value, why };
+
+	journal_write(s->loop, "refused order",
+	    "INSERT INTO audit (team_id, actor, action, object, detail) "
+	    "SELECT team_id, $2, 'session_command_refused', id::text, "
+	    "jsonb_build_object('command', $3::text, 'value', $4::text, "
+	    "'why', $5::text) FROM sessions WHERE id = $1",
+	    5, params);
+}
+
 static void
 refuse_command(struct session *s, const char *why)
 {
 	log_info("session_command_refused", LOG_S("session", s->id),
 	    LOG_S("why", why));
+	if (s->order != NULL)
+		write_refusal(s, why);
 	session_browser_send(
 	    s, json_pack("{s:s s:s}", "type", "error", "text", why));
 }
@@ -149,7 +167,7 @@ session_command(
 		session_end_by_command(
 		    s, *value != '\0' ? value : "the session was ended");
 	} else if (s->state != SESSION_RUNNING) {
-		return;
+		refuse_command(s, "the session does not run yet");
 	} else if (strcmp(command, "monitor") == 0) {
 		set_monitor(s, value);
 	} else if (strcmp(command, "frame_rate") == 0) {
@@ -163,20 +181,14 @@ session_command(
 	}
 }
 
-static const char *
-str(const json_t *o, const char *key)
-{
-	const char *s = json_string_value(json_object_get(o, key));
-
-	return s != NULL ? s : "";
-}
-
 void
 on_session_order(void *loop, const char *channel, const char *payload)
 {
 	struct loop *l = loop;
 	json_t *o = json_loads(payload, 0, NULL);
-	const char *id = str(o, "session");
+	const char *id = json_text(o, "session");
+	const struct session_order order = { json_text(o, "command"),
+		json_text(o, "value"), json_text(o, "by") };
 	struct session *s;
 
 	TAILQ_FOREACH(s, &l->sessions, link)
@@ -184,8 +196,9 @@ on_session_order(void *loop, const char *channel, const char *payload)
 		break;
 	if (s != NULL) {
 		session_ref(s);
-		session_command(
-		    s, str(o, "command"), str(o, "value"), str(o, "by"));
+		s->order = &order;
+		session_command(s, order.command, order.value, order.by);
+		s->order = NULL;
 		session_unref(s);
 	}
 	json_decref(o);

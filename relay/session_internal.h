@@ -81,6 +81,11 @@ enum session_door {
 	SESSION_BY_NOBODY,   /* an endpoint that dialled in */
 };
 
+/* A command that came through the database. */
+struct session_order {
+	const char *command, *value, *by;
+};
+
 struct session {
 	TAILQ_ENTRY(session) link;
 	struct loop *loop;
@@ -129,6 +134,7 @@ struct session {
 	bool viewer_has_fence, endpoint_has_fence;
 	struct pump pump;
 
+	const struct session_order *order; /* while it is carried out */
 	struct event *warn_timer;                             /* T9 */
 	enum { WORDS_NONE, WORDS_WARNING, WORDS_LAST } words; /* it says */
 	struct event *part_timer; /* until the banner was read */

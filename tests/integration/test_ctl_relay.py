@@ -123,9 +123,20 @@ def test_orders_reach_the_relay(rig, nobody):
         ctl(rig, 'sessions', 'frame-rate', s, '0')
         row = rig.stack.ctl_json('sessions', 'show', s)
         assert not row['view_only'] and row['frame_rate'] is None
-        # T1: enforced recording is not stopped by hand
-        assert 'did not answer' in ctl(rig, 'sessions', 'recording', s,
-                                       'stop', status=FAILED)
+        # T1: enforced recording is not stopped by hand; what the relay
+        # refuses is said at once
+        began = time.monotonic()
+        assert 'recorded by policy' in ctl(
+            rig, 'sessions', 'recording', s, 'stop', status=FAILED)
+        assert 'there is no such monitor' in ctl(
+            rig, 'sessions', 'monitor', s, '64', status=FAILED)
+        assert time.monotonic() - began < 4
+        # a refusal of before is not the answer to the next order
+        ctl(rig, 'sessions', 'monitor', s, '0')
+        refusals = rig.stack.ctl_json('audit', 'list', '--object', s,
+                                      '--action', 'session_command_refused')
+        assert [r['detail']['command'] for r in refusals] in (
+            ['monitor', 'recording'], ['recording', 'monitor'])
         assert rig.stack.ctl_json('sessions', 'show', s)['recording_now']
         bells = w.client.bells
         ctl(rig, 'sessions', 'warn', s, 'Maintenance begins at noon')
