@@ -266,6 +266,44 @@ def test_recording_by_hand(rig, session, tmp_path):
     assert len(demo.wait_available(rig.stack, row['id'])) == 1
 
 
+def test_recording_by_hand_needs_the_right(rig, page):
+    """C1: who may connect may not record, even from a page that lies."""
+    path = rig.stack.path('tmp', 'bob.password')
+    rig.stack._write(path, 'bobs password\n')
+    rig.stack.ctl('user', 'add', 'bob', '--team', 'demo', '--role', 'member',
+                  '--password-file', path)
+    rig.stack.ctl('user', 'grant', 'bob', 'desk1', 'control')
+
+    def connect():
+        page.open('#endpoint=desk1&user=bob')
+        page.login('bob', 'desk1', 'bobs password')
+        page.wait_connected()
+        return rig.stack.ctl_json('sessions', 'list', '--limit', '1')[0]['id']
+
+    try:
+        row = connect()
+        assert not page.at('record').is_enabled()
+        page.send_text_past_the_page('{"type":"recording","do":"start"}')
+        wait_until(lambda: page.texts('error'), 10, 'the refusal')
+        assert 'no right to record' in page.texts('error')[-1]['text']
+        assert page.text('recording') == 'Not recorded'
+        page.disconnect()
+        assert rig.stack.sql("SELECT count(*) FROM audit WHERE action = "
+                             f"'recording_started' AND object = '{row}'"
+                             )[0][0] == '0'
+        # with the right it is allowed, from the next session on
+        rig.stack.ctl('user', 'grant', 'bob', 'desk1', 'record')
+        row = connect()
+        page.at('record').click()
+        wait_until(lambda: page.text('recording') == 'Recording', 10,
+                   'the indicator')
+        page.disconnect()
+        assert len(demo.wait_available(rig.stack, row)) == 1
+    finally:
+        if page.view == 'session':
+            page.disconnect()
+
+
 def test_frame_rate(rig, session):
     assert session.chosen('frame-rate') == '0'
     session.choose('frame-rate', 10)
