@@ -16,6 +16,8 @@
 
 /* Screens that change size faster than this share a segment's opening. */
 #define SETTLE_NS (2 * NS_PER_S)
+/* They are done with it when nothing more came so long after the pixels. */
+#define CALM_NS (200 * NS_PER_MS)
 
 #define TEND_NS NS_PER_S
 
@@ -73,6 +75,9 @@ on_update_end(struct session *s)
 	if (s->state == SESSION_OPENING) {
 		if (s->has_damage && is_settled(s))
 			session_note_error(s, session_first_picture(s));
+		else if (s->has_damage)
+			s->open_by_ns =
+			    min_u64(s->open_by_ns, s->dirty_ns + CALM_NS);
 		return;
 	}
 	if (s->state != SESSION_RUNNING || s->canvas.n_dirty == 0)
@@ -108,6 +113,7 @@ session_move(struct session *s, const char *reason)
 		rc = session_restate(s);
 	if (reason != NULL) {
 		s->has_damage = false;
+		s->open_by_ns = s->open_ns + SESSION_OPEN_WAIT_NS;
 		s->dirty_ns = PACER_NEVER;
 		s->pacer.damage_ns = PACER_NEVER;
 	}

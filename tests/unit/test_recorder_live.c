@@ -124,6 +124,41 @@ splits_on_resize(void **state)
 	child_free(&c);
 }
 
+/* Two sizes within two seconds: the second file, too, shows what came. */
+static void
+splits_on_resize_twice(void **state)
+{
+	const unsigned ms[] = { 100, 4100, 5100, 5400, 5700, 6000 };
+	char path[160], times[256];
+	struct child c;
+
+	(void)state;
+	child_new(&c, &basic, &spool);
+	for (unsigned i = 0; i < N_ELEMENTS(ms); i++) {
+		if (i == 1)
+			resize(&c, AT_MS(4000), 200, 400);
+		if (i == 2)
+			resize(&c, AT_MS(5000), 240, 400);
+		fixture_desktop(px, 240, 400, i);
+		draw(&c, AT_MS(ms[i]),
+		    i == 0       ? W
+			: i == 1 ? 200
+				 : 240,
+		    i == 0 ? H : 400);
+	}
+	child_mark(&c, TEE_MARK_END, AT_MS(8000), TEE_END_NORMAL);
+
+	assert_int_equal(run_to_done(&c), 3);
+	check_chain(AT_MS(8000));
+	ask(times, sizeof(times),
+	    "ffprobe -v error -show_entries packet=pts -of csv=p=0 %s | tr -d "
+	    ", | tr '\n' ' '",
+	    media_path(manifests[2], path));
+	assert_int_equal(strncmp(times, "0 400 700 1000 ", 15), 0);
+	free_manifests();
+	child_free(&c);
+}
+
 /* T10: no file above the bound, the frames run on. */
 static void
 splits_on_size(void **state)
@@ -395,6 +430,7 @@ main(int argc, char **argv)
 		WITH_SPOOL(records_odd_sizes),
 		WITH_SPOOL(records_vp8),
 		WITH_SPOOL(splits_on_resize),
+		WITH_SPOOL(splits_on_resize_twice),
 		WITH_SPOOL(splits_on_size),
 		WITH_SPOOL(obeys_other_marks),
 		WITH_SPOOL(killed_file_is_repaired),
