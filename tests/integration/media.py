@@ -6,6 +6,7 @@ import subprocess
 
 import numpy as np
 from PIL import Image
+from process import wait_until
 
 
 def run(argv, **kw):
@@ -32,6 +33,30 @@ def frame_times(path):
     r = run(['ffprobe', '-v', 'error', '-show_entries', 'packet=pts_time',
              '-of', 'csv=p=0', path])
     return [float(x.strip(',')) for x in r.stdout.decode().split()]
+
+
+def growing(spool):
+    """{segment: frames in it} of the files that are being written."""
+    found = {}
+    for name in os.listdir(spool):
+        if not name.endswith('.webm.part'):
+            continue
+        r = subprocess.run(
+            ['ffprobe', '-v', 'quiet', '-count_packets', '-show_entries',
+             'stream=nb_read_packets', '-of', 'csv=p=0',
+             os.path.join(spool, name)], capture_output=True, text=True)
+        if r.stdout.strip().isdigit():  # else closed just now, or no frame
+            found[name.split('.')[0]] = int(r.stdout)
+    return found
+
+
+def wait_pictures(spool, n, behind=()):
+    """Until a file that is being written, and is none of `behind`, has n
+    frames; returns its segment's id."""
+    return wait_until(
+        lambda: next((s for s, frames in growing(spool).items()
+                      if s not in behind and frames >= n), None), 30,
+        f'{n} pictures in a file')
 
 
 def mkvinfo_is_content(path):

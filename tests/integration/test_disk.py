@@ -269,7 +269,8 @@ def test_power_cut_loses_two_seconds_at_most(frail, counter):
     """What the disk had not taken yet is gone with the power."""
     t = Technician(frail)
     wait_drawn(counter, 16)
-    time.sleep(random.random())  # anywhere between two syncs
+    # anywhere between two syncs
+    media.wait_pictures(frail.disk.path, random.randint(1, 30))
     frail.disk.cut_power()
     cut_at = time.monotonic_ns()
     reboot(frail)
@@ -281,7 +282,7 @@ def test_copy_of_a_growing_file_is_repaired(tight, counter, tmp_path):
     """--repair needs nothing but the two files."""
     t = Technician(tight)
     wait_drawn(counter, 16)
-    time.sleep(random.random())
+    media.wait_pictures(tight.disk.path, random.randint(1, 30))
     copied_at = time.monotonic_ns()
     name, = [f[:-len('.webm.part')] for f in os.listdir(tight.disk.path)
              if f.endswith('.webm.part')]

@@ -8,13 +8,13 @@ import os
 import random
 import shutil
 import subprocess
-import time
 
 import demo
 import pytest
 from counter import Counter
 from process import wait_until
 
+import media
 import storage_env
 from pg import Cluster
 from storage_env import Ceph, Segment, Storage, evidence, wait_for
@@ -64,12 +64,13 @@ def recorded(rig, tmp_path_factory):
     viewer.wait_for_window()
     session = rig.stack.ctl_json('sessions', 'list', '--state',
                                  'active')[0]['id']
+    seen = []
     for rate in ('20', '5'):
-        time.sleep(1)  # pictures
+        seen.append(media.wait_pictures(rig.stack.path('spool'), 4, seen))
         assert rig.stack.sql(
             f"SELECT coalesce(session_command(NULL, '{session}', "
             f"'frame_rate', '{rate}'), 'done')") == [['done']]
-    time.sleep(1)
+    media.wait_pictures(rig.stack.path('spool'), 4, seen)
     viewer.close()
     counter.stop()
     demo.wait_available(rig.stack, session, 60)
