@@ -1,8 +1,7 @@
 /* relaycam audit: who did what (X7). Rows are added by all programs. */
-#include <stdio.h>
-
+#include "common/bytes.h"
 #include "ctl/command.h"
-#include "ctl/table.h"
+#include "ctl/list.h"
 
 static const struct column cols[] = {
 	{ "id", NULL, COLUMN_INT, "a.id" },
@@ -22,43 +21,24 @@ static const struct sql_option filters[] = {
 	{ "object", "a.object = ?" },
 };
 
-static int
-build(struct sql *q, const struct args *a, const char *limit)
-{
+static const struct list list = {
+	.cols = cols,
+	.n_cols = N_COLS,
+	.from = "FROM audit a LEFT JOIN teams t ON t.id = a.team_id",
+	.filters = filters,
+	.n_filters = N_ELEMENTS(filters),
+	.time = "a.at",
 	/* rows without a team are shown in UTC */
-	static const char zone[] = "coalesce(t.time_zone, 'UTC')";
-	int rc;
-
-	table_select(q, cols, N_COLS, zone);
-	sql_add(q, "FROM audit a LEFT JOIN teams t ON t.id = a.team_id");
-	sql_options(q, a, filters, 4);
-	rc = sql_time(q, a, "from", "a.at", ">=", zone);
-	if (rc == 0)
-		rc = sql_time(q, a, "to", "a.at", "<", zone);
-	sql_value(q, " ORDER BY a.id DESC LIMIT ?::bigint", limit);
-	return rc;
-}
+	.zone = "coalesce(t.time_zone, 'UTC')",
+	.order = "a.id DESC",
+	.preset_limit = 50,
+	.none = "nothing in the audit log",
+};
 
 static int
 run_list(struct ctl *c, const struct args *a)
 {
-	char limit[24];
-	struct sql q;
-	int64_t n;
-	int rc = args_number(a, "limit", 1, 100000, 50, &n);
-
-	if (rc != 0)
-		return rc;
-	if (sql_init(&q) != 0)
-		return STATUS_FAILED;
-	snprintf(limit, sizeof(limit), "%lld", (long long)n);
-	rc = build(&q, a, limit);
-	if (rc != 0) {
-		sql_release(&q);
-		return rc;
-	}
-	return table_list(c, a, &q, cols, N_COLS, args_has(a, "utc"),
-	    "nothing in the audit log");
+	return list_run(c, a, &list);
 }
 
 static const struct arg_opt opts[] = {

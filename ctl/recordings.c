@@ -6,11 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/bytes.h"
 #include "ctl/command.h"
+#include "ctl/list.h"
 #include "ctl/pg.h"
-#include "ctl/table.h"
-
-#define LIMIT_MAX 100000
 
 static const struct column cols[] = {
 	{ "id", "RECORDING", COLUMN_TEXT, "g.id" },
@@ -64,7 +63,7 @@ static const char from[] =
 
 /* T11: by monitor, then by time; of several sessions, the newest first. */
 static const char order[] =
-    " ORDER BY s.started_at DESC, s.id, g.monitor, g.started_at, g.seq";
+    "s.started_at DESC, s.id, g.monitor, g.started_at, g.seq";
 
 static const struct sql_option filters[] = {
 	{ "team", "t.name = ?" },
@@ -86,6 +85,7 @@ query_session(struct ctl *c, const char *session)
 	table_select(&q, cols, N_COLS, "t.time_zone");
 	sql_add(&q, from);
 	sql_filter(&q, "g.session_id = ?", session);
+	sql_add(&q, " ORDER BY ");
 	sql_add(&q, order);
 	res = table_query(c, &q);
 	sql_release(&q);
@@ -117,48 +117,36 @@ recordings_print(struct ctl *c, const char *session, bool utc)
 /* --- list, show ---------------------------------------------------------- */
 
 static int
-build_list(struct ctl *c, struct sql *q, const struct args *a,
-    char session[UUID_TEXT_MAX], const char *limit)
+filter_session(struct ctl *c, struct sql *q, const struct args *a, char *text)
 {
-	const char *text = args_get(a, "session");
+	const char *session = args_get(a, "session");
 	int rc = 0;
 
-	if (text != NULL)
-		rc = uuid_find(c, "sessions", "session", text, session);
-	table_select(q, cols, N_COLS, "t.time_zone");
-	sql_add(q, from);
-	sql_filter(q, "g.session_id = ?", text != NULL ? session : NULL);
-	sql_options(q, a, filters, 4);
+	if (session != NULL)
+		rc = uuid_find(c, "sessions", "session", session, text);
 	if (rc == 0)
-		rc =
-		    sql_time(q, a, "from", "g.started_at", ">=", "t.time_zone");
-	if (rc == 0)
-		rc = sql_time(q, a, "to", "g.started_at", "<", "t.time_zone");
-	sql_add(q, order);
-	sql_value(q, " LIMIT ?::bigint", limit);
+		sql_filter(q, "g.session_id = ?", session ? text : NULL);
 	return rc;
 }
+
+static const struct list list = {
+	.cols = cols,
+	.n_cols = N_COLS,
+	.from = from,
+	.filters = filters,
+	.n_filters = N_ELEMENTS(filters),
+	.time = "g.started_at",
+	.zone = "t.time_zone",
+	.order = order,
+	.preset_limit = 100,
+	.none = "no recordings",
+	.more = filter_session,
+};
 
 static int
 run_list(struct ctl *c, const struct args *a)
 {
-	char session[UUID_TEXT_MAX], limit[24];
-	struct sql q;
-	int64_t n;
-	int rc = args_number(a, "limit", 1, LIMIT_MAX, 100, &n);
-
-	if (rc != 0)
-		return rc;
-	if (sql_init(&q) != 0)
-		return STATUS_FAILED;
-	snprintf(limit, sizeof(limit), "%lld", (long long)n);
-	rc = build_list(c, &q, a, session, limit);
-	if (rc != 0) {
-		sql_release(&q);
-		return rc;
-	}
-	return table_list(
-	    c, a, &q, cols, N_COLS, args_has(a, "utc"), "no recordings");
+	return list_run(c, a, &list);
 }
 
 static int

@@ -3,14 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/bytes.h"
 #include "ctl/command.h"
+#include "ctl/list.h"
 #include "ctl/names.h"
 #include "ctl/pg.h"
 #include "ctl/recordings.h"
 #include "ctl/session_command.h"
-#include "ctl/table.h"
-
-#define LIMIT_MAX 100000
 
 /* T5: uploaded, under way or failed; for people and programs alike. */
 #define RECORDING                                                              \
@@ -73,10 +72,12 @@ static const struct sql_option filters[] = {
 };
 
 static int
-filter_state(struct sql *q, const struct args *a)
+filter_state(struct ctl *c, struct sql *q, const struct args *a, char *text)
 {
 	const char *state = args_get(a, "state");
 
+	(void)c;
+	(void)text;
 	if (state == NULL || strcmp(state, "all") == 0)
 		return 0;
 	if (strcmp(state, "active") == 0)
@@ -89,45 +90,24 @@ filter_state(struct sql *q, const struct args *a)
 	return 0;
 }
 
-static int
-build_list(struct sql *q, const struct args *a, const char *limit)
-{
-	int rc;
-
-	table_select(q, cols, N_COLS, "t.time_zone");
-	sql_add(q, from);
-	sql_options(q, a, filters, 3);
-	rc = filter_state(q, a);
-	if (rc == 0)
-		rc =
-		    sql_time(q, a, "from", "s.started_at", ">=", "t.time_zone");
-	if (rc == 0)
-		rc = sql_time(q, a, "to", "s.started_at", "<", "t.time_zone");
-	sql_value(
-	    q, " ORDER BY s.started_at DESC, s.id LIMIT ?::bigint", limit);
-	return rc;
-}
+static const struct list list = {
+	.cols = cols,
+	.n_cols = N_COLS,
+	.from = from,
+	.filters = filters,
+	.n_filters = N_ELEMENTS(filters),
+	.time = "s.started_at",
+	.zone = "t.time_zone",
+	.order = "s.started_at DESC, s.id",
+	.preset_limit = 50,
+	.none = "no sessions",
+	.more = filter_state,
+};
 
 static int
 run_list(struct ctl *c, const struct args *a)
 {
-	char limit[24];
-	struct sql q;
-	int64_t n;
-	int rc = args_number(a, "limit", 1, LIMIT_MAX, 50, &n);
-
-	if (rc != 0)
-		return rc;
-	if (sql_init(&q) != 0)
-		return STATUS_FAILED;
-	snprintf(limit, sizeof(limit), "%lld", (long long)n);
-	rc = build_list(&q, a, limit);
-	if (rc != 0) {
-		sql_release(&q);
-		return rc;
-	}
-	return table_list(
-	    c, a, &q, cols, N_COLS, args_has(a, "utc"), "no sessions");
+	return list_run(c, a, &list);
 }
 
 /* One object, with its files in "recordings". */
