@@ -4,7 +4,6 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,43 +15,10 @@
 #include "common/clock.h"
 #include "common/db.h"
 #include "common/log.h"
+#include "storage/child.h"
 #include "storage/daemon.h"
 #include "storage/encode_queue.h"
 #include "storage/encode_rows.h"
-
-extern char **environ;
-
-/* Default signals and an empty mask, whatever the daemon blocks. */
-static int
-spawn(const char *program, char *const argv[], int out, pid_t *pid)
-{
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attr;
-	sigset_t none, all;
-	int rc;
-
-	if (posix_spawnattr_init(&attr) != 0)
-		return ENOMEM;
-	if (posix_spawn_file_actions_init(&files) != 0) {
-		posix_spawnattr_destroy(&attr);
-		return ENOMEM;
-	}
-	sigemptyset(&none);
-	sigemptyset(&all);
-	sigaddset(&all, SIGPIPE);
-	sigaddset(&all, SIGTERM);
-	sigaddset(&all, SIGHUP);
-	sigaddset(&all, SIGCHLD);
-	posix_spawnattr_setsigmask(&attr, &none);
-	posix_spawnattr_setsigdefault(&attr, &all);
-	posix_spawnattr_setflags(
-	    &attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	posix_spawn_file_actions_adddup2(&files, out, STDOUT_FILENO);
-	rc = posix_spawnp(pid, program, &files, &attr, argv, environ);
-	posix_spawn_file_actions_destroy(&files);
-	posix_spawnattr_destroy(&attr);
-	return rc;
-}
 
 void
 encode_job_remove(struct capture *c, const char *suffix)
@@ -204,7 +170,7 @@ encode_job_run(struct capture *c)
 		encode_job_failed(c, "no pipe can be had");
 		return;
 	}
-	rc = spawn(d->conf.recorder_program, argv, fds[1], &c->pid);
+	rc = child_run(d->conf.recorder_program, argv, fds[1], &c->pid);
 	close(fds[1]);
 	if (rc != 0) {
 		c->pid = 0;
@@ -334,7 +300,7 @@ static void
 ended(struct capture *c, int status)
 {
 	struct daemon *d = c->q->d;
-	char why[80];
+	char why[80], how[40];
 
 	encode_job_remove(c, ".encode");
 	if (d->stopping) {
@@ -346,11 +312,8 @@ ended(struct capture *c, int status)
 		snprintf(why, sizeof(why), "encoding: stuck for %lld s",
 		    (long long)d->conf.encoder_stall_seconds);
 	else
-		snprintf(why, sizeof(why), "encoding: %s %d",
-		    WIFSIGNALED(status) ? "killed by signal"
-					: "ended with status",
-		    WIFSIGNALED(status) ? WTERMSIG(status)
-					: WEXITSTATUS(status));
+		snprintf(why, sizeof(why), "encoding: %s",
+		    child_say(status, how, sizeof(how)));
 	log_error("encode_failed", LOG_S("capture", c->id), LOG_S("why", why));
 	d->counters.encodes_failed++;
 	if (is_passing(status)) {

@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "storage/manifest.h"
+#include "storage/spool_watch.h"
 
 struct daemon;
 struct event;
@@ -58,10 +59,9 @@ TAILQ_HEAD(capture_list, capture);
 
 struct encode_queue {
 	struct daemon *d;
-	int dir, inotify;
-	struct event *ev, *soon, *tick, *child;
+	struct spool_watch watch;
+	int dir; /* of watch */
 	struct capture_list captures;
-	uint64_t next_scan_ns;
 	unsigned n_encoders, max_encoders;
 	struct workers *checkers;
 };
@@ -82,6 +82,17 @@ unsigned encode_queue_count(
     const struct encode_queue *q, enum capture_state state);
 
 /* ---- between encode_*.c ---- */
+
+#define CAPTURE_KINDS 5
+extern const struct spool_suffix capture_suffixes[CAPTURE_KINDS];
+
+/* Looks at its files and takes its next step; it may be freed. */
+void capture_update(struct capture *c);
+/* Sends what the row shall say, when it does not yet. */
+void capture_sync(struct capture *c);
+bool capture_is_under_way(const struct capture *c);
+/* Not in a list any more. */
+void capture_free(struct capture *c);
 
 /* "<id><suffix>" into out; returns out. */
 char *capture_name(const struct capture *c, const char *suffix, char out[64]);
@@ -109,8 +120,7 @@ void encode_job_remove(struct capture *c, const char *suffix);
  * SHA-256 (hex); then encode_job_run, else its row says so. to "": nothing
  * was seen of it.
  */
-void encode_check_start(
-    struct capture *c, const char *to, const char *sha256);
+void encode_check_start(struct capture *c, const char *to, const char *sha256);
 void encode_check_free(struct capture *c);
 
 /* encode_publish.c: <id>.encoded into the spool, then the capture goes. */

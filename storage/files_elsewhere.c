@@ -15,6 +15,7 @@
 #include "storage/daemon.h"
 #include "storage/files_internal.h"
 #include "storage/node.h"
+#include "storage/spool.h"
 
 static const char where_sql[] =
     "SELECT g.status, coalesce(g.store, ''), coalesce(g.bytes, 0), "
@@ -118,7 +119,8 @@ is_true(PGresult *res, int col)
  * many seconds it is worth asking again; 0: it is not on its way here.
  */
 static int
-comes_later(PGresult *res, char *text, size_t len)
+comes_later(
+    const struct files_request *r, PGresult *res, char *text, size_t len)
 {
 	const char *status = PQgetvalue(res, 0, STATUS);
 	const char *detail = PQgetvalue(res, 0, DETAIL);
@@ -141,16 +143,9 @@ comes_later(PGresult *res, char *text, size_t len)
 		    PQgetvalue(res, 0, PROGRESS));
 		return 5;
 	}
-	if (!is_true(res, IS_HERE))
-		return 0;
-	if (strcmp(status, "recording") == 0) {
-		snprintf(text, len,
-		    "The recording has just begun; nothing can be shown yet.");
+	if (is_true(res, IS_HERE) && spool_expects(r->f->d->spool, r->key)) {
+		snprintf(text, len, "This recording is being looked for.");
 		return 1;
-	}
-	if (strcmp(status, "transfer") == 0) {
-		snprintf(text, len, "This recording is being stored.");
-		return 2;
 	}
 	return 0;
 }
@@ -201,7 +196,7 @@ answer_not_here(const struct files_request *r, PGresult *res)
 	const char *host = PQgetvalue(res, 0, HOST);
 	char text[300];
 
-	if (host[0] != '\0' &&
+	if (host[0] != '\0' && !is_true(res, IS_HERE) &&
 	    (strcmp(status, "recording") == 0 ||
 		strcmp(status, "transfer") == 0))
 		snprintf(text, sizeof(text),
@@ -234,7 +229,7 @@ answer_row(const struct files_request *r, PGresult *res)
 			answer_s3(r);
 		return;
 	}
-	seconds = comes_later(res, text, sizeof(text));
+	seconds = comes_later(r, res, text, sizeof(text));
 	if (seconds > 0)
 		answer_later(r, res, seconds, text);
 	else

@@ -220,7 +220,7 @@ find_growing(struct heads *set)
 	TAILQ_FOREACH(it, &set->d->spool->items, link)
 	if (it->state == ITEM_RECORDING && it->is_registered &&
 	    !is_followed(set, it->id))
-		add(set, it->id, spool_open_file(it, ".webm.part"), false);
+		add(set, it->id, item_open_file(it, ".webm.part"), false);
 	TAILQ_FOREACH(c, &set->d->encode_queue->captures, link)
 	if (c->state == CAPTURE_RECORDING && c->row_known &&
 	    !is_followed(set, c->id))

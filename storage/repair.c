@@ -1,47 +1,16 @@
 /* Segments whose recorder died are finished by the recorder's own code. */
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "common/bytes.h"
 #include "common/err.h"
 #include "common/log.h"
+#include "storage/child.h"
 #include "storage/daemon.h"
 #include "storage/spool.h"
 
 #define REPAIRS_MAX 1
-
-extern char **environ;
-
-/* Default signals and an empty mask, whatever the daemon blocks. */
-static int
-spawn(const char *program, char *const argv[], pid_t *pid)
-{
-	posix_spawnattr_t attr;
-	sigset_t none, all;
-	int rc;
-
-	if (posix_spawnattr_init(&attr) != 0)
-		return ENOMEM;
-	sigemptyset(&none);
-	sigemptyset(&all);
-	sigaddset(&all, SIGPIPE);
-	sigaddset(&all, SIGTERM);
-	sigaddset(&all, SIGHUP);
-	sigaddset(&all, SIGCHLD);
-	posix_spawnattr_setsigmask(&attr, &none);
-	posix_spawnattr_setsigdefault(&attr, &all);
-	posix_spawnattr_setflags(
-	    &attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	rc = posix_spawnp(pid, program, NULL, &attr, argv, environ);
-	posix_spawnattr_destroy(&attr);
-	return rc;
-}
 
 static void
 repair_failed(struct item *it, const char *why)
@@ -65,7 +34,7 @@ repair_start(struct item *it)
 	if (d->stopping || d->spool->n_repairs >= REPAIRS_MAX)
 		return;
 	item_want(it, "recording", "cut off by a crash, being repaired");
-	rc = spawn(d->conf.recorder_program, argv, &it->pid);
+	rc = child_run(d->conf.recorder_program, argv, -1, &it->pid);
 	if (rc != 0) {
 		it->pid = 0;
 		snprintf(why, sizeof(why), "repair: cannot run %.100s: %s",
@@ -81,7 +50,7 @@ repair_start(struct item *it)
 static void
 repair_done(struct item *it, int status)
 {
-	char why[80];
+	char why[80], how[40];
 
 	it->pid = 0;
 	it->d->spool->n_repairs--;
@@ -91,11 +60,8 @@ repair_done(struct item *it, int status)
 		log_info("repair_done", LOG_S("segment", it->id));
 		it->state = ITEM_NEW;
 	} else {
-		snprintf(why, sizeof(why), "repair: %s %d",
-		    WIFSIGNALED(status) ? "killed by signal"
-					: "ended with status",
-		    WIFSIGNALED(status) ? WTERMSIG(status)
-					: WEXITSTATUS(status));
+		snprintf(why, sizeof(why), "repair: %s",
+		    child_say(status, how, sizeof(how)));
 		repair_failed(it, why);
 	}
 	spool_kick(it->d->spool, false);

@@ -209,7 +209,7 @@ poster_start(struct item *it)
 
 	if (it->m.poster[0] == '\0')
 		return false;
-	it->poster_fd = spool_open_file(it, ".jpg");
+	it->poster_fd = item_open_file(it, ".jpg");
 	put.fd = it->poster_fd;
 	put.bytes = it->poster_bytes = poster_bytes(put.fd);
 	if (put.bytes == 0) {
@@ -271,7 +271,7 @@ on_compared(struct item *it, const struct store_result *r)
 static int
 open_media(struct item *it)
 {
-	int fd = spool_open_file(it, ".webm");
+	int fd = item_open_file(it, ".webm");
 	struct stat st;
 
 	if (fd >= 0 && (fstat(fd, &st) != 0 || st.st_size != it->m.bytes)) {
