@@ -17,7 +17,7 @@
 #define CAPTURE_RAW_MAX    (1024 * 1024) /* bytes of records in a block */
 #define CAPTURE_META_MAX   (64 * 1024)   /* bytes of the session's JSON */
 #define CAPTURE_WORD_MAX   24            /* bytes of an end word with NUL */
-#define CAPTURE_FLUSH_NS   UINT64_C(1000000000) /* oldest unwritten record */
+#define CAPTURE_FLUSH_NS   UINT64_C(250000000)  /* oldest unwritten record */
 #define CAPTURE_SYNC_NS    UINT64_C(2000000000) /* oldest unsynced block */
 
 /* Numbers that the JSON does not have, or not rightly, after a restart. */

@@ -48,7 +48,8 @@ LANGUAGE sql STABLE AS $$
                lead(g.seq) OVER w AS next_seq,
                lead(g.start_mono_ns) OVER w AS next_ns,
                lead(g.started_at) OVER w AS next_at,
-               lead(g.split_reason) OVER w AS next_reason
+               lead(g.split_reason) OVER w AS next_reason,
+               lead(g.is_capture) OVER w AS next_is_capture
         FROM segments g WHERE g.session_id = s
         WINDOW w AS (ORDER BY g.seq)
     ), e AS ( -- the last segment, and the end of the session
@@ -71,7 +72,9 @@ LANGUAGE sql STABLE AS $$
     UNION ALL
     SELECT p.seq, p.next_seq, p.from_ns, p.next_ns,
            mono_to_wall(p.started_at, p.start_mono_ns, p.from_ns), p.next_at,
-           CASE WHEN p.next_seq > p.seq + 1 THEN 'segment_lost'
+           -- how many segments a capture makes is not known before
+           CASE WHEN p.next_seq > p.seq + 1 AND NOT (p.is_capture OR p.next_is_capture)
+                    THEN 'segment_lost'
                 WHEN p.end_why = 'nospace' THEN 'nospace'
                 WHEN p.next_reason IN ('recorder_restart', 'manual') THEN p.next_reason
                 WHEN p.recovered THEN 'crash'
@@ -90,9 +93,11 @@ $$;
 DROP TRIGGER gaps_segment_changed ON segments;
 CREATE TRIGGER gaps_segment_changed AFTER UPDATE ON segments FOR EACH ROW
     WHEN ((OLD.seq, OLD.start_mono_ns, OLD.end_mono_ns, OLD.recovered,
-           OLD.gap_start_mono_ns, OLD.split_reason, OLD.end_why)
+           OLD.gap_start_mono_ns, OLD.split_reason, OLD.end_why,
+           OLD.is_capture)
         IS DISTINCT FROM (NEW.seq, NEW.start_mono_ns, NEW.end_mono_ns,
-           NEW.recovered, NEW.gap_start_mono_ns, NEW.split_reason, NEW.end_why))
+           NEW.recovered, NEW.gap_start_mono_ns, NEW.split_reason, NEW.end_why,
+           NEW.is_capture))
     EXECUTE FUNCTION gaps_of_segment();
 DROP TRIGGER gaps_session_ended ON sessions;
 CREATE TRIGGER gaps_session_ended AFTER UPDATE ON sessions FOR EACH ROW

@@ -240,10 +240,13 @@ replay_equals_live_by_the_clock(void **state)
 	fixture_desktop(px, W, H, 7);
 	for (unsigned i = 0; i < 100; i++) {
 		uint64_t now = clock_mono_ns();
-		size_t n = i == 0
-		    ? fixture_raw(msg, px, W, 0, 0, W, H)
-		    : fixture_raw(msg, px, W, i * 3 % 200, i, 60, 20);
+		unsigned x = i * 3 % 200;
+		size_t n;
 
+		for (unsigned y = i; i > 0 && y < i + 20; y++)
+			memset(px + ((size_t)y * W + x) * 4, (int)i, 60 * 4);
+		n = i == 0 ? fixture_raw(msg, px, W, 0, 0, W, H)
+			   : fixture_raw(msg, px, W, x, i, 60, 20);
 		child_feed(&c, now, msg, n);
 		child_feed(&d, now, msg, n);
 		nanosleep(&step, NULL);
