@@ -87,7 +87,7 @@ activity_changed(struct activity *a, uint64_t second, const uint8_t *dirty)
 	if (s == NULL || a->n_tiles == 0)
 		return;
 	for (size_t i = 0; i < a->n_tiles; i++) {
-		a->seen[i] |= dirty[i];
+		a->seen[i] |= dirty[i] != 0;
 		n += a->seen[i];
 	}
 	a->n_seen = n;

@@ -34,7 +34,7 @@ void activity_set_tiles(struct activity *a, size_t n_tiles);
 /* Another segment begins. */
 void activity_reset(struct activity *a);
 
-/* These tiles (n_tiles bytes, 1: changed) changed in that second. */
+/* These tiles (n_tiles bytes, 0: did not) changed in that second. */
 void activity_changed(
     struct activity *a, uint64_t second, const uint8_t *dirty);
 

@@ -30,7 +30,12 @@ pacer_damage(struct pacer *p, uint64_t now_ns, size_t n_dirty, size_t n_tiles)
 		p->damage_ns = now_ns;
 	p->n_dirty = n_dirty;
 	p->n_tiles = n_tiles;
-	p->tries = 0;
+}
+
+void
+pacer_found(struct pacer *p, size_t n_dirty)
+{
+	p->n_dirty = n_dirty;
 }
 
 void
@@ -67,6 +72,12 @@ pacer_interval_ns(const struct pacer *p)
 	return NS_PER_S / (p->rate < most ? p->rate : most);
 }
 
+static uint64_t
+later(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
 uint64_t
 pacer_due(const struct pacer *p)
 {
@@ -74,7 +85,9 @@ pacer_due(const struct pacer *p)
 
 	if (p->damage_ns == PACER_NEVER || p->last_ns == 0)
 		return p->damage_ns;
-	return p->damage_ns > next ? p->damage_ns : next;
+	if (p->looked_ns != 0)
+		next = later(next, p->looked_ns + NS_PER_S / p->rate);
+	return later(p->damage_ns, next);
 }
 
 uint64_t
@@ -108,16 +121,17 @@ pacer_taken(struct pacer *p, uint64_t t_ns, bool was_key, bool was_quiet,
 	p->last_ns = t_ns;
 	if (was_key)
 		p->last_key_ns = t_ns;
-	if (was_quiet)
-		p->tries++;
+	p->tries = was_quiet ? p->tries + 1 : 0;
 	p->is_coarse = is_coarse;
 	p->damage_ns = PACER_NEVER;
 }
 
 void
-pacer_nothing(struct pacer *p)
+pacer_nothing(struct pacer *p, uint64_t t_ns, bool was_quiet)
 {
 	p->n_dirty = 0;
+	p->looked_ns = t_ns;
 	p->damage_ns = PACER_NEVER;
-	p->is_coarse = false;
+	if (was_quiet)
+		p->is_coarse = false;
 }

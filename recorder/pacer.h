@@ -44,13 +44,14 @@ struct pacer {
 	unsigned stretch;     /* times that, when the encoder is behind */
 	uint64_t last_ns;     /* time of the last picture, 0: none */
 	uint64_t last_key_ns; /* of the last key frame */
+	uint64_t looked_ns;   /* when damage was none in the end, 0: never */
 	uint64_t damage_ns;   /* oldest damage not shown, PACER_NEVER: none */
 	size_t n_dirty;       /* tiles of it */
 	size_t n_tiles;       /* of all */
 	unsigned n_motion;    /* last pictures in which much changed */
 	uint64_t typed_ns;    /* last input, 0: none */
 	bool is_coarse;       /* something waits for a quiet moment */
-	unsigned tries;       /* quiet pictures since the last damage */
+	unsigned tries;       /* quiet pictures since the last other one */
 };
 
 /* frame_rate: pictures a second, 1 or more. */
@@ -61,11 +62,14 @@ void pacer_set_rate(struct pacer *p, unsigned frame_rate);
 void pacer_set_stretch(struct pacer *p, unsigned n);
 
 /*
- * An update that changed the picture was complete at now; n_dirty of n_tiles
- * are different from the last picture.
+ * An update was complete at now; n_dirty of n_tiles are said to be different
+ * from the last picture.
  */
 void pacer_damage(
     struct pacer *p, uint64_t now_ns, size_t n_dirty, size_t n_tiles);
+
+/* A picture is about to be taken, and so many tiles are. */
+void pacer_found(struct pacer *p, size_t n_dirty);
 
 /* Somebody typed, up to a second before now. */
 void pacer_typed(struct pacer *p, uint64_t now_ns);
@@ -89,7 +93,11 @@ bool pacer_is_key_due(const struct pacer *p, uint64_t t_ns);
 void pacer_taken(struct pacer *p, uint64_t t_ns, bool was_key, bool was_quiet,
     bool is_coarse);
 
-/* What was due turned out to be nothing. */
-void pacer_nothing(struct pacer *p);
+/*
+ * What was due at t turned out to be nothing: no tile is coarse any more
+ * (was_quiet), or none is different. The next look is not before the
+ * session's rate allows a picture.
+ */
+void pacer_nothing(struct pacer *p, uint64_t t_ns, bool was_quiet);
 
 #endif

@@ -378,11 +378,13 @@ session_take_picture(struct session *s, uint64_t t_ns, enum picture_kind kind)
 	int rc;
 
 	sync_canvas(s);
+	pacer_found(&s->pacer, s->canvas.n_dirty);
 	if (!key && kind == PICTURE_DAMAGE && wants_refinement(s, t_ns))
 		kind = PICTURE_REFINE;
 	if (!choose_tiles(s, kind) && !is_first &&
 	    (kind != PICTURE_CLOSING || is_at_end(s, t_ns))) {
-		pacer_nothing(&s->pacer);
+		pacer_nothing(&s->pacer, t_ns, kind == PICTURE_QUIET);
+		s->dirty_ns = PACER_NEVER;
 		return 0;
 	}
 	rc = encode_kind(s, t_ns, kind, key, &pkt);

@@ -231,6 +231,10 @@ manifests_say_what_happened(void **state)
 	    &c, AT_MS(2800), msg, fixture_raw(msg, area, 64, 0, 0, 64, 48));
 	child_mark(&c, TEE_MARK_FRAME_RATE, AT_MS(4500), 5);
 	mark_input(&c, AT_MS(4600), 2, 0);
+	/* what is sent again as it was is no change */
+	child_feed(
+	    &c, AT_MS(4700), msg, fixture_raw(msg, area, 64, 0, 0, 64, 48));
+	memset(area, 0xff, sizeof(area));
 	child_feed(
 	    &c, AT_MS(5700), msg, fixture_raw(msg, area, 64, 0, 0, 16, 16));
 	child_mark(&c, TEE_MARK_STOP, AT_MS(6500), 0);

@@ -103,6 +103,61 @@ tiles_convert_bit_exact(void **state)
 	check_size(15, 200);
 }
 
+/* The same pixels again are no damage; one pixel of a tile is. */
+static void
+same_bytes_are_no_damage(void **state)
+{
+	enum { W = 85, H = 50 }; /* the last tiles are cut off */
+	static uint8_t px[W * H * 4];
+	struct canvas c;
+
+	(void)state;
+	fixture_noise(px, W, H, 3);
+	assert_int_equal(canvas_init(&c, W, H), 0);
+	canvas_convert(&c, px, W * 4);
+	assert_int_equal(c.n_dirty, canvas_n_tiles(&c)); /* it was black */
+	/* taken twice without a picture in between: still to be shown */
+	canvas_damage_all(&c);
+	canvas_convert(&c, px, W * 4);
+	assert_int_equal(c.n_dirty, canvas_n_tiles(&c));
+	canvas_clean(&c);
+	canvas_damage_all(&c);
+	canvas_convert(&c, px, W * 4);
+	assert_int_equal(c.n_dirty, 0);
+	for (size_t i = 0; i < canvas_n_tiles(&c); i++)
+		assert_int_equal(c.dirty[i], 0);
+	for (unsigned y = 0; y < H; y += 7)
+		for (unsigned x = 0; x < W; x += 4) {
+			size_t tile =
+			    y / CANVAS_TILE * c.cols + x / CANVAS_TILE;
+
+			memset(px + ((size_t)y * W + x) * 4, (int)(x + y), 3);
+			px[((size_t)y * W + x) * 4 + 1] ^= 0x80;
+			canvas_damage_all(&c);
+			canvas_convert(&c, px, W * 4);
+			assert_int_equal(c.n_dirty, 1);
+			assert_int_equal(c.dirty[tile], CANVAS_CHANGED);
+			canvas_clean(&c);
+			compare_planes(&c, px);
+		}
+	canvas_release(&c);
+}
+
+/* A black screen is what the canvas starts with. */
+static void
+black_is_no_damage(void **state)
+{
+	static uint8_t px[100 * 60 * 4];
+	struct canvas c;
+
+	(void)state;
+	assert_int_equal(canvas_init(&c, 100, 60), 0);
+	canvas_convert(&c, px, 100 * 4);
+	assert_int_equal(c.n_dirty, 0);
+	compare_planes(&c, px);
+	canvas_release(&c);
+}
+
 static void
 pacer_keeps_pace(void **state)
 {
@@ -151,7 +206,7 @@ pacer_returns_to_coarse_tiles(void **state)
 	assert_true(pacer_quiet_due(&p) == PACER_NEVER); /* not quiet */
 	pacer_taken(&p, t, false, false, true);
 	assert_true(pacer_quiet_due(&p) == t + PACER_QUIET_NS);
-	pacer_nothing(&p);
+	pacer_nothing(&p, t, true);
 	assert_true(pacer_quiet_due(&p) == PACER_NEVER);
 }
 
@@ -253,6 +308,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(damage_becomes_tiles),
 		cmocka_unit_test(tiles_convert_bit_exact),
+		cmocka_unit_test(same_bytes_are_no_damage),
+		cmocka_unit_test(black_is_no_damage),
 		cmocka_unit_test(pacer_keeps_pace),
 		cmocka_unit_test(pacer_returns_to_coarse_tiles),
 		cmocka_unit_test(meta_names_the_wrong_field),

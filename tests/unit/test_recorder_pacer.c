@@ -254,6 +254,61 @@ typing_is_not_tiny(void **state)
 	assert_int_equal(change(&p, &t, 10, TINY), 20);
 }
 
+/*
+ * A server that sends the same again and again: it is looked at as often as
+ * the session's rate says, and what does change is shown at the next look.
+ */
+static void
+nothing_new_is_looked_at_in_turn(void **state)
+{
+	uint64_t t = START;
+	struct pacer p;
+	unsigned n = 0;
+
+	(void)state;
+	pacer_init(&p, 20);
+	pacer_damage(&p, t, SOME, TILES);
+	pacer_taken(&p, t, true, false, true);
+	for (; t < START + 10 * NS_PER_S; t += NS_PER_MS) {
+		pacer_damage(&p, t, TILES, TILES);
+		if (pacer_due(&p) > t)
+			continue;
+		pacer_found(&p, 0);
+		pacer_nothing(&p, t, false);
+		assert_true(pacer_due(&p) == PACER_NEVER);
+		n++;
+	}
+	assert_in_range(n, 10 * 20 - 3, 10 * 20);
+	pacer_damage(&p, t, SOME, TILES);
+	assert_true(pacer_due(&p) <= t + NS_PER_S / 20);
+	/* coarse tiles are still to be sharpened, and their tries not spent */
+	pacer_nothing(&p, t, false);
+	assert_true(pacer_quiet_due(&p) == START + PACER_QUIET_NS);
+	pacer_nothing(&p, t, true);
+	assert_true(pacer_quiet_due(&p) == PACER_NEVER);
+}
+
+/* Large rectangles in which little changes are no motion. */
+static void
+claims_are_no_motion(void **state)
+{
+	uint64_t t = START;
+	struct pacer p;
+	unsigned n = 0;
+
+	(void)state;
+	pacer_init(&p, 60);
+	for (; t < START + 10 * NS_PER_S; t += NS_PER_MS) {
+		pacer_damage(&p, t, TILES, TILES);
+		if (pacer_due(&p) > t)
+			continue;
+		pacer_found(&p, SOME);
+		pacer_taken(&p, t, false, false, false);
+		n++;
+	}
+	assert_in_range(n, 10 * 10 - 1, 10 * 10 + 1);
+}
+
 /* A rate that changes holds from the next picture on, both ways. */
 static void
 new_rate_moves_what_waits(void **state)
@@ -309,6 +364,8 @@ main(void)
 		cmocka_unit_test(single_changes_are_no_motion),
 		cmocka_unit_test(more_damage_moves_it_forward),
 		cmocka_unit_test(typing_is_not_tiny),
+		cmocka_unit_test(nothing_new_is_looked_at_in_turn),
+		cmocka_unit_test(claims_are_no_motion),
 		cmocka_unit_test(new_rate_moves_what_waits),
 		cmocka_unit_test(quiet_pictures_are_bounded),
 	};
