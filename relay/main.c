@@ -26,6 +26,7 @@
 #include "relay/spawner.h"
 #include "relay/static_files.h"
 #include "relay/text.h"
+#include "relay/tidy.h"
 #include "rfb/ra2.h"
 
 #define PROGRAM "relaycam-relay"
@@ -363,8 +364,9 @@ serve(void)
 	struct event *intr = watch_signal(base, SIGINT, on_terminate);
 	struct event *hup = watch_signal(base, SIGHUP, on_hangup);
 	struct node *node = node_new(&relay, base);
+	struct tidy *tidy = tidy_new(&relay, base);
 
-	if (node == NULL)
+	if (node == NULL || tidy == NULL)
 		exit(EX_CONFIG);
 	watch_spawner(base);
 	log_info("started", LOG_S("listen", relay.conf.listen),
@@ -374,6 +376,7 @@ serve(void)
 	worker_pool_free(relay.workers);
 	worker_pool_free(relay.lookups);
 	loops_release(&relay);
+	tidy_free(tidy);
 	node_free(node);
 	event_free(spawner_event);
 	event_free(term);

@@ -159,6 +159,10 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	/* a ring of marks that was full has no event of its own */
 	if (s->state == SESSION_RUNNING && s->pump.is_stalled)
 		pump_from_endpoint(s);
+	if (s->state == SESSION_RUNNING) {
+		side_shrink(&s->viewer);
+		side_shrink(&s->endpoint);
+	}
 	session_unref(s);
 }
 

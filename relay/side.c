@@ -139,6 +139,15 @@ side_fill(struct side *d)
 	return n;
 }
 
+void
+side_shrink(struct side *d)
+{
+	if (buf_len(&d->in) == 0)
+		buf_release(&d->in);
+	if (buf_len(&d->out) == 0)
+		buf_release(&d->out);
+}
+
 ssize_t
 side_recv(struct side *d, uint8_t *data, size_t len)
 {

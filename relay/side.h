@@ -61,6 +61,9 @@ int side_flush(struct side *d);
 /* Reads into `in`, at most its limit. Returns bytes, ERR_AGAIN, ... */
 ssize_t side_fill(struct side *d);
 
+/* Gives back what was grown and is empty. */
+void side_shrink(struct side *d);
+
 /* As leg_read, leg_write, leg_has_buffered and leg_wants_write, of the
  * stream. */
 ssize_t side_recv(struct side *d, uint8_t *data, size_t len);
