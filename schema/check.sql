@@ -350,3 +350,8 @@ SELECT 'evidence_guard' AS name, 'evidence_keys' AS object,
 WHERE NOT EXISTS (SELECT 1 FROM pg_trigger
                   WHERE tgrelid = 'evidence_keys'::regclass
                     AND tgname = 'evidence_keys_stay' AND tgenabled IN ('O', 'A'));
+
+-- M1: what is stored, or on its way, is a video.
+SELECT 'capture_status' AS name, id::text AS object,
+       format('is %s and still said to be a capture', status) AS detail
+FROM segments WHERE is_capture AND status IN ('transfer', 'available', 'expired');

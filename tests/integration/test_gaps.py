@@ -139,3 +139,8 @@ def test_relay_killed(rig, counter):
         assert gaps == [['node_lost', str(round(float(short)))]]
     else:
         assert gaps == []
+
+
+def test_check_agrees(rig):
+    """The invariants hold for all that happened above."""
+    assert 'all is well' in rig.stack.ctl('check')
