@@ -1,11 +1,13 @@
 """Endpoints behind relaycam-agent, with the real relay, a real desktop and
 real viewers: T1, T4, C2, C3, C4, X6."""
+import io
 import os
 import re
 import subprocess
 
 import demo
 import pytest
+from PIL import Image
 from conftest import BUILD, make_rig
 from process import run, tcp_answers, wait_until
 
@@ -108,12 +110,26 @@ def last_session(rig):
                          'ORDER BY started_at DESC LIMIT 1')[0]
 
 
-def types_into_terminal(rig, viewer, name):
-    """Has the terminal of the desktop make a file; returns its path."""
+def shows_desktop(viewer):
+    """The ground of the demo desktop, below its terminal. Before, there is
+    the relay's waiting picture, and whoever types types for nobody."""
+    ppm = Desktop(viewer.env).pixels()
+    pixel = Image.open(io.BytesIO(ppm)).getpixel((20, 600)) if ppm else (0,)
+    return all(abs(a - b) < 16 for a, b in zip(pixel, (0x2f, 0x48, 0x58)))
+
+
+def types_into_terminal(rig, viewer, name, is_active=True):
+    """Has the terminal of the desktop make a file; returns its path. The
+    window manager takes a while to act on the click."""
     path = rig.stack.path('tmp', name)
     viewer.wait_for_window()
+    wait_until(lambda: shows_desktop(viewer), 30, 'the desktop',
+               viewer.process)
     viewer.xdotool('mousemove', '--window', viewer.window, '300', '300',
                    'click', '1')
+    if is_active:
+        wait_until(lambda: rig.endpoint.xdotool_try('getactivewindow') ==
+                   rig.endpoint.terminal, 10, 'the terminal to be active')
     viewer.type(f'touch {path}\n', delay_ms=20)
     return path
 
@@ -334,7 +350,7 @@ def test_view_only(rig, asking, viewer):
     rig.desktop.answer('view')
     rig.desktop.gone()
     rig.desktop.until(rig.desktop.note, NOTE)
-    path = types_into_terminal(rig, v, 'notallowed')
+    path = types_into_terminal(rig, v, 'notallowed', is_active=False)
     assert last_session(rig)[4] == 'view'
     # what the end user types is shown, so the way to the screen is whole:
     # after that, what the technician typed before would be there too
