@@ -29,9 +29,10 @@ class Look:
 
     kind = 'client'
 
-    def __init__(self, stack, desktop, password):
-        """desktop: has the endpoint's `name`."""
+    def __init__(self, stack, desktop, password, **client):
+        """desktop: has the endpoint's `name`; client: for rfb_client."""
         self.stack, self.desktop, self.password = stack, desktop, password
+        self.options = client
         self.seen, self.begin, self.end = [], None, None
         self.refused = None
         self.client = None
@@ -46,7 +47,7 @@ class Look:
         try:
             self.client = Client(
                 self.stack.ports.relay, self.stack.path('ca.pem'),
-                f'alice@{self.desktop.name}', self.password)
+                f'alice@{self.desktop.name}', self.password, **self.options)
             self.begin = time.monotonic_ns()
             self.client.request(incremental=False)
             self._look()
@@ -72,6 +73,11 @@ class Look:
             value = read_counter(c.picture)
             if value is not None:
                 self.seen.append((value, time.monotonic_ns()))
+
+    def stood(self, since, ns):
+        """Values from `since` on that it was shown for so long."""
+        return [v for (v, at), (_, until) in zip(self.seen, self.seen[1:])
+                if v >= since and until - at > ns]
 
     def leave(self):
         """The counter keeps messages coming: it leaves between two."""

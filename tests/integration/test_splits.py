@@ -71,8 +71,7 @@ def check_whole(found, look):
         at = int(f['last']) + 1
     values = [v for f in found for v in f['values'] if v is not None]
     assert values == sorted(values)
-    stood = [v for (v, at), (_, until) in zip(look.seen, look.seen[1:])
-             if v >= values[0] and until - at > STOOD_NS]
+    stood = look.stood(values[0], STOOD_NS)
     assert len(stood) > 10
     assert [v for v in stood if v not in values] == []
 
