@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
+#include "relay/json_text.h"
 #include "relay/session_internal.h"
 #include "relay/view.h"
 #include "relay/websocket.h"
@@ -123,27 +124,20 @@ session_browser_accept(struct session *s)
 
 /* ---- what the page asks for ---- */
 
-static const char *
-str(const json_t *o, const char *key)
-{
-	const char *s = json_string_value(json_object_get(o, key));
-
-	return s != NULL ? s : "";
-}
-
 static void
 log_in(struct session *s, const json_t *o)
 {
-	const char *ticket = str(o, "ticket");
+	const char *ticket = json_text(o, "ticket");
 
-	if (strcmp(str(o, "type"), "login") != 0)
+	if (strcmp(json_text(o, "type"), "login") != 0)
 		session_refuse(s, "the page did not log in");
 	else if (*ticket != '\0' && !ticket_is_one(ticket))
 		session_refuse(s, "that is not a ticket");
 	else if (*ticket != '\0')
 		session_login_as(s, "", strdup(ticket));
 	else
-		session_login_as(s, str(o, "user"), strdup(str(o, "password")));
+		session_login_as(
+		    s, json_text(o, "user"), strdup(json_text(o, "password")));
 }
 
 static void
@@ -155,14 +149,14 @@ obey(struct session *s, const json_t *o)
 		{ "recording", "do" }, { "view_only", "on" } };
 	char value[32] = "";
 
-	if (strcmp(str(o, "type"), "end") == 0) {
+	if (strcmp(json_text(o, "type"), "end") == 0) {
 		session_end(s, "normal", "the technician disconnected");
 		return;
 	}
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		const json_t *v = json_object_get(o, commands[i].key);
 
-		if (strcmp(str(o, "type"), commands[i].type) != 0)
+		if (strcmp(json_text(o, "type"), commands[i].type) != 0)
 			continue;
 		if (json_is_integer(v))
 			snprintf(value, sizeof(value), "%lld",
