@@ -4,7 +4,8 @@
  * same in a browser; login.c, session_login.c, session_ticket.c: who may;
  * session_guess.c: the wait after wrong tries;
  * session_lobby.c: what a viewer sees while it waits; session_endpoint.c:
- * dialling out; session_agent.c: through an agent; session_parked.c:
+ * what it says; session_dial.c: dialling out; session_trust.c: is it the
+ * right one; session_agent.c: through an agent; session_parked.c:
  * endpoints that dialled in; session_record.c, session_meta.c: the
  * recorder; session_restart.c: another one when it died;
  * session_control.c: commands while it runs; pump.c: bytes both ways.
@@ -61,8 +62,9 @@ enum session_state {
 	SESSION_DEAD, /* waits only for its last job or query */
 };
 
-#define SESSION_ADDRS    8
-#define SESSION_PUMP_MAX (512 * 1024) /* bytes a wakeup */
+#define SESSION_ADDRS           8
+#define SESSION_PUMP_MAX        (512 * 1024) /* bytes a wakeup */
+#define SESSION_WARNING_SECONDS 30           /* that a warning shows */
 
 /* session_restart.c */
 enum restart_state {
@@ -103,8 +105,8 @@ struct session {
 	uint16_t door_port; /* of its one-time password */
 	int64_t ticket_id;
 	struct login_name name;
-	char *password;        /* the technician's, until checked */
-	struct guess guess;    /* until it is known who it is */
+	char *password;     /* the technician's, until checked */
+	struct guess guess; /* until it is known who it is */
 	struct crowd_place place;
 	bool is_authenticated; /* by a ticket */
 	bool is_attended_tried;
@@ -135,7 +137,7 @@ struct session {
 	struct pump pump;
 
 	const struct session_order *order; /* while it is carried out */
-	struct event *warn_timer;                             /* T9 */
+	struct event *warn_timer;          /* T9 */
 	enum { WORDS_NONE, WORDS_WARNING, WORDS_LAST } words; /* it says */
 	struct event *part_timer; /* until the banner was read */
 	char *part_reason;
@@ -264,6 +266,27 @@ void on_endpoint_readable(evutil_socket_t fd, short what, void *arg);
 void on_endpoint_writable(evutil_socket_t fd, short what, void *arg);
 
 void session_endpoint_greet(struct session *s);
+/* Refuses with "endpoint desk1 (host:port) WHAT[: WHY]". */
+void session_endpoint_refuse(
+    struct session *s, const char *what, const char *why);
+
+/* session_dial.c */
+void session_dial_direct(struct session *s);
+/* Its socket is connected or not; is_late: it did not answer in time. */
+void session_dial_writable(struct session *s, bool is_late);
+
+/* session_trust.c */
+/* TLS begins; it may be refused. */
+void session_endpoint_start_tls(struct session *s);
+/* Says why the handshake failed. */
+void session_endpoint_tls_failed(struct session *s);
+/* False: it was refused. */
+bool session_endpoint_check_certificate(struct session *s);
+bool session_endpoint_check_key(struct session *s); /* RA2 */
+/* Drops what only the check needed. */
+void session_endpoint_forget_chain(struct session *s);
+
+/* session_endpoint.c */
 /* s->endpoint is connected to a VNC server: its handshake begins. */
 void session_endpoint_talk(struct session *s);
 
