@@ -173,31 +173,3 @@ banner_bytes(struct banner *b, const struct rfb_pixel_format *pf,
 	*len = buf_len(&b->bytes);
 	return 0;
 }
-
-int
-banner_encode(struct banner *b, const struct rfb_pixel_format *pf,
-    bool may_hextile, struct buf *out)
-{
-	const uint8_t *bytes;
-	size_t len;
-	int rc = banner_bytes(b, pf, may_hextile, &bytes, &len);
-
-	return rc != 0 ? rc : buf_append(out, bytes, len);
-}
-
-int
-banner_encode_update(struct banner *b, const struct rfb_pixel_format *pf,
-    bool may_hextile, struct buf *out)
-{
-	uint8_t header[4] = { RFB_FRAMEBUFFER_UPDATE };
-	size_t before = buf_len(out);
-	int rc;
-
-	store_be16(header + 2, (uint16_t)banner_n_rects(b));
-	rc = buf_append(out, header, sizeof(header));
-	if (rc == 0)
-		rc = banner_encode(b, pf, may_hextile, out);
-	if (rc != 0)
-		out->len = out->off + before; /* no header alone */
-	return rc;
-}

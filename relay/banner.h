@@ -13,7 +13,6 @@
 
 #include "relay/picture.h"
 
-struct buf;
 struct text_font;
 
 /* A desktop under this size gets no banner. */
@@ -63,15 +62,5 @@ unsigned banner_n_rects(const struct banner *b);
  */
 int banner_bytes(struct banner *b, const struct rfb_pixel_format *pf,
     bool may_hextile, const uint8_t **bytes, size_t *len);
-
-/* The same appended to out. Returns 0, ERR_LIMIT (of out) or ERR_NOMEM; out
- * is unchanged on an error. */
-int banner_encode(struct banner *b, const struct rfb_pixel_format *pf,
-    bool may_hextile, struct buf *out);
-
-/* One update message of its own, header and rectangles, for a moment without
- * an update of the endpoint (only between its messages). As above. */
-int banner_encode_update(struct banner *b, const struct rfb_pixel_format *pf,
-    bool may_hextile, struct buf *out);
 
 #endif

@@ -111,7 +111,6 @@ enum field_id {
 	FIELD_OTHER,
 	FIELD_HOST,
 	FIELD_ORIGIN,
-	FIELD_COOKIE,
 	FIELD_IF_NONE_MATCH,
 	FIELD_WS_KEY,
 	FIELD_WS_VERSION,
@@ -128,7 +127,6 @@ static const struct {
 } known_fields[] = {
 	{ "Host", FIELD_HOST },
 	{ "Origin", FIELD_ORIGIN },
-	{ "Cookie", FIELD_COOKIE },
 	{ "If-None-Match", FIELD_IF_NONE_MATCH },
 	{ "Sec-WebSocket-Key", FIELD_WS_KEY },
 	{ "Sec-WebSocket-Version", FIELD_WS_VERSION },
@@ -174,8 +172,6 @@ take_field(struct http_request *req, struct gathered *g, const char *name,
 		return take_once(&req->host, value);
 	case FIELD_ORIGIN:
 		return take_once(&req->origin, value);
-	case FIELD_COOKIE:
-		return take_once(&req->cookie, value);
 	case FIELD_IF_NONE_MATCH:
 		return take_once(&req->if_none_match, value);
 	case FIELD_WS_KEY:
@@ -381,27 +377,4 @@ http_request_origin_ok(const struct http_request *req, const char *allowed)
 	/* an Origin has a scheme: the word `none` is no origin */
 	return strstr(req->origin, "://") != NULL &&
 	    strchr(req->origin, ',') == NULL && list_has(allowed, req->origin);
-}
-
-ssize_t
-http_request_cookie(
-    const struct http_request *req, const char *name, char *out, size_t out_len)
-{
-	const char *s = req->cookie;
-	size_t name_len = strlen(name), len;
-
-	while (s != NULL && *(s += strspn(s, " ;")) != '\0') {
-		len = strcspn(s, ";");
-		if (len > name_len && s[name_len] == '=' &&
-		    memcmp(s, name, name_len) == 0) {
-			len -= name_len + 1;
-			if (len >= out_len)
-				return ERR_LIMIT;
-			memcpy(out, s + name_len + 1, len);
-			out[len] = '\0';
-			return (ssize_t)len;
-		}
-		s += len;
-	}
-	return ERR_NOTFOUND;
 }

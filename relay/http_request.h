@@ -3,8 +3,8 @@
  * and HEAD without a body, and the WebSocket upgrade (RFC 6455 section 4);
  * and the short answers. No I/O, thread-safe, all input is hostile.
  *
- * The head holds cookies and may hold a ticket in its query: it is never
- * logged and is wiped when it was used.
+ * The head may hold cookies and a ticket in its query: it is never logged and
+ * is wiped when it was used.
  */
 #ifndef RELAY_HTTP_REQUEST_H
 #define RELAY_HTTP_REQUEST_H
@@ -28,7 +28,7 @@
 struct http_request {
 	bool is_head;
 	const char *path, *query;
-	const char *host, *origin, *cookie, *if_none_match;
+	const char *host, *origin, *if_none_match;
 	const char *ws_key, *ws_version;
 	bool offers_binary; /* Sec-WebSocket-Protocol lists `binary` */
 	bool wants_upgrade; /* Upgrade: websocket and Connection: upgrade */
@@ -49,7 +49,7 @@ struct http_request {
 ssize_t http_request_parse(
     struct http_request *req, const uint8_t *data, size_t len);
 
-/* Forgets everything, cookies first. */
+/* Forgets everything. */
 void http_request_wipe(struct http_request *req);
 
 /* The status that an error of http_request_parse is answered with. */
@@ -69,13 +69,6 @@ unsigned http_request_websocket_status(const struct http_request *req);
  */
 bool http_request_origin_ok(
     const struct http_request *req, const char *allowed);
-
-/*
- * Value of the cookie `name` into out with a NUL. Returns its length,
- * ERR_NOTFOUND or ERR_LIMIT.
- */
-ssize_t http_request_cookie(const struct http_request *req, const char *name,
-    char *out, size_t out_len);
 
 /*
  * Appends the 101 answer to a request that http_request_websocket_status

@@ -298,18 +298,6 @@ static_files_free(struct static_files *files)
 	free(files);
 }
 
-size_t
-static_files_count(const struct static_files *files)
-{
-	return files->n;
-}
-
-size_t
-static_files_bytes(const struct static_files *files)
-{
-	return files->bytes;
-}
-
 /* ---- answers ---- */
 
 /* Does If-None-Match name what we have? RFC 9110 section 13.1.2; our tags

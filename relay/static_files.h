@@ -31,10 +31,6 @@ int static_files_load(struct static_files **files, const char *web_dir,
 
 void static_files_free(struct static_files *files);
 
-/* Number of files and their bytes, for the log. */
-size_t static_files_count(const struct static_files *files);
-size_t static_files_bytes(const struct static_files *files);
-
 /*
  * Appends the whole answer to req: 200, 304 when the browser has it already,
  * or 404. The answer of a file may be as long as STATIC_FILES_MAX_BYTES:

@@ -13,8 +13,9 @@
 struct tidy {
 	struct relay *relay;
 	struct event *timer;
-	uint64_t seen, done; /* changes, at the last look and when it was done */
-	unsigned n_looks;    /* since something changed */
+	uint64_t seen,
+	    done;         /* changes, at the last look and when it was done */
+	unsigned n_looks; /* since something changed */
 };
 
 /* Grows with each connection that comes, begins to run, or goes. */

@@ -41,7 +41,6 @@ test_get(void **state)
 	assert_string_equal(req.path, "/a/b.js");
 	assert_string_equal(req.query, "x=1&y");
 	assert_string_equal(req.host, "relay.example");
-	assert_string_equal(req.cookie, "one=1; session=abc");
 	assert_string_equal(req.origin, "https://relay.example");
 	assert_string_equal(req.if_none_match, "\"11\"");
 	assert_false(req.is_head);
@@ -102,7 +101,6 @@ test_hostile(void **state)
 		"GET / HTTP/1.1\r\nX: y\r\n\r\n",
 		"GET / HTTP/1.1\r\n\r\n",
 		"GET / HTTP/1.1\r\n" HOST "Origin: a\r\norigin: b\r\n\r\n",
-		"GET / HTTP/1.1\r\n" HOST "Cookie: a\r\nCookie: b\r\n\r\n",
 		"GET / HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\n",
 		"GET / HTTP/1.1\r\n" HOST "Content-Length: 0, 5\r\n\r\n",
 		"GET / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n",
@@ -262,29 +260,6 @@ test_origin(void **state)
 	assert_true(origin_ok(NULL, list));
 }
 
-static void
-test_cookie(void **state)
-{
-	char value[8];
-
-	assert_true(
-	    parse("GET / HTTP/1.1\r\n" HOST
-		  "Cookie: xticket=no; ticket=abcdefg; e=; f\r\n\r\n") > 0);
-	assert_int_equal(
-	    http_request_cookie(&req, "ticket", value, sizeof(value)), 7);
-	assert_string_equal(value, "abcdefg");
-	assert_int_equal(
-	    http_request_cookie(&req, "ticket", value, 7), ERR_LIMIT);
-	assert_int_equal(
-	    http_request_cookie(&req, "e", value, sizeof(value)), 0);
-	assert_int_equal(
-	    http_request_cookie(&req, "f", value, sizeof(value)), ERR_NOTFOUND);
-	assert_true(parse("GET / HTTP/1.1\r\n" HOST "\r\n") > 0);
-	assert_int_equal(
-	    http_request_cookie(&req, "ticket", value, sizeof(value)),
-	    ERR_NOTFOUND);
-}
-
 /* Ends the text in out so that it can be searched. */
 static const char *
 text_of(struct buf *out)
@@ -394,7 +369,6 @@ main(void)
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_websocket_status),
 		cmocka_unit_test(test_origin),
-		cmocka_unit_test(test_cookie),
 		cmocka_unit_test(test_answer_upgrade),
 		cmocka_unit_test(test_answer_error),
 		cmocka_unit_test(test_answer_head_and_detail),
