@@ -14,7 +14,6 @@
 #include "relay/json_text.h"
 #include "relay/session_internal.h"
 
-#define WARNING_SECONDS    30
 #define FRAME_RATE_MAX     60
 #define LAST_WORDS_SECONDS 3
 
@@ -177,7 +176,7 @@ session_command(
 	} else if (strcmp(command, "recording") == 0) {
 		set_recording(s, value, by);
 	} else if (strcmp(command, "warn") == 0) {
-		session_warn(s, value, WARNING_SECONDS);
+		session_warn(s, value, SESSION_WARNING_SECONDS);
 	}
 }
 
@@ -247,7 +246,7 @@ show_warning(struct session *s)
 		    "This session reaches its maximum duration in %lld "
 		    "seconds and will then be closed.",
 		    left);
-	session_warn(s, text, WARNING_SECONDS);
+	session_warn(s, text, SESSION_WARNING_SECONDS);
 }
 
 /* The warning; and at the end the last words, for viewers that only see the
@@ -309,5 +308,5 @@ session_run(struct session *s)
 	session_warn(s,
 	    "This session is not recorded: the recorder could not be "
 	    "started.",
-	    WARNING_SECONDS);
+	    SESSION_WARNING_SECONDS);
 }

@@ -17,7 +17,6 @@
 #include "relay/spawner.h"
 
 #define START_SLACK_SECONDS 5
-#define WARNING_SECONDS     30
 
 static const char no_space[] = "too little disk space is left on the relay";
 
@@ -89,7 +88,7 @@ out_of_space(struct session *s)
 	session_warn(s,
 	    "The recording has stopped: too little disk space is "
 	    "left on the relay.",
-	    WARNING_SECONDS);
+	    SESSION_WARNING_SECONDS);
 	session_agent_indicator(s);
 	session_status_changed(s);
 }
@@ -497,7 +496,7 @@ session_record_lost(struct session *s, const char *why)
 		session_warn(s,
 		    "This session is not recorded any more: the "
 		    "recorder has ended.",
-		    WARNING_SECONDS);
+		    SESSION_WARNING_SECONDS);
 		session_agent_indicator(s);
 		session_status_changed(s);
 		pump_from_endpoint(s);
