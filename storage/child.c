@@ -1,9 +1,11 @@
 #include "storage/child.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -57,4 +59,47 @@ child_say(int status, char *out, size_t len)
 	    WIFSIGNALED(status) ? "killed by signal" : "ended with status",
 	    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 	return out;
+}
+
+/* Clock ticks that a process has used; 0 when it cannot be told. */
+static uint64_t
+cpu_of(pid_t pid)
+{
+	char path[40], text[512], *at;
+	unsigned long long user = 0, system = 0;
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
+	if (fd >= 0)
+		close(fd);
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	at = strrchr(text, ')'); /* behind the name; then fields 3 to 13 */
+	if (at == NULL ||
+	    sscanf(at + 1,
+		" %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu %llu", &user,
+		&system) != 2)
+		return 0;
+	return user + system;
+}
+
+void
+child_watch_begin(struct child_watch *w)
+{
+	w->cpu = 0;
+	w->still = 0;
+}
+
+bool
+child_is_stuck(struct child_watch *w, pid_t pid, int64_t limit_s)
+{
+	uint64_t cpu = cpu_of(pid);
+
+	w->still = cpu == w->cpu ? w->still + 1 : 0;
+	w->cpu = cpu;
+	return w->still > limit_s;
 }

@@ -38,9 +38,9 @@ const struct conf_opt conf_storage_opts[17] = {
 	    "them with their rows (M1: missing, corrupted; M4)."),
 	ROW(encoders, CONF_INT, "0", 0, 256,
 	    "Captures that are encoded at a time; 0: one a processor core."),
-	ROW(encoder_stall_seconds, CONF_SECONDS, "60", 1, 86400,
-	    "An encoder that uses no processor time for this long is stuck: "
-	    "it is killed, and its capture is tried again."),
+	ROW(recorder_stall_seconds, CONF_SECONDS, "60", 1, 86400,
+	    "A recorder_program that uses no processor time for this long is "
+	    "stuck: it is killed, and started again."),
 	ROW(concurrency, CONF_INT, "2", 1, 16, "Transfers at a time."),
 	ROW(downloads_max, CONF_INT, "256", 1, 10000,
 	    "Downloads at a time; more are answered 503."),

@@ -19,7 +19,7 @@ struct conf_storage {
 	char *recorder_program;
 	char *user;
 	int64_t scan_seconds, retry_seconds, expiry_seconds, check_seconds;
-	int64_t encoders, encoder_stall_seconds, concurrency, downloads_max,
+	int64_t encoders, recorder_stall_seconds, concurrency, downloads_max,
 	    stop_seconds, follow_seconds;
 };
 

@@ -71,32 +71,6 @@ on_output(evutil_socket_t fd, short what, void *arg)
 			c->line[c->line_len++] = buf[i];
 }
 
-/* Clock ticks that a process has used; 0 when it cannot be told. */
-static uint64_t
-cpu_of(pid_t pid)
-{
-	char path[40], text[512], *at;
-	unsigned long long user = 0, system = 0;
-	ssize_t n;
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
-	if (fd >= 0)
-		close(fd);
-	if (n <= 0)
-		return 0;
-	text[n] = '\0';
-	at = strrchr(text, ')'); /* behind the name; then fields 3 to 13 */
-	if (at == NULL ||
-	    sscanf(at + 1,
-		" %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu %llu", &user,
-		&system) != 2)
-		return 0;
-	return user + system;
-}
-
 /*
  * A stuck one would keep its place, and its session, waiting for ever. The
  * percentage does not tell: one of it may be minutes of a long session.
@@ -104,18 +78,14 @@ cpu_of(pid_t pid)
 static void
 watch_progress(struct capture *c)
 {
-	uint64_t now = clock_mono_ns(), cpu = cpu_of(c->pid);
-	int64_t limit_s = c->q->d->conf.encoder_stall_seconds;
+	int64_t limit_s = c->q->d->conf.recorder_stall_seconds;
 
-	if (cpu != c->cpu) {
-		c->cpu = cpu;
-		c->moved_ns = now;
-	} else if (now - c->moved_ns > (uint64_t)limit_s * NS_PER_S) {
-		log_error("encoder_stuck", LOG_S("capture", c->id),
-		    LOG_I("pid", c->pid), LOG_I("seconds", limit_s));
-		c->was_stuck = true;
-		encode_job_kill(c);
-	}
+	if (!child_is_stuck(&c->watch, c->pid, limit_s))
+		return;
+	log_error("encoder_stuck", LOG_S("capture", c->id),
+	    LOG_I("pid", c->pid), LOG_I("seconds", limit_s));
+	c->was_stuck = true;
+	encode_job_kill(c);
 }
 
 void
@@ -182,8 +152,7 @@ encode_job_run(struct capture *c)
 	}
 	c->q->n_encoders++;
 	c->percent = c->percent_sent = 0;
-	c->cpu = 0;
-	c->moved_ns = clock_mono_ns();
+	child_watch_begin(&c->watch);
 	c->was_stuck = false;
 	capture_change(c, CAPTURE_ENCODING, "its turn");
 	watch_output(c, fds[0]); /* without, there is no progress to show */
@@ -308,12 +277,8 @@ ended(struct capture *c, int status)
 		capture_want(c, "downloaded", "");
 		return;
 	}
-	if (c->was_stuck)
-		snprintf(why, sizeof(why), "encoding: stuck for %lld s",
-		    (long long)d->conf.encoder_stall_seconds);
-	else
-		snprintf(why, sizeof(why), "encoding: %s",
-		    child_say(status, how, sizeof(how)));
+	snprintf(why, sizeof(why), "encoding: %s%s",
+	    c->was_stuck ? "stuck, " : "", child_say(status, how, sizeof(how)));
 	log_error("encode_failed", LOG_S("capture", c->id), LOG_S("why", why));
 	d->counters.encodes_failed++;
 	if (is_passing(status)) {

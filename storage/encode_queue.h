@@ -12,6 +12,7 @@
 #include <sys/queue.h>
 #include <sys/types.h>
 
+#include "storage/child.h"
 #include "storage/manifest.h"
 #include "storage/spool_watch.h"
 
@@ -52,7 +53,7 @@ struct capture {
 	char line[64];
 	size_t line_len;
 	int percent, percent_sent;
-	uint64_t cpu, moved_ns; /* of the encoder; when that changed last */
+	struct child_watch watch;
 	bool was_stuck;
 };
 TAILQ_HEAD(capture_list, capture);

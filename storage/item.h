@@ -12,6 +12,7 @@
 #include <sys/queue.h>
 #include <sys/types.h>
 
+#include "storage/child.h"
 #include "storage/manifest.h"
 #include "storage/spool_watch.h"
 #include "storage/store.h"
@@ -56,6 +57,8 @@ struct item {
 	uint64_t bytes_done;
 	int percent, percent_sent;
 	pid_t pid; /* of a repair */
+	struct child_watch watch;
+	bool was_stuck;
 };
 TAILQ_HEAD(item_list, item);
 
@@ -81,6 +84,8 @@ void item_free(struct item *it);
 void transfer_start(struct item *it);
 /* Runs the recorder's repair when none runs; repair.c. */
 void repair_start(struct item *it);
+/* Each second: kills a repair that is stuck. */
+void repair_tick(struct item *it);
 
 /* ---- item_files.c ---- */
 

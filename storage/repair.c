@@ -1,4 +1,5 @@
 /* Segments whose recorder died are finished by the recorder's own code. */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -43,8 +44,24 @@ repair_start(struct item *it)
 		return;
 	}
 	d->spool->n_repairs++;
+	child_watch_begin(&it->watch);
+	it->was_stuck = false;
 	log_info(
 	    "repair_start", LOG_S("segment", it->id), LOG_I("pid", it->pid));
+}
+
+/* A stuck one would keep all others waiting for ever. */
+void
+repair_tick(struct item *it)
+{
+	int64_t limit_s = it->d->conf.recorder_stall_seconds;
+
+	if (it->pid == 0 || !child_is_stuck(&it->watch, it->pid, limit_s))
+		return;
+	log_error("repair_stuck", LOG_S("segment", it->id),
+	    LOG_I("pid", it->pid), LOG_I("seconds", limit_s));
+	it->was_stuck = true;
+	kill(it->pid, SIGKILL);
 }
 
 static void
@@ -60,7 +77,8 @@ repair_done(struct item *it, int status)
 		log_info("repair_done", LOG_S("segment", it->id));
 		it->state = ITEM_NEW;
 	} else {
-		snprintf(why, sizeof(why), "repair: %s",
+		snprintf(why, sizeof(why), "repair: %s%s",
+		    it->was_stuck ? "stuck, " : "",
 		    child_say(status, how, sizeof(how)));
 		repair_failed(it, why);
 	}

@@ -73,6 +73,7 @@ on_tick(void *arg)
 	TAILQ_FOREACH(it, &s->items, link)
 	{
 		s->n_state[it->state]++;
+		repair_tick(it);
 		if (it->has_manifest && it->m.is_closed &&
 		    (it->files & ITEM_WEBM))
 			s->bytes_waiting += (uint64_t)it->m.bytes;

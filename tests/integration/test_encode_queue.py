@@ -140,7 +140,7 @@ def test_when_it_cannot_be_encoded(env):
 
 def several(env, n=3):
     """n captures that are all being encoded, and who does it."""
-    captures = [Capture(env, frames=400).place() for _ in range(n)]
+    captures = [Capture(env, frames=250).place() for _ in range(n)]
     env.settings['storage.encoders'] = str(n)
     env.start()
     return captures, [c.wait_encoder() for c in captures]
@@ -156,7 +156,7 @@ def alive(pid):
 
 def finish(env, captures):
     for c in captures:
-        assert c.wait_encoded(120)['frames'] == 401
+        assert c.wait_encoded(120)['frames'] == 251
         assert len(c.rows()) == 1
     assert not [n for n in os.listdir(env.spool) if not n.startswith('.')]
     assert not violations(env)
@@ -185,7 +185,7 @@ def test_some_encoders_killed(env):
 
 def test_stopped_encoder_is_given_up(env):
     """SIGSTOP: it would keep its place for ever."""
-    env.settings['storage.encoder_stall_seconds'] = '3'
+    env.settings['storage.recorder_stall_seconds'] = '3'
     captures, pids = several(env, 2)
     os.kill(pids[0], signal.SIGSTOP)
     row = wait_for('it is given up', lambda: (

@@ -557,6 +557,25 @@ def test_recorder_dies_and_the_view_survives_repair(env, webm):
     assert index(env, url)['growing'] is True
 
 
+def test_repair_that_is_stuck(env, webm, tmp_path):
+    """SIGSTOP: it would keep all others waiting."""
+    stopped = tmp_path / 'stopped'
+    stopped.write_text('#!/bin/sh\nkill -STOP $$\n')
+    stopped.chmod(0o755)
+    seg = Growing(env.start(storage__recorder_program=str(stopped),
+                            storage__recorder_stall_seconds='2'), webm)
+    seg.wait_recording()
+    seg.grow(3)
+    os.close(seg.fd)
+    row = wait_for('it is given up', lambda: (
+        r := seg.row()) and 'stuck' in r['status_detail'] and r)
+    assert row['status'] == 'recording'
+    assert 'signal 9' in row['status_detail']
+    assert env.stop() == 0
+    env.start()
+    assert seg.wait('available')['recovered']
+
+
 def test_growing_file_with_the_s3_store(tmp_path, cluster, webm,
                                         tmp_path_factory):
     """Stored meanwhile: the same link leads to the S3 server."""
