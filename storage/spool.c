@@ -10,15 +10,15 @@
 #include "storage/object_key.h"
 #include "storage/rows.h"
 
-static struct item *
+static bool
 has_item(const struct spool *s, const char *id)
 {
-	struct item *it;
+	const struct item *it;
 
 	TAILQ_FOREACH(it, &s->items, link)
 	if (strcmp(it->id, id) == 0)
-		return it;
-	return NULL;
+		return true;
+	return false;
 }
 
 static void
