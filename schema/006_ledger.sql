@@ -109,3 +109,6 @@ CREATE TRIGGER gaps_session_ended AFTER UPDATE ON sessions FOR EACH ROW
 SELECT gaps_update(s) FROM (
     SELECT session_id FROM gaps
     UNION SELECT session_id FROM segments WHERE seq = 1 AND gap_start_mono_ns IS NOT NULL) x (s);
+
+-- Relays of before left it set.
+UPDATE sessions SET recording = false WHERE recording AND ended_at IS NOT NULL;
