@@ -322,6 +322,21 @@ session_next(struct session *s)
 	return TAILQ_NEXT(s, link);
 }
 
+bool
+session_fill(struct session *s, struct side *d, bool may_wait,
+    void (*on_gone)(struct session *s))
+{
+	ssize_t n = side_fill(d);
+
+	if (n == ERR_AGAIN || s->state == SESSION_DEAD)
+		return false;
+	if (n == ERR_LIMIT && may_wait)
+		side_read(d, false);
+	else if (n <= 0)
+		on_gone(s);
+	return n > 0;
+}
+
 struct session *
 session_new(struct loop *l, struct crowd_place *place)
 {

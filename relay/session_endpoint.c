@@ -178,18 +178,18 @@ feed_handshake(struct session *s)
 		session_endpoint_refuse(s, "closed the connection", "");
 }
 
+static void
+on_gone(struct session *s)
+{
+	session_endpoint_refuse(s, "closed the connection", "");
+}
+
 /* Reads once. Returns true when there may be more. */
 static bool
 read_handshake(struct session *s)
 {
-	ssize_t n = side_fill(&s->endpoint);
-
-	if (n == ERR_AGAIN)
+	if (!session_fill(s, &s->endpoint, false, on_gone))
 		return false;
-	if (n <= 0) {
-		session_endpoint_refuse(s, "closed the connection", "");
-		return false;
-	}
 	feed_handshake(s);
 	return s->state == SESSION_ENDPOINT && s->endpoint.is_reading &&
 	    (s->endpoint.leg.ssl != NULL || s->endpoint.sealed != NULL);
@@ -199,19 +199,9 @@ read_handshake(struct session *s)
 static bool
 read_early(struct session *s)
 {
-	ssize_t n = side_fill(&s->endpoint);
-
-	if (n == ERR_AGAIN)
+	/* parked, it talks to nobody: what it says waits in its socket */
+	if (!session_fill(s, &s->endpoint, s->state == SESSION_PARKED, on_gone))
 		return false;
-	if (n == ERR_LIMIT && s->state == SESSION_PARKED) {
-		/* it talks to nobody: what it says waits in its socket */
-		side_read(&s->endpoint, false);
-		return false;
-	}
-	if (n <= 0) {
-		session_endpoint_refuse(s, "closed the connection", "");
-		return false;
-	}
 	if (s->state == SESSION_AGENT)
 		session_agent_feed(s);
 	return s->state == SESSION_AGENT || s->state == SESSION_PARKED;

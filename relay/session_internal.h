@@ -173,6 +173,14 @@ void session_end(struct session *s, const char *code, const char *reason);
 void session_ref(struct session *s);
 void session_unref(struct session *s);
 
+/*
+ * Reads once into a side's input. may_wait: what there is no room for waits
+ * in the socket. on_gone: the peer closed, or sent too much. Returns whether
+ * bytes came.
+ */
+bool session_fill(struct session *s, struct side *d, bool may_wait,
+    void (*on_gone)(struct session *s));
+
 /* A session without a technician yet; place: taken. NULL only for memory. */
 struct session *session_new(struct loop *l, struct crowd_place *place);
 /* Begins with the viewer's handshake; frees the session on failure. */

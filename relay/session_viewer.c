@@ -115,28 +115,23 @@ session_feed_viewer(struct session *s)
 		session_end(s, "error", "the viewer is gone");
 }
 
+static void
+on_gone(struct session *s)
+{
+	session_end(s, "normal",
+	    s->state == SESSION_CLOSING ? "refused"
+					: "the viewer closed the connection");
+}
+
 /* Reads once. Returns true when there may be more to read. */
 static bool
 read_handshake(struct session *s)
 {
-	ssize_t n = side_fill(&s->viewer);
+	/* early input waits until it is asked for */
+	bool is_early = s->state > SESSION_LOGIN && s->lobby == NULL;
 
-	if (n == ERR_AGAIN)
+	if (!session_fill(s, &s->viewer, is_early, on_gone))
 		return false;
-	if (s->state == SESSION_DEAD)
-		return false; /* the page said so */
-	if (n == ERR_LIMIT && s->state > SESSION_LOGIN && s->lobby == NULL) {
-		/* early input waits until it is asked for */
-		side_read(&s->viewer, false);
-		return false;
-	}
-	if (n <= 0) {
-		session_end(s, "normal",
-		    s->state == SESSION_CLOSING
-			? "refused"
-			: "the viewer closed the connection");
-		return false;
-	}
 	if (s->state == SESSION_CLOSING && s->lobby == NULL)
 		buf_consume(&s->viewer.in, buf_len(&s->viewer.in));
 	else
