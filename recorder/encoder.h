@@ -55,6 +55,9 @@ enum encoder_range {
 	RANGE_COARSE, /* as small as it gets */
 };
 
+/* The highest quantizer of RANGE_FINE: what is above it came out coarse. */
+int encoder_fine_quantizer(enum encoder_quality quality);
+
 /* From the next picture on. Returns 0 or ERR_NOMEM. */
 int encoder_set_range(struct encoder *e, enum encoder_range range);
 

@@ -24,7 +24,8 @@ make_canvas(struct session *s, unsigned width, unsigned height)
 	if (canvas_init(&s->canvas, width, height) != 0)
 		return ERR_NOMEM;
 	activity_set_tiles(&s->activity, canvas_n_tiles(&s->canvas));
-	return tiles_init(&s->tiles, canvas_n_tiles(&s->canvas));
+	return tiles_init(&s->tiles, canvas_n_tiles(&s->canvas),
+	    encoder_fine_quantizer(s->meta->quality));
 }
 
 int
@@ -172,7 +173,7 @@ choose_tiles(struct session *s, enum picture_kind kind)
 {
 	uint32_t now_ms = (uint32_t)session_ms(s, s->now_ns);
 	const uint8_t *dirty = s->canvas.dirty;
-	bool was_fine = s->last_quantizer <= TILES_COARSE_ABOVE;
+	bool was_fine = s->last_quantizer <= s->tiles.fine;
 
 	switch (kind) {
 	case PICTURE_DAMAGE:
@@ -361,8 +362,8 @@ encode_kind(struct session *s, uint64_t t_ns, enum picture_kind kind, bool key,
 static bool
 wants_refinement(const struct session *s, uint64_t t_ns)
 {
-	return s->last_quantizer > TILES_COARSE_ABOVE &&
-	    s->pacer.stretch == 1 && t_ns >= s->refined_ns + REFINE_NS &&
+	return s->last_quantizer > s->tiles.fine && s->pacer.stretch == 1 &&
+	    t_ns >= s->refined_ns + REFINE_NS &&
 	    tiles_has_rested(
 		&s->tiles, (uint32_t)session_ms(s, t_ns), REFINE_REST_MS);
 }

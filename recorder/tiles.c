@@ -6,10 +6,11 @@
 #include "common/err.h"
 
 int
-tiles_init(struct tiles *t, size_t n)
+tiles_init(struct tiles *t, size_t n, int fine)
 {
 	memset(t, 0, sizeof(*t));
 	t->n = n;
+	t->fine = fine;
 	t->active = calloc(n, 1);
 	t->quantizer = calloc(n, 1);
 	t->touched_ms = calloc(n, sizeof(*t->touched_ms));
@@ -32,7 +33,7 @@ tiles_release(struct tiles *t)
 static bool
 has_rested(const struct tiles *t, size_t i, uint32_t now_ms, uint32_t rest_ms)
 {
-	return t->quantizer[i] > TILES_COARSE_ABOVE &&
+	return t->quantizer[i] > t->fine &&
 	    now_ms - t->touched_ms[i] >= rest_ms;
 }
 
@@ -69,7 +70,7 @@ tiles_coded(struct tiles *t, bool all, int quantizer)
 		if (t->quantizer[i] > worst)
 			worst = t->quantizer[i];
 	}
-	return worst > TILES_COARSE_ABOVE;
+	return worst > t->fine;
 }
 
 bool

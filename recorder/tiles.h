@@ -10,25 +10,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/*
- * A tile coded with a quantizer above this is shown again: text gets soft
- * there. Below it a second helping changes nothing that can be seen.
- */
-#define TILES_COARSE_ABOVE 24
-
 /* Beside what changes, this many that rested so long are coded again. */
 #define TILES_REFINE_MAX 256
 #define TILES_REST_MS    400
 
 struct tiles {
 	size_t n;
+	int fine;             /* the highest quantizer that is not coarse */
 	uint8_t *active;      /* of the next picture: 1 codes it */
 	uint8_t *quantizer;   /* it was last coded with */
 	uint32_t *touched_ms; /* when it changed last */
 };
 
-/* n tiles, fine and untouched. Returns 0 or ERR_NOMEM. */
-int tiles_init(struct tiles *t, size_t n);
+/*
+ * n tiles, fine and untouched. A tile coded with a quantizer above `fine` is
+ * coarse: text gets soft there. Below it a second helping changes nothing
+ * that can be seen. Returns 0 or ERR_NOMEM.
+ */
+int tiles_init(struct tiles *t, size_t n, int fine);
 void tiles_release(struct tiles *t);
 
 /*

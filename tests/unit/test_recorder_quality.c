@@ -133,7 +133,8 @@ qualities_differ_as_they_say(void **state)
 	    text.bytes, text.worst_psnr, small.bytes, small.worst_psnr,
 	    lossless.bytes);
 	assert_false(text.is_exact);
-	assert_true(small.bytes < text.bytes);
+	/* mostly key frames here; a whole session saves twice as much */
+	assert_true(small.bytes * 5 < text.bytes * 4);
 	assert_true(lossless.is_exact); /* smaller than text here, even */
 	assert_true(small.worst_psnr < text.worst_psnr);
 	/* below 30 dB letters look frayed */
