@@ -87,6 +87,31 @@ records_vp8(void **state)
 	desktop(W, H, "vp8", 40);
 }
 
+/* Idle costs nothing, also where the whole screen is sent all the time. */
+static void
+the_same_again_is_no_picture(void **state)
+{
+	struct child c;
+
+	(void)state;
+	child_new(&c, &basic, &spool);
+	fixture_desktop(px, W, H, 1);
+	for (unsigned i = 0; i < 40; i++)
+		draw(&c, AT_MS(100 + i * 50), W, H);
+	memset(px + ((size_t)100 * W + 100) * 4, 0x55, 40 * 4);
+	draw(&c, AT_MS(2100), W, H); /* one line is new */
+	draw(&c, AT_MS(2150), W, H);
+	child_mark(&c, TEE_MARK_END, AT_MS(4000), TEE_END_NORMAL);
+
+	assert_int_equal(run_to_done(&c), 1);
+	check_chain(AT_MS(4000));
+	/* the first, the line, the last; a helping where one came out coarse */
+	assert_in_range(num(manifests[0], "frames"), 3, 4);
+	assert_true(last_frame_psnr(manifests[0], W, H) >= 45);
+	free_manifests();
+	child_free(&c);
+}
+
 static void
 splits_on_resize(void **state)
 {
@@ -429,6 +454,7 @@ main(int argc, char **argv)
 		WITH_SPOOL(records_a_desktop),
 		WITH_SPOOL(records_odd_sizes),
 		WITH_SPOOL(records_vp8),
+		WITH_SPOOL(the_same_again_is_no_picture),
 		WITH_SPOOL(splits_on_resize),
 		WITH_SPOOL(splits_on_resize_twice),
 		WITH_SPOOL(splits_on_size),
