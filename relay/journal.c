@@ -1,9 +1,11 @@
 #include "relay/journal.h"
 
 #include <assert.h>
+#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/bytes.h"
 #include "common/db.h"
 #include "common/err.h"
 #include "common/log.h"
@@ -43,13 +45,49 @@ submit(struct entry *e)
 }
 
 static void
+on_later(evutil_socket_t fd, short what, void *arg)
+{
+	submit(arg);
+}
+
+/* The server is there and cannot: a moment may help, haste does not. */
+static void
+submit_later(struct entry *e)
+{
+	const struct timeval second = { 1, 0 };
+
+	if (event_base_once(
+		e->loop->base, -1, EV_TIMEOUT, on_later, e, &second) != 0)
+		submit(e);
+}
+
+/*
+ * No answer, or one that another try may change: classes 08 (connection), 40
+ * (rollback), 53 (resources) and 57 (operator). PostgreSQL, appendix A.
+ */
+static bool
+is_passing(const PGresult *res)
+{
+	static const char *const classes[] = { "08", "40", "53", "57" };
+	const char *state = res == NULL ? "08" : db_sqlstate(res);
+
+	for (size_t i = 0; i < N_ELEMENTS(classes); i++)
+		if (strncmp(state, classes[i], 2) == 0)
+			return true;
+	return false;
+}
+
+static void
 on_written(void *arg, PGresult *res)
 {
 	struct entry *e = arg;
 
 	/* lost under way: once more, unless the loop is being taken down */
-	if (res == NULL && !e->loop->is_closing) {
-		submit(e);
+	if (is_passing(res) && !e->loop->is_closing) {
+		if (res == NULL)
+			submit(e);
+		else
+			submit_later(e);
 		return;
 	}
 	if (!db_ok(res, e->what))

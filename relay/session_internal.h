@@ -318,6 +318,8 @@ void session_restart_died(struct session *s);
  * framer's callback. */
 void session_restart_boundary(struct session *s, uint64_t offset);
 void session_restart_failed(struct session *s);
+/* The time to die, or to come to a message's end, is over. */
+void session_restart_late(struct session *s);
 void session_restart_ready(struct session *s);
 
 /* By hand (C5). Returns 0, or why not, static, in *why. */

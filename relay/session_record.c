@@ -102,6 +102,7 @@ on_capture(struct session *s, uint64_t first_frame)
 	if (s->is_captured || !s->is_recorded)
 		return;
 	s->is_captured = true;
+	s->watch_since_ns = clock_mono_ns(); /* what it begins with is much */
 	live_budget_give(&r->live, &s->live_share);
 	atomic_fetch_add(&r->stats.captures, 1);
 	atomic_fetch_add(&r->stats.recorder_overloads, 1);
@@ -175,7 +176,8 @@ on_status(evutil_socket_t fd, short what, void *arg)
 	while (s->state != SESSION_DEAD && s->status_fd == fd) {
 		n = recv(fd, &st, sizeof(st), MSG_DONTWAIT);
 		if (n == (ssize_t)sizeof(st)) {
-			if (s->has_recorder)
+			/* whoever follows a dead one has to know the mode */
+			if (s->has_recorder || st.kind == TEE_STATUS_CAPTURE)
 				handle_status(s, &st);
 			continue;
 		}
@@ -204,7 +206,10 @@ on_not_ready(evutil_socket_t fd, short what, void *arg)
 
 	session_ref(s);
 	spawner_kill(s->loop->relay->spawner, s->id);
-	session_recorder_dead(s, "the recorder was not ready in time");
+	if (s->has_recorder)
+		session_recorder_dead(s, "the recorder was not ready in time");
+	else
+		session_restart_late(s);
 	session_unref(s);
 }
 

@@ -8,7 +8,7 @@
  *   STARTED   the next one follows the stream, nothing is recorded yet
  *   NONE      it said READY: the gap is over
  *
- * The third death within a minute is policy's.
+ * The third death within a minute is policy's, and each wait has an end.
  */
 #include <stdio.h>
 
@@ -35,6 +35,15 @@ is_third(struct session *s)
 	return is_many;
 }
 
+/* Nothing is recorded meanwhile: not without a limit. */
+static void
+wait_at_most(struct session *s, int64_t seconds)
+{
+	const struct timeval tv = { seconds, 0 };
+
+	event_add(s->ready_timer, &tv);
+}
+
 bool
 session_restart_begin(struct session *s)
 {
@@ -44,6 +53,8 @@ session_restart_begin(struct session *s)
 	if (s->restart == RESTART_NONE && s->gap_since_ns == 0)
 		s->gap_since_ns = clock_mono_ns();
 	s->restart = RESTART_DEATH;
+	/* in the kernel's hands, on a disk that stands still, it may not die */
+	wait_at_most(s, s->loop->relay->conf.recorder_seconds);
 	/* it must not wake up later over a ring that went on */
 	spawner_kill(s->loop->relay->spawner, s->id);
 	tee_writer_set_attached(s->ring.tee, false);
@@ -58,6 +69,7 @@ session_restart_died(struct session *s)
 	uint64_t offset;
 
 	s->restart = RESTART_BOUNDARY;
+	wait_at_most(s, REPAINT_SECONDS);
 	if (!pump_is_between(s, &offset))
 		return;
 	session_restart_boundary(s, offset);
@@ -98,6 +110,20 @@ session_restart_boundary(struct session *s, uint64_t offset)
 	s->watch_recorded = offset;
 	if (rc != 0)
 		s->is_restart_failed = true;
+}
+
+void
+session_restart_late(struct session *s)
+{
+	bool is_death = s->restart == RESTART_DEATH;
+
+	if (s->state != SESSION_RUNNING ||
+	    (!is_death && s->restart != RESTART_BOUNDARY))
+		return;
+	s->restart = RESTART_NONE;
+	session_record_lost(s,
+	    is_death ? "the recorder stands still and cannot be ended"
+		     : "the endpoint's message does not end");
 }
 
 void

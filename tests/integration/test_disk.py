@@ -1,5 +1,6 @@
 """The disk under the spool: full, turned read-only, and its power cut. Real
 file systems of the test's own, so these need root. C6, X4."""
+import contextlib
 import fcntl
 import os
 import random
@@ -25,6 +26,7 @@ from test_faults import ended, process, recorder_pids
 MB = 1 << 20
 SIZE = 260 * MB         # room for one thing: 160 MB above the floor
 SHUTDOWN = 0x8004587d   # EXT4_IOC_SHUTDOWN: what is not on disk is lost
+FREEZE, THAW = 0xc0045877, 0xc0045878    # FIFREEZE, FITHAW
 NO_LOG_FLUSH = struct.pack('I', 2)
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason='mounts disks')
@@ -81,6 +83,17 @@ class Disk:
         fd = os.open(self.path, os.O_RDONLY)
         fcntl.ioctl(fd, SHUTDOWN, NO_LOG_FLUSH)
         os.close(fd)
+
+    @contextlib.contextmanager
+    def standing_still(self):
+        """Who writes waits in the kernel, where no signal reaches."""
+        fd = os.open(self.path, os.O_RDONLY)
+        fcntl.ioctl(fd, FREEZE, 0)
+        try:
+            yield
+        finally:
+            fcntl.ioctl(fd, THAW, 0)
+            os.close(fd)
 
     def unmount(self):
         return subprocess.run(['umount', self.path],
@@ -263,6 +276,23 @@ def test_spool_that_turns_read_only_ends_the_session(frail, counter):
     assert t.error is not None
     reboot(frail)
     assert_plays_until(frail, t.session, counter, broken_at)
+
+
+def test_disk_that_stands_still_ends_the_session(frail, counter):
+    """A recorder that waits for it cannot even be killed: the session is not
+    left unrecorded until the disk comes back, or for ever."""
+    t = Technician(frail)
+    wait_drawn(counter, 16)
+    still_at = time.monotonic_ns()
+    with frail.disk.standing_still():
+        # recorder_seconds until it counts as dead, and again until that has
+        # to have an end
+        row = ended(frail, t.session, 30)
+        assert row['end_code'] == 'error', row
+        assert 'stands still' in row['end_reason'], row
+        t.thread.join(15)
+        assert t.error is not None
+    assert_plays_until(frail, t.session, counter, still_at)
 
 
 def test_power_cut_loses_two_seconds_at_most(frail, counter):
