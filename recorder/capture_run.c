@@ -23,12 +23,17 @@
 
 #define TEND_NS NS_PER_S /* free space is looked at this often */
 
+/* Bytes at a time: whoever sends as fast as we write must not keep us from
+ * syncing, from SIGTERM and from what else is due. */
+#define DRAIN_MAX (1024 * 1024)
+
 struct run {
 	const struct capture_run *c;
 	struct capture_run_result *res;
 	struct segment_store store;
 	struct capture_writer *writer;
 	int fd;
+	uint64_t start_ns; /* of the stream, where it begins */
 	uint64_t tended_ns;
 	bool is_over; /* END came */
 };
@@ -65,7 +70,7 @@ write_manifest(struct run *r)
 		.monitor = monitor_number(&m->monitor),
 		.monitor_name = m->monitor.name,
 		.frame_rate = m->frame_rate,
-		.start_mono_ns = start_of(r->c),
+		.start_mono_ns = r->start_ns,
 	};
 	struct area area = monitor_area(&m->monitor, m->width, m->height);
 	struct manifest *mf;
@@ -100,6 +105,34 @@ make_file(struct run *r)
 	    &r->writer, r->fd, r->c->json, r->c->json_len, &start);
 }
 
+/* For the recorder that takes our place, should we die. */
+static void
+leave_note(const struct run *r)
+{
+	struct tee_note note = {
+		.seq = r->c->meta->first_seq + CAPTURE_SEQS - 1,
+		.next_frame = r->c->meta->first_frame,
+		.last_ns =
+		    max_u64(capture_writer_last_ns(r->writer), r->start_ns),
+	};
+
+	tee_reader_leave_note(r->c->reader, &note);
+}
+
+/*
+ * First the relay knows, so that whoever takes our place captures too; then
+ * the ring, that our numbers are taken; then storage, that there is something.
+ */
+static int
+announce(struct run *r)
+{
+	if (r->c->begin != NULL)
+		intake_report(r->c->status_fd, TEE_STATUS_CAPTURE, 0,
+		    r->c->meta->first_frame, 0, "");
+	leave_note(r);
+	return write_manifest(r);
+}
+
 static int
 open_files(struct run *r)
 {
@@ -112,7 +145,7 @@ open_files(struct run *r)
 	if (rc == 0)
 		rc = make_file(r);
 	if (rc == 0)
-		rc = write_manifest(r);
+		rc = announce(r);
 	if (rc == 0 && r->c->begin != NULL)
 		rc = r->c->begin(r->c->arg, r->writer);
 	return failed(r, rc, "a capture could not be opened in the spool");
@@ -137,9 +170,9 @@ close_files(struct run *r, const char *word, uint64_t end_ns)
 
 /* ---- the ring ---- */
 
-/* Takes everything the ring has now; *n: bytes. */
+/* Takes what the ring has now, up to max bytes or a span more; *n: bytes. */
 static int
-drain(struct run *r, size_t *n)
+drain(struct run *r, size_t max, size_t *n)
 {
 	struct tee_reader *reader = r->c->reader;
 	uint64_t now = clock_mono_ns();
@@ -149,7 +182,7 @@ drain(struct run *r, size_t *n)
 	int got, rc = 0;
 
 	*n = 0;
-	while (rc == 0 && !r->is_over &&
+	while (rc == 0 && !r->is_over && *n < max &&
 	    (got = tee_reader_next(reader, &mark, &data, &len)) != 0) {
 		if (got < 0)
 			return failed(r, got, "the tee ring makes no sense");
@@ -175,19 +208,6 @@ tend(struct run *r, uint64_t now)
 		rc = segment_store_check(&r->store);
 	}
 	return failed(r, rc, "the spool cannot be written");
-}
-
-/* For the recorder that takes our place, should we die. */
-static void
-leave_note(const struct run *r)
-{
-	struct tee_note note = {
-		.seq = r->c->meta->first_seq + CAPTURE_SEQS - 1,
-		.next_frame = r->c->meta->first_frame,
-		.last_ns = capture_writer_last_ns(r->writer),
-	};
-
-	tee_reader_leave_note(r->c->reader, &note);
 }
 
 /*
@@ -233,7 +253,10 @@ run(struct run *r, const char **word)
 
 	for (;;) {
 		is_last = !relay_lives || intake_got_term();
-		rc = drain(r, &n);
+		/* at the end all that is there, and marks behind it */
+		rc = drain(r,
+		    is_last ? tee_reader_backlog(r->c->reader) + 1 : DRAIN_MAX,
+		    &n);
 		leave_note(r);
 		if (r->is_over || is_last || rc != 0)
 			break;
@@ -254,16 +277,18 @@ run(struct run *r, const char **word)
 int
 capture_run(const struct capture_run *c, struct capture_run_result *res)
 {
-	struct run r = { .c = c, .res = res, .fd = -1 };
+	struct run r = {
+		.c = c, .res = res, .fd = -1, .start_ns = start_of(c)
+	};
 	const char *word = "";
 	int rc, closed;
 
 	memset(res, 0, sizeof(*res));
 	rc = open_files(&r);
 	if (rc == 0) {
-		intake_report(c->status_fd,
-		    c->begin != NULL ? TEE_STATUS_CAPTURE : TEE_STATUS_READY, 0,
-		    c->meta->first_frame, 0, "");
+		if (c->begin == NULL)
+			intake_report(c->status_fd, TEE_STATUS_READY, 0,
+			    c->meta->first_frame, 0, "");
 		rc = run(&r, &word);
 		closed = close_files(
 		    &r, word, word[0] == '\0' ? 0 : clock_mono_ns());

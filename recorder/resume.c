@@ -13,6 +13,7 @@
 
 /* What a segment's files say. */
 struct found {
+	uint64_t seq; /* of the last file that has frames */
 	uint64_t next_frame, last_ns;
 };
 
@@ -67,6 +68,8 @@ look(const struct meta *m, int dir_fd, const struct tee_note *note,
 	fd = open_media(dir_fd, note->segment);
 	if (fd < 0 || (rc = count_frames(fd, &n, &last_ms)) != 0)
 		goto out;
+	/* its note may be older than its first frame */
+	f->seq = manifest_get_int(mf, "seq") - (n == 0);
 	f->next_frame = manifest_get_int(mf, "first_frame") + n;
 	f->last_ns =
 	    manifest_get_int(mf, "start_mono_ns") + last_ms * NS_PER_MS;
@@ -86,11 +89,12 @@ max_within(uint64_t a, uint64_t b, uint64_t limit)
 void
 resume_prepare(struct meta *m, int dir_fd, const struct tee_note *note)
 {
-	struct found f = { note->next_frame, note->last_ns };
+	struct found f = { note->seq, note->next_frame, note->last_ns };
 
-	m->first_seq = max_within(m->first_seq, note->seq + 1, INT32_MAX);
 	if (segment_is_id(note->segment))
 		look(m, dir_fd, note, &f); /* else the note has to do */
+	m->first_seq = max_within(m->first_seq, note->seq + 1, INT32_MAX);
+	m->first_seq = max_within(m->first_seq, f.seq + 1, INT32_MAX);
 	m->first_frame =
 	    max_within(m->first_frame, f.next_frame, META_FRAME_MAX);
 	m->first_frame =

@@ -435,10 +435,14 @@ session_note(const struct session *s, struct tee_note *note)
 {
 	const struct segment *sg = s->segment;
 
+	uint64_t frames = sg != NULL ? segment_frames(sg) : 0;
+
 	memset(note, 0, sizeof(*note));
 	note->seq = s->seq - 1;
-	note->next_frame =
-	    s->next_frame + (sg != NULL ? segment_frames(sg) : 0);
+	/* a file without a frame is thrown away: its number is free */
+	if (sg != NULL && frames == 0)
+		note->seq--;
+	note->next_frame = s->next_frame + frames;
 	if (s->state == SESSION_JOINING)
 		note->last_ns = s->meta->gap_start_ns;
 	else if (s->state != SESSION_STOPPED)

@@ -228,6 +228,36 @@ counts_on(bool is_taken)
 	child_free(&c);
 }
 
+/* It died before its first frame: nothing will come of that file. */
+static void
+takes_the_number_of_an_empty_file(void **state)
+{
+	struct fixture_meta fm = basic;
+	struct tee_status st;
+	struct child c;
+
+	(void)state;
+	fm.start_mono_ns = clock_mono_ns();
+	child_new(&c, &fm, &spool);
+	child_start(&c, program);
+	expect(&c, TEE_STATUS_READY, &st);
+	kill(c.pid, SIGKILL);
+	child_wait(&c);
+	assert_int_equal(fixture_spool_count(&spool, ".json.open", NULL), 1);
+	fm = resumed(&c, RESUME);
+	child_restart(&c, program, &fm, clock_mono_ns());
+	draw(&c, clock_mono_ns(), W, H);
+	expect(&c, TEE_STATUS_READY, &st);
+	assert_int_equal(st.frames, 1);
+	end(&c);
+	load_manifests();
+	assert_int_equal(n_manifests, 1);
+	assert_int_equal(num(manifests[0], "seq"), 1);
+	assert_int_equal(num(manifests[0], "first_frame"), 1);
+	free_manifests();
+	child_free(&c);
+}
+
 static void
 counts_on_beside_repair(void **state)
 {
@@ -396,6 +426,7 @@ main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		WITH_SPOOL(goes_on_in_a_new_file),
+		WITH_SPOOL(takes_the_number_of_an_empty_file),
 		WITH_SPOOL(counts_on_beside_repair),
 		WITH_SPOOL(counts_on_after_it_was_taken),
 		WITH_SPOOL(fails_when_streams_go_on),
