@@ -40,7 +40,8 @@ exit_status(int rc)
 	switch (rc) {
 	case 0:
 		return 0;
-	case ERR_NOTFOUND:
+	case ERR_NOTFOUND: /* it died before its first picture */
+		return EX_UNAVAILABLE;
 	case ERR_EOF:
 	case ERR_CORRUPT:
 	case ERR_LIMIT:

@@ -99,6 +99,7 @@ resume_prepare(struct meta *m, int dir_fd, const struct tee_note *note)
 	    max_within(m->first_frame, f.next_frame, META_FRAME_MAX);
 	m->first_frame =
 	    max_within(m->first_frame, note->next_frame, META_FRAME_MAX);
-	if (note->last_ns != 0 && f.last_ns <= INT64_MAX)
+	/* also where a file is all there was: no picture came into it */
+	if (f.last_ns != 0 && f.last_ns <= INT64_MAX)
 		m->gap_start_ns = f.last_ns;
 }

@@ -104,7 +104,10 @@ read_all(struct repair *r, struct webm_repair_result *res)
 	}
 	if (rc < 0)
 		return rc;
-	return res->frames != 0 ? close_cluster(r, end) : ERR_NOTFOUND;
+	if (res->frames != 0)
+		return close_cluster(r, end);
+	return webm_reader_end(r->reader) == WEBM_END_CUT ? ERR_NOTFOUND
+							  : ERR_CORRUPT;
 }
 
 /* Reports len bytes of the file at offset. */

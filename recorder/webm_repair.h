@@ -33,9 +33,9 @@ struct webm_repair_result {
 /*
  * fd: read-write, borrowed. on_block (may be NULL) gets every block of the
  * finished file in the order the writer would have reported them.
- * Returns 0; ERR_NOTFOUND: not one complete frame, file untouched; ERR_EOF,
- * ERR_CORRUPT, ERR_LIMIT: the header is unusable, file untouched; ERR_NOMEM,
- * ERR_IO, ERR_NOSPACE: run it again later.
+ * Returns 0; ERR_NOTFOUND: it ends before the first complete frame, file
+ * untouched; ERR_EOF, ERR_CORRUPT, ERR_LIMIT: it is unusable before that,
+ * file untouched; ERR_NOMEM, ERR_IO, ERR_NOSPACE: run it again later.
  */
 int webm_repair(int fd, webm_block_cb *on_block, void *arg,
     struct webm_repair_result *result);

@@ -226,6 +226,20 @@ update_closed(struct item *it)
 	}
 }
 
+/* Nothing was lost but time, which the gaps say: the row is all that stays. */
+static void
+drop_empty(struct item *it)
+{
+	static const char why[] = "its recorder died before the first picture";
+
+	change_state(it, ITEM_MISSING, why);
+	item_want(it, "missing", why);
+	if (!it->row_known || item_unlink(it, ".webm.part") != 0)
+		return;
+	it->is_empty = false;
+	item_remove_files(it);
+}
+
 static void
 update_open(struct item *it)
 {
@@ -233,6 +247,10 @@ update_open(struct item *it)
 
 	if (load_manifest(it, false) != 0)
 		return;
+	if (it->is_empty) {
+		drop_empty(it);
+		return;
+	}
 	if ((it->files & ITEM_PART) == 0) {
 		change_state(it, ITEM_MISSING, "manifest without media");
 		item_want(it, "missing", "the recording is not in the spool");

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <sysexits.h>
 
 #include "common/bytes.h"
 #include "common/err.h"
@@ -75,6 +76,10 @@ repair_done(struct item *it, int status)
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
 		it->d->counters.repairs_ok++;
 		log_info("repair_done", LOG_S("segment", it->id));
+		it->state = ITEM_NEW;
+	} else if (WIFEXITED(status) && WEXITSTATUS(status) == EX_UNAVAILABLE) {
+		log_warn("repair_empty", LOG_S("segment", it->id));
+		it->is_empty = true;
 		it->state = ITEM_NEW;
 	} else {
 		snprintf(why, sizeof(why), "repair: %s%s",

@@ -754,6 +754,25 @@ def test_hopeless_orphan_is_tried_again_and_kept(folder_env):
     assert '.webm.part' in seg.files()
 
 
+def test_orphan_without_a_picture(folder_env, tmp_path):
+    """A recorder that died before its first: nothing to keep, and said."""
+    import json
+    env = folder_env
+    seg = Segment(env, SMALL)
+    opened = {k: v for k, v in seg.manifest.items()
+              if k not in ('end_mono_ns', 'end_wall_ns', 'frames', 'bytes')}
+    seg.write('.webm.part', b'header')
+    seg.write('.json.open', json.dumps(opened).encode())
+    script = tmp_path / 'repair'
+    script.write_text('#!/bin/sh\nexit 69\n')
+    script.chmod(0o755)
+    env.start(storage__recorder_program=str(script))
+    row = wait_for('the row', lambda: (
+        r := seg.row()) and r['status'] == 'missing' and r)
+    assert 'before the first picture' in row['status_detail']
+    wait_for('the files to go', lambda: seg.files() == set())
+
+
 def test_repair_program_that_cannot_run(folder_env):
     import json
     env = folder_env

@@ -414,7 +414,7 @@ repair_refuses(void **state)
 	strcpy(id, segment_id(sg));
 	assert_int_equal(run_repair(id), EX_TEMPFAIL); /* it lives */
 	segment_abandon(sg);
-	assert_int_equal(run_repair(id), EX_DATAERR); /* not one frame */
+	assert_int_equal(run_repair(id), EX_UNAVAILABLE); /* no frame */
 	assert_int_equal(fixture_spool_count(&spool, ".webm.part", NULL), 1);
 	fd = openat(spool.fd, manifest_name(id, ".json.open", name),
 	    O_WRONLY | O_TRUNC);
