@@ -231,7 +231,14 @@ static void
 drop_empty(struct item *it)
 {
 	static const char why[] = "its recorder died before the first picture";
+	struct manifest *m = &it->m;
 
+	/* a moment of no length, so that what follows is a gap */
+	m->is_closed = m->recovered = true;
+	m->end_mono_ns = m->start_mono_ns;
+	m->end_wall_ns = m->start_wall_ns;
+	m->first_frame = 0;
+	snprintf(m->end, sizeof(m->end), "crash");
 	change_state(it, ITEM_MISSING, why);
 	item_want(it, "missing", why);
 	if (!it->row_known || item_unlink(it, ".webm.part") != 0)

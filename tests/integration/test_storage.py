@@ -770,6 +770,8 @@ def test_orphan_without_a_picture(folder_env, tmp_path):
     row = wait_for('the row', lambda: (
         r := seg.row()) and r['status'] == 'missing' and r)
     assert 'before the first picture' in row['status_detail']
+    assert row['end_mono_ns'] == row['start_mono_ns'] and row['recovered']
+    assert row['frames'] is None
     wait_for('the files to go', lambda: seg.files() == set())
 
 
