@@ -15,10 +15,10 @@
 #include "common/db.h"
 #include "common/err.h"
 #include "common/log.h"
-#include "relay/agent.h"
-#include "relay/farewell.h"
+#include "relay/agent/agent.h"
+#include "relay/wire/farewell.h"
 #include "relay/relay.h"
-#include "relay/session.h"
+#include "relay/session/session.h"
 
 #define TURNED_AWAY_SECONDS 10 /* between two lines of the log */
 

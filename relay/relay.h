@@ -13,12 +13,12 @@
 
 #include "common/password.h"
 #include "relay/conf.h"
-#include "relay/conn.h"
-#include "relay/crowd.h"
-#include "relay/door.h"
-#include "relay/leg.h"
-#include "relay/live_budget.h"
-#include "relay/refusals.h"
+#include "relay/door/conn.h"
+#include "relay/door/crowd.h"
+#include "relay/door/door.h"
+#include "relay/wire/leg.h"
+#include "relay/session/live_budget.h"
+#include "relay/login/refusals.h"
 #include "relay/worker.h"
 
 struct db;

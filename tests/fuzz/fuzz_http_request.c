@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "common/err.h"
-#include "relay/http_request.h"
+#include "relay/http/http_request.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -12,8 +12,8 @@
 #include "common/buf.h"
 #include "common/bytes.h"
 #include "common/err.h"
-#include "relay/lobby.h"
-#include "relay/text.h"
+#include "relay/draw/lobby.h"
+#include "relay/draw/text.h"
 #include "rfb/framer.h"
 
 #define FONT "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"

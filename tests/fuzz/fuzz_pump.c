@@ -13,8 +13,8 @@
 #include "common/bytes.h"
 #include "common/clock.h"
 #include "common/err.h"
-#include "relay/pump_internal.h"
-#include "relay/text.h"
+#include "relay/pump/pump_internal.h"
+#include "relay/draw/text.h"
 #include "tests/unit/rfb_bytes.h"
 
 #define FONT "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"

@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "common/err.h"
-#include "relay/leg.h"
-#include "relay/websocket.h"
+#include "relay/wire/leg.h"
+#include "relay/http/websocket.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -16,7 +16,7 @@
 #include "common/buf.h"
 #include "common/bytes.h"
 #include "common/err.h"
-#include "relay/text.h"
+#include "relay/draw/text.h"
 #include "rfb/decoder.h"
 #include "rfb/protocol.h"
 

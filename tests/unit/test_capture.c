@@ -293,7 +293,7 @@ bombs_and_lies(void **state)
 		{ TAG_BYTES, 0, 0, 0, 0, 1 },             /* nothing */
 		{ TAG_STATE, 0, 0, 0, 9, 1 },             /* as bytes */
 		{ TAG_STATE, 0, 0, 0, 0, 1 },
-		{ TAG_TIME, 0xff },                       /* cannot be */
+		{ TAG_TIME, 0xff }, /* cannot be */
 		{ TAG_TIME, 0, 0, 0, 0, 0, 0, 0,
 		    9 },                  /* after the block's last */
 		{ TAG_MARK, 0, 0, 0, 4 }, /* too short */

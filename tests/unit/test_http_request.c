@@ -11,7 +11,7 @@
 
 #include "common/bytes.h"
 #include "common/err.h"
-#include "relay/http_request.h"
+#include "relay/http/http_request.h"
 
 #define HOST "Host: relay.example\r\n"
 /* key and answer of RFC 6455 section 1.3 */

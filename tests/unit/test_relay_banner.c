@@ -1,5 +1,5 @@
 /* Pictures in every pixel format, and the banner that is made of them. */
-#include "relay/banner.h"
+#include "relay/draw/banner.h"
 #include "tests/unit/draw_case.h"
 
 static const char warning[] = "This session ends in 5 minutes: it has lasted "

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "relay/crowd.h"
+#include "relay/door/crowd.h"
 
 static const struct crowd_limits limits = {
 	.kinds = { [CROWD_UNKNOWN] = 10,

@@ -11,7 +11,7 @@
 
 #include "common/bytes.h"
 #include "common/err.h"
-#include "relay/edits.h"
+#include "relay/pump/edits.h"
 
 static const char stream[] = "abcdefghijklmnopqrstuvwxyz";
 #define STREAM_LEN 26

@@ -10,9 +10,9 @@
 #include <cmocka.h>
 
 #include "common/clock.h"
-#include "relay/guesses.h"
-#include "relay/login.h"
-#include "relay/refusals.h"
+#include "relay/login/guesses.h"
+#include "relay/login/login.h"
+#include "relay/login/refusals.h"
 
 #define T0 (1000 * NS_PER_S)
 #define MS NS_PER_MS

@@ -16,7 +16,7 @@
 #include <openssl/x509.h>
 
 #include "common/err.h"
-#include "relay/leg.h"
+#include "relay/wire/leg.h"
 
 #define BIG (4 << 20)
 

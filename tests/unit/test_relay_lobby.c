@@ -1,5 +1,5 @@
-#include "relay/lobby.h"
-#include "relay/lobby_screen.h"
+#include "relay/draw/lobby.h"
+#include "relay/draw/lobby_screen.h"
 #include "rfb/client_messages.h"
 #include "rfb/framer.h"
 #include "tests/unit/draw_case.h"

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "common/err.h"
-#include "relay/login.h"
+#include "relay/login/login.h"
 
 static void
 test_three_signs(void **state)

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "common/clock.h"
-#include "relay/pace.h"
+#include "relay/pump/pace.h"
 
 #define MS NS_PER_MS
 

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "common/tee.h"
-#include "relay/ring.h"
+#include "relay/pump/ring.h"
 
 /* The buffer that the rings of a loop share. */
 static uint8_t *spare;

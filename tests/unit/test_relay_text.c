@@ -1,8 +1,8 @@
 #include <pthread.h>
 #include <stdio.h>
 
-#include "relay/text_chars.h"
-#include "relay/text_wrap.h"
+#include "relay/draw/text_chars.h"
+#include "relay/draw/text_wrap.h"
 #include "tests/unit/draw_case.h"
 
 /* Characters. */

@@ -12,8 +12,8 @@
 
 #include "common/bytes.h"
 #include "common/err.h"
-#include "relay/edits.h"
-#include "relay/view.h"
+#include "relay/pump/edits.h"
+#include "relay/pump/view.h"
 #include "tests/unit/rfb_bytes.h"
 #include "tests/vectors/vector.h"
 

@@ -13,8 +13,8 @@
 #include <cmocka.h>
 
 #include "common/err.h"
-#include "relay/http_request.h"
-#include "relay/static_files.h"
+#include "relay/http/http_request.h"
+#include "relay/http/static_files.h"
 
 static char dir[64];
 static struct static_files *files;

@@ -20,8 +20,8 @@
 
 #include "common/bytes.h"
 #include "common/err.h"
-#include "relay/leg.h"
-#include "relay/websocket.h"
+#include "relay/wire/leg.h"
+#include "relay/http/websocket.h"
 
 #define BIG (3 << 20)
 

@@ -1,0 +1,301 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/bytes.h"
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/http.h"
+#include "common/log.h"
+#include "relay/agent/agent_internal.h"
+#include "relay/wire/farewell.h"
+#include "relay/journal.h"
+
+#define IN_MAX (2 * AGENT_FRAME_MAX)
+/* probes without an answer until the channel is dead */
+#define PINGS_MAX 2
+
+/* ---- life ---- */
+
+void
+agent_unref(struct agent *a)
+{
+	struct loop *l = a->loop;
+
+	if (--a->n_refs > 0)
+		return;
+	guess_release(&a->guess);
+	free(a);
+	loop_session_gone(l);
+}
+
+/* Its row says that it is gone, unless it has come back meanwhile. */
+static void
+sign_off(struct agent *a)
+{
+	const char *params[] = { a->endpoint_id, a->channel };
+	const char *code[] = { a->code };
+
+	if (a->endpoint_id[0] != '\0')
+		journal_write(a->loop, "agent gone",
+		    "UPDATE endpoints SET agent_node = NULL, agent_channel = "
+		    "NULL, agent_seen_at = now() WHERE id = $1 AND "
+		    "agent_channel = $2",
+		    2, params);
+	if (a->code[0] != '\0')
+		journal_write(a->loop, "session code closed",
+		    "WITH d AS (DELETE FROM attended_codes WHERE code = $1) "
+		    "UPDATE endpoints SET deleted_at = now(), agent_node = "
+		    "NULL, agent_channel = NULL WHERE name = $1 AND kind = "
+		    "'attended' AND deleted_at IS NULL",
+		    1, code);
+}
+
+void
+agent_close(struct agent *a, const char *why)
+{
+	if (a->state == AGENT_STATE_GONE)
+		return;
+	log_info("agent_gone", LOG_S("client", a->client_addr),
+	    LOG_S("endpoint", a->endpoint), LOG_S("why", why));
+	sign_off(a);
+	a->state = AGENT_STATE_GONE;
+	TAILQ_REMOVE(&a->loop->agents, a, link);
+	atomic_fetch_sub(&a->loop->relay->stats.active, 1);
+	crowd_leave(a->loop->relay->crowd, &a->place);
+	farewell(a->loop, &a->side);
+	if (a->timer != NULL)
+		event_free(a->timer);
+	guess_release(&a->guess);
+	agent_unref(a);
+}
+
+void
+agent_set_timer(struct agent *a, int64_t seconds)
+{
+	struct timeval tv = { seconds, 0 };
+
+	event_add(a->timer, &tv);
+}
+
+/* Queues one message and sends what can be sent. */
+int
+agent_tell(struct agent *a, const struct agent_msg *m)
+{
+	int rc = agent_proto_encode(&a->side.out, m);
+
+	if (rc == 0)
+		rc = side_flush(&a->side);
+	return rc;
+}
+
+void
+agent_refuse(struct agent *a, bool is_final, const char *reason)
+{
+	struct agent_msg m = { .type = AGENT_REFUSED };
+
+	agent_proto_clean(m.refused.reason, sizeof(m.refused.reason), reason);
+	m.refused.is_final = is_final;
+	agent_tell(a, &m);
+	atomic_fetch_add(&a->loop->relay->stats.refused, 1);
+	agent_close(a, reason);
+}
+
+void
+agent_refuse_away(struct agent *a)
+{
+	agent_refuse(a, false, "the relay's database cannot be reached");
+}
+
+/* ---- messages of the agent ---- */
+
+/* {"a","b"}: an array as PostgreSQL reads it. */
+static void
+take_displays(struct agent *a, const struct agent_msg *m)
+{
+	char *p = a->displays;
+
+	*p++ = '{';
+	for (unsigned i = 0; i < m->hello.n_displays; i++) {
+		if (i > 0)
+			*p++ = ',';
+		*p++ = '"';
+		for (const char *q = m->hello.displays[i]; *q != '\0'; q++)
+			*p++ = *q == '"' || *q == '\\' ? '?' : *q;
+		*p++ = '"';
+	}
+	*p++ = '}';
+	*p = '\0';
+}
+
+static void
+on_hello(struct agent *a, const struct agent_msg *m)
+{
+	a->mode = m->hello.mode;
+	snprintf(a->version, sizeof(a->version), "%s", m->hello.version);
+	snprintf(a->host, sizeof(a->host), "%s", m->hello.host);
+	take_displays(a, m);
+	if (a->mode == AGENT_MODE_ATTENDED) {
+		if (!a->loop->relay->conf.attended)
+			agent_refuse(
+			    a, true, "this relay gives out no session codes");
+		else if (agent_is_too_old(a))
+			agent_refuse_old(a);
+		else if (agent_has_place(a)) {
+			agent_take_secret(a, m);
+			agent_offer_code(a);
+		}
+	} else if (!a->has_pin) {
+		agent_refuse(a, true, "an agent has to show its certificate");
+	} else if (a->mode == AGENT_MODE_ENROL) {
+		a->state = AGENT_STATE_ENROL;
+	} else {
+		agent_sign_on(a);
+	}
+}
+
+static void
+on_message(struct agent *a, const struct agent_msg *m)
+{
+	if (a->state == AGENT_STATE_HELLO && m->type == AGENT_HELLO)
+		on_hello(a, m);
+	else if (a->state == AGENT_STATE_ENROL && m->type == AGENT_ENROL)
+		agent_enrol(a, m->enrol.token);
+	else if (a->state == AGENT_STATE_READY && m->type == AGENT_PONG)
+		a->n_unanswered = 0;
+	else if (a->state == AGENT_STATE_READY && m->type == AGENT_OPEN_FAILED)
+		agent_open_failed(a, m);
+	else if (m->type == AGENT_CLOSE)
+		agent_close(a, "it was closed");
+	else
+		agent_close(a, "it broke the protocol");
+}
+
+static void
+feed(struct agent *a)
+{
+	struct agent_msg m;
+	size_t used;
+	int rc;
+
+	while (
+	    a->state != AGENT_STATE_GONE && a->state != AGENT_STATE_LOOK_UP) {
+		rc = agent_proto_parse(
+		    buf_head(&a->side.in), buf_len(&a->side.in), &used, &m);
+		if (rc == 0)
+			return;
+		if (rc < 0) {
+			agent_refuse(a, rc == ERR_UNSUPPORTED,
+			    rc == ERR_UNSUPPORTED
+				? "this relay speaks another version of the "
+				  "agent protocol"
+				: "that is not the agent protocol");
+			return;
+		}
+		buf_consume(&a->side.in, used);
+		on_message(a, &m);
+		wipe(&m, sizeof(m));
+	}
+}
+
+static void
+on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct agent *a = arg;
+	ssize_t n = 1;
+
+	a->n_refs++;
+	while (n > 0 && a->state != AGENT_STATE_GONE) {
+		feed(a); /* what waited for a query */
+		if (a->state == AGENT_STATE_GONE)
+			break;
+		n = side_fill(&a->side);
+		if (n > 0)
+			feed(a);
+	}
+	if (a->state != AGENT_STATE_GONE && n != ERR_AGAIN)
+		agent_close(a,
+		    n == ERR_LIMIT ? "it sends too fast"
+				   : "the connection broke");
+	agent_unref(a);
+}
+
+static void
+on_writable(evutil_socket_t fd, short what, void *arg)
+{
+	struct agent *a = arg;
+
+	if (side_flush(&a->side) != 0)
+		agent_close(a, "the connection broke");
+}
+
+static void
+on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct agent *a = arg;
+	struct agent_msg m = { .type = AGENT_PING };
+
+	if (a->state != AGENT_STATE_READY) {
+		agent_close(a, "it took too long");
+		return;
+	}
+	if (a->code[0] != '\0' && clock_mono_ns() >= a->code_until_ns) {
+		agent_refuse(a, true, "its session code is over its time");
+		return;
+	}
+	if (a->n_unanswered >= PINGS_MAX) {
+		agent_close(a, "it does not answer any more");
+		return;
+	}
+	a->n_unanswered++;
+	m.ping = ++a->n_pings;
+	agent_set_timer(a, a->loop->relay->conf.agent_seconds);
+	if (agent_tell(a, &m) != 0)
+		agent_close(a, "the connection broke");
+}
+
+void
+conn_feed_agent(struct conn *c)
+{
+	struct loop *l = c->loop;
+	struct agent *a = calloc(1, sizeof(*a));
+
+	if (a == NULL) {
+		conn_close(c, "out of memory");
+		return;
+	}
+	a->loop = l;
+	a->n_refs = 2;
+	relay_uuid(a->channel);
+	memcpy(a->client_addr, c->client_addr, sizeof(a->client_addr));
+	a->has_pin = c->has_peer_pin;
+	if (a->has_pin)
+		http_hex(c->peer_pin, sizeof(c->peer_pin), a->pin);
+	a->place = crowd_hand_over(&c->place);
+	TAILQ_INSERT_TAIL(&l->agents, a, link);
+	atomic_fetch_add(&l->relay->stats.active, 1);
+	a->timer = evtimer_new(l->base, on_timer, a);
+	if (side_adopt(&a->side, l, &c->side, on_readable, on_writable, a) !=
+		0 ||
+	    a->timer == NULL) {
+		agent_close(a, "out of memory");
+	} else {
+		a->side.in.limit = IN_MAX;
+		agent_set_timer(a, l->relay->conf.login_seconds);
+		side_read(&a->side, true);
+		feed(a);
+		if (a->state != AGENT_STATE_GONE && side_has_buffered(&a->side))
+			event_active(a->side.readable, EV_READ, 0);
+	}
+	conn_given_away(c);
+	agent_unref(a);
+}
+
+void
+agents_close(struct loop *l)
+{
+	struct agent *a;
+
+	while ((a = TAILQ_FIRST(&l->agents)) != NULL)
+		agent_refuse(a, false, "the relay is being stopped");
+}

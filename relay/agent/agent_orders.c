@@ -1,0 +1,105 @@
+/* What sessions of any relay want of an agent, and what it answers. */
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "relay/agent/agent_internal.h"
+#include "relay/session/json_text.h"
+
+/* A session of some relay waits for what this agent cannot do. Each order
+ * fails once: more would fill the queue of rows. */
+void
+agent_open_failed(struct agent *a, const struct agent_msg *m)
+{
+	json_t *o;
+	char *text;
+	const char *params[1];
+
+	if (a->n_opens == 0)
+		return;
+	a->n_opens--;
+	o = json_pack("{s:s s:s s:s s:s}", "session", m->end.session, "command",
+	    "agent_failed", "value", m->end.reason, "by", "agent");
+	text = o != NULL ? json_dumps(o, JSON_COMPACT) : NULL;
+	params[0] = text;
+	if (text != NULL)
+		db_query(a->loop->db,
+		    "SELECT pg_notify('relaycam_session', $1)", 1, params, NULL,
+		    NULL);
+	free(text);
+	json_decref(o);
+}
+
+static unsigned
+num(const json_t *o, const char *key)
+{
+	return (unsigned)json_integer_value(json_object_get(o, key));
+}
+
+#define CLEAN(field, key)                                                      \
+	agent_proto_clean(field, sizeof(field), json_text(o, key))
+
+static int
+order_open(struct agent *a, const json_t *o)
+{
+	struct agent_msg m = { .type = AGENT_OPEN };
+
+	CLEAN(m.open.session, "session");
+	CLEAN(m.open.ticket, "ticket");
+	if (strcmp(json_text(o, "node"), a->loop->relay->node_id) != 0)
+		CLEAN(m.open.address, "address");
+	CLEAN(m.open.display, "display");
+	CLEAN(m.open.technician, "technician");
+	CLEAN(m.open.team, "team");
+	CLEAN(m.open.access, "access");
+	m.open.recorded = (uint8_t)num(o, "recorded");
+	m.open.consent = (uint8_t)num(o, "consent");
+	m.open.consent_s = (uint16_t)num(o, "consent_s");
+	a->n_opens++;
+	return agent_tell(a, &m);
+}
+
+static int
+order_indicator(struct agent *a, const json_t *o)
+{
+	struct agent_msg m = { .type = AGENT_INDICATOR };
+
+	CLEAN(m.indicator.session, "session");
+	CLEAN(m.indicator.text, "text");
+	m.indicator.on = (uint8_t)num(o, "on");
+	return agent_tell(a, &m);
+}
+
+static int
+order_end(struct agent *a, const json_t *o)
+{
+	struct agent_msg m = { .type = AGENT_END };
+
+	CLEAN(m.end.session, "session");
+	CLEAN(m.end.reason, "reason");
+	return agent_tell(a, &m);
+}
+
+void
+agents_on_dial(void *loop, const char *channel, const char *payload)
+{
+	struct loop *l = loop;
+	json_t *o = json_loads(payload, 0, NULL);
+	const char *what = json_text(o, "what"), *to = json_text(o, "channel");
+	struct agent *a;
+	int rc = 0;
+
+	TAILQ_FOREACH(a, &l->agents, link)
+	if (a->state == AGENT_STATE_READY &&
+	    (strcmp(a->channel, to) == 0 ||
+		(a->code[0] != '\0' && strcmp(a->code, to) == 0)))
+		break;
+	if (a != NULL)
+		rc = strcmp(what, "open") == 0       ? order_open(a, o)
+		    : strcmp(what, "indicator") == 0 ? order_indicator(a, o)
+		    : strcmp(what, "end") == 0       ? order_end(a, o)
+						     : 0;
+	if (rc != 0)
+		agent_close(a, "the connection broke");
+	json_decref(o);
+}

@@ -1,0 +1,394 @@
+#include "relay/door/conn.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/agent_proto.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "common/tls.h"
+#include "relay/relay.h"
+#include "relay/session/session.h"
+
+/* A VNC viewer waits for us to speak first: so long may a TLS client take
+ * for its first byte at a door that also does without TLS. */
+#define LOOK_MS 300
+
+#define TLS_FIRST_BYTE 22 /* a handshake record, RFC 8446 section 5.1 */
+
+void
+conn_name_client(char out[CLIENT_ADDR_LEN], const struct sockaddr *addr)
+{
+	socklen_t len = addr->sa_family == AF_INET6
+	    ? sizeof(struct sockaddr_in6)
+	    : sizeof(struct sockaddr_in);
+
+	if (getnameinfo(
+		addr, len, out, CLIENT_ADDR_LEN, NULL, 0, NI_NUMERICHOST) != 0)
+		strcpy(out, "unknown");
+}
+
+static bool
+is_loopback(const struct sockaddr *addr)
+{
+	const struct sockaddr_in6 *a6 = (const struct sockaddr_in6 *)addr;
+	const struct sockaddr_in *a4 = (const struct sockaddr_in *)addr;
+
+	if (addr->sa_family == AF_INET6)
+		return IN6_IS_ADDR_LOOPBACK(&a6->sin6_addr) ||
+		    (IN6_IS_ADDR_V4MAPPED(&a6->sin6_addr) &&
+			a6->sin6_addr.s6_addr[12] == 127);
+	return addr->sa_family == AF_INET &&
+	    ntohl(a4->sin_addr.s_addr) >> 24 == 127;
+}
+
+/* Within its own callback only the memory stays, until that returns. */
+static void
+conn_free(struct conn *c)
+{
+	struct loop *l = c->loop;
+
+	if (!c->is_gone) {
+		TAILQ_REMOVE(&l->conns, c, link);
+		atomic_fetch_sub(&l->relay->stats.active, 1);
+		conn_lookup_cancel(c);
+		side_release(&c->side);
+		crowd_leave(l->relay->crowd, &c->place);
+		if (c->deadline != NULL)
+			event_free(c->deadline);
+		c->is_gone = true;
+		loop_session_gone(l);
+	}
+	if (!c->is_busy)
+		free(c);
+}
+
+void
+conn_close(struct conn *c, const char *why)
+{
+	log_info("connection_closed", LOG_S("client", c->client_addr),
+	    LOG_S("door", c->door->setting), LOG_S("why", why));
+	conn_free(c);
+}
+
+void
+conn_given_away(struct conn *c)
+{
+	c->side = (struct side){ .leg.fd = -1 };
+	conn_free(c);
+}
+
+void
+conn_finish(struct conn *c)
+{
+	c->is_closing = true;
+	if (side_flush(&c->side) != 0 ||
+	    (buf_len(&c->side.out) == 0 && !side_wants_write(&c->side)))
+		conn_free(c);
+	else
+		side_read(&c->side, false);
+}
+
+void
+conn_wait(struct conn *c)
+{
+	struct timeval tv = { c->loop->relay->conf.login_seconds, 0 };
+
+	if (side_flush(&c->side) != 0) {
+		conn_close(c, "the peer closed the connection");
+		return;
+	}
+	c->is_waiting = buf_len(&c->side.out) > 0 || side_wants_write(&c->side);
+	side_read(&c->side, !c->is_waiting);
+	event_add(c->deadline, &tv);
+	if (!c->is_waiting) {
+		buf_release(&c->side.out);
+		/* the next request may be here already */
+		if (buf_len(&c->side.in) > 0 || side_has_buffered(&c->side))
+			event_active(c->side.readable, EV_READ, 0);
+	}
+}
+
+/* ---- what the peer offers ---- */
+
+static int
+accept_any(int ok, X509_STORE_CTX *ctx)
+{
+	return 1; /* who it is, is looked up by its SHA-256 */
+}
+
+/* Agents show a certificate; browsers are not asked for one. */
+static int
+select_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len,
+    const unsigned char *in, unsigned in_len, void *arg)
+{
+	static const char *const known[] = { AGENT_ALPN_CONTROL,
+		AGENT_ALPN_DATA, "http/1.1" };
+
+	for (size_t k = 0; k < sizeof(known) / sizeof(known[0]); k++)
+		for (unsigned i = 0; i < in_len; i += in[i] + 1u) {
+			if (in[i] != strlen(known[k]) ||
+			    i + 1u + in[i] > in_len ||
+			    memcmp(in + i + 1, known[k], in[i]) != 0)
+				continue;
+			if (k < 2)
+				SSL_set_verify(
+				    ssl, SSL_VERIFY_PEER, accept_any);
+			*out = in + i + 1;
+			*out_len = in[i];
+			return SSL_TLSEXT_ERR_OK;
+		}
+	return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+void
+conn_prepare_ctx(SSL_CTX *ctx)
+{
+	SSL_CTX_set_alpn_select_cb(ctx, select_protocol, NULL);
+}
+
+static bool
+has_alpn(const struct conn *c, const char *name)
+{
+	const unsigned char *p;
+	unsigned len;
+
+	SSL_get0_alpn_selected(c->side.leg.ssl, &p, &len);
+	return len == strlen(name) && memcmp(p, name, len) == 0;
+}
+
+/* ---- states ---- */
+
+static void
+feed(struct conn *c)
+{
+	switch (c->state) {
+	case CONN_HTTP:
+		conn_feed_http(c);
+		break;
+	case CONN_AGENT:
+		conn_feed_agent(c);
+		break;
+	case CONN_DATA:
+		conn_feed_data(c);
+		break;
+	case CONN_HELLO:
+		conn_feed_reverse(c);
+		break;
+	default:
+		break;
+	}
+}
+
+/* Known: a viewer with VNC authentication needs no more looking. */
+static bool
+become_session(struct conn *c)
+{
+	if (c->door->kind != DOOR_VNC_AUTH)
+		return false;
+	session_start_vnc_auth(c);
+	conn_given_away(c);
+	return true;
+}
+
+static void
+tls_is_up(struct conn *c)
+{
+	if (tls_peer_sha256(c->side.leg.ssl, c->peer_pin) == 0)
+		c->has_peer_pin = true;
+	if (c->door->kind == DOOR_REVERSE)
+		c->state = CONN_HELLO;
+	else
+		c->state = has_alpn(c, AGENT_ALPN_CONTROL) ? CONN_AGENT
+		    : has_alpn(c, AGENT_ALPN_DATA)         ? CONN_DATA
+							   : CONN_HTTP;
+}
+
+static void
+go_on_with_tls(struct conn *c)
+{
+	char why[128];
+	int rc = leg_handshake(&c->side.leg);
+
+	if (leg_wants_write(&c->side.leg))
+		event_add(c->side.writable, NULL);
+	if (rc == ERR_AGAIN)
+		return;
+	if (rc != 0) {
+		conn_close(c, tls_error(why, sizeof(why)));
+		return;
+	}
+	tls_is_up(c);
+}
+
+static void
+set_deadline(struct conn *c)
+{
+	struct timeval tv = { c->loop->relay->conf.handshake_seconds, 0 };
+
+	event_add(c->deadline, &tv);
+}
+
+static void
+start_tls(struct conn *c)
+{
+	struct relay *r = c->loop->relay;
+	SSL_CTX *ctx =
+	    c->door->kind == DOOR_WEB ? relay_web_ctx(r) : relay_server_ctx(r);
+	int rc = leg_start_tls(&c->side.leg, ctx, true);
+
+	SSL_CTX_free(ctx);
+	if (rc == 0 && c->door->kind == DOOR_REVERSE)
+		SSL_set_verify(c->side.leg.ssl, SSL_VERIFY_PEER, accept_any);
+	if (rc != 0) {
+		conn_close(c, "out of memory");
+		return;
+	}
+	c->state = CONN_TLS;
+	set_deadline(c);
+}
+
+/* May this peer do without TLS at this door? */
+static bool
+may_be_clear(const struct conn *c)
+{
+	const char *clear = c->loop->relay->conf.reverse_clear;
+
+	if (c->door->kind == DOOR_VNC_AUTH)
+		return c->is_local;
+	return c->door->kind == DOOR_REVERSE &&
+	    (strcmp(clear, "any") == 0 ||
+		(strcmp(clear, "loopback") == 0 && c->is_local));
+}
+
+/* The first byte tells TLS from the rest. */
+static void
+look(struct conn *c)
+{
+	uint8_t first;
+	ssize_t n = recv(c->side.leg.fd, &first, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0)
+		conn_close(c, "the peer closed the connection");
+	else if (first == TLS_FIRST_BYTE || c->door->kind == DOOR_WEB)
+		start_tls(c);
+	else if (!may_be_clear(c))
+		conn_close(c, "only TLS is spoken here");
+	else if (!become_session(c))
+		c->state = CONN_HELLO;
+}
+
+/* Reads once. Returns true when there may be more. */
+static bool
+read_once(struct conn *c)
+{
+	ssize_t n = side_fill(&c->side);
+
+	if (n == ERR_AGAIN)
+		return false;
+	if (n <= 0) {
+		conn_close(c,
+		    n == ERR_LIMIT
+			? "it sent too much before it said what it is"
+			: "the peer closed the connection");
+		return false;
+	}
+	return true;
+}
+
+static void
+handle_readable(struct conn *c)
+{
+	if (c->state == CONN_LOOK)
+		look(c);
+	if (!c->is_gone && c->state == CONN_TLS)
+		go_on_with_tls(c);
+	if (c->is_gone || c->is_closing || c->state <= CONN_TLS ||
+	    become_session(c))
+		return;
+	if (buf_len(&c->side.in) > 0) /* came with the request before */
+		feed(c);
+	/* TLS may hold what no event reports */
+	while (
+	    !c->is_gone && !c->is_closing && !c->is_waiting && read_once(c)) {
+		feed(c);
+		if (c->is_gone || c->side.leg.ssl == NULL)
+			return;
+	}
+}
+
+static void
+on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *c = arg;
+
+	c->is_busy = true;
+	handle_readable(c);
+	c->is_busy = false;
+	if (c->is_gone)
+		conn_free(c);
+}
+
+static void
+on_writable(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *c = arg;
+
+	if (c->state == CONN_TLS)
+		on_readable(fd, what, arg);
+	else if (c->is_closing)
+		conn_finish(c);
+	else if (c->is_waiting)
+		conn_wait(c);
+	else if (side_flush(&c->side) != 0)
+		conn_close(c, "the peer closed the connection");
+}
+
+static void
+on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *c = arg;
+
+	/* nothing came: a VNC viewer that waits for the relay to speak */
+	if (c->state != CONN_LOOK || c->door->kind != DOOR_VNC_AUTH ||
+	    !may_be_clear(c) || !become_session(c))
+		conn_close(c, "it took too long");
+}
+
+void
+conn_start(struct loop *l, const struct door *door, int fd,
+    const struct sockaddr *addr, struct crowd_place *place)
+{
+	struct timeval look = { 0, LOOK_MS * 1000 };
+	struct conn *c = calloc(1, sizeof(*c));
+
+	if (c == NULL) {
+		crowd_leave(l->relay->crowd, place);
+		close(fd);
+		return;
+	}
+	c->loop = l;
+	c->door = door;
+	c->place = crowd_hand_over(place);
+	TAILQ_INSERT_TAIL(&l->conns, c, link);
+	atomic_fetch_add(&l->relay->stats.active, 1);
+	conn_name_client(c->client_addr, addr);
+	c->is_local = is_loopback(addr);
+	c->deadline = evtimer_new(l->base, on_deadline, c);
+	if (side_init(&c->side, l, fd, on_readable, on_writable, c) != 0 ||
+	    c->deadline == NULL) {
+		conn_close(c, "out of memory");
+		return;
+	}
+	set_deadline(c);
+	if (door->kind == DOOR_VNC_AUTH && c->is_local)
+		event_add(c->deadline, &look);
+	side_read(&c->side, true);
+}

@@ -1,0 +1,86 @@
+/*
+ * A connection that is not known for what it is yet: it came in at a door
+ * that begins with TLS, or that must look at the first bytes. Once it is
+ * known, its side changes hands and the conn is gone (relay/door/door.h).
+ *
+ *   LOOK -> TLS -> HTTP -> session | file sent, closed
+ *                  AGENT -> agent (its control channel)
+ *                  DATA -> the session whose ticket it brings
+ *                  HELLO -> parked session
+ *
+ * Everything has to happen within relay.handshake_seconds. On its loop.
+ */
+#ifndef RELAY_DOOR_CONN_H
+#define RELAY_DOOR_CONN_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <sys/queue.h>
+
+#include "relay/door/crowd.h"
+#include "relay/door/door.h"
+#include "relay/wire/side.h"
+
+#define CLIENT_ADDR_LEN 64
+
+enum conn_state {
+	CONN_LOOK, /* is it TLS? */
+	CONN_TLS,
+	CONN_HTTP,
+	CONN_AGENT,
+	CONN_DATA,
+	CONN_HELLO, /* of a VNC server that dialled out */
+};
+
+struct conn {
+	TAILQ_ENTRY(conn) link;
+	struct loop *loop;
+	const struct door *door;
+	enum conn_state state;
+	struct side side;
+	struct crowd_place place;
+	struct event *deadline;
+	char client_addr[CLIENT_ADDR_LEN];
+	void *lookup;  /* of conn_reverse.c, under way */
+	bool is_local; /* from loopback */
+	bool has_peer_pin;
+	uint8_t peer_pin[32]; /* SHA-256 of its certificate, if it showed one */
+	bool is_closing;      /* the last answer is on its way */
+	bool is_waiting;      /* an answer is on its way, more may be asked */
+	bool is_busy, is_gone; /* closed within its own callback */
+};
+
+TAILQ_HEAD(conn_list, conn);
+
+/* Takes fd and the place. On failure the connection is closed and logged. */
+void conn_start(struct loop *l, const struct door *door, int fd,
+    const struct sockaddr *addr, struct crowd_place *place);
+
+/* Logs why and closes. */
+void conn_close(struct conn *c, const char *why);
+
+/* The side was adopted by somebody else: frees the rest. */
+void conn_given_away(struct conn *c);
+
+/* Sends what is in side.out, then closes. */
+void conn_finish(struct conn *c);
+
+/* Sends what is in side.out, then reads on. */
+void conn_wait(struct conn *c);
+
+/* ALPN and client certificates for the web door's context. */
+void conn_prepare_ctx(SSL_CTX *ctx);
+
+/* "203.0.113.7" of an address, or "unknown". */
+void conn_name_client(char out[CLIENT_ADDR_LEN], const struct sockaddr *addr);
+
+/* What each kind does with its input, which is in side.in: */
+void conn_feed_http(struct conn *c);    /* conn_http.c */
+void conn_feed_agent(struct conn *c);   /* agent.c */
+void conn_feed_data(struct conn *c);    /* agent_data.c */
+void conn_feed_reverse(struct conn *c); /* conn_reverse.c */
+
+/* The answer of a lookup under way is not awaited any more. */
+void conn_lookup_cancel(struct conn *c);
+
+#endif

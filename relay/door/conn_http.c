@@ -1,0 +1,103 @@
+/* A browser at the web door: a file of the page, or a WebSocket. */
+#include <string.h>
+
+#include "common/err.h"
+#include "common/log.h"
+#include "relay/http/http_request.h"
+#include "relay/relay.h"
+#include "relay/session/session.h"
+#include "relay/http/static_files.h"
+
+/* An answer may be a large file: it goes out before the next request. */
+static void
+answer(struct conn *c, int rc, bool keep_alive)
+{
+	if (rc != 0) {
+		conn_close(c, "out of memory");
+		return;
+	}
+	if (!keep_alive) {
+		conn_finish(c);
+		return;
+	}
+	conn_wait(c);
+}
+
+static void
+refuse(struct conn *c, unsigned status, const struct http_request *req)
+{
+	log_info("http_refused", LOG_S("client", c->client_addr),
+	    LOG_U("status", status),
+	    LOG_S("path", req != NULL ? req->path : ""));
+	answer(c, http_answer_error(&c->side.out, status, NULL, req),
+	    req != NULL && req->is_keep_alive);
+}
+
+static bool
+is_socket_path(const char *path)
+{
+	return strcmp(path, "/session") == 0 ||
+	    strcmp(path, "/websockify") == 0;
+}
+
+static void
+upgrade(struct conn *c, const struct http_request *req)
+{
+	const char *origins = c->loop->relay->conf.web_origins;
+	unsigned status = http_request_websocket_status(req);
+
+	if (status == 101 && !http_request_origin_ok(req, origins))
+		status = 403;
+	/* nothing may come behind the request before it was answered */
+	if (status == 101 && buf_len(&c->side.in) > 0)
+		status = 400;
+	if (status != 101) {
+		refuse(c, status, req);
+		return;
+	}
+	if (http_answer_upgrade(&c->side.out, req) != 0 ||
+	    side_flush(&c->side) != 0 || buf_len(&c->side.out) > 0) {
+		conn_close(c, "the peer closed the connection");
+		return;
+	}
+	session_start_websocket(c, strcmp(req->path, "/session") == 0);
+	conn_given_away(c);
+}
+
+static void
+serve(struct conn *c, const struct http_request *req)
+{
+	struct relay *r = c->loop->relay;
+
+	if (r->files == NULL) {
+		refuse(c, 404, req);
+		return;
+	}
+	c->side.out.limit = STATIC_FILES_MAX_BYTES + STATIC_FILES_HEAD_MAX;
+	answer(c, static_files_answer(r->files, req, &c->side.out),
+	    req->is_keep_alive);
+}
+
+void
+conn_feed_http(struct conn *c)
+{
+	struct http_request req;
+	ssize_t n;
+
+	if (c->is_waiting)
+		return; /* one answer after the other */
+	n = http_request_parse(
+	    &req, buf_head(&c->side.in), buf_len(&c->side.in));
+	if (n == 0)
+		return;
+	if (n < 0) {
+		refuse(c, http_request_error_status((int)n), NULL);
+		return;
+	}
+	buf_consume(&c->side.in, (size_t)n);
+	if (is_socket_path(req.path))
+		upgrade(c, &req);
+	else
+		serve(c, &req);
+	http_request_wipe(&req);
+}

@@ -1,0 +1,171 @@
+/* A VNC server that dialled out: which endpoint is it? By a secret in its
+ * repeater ID, or by the certificate of the TLS tunnel it came through. */
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/bytes.h"
+#include "common/db.h"
+#include "common/err.h"
+#include "common/http.h"
+#include "common/log.h"
+#include "relay/login/account.h"
+#include "relay/login/guess.h"
+#include "relay/relay.h"
+#include "relay/session/session.h"
+#include "rfb/repeater.h"
+
+/* A lookup that outlives its connection if need be. */
+struct lookup {
+	struct conn *conn; /* NULL: it is gone */
+	struct loop *loop;
+	struct guess guess;
+	bool is_asking; /* the database */
+	char name[RFB_REPEATER_TEXT_MAX + 1];
+	char secret[65], pin[65]; /* SHA-256, hex; "": none */
+	char client_addr[CLIENT_ADDR_LEN];
+};
+
+static void
+lookup_free(struct lookup *k)
+{
+	guess_release(&k->guess);
+	free(k);
+}
+
+static void
+count_guess(struct lookup *k)
+{
+	struct relay *r = k->loop->relay;
+
+	atomic_fetch_add(&r->stats.login_failures, 1);
+	refusals_add(&r->refusals, REFUSAL_REVERSE, k->client_addr, k->name);
+	guess_end(&k->guess, GUESS_WRONG);
+}
+
+static void
+on_endpoint(void *arg, PGresult *res)
+{
+	struct lookup *k = arg;
+	struct conn *c = k->conn;
+	struct account account;
+
+	if (c == NULL)
+		goto out;
+	c->lookup = NULL;
+	if (!db_ok(res, "endpoint that dialled in") ||
+	    account_read(&account, res, k->loop->relay->seal_key) != 0) {
+		conn_close(c, "the relay's database cannot be reached");
+	} else if (account.endpoint_id == 0) {
+		account_release(&account);
+		count_guess(k);
+		conn_close(c,
+		    "no endpoint has this ID and secret, or this certificate");
+	} else if (account.is_secret_bad) {
+		account_release(&account);
+		conn_close(c,
+		    "the endpoint's stored password cannot be opened with "
+		    "this relay's seal key");
+	} else {
+		guess_end(&k->guess, GUESS_RIGHT);
+		session_start_parked(c, &account);
+		conn_given_away(c);
+	}
+out:
+	lookup_free(k);
+}
+
+/* "" where there is nothing to look for. */
+static void
+hash_secret(const char *secret, char hex[65])
+{
+	uint8_t hash[crypto_hash_sha256_BYTES];
+
+	hex[0] = '\0';
+	if (secret[0] == '\0')
+		return;
+	crypto_hash_sha256(hash, (const uint8_t *)secret, strlen(secret));
+	http_hex(hash, sizeof(hash), hex);
+}
+
+static void
+ask(void *arg)
+{
+	struct lookup *k = arg;
+	const char *params[] = { k->pin, k->name, k->secret };
+
+	if (db_query_now(k->loop->db, account_reverse_query, 3, params,
+		on_endpoint, k) == 0)
+		k->is_asking = true;
+	else
+		conn_close(k->conn, "the relay's database cannot be reached");
+}
+
+static void
+look_up(struct conn *c, const struct rfb_repeater_hello *hello)
+{
+	struct timeval tv = { c->loop->relay->conf.login_seconds, 0 };
+	struct lookup *k = calloc(1, sizeof(*k));
+
+	if (k == NULL) {
+		conn_close(c, "out of memory");
+		return;
+	}
+	k->conn = c;
+	k->loop = c->loop;
+	strcpy(k->name, hello->endpoint);
+	memcpy(k->client_addr, c->client_addr, sizeof(k->client_addr));
+	if (c->has_peer_pin)
+		http_hex(c->peer_pin, sizeof(c->peer_pin), k->pin);
+	hash_secret(hello->secret, k->secret);
+	c->lookup = k;
+	side_read(&c->side, false);
+	event_add(c->deadline, &tv); /* wrong ones before it make it wait */
+	guess_set(&k->guess, c->loop, c->client_addr, "reverse",
+	    k->name[0] != '\0' ? k->name : k->pin, false);
+	if (guess_wait(&k->guess, ask, k) != 0)
+		conn_close(c, "out of memory");
+}
+
+/* The answer that is on its way frees it. */
+void
+conn_lookup_cancel(struct conn *c)
+{
+	struct lookup *k = c->lookup;
+
+	c->lookup = NULL;
+	if (k == NULL)
+		return;
+	k->conn = NULL;
+	if (!k->is_asking)
+		lookup_free(k);
+}
+
+void
+conn_feed_reverse(struct conn *c)
+{
+	struct rfb_repeater_hello hello = { "", "", "" };
+	size_t used;
+	int rc;
+
+	if (c->lookup != NULL)
+		return;
+	rc = rfb_repeater_parse(
+	    &hello, buf_head(&c->side.in), buf_len(&c->side.in), &used);
+	if (rc == RFB_REPEATER_MORE)
+		return;
+	if (rc < 0) {
+		conn_close(c,
+		    "that is no VNC server: neither a repeater's ID nor RFB");
+		return;
+	}
+	if (rc == RFB_REPEATER_PLAIN && !c->has_peer_pin) {
+		conn_close(c,
+		    "a server without an ID needs TLS with a client "
+		    "certificate (stunnel)");
+		return;
+	}
+	buf_consume(&c->side.in, used);
+	look_up(c, &hello);
+	wipe(&hello, sizeof(hello));
+}

@@ -1,0 +1,73 @@
+/*
+ * What the database knows about a technician, an endpoint and the policy
+ * between them, read by one statement at login. Secrets are wiped on
+ * release.
+ */
+#ifndef RELAY_LOGIN_ACCOUNT_H
+#define RELAY_LOGIN_ACCOUNT_H
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/password.h"
+#include "relay/login/guesses.h"
+
+enum endpoint_kind {
+	ENDPOINT_DIRECT,
+	ENDPOINT_AGENT,
+	ENDPOINT_REVERSE,
+	ENDPOINT_ATTENDED,
+};
+
+struct account {
+	/* person; person_id 0: unknown */
+	int64_t person_id, team_id;
+	char *team, *time_zone;
+	char *password_hash; /* NULL: unknown, disabled or without login */
+	/* wrong tries by enum guess_key, as the database counts them */
+	uint64_t failures[GUESS_KEYS];
+	double failure_age_s[GUESS_KEYS];
+	/* endpoint; endpoint_id 0: no such one, or no right to control it */
+	int64_t endpoint_id;
+	char *endpoint, *access, *host, *port, *username;
+	char *password; /* opened; NULL: none */
+	char *ca_pem;
+	uint8_t pin[32];
+	bool has_pin, allow_clear, is_secret_bad;
+	/* policy (T2, T9, T10, T12, C6) */
+	bool recording, end_on_failure;
+	int64_t frame_rate, max_session_s, segment_bytes, retention_days;
+	char *quality; /* of recordings: text, small, lossless */
+	bool may_record, manual_recording; /* C1, C5 */
+	bool asks_consent;                 /* C2 */
+	int64_t consent_s, warn_s;
+	enum endpoint_kind kind;
+	/* agent: version and node of its control channel, NULL: not there;
+	 * when it was seen last, in the team's time */
+	char *agent_version, *agent_node, *agent_channel, *agent_seen;
+	char *parked_node; /* reverse: where its connection waits */
+};
+
+extern const char account_query[];
+
+/*
+ * The same columns for an endpoint that dialled in itself, with no person.
+ * Parameters: SHA-256 of its certificate (hex or ""), name, SHA-256 of its
+ * secret (hex or "").
+ */
+extern const char account_reverse_query[];
+
+/*
+ * Reads the one row of account_query (parameters: person, endpoint, prefix
+ * of the client's address) or of the other. seal_key opens the endpoint's
+ * secret. Returns 0 or ERR_NOMEM.
+ */
+int account_read(struct account *a, const PGresult *res,
+    const uint8_t seal_key[SEAL_KEY_LEN]);
+void account_release(struct account *a);
+/* Wipes and drops what is not needed once the endpoint is connected. */
+void account_forget_secrets(struct account *a);
+
+#endif

@@ -1,0 +1,88 @@
+#include "relay/login/guess.h"
+
+#include <event2/event.h>
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "relay/relay.h"
+
+void
+guess_set(struct guess *t, struct loop *l, const char *client_addr,
+    const char *what, const char *name, bool codes)
+{
+	guess_end(t, GUESS_ABANDONED);
+	t->loop = l;
+	guess_who_set(
+	    l->relay->guesses, &t->who, client_addr, what, name, codes);
+}
+
+/* Returns 0: it is being checked; else how long it waits. */
+static uint32_t
+ask(struct guess *t)
+{
+	uint32_t ms =
+	    guesses_ask(t->loop->relay->guesses, &t->who, clock_mono_ns());
+
+	t->is_checking = ms == 0;
+	return ms;
+}
+
+static void
+wait_for(struct guess *t, uint32_t ms)
+{
+	const struct timeval tv = { ms / 1000,
+		(suseconds_t)(ms % 1000) * 1000 };
+
+	event_add(t->timer, &tv);
+}
+
+static void
+on_time(evutil_socket_t fd, short what, void *arg)
+{
+	struct guess *t = arg;
+	uint32_t ms = ask(t);
+
+	if (ms == 0)
+		t->go(t->arg);
+	else
+		wait_for(t, ms);
+}
+
+int
+guess_wait(struct guess *t, void (*go)(void *arg), void *arg)
+{
+	uint32_t ms = ask(t);
+
+	if (ms == 0) {
+		go(arg);
+		return 0;
+	}
+	t->go = go;
+	t->arg = arg;
+	if (t->timer == NULL)
+		t->timer = evtimer_new(t->loop->base, on_time, t);
+	if (t->timer == NULL)
+		return ERR_NOMEM;
+	wait_for(t, ms);
+	return 0;
+}
+
+void
+guess_end(struct guess *t, enum guess_result result)
+{
+	if (t->timer != NULL)
+		event_del(t->timer);
+	if (t->is_checking)
+		guesses_done(
+		    t->loop->relay->guesses, &t->who, result, clock_mono_ns());
+	t->is_checking = false;
+}
+
+void
+guess_release(struct guess *t)
+{
+	guess_end(t, GUESS_ABANDONED);
+	if (t->timer != NULL)
+		event_free(t->timer);
+	t->timer = NULL;
+}

@@ -1,0 +1,116 @@
+/*
+ * Bytes both ways while a session runs, and what the technician gets instead
+ * of them. A session that sees all monitors, at any rate, without a banner
+ * is forwarded as it is: no copy, no work a rectangle.
+ *
+ * pump.c: beginning, end; pump_endpoint.c: endpoint to technician;
+ * pump_framer.c: what its bytes are; pump_viewer.c: technician to endpoint;
+ * pump_view.c: one monitor; pump_switch.c: from one to another; pump_pace.c:
+ * frame rate; pump_banner.c: warnings; pump_input.c: view only.
+ */
+#ifndef RELAY_PUMP_PUMP_H
+#define RELAY_PUMP_PUMP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "relay/pump/edits.h"
+#include "relay/pump/pace.h"
+#include "relay/pump/view.h"
+#include "rfb/framer.h"
+
+struct banner;
+struct event;
+struct session;
+
+#define PUMP_KEYS     24 /* held down at a time; hands have fewer fingers */
+#define PUMP_OWN_ENDS 8
+
+/* A key that is down at the endpoint. */
+struct pump_key {
+	uint32_t keysym, keycode; /* keycode: 0 unless is_qemu */
+	bool is_qemu;
+};
+
+/* What the viewer asked for while its requests are held back. */
+struct pump_held {
+	bool is_any, is_full; /* is_full: not incremental */
+	struct view_area area;
+};
+
+/* From one monitor to another, docs/rfb.md ("One monitor"). */
+struct pump_switch {
+	bool is_active;
+	bool is_asked;   /* for the spot; the endpoint draws it anew */
+	bool is_counted; /* the update under way began after that */
+	bool is_covered; /* and has the spot */
+	unsigned index;  /* wanted */
+	struct view_area spot;
+	struct pump_held held;
+	struct event *timer;
+	uint64_t progress; /* bytes from the endpoint when it was set */
+};
+
+struct pump {
+	struct edits edits;
+	uint64_t message_at; /* offset of the server message under way */
+	uint64_t rect_at;    /* of the rectangle under way, if watched */
+	uint64_t hold_at;    /* nothing from here on is forwarded yet */
+	bool is_stalled;     /* the ring was full */
+	bool is_watching;    /* rectangles are looked at */
+	bool is_dropping;    /* the payload under way is left out */
+	bool has_update;     /* one began */
+	bool is_status_due;
+	const char *why; /* of an error of ours, static; or NULL */
+
+	/* the endpoint is gone: what is left goes to the technician */
+	struct event *drain_timer;
+	const char *end_code;
+	bool is_parting; /* a banner says why: time to read it */
+	char *end_reason;
+
+	/* the viewer's offer */
+	struct buf offer; /* its last SetEncodings */
+	bool has_extended_size, has_size, has_hextile;
+
+	/* continuous updates: the viewer's word, and what the endpoint does */
+	bool wants_continuous, is_continuous;
+	struct view_area continuous;
+	uint64_t ends_asked, ends_seen;   /* EndOfContinuousUpdates */
+	uint64_t own_ends[PUMP_OWN_ENDS]; /* those that are for us */
+	unsigned n_own_ends;
+	unsigned n_swallow; /* requests that answer updates of ours */
+
+	struct view view;
+	struct buf screens; /* payload of the -308 under way */
+	bool has_layout;    /* one has come */
+	bool has_wish;      /* name.monitor, until the layout is known */
+	struct event *settle_timer;
+	struct event *probe_timer;
+	bool is_probed; /* since an update began */
+	struct pump_switch sw;
+	bool is_monitor_mark_due;
+	struct view_area redraw; /* to be asked for; framebuffer */
+
+	struct pace pace;
+	struct event *pace_timer;
+	bool is_rate_mark_due;
+
+	struct banner *banner; /* NULL: none shows */
+	char *banner_text;
+	struct event *banner_timer;
+	bool is_banner_due; /* to be sent between two messages */
+	bool is_banner_hit; /* the update under way drew over it */
+	bool is_bell_due;
+
+	struct pump_key keys[PUMP_KEYS];
+	unsigned n_keys;
+	uint16_t buttons;
+	uint16_t pointer_x, pointer_y; /* last sent, of the framebuffer */
+};
+
+/* Frees what belongs to the pump; the session is ending. */
+void pump_release(struct session *s);
+
+#endif

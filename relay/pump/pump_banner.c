@@ -1,0 +1,181 @@
+/*
+ * A warning over the technician's desktop, drawn into the forwarded bytes
+ * only: updates of our own between messages of the endpoint's, after each of
+ * its updates that drew over the banner. Rules: docs/rfb.md ("Messages of
+ * our own").
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/bytes.h"
+#include "common/clock.h"
+#include "common/err.h"
+#include "relay/draw/banner.h"
+#include "relay/pump/pump_internal.h"
+
+/* Requests that viewers still owe to updates of ours; beyond that they are
+ * not viewers that answer each. */
+#define SWALLOW_MAX 8
+
+/* Bytes of the banner are made once a format; false: it cannot be drawn. */
+static bool
+draw(struct session *s)
+{
+	struct pump *p = &s->pump;
+	struct view_area seen = view_seen(&p->view);
+
+	banner_free(p->banner);
+	p->banner = NULL;
+	p->is_banner_due = p->is_banner_hit = false;
+	if (p->banner_text != NULL &&
+	    banner_draw(s->loop->relay->font, p->banner_text, seen.w, seen.h,
+		&p->banner) != 0)
+		p->banner = NULL;
+	p->is_banner_due = p->banner != NULL;
+	pump_watch(s);
+	return p->banner != NULL;
+}
+
+void
+pump_banner_resize(struct session *s)
+{
+	if (s->pump.banner_text != NULL)
+		draw(s);
+}
+
+void
+pump_banner_rect(struct session *s, const struct rfb_rect *r)
+{
+	struct pump *p = &s->pump;
+	struct view_area a = { r->x, r->y, r->w, r->h };
+
+	if (!pump_is_picture(r->encoding))
+		return;
+	/* sent before CopyRect was taken back: it may have copied letters */
+	if (r->encoding == RFB_ENC_COPYRECT)
+		p->redraw = view_join(p->redraw, a);
+	if (view_visible(&p->view, &a) &&
+	    banner_touches(p->banner, a.x, a.y, a.w, a.h))
+		p->is_banner_hit = true;
+}
+
+static int
+insert_bell(struct session *s, uint64_t offset)
+{
+	static const uint8_t bell = RFB_BELL;
+
+	s->pump.is_bell_due = false;
+	pump_watch(s);
+	return pump_edit(s, offset, offset, &bell, 1);
+}
+
+static int
+insert_banner(struct session *s, uint64_t offset)
+{
+	struct pump *p = &s->pump;
+	unsigned n = banner_n_rects(p->banner);
+	uint8_t head[4] = { RFB_FRAMEBUFFER_UPDATE, 0, (uint8_t)(n >> 8),
+		(uint8_t)n };
+	const uint8_t *bytes;
+	size_t len;
+	int rc = banner_bytes(
+	    p->banner, &s->format.current, p->has_hextile, &bytes, &len);
+
+	p->is_banner_due = false;
+	if (rc != 0 || len > EDITS_BYTES_MAX / 2)
+		return rc;
+	if (!p->wants_continuous && p->n_swallow < SWALLOW_MAX)
+		p->n_swallow++;
+	rc = pump_edit(s, offset, offset, head, sizeof(head));
+	return rc != 0 ? rc : pump_edit(s, offset, offset, bytes, len);
+}
+
+/*
+ * The viewer's format is known for certain only while none is pending. While
+ * an earlier edit waits for a slow viewer no more are piled up.
+ */
+int
+pump_banner_boundary(struct session *s, uint64_t offset)
+{
+	struct pump *p = &s->pump;
+	int rc = 0;
+
+	if (p->is_bell_due)
+		rc = insert_bell(s, offset);
+	p->is_banner_due |= p->is_banner_hit;
+	p->is_banner_hit = false;
+	if (rc != 0 || !p->is_banner_due || p->banner == NULL ||
+	    !p->has_update || rfb_format_switch_is_pending(&s->format) ||
+	    edits_bytes(&p->edits) > EDITS_BYTES_MAX / 2)
+		return rc;
+	return insert_banner(s, offset);
+}
+
+/* ---- commands ---- */
+
+void
+session_hide_banner(struct session *s)
+{
+	struct pump *p = &s->pump;
+	struct banner_area b;
+	int rc = 0;
+
+	free(p->banner_text);
+	p->banner_text = NULL;
+	if (p->banner_timer != NULL)
+		event_del(p->banner_timer);
+	if (p->banner == NULL)
+		return;
+	b = banner_area(p->banner);
+	banner_free(p->banner);
+	p->banner = NULL;
+	p->is_banner_due = p->is_banner_hit = false;
+	pump_watch(s);
+	if (s->state != SESSION_RUNNING || pump_is_draining(s))
+		return;
+	/* the picture first: the endpoint must not copy what is not there */
+	rc = pump_send_refresh(s, (struct view_area){ b.x, b.y, b.w, b.h });
+	if (rc == 0)
+		rc = pump_view_narrow(s);
+	if (rc != 0)
+		session_end(s, "error", "the relay is out of memory");
+	else
+		pump_settle(s);
+}
+
+static void
+on_banner_time(evutil_socket_t fd, short what, void *arg)
+{
+	session_hide_banner(arg);
+}
+
+int
+session_show_banner(struct session *s, const char *text, unsigned seconds)
+{
+	struct pump *p = &s->pump;
+	char *copy = strdup(text);
+	int rc = 0;
+
+	if (s->state != SESSION_RUNNING || pump_is_draining(s) ||
+	    copy == NULL) {
+		free(copy);
+		return s->state != SESSION_RUNNING ? ERR_AGAIN : ERR_NOMEM;
+	}
+	session_hide_banner(s); /* another one, of another size */
+	if (s->state != SESSION_RUNNING) {
+		free(copy);
+		return ERR_AGAIN;
+	}
+	p->banner_text = copy;
+	p->is_bell_due = true;
+	if (!draw(s))
+		rc = ERR_UNSUPPORTED;
+	if (seconds != 0)
+		pump_timer(
+		    s, &p->banner_timer, on_banner_time, seconds * NS_PER_S);
+	if (pump_view_narrow(s) != 0)
+		session_end(s, "error", "the relay is out of memory");
+	else
+		pump_settle(s);
+	return rc;
+}

@@ -1,0 +1,213 @@
+/* What the framer says about the endpoint's bytes, and what follows. */
+
+#include "common/bytes.h"
+#include "common/err.h"
+#include "relay/pump/pump_internal.h"
+
+int
+pump_edit(struct session *s, uint64_t from, uint64_t to, const void *bytes,
+    size_t len)
+{
+	int rc =
+	    edits_add(&s->pump.edits, s->ring.forwarded, from, to, bytes, len);
+
+	if (rc != 0)
+		s->pump.why = rc == ERR_NOMEM
+		    ? "the relay is out of memory"
+		    : "too much of its stream has to be rewritten";
+	return rc;
+}
+
+static int
+on_server_fence(struct session *s, const struct rfb_framer_event *ev)
+{
+	uint32_t flags;
+
+	s->endpoint_has_fence = true;
+	rfb_format_switch_set_fence(&s->format, s->viewer_has_fence);
+	/* padding 3, flags 4, length 1, payload: one span, rfb/framer.h */
+	if (ev->len < 8 || ev->len < 8u + ev->data[7])
+		return 0;
+	flags = load_be32(ev->data + 3);
+	if (!rfb_format_switch_on_fence(
+		&s->format, flags, ev->data + 8, ev->data[7]))
+		return 0;
+	return pump_edit(s, s->pump.message_at, ev->offset + ev->len, NULL, 0);
+}
+
+static int
+on_update_begins(struct session *s, uint64_t offset)
+{
+	struct pump *p = &s->pump;
+	uint8_t pf[RFB_PIXEL_FORMAT_LEN];
+	bool is_new = rfb_format_switch_on_update(&s->format);
+
+	p->has_update = true;
+	p->is_probed = false;
+	if (p->is_watching)
+		pump_switch_update(s);
+	if (p->is_monitor_mark_due)
+		pump_view_mark(s, offset);
+	if (p->is_rate_mark_due)
+		pump_pace_mark(s, offset);
+	if (!is_new)
+		return 0;
+	rfb_pixel_format_write(&s->format.current, pf);
+	session_record_mark(s, TEE_MARK_PIXEL_FORMAT, offset, pf, sizeof(pf));
+	return rfb_framer_set_pixel_format(s->framer, &s->format.current);
+}
+
+static int
+on_end_of_continuous(struct session *s, uint64_t offset)
+{
+	bool is_ours = pump_take_end(s);
+
+	rfb_format_switch_on_end_of_continuous(&s->format);
+	return is_ours ? pump_edit(s, offset, offset + 1, NULL, 0) : 0;
+}
+
+static int
+on_message(struct session *s, const struct rfb_framer_event *ev)
+{
+	s->pump.message_at = ev->offset;
+	switch (ev->type) {
+	case RFB_FRAMEBUFFER_UPDATE:
+		return on_update_begins(s, ev->offset);
+	case RFB_END_OF_CONTINUOUS_UPDATES:
+		return on_end_of_continuous(s, ev->offset);
+	case RFB_SERVER_FENCE:
+		/* whether it answers one of ours is known at its end, and not
+		 * a byte of it may be out by then */
+		s->pump.hold_at = ev->offset;
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+static int
+on_rect(struct session *s, const struct rfb_framer_event *ev)
+{
+	if (s->pump.sw.is_active)
+		pump_switch_rect(s, &ev->rect);
+	if (s->pump.banner != NULL)
+		pump_banner_rect(s, &ev->rect);
+	return view_is_one(&s->pump.view) ? pump_view_rect(s, ev) : 0;
+}
+
+static int
+on_payload(struct session *s, const struct rfb_framer_event *ev)
+{
+	if (ev->type == RFB_SERVER_FENCE)
+		return on_server_fence(s, ev);
+	if (ev->rect.encoding == RFB_ENC_EXT_DESKTOP_SIZE)
+		return pump_view_screens(s, ev);
+	if (s->pump.is_dropping)
+		return pump_edit(s, ev->offset, ev->offset + ev->len, NULL, 0);
+	return 0;
+}
+
+static int
+on_rect_end(struct session *s, const struct rfb_framer_event *ev)
+{
+	s->pump.is_dropping = false;
+	if (ev->rect.encoding >= 0)
+		return 0;
+	if (ev->rect.encoding == RFB_ENC_EXT_DESKTOP_SIZE ||
+	    ev->rect.encoding == RFB_ENC_DESKTOP_SIZE)
+		return pump_view_resize(s, ev);
+	return 0;
+}
+
+int
+pump_framer_event(void *arg, const struct rfb_framer_event *ev)
+{
+	struct session *s = arg;
+
+	switch (ev->kind) {
+	case RFB_FRAMER_MESSAGE:
+		return on_message(s, ev);
+	case RFB_FRAMER_RECT:
+		return s->pump.is_watching ? on_rect(s, ev) : 0;
+	case RFB_FRAMER_PAYLOAD:
+		return on_payload(s, ev);
+	case RFB_FRAMER_RECT_END:
+		return on_rect_end(s, ev);
+	case RFB_FRAMER_MESSAGE_END:
+		s->pump.hold_at = PUMP_NOTHING_HELD;
+		if (s->restart == RESTART_BOUNDARY)
+			session_restart_boundary(s, ev->offset);
+		if (s->pump.is_watching || pace_is_on(&s->pump.pace))
+			return pump_boundary(s, ev->offset);
+		return 0;
+	}
+	return 0;
+}
+
+void
+pump_watch(struct session *s)
+{
+	struct pump *p = &s->pump;
+
+	p->is_watching = view_is_one(&p->view) || p->sw.is_active ||
+	    p->banner != NULL || p->is_bell_due || p->redraw.w != 0;
+}
+
+bool
+pump_is_between(const struct session *s, uint64_t *offset)
+{
+	*offset = rfb_framer_offset(s->framer);
+	return rfb_framer_is_between_messages(s->framer);
+}
+
+/* Asks again for what was spoilt or left out. While a format is pending no
+ * request of ours may be on its way (docs/rfb.md). */
+static int
+redraw(struct session *s)
+{
+	struct view_area a = s->pump.redraw;
+
+	if (a.w == 0 || rfb_format_switch_is_pending(&s->format))
+		return 0;
+	s->pump.redraw = (struct view_area){ 0 };
+	pump_watch(s);
+	return pump_send_request(s, false, a);
+}
+
+int
+pump_boundary(struct session *s, uint64_t offset)
+{
+	int rc = pump_switch_boundary(s, offset);
+
+	if (rc == 0)
+		rc = redraw(s);
+	if (rc == 0)
+		rc = pump_banner_boundary(s, offset);
+	if (rc == 0)
+		rc = pump_pace_ask(s);
+	return rc;
+}
+
+void
+pump_settle(struct session *s)
+{
+	uint64_t offset;
+	int rc = 0;
+
+	if (s->state != SESSION_RUNNING || pump_is_draining(s))
+		return;
+	session_ref(s);
+	if (pump_is_between(s, &offset))
+		rc = pump_boundary(s, offset);
+	if (rc != 0)
+		session_end(s, "error", "the relay is out of memory");
+	if (s->state == SESSION_RUNNING)
+		pump_to_endpoint(s);
+	if (s->state == SESSION_RUNNING)
+		pump_to_viewer(s);
+	if (s->state == SESSION_RUNNING && s->pump.is_status_due) {
+		s->pump.is_status_due = false;
+		session_status_changed(s);
+	}
+	session_unref(s);
+}

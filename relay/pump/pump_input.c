@@ -1,0 +1,130 @@
+/* Keys, pointer and clipboard of the technician, and view only (C3). */
+#include <string.h>
+
+#include "common/bytes.h"
+#include "common/err.h"
+#include "relay/pump/pump_internal.h"
+
+/* Extended clipboard: what kind of message it is. Capabilities say what a
+ * viewer can do, not what somebody copied. */
+#define CLIPBOARD_CAPS 0x01000000u
+
+/* ---- what is down ---- */
+
+static void
+note_key(struct pump *p, bool down, struct pump_key k)
+{
+	unsigned i = 0;
+
+	while (i < p->n_keys &&
+	    (p->keys[i].is_qemu != k.is_qemu || p->keys[i].keysym != k.keysym ||
+		p->keys[i].keycode != k.keycode))
+		i++;
+	if (down && i == p->n_keys && i < PUMP_KEYS)
+		p->keys[p->n_keys++] = k;
+	if (!down && i < p->n_keys)
+		p->keys[i] = p->keys[--p->n_keys];
+}
+
+static int
+release_key(struct session *s, struct pump_key k)
+{
+	uint8_t m[12] = { RFB_KEY_EVENT };
+
+	if (!k.is_qemu) {
+		store_be32(m + 4, k.keysym);
+		return pump_send(s, m, 8);
+	}
+	m[0] = RFB_QEMU;
+	m[1] = RFB_QEMU_EXT_KEY;
+	store_be32(m + 4, k.keysym);
+	store_be32(m + 8, k.keycode);
+	return pump_send(s, m, sizeof(m));
+}
+
+static int
+release_buttons(struct session *s)
+{
+	struct pump *p = &s->pump;
+	uint8_t m[6] = { RFB_POINTER_EVENT };
+
+	p->buttons = 0;
+	store_be16(m + 2, p->pointer_x);
+	store_be16(m + 4, p->pointer_y);
+	return pump_send(s, m, sizeof(m));
+}
+
+void
+session_set_view_only(struct session *s, bool on)
+{
+	struct pump *p = &s->pump;
+	int rc = 0;
+
+	s->is_view_only = on;
+	if (!on || s->state != SESSION_RUNNING || pump_is_draining(s))
+		return;
+	while (rc == 0 && p->n_keys > 0)
+		rc = release_key(s, p->keys[--p->n_keys]);
+	if (rc == 0 && p->buttons != 0)
+		rc = release_buttons(s);
+	if (rc != 0)
+		session_end(s, "error", "the relay is out of memory");
+	else
+		pump_settle(s);
+}
+
+/* ---- messages ---- */
+
+int
+pump_key(struct session *s, const struct rfb_client_event *ev)
+{
+	if (s->is_view_only)
+		return 0;
+	s->n_keys++;
+	note_key(&s->pump, ev->key.down,
+	    (struct pump_key){ .keysym = ev->key.keysym });
+	return pump_send(s, ev->bytes, ev->len);
+}
+
+int
+pump_qemu(struct session *s, const struct rfb_client_event *ev)
+{
+	if (ev->qemu.subtype != RFB_QEMU_EXT_KEY || s->is_view_only)
+		return 0;
+	s->n_keys++;
+	note_key(&s->pump, ev->qemu.down,
+	    (struct pump_key){ ev->qemu.keysym, ev->qemu.keycode, true });
+	return pump_send(s, ev->bytes, ev->len);
+}
+
+int
+pump_pointer(struct session *s, const struct rfb_client_event *ev)
+{
+	struct pump *p = &s->pump;
+	uint8_t m[7];
+
+	if (s->is_view_only)
+		return 0;
+	s->n_pointers++;
+	p->buttons = ev->pointer.buttons;
+	p->pointer_x = ev->pointer.x;
+	p->pointer_y = ev->pointer.y;
+	if (!view_is_one(&p->view) || ev->len > sizeof(m))
+		return pump_send(s, ev->bytes, ev->len);
+	view_pointer(&p->view, &p->pointer_x, &p->pointer_y);
+	memcpy(m, ev->bytes, ev->len);
+	store_be16(m + 2, p->pointer_x);
+	store_be16(m + 4, p->pointer_y);
+	return pump_send(s, m, ev->len);
+}
+
+int
+pump_cut_text(struct session *s, const struct rfb_client_event *ev)
+{
+	bool is_caps = ev->cut_text.is_extended && ev->cut_text.len >= 4 &&
+	    (load_be32(ev->cut_text.data) & CLIPBOARD_CAPS) != 0;
+
+	if (s->is_view_only && !is_caps)
+		return 0;
+	return pump_send(s, ev->bytes, ev->len);
+}

@@ -1,0 +1,120 @@
+/* What the pump's files share; nobody else includes this. */
+#ifndef RELAY_PUMP_PUMP_INTERNAL_H
+#define RELAY_PUMP_PUMP_INTERNAL_H
+
+#include "relay/session/session_internal.h"
+#include "rfb/client_messages.h"
+#include "rfb/framer.h"
+
+#define PUMP_NOTHING_HELD UINT64_MAX
+
+/* ---- pump.c ---- */
+
+/* An error of the stream, or its end: what came before it is delivered. */
+void pump_endpoint_failed(struct session *s, ssize_t rc);
+/* The last of it is sent, or will not be. */
+void pump_drained(struct session *s);
+static inline bool
+pump_is_draining(const struct session *s)
+{
+	return s->pump.end_code != NULL;
+}
+
+/* (Re)starts a timer, made when it is first needed. 0 or ERR_NOMEM. */
+int pump_timer(
+    struct session *s, struct event **timer, event_callback_fn fn, uint64_t ns);
+
+/* ---- pump_framer.c ---- */
+
+int pump_framer_event(void *arg, const struct rfb_framer_event *ev);
+
+/* In place of stream bytes [from, to) the technician gets these. */
+int pump_edit(struct session *s, uint64_t from, uint64_t to, const void *bytes,
+    size_t len);
+
+/* True, and where, when a message of ours may be inserted now. */
+bool pump_is_between(const struct session *s, uint64_t *offset);
+
+/* Some feature begins or ends: are rectangles to be looked at? */
+void pump_watch(struct session *s);
+
+/* A message of the endpoint's ended, outside of the framer's callback too:
+ * what waited for that moment. */
+int pump_boundary(struct session *s, uint64_t offset);
+
+/* Sends what a command, a timer or the framer left for both sides. Not from
+ * the framer's callback; the session may be over afterwards. */
+void pump_settle(struct session *s);
+
+/* ---- pump_viewer.c ---- */
+
+int pump_client_message(void *arg, const struct rfb_client_event *ev);
+void pump_viewer_failed(struct session *s, int rc);
+
+/* Bytes for the endpoint, behind all before. 0 or an error. */
+int pump_send(struct session *s, const void *data, size_t len);
+/* a: of the framebuffer. */
+int pump_send_request(struct session *s, bool incremental, struct view_area a);
+/* What the viewer sees, or a part of it, again and not incremental. */
+int pump_send_refresh(struct session *s, struct view_area a);
+/* The viewer's offer again, narrowed by what is in force now. */
+int pump_send_offer(struct session *s);
+/* Continuous updates towards the endpoint as they should be now: the viewer
+ * wants them, no metering, no switch. */
+int pump_continuous(struct session *s);
+/* An EndOfContinuousUpdates came; true: it is not the viewer's. */
+bool pump_take_end(struct session *s);
+/* A request of the viewer's that nothing holds back any more. */
+int pump_forward_request(
+    struct session *s, bool incremental, struct view_area a);
+
+/* ---- pump_view.c ---- */
+
+int pump_view_rect(struct session *s, const struct rfb_framer_event *ev);
+int pump_view_screens(struct session *s, const struct rfb_framer_event *ev);
+int pump_view_resize(struct session *s, const struct rfb_framer_event *ev);
+void pump_view_mark(struct session *s, uint64_t offset);
+/* No CopyRect to the endpoint's offer, or it again, as things stand now. */
+int pump_view_narrow(struct session *s);
+/* A request for a part of the desktop goes to the endpoint. */
+void pump_view_asked(struct session *s);
+
+/* ---- pump_switch.c ---- */
+
+int pump_switch_begin(struct session *s, unsigned index);
+void pump_switch_update(struct session *s);
+void pump_switch_rect(struct session *s, const struct rfb_rect *r);
+int pump_switch_boundary(struct session *s, uint64_t offset);
+void pump_switch_hold(struct session *s, bool incremental, struct view_area a);
+/* The list of monitors changed: at once, or when it has settled. */
+int pump_switch_layout(struct session *s, bool at_once);
+
+/* ---- pump_pace.c ---- */
+
+int pump_pace_request(struct session *s, struct view_area a);
+/* In place of the viewer's continuous updates. */
+int pump_pace_ask(struct session *s);
+void pump_pace_mark(struct session *s, uint64_t offset);
+
+/* ---- pump_banner.c ---- */
+
+void pump_banner_rect(struct session *s, const struct rfb_rect *r);
+int pump_banner_boundary(struct session *s, uint64_t offset);
+/* The viewer's desktop has another size. */
+void pump_banner_resize(struct session *s);
+
+/* ---- pump_input.c ---- */
+
+int pump_key(struct session *s, const struct rfb_client_event *ev);
+int pump_pointer(struct session *s, const struct rfb_client_event *ev);
+int pump_qemu(struct session *s, const struct rfb_client_event *ev);
+int pump_cut_text(struct session *s, const struct rfb_client_event *ev);
+
+/* True for rectangles that draw. */
+static inline bool
+pump_is_picture(int32_t encoding)
+{
+	return encoding >= 0 && encoding <= RFB_ENC_ZRLE;
+}
+
+#endif

@@ -1,0 +1,362 @@
+/*
+ * From one monitor to another, at a point of the stream where nothing of the
+ * old one is under way any more:
+ *
+ *   relay -> endpoint   offer without CopyRect; continuous updates off;
+ *                       a request, not incremental, of one pixel (the spot)
+ *                       of the new monitor; the viewer's requests wait
+ *   endpoint -> relay   EndOfContinuousUpdates (for us)
+ *                       an update with the spot: it answers all that was
+ *                       asked before; behind it lies the border
+ *   relay -> viewer     its desktop's new size
+ *   relay -> endpoint   everything of the new monitor, then as before
+ *
+ * Why this is enough, and for whom it is not: docs/rfb.md ("One monitor").
+ */
+#include <string.h>
+
+#include "common/bytes.h"
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "relay/pump/pump_internal.h"
+
+#define ANSWER_NS (2 * NS_PER_S)
+/* Xvnc sends the -308 of one change within some 50 ms. */
+#define SETTLE_NS (300 * NS_PER_MS)
+
+/* ---- begin ---- */
+
+/*
+ * Asks for the spot. While a format is pending it waits: no request of ours
+ * may be under way then. Xvnc answers such a request with an update that has
+ * the screens only, and then waits for another one.
+ */
+static int
+ask(struct session *s)
+{
+	struct pump *p = &s->pump;
+	const struct view_monitor *m = view_find(&p->view, p->sw.index);
+
+	if (rfb_format_switch_is_pending(&s->format))
+		return 0;
+	if (p->sw.is_asked)
+		return s->format.unanswered > 0
+		    ? 0
+		    : pump_send_request(s, true, p->sw.spot);
+	p->sw.spot = (struct view_area){ 0, 0, 1, 1 };
+	if (m != NULL)
+		p->sw.spot = (struct view_area){ m->x, m->y, 1, 1 };
+	p->sw.is_asked = true;
+	return pump_send_request(s, false, p->sw.spot);
+}
+
+static void set_wait(struct session *s);
+
+/* The endpoint does not answer: all stays as it was. */
+static void
+give_up(struct session *s)
+{
+	struct pump *p = &s->pump;
+	struct pump_held held = p->sw.held;
+
+	log_warn("monitor_switch_unanswered", LOG_S("session", s->id),
+	    LOG_U("monitor", p->sw.index));
+	p->sw.is_active = false;
+	pump_watch(s);
+	p->is_status_due = true;
+	if (pump_view_narrow(s) != 0 || pump_continuous(s) != 0 ||
+	    (held.is_any &&
+		pump_forward_request(s, !held.is_full, held.area) != 0)) {
+		session_end(s, "error", "the relay is out of memory");
+		return;
+	}
+	pump_settle(s);
+}
+
+static void
+on_no_answer(evutil_socket_t fd, short what, void *arg)
+{
+	struct session *s = arg;
+
+	if (!s->pump.sw.is_active)
+		return;
+	/* a slow line that brings something may take longer */
+	if (s->pump.sw.progress != s->endpoint.leg.bytes_in)
+		set_wait(s);
+	else
+		give_up(s);
+}
+
+static void
+set_wait(struct session *s)
+{
+	s->pump.sw.progress = s->endpoint.leg.bytes_in;
+	pump_timer(s, &s->pump.sw.timer, on_no_answer, ANSWER_NS);
+}
+
+int
+pump_switch_begin(struct session *s, unsigned index)
+{
+	struct pump *p = &s->pump;
+	int rc;
+
+	if (!p->sw.is_active)
+		p->sw.held = (struct pump_held){ 0 };
+	p->sw.is_active = true;
+	p->sw.index = index;
+	p->sw.is_asked = p->sw.is_counted = p->sw.is_covered = false;
+	pump_watch(s);
+	set_wait(s);
+	rc = pump_view_narrow(s);
+	if (rc == 0)
+		rc = pump_continuous(s);
+	return rc != 0 ? rc : ask(s);
+}
+
+void
+pump_switch_hold(struct session *s, bool incremental, struct view_area a)
+{
+	struct pump_held *h = &s->pump.sw.held;
+
+	h->area = h->is_any ? view_join(h->area, a) : a;
+	h->is_any = true;
+	h->is_full |= !incremental;
+}
+
+/* ---- the border ---- */
+
+/* An update begins: after the request, and after what continuous updates
+ * had sent? */
+void
+pump_switch_update(struct session *s)
+{
+	struct pump_switch *sw = &s->pump.sw;
+
+	sw->is_counted =
+	    sw->is_active && sw->is_asked && s->pump.n_own_ends == 0;
+	sw->is_covered = false;
+}
+
+void
+pump_switch_rect(struct session *s, const struct rfb_rect *r)
+{
+	struct pump_switch *sw = &s->pump.sw;
+
+	if (sw->is_counted && pump_is_picture(r->encoding) &&
+	    sw->spot.x >= r->x && sw->spot.x < r->x + r->w &&
+	    sw->spot.y >= r->y && sw->spot.y < r->y + r->h)
+		sw->is_covered = true;
+}
+
+/* An update with nothing in it but the new size. */
+static int
+insert_size(struct session *s, uint64_t offset)
+{
+	static const uint8_t head[4] = { RFB_FRAMEBUFFER_UPDATE, 0, 0, 1 };
+	uint8_t size[VIEW_SIZE_LEN];
+	size_t len =
+	    view_write_size(&s->pump.view, s->pump.has_extended_size, size);
+	int rc = pump_edit(s, offset, offset, head, sizeof(head));
+
+	return rc != 0 ? rc : pump_edit(s, offset, offset, size, len);
+}
+
+static bool
+is_same_size(struct view_area a, struct view_area b)
+{
+	return a.w == b.w && a.h == b.h;
+}
+
+/* The viewer asks for its new desktop in its own time: until then for as
+ * much as it had asked for, all of it. */
+static void
+stretch(struct pump *p, struct view_area was, struct view_area is)
+{
+	if (p->continuous.w >= was.w && p->continuous.h >= was.h)
+		p->continuous = is;
+}
+
+static int
+cross(struct session *s, uint64_t offset)
+{
+	struct pump *p = &s->pump;
+	struct pump_held held = p->sw.held;
+	struct view_area was = view_seen(&p->view), is;
+	int rc = view_choose(&p->view, p->sw.index);
+
+	p->sw.is_active = p->sw.is_covered = false;
+	event_del(p->sw.timer);
+	if (rc != 0)
+		return 0; /* the list has no such monitor any more */
+	is = view_seen(&p->view);
+	p->redraw = (struct view_area){ 0 }; /* of the old one */
+	stretch(p, was, is);
+	p->is_monitor_mark_due = true;
+	p->is_status_due = true;
+	pump_watch(s);
+	if (!is_same_size(was, is)) {
+		rc = insert_size(s, offset);
+		pump_banner_resize(s);
+	}
+	if (rc == 0)
+		rc = pump_view_narrow(s);
+	if (rc == 0)
+		rc = pump_send_refresh(s, is);
+	if (rc == 0)
+		rc = pump_continuous(s);
+	if (rc == 0 && held.is_any)
+		rc = pump_forward_request(s, true, is);
+	return rc;
+}
+
+int
+pump_switch_boundary(struct session *s, uint64_t offset)
+{
+	struct pump_switch *sw = &s->pump.sw;
+
+	if (!sw->is_active)
+		return 0;
+	if (sw->is_counted && sw->is_covered)
+		return cross(s, offset);
+	return ask(s);
+}
+
+/* ---- the list of monitors ---- */
+
+/* The monitor of the user name ("alice@desk1+2"), once they are known. */
+static int
+fulfil_wish(struct session *s)
+{
+	unsigned index = s->name.monitor;
+
+	s->pump.has_wish = false;
+	if (view_find(&s->pump.view, index) != NULL)
+		return pump_switch_begin(s, index);
+	log_info("monitor_missing", LOG_S("session", s->id),
+	    LOG_U("monitor", index), LOG_U("monitors", s->pump.view.now.n));
+	return 0;
+}
+
+static bool
+is_viewed_as(const struct view *v, const struct view_monitor *m)
+{
+	return m->x == v->area.x && m->y == v->area.y && m->w == v->area.w &&
+	    m->h == v->area.h;
+}
+
+/* The monitor that is viewed, in a new list. */
+static int
+follow(struct session *s, unsigned index)
+{
+	struct view *v = &s->pump.view;
+	const struct view_monitor *m = view_find(v, index);
+
+	if (m == NULL)
+		log_info("monitor_gone", LOG_S("session", s->id),
+		    LOG_U("monitor", v->index));
+	if (m == NULL || !is_viewed_as(v, m))
+		return pump_switch_begin(s, index);
+	if (v->index != index)
+		s->pump.is_monitor_mark_due = true;
+	return view_choose(v, index);
+}
+
+static int
+settle(struct session *s)
+{
+	struct pump *p = &s->pump;
+	bool was_one = view_is_one(&p->view);
+	unsigned index = view_settle(&p->view);
+
+	p->is_status_due = true;
+	if (p->sw.is_active)
+		return pump_switch_begin(s,
+		    view_find(&p->view, p->sw.index) != NULL ? p->sw.index : 0);
+	if (p->has_wish)
+		return fulfil_wish(s);
+	return was_one ? follow(s, index) : 0;
+}
+
+static void
+on_settled(evutil_socket_t fd, short what, void *arg)
+{
+	struct session *s = arg;
+
+	if (settle(s) != 0)
+		session_end(s, "error", "the relay is out of memory");
+	else
+		pump_settle(s);
+}
+
+int
+pump_switch_layout(struct session *s, bool at_once)
+{
+	if (at_once)
+		return settle(s);
+	return pump_timer(s, &s->pump.settle_timer, on_settled, SETTLE_NS);
+}
+
+/* ---- commands ---- */
+
+/* Is it there already, or on its way there? */
+static bool
+is_done(const struct pump *p, unsigned index)
+{
+	const struct view_monitor *m = view_find(&p->view, index);
+
+	if (p->sw.is_active)
+		return p->sw.index == index;
+	if (index == 0)
+		return !view_is_one(&p->view);
+	return p->view.index == index && is_viewed_as(&p->view, m);
+}
+
+static bool
+may_resize(const struct pump *p, unsigned index)
+{
+	struct view_area whole = { 0, 0, p->view.now.width,
+		p->view.now.height };
+	const struct view_monitor *m = view_find(&p->view, index);
+
+	if (m != NULL)
+		whole = (struct view_area){ 0, 0, m->w, m->h };
+	return p->has_extended_size || p->has_size ||
+	    is_same_size(view_seen(&p->view), whole);
+}
+
+int
+session_set_monitor(struct session *s, unsigned index)
+{
+	struct pump *p = &s->pump;
+	int rc;
+
+	if (s->state != SESSION_RUNNING || pump_is_draining(s))
+		return ERR_AGAIN;
+	if (index != 0 && view_find(&p->view, index) == NULL)
+		return ERR_NOTFOUND;
+	if (is_done(p, index))
+		return 0;
+	if (buf_len(&p->offer) == 0)
+		return ERR_AGAIN; /* what it can do is not known yet */
+	if (!may_resize(p, index))
+		return ERR_UNSUPPORTED;
+	p->has_wish = false;
+	rc = pump_switch_begin(s, index);
+	if (rc == 0)
+		pump_settle(s);
+	return rc;
+}
+
+unsigned
+session_monitor(const struct session *s)
+{
+	return s->pump.view.index;
+}
+
+const struct view_monitor *
+session_monitors(const struct session *s, unsigned *n)
+{
+	*n = s->pump.view.now.n;
+	return s->pump.view.now.monitors;
+}

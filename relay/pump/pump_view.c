@@ -1,0 +1,187 @@
+/* One monitor as if it were all: rectangles on their way to the viewer. */
+#include <string.h>
+
+#include "common/bytes.h"
+#include "common/clock.h"
+#include "common/err.h"
+#include "relay/pump/pump_internal.h"
+
+/* A mark's value, common/tee.h: index, geometry, name. */
+void
+pump_view_mark(struct session *s, uint64_t offset)
+{
+	const struct view *v = &s->pump.view;
+	const struct view_monitor *m = view_find(v, v->index);
+	uint8_t value[TEE_MARK_VALUE] = { 0 };
+
+	s->pump.is_monitor_mark_due = false;
+	store_be32(value, v->index);
+	store_be16(value + 4, v->area.x);
+	store_be16(value + 6, v->area.y);
+	store_be16(value + 8, v->area.w);
+	store_be16(value + 10, v->area.h);
+	if (m != NULL)
+		memcpy(value + 12, m->name, VIEW_NAME_LEN - 1);
+	session_record_mark(s, TEE_MARK_MONITOR, offset, value, sizeof(value));
+}
+
+int
+pump_view_narrow(struct session *s)
+{
+	struct pump *p = &s->pump;
+	bool is_narrow = view_is_one(&p->view) || p->banner != NULL ||
+	    (p->sw.is_active && p->sw.index != 0);
+
+	if (is_narrow == s->encodings_policy.drop_copyrect)
+		return 0;
+	s->encodings_policy.drop_copyrect = is_narrow;
+	return pump_send_offer(s);
+}
+
+/*
+ * When a desktop shrinks, Xvnc forgets a request for what is no longer part
+ * of it, and with that to tell that it shrank. While nothing comes, a pixel
+ * that will always be there is asked for too, once.
+ */
+#define PROBE_NS (500 * NS_PER_MS)
+
+static void
+on_probe_time(evutil_socket_t fd, short what, void *arg)
+{
+	struct session *s = arg;
+	struct pump *p = &s->pump;
+	struct view_area corner = { 0, 0, 1, 1 };
+
+	if (p->is_probed || s->format.unanswered == 0 || p->sw.is_active ||
+	    !view_is_one(&p->view) || rfb_format_switch_is_pending(&s->format))
+		return;
+	p->is_probed = true;
+	if (pump_send_request(s, true, corner) != 0)
+		session_end(s, "error", "the relay is out of memory");
+	else
+		pump_settle(s);
+}
+
+void
+pump_view_asked(struct session *s)
+{
+	const struct view_area *a = &s->pump.view.area;
+
+	if ((a->x != 0 || a->y != 0) && !s->pump.is_continuous)
+		pump_timer(s, &s->pump.probe_timer, on_probe_time, PROBE_NS);
+}
+
+static int
+move(struct session *s, uint64_t offset, const struct rfb_rect *r)
+{
+	uint8_t xy[4];
+
+	store_be16(xy, r->x);
+	store_be16(xy + 2, r->y);
+	return pump_edit(s, offset, offset + sizeof(xy), xy, sizeof(xy));
+}
+
+/* One black pixel, until it is drawn again, in place of the rectangle: the
+ * count of the update is out already. */
+static int
+drop(struct session *s, uint64_t offset, const struct rfb_rect *r)
+{
+	uint8_t m[12 + 4] = { 0 };
+
+	store_be16(m, r->x);
+	store_be16(m + 2, r->y);
+	store_be16(m + 4, r->w);
+	store_be16(m + 6, r->h);
+	store_be32(m + 8, (uint32_t)r->encoding);
+	s->pump.is_dropping = true;
+	return pump_edit(
+	    s, offset, offset + 12, m, 12 + rfb_pixel_len(&s->format.current));
+}
+
+int
+pump_view_rect(struct session *s, const struct rfb_framer_event *ev)
+{
+	struct pump *p = &s->pump;
+	struct rfb_rect r = ev->rect;
+	struct view_area again = { 0 };
+	enum view_fate fate = view_translate(&p->view, &r, &again);
+
+	p->redraw = view_join(p->redraw, again);
+	switch (fate) {
+	case VIEW_PASS:
+		return 0;
+	case VIEW_MOVE:
+	case VIEW_STRAY:
+		return move(s, ev->offset, &r);
+	case VIEW_DROP:
+		return drop(s, ev->offset, &r);
+	case VIEW_RESIZE:
+		/* what it becomes is known at its end */
+		p->rect_at = p->hold_at = ev->offset;
+		return 0;
+	case VIEW_REFUSE:
+		break;
+	}
+	p->why = "it draws outside the monitor that is viewed; view all of "
+		 "them";
+	return ERR_UNSUPPORTED;
+}
+
+int
+pump_view_screens(struct session *s, const struct rfb_framer_event *ev)
+{
+	return buf_append(&s->pump.screens, ev->data, ev->len);
+}
+
+/* In place of the resize the viewer gets the size of what it sees. */
+static int
+replace(struct session *s, const struct rfb_framer_event *ev)
+{
+	struct pump *p = &s->pump;
+	uint8_t out[VIEW_SIZE_LEN];
+	size_t len = view_write_size(
+	    &p->view, ev->rect.encoding == RFB_ENC_EXT_DESKTOP_SIZE, out);
+
+	p->hold_at = PUMP_NOTHING_HELD;
+	return pump_edit(s, p->rect_at, ev->offset, out, len);
+}
+
+/* x is the reason, y the status: a refused wish of the viewer's (1, not 0)
+ * leaves the size undefined. */
+static bool
+is_refusal(const struct rfb_rect *r)
+{
+	return r->encoding == RFB_ENC_EXT_DESKTOP_SIZE && r->x == 1 &&
+	    r->y != 0;
+}
+
+int
+pump_view_resize(struct session *s, const struct rfb_framer_event *ev)
+{
+	struct pump *p = &s->pump;
+	const struct rfb_rect *r = &ev->rect;
+	bool is_first = !p->has_layout;
+	int rc = 0;
+
+	if (r->encoding == RFB_ENC_DESKTOP_SIZE)
+		rc = view_note_size(&p->view, r->w, r->h);
+	else if (!is_refusal(r))
+		rc = view_note_screens(&p->view, r->w, r->h,
+		    buf_head(&p->screens), buf_len(&p->screens));
+	buf_consume(&p->screens, buf_len(&p->screens));
+	if (rc < 0)
+		return rc;
+	if (view_is_one(&p->view) && p->hold_at == p->rect_at) {
+		int failed = replace(s, ev);
+
+		if (failed != 0)
+			return failed;
+	} else if (rc > 0) {
+		pump_banner_resize(s);
+	}
+	p->has_layout |=
+	    r->encoding == RFB_ENC_EXT_DESKTOP_SIZE && !is_refusal(r);
+	if (rc > 0 || (is_first && p->has_layout))
+		return pump_switch_layout(s, is_first && p->has_layout);
+	return 0;
+}

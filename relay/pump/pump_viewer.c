@@ -1,0 +1,324 @@
+/* From the technician to the endpoint. */
+#include <stdio.h>
+#include <string.h>
+
+#include "common/bytes.h"
+#include "common/err.h"
+#include "relay/pump/pump_internal.h"
+
+#define OUT_HIGH (256 * 1024) /* to the endpoint: stop reading */
+#define OUT_LOW  (64 * 1024)
+#define OUT_KEEP 1024
+
+/* ---- messages for the endpoint ---- */
+
+int
+pump_send(struct session *s, const void *data, size_t len)
+{
+	return buf_append(&s->endpoint.out, data, len);
+}
+
+/* Type, a flag and an area: both messages that have these. */
+static int
+send_area(struct session *s, uint8_t type, bool flag, struct view_area a)
+{
+	uint8_t m[10] = { type, flag };
+
+	store_be16(m + 2, a.x);
+	store_be16(m + 4, a.y);
+	store_be16(m + 6, a.w);
+	store_be16(m + 8, a.h);
+	return pump_send(s, m, sizeof(m));
+}
+
+int
+pump_send_request(struct session *s, bool incremental, struct view_area a)
+{
+	rfb_format_switch_on_request(&s->format);
+	return send_area(s, RFB_FRAMEBUFFER_UPDATE_REQUEST, incremental, a);
+}
+
+int
+pump_send_refresh(struct session *s, struct view_area a)
+{
+	struct pump *p = &s->pump;
+
+	a = view_region(&p->view, a);
+	if (!rfb_format_switch_is_pending(&s->format))
+		return pump_send_request(s, false, a);
+	p->redraw = view_join(p->redraw, a);
+	pump_watch(s);
+	return 0;
+}
+
+static int
+send_continuous(struct session *s, bool enable, struct view_area a)
+{
+	s->pump.is_continuous = enable;
+	s->pump.ends_asked += !enable;
+	rfb_format_switch_on_continuous(&s->format, enable);
+	return send_area(s, RFB_ENABLE_CONTINUOUS_UPDATES, enable, a);
+}
+
+int
+pump_continuous(struct session *s)
+{
+	struct pump *p = &s->pump;
+	bool is_wanted =
+	    p->wants_continuous && !pace_is_on(&p->pace) && !p->sw.is_active;
+
+	if (is_wanted == p->is_continuous)
+		return 0;
+	if (!is_wanted) {
+		/* more than ever are under way: it goes on drawing, no harm */
+		if (p->n_own_ends == PUMP_OWN_ENDS)
+			return 0;
+		p->own_ends[p->n_own_ends++] = p->ends_asked + 1;
+	}
+	return send_continuous(
+	    s, is_wanted, view_region(&p->view, p->continuous));
+}
+
+/* The first one of all announces the feature. */
+bool
+pump_take_end(struct session *s)
+{
+	struct pump *p = &s->pump;
+
+	if (!s->format.is_announced)
+		return false;
+	p->ends_seen++;
+	if (p->n_own_ends == 0 || p->own_ends[0] != p->ends_seen)
+		return false;
+	p->n_own_ends--;
+	memmove(p->own_ends, p->own_ends + 1,
+	    p->n_own_ends * sizeof(p->own_ends[0]));
+	return true;
+}
+
+int
+pump_send_offer(struct session *s)
+{
+	uint8_t out[4 + 4 * RFB_MAX_ENCODINGS];
+	struct rfb_encodings_offer offer;
+	ssize_t n;
+
+	if (buf_len(&s->pump.offer) == 0)
+		return 0;
+	n = rfb_set_encodings_narrow(buf_head(&s->pump.offer),
+	    buf_len(&s->pump.offer), &s->encodings_policy, out, sizeof(out),
+	    &offer);
+	if (n < 0)
+		return (int)n;
+	s->viewer_has_fence = offer.has_fence_and_continuous;
+	rfb_format_switch_set_fence(
+	    &s->format, s->viewer_has_fence && s->endpoint_has_fence);
+	return pump_send(s, out, (size_t)n);
+}
+
+/* ---- messages of the viewer ---- */
+
+static int
+on_set_encodings(struct session *s, const struct rfb_client_event *ev)
+{
+	struct pump *p = &s->pump;
+	int rc;
+
+	buf_consume(&p->offer, buf_len(&p->offer));
+	rc = buf_append(&p->offer, ev->bytes, ev->len);
+	p->has_extended_size = p->has_size = p->has_hextile = false;
+	for (size_t i = 4; i + 4 <= ev->len; i += 4) {
+		int32_t encoding = (int32_t)load_be32(ev->bytes + i);
+
+		p->has_extended_size |= encoding == RFB_ENC_EXT_DESKTOP_SIZE;
+		p->has_size |= encoding == RFB_ENC_DESKTOP_SIZE;
+		p->has_hextile |= encoding == RFB_ENC_HEXTILE;
+	}
+	return rc != 0 ? rc : pump_send_offer(s);
+}
+
+static int
+on_set_format(struct session *s, const struct rfb_client_event *ev)
+{
+	uint8_t fence[RFB_FORMAT_FENCE_LEN];
+	size_t fence_len;
+	int rc = rfb_format_switch_on_set_format(
+	    &s->format, &ev->pixel_format, fence, &fence_len);
+
+	if (rc == 0 && fence_len != 0)
+		rc = pump_send(s, fence, fence_len);
+	return rc != 0 ? rc : pump_send(s, ev->bytes, ev->len);
+}
+
+int
+pump_forward_request(struct session *s, bool incremental, struct view_area a)
+{
+	if (view_is_one(&s->pump.view))
+		pump_view_asked(s);
+	return pump_send_request(s, incremental, view_region(&s->pump.view, a));
+}
+
+/*
+ * A viewer without continuous updates answers each update with a request,
+ * updates of ours too. Those stop here, but only while the endpoint has
+ * another one to answer: nothing may stand still for it.
+ */
+static bool
+is_answer_to_us(struct session *s, bool incremental)
+{
+	struct pump *p = &s->pump;
+
+	if (p->n_swallow == 0 || !incremental || s->format.unanswered == 0)
+		return false;
+	p->n_swallow--;
+	return true;
+}
+
+static int
+on_request(struct session *s, const struct rfb_client_event *ev)
+{
+	struct view_area a = { ev->request.x, ev->request.y, ev->request.w,
+		ev->request.h };
+
+	if (is_answer_to_us(s, ev->request.incremental))
+		return 0;
+	if (s->pump.sw.is_active) {
+		pump_switch_hold(s, ev->request.incremental, a);
+		return 0;
+	}
+	if (ev->request.incremental && pace_is_on(&s->pump.pace))
+		return pump_pace_request(s, a);
+	return pump_forward_request(s, ev->request.incremental, a);
+}
+
+static int
+on_continuous(struct session *s, const struct rfb_client_event *ev)
+{
+	struct pump *p = &s->pump;
+
+	p->wants_continuous = ev->continuous.enable;
+	p->continuous = (struct view_area){ ev->continuous.x, ev->continuous.y,
+		ev->continuous.w, ev->continuous.h };
+	p->n_swallow = 0;
+	if (ev->continuous.enable && p->sw.is_active)
+		return 0;
+	if (ev->continuous.enable && pace_is_on(&p->pace))
+		return pump_pace_ask(s);
+	/* "off" goes on also when it is off: the viewer waits for its end */
+	return send_continuous(
+	    s, ev->continuous.enable, view_region(&p->view, p->continuous));
+}
+
+static int
+on_desktop_size(struct session *s, const struct rfb_client_event *ev)
+{
+	/* one monitor must not become the whole desktop */
+	if (s->encodings_policy.is_ultravnc || s->is_view_only ||
+	    view_is_one(&s->pump.view) || s->pump.sw.is_active)
+		return 0;
+	return pump_send(s, ev->bytes, ev->len);
+}
+
+int
+pump_client_message(void *arg, const struct rfb_client_event *ev)
+{
+	struct session *s = arg;
+
+	if (ev->is_vendor)
+		return 0;
+	switch (ev->type) {
+	case RFB_SET_PIXEL_FORMAT:
+		return on_set_format(s, ev);
+	case RFB_SET_ENCODINGS:
+		return on_set_encodings(s, ev);
+	case RFB_FRAMEBUFFER_UPDATE_REQUEST:
+		return on_request(s, ev);
+	case RFB_ENABLE_CONTINUOUS_UPDATES:
+		return on_continuous(s, ev);
+	case RFB_KEY_EVENT:
+		return pump_key(s, ev);
+	case RFB_POINTER_EVENT:
+		return pump_pointer(s, ev);
+	case RFB_SET_DESKTOP_SIZE:
+		return on_desktop_size(s, ev);
+	case RFB_QEMU:
+		return pump_qemu(s, ev);
+	case RFB_CLIENT_CUT_TEXT:
+		return pump_cut_text(s, ev);
+	case RFB_CLIENT_FENCE:
+		return pump_send(s, ev->bytes, ev->len);
+	default:
+		return 0; /* power control and whatever comes: not forwarded */
+	}
+}
+
+void
+pump_viewer_failed(struct session *s, int rc)
+{
+	char reason[200];
+
+	if (rc == ERR_EOF || rc == ERR_IO) {
+		session_end(s, "normal", "the viewer closed the connection");
+		return;
+	}
+	snprintf(reason, sizeof(reason), "the viewer broke the protocol: %s",
+	    rfb_client_messages_why(s->client_messages));
+	session_end(s, "error", reason);
+}
+
+void
+pump_from_viewer(struct session *s)
+{
+	struct loop *l = s->loop;
+	size_t budget = SESSION_PUMP_MAX, most = 0;
+	ssize_t n = 1;
+	int rc = 0;
+
+	session_ref(s);
+	while (rc == 0 && budget > 0 && s->state == SESSION_RUNNING &&
+	    buf_len(&s->endpoint.out) < OUT_HIGH) {
+		n = side_recv(&s->viewer, l->scratch, sizeof(l->scratch));
+		if (n <= 0)
+			break;
+		budget -= min_size(budget, (size_t)n);
+		most = (size_t)n > most ? (size_t)n : most;
+		if (!pump_is_draining(s))
+			rc = rfb_client_messages_feed(
+			    s->client_messages, l->scratch, (size_t)n);
+	}
+	if (s->state == SESSION_RUNNING && !pump_is_draining(s))
+		pump_to_endpoint(s);
+	if (s->state == SESSION_RUNNING && rc != 0)
+		pump_viewer_failed(s, rc);
+	else if (s->state == SESSION_RUNNING && n < 0 && n != ERR_AGAIN)
+		pump_viewer_failed(s, (int)n);
+	else if (s->state == SESSION_RUNNING && n > 0 && s->viewer.is_reading)
+		/* not read to the end: TLS may hold what no event reports */
+		event_active(s->viewer.readable, EV_READ, 0);
+	wipe(l->scratch, most); /* key strokes */
+	session_unref(s);
+}
+
+void
+pump_to_endpoint(struct session *s)
+{
+	size_t left;
+
+	if (pump_is_draining(s))
+		return;
+	if (side_flush(&s->endpoint) != 0) {
+		pump_endpoint_failed(s, ERR_IO);
+		return;
+	}
+	left = buf_len(&s->endpoint.out);
+	/* small ones stay: no allocation a key stroke */
+	if (left == 0 && s->endpoint.out.cap > OUT_KEEP)
+		buf_release(&s->endpoint.out);
+	if (left >= OUT_HIGH) {
+		side_read(&s->viewer, false);
+	} else if (left <= OUT_LOW && !s->viewer.is_reading) {
+		side_read(&s->viewer, true);
+		if (side_has_buffered(&s->viewer))
+			event_active(s->viewer.readable, EV_READ, 0);
+	}
+}

@@ -1,0 +1,460 @@
+#include <event2/event.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/bytes.h"
+#include "common/clock.h"
+#include "common/db.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "relay/journal.h"
+#include "relay/wire/farewell.h"
+#include "relay/draw/lobby.h"
+#include "relay/session/session_internal.h"
+#include "relay/http/websocket.h"
+#include "rfb/client_messages.h"
+#include "rfb/framer.h"
+#include "rfb/handshake_server.h"
+
+#define CLOSING_SECONDS 3
+#define PART_SECONDS    2  /* a banner with the reason, before the end */
+#define LOBBY_SECONDS   20 /* time to read why there is no connection */
+
+static const char *const state_names[] = { "hello", "viewer_tls", "login",
+	"check", "dial", "agent", "claim", "endpoint", "endpoint_tls", "open",
+	"client_init", "parked", "running", "closing", "dead" };
+
+/* What a state that lasts too long means, for people. */
+static const char *const timeout_reasons[] = {
+	[SESSION_HELLO] = "the viewer was silent",
+	[SESSION_VIEWER_TLS] = "the viewer did not finish the TLS handshake",
+	[SESSION_LOGIN] = "no user name and password came",
+	[SESSION_CHECK] = "the login took too long",
+	[SESSION_DIAL] = "it did not answer",
+	[SESSION_AGENT] = "its agent did not answer",
+	[SESSION_CLAIM] = "its connection was not handed over",
+	[SESSION_ENDPOINT] = "it did not finish the VNC handshake",
+	[SESSION_ENDPOINT_TLS] = "it did not finish the TLS handshake",
+	[SESSION_OPEN] = "the recording could not be started in time",
+	[SESSION_CLIENT_INIT] = "the viewer did not go on after its login",
+};
+
+static void
+on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+	struct session *s = arg;
+	char reason[200];
+
+	switch (s->state) {
+	case SESSION_RUNNING:
+		session_end(s, "max_duration",
+		    "the session reached its maximum duration");
+		break;
+	case SESSION_CLOSING:
+		session_end(s, "error", "the refusal could not be delivered");
+		break;
+	case SESSION_DEAD:
+		break;
+	case SESSION_DIAL:
+	case SESSION_AGENT:
+	case SESSION_CLAIM:
+	case SESSION_ENDPOINT:
+	case SESSION_ENDPOINT_TLS:
+		snprintf(reason, sizeof(reason),
+		    "endpoint %s cannot be reached: %s", s->name.endpoint,
+		    timeout_reasons[s->state]);
+		session_refuse(s, reason);
+		break;
+	default:
+		session_refuse(s, timeout_reasons[s->state]);
+		break;
+	}
+}
+
+void
+session_set_state(struct session *s, enum session_state state, int64_t seconds)
+{
+	struct timeval tv = { seconds, 0 };
+
+	log_debug("session_state", LOG_S("session", s->id),
+	    LOG_S("from", state_names[s->state]),
+	    LOG_S("to", state_names[state]));
+	s->state = state;
+	if (seconds > 0)
+		event_add(s->deadline, &tv);
+	else
+		event_del(s->deadline);
+}
+
+void
+session_ref(struct session *s)
+{
+	s->n_refs++;
+}
+
+void
+session_unref(struct session *s)
+{
+	struct loop *l = s->loop;
+
+	if (--s->n_refs > 0)
+		return;
+	guess_release(&s->guess);
+	l->n_sessions--;
+	free(s);
+	loop_session_gone(l);
+}
+
+/* Frees everything but the memory that a job or query still points to. */
+static void
+teardown(struct session *s)
+{
+	struct relay_stats *st = &s->loop->relay->stats;
+
+	atomic_fetch_add(&st->bytes_from_endpoints, s->endpoint.leg.bytes_in);
+	atomic_fetch_add(&st->bytes_from_technicians, s->viewer.leg.bytes_in);
+	atomic_fetch_sub(&st->active, 1);
+	s->state = SESSION_DEAD;
+	if (!s->guess.is_checking) /* a worker's check still counts */
+		guess_release(&s->guess);
+	TAILQ_REMOVE(&s->loop->sessions, s, link);
+	session_record_release(s);
+	session_parked_gone(s);
+	session_lobby_release(s);
+	if (s->viewer.ws != NULL)
+		session_browser_end(s, "ended", "error", "the session ended");
+	if (s->viewer.leg.ssl != NULL || s->viewer.ws != NULL)
+		farewell(s->loop, &s->viewer);
+	side_release(&s->viewer);
+	side_release(&s->endpoint);
+	crowd_leave(s->loop->relay->crowd, &s->place);
+	pump_release(s);
+	ring_release(&s->ring);
+	rfb_framer_free(s->framer);
+	rfb_client_messages_free(s->client_messages);
+	rfb_handshake_server_free(s->viewer_handshake);
+	rfb_handshake_client_free(s->endpoint_handshake);
+	s->framer = NULL;
+	s->client_messages = NULL;
+	s->viewer_handshake = NULL;
+	s->endpoint_handshake = NULL;
+	event_free(s->deadline);
+	if (s->tick != NULL)
+		event_free(s->tick);
+	if (s->warn_timer != NULL)
+		event_free(s->warn_timer);
+	if (s->part_timer != NULL)
+		event_free(s->part_timer);
+	free(s->part_reason);
+	s->part_reason = NULL;
+	s->part_timer = NULL;
+	account_release(&s->account);
+	if (s->password != NULL)
+		wipe(s->password, strlen(s->password));
+	free(s->password);
+	s->password = NULL;
+	free(s->addrs);
+	s->addrs = NULL;
+	free(s->desktop_name);
+	s->desktop_name = NULL;
+	X509_STORE_free(s->ca_store);
+	session_unref(s);
+}
+
+/*
+ * The row's end and the audit trail, in one statement that may run twice.
+ * Another relay may have given this node up while it could not reach the
+ * database: what really happened wins over that.
+ */
+static void
+write_end(struct session *s, const char *code, const char *reason)
+{
+	char wall[32], mono[32];
+	const char *params[] = { s->id, code, reason, wall, s->name.person,
+		mono };
+	uint64_t now = clock_mono_ns();
+
+	if (!s->has_row)
+		return;
+	/* by the recording's clock, whatever was done to the wall clock */
+	snprintf(wall, sizeof(wall), "%.6f",
+	    (double)(s->start_wall_ns + now - s->start_mono_ns) / 1e9);
+	snprintf(mono, sizeof(mono), "%llu", (unsigned long long)now);
+	journal_write(s->loop, "session end",
+	    "WITH u AS (UPDATE sessions SET ended_at = to_timestamp($4), "
+	    "end_code = $2, end_reason = $3, recording = false, "
+	    "ended_mono_ns = $6 WHERE id = $1 AND (ended_at IS NULL OR "
+	    "end_code = 'node_lost') RETURNING team_id) INSERT INTO audit "
+	    "(team_id, actor, action, object, detail) SELECT team_id, $5, "
+	    "'session_end', $1, "
+	    "jsonb_build_object('code', $2::text, 'reason', $3::text) FROM u",
+	    6, params);
+}
+
+static enum tee_end
+tee_end_of(const char *code)
+{
+	return strcmp(code, "normal") == 0      ? TEE_END_NORMAL
+	    : strcmp(code, "endpoint") == 0     ? TEE_END_ENDPOINT
+	    : strcmp(code, "max_duration") == 0 ? TEE_END_MAX_DURATION
+	    : strcmp(code, "command") == 0      ? TEE_END_COMMAND
+						: TEE_END_ERROR;
+}
+
+void
+session_end(struct session *s, const char *code, const char *reason)
+{
+	if (s->state == SESSION_DEAD)
+		return;
+	log_info("session_end", LOG_S("session", s->id),
+	    LOG_S("state", state_names[s->state]), LOG_S("code", code),
+	    LOG_S("reason", reason), LOG_S("person", s->name.person),
+	    LOG_S("endpoint", s->name.endpoint),
+	    LOG_U("bytes_from_endpoint", s->endpoint.leg.bytes_in),
+	    LOG_U("bytes_from_technician", s->viewer.leg.bytes_in));
+	session_record_end(s, tee_end_of(code));
+	write_end(s, code, reason);
+	session_browser_end(s, "ended", code, reason);
+	teardown(s);
+}
+
+/*
+ * The reason reaches the viewer by what it speaks: the lobby's picture, the
+ * browser page, or the handshake. Returns false when it cannot.
+ */
+static bool
+tell_refusal(struct session *s, const char *reason)
+{
+	if (s->lobby != NULL) {
+		session_lobby_say(s, "No connection", reason, "");
+		return s->state != SESSION_DEAD;
+	}
+	if (s->door == SESSION_BY_BROWSER) {
+		session_browser_end(s, "refused", "error", reason);
+		return side_flush(&s->viewer) == 0;
+	}
+	return s->viewer_handshake != NULL &&
+	    rfb_handshake_server_can_reject(s->viewer_handshake) &&
+	    rfb_handshake_server_reject(s->viewer_handshake, reason) == 0 &&
+	    side_flush(&s->viewer) == 0;
+}
+
+/* The last words may find the viewer gone, which frees. */
+static void
+refuse(struct session *s, const char *reason)
+{
+	if (s->state == SESSION_RUNNING && s->door != SESSION_BY_BROWSER) {
+		pump_part(s, "error", reason);
+		return;
+	}
+	if (s->state >= SESSION_RUNNING) {
+		session_end(s, "error", reason);
+		return;
+	}
+	guess_end(&s->guess, GUESS_ABANDONED);
+	atomic_fetch_add(&s->loop->relay->stats.refused, 1);
+	log_warn("session_refused", LOG_S("session", s->id),
+	    LOG_S("client", s->client_addr), LOG_S("person", s->name.person),
+	    LOG_S("endpoint", s->name.endpoint), LOG_S("reason", reason),
+	    LOG_S("state", state_names[s->state]));
+	session_record_end(s, TEE_END_ERROR);
+	write_end(s, "error", reason);
+	s->has_row = false;
+	if (!tell_refusal(s, reason)) {
+		if (s->state != SESSION_DEAD)
+			teardown(s);
+		return;
+	}
+	side_release(&s->endpoint);
+	/* the viewer reads the reason and closes; we do after a while */
+	session_set_state(s, SESSION_CLOSING,
+	    s->lobby != NULL ? LOBBY_SECONDS : CLOSING_SECONDS);
+}
+
+void
+session_refuse(struct session *s, const char *reason)
+{
+	session_ref(s);
+	refuse(s, reason);
+	session_unref(s);
+}
+
+static void
+on_part_time(evutil_socket_t fd, short what, void *arg)
+{
+	struct session *s = arg;
+
+	session_end(s, "command", s->part_reason);
+}
+
+/* A viewer that can be told nothing reads it on a banner; the session goes
+ * on, and is recorded, until that was read. */
+static bool
+part_with_words(struct session *s, const char *reason)
+{
+	const struct timeval tv = { PART_SECONDS, 0 };
+
+	if (s->door == SESSION_BY_BROWSER || s->part_timer != NULL)
+		return s->part_timer != NULL;
+	s->part_reason = strdup(reason);
+	s->part_timer = evtimer_new(s->loop->base, on_part_time, s);
+	return s->part_reason != NULL && s->part_timer != NULL &&
+	    session_show_banner(s, reason, 0) == 0 &&
+	    event_add(s->part_timer, &tv) == 0;
+}
+
+void
+session_end_by_command(struct session *s, const char *reason)
+{
+	session_ref(s);
+	if (s->state != SESSION_RUNNING)
+		session_refuse(s, reason);
+	else if (!part_with_words(s, reason) && s->state == SESSION_RUNNING)
+		session_end(s, "command", reason);
+	session_unref(s);
+}
+
+struct session *
+session_next(struct session *s)
+{
+	return TAILQ_NEXT(s, link);
+}
+
+bool
+session_fill(struct session *s, struct side *d, bool may_wait,
+    void (*on_gone)(struct session *s))
+{
+	ssize_t n = side_fill(d);
+
+	if (n == ERR_AGAIN || s->state == SESSION_DEAD)
+		return false;
+	if (n == ERR_LIMIT && may_wait)
+		side_read(d, false);
+	else if (n <= 0)
+		on_gone(s);
+	return n > 0;
+}
+
+struct session *
+session_new(struct loop *l, struct crowd_place *place)
+{
+	struct session *s = calloc(1, sizeof(*s));
+
+	if (s == NULL) {
+		crowd_leave(l->relay->crowd, place);
+		return NULL;
+	}
+	s->loop = l;
+	s->n_refs = 1;
+	s->viewer.leg.fd = s->endpoint.leg.fd = -1;
+	s->status_fd = -1;
+	ring_init(&s->ring, 0, &l->spare_ring);
+	s->deadline = evtimer_new(l->base, on_deadline, s);
+	if (s->deadline == NULL) {
+		crowd_leave(l->relay->crowd, place);
+		free(s);
+		return NULL;
+	}
+	s->place = crowd_hand_over(place);
+	l->n_sessions++;
+	TAILQ_INSERT_TAIL(&l->sessions, s, link);
+	atomic_fetch_add(&l->relay->stats.active, 1);
+	relay_uuid(s->id);
+	return s;
+}
+
+void
+session_greet(struct session *s)
+{
+	struct buf *out = &s->viewer.out;
+
+	s->viewer_handshake = s->door == SESSION_BY_VNC_AUTH
+	    ? rfb_handshake_server_new_vnc_auth(out)
+	    : s->door == SESSION_BY_NOVNC ? rfb_handshake_server_new_in_tls(out)
+					  : rfb_handshake_server_new(out);
+	if (s->viewer_handshake == NULL) {
+		session_end(s, "error", "out of memory");
+		return;
+	}
+	session_set_state(s,
+	    s->door == SESSION_BY_VNC ? SESSION_HELLO : SESSION_LOGIN,
+	    s->door == SESSION_BY_VNC ? s->loop->relay->conf.handshake_seconds
+				      : s->loop->relay->conf.login_seconds);
+	if (side_flush(&s->viewer) != 0) {
+		session_end(s, "error", "the viewer is gone");
+		return;
+	}
+	side_read(&s->viewer, true);
+}
+
+void
+session_start(
+    struct loop *l, int fd, const char *client_addr, struct crowd_place *place)
+{
+	struct session *s = session_new(l, place);
+
+	if (s == NULL) {
+		close(fd);
+		return;
+	}
+	snprintf(s->client_addr, sizeof(s->client_addr), "%s", client_addr);
+	if (side_init(&s->viewer, l, fd, on_viewer_readable, on_viewer_writable,
+		s) != 0)
+		session_end(s, "error", "out of memory");
+	else
+		session_greet(s);
+}
+
+/* A session on a connection that began as something else. */
+static struct session *
+adopt(struct conn *c, enum session_door door)
+{
+	struct session *s = session_new(c->loop, &c->place);
+
+	if (s == NULL) {
+		side_release(&c->side);
+		return NULL;
+	}
+	s->door = door;
+	memcpy(s->client_addr, c->client_addr, sizeof(s->client_addr));
+	if (side_adopt(&s->viewer, c->loop, &c->side, on_viewer_readable,
+		on_viewer_writable, s) == 0)
+		return s;
+	session_end(s, "error", "out of memory");
+	return NULL;
+}
+
+void
+session_start_vnc_auth(struct conn *c)
+{
+	struct session *s = adopt(c, SESSION_BY_VNC_AUTH);
+
+	if (s == NULL)
+		return;
+	s->door_port = c->door->port;
+	session_greet(s);
+}
+
+void
+session_start_websocket(struct conn *c, bool is_page)
+{
+	struct session *s =
+	    adopt(c, is_page ? SESSION_BY_BROWSER : SESSION_BY_NOVNC);
+
+	if (s == NULL)
+		return;
+	s->viewer.ws = ws_new(&s->viewer.leg, on_browser_text, s);
+	if (s->viewer.ws == NULL) {
+		session_end(s, "error", "out of memory");
+		return;
+	}
+	if (!is_page) {
+		session_greet(s);
+		return;
+	}
+	/* the page speaks first */
+	session_set_state(s, SESSION_LOGIN, s->loop->relay->conf.login_seconds);
+	side_read(&s->viewer, true);
+}

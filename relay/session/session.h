@@ -1,0 +1,47 @@
+/*
+ * One technician connected to one endpoint: from accept to the last byte.
+ * The states and who moves them are in session.c; everything of a session
+ * happens on its loop.
+ */
+#ifndef RELAY_SESSION_SESSION_H
+#define RELAY_SESSION_SESSION_H
+
+#include <stdint.h>
+
+#include "relay/login/account.h"
+
+struct conn;
+struct crowd_place;
+struct loop;
+struct session;
+struct side;
+
+/* Takes fd and the place. On failure the connection is closed and logged. */
+void session_start(
+    struct loop *l, int fd, const char *client_addr, struct crowd_place *place);
+
+/* The same for connections that began as something else, whose side and
+ * place are adopted. A viewer with a one-time password: */
+void session_start_vnc_auth(struct conn *c);
+/* A WebSocket; is_page: our page, else any noVNC. */
+void session_start_websocket(struct conn *c, bool is_page);
+/* An endpoint that dialled in; account: taken. Its RFB begins in the side. */
+void session_start_parked(struct conn *c, struct account *account);
+
+/*
+ * An agent's data channel brought this ticket; side: adopted if a session of
+ * this loop waits for it. Returns whether one did.
+ */
+bool session_adopt_agent(struct loop *l, const char *ticket, struct side *side);
+
+/* An endpoint has other credentials now: its parked connections go. */
+void session_drop_parked(struct loop *l, int64_t endpoint_id);
+
+/* NOTIFY relaycam_session: a command to one of this loop's sessions. */
+void on_session_order(void *loop, const char *channel, const char *payload);
+/* Ends it whatever it is doing; reason: for people. */
+void session_end_by_command(struct session *s, const char *reason);
+
+struct session *session_next(struct session *s);
+
+#endif

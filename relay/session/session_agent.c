@@ -1,0 +1,292 @@
+/* Reaching an endpoint through its agent: the agent is asked to dial a data
+ * channel to this relay, to ask for consent there, and to join it to a VNC
+ * server (docs/agent-protocol.md). */
+#include <jansson.h>
+#include <openssl/crypto.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/agent_proto.h"
+#include "common/bytes.h"
+#include "common/db.h"
+#include "common/err.h"
+#include "common/http.h"
+#include "common/log.h"
+#include "relay/agent/agent.h"
+#include "relay/journal.h"
+#include "relay/session/session_internal.h"
+
+#define DIALOG_SLACK_SECONDS 10
+
+/* "endpoint desk1 ...", the form of every refusal here. */
+static void
+refuse(struct session *s, const char *what)
+{
+	char reason[AGENT_TEXT_MAX + 256];
+
+	snprintf(
+	    reason, sizeof(reason), "endpoint %s %s", s->name.endpoint, what);
+	session_refuse(s, reason);
+}
+
+/* 64 digits; the first two name this loop, the rest is random. */
+static void
+make_ticket(struct session *s)
+{
+	uint8_t b[32];
+
+	randombytes_buf(b, sizeof(b));
+	b[0] = (uint8_t)s->loop->index;
+	http_hex(b, sizeof(b), s->dial_ticket);
+	wipe(b, sizeof(b));
+}
+
+/* Who answers for this endpoint: a channel, or a session code. */
+static const char *
+channel(const struct session *s)
+{
+	return s->account.kind == ENDPOINT_ATTENDED ? s->name.endpoint
+						    : s->account.agent_channel;
+}
+
+static int
+send_order(struct session *s, json_t *take)
+{
+	char *text = take != NULL ? json_dumps(take, JSON_COMPACT) : NULL;
+	const char *params[] = { text };
+	int rc = text == NULL
+	    ? ERR_NOMEM
+	    : db_query_now(s->loop->db, "SELECT pg_notify('relaycam_dial', $1)",
+		  1, params, NULL, NULL);
+
+	free(text);
+	json_decref(take);
+	return rc;
+}
+
+static enum agent_recorded
+how_recorded(const struct session *s)
+{
+	return s->account.recording ? AGENT_RECORDED_YES
+	    : s->account.manual_recording && s->account.may_record
+	    ? AGENT_RECORDED_MAYBE
+	    : AGENT_RECORDED_NO;
+}
+
+static int
+order_open(struct session *s)
+{
+	const struct account *a = &s->account;
+	const char *address = s->loop->relay->conf.agent_address;
+
+	make_ticket(s);
+	return send_order(s,
+	    json_pack("{s:s s:s s:s s:s s:s s:s s:s s:s s:s s:s s:i s:i s:I}",
+		"what", "open", "channel", channel(s), "session", s->id,
+		"ticket", s->dial_ticket, "node", s->loop->relay->node_id,
+		"address", address != NULL ? address : "", "display",
+		s->name.display, "technician", s->name.person, "team", a->team,
+		"access", a->access, "recorded", (int)how_recorded(s),
+		"consent", a->asks_consent ? 1 : 0, "consent_s",
+		(json_int_t)a->consent_s));
+}
+
+/* T4: names the endpoint, its version and the version needed. */
+static bool
+is_too_old(struct session *s)
+{
+	const char *least = s->loop->relay->conf.agent_min_version;
+	const char *have = s->account.agent_version;
+	char what[200];
+
+	if (have == NULL || agent_version_compare(have, least) >= 0)
+		return false;
+	snprintf(what, sizeof(what),
+	    "runs relaycam-agent %s; version %s or newer is needed to connect "
+	    "to it",
+	    have, least);
+	refuse(s, what);
+	return true;
+}
+
+static bool
+is_away(struct session *s)
+{
+	char what[160];
+
+	if (channel(s) != NULL)
+		return false;
+	if (s->account.agent_seen != NULL)
+		snprintf(what, sizeof(what),
+		    "cannot be reached: its agent is not connected (seen last "
+		    "%s)",
+		    s->account.agent_seen);
+	else
+		snprintf(what, sizeof(what),
+		    "cannot be reached: its agent never connected; is it "
+		    "enrolled and running?");
+	refuse(s, what);
+	return true;
+}
+
+void
+session_agent_open(struct session *s)
+{
+	int64_t seconds = s->loop->relay->conf.connect_seconds;
+
+	if (is_too_old(s) || is_away(s))
+		return;
+	if (s->account.asks_consent)
+		seconds += s->account.consent_s + DIALOG_SLACK_SECONDS;
+	session_set_state(s, SESSION_AGENT, seconds);
+	if (order_open(s) != 0) {
+		session_refuse(s,
+		    "the relay's database cannot be reached; new sessions are "
+		    "refused until it is back");
+		return;
+	}
+	if (s->account.asks_consent)
+		session_lobby_open(s);
+}
+
+bool
+session_adopt_agent(struct loop *l, const char *ticket, struct side *side)
+{
+	struct agent_msg m = { .type = AGENT_ACCEPTED };
+	struct session *s;
+
+	TAILQ_FOREACH(s, &l->sessions, link)
+	if (s->state == SESSION_AGENT && s->dial_ticket[0] != '\0' &&
+	    CRYPTO_memcmp(s->dial_ticket, ticket, sizeof(s->dial_ticket)) == 0)
+		break;
+	if (s == NULL)
+		return false;
+	wipe(s->dial_ticket, sizeof(s->dial_ticket));
+	session_ref(s);
+	if (side_adopt(&s->endpoint, l, side, on_endpoint_readable,
+		on_endpoint_writable, s) != 0 ||
+	    agent_proto_encode(&s->endpoint.out, &m) != 0 ||
+	    side_flush(&s->endpoint) != 0) {
+		refuse(s, "closed the connection");
+	} else {
+		s->endpoint.in.limit = 2 * AGENT_FRAME_MAX;
+		side_read(&s->endpoint, true);
+		session_agent_feed(s);
+		if (s->state == SESSION_AGENT &&
+		    side_has_buffered(&s->endpoint))
+			event_active(s->endpoint.readable, EV_READ, 0);
+	}
+	session_unref(s);
+	return true;
+}
+
+/* ---- what the agent says on the data channel ---- */
+
+static void
+audit_consent(struct session *s, const char *answer)
+{
+	const char *params[] = { s->id, answer, s->name.person,
+		s->name.endpoint };
+
+	journal_write(s->loop, "consent",
+	    "INSERT INTO audit (team_id, actor, action, object, detail) "
+	    "SELECT p.team_id, $3, 'consent', $4, jsonb_build_object("
+	    "'answer', $2::text, 'session', $1::text) FROM people p WHERE "
+	    "p.name = $3",
+	    4, params);
+}
+
+static void
+on_consent(struct session *s, const struct agent_msg *m)
+{
+	static const char *const words[] = { "waiting", "full", "view",
+		"declined", "timeout", "no dialog" };
+	char what[AGENT_TEXT_MAX + 64];
+
+	if (m->consent.answer == AGENT_ANSWER_WAITING)
+		return;
+	audit_consent(s, words[m->consent.answer]);
+	switch (m->consent.answer) {
+	case AGENT_ANSWER_FULL:
+		strcpy(s->consent, "full");
+		break;
+	case AGENT_ANSWER_VIEW:
+		strcpy(s->consent, "view");
+		s->is_view_forced = true;
+		break;
+	case AGENT_ANSWER_DECLINED:
+		refuse(s, "was not opened: the person there declined");
+		break;
+	case AGENT_ANSWER_TIMEOUT:
+		refuse(s, "was not opened: nobody there answered in time");
+		break;
+	default:
+		snprintf(what, sizeof(what),
+		    "was not opened: nobody there could be asked%s%s",
+		    m->consent.text[0] != '\0' ? ": " : "", m->consent.text);
+		refuse(s, what);
+	}
+}
+
+static void
+on_message(struct session *s, const struct agent_msg *m)
+{
+	char what[AGENT_TEXT_MAX + 64];
+
+	if (m->type == AGENT_CONSENT && s->account.asks_consent &&
+	    s->consent[0] == '\0') {
+		on_consent(s, m);
+	} else if (m->type == AGENT_OPEN_FAILED) {
+		snprintf(
+		    what, sizeof(what), "cannot be used: %s", m->end.reason);
+		refuse(s, what);
+	} else if (m->type == AGENT_JOINED) {
+		if (s->account.asks_consent && s->consent[0] == '\0')
+			refuse(s, "was not asked for its consent");
+		else
+			session_endpoint_talk(s);
+	} else {
+		refuse(s, "has an agent that breaks the protocol");
+	}
+}
+
+void
+session_agent_feed(struct session *s)
+{
+	struct agent_msg m;
+	size_t used;
+	int rc;
+
+	while (s->state == SESSION_AGENT) {
+		rc = agent_proto_parse(buf_head(&s->endpoint.in),
+		    buf_len(&s->endpoint.in), &used, &m);
+		if (rc == 0)
+			return;
+		if (rc < 0) {
+			refuse(s, "has an agent that breaks the protocol");
+			return;
+		}
+		buf_consume(&s->endpoint.in, used);
+		on_message(s, &m);
+	}
+}
+
+/* ---- while it runs ---- */
+
+void
+session_agent_indicator(struct session *s)
+{
+	char text[256];
+
+	if (s->account.kind != ENDPOINT_AGENT &&
+	    s->account.kind != ENDPOINT_ATTENDED)
+		return;
+	snprintf(text, sizeof(text), "%s of %s records this session",
+	    s->name.person, s->account.team);
+	send_order(s,
+	    json_pack("{s:s s:s s:s s:i s:s}", "what", "indicator", "channel",
+		channel(s) != NULL ? channel(s) : "", "session", s->id, "on",
+		s->is_recording ? 1 : 0, "text", text));
+}

@@ -1,0 +1,312 @@
+/* Commands to a running session, from the database, the page or its clocks:
+ * what may be done is decided by session_command() in the database, or here
+ * for the technician's own page. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/bytes.h"
+#include "common/clock.h"
+#include "common/db.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "relay/journal.h"
+#include "relay/session/json_text.h"
+#include "relay/session/session_internal.h"
+
+#define FRAME_RATE_MAX     60
+#define LAST_WORDS_SECONDS 3
+
+void
+session_status_changed(struct session *s)
+{
+	char monitor[12], rate[12];
+	const char *params[] = { s->id, monitor, s->rate != 0 ? rate : NULL,
+		s->is_view_only ? "t" : "f", s->is_recording ? "t" : "f" };
+
+	if (s->state != SESSION_RUNNING)
+		return;
+	snprintf(monitor, sizeof(monitor), "%u", session_monitor(s));
+	snprintf(rate, sizeof(rate), "%u", s->rate);
+	journal_write(s->loop, "session state",
+	    "UPDATE sessions SET monitor = $2, frame_rate = $3, view_only = "
+	    "$4, recording = $5 WHERE id = $1",
+	    5, params);
+	session_browser_status(s);
+}
+
+/* ---- commands ---- */
+
+/* Who gave an order through the database reads there why not. */
+static void
+write_refusal(const struct session *s, const char *why)
+{
+	const struct session_order *o = s->order;
+	const char *params[] = { s->id, o->by, o->command, o->value, why };
+
+	journal_write(s->loop, "refused order",
+	    "INSERT INTO audit (team_id, actor, action, object, detail) "
+	    "SELECT team_id, $2, 'session_command_refused', id::text, "
+	    "jsonb_build_object('command', $3::text, 'value', $4::text, "
+	    "'why', $5::text) FROM sessions WHERE id = $1",
+	    5, params);
+}
+
+static void
+refuse_command(struct session *s, const char *why)
+{
+	log_info("session_command_refused", LOG_S("session", s->id),
+	    LOG_S("why", why));
+	if (s->order != NULL)
+		write_refusal(s, why);
+	session_browser_send(
+	    s, json_pack("{s:s s:s}", "type", "error", "text", why));
+}
+
+/* A number up to max, or -1. */
+static int
+number(const char *value, unsigned max)
+{
+	char *end;
+	unsigned long n = strtoul(value, &end, 10);
+
+	return value[0] >= '0' && value[0] <= '9' && *end == '\0' && n <= max
+	    ? (int)n
+	    : -1;
+}
+
+static void
+set_monitor(struct session *s, const char *value)
+{
+	int n = number(value, LOGIN_MONITOR_MAX);
+	int rc = n < 0 ? ERR_NOTFOUND : session_set_monitor(s, (unsigned)n);
+
+	if (rc == ERR_NOTFOUND)
+		refuse_command(s, "there is no such monitor");
+	else if (rc == ERR_UNSUPPORTED)
+		refuse_command(s,
+		    "this viewer cannot change the size of its desktop, so it "
+		    "shows all monitors");
+	else if (rc != 0)
+		refuse_command(s, "the monitor cannot be changed now");
+}
+
+static void
+set_rate(struct session *s, const char *value)
+{
+	int n = number(value, FRAME_RATE_MAX);
+
+	if (n < 0) {
+		refuse_command(s, "a frame rate is 1 to 60, or 0 for any");
+		return;
+	}
+	s->rate = (unsigned)n;
+	session_set_frame_rate(s, s->rate);
+	session_status_changed(s);
+}
+
+static void
+set_view_only(struct session *s, const char *value)
+{
+	bool on = strcmp(value, "on") == 0;
+
+	if (!on && s->is_view_forced) {
+		refuse_command(
+		    s, "the person at the endpoint allowed to look only (C3)");
+		return;
+	}
+	s->is_view_only = on;
+	session_set_view_only(s, on);
+	session_status_changed(s);
+}
+
+static void
+set_recording(struct session *s, const char *value, const char *by)
+{
+	bool on = strcmp(value, "start") == 0;
+	const char *why = NULL;
+	const char *params[] = { s->id, by,
+		on ? "recording_started" : "recording_stopped" };
+
+	if (!on && strcmp(value, "stop") != 0)
+		why = "recording is started or stopped";
+	else if (session_record_switch(s, on, &why) == 0)
+		journal_write(s->loop, "recording by hand",
+		    "INSERT INTO audit (team_id, actor, action, object) "
+		    "SELECT team_id, $2, $3, id::text FROM sessions WHERE id = "
+		    "$1",
+		    3, params);
+	if (why != NULL)
+		refuse_command(s, why);
+}
+
+void
+session_warn(struct session *s, const char *text, unsigned seconds)
+{
+	log_info(
+	    "session_warned", LOG_S("session", s->id), LOG_S("text", text));
+	if (s->door == SESSION_BY_BROWSER)
+		session_browser_warning(s, text, seconds);
+	else
+		session_show_banner(s, text, seconds);
+}
+
+void
+session_command(
+    struct session *s, const char *command, const char *value, const char *by)
+{
+	if (strcmp(command, "agent_failed") == 0) {
+		char reason[700];
+
+		snprintf(reason, sizeof(reason),
+		    "endpoint %s cannot be used: %s", s->name.endpoint, value);
+		if (s->state == SESSION_AGENT)
+			session_refuse(s, reason);
+	} else if (strcmp(command, "end") == 0) {
+		session_end_by_command(
+		    s, *value != '\0' ? value : "the session was ended");
+	} else if (s->state != SESSION_RUNNING) {
+		refuse_command(s, "the session does not run yet");
+	} else if (strcmp(command, "monitor") == 0) {
+		set_monitor(s, value);
+	} else if (strcmp(command, "frame_rate") == 0) {
+		set_rate(s, value);
+	} else if (strcmp(command, "view_only") == 0) {
+		set_view_only(s, value);
+	} else if (strcmp(command, "recording") == 0) {
+		set_recording(s, value, by);
+	} else if (strcmp(command, "warn") == 0) {
+		session_warn(s, value, SESSION_WARNING_SECONDS);
+	}
+}
+
+void
+on_session_order(void *loop, const char *channel, const char *payload)
+{
+	struct loop *l = loop;
+	json_t *o = json_loads(payload, 0, NULL);
+	const char *id = json_text(o, "session");
+	const struct session_order order = { json_text(o, "command"),
+		json_text(o, "value"), json_text(o, "by") };
+	struct session *s;
+
+	TAILQ_FOREACH(s, &l->sessions, link)
+	if (strcmp(s->id, id) == 0)
+		break;
+	if (s != NULL) {
+		session_ref(s);
+		s->order = &order;
+		session_command(s, order.command, order.value, order.by);
+		s->order = NULL;
+		session_unref(s);
+	}
+	json_decref(o);
+}
+
+/* ---- clocks ---- */
+
+/* So long before the end, by the session's clock. 0 is the end. */
+static void
+set_timer(const struct session *s, struct event *timer, int64_t before_s)
+{
+	uint64_t at = s->start_mono_ns +
+	    (uint64_t)(s->account.max_session_s - before_s) * NS_PER_S;
+	uint64_t now = clock_mono_ns(), left = at > now ? at - now : 0;
+	const struct timeval tv = { (time_t)(left / NS_PER_S),
+		(suseconds_t)(left % NS_PER_S / 1000) };
+
+	event_add(timer, &tv);
+}
+
+void
+session_clocks_set(struct session *s)
+{
+	if (s->account.max_session_s <= 0)
+		return;
+	set_timer(s, s->deadline, 0);
+	if (s->words == WORDS_WARNING)
+		set_timer(s, s->warn_timer, s->account.warn_s);
+	else if (s->words == WORDS_LAST)
+		set_timer(s, s->warn_timer, LAST_WORDS_SECONDS);
+}
+
+static void
+show_warning(struct session *s)
+{
+	char text[200];
+	long long left = (long long)s->account.warn_s;
+
+	if (left >= 120)
+		snprintf(text, sizeof(text),
+		    "This session reaches its maximum duration in %lld "
+		    "minutes and will then be closed.",
+		    left / 60);
+	else
+		snprintf(text, sizeof(text),
+		    "This session reaches its maximum duration in %lld "
+		    "seconds and will then be closed.",
+		    left);
+	session_warn(s, text, SESSION_WARNING_SECONDS);
+}
+
+/* The warning; and at the end the last words, for viewers that only see the
+ * connection close. */
+static void
+on_words_time(evutil_socket_t fd, short what, void *arg)
+{
+	struct session *s = arg;
+	bool is_warning = s->words == WORDS_WARNING;
+
+	if (s->state != SESSION_RUNNING)
+		return;
+	session_ref(s);
+	s->words = is_warning && s->account.warn_s > LAST_WORDS_SECONDS &&
+		s->door != SESSION_BY_BROWSER
+	    ? WORDS_LAST
+	    : WORDS_NONE;
+	if (is_warning)
+		show_warning(s);
+	else
+		session_show_banner(s,
+		    "This session has reached its maximum duration and is "
+		    "closed now.",
+		    0);
+	if (s->state == SESSION_RUNNING)
+		session_clocks_set(s);
+	session_unref(s);
+}
+
+static void
+start_clocks(struct session *s)
+{
+	int64_t warn_s = s->account.warn_s;
+
+	s->warn_timer = evtimer_new(s->loop->base, on_words_time, s);
+	if (s->warn_timer != NULL && warn_s > 0 &&
+	    warn_s < s->account.max_session_s)
+		s->words = WORDS_WARNING;
+	session_clocks_set(s);
+}
+
+void
+session_run(struct session *s)
+{
+	/* before the first key can come through (C3) */
+	s->is_view_only = s->is_view_forced;
+	session_set_view_only(s, s->is_view_only);
+	pump_start(s);
+	if (s->state != SESSION_RUNNING)
+		return;
+	start_clocks(s);
+	if (s->is_recording)
+		session_agent_indicator(s);
+	session_browser_status(s);
+	if (!s->is_recorded || s->is_recording)
+		return;
+	/* policy lets it go on; nobody may think that it is recorded */
+	session_status_changed(s);
+	session_warn(s,
+	    "This session is not recorded: the recorder could not be "
+	    "started.",
+	    SESSION_WARNING_SECONDS);
+}

@@ -1,0 +1,244 @@
+/* The endpoint's side until its ServerInit came. */
+#include <stdio.h>
+#include <string.h>
+
+#include "common/err.h"
+#include "relay/wire/sealed.h"
+#include "relay/session/session_internal.h"
+
+#define ENDPOINT_OUT_MAX (1 << 20)
+
+static void feed_handshake(struct session *s);
+
+/* "endpoint desk1 (host:port) ...", the form of every refusal here. */
+void
+session_endpoint_refuse(struct session *s, const char *what, const char *why)
+{
+	static const char *const ways[] = { [ENDPOINT_DIRECT] = "",
+		[ENDPOINT_AGENT] = " (agent)",
+		[ENDPOINT_ATTENDED] = "",
+		[ENDPOINT_REVERSE] = " (dialled in)" };
+	char reason[700], where[300];
+
+	if (s->account.kind == ENDPOINT_DIRECT)
+		snprintf(where, sizeof(where), " (%s:%s)", s->account.host,
+		    s->account.port);
+	else
+		snprintf(where, sizeof(where), "%s", ways[s->account.kind]);
+	snprintf(reason, sizeof(reason), "endpoint %s%s %s%s%s",
+	    s->name.endpoint, where, what, why[0] != '\0' ? ": " : "", why);
+	session_refuse(s, reason);
+}
+
+void
+session_endpoint_greet(struct session *s)
+{
+	struct rfb_client_params params = { .user = s->account.username,
+		.password = s->account.password,
+		.allow_clear = s->account.allow_clear,
+		.is_in_tunnel = s->endpoint.leg.ssl != NULL,
+		.ra2_key = s->loop->relay->ra2_key };
+
+	/* an agent's or a parked connection has said something already */
+	s->endpoint.out.limit = ENDPOINT_OUT_MAX;
+	s->endpoint_handshake =
+	    rfb_handshake_client_new(&s->endpoint.out, &params);
+	if (s->endpoint_handshake == NULL)
+		session_refuse(s, "the relay is out of memory");
+}
+
+void
+session_endpoint_talk(struct session *s)
+{
+	session_endpoint_greet(s);
+	if (s->state == SESSION_CLOSING || s->state == SESSION_DEAD)
+		return;
+	session_set_state(
+	    s, SESSION_ENDPOINT, s->loop->relay->conf.connect_seconds);
+	side_read(&s->endpoint, true);
+	feed_handshake(s);
+	if (s->state == SESSION_ENDPOINT && side_has_buffered(&s->endpoint))
+		event_active(s->endpoint.readable, EV_READ, 0);
+}
+
+void
+session_dial(struct session *s)
+{
+	bool has_agent = s->account.kind == ENDPOINT_AGENT ||
+	    s->account.kind == ENDPOINT_ATTENDED;
+
+	if (s->account.is_secret_bad)
+		session_endpoint_refuse(s,
+		    "has a stored password that this relay's seal key "
+		    "does not open",
+		    "");
+	else if (s->account.asks_consent && !has_agent)
+		session_endpoint_refuse(s,
+		    "asks the person in front of it for consent, which needs "
+		    "relaycam-agent there",
+		    "");
+	else if (has_agent)
+		session_agent_open(s);
+	else if (s->account.kind == ENDPOINT_REVERSE)
+		session_claim(s);
+	else
+		session_dial_direct(s);
+}
+
+/* What was received behind the handshake is sealed already. */
+static bool
+start_cipher(struct session *s)
+{
+	struct side *d = &s->endpoint;
+	int rc = side_flush(d);
+
+	if (rc == 0)
+		d->sealed = sealed_new(
+		    rfb_handshake_client_take_cipher(s->endpoint_handshake),
+		    buf_head(&d->in), buf_len(&d->in));
+	buf_consume(&d->in, buf_len(&d->in));
+	if (d->sealed != NULL)
+		return true;
+	session_endpoint_refuse(s, "could not start its encryption", "");
+	return false;
+}
+
+static void
+go_on_with_tls(struct session *s)
+{
+	int rc = leg_handshake(&s->endpoint.leg);
+
+	if (leg_wants_write(&s->endpoint.leg))
+		event_add(s->endpoint.writable, NULL);
+	if (rc == ERR_AGAIN)
+		return;
+	if (rc != 0) {
+		session_endpoint_tls_failed(s);
+		return;
+	}
+	if (!session_endpoint_check_certificate(s))
+		return;
+	session_endpoint_forget_chain(s);
+	s->state = SESSION_ENDPOINT;
+	if (rfb_handshake_client_tls_started(s->endpoint_handshake) != 0 ||
+	    side_flush(&s->endpoint) != 0)
+		session_endpoint_refuse(s, "closed the connection", "");
+}
+
+static bool
+on_event(struct session *s, int event)
+{
+	switch (event) {
+	case RFB_HANDSHAKE_STEP:
+		return true;
+	case RFB_HANDSHAKE_START_TLS:
+		if (side_flush(&s->endpoint) != 0) {
+			session_endpoint_refuse(s, "closed the connection", "");
+			return false;
+		}
+		session_endpoint_start_tls(s);
+		if (s->state == SESSION_ENDPOINT_TLS)
+			go_on_with_tls(s);
+		return false;
+	case RFB_HANDSHAKE_CHECK_KEY:
+		return session_endpoint_check_key(s);
+	case RFB_HANDSHAKE_START_CIPHER:
+		return start_cipher(s);
+	case RFB_HANDSHAKE_READY:
+		side_flush(&s->endpoint);
+		if (s->door == SESSION_BY_NOBODY) {
+			session_park(s);
+			return false;
+		}
+		side_read(&s->endpoint, false);
+		session_open(s);
+		return false;
+	default:
+		return false;
+	}
+}
+
+static void
+feed_handshake(struct session *s)
+{
+	size_t used;
+	int rc;
+
+	do {
+		rc = rfb_handshake_client_feed(s->endpoint_handshake,
+		    buf_head(&s->endpoint.in), buf_len(&s->endpoint.in), &used);
+		if (rc < 0) {
+			session_endpoint_refuse(s, "cannot be used",
+			    rfb_handshake_client_why(s->endpoint_handshake));
+			return;
+		}
+		buf_consume(&s->endpoint.in, used);
+	} while (on_event(s, rc));
+	if (s->state == SESSION_ENDPOINT && side_flush(&s->endpoint) != 0)
+		session_endpoint_refuse(s, "closed the connection", "");
+}
+
+static void
+on_gone(struct session *s)
+{
+	session_endpoint_refuse(s, "closed the connection", "");
+}
+
+/* Reads once. Returns true when there may be more. */
+static bool
+read_handshake(struct session *s)
+{
+	if (!session_fill(s, &s->endpoint, false, on_gone))
+		return false;
+	feed_handshake(s);
+	return s->state == SESSION_ENDPOINT && s->endpoint.is_reading &&
+	    (s->endpoint.leg.ssl != NULL || s->endpoint.sealed != NULL);
+}
+
+/* Reads once before the VNC server speaks, or after it has. */
+static bool
+read_early(struct session *s)
+{
+	/* parked, it talks to nobody: what it says waits in its socket */
+	if (!session_fill(s, &s->endpoint, s->state == SESSION_PARKED, on_gone))
+		return false;
+	if (s->state == SESSION_AGENT)
+		session_agent_feed(s);
+	return s->state == SESSION_AGENT || s->state == SESSION_PARKED;
+}
+
+void
+on_endpoint_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct session *s = arg;
+
+	if (s->state == SESSION_RUNNING) {
+		pump_from_endpoint(s);
+		return;
+	}
+	session_ref(s);
+	if (s->state == SESSION_AGENT || s->state == SESSION_PARKED)
+		while (read_early(s))
+			;
+	if (s->state == SESSION_ENDPOINT_TLS)
+		go_on_with_tls(s);
+	if (s->state == SESSION_ENDPOINT)
+		while (read_handshake(s))
+			;
+	session_unref(s);
+}
+
+void
+on_endpoint_writable(evutil_socket_t fd, short what, void *arg)
+{
+	struct session *s = arg;
+
+	if (s->state == SESSION_RUNNING)
+		pump_to_endpoint(s);
+	else if (s->state == SESSION_DIAL)
+		session_dial_writable(s, (what & EV_TIMEOUT) != 0);
+	else if (s->state == SESSION_ENDPOINT_TLS)
+		on_endpoint_readable(fd, what, arg);
+	else if (side_flush(&s->endpoint) != 0)
+		session_endpoint_refuse(s, "closed the connection", "");
+}

@@ -1,0 +1,89 @@
+/* The wait after wrong passwords, tickets and session codes: in memory for
+ * tries at the same time (guess.h), and in the database for other relays and
+ * the next start. */
+#include "common/clock.h"
+#include "common/db.h"
+#include "relay/login/guess.h"
+#include "relay/session/session_internal.h"
+
+static const char out_of_memory[] = "the relay is out of memory";
+
+static void
+wait_for_turn(struct session *s, void (*go)(void *session))
+{
+	if (guess_wait(&s->guess, go, s) != 0)
+		session_refuse(s, out_of_memory);
+}
+
+void
+session_guess_password(struct session *s, void (*go)(void *session))
+{
+	struct account *a = &s->account;
+
+	guess_set(&s->guess, s->loop, s->client_addr, "person", s->name.person,
+	    login_is_code(s->name.endpoint));
+	for (unsigned i = 0; i < GUESS_KEYS; i++)
+		guesses_learn(s->loop->relay->guesses, &s->guess.who, i,
+		    a->failures[i], a->failure_age_s[i], clock_mono_ns());
+	wait_for_turn(s, go);
+}
+
+void
+session_guess_ticket(struct session *s, void (*go)(void *session))
+{
+	guess_set(&s->guess, s->loop, s->client_addr, NULL, NULL, false);
+	wait_for_turn(s, go);
+}
+
+/* Names that nobody has are counted like those of people. */
+static void
+write_wrong(struct session *s)
+{
+	const uint64_t *keys = s->guess.who.keys;
+	char prefix[GUESS_PREFIX_LEN];
+	const char *params[] = { s->name.person, prefix, s->client_addr,
+		s->name.endpoint, keys[GUESS_NAME] != 0 ? "t" : "f",
+		keys[GUESS_CODES] != 0 ? "t" : "f" };
+
+	guess_prefix(prefix, s->client_addr);
+	db_query(s->loop->db,
+	    "WITH p AS (UPDATE people SET failed_logins = failed_logins + 1, "
+	    "last_failed_at = now() WHERE name = $1 RETURNING team_id), "
+	    "f AS (INSERT INTO login_failures AS l (client_addr, failed) "
+	    "SELECT what, 1 FROM (VALUES ($2, true), "
+	    "('name tried: ' || $1, $5::boolean), "
+	    "('codes tried by ' || $1, $6::boolean)) k(what, counts) "
+	    "WHERE counts ON CONFLICT (client_addr) DO UPDATE SET failed = "
+	    "CASE WHEN l.last_at < now() - interval '15 minutes' THEN 1 ELSE "
+	    "l.failed + 1 END, last_at = now()) "
+	    "INSERT INTO audit (team_id, actor, action, object, detail) "
+	    "SELECT (SELECT team_id FROM p), $1, 'login_failed', $4, "
+	    "jsonb_build_object('client', $3::text)",
+	    6, params, NULL, NULL);
+}
+
+void
+session_guess_wrong(struct session *s)
+{
+	atomic_fetch_add(&s->loop->relay->stats.login_failures, 1);
+	write_wrong(s);
+	guess_end(&s->guess, GUESS_WRONG);
+}
+
+void
+session_guess_right(struct session *s)
+{
+	char prefix[GUESS_PREFIX_LEN];
+	const char *params[] = { s->name.person, prefix };
+
+	if (!s->guess.is_checking)
+		return; /* a ticket says nothing about the password */
+	guess_end(&s->guess, GUESS_RIGHT);
+	guess_release(&s->guess);
+	guess_prefix(prefix, s->client_addr);
+	db_query(s->loop->db,
+	    "WITH p AS (UPDATE people SET failed_logins = 0, last_login_at = "
+	    "now() WHERE name = $1) DELETE FROM login_failures WHERE "
+	    "client_addr IN ($2, 'name tried: ' || $1)",
+	    2, params, NULL, NULL);
+}

@@ -1,0 +1,363 @@
+/*
+ * A session as its own files see it. session.c: states, ending;
+ * session_viewer.c: handshake with the technician; session_browser.c: the
+ * same in a browser; login.c, session_login.c, session_ticket.c: who may;
+ * session_guess.c: the wait after wrong tries;
+ * session_lobby.c: what a viewer sees while it waits; session_endpoint.c:
+ * what it says; session_dial.c: dialling out; session_trust.c: is it the
+ * right one; session_agent.c: through an agent; session_parked.c:
+ * endpoints that dialled in; session_record.c, session_meta.c: the
+ * recorder; session_restart.c: another one when it died;
+ * session_control.c: commands while it runs; pump.c: bytes both ways.
+ */
+#ifndef RELAY_SESSION_SESSION_INTERNAL_H
+#define RELAY_SESSION_SESSION_INTERNAL_H
+
+#include <event2/event.h>
+#include <jansson.h>
+
+#include "common/buf.h"
+#include "common/tee.h"
+#include "relay/login/account.h"
+#include "relay/login/guess.h"
+#include "relay/wire/leg.h"
+#include "relay/login/login.h"
+#include "relay/pump/pump.h"
+#include "relay/relay.h"
+#include "relay/pump/ring.h"
+#include "relay/session/session.h"
+#include "relay/wire/side.h"
+#include "rfb/handshake_client.h"
+#include "rfb/pixel_format_switch.h"
+#include "rfb/set_encodings.h"
+
+struct lobby;
+struct rfb_client_messages;
+struct rfb_framer;
+struct rfb_handshake_server;
+struct rfb_framer_event;
+
+/*
+ * HELLO -> VIEWER_TLS -> LOGIN -> CHECK -> DIAL | AGENT | CLAIM -> ENDPOINT
+ *   -> ENDPOINT_TLS -> OPEN -> CLIENT_INIT -> RUNNING
+ * and from any of them -> CLOSING (a refusal is being sent) or gone. An
+ * endpoint that dials in: CHECK -> ENDPOINT -> ENDPOINT_TLS -> PARKED, until
+ * a session in CLAIM takes its connection over.
+ */
+enum session_state {
+	SESSION_HELLO, /* RFB and VeNCrypt before TLS */
+	SESSION_VIEWER_TLS,
+	SESSION_LOGIN,    /* waiting for user name and password */
+	SESSION_CHECK,    /* database, delay, Argon2id */
+	SESSION_DIAL,     /* name lookup, connect */
+	SESSION_AGENT,    /* its data channel, consent, its VNC server */
+	SESSION_CLAIM,    /* a parked connection is on its way */
+	SESSION_ENDPOINT, /* RFB handshake with the endpoint */
+	SESSION_ENDPOINT_TLS,
+	SESSION_OPEN,        /* session row, recorder */
+	SESSION_CLIENT_INIT, /* accepted: waiting for ClientInit */
+	SESSION_PARKED,      /* no technician yet */
+	SESSION_RUNNING,
+	SESSION_CLOSING,
+	SESSION_DEAD, /* waits only for its last job or query */
+};
+
+#define SESSION_ADDRS           8
+#define SESSION_PUMP_MAX        (512 * 1024) /* bytes a wakeup */
+#define SESSION_WARNING_SECONDS 30           /* that a warning shows */
+
+/* session_restart.c */
+enum restart_state {
+	RESTART_NONE,
+	RESTART_DEATH,
+	RESTART_BOUNDARY,
+	RESTART_STARTED,
+};
+
+/* How the technician came in. */
+enum session_door {
+	SESSION_BY_VNC,      /* VeNCrypt X509Plain */
+	SESSION_BY_VNC_AUTH, /* a one-time password on a port of its own */
+	SESSION_BY_NOVNC,    /* a WebSocket with VeNCrypt Plain in it */
+	SESSION_BY_BROWSER,  /* our page: a WebSocket with JSON beside */
+	SESSION_BY_NOBODY,   /* an endpoint that dialled in */
+};
+
+/* A command that came through the database. */
+struct session_order {
+	const char *command, *value, *by;
+};
+
+struct session {
+	TAILQ_ENTRY(session) link;
+	struct loop *loop;
+	enum session_state state;
+	unsigned n_refs; /* the session itself, and each job and query */
+	char id[UUID_LEN];
+	char client_addr[64];
+	struct side viewer, endpoint;
+	struct event *deadline; /* of the state; of the session when running */
+	struct event *tick;     /* once a second while running */
+
+	struct rfb_handshake_server *viewer_handshake;
+	struct rfb_handshake_client *endpoint_handshake;
+	enum session_door door;
+	uint16_t door_port; /* of its one-time password */
+	int64_t ticket_id;
+	struct login_name name;
+	char *password;     /* the technician's, until checked */
+	struct guess guess; /* until it is known who it is */
+	struct crowd_place place;
+	bool is_authenticated; /* by a ticket */
+	bool is_attended_tried;
+	struct lobby *lobby; /* what the viewer sees until RUNNING */
+	struct event *lobby_tick;
+	uint64_t lobby_since_ns;
+	bool wants_lobby;
+	bool is_parked;       /* on the list of session_parked.c */
+	unsigned n_requests;  /* of the page, waiting for their turn */
+	char dial_ticket[65]; /* the agent's data channel brings it */
+	char consent[8];      /* "", "full", "view" (C2) */
+	struct account account;
+	struct sockaddr_storage *addrs;
+	unsigned n_addrs, addr_at;
+	X509_STORE *ca_store;
+	uint8_t seen_pin[32];
+	bool has_seen_pin;
+	bool has_row; /* in the table sessions */
+
+	uint64_t start_mono_ns, start_wall_ns;
+	uint16_t width, height;
+	struct ring ring;
+	struct rfb_framer *framer;
+	struct rfb_client_messages *client_messages;
+	struct rfb_format_switch format;
+	struct rfb_encodings_policy encodings_policy;
+	bool viewer_has_fence, endpoint_has_fence;
+	struct pump pump;
+
+	const struct session_order *order; /* while it is carried out */
+	struct event *warn_timer;          /* T9 */
+	enum { WORDS_NONE, WORDS_WARNING, WORDS_LAST } words; /* it says */
+	struct event *part_timer; /* until the banner was read */
+	char *part_reason;
+	unsigned rate; /* the technician's choice, 0: as it comes */
+	bool is_view_only, is_view_forced; /* C3 */
+	bool is_recorded;                  /* by policy */
+	bool is_recording;                 /* now */
+	bool has_recorder, is_recorder_ready;
+	bool is_captured;             /* encoded later */
+	struct live_share live_share; /* of the relay's budget */
+	enum restart_state restart;
+	bool is_restart_failed, is_restart_hopeless;
+	uint64_t deaths[2]; /* of recorders, the last ones */
+	uint64_t gap_since_ns;
+	char *desktop_name; /* as far as it is ASCII */
+	int status_fd;
+	struct event *status, *space;
+	struct event *ready_timer; /* how long a recorder may start */
+	uint64_t last_mark_ns;
+	bool is_mark_lost; /* the recorder is beyond help */
+	uint64_t watch_recorded, watch_since_ns;
+	uint32_t n_keys, n_pointers;
+};
+
+/* session.c */
+void session_set_state(
+    struct session *s, enum session_state state, int64_t seconds);
+/* Refuses the technician: the reason is shown by the viewer if it still can
+ * be, logged and audited. The only way out before RUNNING. */
+void session_refuse(struct session *s, const char *reason);
+/* Ends: code is a word of sessions.end_code. The only way out of RUNNING. */
+void session_end(struct session *s, const char *code, const char *reason);
+void session_ref(struct session *s);
+void session_unref(struct session *s);
+
+/*
+ * Reads once into a side's input. may_wait: what there is no room for waits
+ * in the socket. on_gone: the peer closed, or sent too much. Returns whether
+ * bytes came.
+ */
+bool session_fill(struct session *s, struct side *d, bool may_wait,
+    void (*on_gone)(struct session *s));
+
+/* A session without a technician yet; place: taken. NULL only for memory. */
+struct session *session_new(struct loop *l, struct crowd_place *place);
+/* Begins with the viewer's handshake; frees the session on failure. */
+void session_greet(struct session *s);
+
+/* session_viewer.c */
+void on_viewer_readable(evutil_socket_t fd, short what, void *arg);
+void on_viewer_writable(evutil_socket_t fd, short what, void *arg);
+void session_accept_viewer(struct session *s);
+
+/* Goes on once who it is and what it may reach is known. */
+void session_become_running(struct session *s);
+/* Bytes for the viewer's handshake are in viewer.in. */
+void session_feed_viewer(struct session *s);
+
+/* session_browser.c */
+void on_browser_text(void *arg, const char *json, size_t len);
+/* What the page is told; nothing for other viewers. */
+void session_browser_send(struct session *s, json_t *take);
+void session_browser_status(struct session *s);
+void session_browser_warning(
+    struct session *s, const char *text, unsigned seconds);
+/* The endpoint is ready: the RFB stream begins. Returns 0 or an error. */
+int session_browser_accept(struct session *s);
+/* Tells why, and closes the WebSocket. */
+void session_browser_end(
+    struct session *s, const char *type, const char *code, const char *reason);
+
+/* session_login.c */
+/* By name and password: both from the viewer's handshake. */
+void session_login(struct session *s);
+/* The same; user: borrowed, password: heap, taken (NULL: out of memory). */
+void session_login_as(struct session *s, const char *user, char *password);
+/* s->name is known and is_authenticated is set or s->password is there. */
+void session_look_up(struct session *s);
+
+/* session_guess.c */
+/* Calls go when the password or code of s->account may be checked. */
+void session_guess_password(struct session *s, void (*go)(void *session));
+/* The same for what is tried without a name. */
+void session_guess_ticket(struct session *s, void (*go)(void *session));
+/* It was wrong: counted, audited. */
+void session_guess_wrong(struct session *s);
+void session_guess_right(struct session *s);
+
+/* session_ticket.c */
+bool ticket_is_one(const char *password);
+/* s->password is a ticket. */
+void session_redeem(struct session *s);
+void session_vnc_auth(struct session *s);
+
+/* session_lobby.c */
+void session_lobby_open(struct session *s);
+/* ClientInit came: the lobby begins. */
+void session_lobby_begin(struct session *s);
+void session_lobby_feed(struct session *s);
+void session_lobby_say(
+    struct session *s, const char *title, const char *text, const char *small);
+void session_lobby_release(struct session *s);
+/* The endpoint is ready: the viewer goes over to it. Returns 0; ERR_AGAIN
+ * (called again when the viewer's message is whole) or an error. */
+int session_lobby_leave(struct session *s);
+
+/* session_agent.c */
+void session_agent_open(struct session *s);
+void session_agent_feed(struct session *s);
+/* The end user sees that it is recorded, or not any more (C4). */
+void session_agent_indicator(struct session *s);
+
+/* session_parked.c */
+void session_park(struct session *s);
+void session_claim(struct session *s);
+void session_parked_gone(struct session *s);
+
+/* session_control.c */
+/* Row and browser hear of it. */
+void session_status_changed(struct session *s);
+/* "recording" and the rest, docs/relaycam-relay.md. by: who, for the audit. */
+void session_command(
+    struct session *s, const char *command, const char *value, const char *by);
+void session_warn(struct session *s, const char *text, unsigned seconds);
+/* Sets warning and end by the session's clock, each second: that one counts
+ * the time that the machine was suspended, timers do not. */
+void session_clocks_set(struct session *s);
+/* Both sides are ready: bytes both ways from here on. */
+void session_run(struct session *s);
+
+/* session_endpoint.c */
+void session_dial(struct session *s);
+void on_endpoint_readable(evutil_socket_t fd, short what, void *arg);
+void on_endpoint_writable(evutil_socket_t fd, short what, void *arg);
+
+void session_endpoint_greet(struct session *s);
+/* Refuses with "endpoint desk1 (host:port) WHAT[: WHY]". */
+void session_endpoint_refuse(
+    struct session *s, const char *what, const char *why);
+
+/* session_dial.c */
+void session_dial_direct(struct session *s);
+/* Its socket is connected or not; is_late: it did not answer in time. */
+void session_dial_writable(struct session *s, bool is_late);
+
+/* session_trust.c */
+/* TLS begins; it may be refused. */
+void session_endpoint_start_tls(struct session *s);
+/* Says why the handshake failed. */
+void session_endpoint_tls_failed(struct session *s);
+/* False: it was refused. */
+bool session_endpoint_check_certificate(struct session *s);
+bool session_endpoint_check_key(struct session *s); /* RA2 */
+/* Drops what only the check needed. */
+void session_endpoint_forget_chain(struct session *s);
+
+/* session_endpoint.c */
+/* s->endpoint is connected to a VNC server: its handshake begins. */
+void session_endpoint_talk(struct session *s);
+
+/* session_record.c */
+void session_open(struct session *s);
+/* Starts a recorder on the ring, which has seconds to get ready. 0 or an
+ * error. */
+int session_record_start(struct session *s, bool is_resume, int64_t seconds);
+/* No recorder any more: policy decides. */
+void session_record_lost(struct session *s, const char *why);
+
+/* session_meta.c: a descriptor, or negative. */
+int session_meta_memfd(const struct session *s, bool is_resume);
+
+/* session_restart.c */
+/* False: there will be no other recorder. */
+bool session_restart_begin(struct session *s);
+/* The dead one's status socket is closed. */
+void session_restart_died(struct session *s);
+/* A message of the endpoint's ended at this offset; perhaps from within the
+ * framer's callback. */
+void session_restart_boundary(struct session *s, uint64_t offset);
+void session_restart_failed(struct session *s);
+/* The time to die, or to come to a message's end, is over. */
+void session_restart_late(struct session *s);
+void session_restart_ready(struct session *s);
+
+/* By hand (C5). Returns 0, or why not, static, in *why. */
+int session_record_switch(struct session *s, bool on, const char **why);
+void session_record_mark(struct session *s, enum tee_mark_kind kind,
+    uint64_t offset, const void *value, size_t len);
+/* Draws the consequence of a mark that found no room; not from a callback of
+ * the framer, which may be freed here. */
+void session_record_check(struct session *s);
+void session_record_tick(struct session *s);
+void session_record_end(struct session *s, enum tee_end why);
+void session_record_release(struct session *s);
+void session_recorder_dead(struct session *s, const char *why);
+
+/* pump_switch.c, pump_pace.c, pump_input.c, pump_banner.c: what the
+ * technician sees and may do. */
+/* 0: all. Returns 0, ERR_NOTFOUND, ERR_UNSUPPORTED (the viewer cannot
+ * resize) or ERR_AGAIN. */
+int session_set_monitor(struct session *s, unsigned index);
+unsigned session_monitor(const struct session *s);
+/* Borrowed; *n of them. */
+const struct view_monitor *session_monitors(
+    const struct session *s, unsigned *n);
+/* Pictures a second, 0: as they come. */
+void session_set_frame_rate(struct session *s, unsigned fps);
+void session_set_view_only(struct session *s, bool on);
+/* Returns 0, or why there is a bell only. */
+int session_show_banner(struct session *s, const char *text, unsigned seconds);
+void session_hide_banner(struct session *s);
+
+/* pump.c */
+void pump_start(struct session *s);
+/* Nothing more comes from the endpoint; the viewer gets what is left, a
+ * banner with the reason if it can be, and the session ends. */
+void pump_part(struct session *s, const char *code, const char *reason);
+void pump_from_endpoint(struct session *s);
+void pump_to_viewer(struct session *s);
+void pump_from_viewer(struct session *s);
+void pump_to_endpoint(struct session *s);
+
+#endif

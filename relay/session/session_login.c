@@ -1,0 +1,220 @@
+/* Who may: database, the wait after wrong passwords, Argon2id. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/bytes.h"
+#include "common/db.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "common/password.h"
+#include "relay/session/session_internal.h"
+#include "rfb/handshake_server.h"
+
+static const char away[] =
+    "the relay's database cannot be reached, so rights and policy are not "
+    "known; new sessions are refused until it is back";
+static const char denied[] = "user name or password is wrong";
+
+/* One Argon2id check in a worker thread. */
+struct check {
+	struct job job;
+	struct session *session;
+	char *hash, *password;
+	int result;
+};
+
+static void
+on_code(void *arg, PGresult *res)
+{
+	struct session *s = arg;
+
+	if (s->state == SESSION_CHECK) {
+		if (!db_ok(res, "session code")) {
+			session_refuse(s, away);
+		} else if (PQntuples(res) == 0) {
+			session_guess_wrong(s);
+			session_refuse(s,
+			    "there is no such session code; codes are valid "
+			    "until the program that shows them is closed");
+		} else {
+			session_look_up(s);
+		}
+	}
+	session_unref(s);
+}
+
+/* The endpoint of a session code belongs to the team of who uses it first. */
+static void
+find_code(struct session *s)
+{
+	const char *params[] = { s->name.person, s->name.endpoint };
+
+	s->is_attended_tried = true;
+	session_ref(s);
+	if (db_query_now(s->loop->db,
+		"INSERT INTO endpoints (team_id, name, title, access, kind, "
+		"agent_version, agent_host, agent_node, agent_seen_at, "
+		"secret_sealed, allow_clear) SELECT "
+		"p.team_id, c.code, c.host, 'attended', 'attended', "
+		"c.version, c.host, c.node_id, now(), c.secret_sealed, true "
+		"FROM people p, "
+		"attended_codes c WHERE p.name = $1 AND c.code = $2 AND "
+		"c.expires_at > now() AND NOT EXISTS (SELECT 1 FROM endpoints "
+		"e WHERE e.name = c.code AND e.kind = 'attended' AND "
+		"e.deleted_at IS NULL) RETURNING id",
+		2, params, on_code, s) != 0) {
+		session_refuse(s, away);
+		session_unref(s);
+	}
+}
+
+/* Room is for those whose login was right. */
+static void
+take_place(struct session *s)
+{
+	if (crowd_become(s->loop->relay->crowd, &s->place, CROWD_SESSION) ==
+	    NULL)
+		session_dial(s);
+	else
+		session_refuse(s,
+		    "the relay carries as many sessions as it may "
+		    "(relay.max_sessions)");
+}
+
+/* Who it is, is known: may they go there? */
+static void
+admit(struct session *s)
+{
+	char reason[256];
+
+	if (s->account.endpoint_id != 0) {
+		session_guess_right(s);
+		take_place(s);
+	} else if (login_is_code(s->name.endpoint) && !s->is_attended_tried) {
+		find_code(s);
+	} else {
+		snprintf(reason, sizeof(reason),
+		    "there is no endpoint \"%s\" that %s may connect to",
+		    s->name.endpoint, s->name.person);
+		session_guess_right(s);
+		session_refuse(s, reason);
+	}
+}
+
+static void
+checked(struct job *j)
+{
+	struct check *c = (struct check *)j;
+	struct session *s = c->session;
+
+	if (s->state == SESSION_CHECK && c->result != 0) {
+		session_guess_wrong(s);
+		session_refuse(s,
+		    c->result == ERR_DENIED ? denied
+					    : "the relay is out of memory");
+	} else if (s->state == SESSION_CHECK) {
+		s->is_authenticated = true;
+		admit(s);
+	}
+	if (c->hash != NULL)
+		wipe(c->hash, strlen(c->hash));
+	wipe(c->password, strlen(c->password));
+	free(c->hash);
+	free(c->password);
+	free(c);
+	session_unref(s);
+}
+
+static void
+run_check(struct job *j)
+{
+	struct check *c = (struct check *)j;
+
+	c->result = password_check(c->hash, c->password, strlen(c->password));
+}
+
+static void
+check_password(void *arg)
+{
+	struct session *s = arg;
+	struct check *c = calloc(1, sizeof(*c));
+
+	if (c == NULL) {
+		session_refuse(s, "the relay is out of memory");
+		return;
+	}
+	session_ref(s);
+	c->job = (struct job){
+		.run = run_check, .done = checked, .inbox = &s->loop->inbox
+	};
+	c->session = s;
+	c->hash = s->account.password_hash;
+	c->password = s->password;
+	c->result = ERR_NOMEM;
+	s->account.password_hash = NULL;
+	s->password = NULL;
+	worker_submit(s->loop->relay->workers, &c->job);
+}
+
+static void
+on_account(void *arg, PGresult *res)
+{
+	struct session *s = arg;
+
+	if (s->state != SESSION_CHECK) {
+		session_unref(s);
+		return;
+	}
+	account_release(&s->account); /* of the first look */
+	if (!db_ok(res, "login") ||
+	    account_read(&s->account, res, s->loop->relay->seal_key) != 0) {
+		session_refuse(s, away);
+	} else if (s->is_authenticated) {
+		admit(s);
+	} else {
+		session_guess_password(s, check_password);
+	}
+	session_unref(s);
+}
+
+void
+session_look_up(struct session *s)
+{
+	/* a name that nobody can have fails as any unknown one does */
+	const char *params[] = { s->name.person, s->name.endpoint,
+		s->client_addr };
+
+	session_set_state(s, SESSION_CHECK, s->loop->relay->conf.login_seconds);
+	session_ref(s);
+	if (db_query_now(
+		s->loop->db, account_query, 3, params, on_account, s) != 0) {
+		session_refuse(s, away);
+		session_unref(s);
+	}
+}
+
+void
+session_login_as(struct session *s, const char *user, char *password)
+{
+	int rc = login_name_parse(&s->name, user);
+
+	s->password = password;
+	if (password == NULL)
+		session_refuse(s, "the relay is out of memory");
+	else if (ticket_is_one(password))
+		session_redeem(s);
+	else if (rc == ERR_NOTFOUND)
+		session_refuse(s,
+		    "give the user name as person@endpoint, "
+		    "for instance alice@desk1");
+	else
+		session_look_up(s);
+}
+
+void
+session_login(struct session *s)
+{
+	session_login_as(s, rfb_handshake_server_user(s->viewer_handshake),
+	    strdup(rfb_handshake_server_password(s->viewer_handshake)));
+}

@@ -1,0 +1,313 @@
+/*
+ * Endpoints that dialled in: their handshake is done at once, up to
+ * ServerInit, because servers give up on a silent peer; then they wait. A
+ * technician's session claims such a connection, on whatever loop it is:
+ *
+ *   CLAIM --job--> loop of the PARKED one: detach --job--> back: adopt
+ */
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "common/err.h"
+#include "common/log.h"
+#include "relay/journal.h"
+#include "relay/session/session_internal.h"
+
+/* One endpoint may not fill the relay. */
+#define PARKED_MAX 16
+/* A machine that is gone without a word is noticed in a minute and a half. */
+#define IDLE_SECONDS  45
+#define PROBE_SECONDS 15
+#define PROBES        3
+
+/* A parked connection, as every loop may look it up. */
+struct parked {
+	TAILQ_ENTRY(parked) link;
+	int64_t endpoint_id;
+	struct loop *loop;
+};
+static TAILQ_HEAD(parked_list, parked) all = TAILQ_HEAD_INITIALIZER(all);
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* Under the lock. */
+static unsigned
+count(int64_t endpoint_id)
+{
+	struct parked *p;
+	unsigned n = 0;
+
+	TAILQ_FOREACH(p, &all, link)
+	n += p->endpoint_id == endpoint_id;
+	return n;
+}
+
+/* Returns 0, ERR_NOMEM, or ERR_LIMIT when PARKED_MAX of it wait. */
+static int
+list_add(struct loop *l, int64_t endpoint_id)
+{
+	struct parked *p = calloc(1, sizeof(*p));
+	bool is_room;
+
+	if (p == NULL)
+		return ERR_NOMEM;
+	p->endpoint_id = endpoint_id;
+	p->loop = l;
+	pthread_mutex_lock(&lock);
+	is_room = count(endpoint_id) < PARKED_MAX;
+	if (is_room)
+		TAILQ_INSERT_TAIL(&all, p, link);
+	pthread_mutex_unlock(&lock);
+	if (!is_room)
+		free(p);
+	return is_room ? 0 : ERR_LIMIT;
+}
+
+/* Takes the newest off the list, which is the likeliest to be alive; l: of
+ * that loop, NULL: of any. Returns its loop or NULL. */
+static struct loop *
+list_take(struct loop *l, int64_t endpoint_id)
+{
+	struct loop *found = NULL;
+	struct parked *p;
+
+	pthread_mutex_lock(&lock);
+	TAILQ_FOREACH_REVERSE(p, &all, parked_list, link)
+	if (p->endpoint_id == endpoint_id && (l == NULL || p->loop == l))
+		break;
+	if (p != NULL) {
+		found = p->loop;
+		TAILQ_REMOVE(&all, p, link);
+		free(p);
+	}
+	pthread_mutex_unlock(&lock);
+	return found;
+}
+
+static bool
+list_has(int64_t endpoint_id)
+{
+	bool has;
+
+	pthread_mutex_lock(&lock);
+	has = count(endpoint_id) > 0;
+	pthread_mutex_unlock(&lock);
+	return has;
+}
+
+static void
+write_row(struct session *s, bool is_parked)
+{
+	char id[24];
+	const char *params[] = { id, s->loop->relay->node_id };
+
+	snprintf(id, sizeof(id), "%lld", (long long)s->account.endpoint_id);
+	journal_write(s->loop, "parked endpoint",
+	    is_parked ? "UPDATE endpoints SET parked_node = $2, parked_at = "
+			"now() WHERE id = $1"
+		      : "UPDATE endpoints SET parked_node = NULL WHERE id = "
+			"$1 AND parked_node = $2",
+	    2, params);
+}
+
+void
+session_start_parked(struct conn *c, struct account *account)
+{
+	struct session *s = session_new(c->loop, &c->place);
+
+	if (s == NULL) {
+		side_release(&c->side);
+		account_release(account);
+		return;
+	}
+	s->door = SESSION_BY_NOBODY;
+	s->account = *account;
+	memcpy(s->client_addr, c->client_addr, sizeof(s->client_addr));
+	snprintf(s->name.endpoint, sizeof(s->name.endpoint), "%s",
+	    account->endpoint);
+	session_ref(s); /* what came behind the ID may end it at once */
+	if (side_adopt(&s->endpoint, c->loop, &c->side, on_endpoint_readable,
+		on_endpoint_writable, s) != 0)
+		session_end(s, "error", "out of memory");
+	else
+		session_endpoint_talk(s);
+	session_unref(s);
+}
+
+static void
+keep_alive(int fd)
+{
+	int idle = IDLE_SECONDS, pause = PROBE_SECONDS, n = PROBES, on = 1;
+
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &pause, sizeof(pause));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &n, sizeof(n));
+}
+
+void
+session_park(struct session *s)
+{
+	int rc;
+
+	if (crowd_become(s->loop->relay->crowd, &s->place, CROWD_PARKED) !=
+	    NULL) {
+		session_end(s, "error", "max_parked connections wait already");
+		return;
+	}
+	rc = list_add(s->loop, s->account.endpoint_id);
+	if (rc != 0) {
+		session_end(s, "error",
+		    rc == ERR_LIMIT ? "too many connections of this endpoint "
+				      "wait already"
+				    : "out of memory");
+		return;
+	}
+	keep_alive(s->endpoint.leg.fd);
+	account_forget_secrets(&s->account);
+	session_set_state(s, SESSION_PARKED, 0);
+	s->is_parked = true;
+	write_row(s, true);
+	log_info("endpoint_parked", LOG_S("endpoint", s->name.endpoint),
+	    LOG_S("client", s->client_addr));
+}
+
+void
+session_parked_gone(struct session *s)
+{
+	if (!s->is_parked)
+		return;
+	s->is_parked = false;
+	list_take(s->loop, s->account.endpoint_id);
+	if (!list_has(s->account.endpoint_id))
+		write_row(s, false);
+}
+
+void
+session_drop_parked(struct loop *l, int64_t endpoint_id)
+{
+	struct session *s, *next;
+
+	for (s = TAILQ_FIRST(&l->sessions); s != NULL; s = next) {
+		next = TAILQ_NEXT(s, link);
+		if (s->state == SESSION_PARKED &&
+		    s->account.endpoint_id == endpoint_id)
+			session_end(s, "command",
+			    "the endpoint was changed or removed");
+	}
+}
+
+/* ---- claiming ---- */
+
+struct claim {
+	struct job job;
+	struct loop *from; /* of the technician's session */
+	struct loop *at;   /* of the parked one */
+	char session[UUID_LEN];
+	int64_t endpoint_id;
+	struct side side;
+	struct rfb_handshake_client *handshake; /* its ServerInit; or NULL */
+};
+
+static void
+refuse(struct session *s, const char *what)
+{
+	char reason[300];
+
+	snprintf(
+	    reason, sizeof(reason), "endpoint %s %s", s->name.endpoint, what);
+	session_refuse(s, reason);
+}
+
+/* Back on the technician's loop. */
+static void
+take_over(struct session *s, struct claim *c)
+{
+	if (c->handshake == NULL) {
+		refuse(s, "closed the connection");
+		return;
+	}
+	s->endpoint_handshake = c->handshake;
+	c->handshake = NULL;
+	if (side_adopt(&s->endpoint, s->loop, &c->side, on_endpoint_readable,
+		on_endpoint_writable, s) != 0)
+		session_refuse(s, "the relay is out of memory");
+	else
+		session_open(s);
+}
+
+static void
+on_claimed(struct job *j)
+{
+	struct claim *c = (struct claim *)j;
+	struct session *s;
+
+	TAILQ_FOREACH(s, &c->from->sessions, link)
+	if (s->state == SESSION_CLAIM && strcmp(s->id, c->session) == 0)
+		break;
+	if (s != NULL)
+		take_over(s, c);
+	/* nobody waits any more: the endpoint will dial in again */
+	c->side.leg.batch = &c->from->batch;
+	side_release(&c->side);
+	rfb_handshake_client_free(c->handshake);
+	free(c);
+}
+
+/* On the parked one's loop: hands the connection over. */
+static void
+give_up(struct job *j)
+{
+	struct claim *c = (struct claim *)j;
+	struct session *s;
+
+	TAILQ_FOREACH_REVERSE(s, &c->at->sessions, session_list, link)
+	if (s->state == SESSION_PARKED &&
+	    s->account.endpoint_id == c->endpoint_id)
+		break;
+	c->side.leg.fd = -1;
+	if (s != NULL && side_detach(&c->side, &s->endpoint) == 0) {
+		c->handshake = s->endpoint_handshake;
+		s->endpoint_handshake = NULL;
+		/* the list knows already */
+		s->is_parked = false;
+		if (!list_has(c->endpoint_id))
+			write_row(s, false);
+		session_end(s, "normal", "a session took its connection");
+	}
+	c->job.done = on_claimed;
+	loop_post(c->from, &c->job);
+}
+
+void
+session_claim(struct session *s)
+{
+	struct loop *at = list_take(NULL, s->account.endpoint_id);
+	const char *node = s->account.parked_node;
+	struct claim *c;
+
+	if (at == NULL) {
+		refuse(s,
+		    node != NULL && strcmp(node, s->loop->relay->node_id) != 0
+			? "waits at another relay of this installation"
+			: "has not dialled in, or is in use by another "
+			  "session");
+		return;
+	}
+	c = calloc(1, sizeof(*c));
+	if (c == NULL) {
+		session_refuse(s, "the relay is out of memory");
+		return;
+	}
+	session_set_state(
+	    s, SESSION_CLAIM, s->loop->relay->conf.connect_seconds);
+	c->job.done = give_up;
+	c->from = s->loop;
+	c->at = at;
+	memcpy(c->session, s->id, sizeof(c->session));
+	c->endpoint_id = s->account.endpoint_id;
+	loop_post(at, &c->job);
+}

@@ -1,0 +1,157 @@
+/*
+ * A recorder died while its session runs (X4). Streams of zlib cannot be
+ * joined midway, so the next one needs a screen painted anew by rectangles
+ * that stand for themselves, docs/tee.md ("After a recorder died"):
+ *
+ *   DEATH     its status socket is still open: it may write its page
+ *   BOUNDARY  waiting for the end of a message of the endpoint's
+ *   STARTED   the next one follows the stream, nothing is recorded yet
+ *   NONE      it said READY: the gap is over
+ *
+ * The third death within a minute is policy's, and each wait has an end.
+ */
+#include <stdio.h>
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "relay/journal.h"
+#include "relay/pump/pump_internal.h"
+#include "relay/spawner.h"
+
+/* How long the endpoint may take to paint everything anew. */
+#define REPAINT_SECONDS 30
+#define MINUTE_NS       (60 * NS_PER_S)
+
+/* Notes a death; true when it was one too many. */
+static bool
+is_third(struct session *s)
+{
+	uint64_t now = clock_mono_ns();
+	bool is_many = s->deaths[0] != 0 && now - s->deaths[0] < MINUTE_NS;
+
+	s->deaths[0] = s->deaths[1];
+	s->deaths[1] = now;
+	return is_many;
+}
+
+/* Nothing is recorded meanwhile: not without a limit. */
+static void
+wait_at_most(struct session *s, int64_t seconds)
+{
+	const struct timeval tv = { seconds, 0 };
+
+	event_add(s->ready_timer, &tv);
+}
+
+bool
+session_restart_begin(struct session *s)
+{
+	if (s->state != SESSION_RUNNING || pump_is_draining(s) ||
+	    s->is_restart_hopeless || is_third(s))
+		return false;
+	if (s->restart == RESTART_NONE && s->gap_since_ns == 0)
+		s->gap_since_ns = clock_mono_ns();
+	s->restart = RESTART_DEATH;
+	/* in the kernel's hands, on a disk that stands still, it may not die */
+	wait_at_most(s, s->loop->relay->conf.recorder_seconds);
+	/* it must not wake up later over a ring that went on */
+	spawner_kill(s->loop->relay->spawner, s->id);
+	tee_writer_set_attached(s->ring.tee, false);
+	if (s->pump.is_stalled)
+		event_active(s->endpoint.readable, EV_READ, 0);
+	return true;
+}
+
+void
+session_restart_died(struct session *s)
+{
+	uint64_t offset;
+
+	s->restart = RESTART_BOUNDARY;
+	wait_at_most(s, REPAINT_SECONDS);
+	if (!pump_is_between(s, &offset))
+		return;
+	session_restart_boundary(s, offset);
+	session_record_check(s);
+	pump_settle(s);
+}
+
+/* No zlib any more, and everything once. */
+static int
+repaint(struct session *s)
+{
+	int rc;
+
+	s->encodings_policy.stateless_only = true;
+	rc = pump_send_offer(s);
+	if (rc == 0)
+		rc = pump_send_refresh(s, view_seen(&s->pump.view));
+	/* the framer may be at work: it leaves at the next turn */
+	event_active(s->endpoint.writable, EV_WRITE, 0);
+	return rc;
+}
+
+void
+session_restart_boundary(struct session *s, uint64_t offset)
+{
+	int rc;
+
+	ring_framed(&s->ring, offset);
+	if (tee_writer_reattach(s->ring.tee, clock_mono_ns()) != 0)
+		return; /* marks are short: the next boundary */
+	s->restart = RESTART_STARTED;
+	rc = session_record_start(s, true, REPAINT_SECONDS);
+	if (rc == 0 && !s->is_recorded && s->is_recording)
+		session_record_mark(s, TEE_MARK_START, offset, NULL, 0);
+	if (rc == 0)
+		rc = repaint(s);
+	s->watch_since_ns = clock_mono_ns();
+	s->watch_recorded = offset;
+	if (rc != 0)
+		s->is_restart_failed = true;
+}
+
+void
+session_restart_late(struct session *s)
+{
+	bool is_death = s->restart == RESTART_DEATH;
+
+	if (s->state != SESSION_RUNNING ||
+	    (!is_death && s->restart != RESTART_BOUNDARY))
+		return;
+	s->restart = RESTART_NONE;
+	session_record_lost(s,
+	    is_death ? "the recorder stands still and cannot be ended"
+		     : "the endpoint's message does not end");
+}
+
+void
+session_restart_failed(struct session *s)
+{
+	s->is_restart_failed = false;
+	s->has_recorder = false;
+	s->restart = RESTART_NONE;
+	session_record_lost(s, "another recorder could not be started");
+}
+
+void
+session_restart_ready(struct session *s)
+{
+	uint64_t ms = (clock_mono_ns() - s->gap_since_ns) / NS_PER_MS;
+	char text[24];
+	const char *params[] = { s->id, text };
+
+	s->restart = RESTART_NONE;
+	s->gap_since_ns = 0;
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)ms);
+	atomic_fetch_add(&s->loop->relay->stats.recorder_restarts, 1);
+	log_warn(
+	    "recording_resumed", LOG_S("session", s->id), LOG_U("gap_ms", ms));
+	journal_write(s->loop, "recording resumed",
+	    "INSERT INTO audit (team_id, actor, action, object, detail) "
+	    "SELECT team_id, 'relay', 'recording_resumed', id::text, "
+	    "jsonb_build_object('gap_ms', $2::bigint) FROM sessions WHERE id "
+	    "= $1",
+	    2, params);
+}

@@ -1,0 +1,165 @@
+/* Is the endpoint who it should be? Its certificate, by CA or pin, and the
+ * key of RA2; checked before anything secret is sent. */
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/err.h"
+#include "common/tls.h"
+#include "relay/journal.h"
+#include "relay/session/session_internal.h"
+
+/* Certificates from the row into a store of this session. */
+static int
+load_ca(struct session *s)
+{
+	BIO *bio = BIO_new_mem_buf(s->account.ca_pem, -1);
+	int n = 0;
+	X509 *x;
+
+	s->ca_store = X509_STORE_new();
+	if (bio == NULL || s->ca_store == NULL) {
+		BIO_free(bio);
+		return ERR_NOMEM;
+	}
+	while ((x = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
+		n += X509_STORE_add_cert(s->ca_store, x);
+		X509_free(x);
+	}
+	ERR_clear_error();
+	BIO_free(bio);
+	return n > 0 ? 0 : ERR_CONFIG;
+}
+
+void
+session_endpoint_start_tls(struct session *s)
+{
+	int rc =
+	    leg_start_tls(&s->endpoint.leg, s->loop->relay->client_ctx, false);
+
+	if (rc == 0 && s->account.ca_pem != NULL) {
+		rc = load_ca(s);
+		if (rc == ERR_CONFIG) {
+			session_endpoint_refuse(s,
+			    "has a CA in its settings that is no "
+			    "certificate",
+			    "");
+			return;
+		}
+		if (rc == 0) {
+			SSL_set1_verify_cert_store(
+			    s->endpoint.leg.ssl, s->ca_store);
+			rc = tls_client_verify(
+			    s->endpoint.leg.ssl, s->account.host);
+		}
+	} else if (rc == 0) {
+		/* the pin is compared below; without one, first use pins */
+		SSL_set_verify(s->endpoint.leg.ssl, SSL_VERIFY_NONE, NULL);
+	}
+	if (rc != 0) {
+		session_refuse(s, "the relay is out of memory");
+		return;
+	}
+	s->state = SESSION_ENDPOINT_TLS;
+}
+
+static void
+remember_pin(struct session *s)
+{
+	char pin[65], id[24];
+	const char *params[] = { id, pin, s->name.person, s->name.endpoint };
+
+	for (int i = 0; i < 32; i++)
+		snprintf(pin + 2 * i, 3, "%02x", s->seen_pin[i]);
+	snprintf(id, sizeof(id), "%lld", (long long)s->account.endpoint_id);
+	journal_write(s->loop, "endpoint pin",
+	    "WITH u AS (UPDATE endpoints SET tls_pin_sha256 = decode($2, "
+	    "'hex') WHERE id = $1 AND tls_pin_sha256 IS NULL RETURNING "
+	    "team_id) INSERT INTO audit (team_id, actor, action, object, "
+	    "detail) SELECT team_id, $3, 'endpoint_pinned', $4, "
+	    "jsonb_build_object('sha256', $2::text) FROM u",
+	    4, params);
+}
+
+/* seen_pin is the endpoint's; else it is refused. */
+static bool
+pin_is_right(struct session *s)
+{
+	if (s->account.has_pin &&
+	    memcmp(s->seen_pin, s->account.pin, sizeof(s->seen_pin)) != 0) {
+		session_endpoint_refuse(s,
+		    "showed another certificate or key than the one it is "
+		    "pinned to; if it was replaced on purpose, set the "
+		    "new one with relaycam endpoint set --pin",
+		    "");
+		return false;
+	}
+	if (!s->account.has_pin && s->account.ca_pem == NULL)
+		remember_pin(s);
+	return true;
+}
+
+/* The certificate is checked before anything secret is sent. */
+bool
+session_endpoint_check_certificate(struct session *s)
+{
+	if (tls_peer_sha256(s->endpoint.leg.ssl, s->seen_pin) == 0)
+		return pin_is_right(s);
+	session_endpoint_refuse(s, "showed no certificate", "");
+	return false;
+}
+
+/* RA2: so is its RSA key, which no CA vouches for. */
+bool
+session_endpoint_check_key(struct session *s)
+{
+	memcpy(s->seen_pin,
+	    rfb_handshake_client_key_sha256(s->endpoint_handshake),
+	    sizeof(s->seen_pin));
+	if (s->account.ca_pem != NULL && !s->account.has_pin) {
+		session_endpoint_refuse(s,
+		    "offers RA2, whose keys no CA vouches for; pin its key "
+		    "with relaycam endpoint set --pin",
+		    rfb_handshake_client_key_text(s->endpoint_handshake));
+		return false;
+	}
+	if (!pin_is_right(s))
+		return false;
+	if (rfb_handshake_client_key_checked(s->endpoint_handshake) == 0 &&
+	    side_flush(&s->endpoint) == 0)
+		return true;
+	session_endpoint_refuse(s, "closed the connection", "");
+	return false;
+}
+
+void
+session_endpoint_tls_failed(struct session *s)
+{
+	char why[128];
+	long verify = SSL_get_verify_result(s->endpoint.leg.ssl);
+
+	if (verify != X509_V_OK)
+		session_endpoint_refuse(s,
+		    "showed a certificate that is not trusted",
+		    X509_verify_cert_error_string(verify));
+	else
+		session_endpoint_refuse(
+		    s, "could not start TLS", tls_error(why, sizeof(why)));
+}
+
+/* What only the check needed: about 10 KB that would live as long as the
+ * session. Nothing is verified twice, renegotiation is off. */
+void
+session_endpoint_forget_chain(struct session *s)
+{
+	SSL *ssl = s->endpoint.leg.ssl;
+	STACK_OF(X509) *chain = SSL_get0_verified_chain(ssl);
+
+	/* the stack is the connection's, so are the references in it */
+	while (sk_X509_num(chain) > 0)
+		X509_free(sk_X509_pop(chain));
+	SSL_set1_verify_cert_store(ssl, NULL);
+	X509_STORE_free(s->ca_store);
+	s->ca_store = NULL;
+}

@@ -1,0 +1,109 @@
+/*
+ * One side of a session: a non-blocking socket, in clear or in TLS.
+ *
+ * All legs of a loop share one batch. TLS records are written into it and
+ * leave with one send(2) for up to 16 records; one recv(2) fills it with as
+ * many records as the caller has room for. Only what the socket did not take,
+ * or what was received and not read before another leg's turn, is kept in
+ * memory the leg owns until it is gone. Why: docs/performance.md.
+ *
+ * libevent tells readiness and nothing else. One loop owns a leg.
+ */
+#ifndef RELAY_WIRE_LEG_H
+#define RELAY_WIRE_LEG_H
+
+#include <openssl/ssl.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define LEG_RECORD_LEN 16384
+#define LEG_RECORDS    16
+/* 5 header, 16 IV, 48 MAC, 16 padding: TLS 1.2 with CBC is the worst */
+#define LEG_OVERHEAD  128
+#define LEG_BATCH_LEN (LEG_RECORDS * (LEG_RECORD_LEN + LEG_OVERHEAD))
+#define LEG_INPUT_LEN (8 * (LEG_RECORD_LEN + LEG_OVERHEAD))
+
+struct leg;
+
+/*
+ * Scratch of a loop. data: records on their way out, within one call only.
+ * input: received for `reader` and not yet read, from input_off to input_len;
+ * it stays there until another leg needs the place.
+ */
+struct leg_batch {
+	size_t len;
+	uint8_t data[LEG_BATCH_LEN];
+	struct leg *reader; /* NULL: input is empty */
+	size_t input_off, input_len;
+	uint8_t input[LEG_INPUT_LEN];
+};
+
+struct leg {
+	int fd;
+	SSL *ssl;
+	struct leg_batch *batch;
+	uint8_t *unsent; /* records the socket did not take */
+	size_t unsent_off, unsent_len;
+	uint8_t *unread; /* input that had to leave the batch */
+	size_t unread_off, unread_len;
+	size_t wanted;   /* bytes the caller has room for */
+	bool is_drained; /* the socket had less than was asked for */
+	bool is_eof;
+	uint64_t bytes_in, bytes_out; /* of the stream, not of the wire */
+};
+
+/* Takes fd (non-blocking). batch: borrowed for the leg's lifetime. The leg
+ * must not move while it is in use. */
+void leg_init(struct leg *l, int fd, struct leg_batch *batch);
+/* Sends close_notify where it can. leg_release does it too. */
+void leg_say_goodbye(struct leg *l);
+/* Says goodbye, closes and frees. Safe to repeat. */
+void leg_release(struct leg *l);
+
+/*
+ * Moves a leg: `to` gets the socket, TLS and all that was received and not
+ * read; `from` is empty afterwards. batch: of the loop it now lives on; if
+ * that is another one, leg_detach comes first, on the old loop.
+ */
+void leg_move(struct leg *to, struct leg *from, struct leg_batch *batch);
+
+/* Takes what the loop's batch holds for it into memory of its own. Returns
+ * 0 or ERR_NOMEM. */
+int leg_detach(struct leg *l);
+
+/* Puts TLS on the socket; the leg keeps its own reference of nothing:
+ * ctx may go. host: name for SNI and checking on the client side, or NULL.
+ * Returns 0 or ERR_NOMEM. */
+int leg_start_tls(struct leg *l, SSL_CTX *ctx, bool is_server);
+
+/*
+ * Goes on with the TLS handshake. Returns 0 when done, ERR_AGAIN (wait for
+ * input, or for output when leg_wants_write), ERR_PROTOCOL or ERR_EOF.
+ */
+int leg_handshake(struct leg *l);
+
+/*
+ * Reads up to len bytes. Returns their number, ERR_AGAIN, ERR_EOF (orderly)
+ * or ERR_IO.
+ */
+ssize_t leg_read(struct leg *l, uint8_t *data, size_t len);
+
+/* True while bytes wait that were received already: libevent will not report
+ * those. */
+bool leg_has_buffered(const struct leg *l);
+
+/*
+ * Writes as much as the socket takes. Returns bytes accepted (they will be
+ * sent; at least the last may wait in `unsent`), 0 when none was, or ERR_IO.
+ */
+ssize_t leg_write(struct leg *l, const uint8_t *data, size_t len);
+
+/* Sends what waits. Returns 0 when nothing waits any more, ERR_AGAIN or
+ * ERR_IO. */
+int leg_flush(struct leg *l);
+
+bool leg_wants_write(const struct leg *l);
+
+#endif
