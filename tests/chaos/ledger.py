@@ -10,6 +10,7 @@ from process import StartError, wait_until
 
 BEFORE_KILL_S = 2.0     # X4 says one second; the other is the machine's
 LATENCY_S = 0.7         # from drawn to recorded, on a busy machine
+STRETCH, RATE = 8, 10   # pictures are so far apart when a recorder is behind
 UNSEEN_S = 3.0          # the technician was not sent it either
 SEGMENT = ('id', 'session', 'seq', 'reason', 'status', 'first', 'last',
            'rate', 'start', 'end', 'recovered', 'key', 'sha256')
@@ -30,7 +31,8 @@ class Ledger:
         self.problems = []
         self.gaps = []          # (session, from ns, to ns or None, why)
         self.sessions, self.segments = {}, []
-        self.unseen_ms = 0
+        self.unseen_ms = self.merged_ms = 0
+        self.empty = []         # rows of files without a picture
 
     def problem(self, text):
         self.problems.append(text)
@@ -40,18 +42,23 @@ class Ledger:
     def settle(self, timeout_s=240):
         def done():
             rows = self.lab.sql(
-                "SELECT (SELECT count(*) FROM segments WHERE status <> "
-                "'available'), (SELECT count(*) FROM sessions WHERE "
+                "SELECT (SELECT count(*) FROM segments WHERE status NOT IN "
+                "('available', 'missing')), (SELECT count(*) FROM sessions WHERE "
                 'ended_at IS NULL)')
-            return rows == [['0', '0']] and not [
-                f for f in os.listdir(self.lab.stack.path('spool'))
-                if f.endswith(('.part', '.open', '.webm', '.json'))]
+            return rows == [['0', '0']] and not self.spool()
         try:
             wait_until(done, timeout_s, 'every segment to be available')
         except StartError as e:
             self.problem(str(e))
-            spool = sorted(os.listdir(self.lab.stack.path('spool')))
-            self.problem(f'left in the spool: {spool}')
+            self.problem(f'left in the spool: {self.spool()}')
+
+    def spool(self):
+        """What is there, but for files whose recorder died before their
+        manifest was: those are removed after a day."""
+        names = os.listdir(self.lab.stack.path('spool'))
+        known = {n.split('.')[0] for n in names
+                 if n.endswith(('.json', '.json.open'))}
+        return sorted(n for n in names if n.split('.')[0] in known)
 
     def load(self):
         sql = self.lab.stack.sql
@@ -80,6 +87,10 @@ class Ledger:
                               why))
 
     def read_files(self):
+        self.empty = [g for g in self.segments if g['status'] == 'missing'
+                      and g['last'] is None]
+        for g in self.empty:
+            self.segments.remove(g)
         for g in self.segments:
             g['values'] = []
             if g['status'] != 'available' or None in (
@@ -135,7 +146,11 @@ class Ledger:
                     g['first'] != before['last'] + 1:
                 self.problem(f'{g["id"]} begins with frame {g["first"]} '
                              f'after {before["last"]}')
-            if g['seq'] != (before['seq'] + 1 if before else 1):
+            seq = before['seq'] + 1 if before else 1
+            while any(e['session'] == g['session'] and e['seq'] == seq
+                      for e in self.empty):
+                seq += 1
+            if g['seq'] != seq:
                 self.problem(f'{g["id"]} is number {g["seq"]}')
             before = g
 
@@ -199,14 +214,20 @@ class Ledger:
         s = (run[-1][2] - run[0][1]) / 1e9
         seen = {v for v, _ in look.seen}
         lost = [v for v, _, _ in run if v in seen]
-        limit = LATENCY_S if look.kind == 'TigerVNC' else UNSEEN_S
-        if lost or s > limit:
+        if s <= self.merged_s(session):
+            self.merged_ms = max(self.merged_ms, round(s * 1000))
+        elif lost or s > UNSEEN_S:
             self.problem(
                 f'session {session} ({look.kind}): {len(run)} values from '
                 f'{run[0][0]} on, {s:.2f} s at {self.seconds(run[0][1])} s, '
                 f'are in no file and in no gap; the technician saw {lost}')
         else:
             self.unseen_ms = max(self.unseen_ms, round(s * 1000))
+
+    def merged_s(self, session):
+        """How long one picture may stand for all that came."""
+        rates = [g['rate'] for g in self.segments if g['session'] == session]
+        return STRETCH / min([RATE, *rates]) + 0.05
 
     def session_of(self, look):
         """Its row, by endpoint and time; with its segments."""
