@@ -7,3 +7,13 @@ CREATE TABLE capture_heads (
     head_sha256 bytea NOT NULL CHECK (octet_length(head_sha256) = 32),
     head_at     timestamptz NOT NULL
 );
+
+-- X2: a row without a picture goes when its number is another's. What lay
+-- around it is stated anew.
+CREATE FUNCTION gaps_of_segment_gone() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM gaps_update(OLD.session_id);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER gaps_segment_gone AFTER DELETE ON segments
+    FOR EACH ROW EXECUTE FUNCTION gaps_of_segment_gone();

@@ -28,7 +28,7 @@ WHERE seq = before_seq + 1 AND NOT before_recovered AND first_frame <> before + 
 SELECT 'segment_seq' AS name, session_id::text AS object,
        format('%s segments, numbered %s to %s', count(*), min(seq), max(seq)) AS detail
 FROM segments
-WHERE seq <= 10000 OR status NOT IN ('recording', 'downloaded', 'encoding', 'encoding_failed')
+WHERE seq <= 10000 OR NOT is_capture
 GROUP BY session_id
 HAVING min(seq) <> 1 OR max(seq) <> count(*);
 

@@ -65,6 +65,39 @@ is_gone(const char *status)
 }
 
 static void
+row_failed(struct capture *c)
+{
+	c->sent_status[0] = '\0';
+	c->row_known = false;
+	c->row_retry_ns =
+	    clock_mono_ns() + (uint64_t)c->q->d->conf.retry_seconds * NS_PER_S;
+}
+
+static void
+on_free_seq(void *arg, PGresult *res)
+{
+	struct capture *c = arg;
+	int64_t seq;
+
+	c->row_busy = false;
+	if (c->q->d->exiting)
+		return;
+	c->sent_status[0] = '\0';
+	if (res == NULL)
+		return;
+	seq = db_ok(res, "number of a capture") ? atoll(PQgetvalue(res, 0, 0))
+						: 0;
+	if (seq == 0) {
+		row_failed(c);
+		return;
+	}
+	log_warn("capture_renumbered", LOG_S("capture", c->id),
+	    LOG_I("seq", c->m.seq), LOG_I("now", seq));
+	c->m.seq = seq;
+	capture_sync(c);
+}
+
+static void
 on_row(void *arg, PGresult *res)
 {
 	struct capture *c = arg;
@@ -77,14 +110,16 @@ on_row(void *arg, PGresult *res)
 		c->sent_status[0] = '\0'; /* sent again on reconnect */
 		return;
 	}
+	if (rows_is_seq_taken(res)) { /* it gets one when it is encoded */
+		c->row_busy = rows_free_seq(d->db, &c->m, true, false,
+				  on_free_seq, c) == 0;
+		return;
+	}
 	if (!db_ok(res, "write capture") || PQntuples(res) == 0) {
 		if (db_sqlstate(res)[0] == '\0')
 			log_error("capture_of_another_session",
 			    LOG_S("capture", c->id));
-		c->sent_status[0] = '\0';
-		c->row_known = false;
-		c->row_retry_ns = clock_mono_ns() +
-		    (uint64_t)d->conf.retry_seconds * NS_PER_S;
+		row_failed(c);
 		return;
 	}
 	c->row_known = true;
@@ -242,10 +277,15 @@ update_part(struct capture *c)
 	encode_queue_kick(c->q, false);
 }
 
+/* By time, as encode_rows_before: two may claim the same number. */
 static bool
 is_before(const struct manifest *m, const struct capture *c)
 {
-	return strcmp(m->session, c->m.session) == 0 && m->seq < c->m.seq;
+	if (strcmp(m->session, c->m.session) != 0)
+		return false;
+	return m->start_mono_ns != c->m.start_mono_ns
+	    ? m->start_mono_ns < c->m.start_mono_ns
+	    : m->seq < c->m.seq;
 }
 
 /*

@@ -187,6 +187,8 @@ on_begun(void *arg, PGresult *res)
 		capture_retry_later(c);
 		return;
 	}
+	snprintf(
+	    c->first_seq, sizeof(c->first_seq), "%s", PQgetvalue(res, 0, 3));
 	/* the row says so already */
 	strcpy(c->status, "encoding");
 	c->detail[0] = '\0';

@@ -7,17 +7,21 @@
 
 /* clang-format off */
 static const char before_sql[] =
-"SELECT coalesce(max(seq), 0), coalesce(max(last_frame), 0),"
+"SELECT coalesce(max(seq) FILTER (WHERE NOT is_capture OR seq <= 10000), 0), coalesce(max(last_frame), 0),"
 " coalesce(max(end_mono_ns), 0), coalesce(bool_or(status IN ('recording',"
 "  'downloaded', 'encoding', 'encoding_failed')), false) "
 "FROM segments WHERE session_id = $1::uuid AND id <> $2::uuid"
 " AND start_mono_ns < $3::bigint";
 
 static const char begin_sql[] =
-"WITH u AS (UPDATE segments SET status = 'encoding', status_detail = '',"
-" progress = 0, seq = $2::integer WHERE id = $1::uuid"
+"WITH u AS (UPDATE segments g SET status = 'encoding', status_detail = '',"
+" progress = 0, seq = (SELECT CASE WHEN bool_or(o.seq = $2::integer)"
+"   THEN max(o.seq) + 1 ELSE $2::integer END FROM segments o"
+"  WHERE o.session_id = g.session_id AND o.id <> g.id"
+"   AND (NOT o.is_capture OR o.seq <= 10000)) WHERE id = $1::uuid"
 " AND status IN ('recording', 'downloaded', 'encoding', 'encoding_failed') "
-"RETURNING id, status) SELECT status, head_to, encode(head_sha256, 'hex') "
+"RETURNING id, status, seq) "
+"SELECT status, head_to, encode(head_sha256, 'hex'), u.seq "
 "FROM u LEFT JOIN capture_heads h ON h.segment_id = u.id";
 
 static const char first_sql[] =

@@ -15,8 +15,9 @@ int encode_rows_before(
 
 /*
  * The row is being encoded, as number seq of the session. Answer: one row
- * with its status, and how many bytes of the capture were seen and their
- * SHA-256 in hex, or NULL twice; none when there is nothing to encode for any
+ * with its status, how many bytes of the capture were seen and their
+ * SHA-256 in hex, or NULL twice, and its number: above all others when seq is
+ * taken; none when there is nothing to encode for any
  * more.
  */
 int encode_rows_begin(struct db *db, const char *id, const char *seq,

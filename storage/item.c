@@ -54,6 +54,54 @@ on_row_status(struct item *it, const char *status)
 		item_remove_files(it); /* died after the media was removed */
 }
 
+/* What makes it wait: tried again later. */
+static void
+row_failed(struct item *it)
+{
+	it->sent_status[0] = '\0';
+	it->row_known = false;
+	it->row_retry_ns =
+	    clock_mono_ns() + (uint64_t)it->d->conf.retry_seconds * NS_PER_S;
+	item_retry_later(it);
+}
+
+static void
+on_free_seq(void *arg, PGresult *res)
+{
+	struct item *it = arg;
+	int64_t seq;
+
+	it->row_busy = false;
+	if (it->d->exiting)
+		return;
+	it->sent_status[0] = '\0';
+	if (res == NULL)
+		return;
+	seq = db_ok(res, "number of a segment") ? atoll(PQgetvalue(res, 0, 0))
+						: 0;
+	if (seq == 0) {
+		row_failed(it);
+		return;
+	}
+	if (seq != it->m.seq)
+		log_error("segment_renumbered", LOG_S("segment", it->id),
+		    LOG_I("seq", it->m.seq), LOG_I("now", seq));
+	it->m.seq = seq;
+	item_sync(it);
+}
+
+/* Two of one session say they are the same part of it: both are kept. */
+static void
+seq_taken(struct item *it)
+{
+	log_warn("segment_number_taken", LOG_S("segment", it->id),
+	    LOG_I("seq", it->m.seq));
+	it->row_known = false;
+	it->row_busy =
+	    rows_free_seq(it->d->db, &it->m, false,
+		it->seq_tries++ < ROWS_SEQ_TRIES, on_free_seq, it) == 0;
+}
+
 static void
 on_row(void *arg, PGresult *res)
 {
@@ -66,17 +114,18 @@ on_row(void *arg, PGresult *res)
 		it->sent_status[0] = '\0'; /* sent again on reconnect */
 		return;
 	}
+	if (rows_is_seq_taken(res)) {
+		seq_taken(it);
+		return;
+	}
 	if (!db_ok(res, "write segment") || PQntuples(res) == 0) {
 		if (PQntuples(res) == 0 && db_sqlstate(res)[0] == '\0')
 			log_error("segment_of_another_session",
 			    LOG_S("segment", it->id));
-		it->sent_status[0] = '\0';
-		it->row_known = false;
-		it->row_retry_ns = clock_mono_ns() +
-		    (uint64_t)it->d->conf.retry_seconds * NS_PER_S;
-		item_retry_later(it);
+		row_failed(it);
 		return;
 	}
+	it->m.seq = atoll(PQgetvalue(res, 0, 1)); /* it may have another one */
 	it->row_known = it->is_registered = true;
 	on_row_status(it, PQgetvalue(res, 0, 0));
 	item_sync(it);

@@ -59,6 +59,7 @@ struct item {
 	pid_t pid; /* of a repair */
 	struct child_watch watch;
 	bool was_stuck;
+	int seq_tries;
 	bool is_empty; /* no picture is in it */
 };
 TAILQ_HEAD(item_list, item);

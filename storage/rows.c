@@ -68,7 +68,25 @@ static const char upsert_sql[] =
 " capture_key = CASE WHEN g.is_capture AND g.object_key <>"
 "  excluded.object_key THEN g.object_key ELSE g.capture_key END "
 "WHERE g.session_id = excluded.session_id "
-"RETURNING status";
+"RETURNING status, seq";
+
+/*
+ * What holds no picture gives its number up; what is still being repaired may
+ * turn out so. Captures get theirs when they are encoded.
+ */
+static const char free_seq_sql[] =
+"WITH taken AS (SELECT id, status = 'recording' AND NOT is_capture AS is_open,"
+"  status = 'missing' AND frames IS NULL AND end_mono_ns = start_mono_ns"
+"  AS is_empty FROM segments WHERE session_id = $1::uuid"
+"  AND seq = $2::integer AND id <> $3::uuid),"
+" gone AS (DELETE FROM segments WHERE id IN"
+"  (SELECT id FROM taken WHERE is_empty)) "
+"SELECT CASE WHEN (SELECT coalesce(bool_and(is_empty), true) FROM taken)"
+"   THEN $2::integer"
+"  WHEN $4::boolean AND (SELECT is_open FROM taken) THEN 0"
+"  ELSE (SELECT greatest(max(seq), CASE WHEN $5::boolean THEN 10000 ELSE 0 END)"
+"   + 1 FROM segments WHERE session_id = $1::uuid"
+"   AND ($5::boolean OR NOT is_capture OR seq <= 10000)) END";
 
 /* Kept from when it is safe, so that a late upload is not kept shorter. */
 static const char available_sql[] =
@@ -147,6 +165,29 @@ rows_upsert(struct db *db, const struct manifest *m,
 	add_int(&p, m->gap_start_mono_ns, m->gap_start_mono_ns > 0);
 	add_text(&p, state->is_capture ? "true" : "false");
 	return db_query(db, upsert_sql, p.n, p.v, cb, arg);
+}
+
+bool
+rows_is_seq_taken(const PGresult *res)
+{
+	const char *name = PQresultErrorField(res, PG_DIAG_CONSTRAINT_NAME);
+
+	return name != NULL && strcmp(db_sqlstate(res), "23505") == 0 &&
+	    strcmp(name, "segments_session_id_seq_key") == 0;
+}
+
+int
+rows_free_seq(struct db *db, const struct manifest *m, bool is_capture,
+    bool may_wait, db_result_cb *cb, void *arg)
+{
+	struct params p = { .n = 0 };
+
+	add_text(&p, m->session);
+	add_int(&p, m->seq, true);
+	add_text(&p, m->segment);
+	add_text(&p, may_wait ? "true" : "false");
+	add_text(&p, is_capture ? "true" : "false");
+	return db_query(db, free_seq_sql, p.n, p.v, cb, arg);
 }
 
 void

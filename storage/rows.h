@@ -19,11 +19,26 @@ struct rows_state {
  * Writes what the manifest says with this status; a row that is available,
  * expired or deleted keeps its status. A session that is not there (the
  * database was away when it began) is made from the manifest. Answer: one row
- * with the status now in force; none when the segment belongs to another
- * session. Returns as db_query.
+ * with the status and the number in the session now in force; none when the
+ * segment belongs to another session; an error, rows_is_seq_taken, when
+ * another one has its number. Returns as db_query.
  */
 int rows_upsert(struct db *db, const struct manifest *m,
     const struct rows_state *state, db_result_cb *cb, void *arg);
+
+bool rows_is_seq_taken(const PGresult *res);
+
+/* Looks at a number that is held by what is being repaired this often. */
+#define ROWS_SEQ_TRIES 3
+
+/*
+ * The number that m may have when another row has m->seq: the same one, when
+ * that row held no picture and is gone now; 0: that row is being recorded or
+ * repaired, and may_wait: ask again later; else above all others of the
+ * session. Answer: one row. Returns as db_query.
+ */
+int rows_free_seq(struct db *db, const struct manifest *m, bool is_capture,
+    bool may_wait, db_result_cb *cb, void *arg);
 
 /* Percent of a transfer. Not answered. */
 void rows_progress(struct db *db, const char *segment, int percent);

@@ -242,6 +242,7 @@ signing_start(struct item *it,
 	j->fd = it->fd;
 	j->dir = d->spool->dir;
 	j->bytes = (uint64_t)it->m.bytes;
+	j->seq = it->m.seq;
 	j->manifest_fd = -1;
 	strcpy(j->id, it->id);
 	object_key_manifest(it->m.object_key, j->key);

@@ -71,6 +71,7 @@ struct signing_job {
 	int fd, dir;                          /* media; spool folder */
 	char id[37];
 	uint64_t bytes;
+	int64_t seq; /* of its row */
 	struct signing_head head;
 	bool has_previous;
 	uint8_t previous[32];

@@ -139,7 +139,8 @@ complete(struct signing_job *j, json_t *manifest)
 
 	json_object_del(manifest, "signature"); /* only ours counts */
 	json_object_del(manifest, "previous_root");
-	if (set_hash(manifest, "sha256", j->sha256) != 0 ||
+	if (json_object_set_new(manifest, "seq", json_integer(j->seq)) != 0 ||
+	    set_hash(manifest, "sha256", j->sha256) != 0 ||
 	    (j->has_previous &&
 		set_hash(manifest, "previous_root", j->previous) != 0))
 		return ERR_NOMEM;

@@ -14,7 +14,8 @@ import pytest
 
 import media
 from pg import Cluster
-from storage_env import BUILD, ROOT, Segment, Storage, wait_for
+from storage_env import (BUILD, ROOT, Segment, Storage, evidence,
+                         wait_for)
 
 MAKE = os.path.join(BUILD, 'tests', 'unit', 'capture_make')
 FORMAT = '2018000100ff00ff00ff100800000000'
@@ -177,6 +178,44 @@ def test_a_second_recorder_of_a_session_comes_after_the_first(env):
     assert [(g['why'], g['from_mono_ns'], g['to_mono_ns'])
             for g in gaps] == [('recorder_restart', a['end_mono_ns'],
                                 20 * SECOND)]
+    assert not violations(env)
+
+
+def test_two_captures_with_one_number(env):
+    """A recorder whose note was lost: both become parts of the session."""
+    one = Capture(env, frames=20)
+    two = Capture(env, frames=10, session=one.session, start=20 * SECOND,
+                  resume=True)
+    three = Segment(env, 1000, session=one.session, seq=1,
+                    start_mono_ns=40 * SECOND, end_mono_ns=41 * SECOND,
+                    split_reason='manual', first_frame=100, last_frame=109)
+    three.manifest['evidence'] = evidence(three.id, three.data, 100)
+    one.place()
+    env.start()
+    a = one.wait_encoded()
+    two.place()
+    b = two.wait_encoded()
+    c = three.place().wait_stored()
+    assert [r['seq'] for r in (a, b, c)] == [1, 2, 3]
+    assert b['first_frame'] == a['last_frame'] + 1
+    assert 'capture_renumbered' in env.log()
+    assert 'segment_renumbered' in env.log()
+    with open(os.path.join(env.store, c['object_key'][:-4] + 'json'),
+              encoding='utf-8') as f:
+        assert json.load(f)['seq'] == 3
+    assert not [v for v in violations(env) if v['name'] not in (
+        'session_frames', 'gap_reason')]
+
+
+def test_captures_with_one_number_that_wait(env):
+    """Neither has its own yet; the first one in time is encoded first."""
+    one = Capture(env, frames=20)
+    two = Capture(env, frames=10, session=one.session, start=20 * SECOND,
+                  resume=True)
+    two.place()
+    one.place()
+    env.start(storage__encoders='2')
+    assert [c.wait_encoded()['seq'] for c in (one, two)] == [1, 2]
     assert not violations(env)
 
 

@@ -775,6 +775,38 @@ def test_orphan_without_a_picture(folder_env, tmp_path):
     wait_for('the files to go', lambda: seg.files() == set())
 
 
+def test_number_of_what_has_no_picture(folder_env, tmp_path):
+    """The recorder that takes its place uses its number again, also while
+    it is not yet known that nothing is in it."""
+    import json
+    env = folder_env
+    empty = Segment(env, SMALL)
+    opened = {k: v for k, v in empty.manifest.items()
+              if k not in ('end_mono_ns', 'end_wall_ns', 'frames', 'bytes')}
+    empty.write('.webm.part', b'header')
+    empty.write('.json.open', json.dumps(opened).encode())
+    script = tmp_path / 'repair'
+    script.write_text(f'#!/bin/sh\ntest -e {tmp_path}/now || exit 75\n'
+                      'exit 69\n')
+    script.chmod(0o755)
+    env.start(storage__recorder_program=str(script))
+    wait_for('the row', lambda: (r := empty.row()) and 'repair' in
+             r['status_detail'])
+    after = Segment(env, SMALL, session=empty.session, seq=1,
+                    start_mono_ns=5 * 10**9, end_mono_ns=6 * 10**9,
+                    split_reason='recorder_restart',
+                    gap_start_mono_ns=1000, gap_end_mono_ns=5 * 10**9).place()
+    wait_for('its number is taken',
+             lambda: 'segment_number_taken' in env.log())
+    assert after.row() is None
+    (tmp_path / 'now').touch()
+    assert after.wait_stored()['seq'] == 1
+    assert empty.row() is None and not empty.files()
+    gaps = env.rows('SELECT * FROM gaps')
+    assert [(g['after_seq'], g['why'], g['from_mono_ns'], g['to_mono_ns'])
+            for g in gaps] == [(0, 'recorder_restart', 1000, 5 * 10**9)]
+
+
 def test_repair_program_that_cannot_run(folder_env):
     import json
     env = folder_env
