@@ -44,15 +44,17 @@ BAR = {
     'rec_cpu_ffmpeg_vp9_i420': (0.30, 0.18),
     'rec_bytes_ffmpeg_vp9': (0.5, 0.4), 'rec_bytes_ffmpeg_tuned': (1.0, 0.8),
     'sessions_per_core_ffmpeg': (6, 10),
+    'rec_cpu_ffmpeg_vp9_installed': (0.20, 0.12),
+    'sessions_per_core_ffmpeg_installed': (6, 10),
 }
 
 
 def print_table(summary):
-    print(f'{"key":<28}{"median":>8}{"min":>8}{"max":>8}{"n":>4}'
+    print(f'{"key":<36}{"median":>8}{"min":>8}{"max":>8}{"n":>4}'
           f'{"bar":>8}{"stretch":>9}')
     for key, v in summary.items():
         bar, stretch = BAR.get(key, ('', ''))
-        print(f'{key:<28}{v["median"]:>8}{v["min"]:>8}{v["max"]:>8}'
+        print(f'{key:<36}{v["median"]:>8}{v["min"]:>8}{v["max"]:>8}'
               f'{v["n"]:>4}{bar:>8}{stretch:>9}')
 
 

@@ -26,6 +26,8 @@ REALTIME = ['-pix_fmt', 'yuv420p', '-deadline', 'realtime', '-cpu-used', '8',
             '-threads', '1']
 VP8 = ['-c:v', 'libvpx', *REALTIME]
 VP9 = ['-c:v', 'libvpx-vp9', *REALTIME]
+PEER_RATE = quality.FPS  # pictures a second that ffmpeg is fed
+INSTALLED_RATE = 10      # what a team has that set nothing else
 START_NS = 10 ** 9  # recorder_bench's clock at the capture's start
 
 # Steps of quality of a peer, among which the one that equals ours in SSIM
@@ -79,13 +81,15 @@ class Bench:
         quality.finish(source, 'stream_frames')
         return cpu / self.minutes, media
 
-    def ours(self, codec='vp9'):
+    def ours(self, rate=PEER_RATE, quality='text'):
+        """CPU seconds a minute and the file."""
         spool = self.path('spool')
         shutil.rmtree(spool, ignore_errors=True)
         os.makedirs(spool)
         p = subprocess.Popen(
             [os.path.join(self.build, 'tests/bench/recorder_bench'),
-             self.capture, spool, codec], stdout=subprocess.PIPE)
+             self.capture, spool, 'vp9', str(rate), quality],
+            stdout=subprocess.PIPE)
         p.stdout.read()
         cpu = wait_cpu(p, 'recorder_bench')
         p.stdout.close()
@@ -97,7 +101,7 @@ class Bench:
 
     def note(self, name, media, score, cpu=None):
         self.results.note(
-            f'{name:<26} {"" if cpu is None else f"{cpu:6.2f}":>6} CPU s, '
+            f'{name:<32} {"" if cpu is None else f"{cpu:6.2f}":>6} CPU s, '
             f'{self.mb(media):6.2f} MB a minute, Y-PSNR {score["psnr_y"]:.2f} '
             f'dB, SSIM {score["ssim"]:.5f}, worst text '
             f'{score["worst_text"]:.1f} dB')
@@ -125,10 +129,15 @@ def run_cpu(b, rounds):
             ours, _ = b.ours()
             theirs, files[key] = b.ffmpeg(key, form, args)
             b.results.ratio(key, ours, theirs)
+            said.append(f'{key[8:]} {theirs:.2f} (ours {ours:.2f})')
             if key == 'rec_cpu_ffmpeg_vp9':
                 # sessions a core: 60 s a minute, over CPU s a minute
                 b.results.ratio('sessions_per_core_ffmpeg', theirs, ours)
-            said.append(f'{key[8:]} {theirs:.2f} (ours {ours:.2f})')
+                ours, _ = b.ours(INSTALLED_RATE)
+                b.results.ratio(key + '_installed', ours, theirs)
+                b.results.ratio('sessions_per_core_ffmpeg_installed', theirs,
+                                ours)
+                said.append(f'ours at {INSTALLED_RATE}/s {ours:.2f}')
         b.results.note('recorder CPU s a minute: ' + ', '.join(said))
     return files
 
@@ -166,21 +175,30 @@ def run_bytes(b, steps, key, our_mb, our_db):
     b.results.ratio(key, our_mb, theirs)
 
 
+def judge_ours(b, rate, name):
+    """Notes what ours costs and loses; how it was coded, and its size."""
+    cpu, media = b.ours(rate, name)
+    offset = offset_of(media)
+    score = quality.coded(b.screen, media, 'i420', offset)
+    b.note(f'relaycam {name}, {rate}/s', media, score, cpu)
+    if name == 'text':
+        late = quality.watched(b.screen, media, 'i420', offset)
+        b.note(f'relaycam {name}, {rate}/s, as watched', media, late)
+    b.results.note(f'  first picture {offset * 1000:.0f} ms after the start, '
+                   f'{len(quality.picture_times(media))} pictures')
+    return score, b.mb(media)
+
+
 def run_quality(b, files):
     """Quality of each; then bytes at equal SSIM."""
     for key, form, _ in PEERS:
         if key in files:
             b.note('ffmpeg ' + key[15:], files[key],
                    quality.watched(b.screen, files[key], form))
-    cpu, media = b.ours()
-    offset = offset_of(media)
-    score = quality.coded(b.screen, media, 'i420', offset)
-    late = quality.watched(b.screen, media, 'i420', offset)
-    b.note('relaycam, as coded', media, score, cpu)
-    b.note('relaycam, as watched', media, late, cpu)
-    b.results.note(f'relaycam: first picture {offset * 1000:.0f} ms after '
-                   f'the start, {len(quality.picture_times(media))} pictures')
-    our_mb, our_db = b.mb(media), ssim_db(score)
+    for rate, name in ((INSTALLED_RATE, 'small'), (INSTALLED_RATE, 'lossless'),
+                       (INSTALLED_RATE, 'text'), (PEER_RATE, 'text')):
+        score, our_mb = judge_ours(b, rate, name)
+    our_db = ssim_db(score)
     run_bytes(b, [(f'ffmpeg VP9 {r}bit/s', rated(VP9, r)) for r in RATES],
               'rec_bytes_ffmpeg_vp9', our_mb, our_db)
     run_bytes(b, [(f'ffmpeg tuned VP9 crf {c}', tuned(c)) for c in LEVELS],
