@@ -35,6 +35,9 @@ const struct spool_suffix capture_suffixes[CAPTURE_KINDS] = {
 	{ ".encoded", F_ENCODED },
 };
 
+const char encode_waits[] =
+    "waits for the recordings before it in this session";
+
 static const char *const state_names[CAPTURE_STATES] = { "new", "recording",
 	"waiting", "asking", "encoding", "encoded", "failed", "lost" };
 
@@ -288,6 +291,13 @@ is_before(const struct manifest *m, const struct capture *c)
 	    : m->seq < c->m.seq;
 }
 
+/* Nothing comes of it by itself: others do not wait for it. */
+static bool
+is_hopeless(const struct capture *c)
+{
+	return c->state == CAPTURE_LOST || c->state == CAPTURE_FAILED;
+}
+
 /*
  * Whether something of its session lies in this folder that comes before it
  * and has no final numbers yet. What is not here, the database knows.
@@ -299,7 +309,7 @@ has_to_wait(const struct capture *c)
 	const struct item *it;
 
 	TAILQ_FOREACH(o, &c->q->captures, link)
-	if (o != c && o->has_manifest && is_before(&o->m, c))
+	if (o != c && o->has_manifest && !is_hopeless(o) && is_before(&o->m, c))
 		return true;
 	TAILQ_FOREACH(it, &c->q->d->spool->items, link)
 	if (it->has_manifest && !it->is_registered && is_before(&it->m, c))
@@ -307,10 +317,24 @@ has_to_wait(const struct capture *c)
 	return false;
 }
 
+/* A retry keeps the reason of the last failure in sight. */
+static const char *
+why_waiting(const struct capture *c, bool must_wait)
+{
+	if (must_wait)
+		return encode_waits;
+	return strcmp(c->status, "downloaded") == 0 &&
+		strcmp(c->detail, encode_waits) != 0
+	    ? c->detail
+	    : "";
+}
+
 /* Copied and ready: its row first, then its turn. */
 static void
 update_ready(struct capture *c)
 {
+	bool must_wait;
+
 	if (load_manifest(c) != 0 || c->state == CAPTURE_FAILED)
 		return;
 	if (is_locked(c, ".capture", NULL) != 0)
@@ -318,9 +342,9 @@ update_ready(struct capture *c)
 	if (c->files & F_ENCODE)
 		encode_job_remove(c, ".encode");
 	capture_change(c, CAPTURE_WAITING, "ready for encoding");
-	capture_want(c, "downloaded",
-	    strcmp(c->status, "downloaded") == 0 ? c->detail : "");
-	if (c->row_known && !c->row_busy && !has_to_wait(c))
+	must_wait = has_to_wait(c);
+	capture_want(c, "downloaded", why_waiting(c, must_wait));
+	if (c->row_known && !c->row_busy && !must_wait)
 		encode_job_start(c);
 }
 

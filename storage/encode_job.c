@@ -207,8 +207,7 @@ on_before(void *arg, PGresult *res)
 	if (!has_answer(c, res, "numbers of a capture"))
 		return;
 	if (PQgetvalue(res, 0, 3)[0] == 't') {
-		capture_want(c, "downloaded",
-		    "waits for the recordings before it in this session");
+		capture_want(c, "downloaded", encode_waits);
 		capture_retry_later(c);
 		return;
 	}

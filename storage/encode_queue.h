@@ -87,6 +87,9 @@ unsigned encode_queue_count(
 #define CAPTURE_KINDS 5
 extern const struct spool_suffix capture_suffixes[CAPTURE_KINDS];
 
+/* What the row of a capture says that is not the next one of its session. */
+extern const char encode_waits[];
+
 /* Looks at its files and takes its next step; it may be freed. */
 void capture_update(struct capture *c);
 /* Sends what the row shall say, when it does not yet. */

@@ -9,7 +9,7 @@
 static const char before_sql[] =
 "SELECT coalesce(max(seq) FILTER (WHERE NOT is_capture OR seq <= 10000), 0), coalesce(max(last_frame), 0),"
 " coalesce(max(end_mono_ns), 0), coalesce(bool_or(status IN ('recording',"
-"  'downloaded', 'encoding', 'encoding_failed')), false) "
+"  'downloaded', 'encoding')), false) "
 "FROM segments WHERE session_id = $1::uuid AND id <> $2::uuid"
 " AND start_mono_ns < $3::bigint";
 

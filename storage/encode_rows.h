@@ -7,8 +7,8 @@
 
 /*
  * What comes before this capture in its session. Answer: one row: number of
- * segments, frames, end of the last one (mono ns), whether one of them is
- * not finished ('t'). Returns as db_query.
+ * segments, frames, end of the last one (mono ns), whether one of them will
+ * still come ('t'). Returns as db_query.
  */
 int encode_rows_before(
     struct db *db, const struct manifest *m, db_result_cb *cb, void *arg);

@@ -219,6 +219,43 @@ def test_captures_with_one_number_that_wait(env):
     assert not violations(env)
 
 
+@pytest.mark.parametrize('how', ['missing', 'damaged'])
+def test_nobody_waits_for_what_never_comes(env, how):
+    one = Capture(env, frames=60).place()
+    two = Capture(env, frames=10, session=one.session, seq=10001,
+                  start=20 * SECOND, resume=True)
+    with open(one.path('.capture'), 'r+b') as f:
+        f.seek(1_000_000)
+        byte = f.read(1)
+        f.seek(1_000_000)
+        f.write(bytes([byte[0] ^ 1]))
+    if how == 'missing':
+        os.remove(one.path('.capture'))
+    env.start()
+    one.wait('missing' if how == 'missing' else 'encoding_failed')
+    assert two.place().wait_encoded()['seq'] == 2
+    assert one.row()['seq'] == 1
+    assert not violations(env)
+
+
+def test_says_that_it_waits(env):
+    one = Capture(env, frames=20, cut=True)
+    two = Capture(env, frames=10, session=one.session, seq=10001,
+                  start=20 * SECOND, resume=True).place()
+    one.place()
+    with open(one.path('.capture.part'), 'rb') as f:
+        fcntl.flock(f, fcntl.LOCK_EX)
+        env.start()
+        one.wait('recording')
+        row = wait_for('the reason', lambda: (r := two.row()) and
+                       r['status_detail'] and r)
+        assert row['status'] == 'downloaded'
+        assert row['status_detail'].startswith('waits for the recordings')
+    assert one.wait_encoded()['seq'] == 1
+    row = two.wait_encoded()
+    assert (row['seq'], row['status_detail']) == (2, '')
+
+
 def test_is_not_touched_while_its_recorder_lives(env):
     c = Capture(env, cut=True)
     env.start()
