@@ -18,11 +18,11 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
-#include "recorder/capture.h"
-#include "recorder/manifest.h"
+#include "recorder/capture/capture.h"
+#include "recorder/session/manifest.h"
 #include "recorder/sandbox.h"
-#include "recorder/segment.h"
-#include "recorder/session.h"
+#include "recorder/session/segment.h"
+#include "recorder/session/session.h"
 
 #define NICE 10 /* sessions that run come first */
 
@@ -33,6 +33,7 @@ struct replay {
 	int capture_fd, out_fd;
 	int percent;
 	uint64_t began_ns;
+	bool is_stopped; /* by what its endpoint sent */
 };
 
 static int
@@ -199,10 +200,7 @@ play(struct replay *r, struct session *s)
 	return rc != 0 ? rc : got;
 }
 
-/*
- * A live recorder would have ended there as well, and what came before is
- * as good: no reason to try again.
- */
+/* A live recorder would have ended there as well; what came before is good. */
 static bool
 is_streams_fault(int rc)
 {
@@ -220,6 +218,9 @@ finish(struct replay *r, struct session *s, int rc)
 	if (is_streams_fault(rc)) {
 		log_warn("replay_stopped", LOG_S("capture", r->id), LOG_ERR(rc),
 		    LOG_S("why", session_why(s)));
+		printf("stopped %s\n", session_why(s));
+		fflush(stdout);
+		r->is_stopped = true;
 		return session_close(s, "error", 0);
 	}
 	if (rc != 0)
@@ -254,7 +255,7 @@ replay(struct replay *r)
 		    LOG_U("took_ms",
 			(clock_mono_ns() - r->began_ns) / NS_PER_MS));
 	session_free(s);
-	return rc;
+	return rc == 0 && r->is_stopped ? EX_PROTOCOL : rc;
 }
 
 static int

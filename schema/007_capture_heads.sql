@@ -17,3 +17,7 @@ BEGIN
 END $$;
 CREATE TRIGGER gaps_segment_gone AFTER DELETE ON segments
     FOR EACH ROW EXECUTE FUNCTION gaps_of_segment_gone();
+
+-- Why what was captured behind this segment and its followers could not be
+-- decoded; NULL: all was.
+ALTER TABLE segments ADD lost_why text;

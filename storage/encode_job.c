@@ -50,6 +50,8 @@ take_line(struct capture *c)
 	int n;
 
 	c->line[c->line_len] = '\0';
+	if (strncmp(c->line, "stopped ", 8) == 0)
+		snprintf(c->stopped, sizeof(c->stopped), "%s", c->line + 8);
 	if (sscanf(c->line, "progress %d", &n) == 1 && n >= 0 && n <= 100)
 		c->percent = n;
 	c->line_len = 0;
@@ -60,15 +62,20 @@ on_output(evutil_socket_t fd, short what, void *arg)
 {
 	struct capture *c = arg;
 	char buf[256];
-	ssize_t n = read(fd, buf, sizeof(buf));
+	ssize_t n;
 
-	if (n == 0)
+	do {
+		n = read(fd, buf, sizeof(buf));
+		for (ssize_t i = 0; i < n; i++)
+			if (buf[i] == '\n')
+				take_line(c);
+			else if (c->line_len < sizeof(c->line) - 1)
+				c->line[c->line_len++] =
+				    buf[i] >= ' ' && buf[i] < 127 ? buf[i]
+								  : '?';
+	} while (n == (ssize_t)sizeof(buf));
+	if (n == 0 && c->ev != NULL)
 		event_del(c->ev); /* it is ending: SIGCHLD follows */
-	for (ssize_t i = 0; i < n; i++)
-		if (buf[i] == '\n')
-			take_line(c);
-		else if (c->line_len < sizeof(c->line) - 1)
-			c->line[c->line_len++] = buf[i];
 }
 
 /*
@@ -154,6 +161,7 @@ encode_job_run(struct capture *c)
 	c->percent = c->percent_sent = 0;
 	child_watch_begin(&c->watch);
 	c->was_stuck = false;
+	c->stopped[0] = '\0';
 	capture_change(c, CAPTURE_ENCODING, "its turn");
 	watch_output(c, fds[0]); /* without, there is no progress to show */
 	log_info("encode_start", LOG_S("capture", c->id), LOG_I("pid", c->pid),
@@ -241,6 +249,26 @@ encode_job_start(struct capture *c)
 
 /* ---- ending ---- */
 
+/* Beside what was made of it: the note to keep the capture, and why. */
+static bool
+note_stopped(struct capture *c)
+{
+	char name[64 + sizeof(CAPTURE_STOPPED)], folder[64];
+	size_t len = strlen(c->stopped);
+	int fd;
+	bool ok;
+
+	snprintf(name, sizeof(name), "%s/%s",
+	    capture_name(c, ".encode", folder), CAPTURE_STOPPED);
+	fd = openat(c->q->dir, name,
+	    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0640);
+	ok = fd >= 0 && write(fd, c->stopped, len) == (ssize_t)len &&
+	    fsync(fd) == 0;
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
 /* Renamed as one, so that a crash leaves all of it or nothing. */
 static void
 finished(struct capture *c)
@@ -257,6 +285,27 @@ finished(struct capture *c)
 		capture_change(c, CAPTURE_ENCODED, "its encoder is done");
 }
 
+/* Something came out before the stream could not be decoded. */
+static bool
+has_segment(const struct capture *c)
+{
+	char name[128];
+
+	snprintf(name, sizeof(name), "%s.encode/%s.json", c->id, c->id);
+	return faccessat(c->q->dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static void
+finished_in_part(struct capture *c)
+{
+	log_error("encode_stopped", LOG_S("capture", c->id),
+	    LOG_S("why", c->stopped));
+	if (note_stopped(c))
+		finished(c);
+	else
+		encode_job_failed(c, "the spool cannot be written");
+}
+
 /* Killed from outside, or told that later may be better. */
 static bool
 is_passing(int status)
@@ -270,7 +319,7 @@ static void
 ended(struct capture *c, int status)
 {
 	struct daemon *d = c->q->d;
-	char why[80], how[40];
+	char why[180], how[40];
 
 	encode_job_remove(c, ".encode");
 	if (d->stopping) {
@@ -278,8 +327,13 @@ ended(struct capture *c, int status)
 		capture_want(c, "downloaded", "");
 		return;
 	}
-	snprintf(why, sizeof(why), "encoding: %s%s",
-	    c->was_stuck ? "stuck, " : "", child_say(status, how, sizeof(how)));
+	if (c->stopped[0] != '\0')
+		snprintf(why, sizeof(why),
+		    "it cannot be decoded from its beginning: %s", c->stopped);
+	else
+		snprintf(why, sizeof(why), "encoding: %s%s",
+		    c->was_stuck ? "stuck, " : "",
+		    child_say(status, how, sizeof(how)));
 	log_error("encode_failed", LOG_S("capture", c->id), LOG_S("why", why));
 	d->counters.encodes_failed++;
 	if (is_passing(status)) {
@@ -300,6 +354,8 @@ encode_job_reap(struct capture *c)
 		return;
 	c->pid = 0;
 	c->q->n_encoders--;
+	if (c->out >= 0)
+		on_output(c->out, EV_READ, c); /* its last line */
 	if (c->ev != NULL)
 		event_free(c->ev);
 	c->ev = NULL;
@@ -308,6 +364,9 @@ encode_job_reap(struct capture *c)
 	c->out = -1;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		finished(c);
+	else if (WIFEXITED(status) && WEXITSTATUS(status) == EX_PROTOCOL &&
+	    has_segment(c) && !c->q->d->stopping)
+		finished_in_part(c);
 	else
 		ended(c, status);
 }

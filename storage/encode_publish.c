@@ -70,6 +70,38 @@ move_files(const struct capture *c, bool manifests)
 	return rc;
 }
 
+/* Why the rest could not be decoded, of len bytes; false: it could. */
+static bool
+read_stopped(const struct capture *c, char *why, size_t len)
+{
+	int dir = open_folder(c);
+	int fd = dir < 0
+	    ? -1
+	    : openat(dir, CAPTURE_STOPPED, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, why, len - 1);
+
+	why[n > 0 ? n : 0] = '\0';
+	if (fd >= 0)
+		close(fd);
+	if (dir >= 0)
+		close(dir);
+	return fd >= 0;
+}
+
+/* For somebody to look at: nothing else has what follows. */
+static void
+keep(const struct capture *c)
+{
+	char from[64], to[64];
+
+	if (renameat(c->q->dir, capture_name(c, ".capture", from), c->q->dir,
+		capture_name(c, ".capture.kept", to)) != 0 &&
+	    errno != ENOENT)
+		log_error("capture_keep", LOG_S("capture", c->id), LOG_ERRNO());
+	else
+		log_warn("capture_kept", LOG_S("capture", c->id));
+}
+
 void
 encode_discard(struct capture *c)
 {
@@ -93,6 +125,8 @@ encode_discard(struct capture *c)
 static void
 move_all(struct capture *c)
 {
+	char why[120];
+
 	if (move_files(c, false) != 0 || move_files(c, true) != 0) {
 		log_error(
 		    "encode_publish", LOG_S("capture", c->id), LOG_ERRNO());
@@ -100,6 +134,8 @@ move_all(struct capture *c)
 		return;
 	}
 	log_info("encode_published", LOG_S("capture", c->id));
+	if (read_stopped(c, why, sizeof(why)))
+		keep(c);
 	encode_discard(c);
 	spool_kick(c->q->d->spool, false);
 }
@@ -174,6 +210,7 @@ encode_publish(struct capture *c)
 {
 	struct db *db = c->q->d->db;
 	struct manifest m;
+	char why[120];
 	int rc;
 
 	capture_change(c, CAPTURE_ENCODED, "its encoder is done");
@@ -181,7 +218,9 @@ encode_publish(struct capture *c)
 		return;
 	rc = load_first(c, &m);
 	if (rc == 1) {
-		rc = encode_rows_first(db, &m, on_first, c);
+		read_stopped(c, why, sizeof(why));
+		rc =
+		    encode_rows_first(db, &m, why, c->q->d->actor, on_first, c);
 		manifest_release(&m);
 	} else if (rc == ERR_NOTFOUND)
 		rc = encode_rows_nothing(db, c->id, on_nothing, c);

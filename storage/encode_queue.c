@@ -65,6 +65,7 @@ on_tick(void *arg)
 	struct capture *c;
 	bool due = false;
 
+	encode_kept_tick(q);
 	TAILQ_FOREACH(c, &q->captures, link)
 	{
 		if (c->state == CAPTURE_WAITING &&

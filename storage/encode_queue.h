@@ -50,8 +50,9 @@ struct capture {
 	pid_t pid;
 	int out; /* what it prints; -1 */
 	struct event *ev;
-	char line[64];
+	char line[160];
 	size_t line_len;
+	char stopped[120]; /* why the stream could not be decoded further */
 	int percent, percent_sent;
 	struct child_watch watch;
 	bool was_stuck;
@@ -65,6 +66,7 @@ struct encode_queue {
 	struct capture_list captures;
 	unsigned n_encoders, max_encoders;
 	struct workers *checkers;
+	uint64_t kept_ns; /* when kept captures are looked at next */
 };
 
 /* After spool_new. Returns 0, ERR_CONFIG with err, or ERR_NOMEM. */
@@ -84,7 +86,8 @@ unsigned encode_queue_count(
 
 /* ---- between encode_*.c ---- */
 
-#define CAPTURE_KINDS 5
+#define CAPTURE_STOPPED "stopped" /* in its folder: what it says, see above */
+#define CAPTURE_KINDS   5
 extern const struct spool_suffix capture_suffixes[CAPTURE_KINDS];
 
 /* What the row of a capture says that is not the next one of its session. */
@@ -131,5 +134,11 @@ void encode_check_free(struct capture *c);
 void encode_publish(struct capture *c);
 /* The capture and all that belongs to it. */
 void encode_discard(struct capture *c);
+
+/*
+ * encode_kept.c: <id>.capture.kept is a capture whose end could not be
+ * decoded; it goes when its row is expired or deleted. Each second.
+ */
+void encode_kept_tick(struct encode_queue *q);
 
 #endif

@@ -25,7 +25,12 @@ static const char begin_sql[] =
 "FROM u LEFT JOIN capture_heads h ON h.segment_id = u.id";
 
 static const char first_sql[] =
-"UPDATE segments SET seq = $2::integer, split_reason = $3,"
+"WITH a AS (INSERT INTO audit (team_id, actor, action, object, detail)"
+" SELECT s.team_id, $13, 'recording_lost', s.id::text, jsonb_build_object("
+"  'why', $12::text, 'segment', g.id) FROM segments g"
+" JOIN sessions s ON s.id = g.session_id WHERE g.id = $1::uuid"
+"  AND $12::text <> '' AND g.lost_why IS NULL) "
+"UPDATE segments SET lost_why = nullif($12::text, ''), seq = $2::integer, split_reason = $3,"
 " monitor = $4::integer, monitor_name = $5, frame_rate = $6::integer,"
 " width = $7::integer, height = $8::integer, start_mono_ns = $9::bigint,"
 " started_at = timestamptz 'epoch' + ($10::bigint / 1000) * interval '1 us',"
@@ -77,8 +82,8 @@ encode_rows_progress(struct db *db, const char *id, int percent)
 }
 
 int
-encode_rows_first(
-    struct db *db, const struct manifest *m, db_result_cb *cb, void *arg)
+encode_rows_first(struct db *db, const struct manifest *m, const char *lost,
+    const char *actor, db_result_cb *cb, void *arg)
 {
 	char text[8][NUMBER_MAX];
 	const char *params[] = { m->segment, number(text[0], m->seq),
@@ -87,7 +92,8 @@ encode_rows_first(
 		number(text[4], m->height), number(text[5], m->start_mono_ns),
 		number(text[6], m->start_wall_ns),
 		m->gap_start_mono_ns > 0 ? number(text[7], m->gap_start_mono_ns)
-					 : NULL };
+					 : NULL,
+		lost, actor };
 
 	return db_query_now(db, first_sql, N_ELEMENTS(params), params, cb, arg);
 }

@@ -28,10 +28,12 @@ void encode_rows_progress(struct db *db, const char *id, int percent);
 
 /*
  * The first segment as it became, m; the rest is written by rows_upsert.
- * Answer: one row with the status.
+ * lost: why what follows its segments could not be decoded, noted in the row
+ * and once in the audit log, by actor; "": all was. Answer: one row with the
+ * status.
  */
-int encode_rows_first(
-    struct db *db, const struct manifest *m, db_result_cb *cb, void *arg);
+int encode_rows_first(struct db *db, const struct manifest *m, const char *lost,
+    const char *actor, db_result_cb *cb, void *arg);
 
 /* Nothing came out: the row goes. */
 int encode_rows_nothing(

@@ -49,7 +49,8 @@ static const char upsert_sql[] =
 " status = CASE WHEN g.status IN ('available', 'expired', 'deleted')"
 "  THEN g.status ELSE excluded.status END,"
 " status_detail = CASE WHEN g.status IN ('available', 'expired', 'deleted')"
-"  THEN g.status_detail ELSE excluded.status_detail END,"
+"  THEN g.status_detail ELSE coalesce(nullif(excluded.status_detail, ''),"
+"  CASE WHEN NOT excluded.is_capture THEN g.lost_why END, '') END,"
 " end_mono_ns = coalesce(excluded.end_mono_ns, g.end_mono_ns),"
 " ended_at = coalesce(excluded.ended_at, g.ended_at),"
 " first_frame = coalesce(excluded.first_frame, g.first_frame),"
@@ -91,7 +92,8 @@ static const char free_seq_sql[] =
 /* Kept from when it is safe, so that a late upload is not kept shorter. */
 static const char available_sql[] =
 "WITH u AS (DELETE FROM uploads WHERE segment_id = $1::uuid)"
-"UPDATE segments SET status = 'available', status_detail = '',"
+"UPDATE segments SET status = 'available',"
+" status_detail = coalesce(lost_why, ''),"
 " progress = 100, store = $2, object_key = $3, bytes = $4,"
 " sha256 = $5::bytea, stored_at = coalesce(stored_at, now()),"
 " spool_node = NULL, expires_at = coalesce(expires_at,"

@@ -39,9 +39,11 @@ class Capture(Segment):
     """A session that was captured; place() puts it where a recorder would."""
 
     def __init__(self, env, frames=30, width=320, height=240, session=None,
-                 seq=1, start=1000, resume=False, cut=False):
+                 seq=1, start=1000, resume=False, cut=False,
+                 broken=False):
         super().__init__(env, 1, session=session, seq=seq)
         self.start, self.cut, self.frames = start, cut, frames
+        self.broken = broken
         self.size = (width, height)
         m = self.manifest
         m.update(width=width, height=height, start_mono_ns=start,
@@ -66,7 +68,8 @@ class Capture(Segment):
         kind = '.capture.part' if self.cut else '.capture'
         args = [MAKE, self.path('.made'), json.dumps(self.meta),
                 *map(str, self.size), str(self.start), str(self.frames)]
-        subprocess.run(args + ['cut'] * self.cut, check=True, timeout=60)
+        subprocess.run(args + ['cut'] * self.cut + ['broken'] * self.broken,
+                       check=True, timeout=60)
         self.write('.capture.json', json.dumps(self.manifest).encode())
         os.rename(self.path('.made'), self.path(kind))
         return self
@@ -397,6 +400,45 @@ def test_damaged_capture_is_kept_and_tried_again(env):
         f.write(byte)
     env.start()
     assert c.wait_encoded()['frames'] == 61
+
+
+def audited(env):
+    return env.rows("SELECT * FROM audit WHERE action = 'recording_lost'")
+
+
+def test_stream_that_cannot_be_decoded(env):
+    """What came before is a video, what follows is kept, and it is said."""
+    env.start()
+    c = Capture(env, frames=40, broken=True).place()
+    with open(c.path('.capture'), 'rb') as f:
+        data = f.read()
+    row = c.wait('available')
+    wait_for('the capture is put aside',
+             lambda: c.files() == {'.capture.kept'})
+    assert 15 <= row['frames'] <= 21 and row['end_why'] == 'error'
+    assert row['status_detail'] == row['lost_why'] != ''
+    entry, = audited(env)
+    assert entry['object'] == c.session
+    assert entry['detail'] == {'why': row['lost_why'], 'segment': c.id}
+    with open(c.path('.capture.kept'), 'rb') as f:
+        assert f.read() == data
+    assert not violations(env)
+    # later ones of the session go on
+    after = Capture(env, frames=5, session=c.session, seq=10001,
+                    start=20 * SECOND, resume=True).place()
+    assert after.wait_encoded()['seq'] == 2
+    # it stays as long as the recording, and no longer
+    env.rows("UPDATE segments SET status = 'deleted' WHERE id = %s", c.id)
+    wait_for('it is removed', lambda: not c.files())
+
+
+def test_stream_that_cannot_be_decoded_at_all(env):
+    env.start()
+    c = Capture(env, frames=1, broken=True).place()
+    row = c.wait('available')
+    assert row['frames'] == 1 and row['lost_why'] and audited(env)
+    wait_for('the capture is put aside',
+             lambda: c.files() == {'.capture.kept'})
 
 
 def test_deleted_while_it_waits(env):

@@ -1,15 +1,16 @@
 /*
  * Makes a capture for tests/integration/test_capture.py:
- * capture_make PATH JSON WIDTH HEIGHT START_NS FRAMES [cut]
+ * capture_make PATH JSON WIDTH HEIGHT START_NS FRAMES [cut|broken]
  * JSON: the session's (docs/tee.md); noise at 10 pictures a second. With
- * "cut" no block ends it.
+ * "cut" no block ends it; with "broken" what no decoder knows comes behind
+ * half of the pictures.
  */
 #include <err.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/clock.h"
-#include "recorder/capture.h"
+#include "recorder/capture/capture.h"
 #include "tests/unit/recorder_fixture.h"
 
 #define STEP_NS (100 * NS_PER_MS)
@@ -37,6 +38,7 @@ main(int argc, char **argv)
 	unsigned width, height, frames;
 	uint64_t ns;
 	uint8_t *px, *msg;
+	bool is_broken = argc > 7 && strcmp(argv[7], "broken") == 0;
 	int fd;
 
 	if (argc < 7)
@@ -54,11 +56,13 @@ main(int argc, char **argv)
 	for (unsigned i = 0; i < frames; i++) {
 		fixture_noise(px, width, height, i);
 		mark(w, TEE_MARK_TIME, ns + i * STEP_NS);
+		if (is_broken && i == frames / 2)
+			must(capture_writer_bytes(w, (uint8_t *)"\xee", 1, 0));
 		must(capture_writer_bytes(w, msg,
 		    fixture_raw(msg, px, width, 0, 0, width, height), 0));
 		must(capture_writer_tick(w, CAPTURE_FLUSH_NS));
 	}
-	if (argc < 8) {
+	if (argc < 8 || is_broken) {
 		mark(w, TEE_MARK_END, ns + frames * STEP_NS);
 		must(capture_writer_end(w, "", 0));
 	}
