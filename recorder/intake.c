@@ -12,7 +12,7 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "recorder/lag.h"
-#include "recorder/pacer.h"
+#include "recorder/picture/pacer.h"
 
 /* Bytes decoded before the ring's cursor moves on. */
 #define PIECE_LEN (256 * 1024)

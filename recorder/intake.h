@@ -7,7 +7,7 @@
 #ifndef RECORDER_INTAKE_H
 #define RECORDER_INTAKE_H
 
-#include "recorder/session.h"
+#include "recorder/session/session.h"
 
 #define INTAKE_BEHIND 1
 

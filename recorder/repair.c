@@ -10,10 +10,10 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
-#include "recorder/manifest.h"
+#include "recorder/session/manifest.h"
 #include "recorder/sandbox.h"
-#include "recorder/segment.h"
-#include "recorder/webm_repair.h"
+#include "recorder/session/segment.h"
+#include "recorder/webm/webm_repair.h"
 
 /* Opens and locks the file of a dead recorder; *status says why not. */
 static int

@@ -7,9 +7,9 @@
 #include "common/bytes.h"
 #include "common/clock.h"
 #include "common/err.h"
-#include "recorder/manifest.h"
-#include "recorder/segment.h"
-#include "recorder/webm_reader.h"
+#include "recorder/session/manifest.h"
+#include "recorder/session/segment.h"
+#include "recorder/webm/webm_reader.h"
 
 /* What a segment's files say. */
 struct found {

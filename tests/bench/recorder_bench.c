@@ -22,7 +22,7 @@
 #include "common/bytes.h"
 #include "common/clock.h"
 #include "common/err.h"
-#include "recorder/session.h"
+#include "recorder/session/session.h"
 
 #define START_NS  NS_PER_S /* any; 0 would mean "none" to nobody */
 #define HEAD_LEN  28

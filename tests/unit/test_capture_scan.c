@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "common/bytes.h"
-#include "recorder/capture.h"
+#include "recorder/capture/capture.h"
 #include "storage/capture_scan.h"
 
 #define BLOCKS 6

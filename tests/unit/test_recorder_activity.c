@@ -4,8 +4,8 @@
  */
 #include <turbojpeg.h>
 
-#include "recorder/activity.h"
-#include "recorder/poster.h"
+#include "recorder/picture/activity.h"
+#include "recorder/picture/poster.h"
 #include "tests/unit/recorder_check.h"
 
 /* ---- the parts ---- */

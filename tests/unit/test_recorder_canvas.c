@@ -6,10 +6,10 @@
 #include <libyuv/convert.h>
 
 #include "common/err.h"
-#include "recorder/canvas.h"
-#include "recorder/encoder.h"
+#include "recorder/picture/canvas.h"
+#include "recorder/picture/encoder.h"
 #include "recorder/meta.h"
-#include "recorder/pacer.h"
+#include "recorder/picture/pacer.h"
 #include "tests/unit/recorder_fixture.h"
 
 static void

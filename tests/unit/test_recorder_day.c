@@ -11,7 +11,7 @@
 #define DAY_MS  (24 * HOUR_MS)
 #define START   (((UINT64_C(1) << 32) - DAY_MS / 2) * NS_PER_MS)
 
-#include "recorder/webm_reader.h"
+#include "recorder/webm/webm_reader.h"
 #include "tests/unit/recorder_check.h"
 
 #define SIDE       64

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include "recorder/pacer.h"
+#include "recorder/picture/pacer.h"
 
 #define N_DAMAGE 2000
 #define N_MAX    (2 * N_DAMAGE)

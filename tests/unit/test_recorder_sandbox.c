@@ -15,7 +15,7 @@
 
 #include "common/err.h"
 #include "recorder/sandbox.h"
-#include "recorder/session.h"
+#include "recorder/session/session.h"
 #include "tests/unit/recorder_fixture.h"
 
 static struct fixture_spool spool;

@@ -14,10 +14,10 @@
 #include <sysexits.h>
 
 #include "common/err.h"
-#include "recorder/encoder.h"
-#include "recorder/manifest.h"
+#include "recorder/picture/encoder.h"
+#include "recorder/session/manifest.h"
 #include "recorder/repair.h"
-#include "recorder/segment.h"
+#include "recorder/session/segment.h"
 #include "tests/unit/recorder_fixture.h"
 
 #define N_FRAMES 30

@@ -17,10 +17,10 @@
 
 #include "common/bytes.h"
 #include "common/err.h"
-#include "recorder/ebml.h"
-#include "recorder/webm_reader.h"
-#include "recorder/webm_repair.h"
-#include "recorder/webm_writer.h"
+#include "recorder/webm/ebml.h"
+#include "recorder/webm/webm_reader.h"
+#include "recorder/webm/webm_repair.h"
+#include "recorder/webm/webm_writer.h"
 
 #define FRAMES 40
 

@@ -14,10 +14,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "recorder/canvas.h"
-#include "recorder/encoder.h"
-#include "recorder/webm_repair.h"
-#include "recorder/webm_writer.h"
+#include "recorder/picture/canvas.h"
+#include "recorder/picture/encoder.h"
+#include "recorder/webm/webm_repair.h"
+#include "recorder/webm/webm_writer.h"
 
 /* Odd on purpose: 4:2:0 rounds up. */
 #define WIDTH     321

@@ -1,0 +1,458 @@
+#include "recorder/session/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/bytes.h"
+#include "common/err.h"
+#include "recorder/session/session_internal.h"
+
+/*
+ * A picture waits for the end of an update, so that none is torn; an update
+ * that takes longer than this to arrive is shown as it comes, as a viewer
+ * does.
+ */
+#define TORN_AFTER_NS (500 * NS_PER_MS)
+
+/* Screens that change size faster than this share a segment's opening. */
+#define SETTLE_NS (2 * NS_PER_S)
+/* They are done with it when nothing more came so long after the pixels. */
+#define CALM_NS (200 * NS_PER_MS)
+
+#define TEND_NS NS_PER_S
+
+/* A recording by hand has no room: its file ends, its session does not. */
+static void
+stop_for_space(struct session *s)
+{
+	if (s->segment != NULL)
+		session_end_segment(s, s->now_ns, "nospace");
+	s->state = SESSION_STOPPED;
+	s->cb(s->arg, SESSION_NOSPACE, NULL);
+}
+
+void
+session_note_error(struct session *s, int rc)
+{
+	if (rc == 0 || s->error != 0)
+		return;
+	if (rc == ERR_NOSPACE && s->meta->is_manual)
+		stop_for_space(s);
+	else
+		s->error = rc;
+}
+
+/* ---- what the decoder tells ---- */
+
+static void
+on_damage(struct session *s, const struct rfb_decoder_event *ev)
+{
+	struct area r = { ev->x, ev->y, ev->w, ev->h };
+
+	if (!area_clip(&r, &s->area))
+		return; /* on another monitor: nothing to do, nothing to pay */
+	canvas_damage(&s->canvas, r.x, r.y, r.w, r.h);
+	s->has_damage = true;
+	s->is_blank = false;
+	if (s->dirty_ns == PACER_NEVER)
+		s->dirty_ns = s->now_ns;
+}
+
+static bool
+is_settled(const struct session *s)
+{
+	return s->last_open_ns == 0 || s->segment != NULL ||
+	    s->open_ns >= s->last_open_ns + SETTLE_NS;
+}
+
+static void
+on_update_end(struct session *s)
+{
+	if (s->meta->is_resumed)
+		session_note_error(s, session_join_update(s));
+	if (s->error != 0)
+		return;
+	if (s->state == SESSION_OPENING) {
+		if (s->has_damage && is_settled(s))
+			session_note_error(s, session_first_picture(s));
+		else if (s->has_damage)
+			s->open_by_ns =
+			    min_u64(s->open_by_ns, s->dirty_ns + CALM_NS);
+		return;
+	}
+	if (s->state != SESSION_RUNNING || s->canvas.n_dirty == 0)
+		return;
+	pacer_damage(&s->pacer, s->now_ns, s->canvas.n_dirty, s->tiles.n);
+	if (pacer_due(&s->pacer) <= s->now_ns)
+		session_note_error(
+		    s, session_take_picture(s, s->now_ns, PICTURE_DAMAGE));
+}
+
+const char *
+session_resize_reason(const struct session *s, unsigned width, unsigned height)
+{
+	bool was_portrait = s->canvas.height > s->canvas.width;
+
+	if (width == s->canvas.width && height == s->canvas.height)
+		return NULL;
+	return (height > width) != was_portrait ? "orientation" : "resolution";
+}
+
+int
+session_move(struct session *s, const char *reason)
+{
+	int rc = 0;
+
+	bool is_unbegun = session_is_unbegun(s);
+
+	if (reason != NULL && s->segment != NULL && !is_unbegun)
+		rc = session_split(s, s->now_ns, reason, true);
+	if (rc == 0)
+		rc = session_set_area(s);
+	if (rc == 0 && reason != NULL && is_unbegun)
+		rc = session_restate(s);
+	if (reason != NULL) {
+		s->has_damage = false;
+		s->open_by_ns = s->open_ns + SESSION_OPEN_WAIT_NS;
+		s->dirty_ns = PACER_NEVER;
+		s->pacer.damage_ns = PACER_NEVER;
+	}
+	return rc;
+}
+
+/*
+ * The screen has another size (T10): the file ends here, unless the monitor
+ * that it shows keeps its own. Before the file of an earlier resize was
+ * opened, that one simply gets the newest size.
+ */
+static int
+on_resize(struct session *s, unsigned w, unsigned h)
+{
+	struct area next = monitor_area(&s->monitor, w, h);
+
+	return session_move(s, session_resize_reason(s, next.w, next.h));
+}
+
+static void
+on_decoder(void *arg, const struct rfb_decoder_event *ev)
+{
+	struct session *s = arg;
+
+	if (s->error != 0)
+		return;
+	switch (ev->kind) {
+	case RFB_DECODER_DAMAGE:
+		on_damage(s, ev);
+		break;
+	case RFB_DECODER_RESIZE:
+		session_note_error(s, on_resize(s, ev->w, ev->h));
+		break;
+	case RFB_DECODER_UPDATE_END:
+		on_update_end(s);
+		break;
+	case RFB_DECODER_LAYOUT:
+		break;
+	}
+}
+
+/* ---- life ---- */
+
+struct session *
+session_new(const struct meta *meta, int spool_fd, session_cb *cb, void *arg)
+{
+	struct session *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	s->meta = meta;
+	s->cb = cb;
+	s->arg = arg;
+	s->why = "";
+	s->state = SESSION_OPENING;
+	s->now_ns = s->open_ns = meta->start_mono_ns;
+	s->open_by_ns = s->open_ns + SESSION_OPEN_WAIT_NS;
+	s->dirty_ns = PACER_NEVER;
+	s->seq = meta->first_seq;
+	s->next_frame = meta->first_frame;
+	s->reason = meta->split_reason;
+	s->monitor = meta->monitor;
+	s->frame_rate = meta->frame_rate;
+	pacer_init(&s->pacer, meta->frame_rate);
+	segment_store_init(&s->store, spool_fd, meta);
+	s->decoder = rfb_decoder_new(
+	    meta->width, meta->height, &meta->pixel_format, on_decoder, s);
+	if (s->decoder != NULL && meta->is_resumed)
+		rfb_decoder_skip_stateful(s->decoder);
+	if (s->decoder == NULL || session_set_area(s) != 0) {
+		session_free(s);
+		return NULL;
+	}
+	return s;
+}
+
+void
+session_free(struct session *s)
+{
+	if (s == NULL)
+		return;
+	/* a segment still open stays as after a crash: storage repairs it */
+	segment_abandon(s->segment);
+	rfb_decoder_free(s->decoder);
+	encoder_free(s->encoder);
+	canvas_release(&s->canvas);
+	tiles_release(&s->tiles);
+	activity_release(&s->activity);
+	free(s);
+}
+
+int
+session_start(struct session *s)
+{
+	int rc = 0;
+
+	if (s->meta->is_resumed) {
+		s->state = SESSION_JOINING;
+		s->is_wanted = !s->meta->is_manual;
+		return s->is_wanted ? segment_store_check(&s->store) : 0;
+	}
+	if (s->meta->is_manual)
+		s->state = SESSION_STOPPED;
+	else
+		rc = session_open_segment(s);
+	if (rc == 0)
+		s->cb(s->arg, SESSION_READY, NULL);
+	return rc;
+}
+
+/* ---- time ---- */
+
+static bool
+is_torn(const struct session *s)
+{
+	return !rfb_decoder_is_between_messages(s->decoder);
+}
+
+/* When a picture is due, or PACER_NEVER. */
+static uint64_t
+picture_due(const struct session *s)
+{
+	uint64_t due =
+	    min_u64(pacer_due(&s->pacer), pacer_quiet_due(&s->pacer));
+	uint64_t late;
+
+	if (!is_torn(s))
+		return due;
+	late = min_u64(due, s->dirty_ns);
+	return late == PACER_NEVER ? PACER_NEVER : late + TORN_AFTER_NS;
+}
+
+uint64_t
+session_due(const struct session *s)
+{
+	uint64_t due = PACER_NEVER;
+
+	if (s->state == SESSION_OPENING)
+		due = s->open_by_ns;
+	else if (s->state == SESSION_RUNNING)
+		due = picture_due(s);
+	return s->segment == NULL ? due
+				  : min_u64(due, segment_sync_due(s->segment));
+}
+
+/* Takes the picture that is due at t, if one is. */
+static int
+run_picture(struct session *s, uint64_t t)
+{
+	if (s->state == SESSION_OPENING)
+		return s->open_by_ns <= t ? session_first_picture(s) : 0;
+	if (s->state != SESSION_RUNNING || picture_due(s) > t)
+		return 0;
+	return session_take_picture(
+	    s, t, s->dirty_ns == PACER_NEVER ? PICTURE_QUIET : PICTURE_DAMAGE);
+}
+
+/* Disk matters: free space once a second, and syncing. */
+static int
+tend_segment(struct session *s)
+{
+	int rc;
+
+	if (s->segment == NULL ||
+	    (s->now_ns < s->tended_ns + TEND_NS &&
+		s->now_ns < segment_sync_due(s->segment)))
+		return 0;
+	s->tended_ns = s->now_ns;
+	rc = segment_tick(s->segment, s->now_ns);
+	if (rc != 0)
+		s->why = rc == ERR_NOSPACE ? "too little free disk space"
+					   : "the spool cannot be synced";
+	return rc;
+}
+
+/* Takes what is due until t, which becomes the time of the stream. */
+static int
+advance(struct session *s, uint64_t t)
+{
+	uint64_t due;
+
+	while (s->error == 0 && (due = session_due(s)) <= t) {
+		if (due > s->now_ns)
+			s->now_ns = due;
+		session_note_error(s, run_picture(s, s->now_ns));
+		if (s->error == 0)
+			session_note_error(s, tend_segment(s));
+	}
+	if (t > s->now_ns)
+		s->now_ns = t;
+	if (s->error == 0)
+		session_note_error(s, tend_segment(s));
+	return s->error;
+}
+
+int
+session_tick(struct session *s, uint64_t now_ns)
+{
+	return s->state == SESSION_OVER ? 0 : advance(s, now_ns);
+}
+
+int
+session_feed(struct session *s, const uint8_t *data, size_t len)
+{
+	int rc;
+
+	if (s->state == SESSION_OVER || s->error != 0)
+		return s->error;
+	rc = rfb_decoder_feed(s->decoder, data, len);
+	if (s->error == 0 && rc != 0) {
+		s->why = rfb_decoder_why(s->decoder);
+		s->error = rc;
+	}
+	return s->error;
+}
+
+int
+session_mark(struct session *s, const struct tee_mark *m)
+{
+	if (s->state == SESSION_OVER || advance(s, m->mono_ns) != 0)
+		return s->error;
+	session_note_error(s, session_apply_mark(s, m));
+	return s->error;
+}
+
+int
+session_close(struct session *s, const char *end, uint64_t end_ns)
+{
+	const char *why = s->why; /* the first error is the one to tell */
+	bool had_error = s->error != 0;
+	int rc;
+
+	if (s->state == SESSION_OVER)
+		return 0;
+	if (end_ns < s->now_ns)
+		end_ns = s->now_ns;
+	/* after an error the picture is what it is: the file ends here */
+	s->error = 0;
+	rc = s->state == SESSION_STOPPED ? 0
+					 : session_end_segment(s, end_ns, end);
+	s->state = SESSION_OVER;
+	if (had_error)
+		s->why = why;
+	return rc;
+}
+
+bool
+session_is_portable(const struct session *s)
+{
+	return s->error == 0 && !s->meta->is_manual &&
+	    (s->state == SESSION_OPENING || s->state == SESSION_RUNNING) &&
+	    rfb_decoder_can_save(s->decoder);
+}
+
+uint64_t
+session_wanted(const struct session *s)
+{
+	return rfb_decoder_wanted(s->decoder);
+}
+
+uint64_t
+session_now_ns(const struct session *s)
+{
+	return s->now_ns;
+}
+
+void
+session_get_place(const struct session *s, struct session_place *p)
+{
+	*p = (struct session_place){
+		.now_ns = s->now_ns,
+		.seq = s->seq,
+		.next_frame = s->next_frame,
+		.frame_rate = s->frame_rate,
+		.monitor = &s->monitor,
+		.decoder = s->decoder,
+	};
+}
+
+int
+session_restore(struct session *s, const uint8_t *state, size_t len)
+{
+	int rc = s->state == SESSION_JOINING
+	    ? rfb_decoder_restore(s->decoder, state, len)
+	    : ERR_CORRUPT;
+
+	if (rc != 0)
+		s->why = "the state of its streams makes no sense";
+	session_note_error(s, rc);
+	return s->error;
+}
+
+void
+session_set_stretch(struct session *s, unsigned n)
+{
+	pacer_set_stretch(&s->pacer, n);
+}
+
+bool
+session_is_over(const struct session *s)
+{
+	return s->state == SESSION_OVER;
+}
+
+uint64_t
+session_frames(const struct session *s)
+{
+	return s->frames;
+}
+
+uint64_t
+session_bytes(const struct session *s)
+{
+	return s->bytes;
+}
+
+void
+session_note(const struct session *s, struct tee_note *note)
+{
+	const struct segment *sg = s->segment;
+
+	uint64_t frames = sg != NULL ? segment_frames(sg) : 0;
+
+	memset(note, 0, sizeof(*note));
+	note->seq = s->seq - 1;
+	/* a file without a frame is thrown away: its number is free */
+	if (sg != NULL && frames == 0)
+		note->seq--;
+	note->next_frame = s->next_frame + frames;
+	if (s->state == SESSION_JOINING)
+		note->last_ns = s->meta->gap_start_ns;
+	else if (s->state != SESSION_STOPPED)
+		note->last_ns = s->pacer.last_ns;
+	if (sg != NULL)
+		memcpy(note->segment, segment_id(sg), META_UUID_LEN);
+}
+
+const char *
+session_why(const struct session *s)
+{
+	return s->why;
+}

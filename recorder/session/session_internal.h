@@ -1,0 +1,145 @@
+/*
+ * Inside recorder/session*.c only: what session.c (bytes, marks, time) and
+ * session_picture.c (pictures, segments) share.
+ */
+#ifndef RECORDER_SESSION_SESSION_INTERNAL_H
+#define RECORDER_SESSION_SESSION_INTERNAL_H
+
+#include "recorder/picture/activity.h"
+#include "recorder/picture/canvas.h"
+#include "recorder/picture/encoder.h"
+#include "recorder/picture/pacer.h"
+#include "recorder/session/session.h"
+#include "recorder/picture/tiles.h"
+#include "rfb/decoder.h"
+
+/* How long a segment waits for the first pixels; they count from its start. */
+#define SESSION_OPEN_WAIT_NS NS_PER_S
+
+enum session_state {
+	SESSION_JOINING, /* midway: the screen is not known yet */
+	SESSION_OPENING, /* the segment waits for its first picture */
+	SESSION_RUNNING,
+	SESSION_STOPPED, /* by hand: decode only */
+	SESSION_OVER,
+};
+
+enum picture_kind {
+	PICTURE_DAMAGE,  /* what changed */
+	PICTURE_QUIET,   /* coarse tiles once more */
+	PICTURE_REFINE,  /* what changed, and coarse ones that rested; fine */
+	PICTURE_CLOSING, /* both, at the segment's end time */
+};
+
+struct session {
+	const struct meta *meta;
+	session_cb *cb;
+	void *arg;
+	enum session_state state;
+	int error;
+	const char *why;
+
+	struct rfb_decoder *decoder;
+	struct monitor monitor; /* in force */
+	struct area area;       /* of the screen: what is recorded */
+	unsigned screen_width, screen_height; /* that area was made for */
+	struct canvas canvas;                 /* of the area's size */
+	struct tiles tiles;                   /* of the canvas */
+	struct activity activity;             /* of the segment */
+	int last_quantizer;                   /* of the last picture */
+	uint64_t refined_ns; /* when coarse tiles got a second helping */
+	struct pacer pacer;
+	struct encoder *encoder; /* NULL: made for the next picture */
+	uint64_t pts_ms;         /* last one the encoder saw */
+
+	uint64_t now_ns;    /* time of the stream */
+	uint64_t dirty_ns;  /* oldest damage not in a picture, or NEVER */
+	uint64_t tended_ns; /* last look at disk and sync */
+	bool has_damage;    /* pixels came since the segment's split */
+	bool is_blank;      /* none came at all for this canvas */
+	bool has_poster;    /* the segment does, or never will */
+
+	struct segment_store store;
+	struct segment *segment;            /* NULL while none is open */
+	const char *reason;                 /* of the segment that opens */
+	uint64_t open_ns;                   /* its start */
+	uint64_t open_by_ns;                /* waits for pixels until then */
+	uint64_t last_open_ns;              /* start of the one before */
+	uint64_t last_time_ms;              /* last frame of the open segment */
+	uint8_t repeat[ENCODER_REPEAT_MAX]; /* packet that repeats it */
+	size_t repeat_len;
+	uint64_t seq, next_frame;
+	bool is_wanted;        /* while joining: record then */
+	uint64_t gap_start_ns; /* of the segment that opens; 0: none */
+	uint64_t n_skipped;    /* of the decoder, when it was looked at */
+	unsigned frame_rate;
+	uint64_t frames, bytes;
+};
+
+/* session_picture.c: all return 0 or a negative enum err. */
+
+int session_open_segment(struct session *s);
+
+/* A file is open that has no picture yet. */
+bool session_is_unbegun(const struct session *s);
+
+/* Such a file is of another monitor or size than it was opened for. */
+int session_restate(struct session *s);
+
+/* Which second of the segment that is open, or about to be, t is in. */
+uint64_t session_second(const struct session *s, uint64_t t_ns);
+
+/* The first picture of an opening segment, at its start time. */
+int session_first_picture(struct session *s);
+
+int session_take_picture(
+    struct session *s, uint64_t t_ns, enum picture_kind kind);
+
+/*
+ * Ends the segment at t and lets the next one begin there for `reason`
+ * (T10). wait: its first picture may wait for pixels, because the screen
+ * is about to be sent again; else it is taken at once, showing the screen
+ * as it stands.
+ */
+int session_split(
+    struct session *s, uint64_t t_ns, const char *reason, bool wait);
+
+/* Closing frame, then file and manifest. */
+int session_end_segment(struct session *s, uint64_t t_ns, const char *end);
+
+/*
+ * The area for the screen and the monitor as they are now, with a canvas of
+ * its size.
+ */
+int session_set_area(struct session *s);
+
+/* session_join.c */
+
+/* An update is complete: joins, or finds that it cannot stay joined. */
+int session_join_update(struct session *s);
+
+/* session.c */
+
+/*
+ * Keeps the first error; callbacks from the decoder cannot return one. Want
+ * of space ends a recording by hand, not the session.
+ */
+void session_note_error(struct session *s, int rc);
+
+/*
+ * The recorded part of the screen gets another place or size. The file ends
+ * here if `reason` is not NULL and one is open; the next one then waits for
+ * pixels. A file without a picture goes on waiting, for those.
+ */
+int session_move(struct session *s, const char *reason);
+
+/* The reason to split when a picture of this size follows, or NULL. */
+const char *session_resize_reason(
+    const struct session *s, unsigned width, unsigned height);
+
+/* session_marks.c */
+
+/* What the mark says, at its time. */
+int session_apply_mark(struct session *s, const struct tee_mark *m);
+
+#endif

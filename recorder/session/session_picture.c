@@ -1,0 +1,456 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/err.h"
+#include "common/log.h"
+#include "recorder/picture/poster.h"
+#include "recorder/session/session_internal.h"
+
+/*
+ * While pictures come out fine, tiles that rest get their second helping
+ * with what moves. While they do not, one picture this often is made fine,
+ * if some wait so long.
+ */
+#define REFINE_NS      NS_PER_S
+#define REFINE_REST_MS 1000
+
+static int
+make_canvas(struct session *s, unsigned width, unsigned height)
+{
+	encoder_free(s->encoder);
+	s->encoder = NULL;
+	canvas_release(&s->canvas);
+	tiles_release(&s->tiles);
+	if (canvas_init(&s->canvas, width, height) != 0)
+		return ERR_NOMEM;
+	activity_set_tiles(&s->activity, canvas_n_tiles(&s->canvas));
+	return tiles_init(&s->tiles, canvas_n_tiles(&s->canvas),
+	    encoder_fine_quantizer(s->meta->quality));
+}
+
+int
+session_set_area(struct session *s)
+{
+	int rc;
+
+	s->screen_width = rfb_decoder_width(s->decoder);
+	s->screen_height = rfb_decoder_height(s->decoder);
+	s->area = monitor_area(&s->monitor, s->screen_width, s->screen_height);
+	if (s->tiles.n > 0 && s->area.w == s->canvas.width &&
+	    s->area.h == s->canvas.height) {
+		canvas_damage_all(&s->canvas);
+		return 0;
+	}
+	s->is_blank = true;
+	rc = make_canvas(s, s->area.w, s->area.h);
+	if (rc != 0)
+		s->why = "not enough memory for this screen";
+	return rc;
+}
+
+static struct segment_params
+segment_params(const struct session *s, uint64_t seq)
+{
+	return (struct segment_params){
+		.seq = seq,
+		.first_frame = s->next_frame,
+		.split_reason = s->reason,
+		.monitor = monitor_number(&s->monitor),
+		.monitor_name = s->monitor.name,
+		.frame_rate = s->frame_rate,
+		.width = s->canvas.width,
+		.height = s->canvas.height,
+		.start_mono_ns = s->open_ns,
+		.gap_start_ns = s->gap_start_ns,
+	};
+}
+
+bool
+session_is_unbegun(const struct session *s)
+{
+	return s->segment != NULL && s->state == SESSION_OPENING &&
+	    segment_frames(s->segment) == 0;
+}
+
+int
+session_restate(struct session *s)
+{
+	struct segment_params p = segment_params(s, s->seq - 1);
+	int rc = segment_restate(s->segment, &p);
+
+	if (rc == 0)
+		return 0;
+	segment_abandon(s->segment);
+	s->segment = NULL;
+	s->state = SESSION_STOPPED;
+	s->why = "a segment could not be opened in the spool";
+	return rc;
+}
+
+int
+session_open_segment(struct session *s)
+{
+	struct segment_params p = segment_params(s, s->seq);
+	int rc = segment_open(&s->segment, &s->store, &p);
+
+	if (rc != 0) {
+		s->why = rc == ERR_NOSPACE
+		    ? "too little free disk space"
+		    : "a segment could not be opened in the spool";
+		return rc;
+	}
+	s->seq++;
+	s->gap_start_ns = 0;
+	s->last_open_ns = s->open_ns;
+	s->last_time_ms = 0;
+	s->repeat_len = 0;
+	s->has_poster = false;
+	return 0;
+}
+
+/* Milliseconds of the session; rounded alike for frames and segments. */
+static uint64_t
+session_ms(const struct session *s, uint64_t t_ns)
+{
+	uint64_t start = s->meta->start_mono_ns;
+
+	return t_ns > start ? (t_ns - start) / NS_PER_MS : 0;
+}
+
+uint64_t
+session_second(const struct session *s, uint64_t t_ns)
+{
+	uint64_t start = session_ms(s, s->open_ns), now = session_ms(s, t_ns);
+
+	return now > start ? (now - start) / 1000 : 0;
+}
+
+/*
+ * Milliseconds of the segment at which a picture is shown, above those of
+ * its last frame. A closing frame lasts the file's last millisecond, so that
+ * the file ends at t exactly.
+ */
+static uint64_t
+frame_ms(const struct session *s, uint64_t t_ns, bool is_closing)
+{
+	uint64_t start = session_ms(s, segment_start_ns(s->segment));
+	uint64_t now = session_ms(s, t_ns);
+	uint64_t ms = now > start ? now - start : 0;
+
+	if (is_closing && ms > 0)
+		ms--;
+	if (segment_frames(s->segment) > 0 && ms <= s->last_time_ms)
+		ms = s->last_time_ms + 1;
+	return ms;
+}
+
+/* Whether the last frame stands at the segment's end t already. */
+static bool
+is_at_end(const struct session *s, uint64_t t_ns)
+{
+	return frame_ms(s, t_ns, true) == s->last_time_ms + 1;
+}
+
+/* Brings the canvas up to date, unless the screen has another size now. */
+static void
+sync_canvas(struct session *s)
+{
+	size_t stride = rfb_decoder_stride(s->decoder);
+
+	if (rfb_decoder_width(s->decoder) != s->screen_width ||
+	    rfb_decoder_height(s->decoder) != s->screen_height)
+		canvas_clean(&s->canvas);
+	else
+		canvas_convert(&s->canvas,
+		    rfb_decoder_pixels(s->decoder) + s->area.y * stride +
+			(size_t)s->area.x * 4,
+		    stride);
+}
+
+/* Fills the active map; returns whether any tile is. */
+static bool
+choose_tiles(struct session *s, enum picture_kind kind)
+{
+	uint32_t now_ms = (uint32_t)session_ms(s, s->now_ns);
+	const uint8_t *dirty = s->canvas.dirty;
+	bool was_fine = s->last_quantizer <= s->tiles.fine;
+
+	switch (kind) {
+	case PICTURE_DAMAGE:
+		return tiles_choose(&s->tiles, dirty, now_ms, TILES_REST_MS,
+			   was_fine ? TILES_REFINE_MAX : 0) > 0;
+	case PICTURE_QUIET:
+		return tiles_choose(&s->tiles, NULL, now_ms, 0, SIZE_MAX) > 0;
+	case PICTURE_REFINE:
+		return tiles_choose(&s->tiles, dirty, now_ms, TILES_REST_MS,
+			   TILES_REFINE_MAX) > 0;
+	default:
+		return tiles_choose(&s->tiles, dirty, now_ms, 0, SIZE_MAX) > 0;
+	}
+}
+
+static int
+write_packet(struct session *s, const uint8_t *data, size_t len, uint64_t ms,
+    bool is_key, size_t reserve)
+{
+	int rc = segment_write(s->segment, data, len, ms, is_key, reserve);
+
+	if (rc != 0)
+		return rc;
+	s->frames++;
+	s->last_time_ms = ms;
+	s->repeat_len = encoder_repeat(s->meta->codec, data, len, s->repeat);
+	return 0;
+}
+
+static int
+encode_picture(
+    struct session *s, uint64_t t_ns, bool key, struct encoder_packet *pkt)
+{
+	uint64_t pts = session_ms(s, t_ns);
+
+	if (s->encoder == NULL) {
+		s->encoder = encoder_new(s->meta->codec, s->meta->quality,
+		    s->canvas.width, s->canvas.height);
+		s->pts_ms = 0;
+		if (s->encoder == NULL)
+			return ERR_NOMEM;
+	}
+	if (pts <= s->pts_ms)
+		pts = s->pts_ms + 1;
+	s->pts_ms = pts;
+	return encoder_encode(s->encoder, &s->canvas, pts,
+	    pacer_interval_ns(&s->pacer) / NS_PER_MS + 1, key, s->tiles.active,
+	    pkt);
+}
+
+/* A key frame that was too large for an empty file, as small as it gets. */
+static int
+encode_coarsely(struct session *s, uint64_t t_ns, struct encoder_packet *pkt)
+{
+	int rc = encoder_set_range(s->encoder, RANGE_COARSE);
+
+	if (rc == 0)
+		rc = encode_picture(s, t_ns, true, pkt);
+	if (rc == 0)
+		rc = encoder_set_range(s->encoder, RANGE_USUAL);
+	return rc;
+}
+
+/* Shows the last picture once more at t, so that the file lasts until t. */
+static int
+write_repeat(struct session *s, uint64_t t_ns)
+{
+	size_t len = s->repeat_len;
+	int rc;
+
+	if (len == 0 || is_at_end(s, t_ns))
+		return 0;
+	rc = write_packet(s, s->repeat, len, frame_ms(s, t_ns, true), false, 0);
+	return rc == ERR_LIMIT ? 0 : rc; /* the header has the duration */
+}
+
+/* What cannot be had is left out: no recording ends for a picture of it. */
+static void
+make_poster(struct session *s)
+{
+	size_t len;
+	uint8_t *jpeg = poster_make(&s->canvas, &len);
+	int rc = jpeg != NULL ? segment_set_poster(s->segment, jpeg, len)
+			      : ERR_NOMEM;
+
+	poster_free(jpeg);
+	s->has_poster = true;
+	if (rc != 0)
+		log_warn("poster_failed",
+		    LOG_S("segment", segment_id(s->segment)), LOG_ERR(rc));
+}
+
+static int
+close_files(struct session *s, uint64_t t_ns, const char *end)
+{
+	struct segment_result res;
+	int rc;
+
+	if (!s->has_poster && segment_frames(s->segment) > 0)
+		make_poster(s);
+	rc = segment_close(s->segment, end, t_ns, &s->activity, &res);
+	activity_reset(&s->activity);
+	s->segment = NULL;
+	/* a file that could not be closed will be repaired: its frames count */
+	s->next_frame += res.frames;
+	if (rc != 0) {
+		s->why = "a segment could not be closed";
+		return rc;
+	}
+	s->bytes += res.bytes;
+	s->cb(s->arg, SESSION_SEGMENT, &res);
+	return 0;
+}
+
+/*
+ * The packet for t did not fit: the file ends before it, and the same
+ * picture opens the next one as a key frame.
+ */
+static int
+split_on_size(struct session *s, uint64_t t_ns)
+{
+	int rc = write_repeat(s, t_ns);
+
+	if (rc == 0)
+		rc = close_files(s, t_ns, "size");
+	if (rc != 0)
+		return rc;
+	s->reason = "size";
+	s->open_ns = t_ns;
+	rc = session_open_segment(s);
+	return rc != 0 ? rc : session_take_picture(s, t_ns, PICTURE_DAMAGE);
+}
+
+/*
+ * Writes a picture's packet; when it does not fit, finds it another place.
+ * *is_done: that took care of everything.
+ */
+static int
+place_packet(struct session *s, uint64_t t_ns, enum picture_kind kind,
+    struct encoder_packet *pkt, bool *is_done)
+{
+	bool is_closing = kind == PICTURE_CLOSING;
+	bool is_first = segment_frames(s->segment) == 0;
+	uint64_t ms = frame_ms(s, t_ns, is_closing);
+	/* room for the packet that shows it once more at the end */
+	size_t reserve = is_closing ? 0 : ENCODER_REPEAT_MAX;
+	int rc = write_packet(s, pkt->data, pkt->len, ms, pkt->is_key, reserve);
+
+	*is_done = rc == ERR_LIMIT && !is_first;
+	if (*is_done)
+		return is_closing ? write_repeat(s, t_ns)
+				  : split_on_size(s, t_ns);
+	if (rc == ERR_LIMIT) {
+		rc = encode_coarsely(s, t_ns, pkt);
+		if (rc == 0)
+			rc = write_packet(s, pkt->data, pkt->len, ms, true, 0);
+	}
+	if (rc != 0)
+		s->why = rc == ERR_LIMIT
+		    ? "one picture is larger than a segment may be"
+		    : "the spool cannot be written";
+	return rc;
+}
+
+/* As encode_picture, in the range that this kind of picture has. */
+static int
+encode_kind(struct session *s, uint64_t t_ns, enum picture_kind kind, bool key,
+    struct encoder_packet *pkt)
+{
+	int rc = 0, usual = 0;
+
+	if (kind != PICTURE_REFINE)
+		return encode_picture(s, t_ns, key, pkt);
+	s->refined_ns = t_ns;
+	rc = encoder_set_range(s->encoder, RANGE_FINE);
+	if (rc == 0)
+		rc = encode_picture(s, t_ns, key, pkt);
+	usual = encoder_set_range(s->encoder, RANGE_USUAL);
+	return rc != 0 ? rc : usual;
+}
+
+/*
+ * Much moves and comes out coarse: tiles that rested would stay so for as
+ * long as it does.
+ */
+static bool
+wants_refinement(const struct session *s, uint64_t t_ns)
+{
+	return s->last_quantizer > s->tiles.fine && s->pacer.stretch == 1 &&
+	    t_ns >= s->refined_ns + REFINE_NS &&
+	    tiles_has_rested(
+		&s->tiles, (uint32_t)session_ms(s, t_ns), REFINE_REST_MS);
+}
+
+int
+session_take_picture(struct session *s, uint64_t t_ns, enum picture_kind kind)
+{
+	bool is_first = segment_frames(s->segment) == 0;
+	bool key = is_first ||
+	    (kind == PICTURE_DAMAGE && pacer_is_key_due(&s->pacer, t_ns));
+	struct encoder_packet pkt;
+	bool is_coarse, is_done;
+	int rc;
+
+	sync_canvas(s);
+	pacer_found(&s->pacer, s->canvas.n_dirty);
+	if (!key && kind == PICTURE_DAMAGE && wants_refinement(s, t_ns))
+		kind = PICTURE_REFINE;
+	if (!choose_tiles(s, kind) && !is_first &&
+	    (kind != PICTURE_CLOSING || is_at_end(s, t_ns))) {
+		pacer_nothing(&s->pacer, t_ns, kind == PICTURE_QUIET);
+		s->dirty_ns = PACER_NEVER;
+		return 0;
+	}
+	rc = encode_kind(s, t_ns, kind, key, &pkt);
+	if (rc != 0) {
+		s->why = "the encoder failed";
+		return rc;
+	}
+	rc = place_packet(s, t_ns, kind, &pkt, &is_done);
+	if (rc != 0 || is_done)
+		return rc;
+	s->last_quantizer = pkt.quantizer;
+	is_coarse = tiles_coded(&s->tiles, key, pkt.quantizer);
+	if (s->canvas.n_dirty > 0)
+		activity_changed(
+		    &s->activity, session_second(s, t_ns), s->canvas.dirty);
+	if (!s->has_poster && poster_has_content(&s->canvas))
+		make_poster(s);
+	canvas_clean(&s->canvas);
+	s->dirty_ns = PACER_NEVER;
+	pacer_taken(&s->pacer, t_ns, key, kind == PICTURE_QUIET, is_coarse);
+	return 0;
+}
+
+int
+session_first_picture(struct session *s)
+{
+	int rc = s->segment != NULL ? 0 : session_open_segment(s);
+
+	if (rc != 0)
+		return rc;
+	s->state = SESSION_RUNNING;
+	return session_take_picture(s, s->open_ns, PICTURE_DAMAGE);
+}
+
+int
+session_end_segment(struct session *s, uint64_t t_ns, const char *end)
+{
+	int rc = 0, closed = 0;
+
+	if (s->tiles.n == 0)
+		return ERR_NOMEM; /* no canvas, hence no segment either */
+	if (s->state == SESSION_OPENING)
+		rc = session_first_picture(s);
+	if (rc == 0 && s->segment != NULL)
+		rc = session_take_picture(s, t_ns, PICTURE_CLOSING);
+	/* without its closing frame a file is still worth closing */
+	if (s->segment != NULL)
+		closed = close_files(s, t_ns, end);
+	return rc != 0 ? rc : closed;
+}
+
+int
+session_split(struct session *s, uint64_t t_ns, const char *reason, bool wait)
+{
+	int rc = session_end_segment(s, t_ns, reason);
+
+	if (rc != 0)
+		return rc;
+	s->reason = reason;
+	s->open_ns = t_ns;
+	s->open_by_ns = t_ns;
+	s->has_damage = false;
+	s->state = SESSION_OPENING;
+	if (!wait)
+		return session_first_picture(s);
+	s->open_by_ns += SESSION_OPEN_WAIT_NS;
+	return 0;
+}
