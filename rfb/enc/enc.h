@@ -5,7 +5,8 @@
  * The framer has checked lengths and places; what lies inside a payload is
  * checked here. No I/O, not thread-safe.
  *
- * A pixel is a uint32_t whose bytes in memory are B, G, R, 255.
+ * A pixel is a uint32_t whose bytes in memory are B, G, R, 255; the last is 0
+ * where nothing was drawn yet, rfb/decoder.h.
  */
 #ifndef RFB_ENC_ENC_H
 #define RFB_ENC_ENC_H
