@@ -1,10 +1,12 @@
 /* Before it is encoded: is the capture the one whose growing was seen (X3)? */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/bytes.h"
@@ -48,6 +50,27 @@ hash_start(int fd, uint64_t to, uint8_t out[32])
 	}
 	crypto_hash_sha256_final(&sum, out);
 	return 0;
+}
+
+/* Another file, or the same one written to: nobody can set ctime back. */
+static bool
+is_same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino &&
+	    a->st_size == b->st_size &&
+	    a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
+	    a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
+bool
+encode_check_holds(const struct capture *c)
+{
+	char name[64];
+	struct stat st;
+
+	return fstatat(c->q->dir, capture_name(c, ".capture", name), &st,
+		   AT_SYMLINK_NOFOLLOW) == 0 &&
+	    is_same_file(&st, &c->checked);
 }
 
 static void
@@ -101,6 +124,8 @@ done(struct worker_job *work)
 		encode_job_failed(c, "the capture cannot be read");
 	else if (!is_same)
 		refuse(c, to);
+	else if (!encode_check_holds(c))
+		encode_job_failed(c, "the capture was changed meanwhile");
 	else
 		encode_job_run(c);
 }
@@ -110,7 +135,13 @@ encode_check_start(struct capture *c, const char *to, const char *sha256)
 {
 	struct encode_check *k;
 	size_t len;
+	char name[64];
 
+	if (fstatat(c->q->dir, capture_name(c, ".capture", name), &c->checked,
+		AT_SYMLINK_NOFOLLOW) != 0) {
+		encode_job_failed(c, "the capture cannot be checked");
+		return;
+	}
 	if (to[0] == '\0') { /* over before anything was seen of it */
 		encode_job_run(c);
 		return;

@@ -275,6 +275,11 @@ finished(struct capture *c)
 {
 	char from[64], to[64];
 
+	if (!encode_check_holds(c)) {
+		encode_job_remove(c, ".encode");
+		encode_job_failed(c, "the capture was changed meanwhile");
+		return;
+	}
 	log_info("encode_done", LOG_S("capture", c->id));
 	c->q->d->counters.encodes_ok++;
 	if (renameat(c->q->dir, capture_name(c, ".encode", from), c->q->dir,

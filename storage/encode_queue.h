@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "storage/child.h"
@@ -47,6 +48,7 @@ struct capture {
 	uint64_t retry_ns, row_retry_ns; /* clock_mono_ns */
 	char first_seq[24], first_frame[24], gap_start[24];
 	struct encode_check *check; /* under way */
+	struct stat checked;        /* the file that was looked at */
 	pid_t pid;
 	int out; /* what it prints; -1 */
 	struct event *ev;
@@ -128,6 +130,12 @@ void encode_job_remove(struct capture *c, const char *suffix);
  * was seen of it.
  */
 void encode_check_start(struct capture *c, const char *to, const char *sha256);
+/*
+ * Whether the capture is still the file that was checked, with nothing
+ * written into it since: asked again when its encoder, which opened it by
+ * name, is done.
+ */
+bool encode_check_holds(const struct capture *c);
 void encode_check_free(struct capture *c);
 
 /* encode_publish.c: <id>.encoded into the spool, then the capture goes. */

@@ -33,17 +33,39 @@ static const char seen_sql[] =
     "WHERE EXISTS (SELECT FROM segments WHERE id = $1::uuid) "
     "ON CONFLICT (segment_id) DO UPDATE SET head_from = excluded.head_from, "
     "head_to = excluded.head_to, head_sha256 = excluded.head_sha256, "
-    "head_at = now() WHERE e.root IS NULL";
+    "head_at = now() WHERE e.root IS NULL AND "
+    "coalesce(e.head_to, 0) < excluded.head_to";
 
 /* Until it is encoded: then its segments have evidence of their own. */
 static const char captured_sql[] =
-    "INSERT INTO capture_heads (segment_id, head_from, head_to, head_sha256, "
+    "INSERT INTO capture_heads AS h (segment_id, head_from, head_to, "
+    "head_sha256, "
     "head_at) SELECT $1::uuid, $2::bigint, $3::bigint, $4::bytea, now() "
     "WHERE EXISTS (SELECT FROM segments WHERE id = $1::uuid) "
     "ON CONFLICT (segment_id) DO UPDATE SET head_to = excluded.head_to, "
-    "head_sha256 = excluded.head_sha256, head_at = now()";
+    "head_sha256 = excluded.head_sha256, head_at = now() "
+    "WHERE h.head_to < excluded.head_to";
 
-/* One growing file: its hash so far covers `from` up to at. */
+/* What was told of it before: by us, or by the storage before us. */
+static const char told_sql[] =
+    "SELECT head_from, head_to, encode(head_sha256, 'hex') FROM evidence "
+    "WHERE segment_id = $1::uuid AND head_to IS NOT NULL";
+static const char captured_told_sql[] =
+    "SELECT head_from, head_to, encode(head_sha256, 'hex') "
+    "FROM capture_heads WHERE segment_id = $1::uuid";
+
+/* What the database has of a file; to is 0 when that is nothing. */
+struct told {
+	uint64_t from, to;
+	uint8_t sha256[32];
+};
+
+/*
+ * One growing file: its hash so far covers `from` up to at. What was told of
+ * it stays true of a file that its recorder writes, so a file of which it is
+ * not true any more is another one: nothing is told of it again, and what was
+ * told speaks against it when it is closed.
+ */
 struct head {
 	struct worker_job work; /* first */
 	TAILQ_ENTRY(head) link;
@@ -52,10 +74,13 @@ struct head {
 	int fd;
 	bool is_capture;
 	bool is_busy, is_wanted;
+	bool is_known;    /* what was told before it was opened */
+	bool was_refused; /* it is another file */
 	/* of the thread while is_busy */
 	struct webm_scan webm;
 	struct capture_scan capture;
-	uint64_t from, at, told;
+	uint64_t from, at;
+	struct told told;
 	crypto_hash_sha256_state sum;
 	int err;
 };
@@ -98,19 +123,49 @@ hash_more(struct head *h, uint64_t to)
 	return 0;
 }
 
+static void
+sum_so_far(const struct head *h, uint8_t out[32])
+{
+	crypto_hash_sha256_state copy = h->sum;
+
+	crypto_hash_sha256_final(&copy, out);
+}
+
+/* At the end of what was told: are these the bytes? */
+static int
+compare_told(const struct head *h)
+{
+	uint8_t sum[32];
+
+	sum_so_far(h, sum);
+	return h->from == h->told.from &&
+		memcmp(sum, h->told.sha256, sizeof(sum)) == 0
+	    ? 0
+	    : ERR_CORRUPT;
+}
+
 /* Hashes what is new of bytes [from, to). */
 static int
 follow(struct head *h, uint64_t from, uint64_t to, bool *was_cut)
 {
+	uint64_t end;
+	int rc;
+
+	/* a recorder begins a file anew before its first frame, not later */
+	if (*was_cut && h->told.to != 0)
+		return ERR_CORRUPT;
 	if (to == 0)
 		return 0;
 	if (h->at == 0 || *was_cut) {
 		crypto_hash_sha256_init(&h->sum);
 		h->at = h->from = from;
-		h->told = 0;
 		*was_cut = false;
 	}
-	return hash_more(h, min_u64(to, h->at + STEP));
+	end = min_u64(to, h->at + STEP);
+	if (h->at >= h->told.to)
+		return hash_more(h, end);
+	rc = hash_more(h, min_u64(end, h->told.to));
+	return rc == 0 && h->at == h->told.to ? compare_told(h) : rc;
 }
 
 static int
@@ -143,19 +198,20 @@ run(struct worker_job *work)
 static void
 tell(struct head *h)
 {
-	crypto_hash_sha256_state copy = h->sum;
 	uint8_t sum[32];
 	char from[24], to[24], hex[67] = "\\x";
 	const char *params[] = { h->id, from, to, hex };
 
-	crypto_hash_sha256_final(&copy, sum);
+	sum_so_far(h, sum);
 	http_hex(sum, sizeof(sum), hex + 2);
 	snprintf(from, sizeof(from), "%" PRIu64, h->from);
 	snprintf(to, sizeof(to), "%" PRIu64, h->at);
 	/* away: the next turn has more to tell anyhow */
 	if (db_query_now(h->set->d->db, h->is_capture ? captured_sql : seen_sql,
-		4, params, NULL, NULL) == 0)
-		h->told = h->at;
+		4, params, NULL, NULL) != 0)
+		return;
+	h->told = (struct told){ .from = h->from, .to = h->at };
+	memcpy(h->told.sha256, sum, sizeof(sum));
 }
 
 static void
@@ -164,13 +220,44 @@ done(struct worker_job *work)
 	struct head *h = (struct head *)work;
 
 	h->is_busy = false;
-	if (h->err != 0)
+	if (h->err == ERR_CORRUPT) {
+		h->was_refused = true;
+		log_error("head_differs", LOG_S("segment", h->id),
+		    LOG_U("to", h->told.to));
+	} else if (h->err != 0)
 		log_warn("head_unreadable", LOG_S("segment", h->id),
 		    LOG_S("why", err_text(h->err)));
-	else if (h->is_wanted && h->at > h->told && h->at > h->from)
+	else if (h->is_wanted && h->at > h->told.to && h->at > h->from)
 		tell(h);
-	if (!h->is_wanted || h->err != 0)
+	if (!h->is_wanted || (h->err != 0 && !h->was_refused))
 		head_free(h);
+}
+
+static void
+on_told(void *arg, PGresult *res)
+{
+	struct head *h = arg;
+
+	h->is_busy = false;
+	if (res == NULL || !db_ok(res, "read what was seen"))
+		return; /* asked again */
+	h->is_known = true;
+	if (PQntuples(res) == 0)
+		return;
+	h->told.from = strtoull(PQgetvalue(res, 0, 0), NULL, 10);
+	h->told.to = strtoull(PQgetvalue(res, 0, 1), NULL, 10);
+	h->was_refused =
+	    http_unhex(PQgetvalue(res, 0, 2), h->told.sha256, 32) != 0;
+}
+
+static void
+ask_told(struct head *h)
+{
+	const char *params[] = { h->id };
+
+	h->is_busy = db_query_now(h->set->d->db,
+			 h->is_capture ? captured_told_sql : told_sql, 1,
+			 params, on_told, h) == 0;
 }
 
 /* Whether that file is followed already; it is wanted then. */
@@ -244,8 +331,12 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 			head_free(h);
 			continue;
 		}
-		h->is_busy = true;
-		workers_submit(set->workers, &h->work);
+		if (!h->is_known)
+			ask_told(h);
+		else if (!h->was_refused) {
+			h->is_busy = true;
+			workers_submit(set->workers, &h->work);
+		}
 	}
 }
 

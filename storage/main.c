@@ -228,11 +228,11 @@ static void
 free_parts(struct daemon *d)
 {
 	d->exiting = true;
-	heads_free(d->heads);
 	workers_free(d->workers);
 	check_free(d->check);
 	expiry_free(d->expiry);
 	db_free(d->db);
+	heads_free(d->heads); /* it was answered for the last time */
 	d->store->ops->free(d->store);
 	encode_queue_free(d->encode_queue);
 	spool_free(d->spool);

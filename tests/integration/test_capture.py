@@ -324,6 +324,97 @@ def test_a_capture_that_was_exchanged(env):
     assert not violations(env)
 
 
+def grown(env, c, data, seen=True):
+    """c as its recorder writes it: the open file, and what is known of it."""
+    f = open(c.path('.made'), 'w+b')
+    f.write(data)
+    f.flush()
+    fcntl.flock(f, fcntl.LOCK_EX)
+    os.rename(c.path('.made'), c.path('.capture.part'))
+    c.write('.capture.json', json.dumps(c.manifest).encode())
+    c.wait('recording')
+    return f, wait_for('what is seen of it', lambda: seen_of(c), 30)
+
+
+def made(c, frames):
+    subprocess.run([MAKE, c.path('.made'), json.dumps(c.meta), '320', '240',
+                    '1000', str(frames)], check=True, timeout=60)
+    with open(c.path('.made'), 'rb') as f:
+        data = f.read()
+    os.remove(c.path('.made'))
+    return data
+
+
+@pytest.mark.parametrize('how', ['while seen', 'while storage was away'])
+def test_a_shorter_capture_in_its_place(env, how):
+    """X3: good in itself, in the same file, and growing on."""
+    c = Capture(env)
+    long, short = made(c, 60), made(c, 20)
+    meanwhile = how == 'while seen'
+    env.start()
+    f, head = grown(env, c, long)
+    with f:
+        if not meanwhile:
+            assert env.stop() == 0
+        f.seek(0)
+        f.truncate()
+        f.write(short)
+        f.flush()
+        if meanwhile:
+            wait_for('it is noticed', lambda: 'head_differs' in env.log(), 30)
+        f.seek(0)
+        f.write(made(c, 90))  # longer than ever, and whole
+        f.flush()
+        if meanwhile:
+            other = Capture(env)
+            with grown(env, other, short)[0]:  # two turns at least
+                assert seen_of(c) == head
+        else:
+            env.start()
+            wait_for('it is noticed', lambda: 'head_differs' in env.log(), 30)
+            assert seen_of(c) == head
+    row = c.wait('corrupted')
+    assert f'the first {head["head_to"]} bytes' in row['status_detail']
+    assert c.files() == {'.capture', '.capture.json'}
+
+
+def test_seen_before_and_after_a_restart(env):
+    """The same file goes on: more of it is seen, and it is encoded."""
+    c = Capture(env)
+    whole = made(c, 60)
+    half = len(whole) // 2
+    env.start()
+    f, head = grown(env, c, whole[:half])
+    with f:
+        env.kill()
+        f.write(whole[half:])
+        f.flush()
+        env.start()
+        assert wait_for('more is seen', lambda: (
+            h := seen_of(c))['head_to'] > head['head_to'] and h, 30)[
+                'head_to'] == len(whole)
+    assert c.wait_encoded()['frames'] == 61
+    assert 'head_differs' not in env.log()
+
+
+def test_capture_changed_while_it_is_encoded(env, tmp_path):
+    """The encoder opens it by name: what it read must be what was checked."""
+    script = tmp_path / 'encoder'
+    script.write_text(f'#!/bin/sh\ntouch {tmp_path}/runs\n'
+                      f'while ! test -e {tmp_path}/go; do sleep 0.1; done\n'
+                      f'exec {BUILD}/recorder/relaycam-recorder "$@"\n')
+    script.chmod(0o755)
+    env.start(storage__recorder_program=str(script))
+    c = Capture(env, frames=20).place()
+    wait_for('the encoder', (tmp_path / 'runs').exists)
+    with open(c.path('.capture'), 'rb') as f:
+        data = f.read()
+    c.write('.capture', data)  # the same bytes, another file
+    (tmp_path / 'go').touch()
+    wait_for('it is noticed', lambda: 'was changed meanwhile' in env.log())
+    assert c.wait_encoded()['frames'] == 21
+
+
 def test_killed_encoder(env):
     env.start()
     c = Capture(env, frames=300).place()

@@ -617,3 +617,34 @@ def test_head_is_noted_while_it_grows(env, webm, replaced):  # noqa: F811
         seg.wait('available')
         assert stored_manifest(env, seg)['evidence']['root'] == bytes(
             env.rows('SELECT * FROM evidence')[0]['root']).hex()
+
+
+@pytest.mark.parametrize('how', ['cut', 'restart'])
+def test_head_stays_what_it_was(env, webm, how):  # noqa: F811
+    """A file that is begun anew after it was seen, or that is another one
+    when storage comes back, does not rewrite what was seen."""
+    env.start(storage__scan_seconds='1')
+    seg = Growing(env, webm)
+    seg.wait_recording()
+    end = seg.grow(4)
+    head = wait_for('a head', lambda: env.rows(
+        'SELECT * FROM evidence WHERE head_to = %s', end))
+    header = seg.parts.header
+    data = bytearray(webm)
+    data[end - 1] ^= 1
+    if how == 'cut':
+        os.ftruncate(seg.fd, header)
+    else:
+        env.kill()
+        os.pwrite(seg.fd, data[end - 1:end], end - 1)
+        env.start(storage__scan_seconds='1')
+    wait_for('it is noticed', lambda: 'head_differs' in env.log(), 30)
+    seg.grow_all()
+    os.pwrite(seg.fd, data, 0)
+    seg.data = bytes(data)
+    seg.manifest['evidence'] = evidence(seg.id, seg.data, header)
+    seg.close()
+    detail = seg.wait('corrupted')['status_detail']
+    assert f'{header} to {end - 1} ' in detail
+    assert env.rows('SELECT * FROM evidence') == head
+    assert env.log().count('head_differs') == 1
