@@ -21,6 +21,7 @@
 struct encode_check {
 	struct worker_job work; /* first */
 	struct capture *c;
+	const atomic_bool *stopping;
 	int fd;
 	uint64_t to;      /* bytes that were seen */
 	uint8_t want[32]; /* their SHA-256 */
@@ -29,16 +30,18 @@ struct encode_check {
 };
 
 static int
-hash_start(int fd, uint64_t to, uint8_t out[32])
+hash_start(struct encode_check *k)
 {
 	crypto_hash_sha256_state sum;
 	uint8_t buf[PIECE];
 
 	crypto_hash_sha256_init(&sum);
-	for (uint64_t at = 0; at < to;) {
-		ssize_t n = pread(
-		    fd, buf, (size_t)min_u64(sizeof(buf), to - at), (off_t)at);
+	for (uint64_t at = 0; at < k->to;) {
+		ssize_t n = pread(k->fd, buf,
+		    (size_t)min_u64(sizeof(buf), k->to - at), (off_t)at);
 
+		if (atomic_load(k->stopping))
+			return ERR_CANCELLED;
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -48,7 +51,7 @@ hash_start(int fd, uint64_t to, uint8_t out[32])
 		crypto_hash_sha256_update(&sum, buf, (size_t)n);
 		at += (uint64_t)n;
 	}
-	crypto_hash_sha256_final(&sum, out);
+	crypto_hash_sha256_final(&sum, k->found);
 	return 0;
 }
 
@@ -78,7 +81,7 @@ run(struct worker_job *work)
 {
 	struct encode_check *k = (struct encode_check *)work;
 
-	k->err = hash_start(k->fd, k->to, k->found);
+	k->err = hash_start(k);
 }
 
 void
@@ -118,9 +121,10 @@ done(struct worker_job *work)
 	int err = k->err;
 
 	encode_check_free(c);
-	if (c->q->d->exiting || c->q->d->stopping)
+	if (c->q->d->exiting || c->q->d->stopping) {
 		capture_change(c, CAPTURE_WAITING, "stopped");
-	else if (err != 0)
+		capture_want(c, "downloaded", "");
+	} else if (err != 0)
 		encode_job_failed(c, "the capture cannot be read");
 	else if (!is_same)
 		refuse(c, to);
@@ -158,6 +162,7 @@ encode_check_start(struct capture *c, const char *to, const char *sha256)
 		return;
 	}
 	k->c = c;
+	k->stopping = &c->q->stopping;
 	k->to = strtoull(to, NULL, 10);
 	k->work.run = run;
 	k->work.done = done;

@@ -95,6 +95,7 @@ encode_queue_stop(struct encode_queue *q)
 {
 	struct capture *c;
 
+	atomic_store(&q->stopping, true);
 	TAILQ_FOREACH(c, &q->captures, link)
 	encode_job_kill(c);
 }

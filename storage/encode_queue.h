@@ -7,6 +7,7 @@
 #ifndef STORAGE_ENCODE_QUEUE_H
 #define STORAGE_ENCODE_QUEUE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
@@ -68,7 +69,8 @@ struct encode_queue {
 	struct capture_list captures;
 	unsigned n_encoders, max_encoders;
 	struct workers *checkers;
-	uint64_t kept_ns; /* when kept captures are looked at next */
+	atomic_bool stopping; /* of checkers */
+	uint64_t kept_ns;     /* when kept captures are looked at next */
 };
 
 /* After spool_new. Returns 0, ERR_CONFIG with err, or ERR_NOMEM. */

@@ -415,6 +415,27 @@ def test_capture_changed_while_it_is_encoded(env, tmp_path):
     assert c.wait_encoded()['frames'] == 21
 
 
+def test_check_ends_with_storage(env):
+    """A day's capture is many GiB: SIGTERM does not wait for its hash."""
+    c = Capture(env)
+    env.start()
+    hidden = c.path('.made')
+    with open(hidden, 'w+b') as f:
+        fcntl.flock(f, fcntl.LOCK_EX)
+        f.truncate(40 << 30)
+        os.rename(hidden, c.path('.capture.part'))
+        c.write('.capture.json', json.dumps(c.manifest).encode())
+        c.wait('recording')
+        env.rows('INSERT INTO capture_heads VALUES '
+                 "(%s, 0, %s, sha256('x'), now())", c.id, 40 << 30)
+    c.wait('encoding')
+    begun = time.monotonic()
+    assert env.stop() == 0
+    assert time.monotonic() - begun < 10
+    assert c.row()['status'] == 'downloaded'
+    assert c.files() == {'.capture', '.capture.json'}
+
+
 def test_killed_encoder(env):
     env.start()
     c = Capture(env, frames=300).place()
