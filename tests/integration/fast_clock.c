@@ -3,7 +3,8 @@
  * PostgreSQL, so that a day passes in two minutes (test_day.py). All of them
  * map one small file, which the test writes:
  *
- *	now = real time + shift + (real monotonic time - since) * (factor - 1)
+ *	now = real time + shift + gain
+ *	gain = (real monotonic time - since) * (factor - 1), `most` at most
  *
  * for every clock; wall clocks get `wall` on top and CLOCK_BOOTTIME `boot`,
  * as after somebody set the clock, or after the machine was suspended. What
@@ -38,11 +39,11 @@
 /* Little endian, as FastClock in fast_clock.py packs it. */
 struct page {
 	_Atomic uint64_t turn; /* odd: being written */
-	int64_t since, shift, wall, boot;
+	int64_t since, shift, most, wall, boot;
 	double factor;
 };
 
-static const struct page still = { .factor = 1 };
+static const struct page still = { .factor = 1, .most = INT64_MAX };
 static const struct page *page = &still;
 
 __attribute__((constructor)) static void
@@ -70,6 +71,7 @@ look(void)
 		turn = atomic_load(&page->turn);
 		p.since = page->since;
 		p.shift = page->shift;
+		p.most = page->most;
 		p.wall = page->wall;
 		p.boot = page->boot;
 		p.factor = page->factor;
@@ -91,9 +93,10 @@ static int64_t
 now_ns(clockid_t id)
 {
 	struct page p = look();
-	int64_t shift = p.shift +
-	    (int64_t)((double)(real_ns(CLOCK_MONOTONIC) - p.since) *
-		(p.factor - 1));
+	double gain =
+	    (double)(real_ns(CLOCK_MONOTONIC) - p.since) * (p.factor - 1);
+	int64_t shift =
+	    p.shift + (gain < (double)p.most ? (int64_t)gain : p.most);
 
 	switch (id) {
 	case CLOCK_REALTIME:

@@ -3,7 +3,8 @@ fast_clock.c. The test itself and the desktop stay in real time; every() and
 real() translate.
 
     clock = FastClock(folder, library)
-    clock.speed(1000)       # from now on
+    clock.speed(10)         # from now on
+    clock.run_to(moment, is_busy)   # as fast as those who work allow
     clock.set_wall(-3600)   # somebody sets the wall clock back
     clock.suspend(3600)     # the machine sleeps for an hour
 """
@@ -19,7 +20,9 @@ from process import run
 from stack import Stack
 
 NS = 10**9
-LAYOUT = struct.Struct('<Qqqqqd')   # struct page
+LAYOUT = struct.Struct('<Qqqqqqd')   # struct page
+NO_END = 2**62
+FACTOR, STEP_NS = 4000, 15 * NS     # of run_to
 
 
 class FastClock:
@@ -27,9 +30,10 @@ class FastClock:
         self.path = os.path.join(folder, 'fast.clock')
         self.shim = library
         self.turn = self.wall = self.boot = self.shift = 0
-        self.factor, self.since = 1.0, time.monotonic_ns()
+        self.factor, self.most = 1.0, NO_END
+        self.since = time.monotonic_ns()
         with open(self.path, 'wb') as f:
-            f.write(LAYOUT.pack(0, self.since, 0, 0, 0, 1.0))
+            f.write(LAYOUT.pack(0, self.since, 0, NO_END, 0, 0, 1.0))
         os.chmod(self.path, 0o644)
         with open(self.path, 'r+b') as f:
             self.page = mmap.mmap(f.fileno(), LAYOUT.size)
@@ -47,21 +51,34 @@ class FastClock:
             self.turn += n
             self.page[:8] = struct.pack('<Q', self.turn)
         turn(1)
-        self.page[8:] = LAYOUT.pack(0, self.since, self.shift, self.wall,
-                                    self.boot, self.factor)[8:]
+        self.page[8:] = LAYOUT.pack(0, self.since, self.shift, self.most,
+                                    self.wall, self.boot, self.factor)[8:]
         turn(1)
-        self.history.append((self.since, self.boottime(self.since),
-                             self.factor))
+        self._note(self.since, self.factor)
+        if self.most < NO_END:  # from then on at usual speed
+            self._note(self.since + int(self.most / (self.factor - 1)), 1.0)
+
+    def _note(self, real_ns, factor):
+        # a new piece may begin before the last one has run its course
+        while self.history and self.history[-1][0] >= real_ns and \
+                real_ns == self.since:
+            self.history.pop()
+        self.history.append((real_ns, self.boottime(real_ns), factor))
+
+    def _gain(self, real_ns):
+        return min(int((real_ns - self.since) * (self.factor - 1)),
+                   self.most)
 
     def _rest(self):
         """What has passed becomes part of the shift."""
         now = time.monotonic_ns()
-        self.shift += int((now - self.since) * (self.factor - 1))
+        self.shift += self._gain(now)
         self.since = now
 
-    def speed(self, factor):
+    def speed(self, factor, most=NO_END):
+        """most: ns that are gained so; then it is 1 again."""
         self._rest()
-        self.factor = float(factor)
+        self.factor, self.most = float(factor), most
         self._publish()
 
     def set_wall(self, seconds):
@@ -81,7 +98,7 @@ class FastClock:
         if real_ns is None:
             real_ns = time.monotonic_ns()
         return (real_ns + self.boot_offset + self.shift + self.boot +
-                int((real_ns - self.since) * (self.factor - 1)))
+                self._gain(real_ns))
 
     def every(self, real_ns):
         """Their CLOCK_BOOTTIME at any monotonic time of ours."""
@@ -98,14 +115,30 @@ class FastClock:
         return min(real, self.history[i + 1][0]) \
             if i + 1 < len(self.history) else real
 
-    def run_to(self, moved_ns, factor):
-        """Fast until then, slower shortly before it, then at usual speed."""
+    def run_to(self, moved_ns, is_busy):
+        """In steps of STEP_NS, each once nobody is busy: whoever has work
+        gets the time for it that he would have had."""
         while (left := moved_ns - self.boottime()) > 0:
-            f = max(1.0, min(factor, left / (NS / 20)))
-            if f != self.factor:
-                self.speed(f)
-            time.sleep(min(left / f / NS, 0.05))
+            if not is_busy():
+                self.speed(FACTOR, min(left, STEP_NS))
+            time.sleep(0.002)
         self.speed(1)
+
+
+def is_busy(pid):
+    """Whether a thread of this process or of its descendants has work."""
+    for task in os.listdir(f'/proc/{pid}/task'):
+        folder = f'/proc/{pid}/task/{task}'
+        try:
+            with open(f'{folder}/stat', encoding='utf-8') as f:
+                if f.read().rsplit(')', 1)[1].split()[0] in 'RD':
+                    return True
+            with open(f'{folder}/children', encoding='utf-8') as f:
+                if any(is_busy(child) for child in f.read().split()):
+                    return True
+        except FileNotFoundError:
+            continue
+    return False
 
 
 class FastStack(Stack):

@@ -15,10 +15,10 @@ def run(argv, **kw):
     return r
 
 
-def probe(path):
+def probe(path, level='warning'):
     """ffprobe's view: codec, size, duration in seconds, decoded frames. Any
-    complaint of the decoder is a failure."""
-    r = run(['ffprobe', '-v', 'warning', '-count_frames', '-show_streams',
+    complaint of that level is a failure."""
+    r = run(['ffprobe', '-v', level, '-count_frames', '-show_streams',
              '-show_format', '-of', 'json', path])
     assert not r.stderr, r.stderr.decode()
     doc = json.loads(r.stdout)

@@ -15,13 +15,13 @@ from counter import Counter, read
 from process import wait_until
 
 import media
-from fast_clock import NS, make_fast_rig
+from fast_clock import NS, is_busy, make_fast_rig
 from rfb_client import Client
+from test_faults import process
 
 HOUR = 3600
 DAY, WARNED = 24 * HOUR, 24 * HOUR - 300
-FACTOR = float(os.environ.get('DAY_FACTOR', 1000))  # an hour in 3.6 s
-LATE_S = 1.0            # of real time: from drawn to recorded, shown, ended
+LATE_S = 3.0            # of real time, on a busy machine: drawn to recorded, or shown
 NOTED_S = 0.2           # from drawn to noted by the counter
 EARLY_S = 0.05          # what coarse clocks may be off
 
@@ -101,8 +101,11 @@ def start_of(rig):
 
 
 def pass_the_day(d):
+    relay = process(d.rig, 'relay')
+
     def until(seconds):
-        d.clock.run_to(d.start + int(seconds * NS), FACTOR)
+        d.clock.run_to(d.start + int(seconds * NS),
+                       lambda: is_busy(relay.pid))
     until(6 * HOUR)
     d.clock.set_wall(-3 * HOUR)
     until(9 * HOUR)
@@ -164,7 +167,8 @@ def test_rows_and_audit_say_why(day):
 def test_one_file_holds_the_day(day):
     g, = day.segments
     assert g['split_reason'] == 'start' and not g['recovered']
-    info = media.probe(day.path)
+    # it warns of a quiet while between two of the first pictures
+    info = media.probe(day.path, 'error')
     assert info['frames'] == g['frames'] == g['last_frame']
     assert DAY - EARLY_S < info['duration'] < DAY + LATE_S
     assert round(info['duration'] * 1000) == g['duration_ms']
