@@ -198,11 +198,14 @@ def test_stopped_encoder_is_given_up(env):
 
 
 def test_pause_is_no_stall(env):
+    """The whole machine slept for longer than a stuck one is given."""
+    env.settings['storage.recorder_stall_seconds'] = '1'
     captures, pids = several(env, 2)
-    for pid in (*pids, env.process.pid):
-        os.kill(pid, signal.SIGSTOP)
-    time.sleep(2)  # that is what is tested
     for pid in (env.process.pid, *pids):
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(3)  # that is what is tested
+    for pid in (*pids, env.process.pid):
         os.kill(pid, signal.SIGCONT)
     finish(env, captures)
+    assert 'encoder_stuck' not in env.log()
     assert 'encode_failed' not in env.log()
