@@ -13,14 +13,26 @@ static const char before_sql[] =
 "FROM segments WHERE session_id = $1::uuid AND id <> $2::uuid"
 " AND start_mono_ns < $3::bigint";
 
+/*
+ * A capture that waits and claims the same number gets one for those that
+ * have none yet; what else has it keeps it.
+ */
 static const char begin_sql[] =
-"WITH u AS (UPDATE segments g SET status = 'encoding', status_detail = '',"
-" progress = 0, seq = (SELECT CASE WHEN bool_or(o.seq = $2::integer)"
-"   THEN max(o.seq) + 1 ELSE $2::integer END FROM segments o"
-"  WHERE o.session_id = g.session_id AND o.id <> g.id"
-"   AND (NOT o.is_capture OR o.seq <= 10000)) WHERE id = $1::uuid"
-" AND status IN ('recording', 'downloaded', 'encoding', 'encoding_failed') "
-"RETURNING id, status, seq) "
+"WITH g AS (SELECT id, session_id FROM segments WHERE id = $1::uuid),"
+" moved AS (UPDATE segments o SET seq = (SELECT greatest(max(seq), 10000) + 1"
+"   FROM segments m WHERE m.session_id = o.session_id)"
+"  FROM g WHERE o.session_id = g.session_id AND o.id <> g.id"
+"   AND o.seq = $2::integer AND o.is_capture"
+"   AND o.status IN ('recording', 'downloaded') RETURNING o.id),"
+" n AS (SELECT CASE WHEN bool_or(o.seq = $2::integer)"
+"   AND NOT EXISTS (SELECT FROM moved) THEN max(o.seq) + 1"
+"   ELSE $2::integer END AS seq FROM g LEFT JOIN segments o"
+"   ON o.session_id = g.session_id AND o.id <> g.id"
+"    AND (NOT o.is_capture OR o.seq <= 10000)),"
+" u AS (UPDATE segments SET status = 'encoding', status_detail = '',"
+"  progress = 0, seq = n.seq FROM n WHERE id = $1::uuid"
+"  AND status IN ('recording', 'downloaded', 'encoding', 'encoding_failed')"
+"  RETURNING id, status, segments.seq) "
 "SELECT status, head_to, encode(head_sha256, 'hex'), u.seq "
 "FROM u LEFT JOIN capture_heads h ON h.segment_id = u.id";
 
