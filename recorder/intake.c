@@ -75,18 +75,13 @@ intake_report(int status_fd, enum tee_status_kind kind, int code,
 		;
 }
 
-/* More of the ring in use means that encoding is behind. */
+/* So much of the ring in use means that encoding is behind. */
 static unsigned
 stretch_for(const struct tee_reader *reader)
 {
-	size_t used = tee_reader_backlog(reader);
-	size_t eighth = tee_reader_data_len(reader) / 8;
-
-	if (used < 2 * eighth)
-		return 1;
-	if (used < 4 * eighth)
-		return 2;
-	return used < 6 * eighth ? 4 : PACER_STRETCH_MAX;
+	return tee_reader_backlog(reader) < tee_reader_data_len(reader) / 4
+	    ? 1
+	    : PACER_STRETCH_MAX;
 }
 
 static void

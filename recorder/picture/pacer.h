@@ -25,7 +25,9 @@
 #define PACER_KEY_NS      (10 * NS_PER_S)
 #define PACER_QUIET_NS    (400 * NS_PER_MS) /* doubles with each try */
 #define PACER_QUIET_MAX   5                 /* tries after one damage */
-#define PACER_STRETCH_MAX 8
+/* Not more: what was on the screen for a moment has to be seen. Who cannot
+ * keep up with that goes on as a capture, recorder/lag.h. */
+#define PACER_STRETCH_MAX 2
 
 #define PACER_USUAL_RATE 10 /* pictures a second */
 #define PACER_TINY_RATE  2

@@ -10,7 +10,7 @@ from process import StartError, wait_until
 
 BEFORE_KILL_S = 2.0     # X4 says one second; the other is the machine's
 LATENCY_S = 0.7         # from drawn to recorded, on a busy machine
-STRETCH, RATE = 8, 10   # pictures are so far apart when a recorder is behind
+STRETCH, RATE = 2, 10   # pictures are so far apart when a recorder is behind
 UNSEEN_S = 3.0          # the technician was not sent it either
 SEGMENT = ('id', 'session', 'seq', 'reason', 'status', 'first', 'last',
            'rate', 'start', 'end', 'recovered', 'key', 'sha256')
