@@ -275,6 +275,45 @@ update_closed(struct item *it)
 	}
 }
 
+static void
+on_seen(void *arg, PGresult *res)
+{
+	static const char why[] =
+	    "no picture is in it, though some were seen while it was recorded";
+	struct item *it = arg;
+
+	it->row_busy = false;
+	if (it->d->exiting || res == NULL)
+		return;
+	if (!db_ok(res, "read what was seen") || PQntuples(res) != 0) {
+		it->is_empty = false;
+		if (PQntuples(res) != 0) {
+			log_error(
+			    "empty_segment_differs", LOG_S("segment", it->id));
+			item_want(it, "corrupted", why);
+		}
+		item_retry_later(it);
+		return;
+	}
+	it->is_unseen = true;
+	item_update(it);
+}
+
+/* False for as long as it is not known, or was seen (X3). */
+static bool
+is_unseen(struct item *it)
+{
+	const char *params[] = { it->id };
+
+	if (!it->is_unseen)
+		it->row_busy =
+		    db_query_now(it->d->db,
+			"SELECT FROM evidence WHERE segment_id = $1::uuid "
+			"AND head_to IS NOT NULL",
+			1, params, on_seen, it) == 0;
+	return it->is_unseen;
+}
+
 /* Nothing was lost but time, which the gaps say: the row is all that stays. */
 static void
 drop_empty(struct item *it)
@@ -282,6 +321,8 @@ drop_empty(struct item *it)
 	static const char why[] = "its recorder died before the first picture";
 	struct manifest *m = &it->m;
 
+	if (!is_unseen(it))
+		return;
 	/* a moment of no length, so that what follows is a gap */
 	m->is_closed = m->recovered = true;
 	m->end_mono_ns = m->start_mono_ns;

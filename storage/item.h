@@ -60,7 +60,8 @@ struct item {
 	struct child_watch watch;
 	bool was_stuck;
 	int seq_tries;
-	bool is_empty; /* no picture is in it */
+	bool is_empty;  /* no picture is in it */
+	bool is_unseen; /* and none ever was */
 };
 TAILQ_HEAD(item_list, item);
 

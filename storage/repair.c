@@ -15,12 +15,12 @@
 #define REPAIRS_MAX 1
 
 static void
-repair_failed(struct item *it, const char *why)
+repair_failed(struct item *it, const char *status, const char *why)
 {
 	it->d->counters.repairs_failed++;
 	log_error("repair_failed", LOG_S("segment", it->id), LOG_S("why", why),
 	    LOG_I("retry_seconds", it->d->conf.retry_seconds));
-	item_want(it, "recording", why);
+	item_want(it, status, why);
 	item_retry_later(it);
 }
 
@@ -35,13 +35,16 @@ repair_start(struct item *it)
 
 	if (d->stopping || d->spool->n_repairs >= REPAIRS_MAX)
 		return;
-	item_want(it, "recording", "cut off by a crash, being repaired");
+	/* what cannot be repaired is tried again, and keeps nobody waiting */
+	if (strcmp(it->status, "corrupted") != 0)
+		item_want(
+		    it, "recording", "cut off by a crash, being repaired");
 	rc = child_run(d->conf.recorder_program, argv, -1, &it->pid);
 	if (rc != 0) {
 		it->pid = 0;
 		snprintf(why, sizeof(why), "repair: cannot run %.100s: %s",
 		    d->conf.recorder_program, strerror(rc));
-		repair_failed(it, why);
+		repair_failed(it, "recording", why);
 		return;
 	}
 	d->spool->n_repairs++;
@@ -69,6 +72,7 @@ static void
 repair_done(struct item *it, int status)
 {
 	char why[80], how[40];
+	bool is_broken;
 
 	it->pid = 0;
 	it->d->spool->n_repairs--;
@@ -85,7 +89,9 @@ repair_done(struct item *it, int status)
 		snprintf(why, sizeof(why), "repair: %s%s",
 		    it->was_stuck ? "stuck, " : "",
 		    child_say(status, how, sizeof(how)));
-		repair_failed(it, why);
+		is_broken =
+		    WIFEXITED(status) && WEXITSTATUS(status) == EX_DATAERR;
+		repair_failed(it, is_broken ? "corrupted" : "recording", why);
 	}
 	spool_kick(it->d->spool, false);
 }

@@ -752,6 +752,33 @@ def test_hopeless_orphan_is_tried_again_and_kept(folder_env):
     wait_for('the reason is shown', lambda: (
         r := seg.row()) and 'repair' in r['status_detail'])
     assert '.webm.part' in seg.files()
+    # captures of its session do not wait for it
+    assert seg.wait('corrupted')['status_detail'].startswith('repair')
+
+
+def test_orphan_without_what_was_seen_of_it(folder_env, tmp_path):
+    """No picture is in it any more: no recorder that died early (X3)."""
+    import fcntl
+    import json
+    env = folder_env
+    seg = Segment(env, SMALL)
+    opened = {k: v for k, v in seg.manifest.items()
+              if k not in ('end_mono_ns', 'end_wall_ns', 'frames', 'bytes')}
+    script = tmp_path / 'repair'
+    script.write_text('#!/bin/sh\nexit 69\n')
+    script.chmod(0o755)
+    with open(seg.path('.webm.part'), 'wb') as f:
+        fcntl.flock(f, fcntl.LOCK_EX)
+        f.write(b'header')
+        f.flush()
+        seg.write('.json.open', json.dumps(opened).encode())
+        env.start(storage__recorder_program=str(script))
+        seg.wait('recording')
+        env.rows('INSERT INTO evidence (segment_id, head_from, head_to, '
+                 "head_sha256, head_at) VALUES (%s, 100, 1000, sha256('x'), "
+                 'now())', seg.id)
+    assert 'were seen' in seg.wait('corrupted')['status_detail']
+    assert seg.files() == {'.webm.part', '.json.open'}
 
 
 def test_orphan_without_a_picture(folder_env, tmp_path):
