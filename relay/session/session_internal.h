@@ -158,7 +158,7 @@ struct session {
 	struct event *ready_timer; /* how long a recorder may start */
 	uint64_t last_mark_ns;
 	bool is_mark_lost; /* the recorder is beyond help */
-	uint64_t watch_recorded, watch_since_ns;
+	uint64_t watch_recorded, watch_since_ns, watched_ns;
 	uint32_t n_keys, n_pointers;
 };
 

@@ -17,6 +17,7 @@
 #include "relay/spawner.h"
 
 #define START_SLACK_SECONDS 5
+#define LOOK_LATE_NS        (3 * NS_PER_S) /* for what is done each second */
 
 static const char no_space[] = "too little disk space is left on the relay";
 
@@ -530,6 +531,10 @@ session_record_tick(struct session *s)
 	}
 	recorded = tee_writer_get_recorded(s->ring.tee);
 	published = tee_writer_get_published(s->ring.tee);
+	/* a machine that was suspended stood still itself */
+	if (now > s->watched_ns + LOOK_LATE_NS)
+		s->watch_since_ns = now;
+	s->watched_ns = now;
 	if (recorded != s->watch_recorded || recorded == published) {
 		s->watch_recorded = recorded;
 		s->watch_since_ns = now;
