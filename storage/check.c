@@ -12,7 +12,7 @@
 #include "common/log.h"
 #include "storage/daemon.h"
 #include "storage/object_key.h"
-#include "storage/store.h"
+#include "storage/store/store.h"
 
 #define FIRST_ID "00000000-0000-0000-0000-000000000000"
 

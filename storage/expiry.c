@@ -11,7 +11,7 @@
 #include "common/log.h"
 #include "storage/daemon.h"
 #include "storage/object_key.h"
-#include "storage/store.h"
+#include "storage/store/store.h"
 
 /*
  * $1 store, $2 the last row tried: one that fails bars no other. Each half

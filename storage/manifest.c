@@ -54,7 +54,8 @@ static const struct field fields[] = {
 	ONE(codec, 8, OPEN, " vp9 vp8 "),
 	ONE(end, 24, CLOSED,
 	    " start size monitor frame_rate orientation resolution manual "
-	    "recorder_restart overload normal endpoint max_duration command error "
+	    "recorder_restart overload normal endpoint max_duration command "
+	    "error "
 	    "nospace crash "),
 	NUM(team_id, OPEN, 1, INT64_MAX),
 	NUM(endpoint_id, OPEN, 1, INT64_MAX),

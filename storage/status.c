@@ -10,9 +10,9 @@
 #include "common/db.h"
 #include "common/err.h"
 #include "storage/daemon.h"
-#include "storage/encode_queue.h"
+#include "storage/encode/encode_queue.h"
 #include "storage/listener.h"
-#include "storage/spool.h"
+#include "storage/spool/spool.h"
 
 #define M "relaycam_storage_"
 

@@ -15,7 +15,7 @@
 
 #include "common/bytes.h"
 #include "recorder/capture/capture.h"
-#include "storage/capture_scan.h"
+#include "storage/encode/capture_scan.h"
 
 #define BLOCKS 6
 

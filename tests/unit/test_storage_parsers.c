@@ -16,7 +16,7 @@
 #include "common/bytes.h"
 #include "common/err.h"
 #include "storage/manifest.h"
-#include "storage/s3_xml.h"
+#include "storage/store/s3_xml.h"
 
 #define ID      "01234567-89ab-cdef-0123-456789abcdef"
 #define SESSION "fedcba98-7654-3210-fedc-ba9876543210"

@@ -1,0 +1,403 @@
+/* One capture: its files, its row, and which step comes next. */
+#include "storage/encode/encode_queue.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/bytes.h"
+#include "common/clock.h"
+#include "common/db.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "storage/daemon.h"
+#include "storage/encode/encode_rows.h"
+#include "storage/node.h"
+#include "storage/rows.h"
+#include "storage/spool/spool.h"
+
+#define REMNANT_S 86400
+
+enum { F_PART = 1, F_CAPTURE = 2, F_JSON = 4, F_ENCODE = 8, F_ENCODED = 16 };
+
+/* In the order they are looked for: a rename never hides the capture. */
+const struct spool_suffix capture_suffixes[CAPTURE_KINDS] = {
+	{ ".capture.part", F_PART },
+	{ ".capture", F_CAPTURE },
+	{ ".capture.json", F_JSON },
+	{ ".encode", F_ENCODE },
+	{ ".encoded", F_ENCODED },
+};
+
+const char encode_waits[] =
+    "waits for the recordings before it in this session";
+
+static const char *const state_names[CAPTURE_STATES] = { "new", "recording",
+	"waiting", "asking", "encoding", "encoded", "failed", "lost" };
+
+char *
+capture_name(const struct capture *c, const char *suffix, char out[64])
+{
+	snprintf(out, 64, "%s%s", c->id, suffix);
+	return out;
+}
+
+void
+capture_change(struct capture *c, enum capture_state to, const char *why)
+{
+	if (c->state == to)
+		return;
+	log_info("capture_state", LOG_S("capture", c->id),
+	    LOG_S("from", state_names[c->state]), LOG_S("to", state_names[to]),
+	    LOG_S("why", why));
+	c->state = to;
+}
+
+/* ---- the row ---- */
+
+static bool
+is_gone(const char *status)
+{
+	return strcmp(status, "deleted") == 0 || strcmp(status, "expired") == 0;
+}
+
+static void
+row_failed(struct capture *c)
+{
+	c->sent_status[0] = '\0';
+	c->row_known = false;
+	c->row_retry_ns =
+	    clock_mono_ns() + (uint64_t)c->q->d->conf.retry_seconds * NS_PER_S;
+}
+
+static void
+on_free_seq(void *arg, PGresult *res)
+{
+	struct capture *c = arg;
+	int64_t seq;
+
+	c->row_busy = false;
+	if (c->q->d->exiting)
+		return;
+	c->sent_status[0] = '\0';
+	if (res == NULL)
+		return;
+	seq = db_ok(res, "number of a capture") ? atoll(PQgetvalue(res, 0, 0))
+						: 0;
+	if (seq == 0) {
+		row_failed(c);
+		return;
+	}
+	log_warn("capture_renumbered", LOG_S("capture", c->id),
+	    LOG_I("seq", c->m.seq), LOG_I("now", seq));
+	c->m.seq = seq;
+	capture_sync(c);
+}
+
+static void
+on_row(void *arg, PGresult *res)
+{
+	struct capture *c = arg;
+	struct daemon *d = c->q->d;
+
+	c->row_busy = false;
+	if (d->exiting)
+		return;
+	if (res == NULL) {
+		c->sent_status[0] = '\0'; /* sent again on reconnect */
+		return;
+	}
+	if (rows_is_seq_taken(res)) { /* it gets one when it is encoded */
+		c->row_busy = rows_free_seq(d->db, &c->m, true, false,
+				  on_free_seq, c) == 0;
+		return;
+	}
+	if (!db_ok(res, "write capture") || PQntuples(res) == 0) {
+		if (db_sqlstate(res)[0] == '\0')
+			log_error("capture_of_another_session",
+			    LOG_S("capture", c->id));
+		row_failed(c);
+		return;
+	}
+	c->row_known = true;
+	if (is_gone(PQgetvalue(res, 0, 0)) && c->state != CAPTURE_RECORDING) {
+		log_warn("capture_discarded", LOG_S("capture", c->id));
+		encode_discard(c);
+		return;
+	}
+	capture_sync(c);
+	capture_update(c);
+}
+
+void
+capture_sync(struct capture *c)
+{
+	struct daemon *d = c->q->d;
+	const struct rows_state state = { .node = node_id(d->node),
+		.status = c->status,
+		.detail = c->detail,
+		.is_capture = true };
+
+	if (c->row_busy || !c->has_manifest || c->status[0] == '\0' ||
+	    c->row_retry_ns > clock_mono_ns() || !db_is_connected(d->db))
+		return;
+	if (strcmp(c->status, c->sent_status) == 0 &&
+	    strcmp(c->detail, c->sent_detail) == 0)
+		return;
+	if (rows_upsert(d->db, &c->m, &state, on_row, c) != 0)
+		return;
+	c->row_busy = true;
+	c->row_known = false;
+	strcpy(c->sent_status, c->status);
+	strcpy(c->sent_detail, c->detail);
+}
+
+void
+capture_want(struct capture *c, const char *status, const char *detail)
+{
+	snprintf(c->status, sizeof(c->status), "%s", status);
+	snprintf(c->detail, sizeof(c->detail), "%s", detail);
+	capture_sync(c);
+}
+
+void
+capture_retry_later(struct capture *c)
+{
+	capture_change(c, CAPTURE_WAITING, "tried again later");
+	c->retry_ns =
+	    clock_mono_ns() + (uint64_t)c->q->d->conf.retry_seconds * NS_PER_S;
+}
+
+/* ---- decisions ---- */
+
+static unsigned
+look(const struct capture *c)
+{
+	unsigned files = 0;
+	struct stat st;
+	char name[64];
+
+	for (size_t i = 0; i < CAPTURE_KINDS; i++) {
+		bool is_folder = capture_suffixes[i].bit >= F_ENCODE;
+
+		if (fstatat(c->q->dir,
+			capture_name(c, capture_suffixes[i].suffix, name), &st,
+			AT_SYMLINK_NOFOLLOW) == 0 &&
+		    (is_folder ? S_ISDIR(st.st_mode) : S_ISREG(st.st_mode)))
+			files |= capture_suffixes[i].bit;
+	}
+	return files;
+}
+
+int
+capture_open(const struct capture *c, const char *suffix)
+{
+	char name[64];
+
+	return openat(c->q->dir, capture_name(c, suffix, name),
+	    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+}
+
+/* 1: somebody holds it; 0: nobody does; negative: it is not there. */
+static int
+is_locked(const struct capture *c, const char *suffix, time_t *changed)
+{
+	int fd = capture_open(c, suffix);
+	struct stat st = { 0 };
+	int locked;
+
+	if (fd < 0)
+		return ERR_NOTFOUND;
+	locked = flock(fd, LOCK_EX | LOCK_NB) != 0;
+	if (fstat(fd, &st) == 0 && changed != NULL)
+		*changed = st.st_mtime;
+	close(fd);
+	return locked;
+}
+
+static void
+log_once(struct capture *c, const char *event, const char *why)
+{
+	if (!c->was_logged)
+		log_warn(event, LOG_S("capture", c->id), LOG_S("why", why));
+	c->was_logged = true;
+}
+
+static int
+load_manifest(struct capture *c)
+{
+	char name[64], err[160] = "";
+	int rc;
+
+	if (c->has_manifest)
+		return 0;
+	rc = manifest_load(&c->m, c->q->dir,
+	    capture_name(c, ".capture.json", name), c->id, false, err,
+	    sizeof(err));
+	c->has_manifest = rc == 0;
+	if (rc != 0 && rc != ERR_NOTFOUND) {
+		log_once(c, "manifest_refused", err);
+		capture_change(c, CAPTURE_LOST, err);
+	}
+	return rc;
+}
+
+/* Its recorder writes it, or died: what is on disk is readable. */
+static void
+update_part(struct capture *c)
+{
+	char from[64], to[64];
+	time_t changed = 0;
+	int locked = is_locked(c, ".capture.part", &changed);
+
+	if (locked < 0)
+		return;
+	if ((c->files & F_JSON) == 0) {
+		if (locked == 0 &&
+		    (uint64_t)changed + REMNANT_S < clock_wall_ns() / NS_PER_S)
+			unlinkat(c->q->dir,
+			    capture_name(c, ".capture.part", from), 0);
+		return;
+	}
+	if (load_manifest(c) != 0)
+		return;
+	if (locked == 1) {
+		capture_change(c, CAPTURE_RECORDING, "locked by its recorder");
+		capture_want(
+		    c, "recording", "encoded when the session is over");
+		return;
+	}
+	log_warn("capture_cut_off", LOG_S("capture", c->id));
+	renameat(c->q->dir, capture_name(c, ".capture.part", from), c->q->dir,
+	    capture_name(c, ".capture", to));
+	fsync(c->q->dir);
+	encode_queue_kick(c->q, false);
+}
+
+/* By time, as encode_rows_before: two may claim the same number. */
+static bool
+is_before(const struct manifest *m, const struct capture *c)
+{
+	if (strcmp(m->session, c->m.session) != 0)
+		return false;
+	return m->start_mono_ns != c->m.start_mono_ns
+	    ? m->start_mono_ns < c->m.start_mono_ns
+	    : m->seq < c->m.seq;
+}
+
+/* Nothing comes of it by itself: others do not wait for it. */
+static bool
+is_hopeless(const struct capture *c)
+{
+	return c->state == CAPTURE_LOST || c->state == CAPTURE_FAILED;
+}
+
+/*
+ * Whether something of its session lies in this folder that comes before it
+ * and has no final numbers yet. What is not here, the database knows.
+ */
+static bool
+has_to_wait(const struct capture *c)
+{
+	const struct capture *o;
+	const struct item *it;
+
+	TAILQ_FOREACH(o, &c->q->captures, link)
+	if (o != c && o->has_manifest && !is_hopeless(o) && is_before(&o->m, c))
+		return true;
+	TAILQ_FOREACH(it, &c->q->d->spool->items, link)
+	if (it->has_manifest && !it->is_registered && is_before(&it->m, c))
+		return true;
+	return false;
+}
+
+/* A retry keeps the reason of the last failure in sight. */
+static const char *
+why_waiting(const struct capture *c, bool must_wait)
+{
+	if (must_wait)
+		return encode_waits;
+	return strcmp(c->status, "downloaded") == 0 &&
+		strcmp(c->detail, encode_waits) != 0
+	    ? c->detail
+	    : "";
+}
+
+/* Copied and ready: its row first, then its turn. */
+static void
+update_ready(struct capture *c)
+{
+	bool must_wait;
+
+	if (load_manifest(c) != 0 || c->state == CAPTURE_FAILED)
+		return;
+	if (is_locked(c, ".capture", NULL) != 0)
+		return; /* an encoder of the storage before us, not yet dead */
+	if (c->files & F_ENCODE)
+		encode_job_remove(c, ".encode");
+	capture_change(c, CAPTURE_WAITING, "ready for encoding");
+	must_wait = has_to_wait(c);
+	capture_want(c, "downloaded", why_waiting(c, must_wait));
+	if (c->row_known && !c->row_busy && !must_wait)
+		encode_job_start(c);
+}
+
+static void
+update_lost(struct capture *c)
+{
+	if (load_manifest(c) != 0)
+		return;
+	capture_change(c, CAPTURE_LOST, "manifest without capture");
+	capture_want(c, "missing", "the capture is not in the spool");
+}
+
+bool
+capture_is_under_way(const struct capture *c)
+{
+	return c->row_busy || c->pid != 0 || c->state == CAPTURE_ASKING;
+}
+
+void
+capture_update(struct capture *c)
+{
+	struct encode_queue *q = c->q;
+
+	if (capture_is_under_way(c))
+		return;
+	c->files = look(c);
+	if (c->files == 0) {
+		TAILQ_REMOVE(&q->captures, c, link);
+		capture_free(c);
+		return;
+	}
+	if (q->d->stopping || c->retry_ns > clock_mono_ns())
+		return;
+	if (c->files & F_ENCODED)
+		encode_publish(c);
+	else if (c->files & F_PART)
+		update_part(c);
+	else if ((c->files & F_CAPTURE) && (c->files & F_JSON))
+		update_ready(c);
+	else if (c->files & F_JSON)
+		update_lost(c);
+	else
+		log_once(c, "capture_remnant", "no manifest");
+}
+
+void
+capture_free(struct capture *c)
+{
+	encode_check_free(c);
+	if (c->ev != NULL)
+		event_free(c->ev);
+	if (c->out >= 0)
+		close(c->out);
+	manifest_release(&c->m);
+	free(c);
+}

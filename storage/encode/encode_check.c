@@ -1,0 +1,172 @@
+/* Before it is encoded: is the capture the one whose growing was seen (X3)? */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/bytes.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "storage/daemon.h"
+#include "storage/encode/encode_queue.h"
+#include "storage/worker.h"
+
+#define PIECE (64 * 1024)
+
+struct encode_check {
+	struct worker_job work; /* first */
+	struct capture *c;
+	const atomic_bool *stopping;
+	int fd;
+	uint64_t to;      /* bytes that were seen */
+	uint8_t want[32]; /* their SHA-256 */
+	uint8_t found[32];
+	int err;
+};
+
+static int
+hash_start(struct encode_check *k)
+{
+	crypto_hash_sha256_state sum;
+	uint8_t buf[PIECE];
+
+	crypto_hash_sha256_init(&sum);
+	for (uint64_t at = 0; at < k->to;) {
+		ssize_t n = pread(k->fd, buf,
+		    (size_t)min_u64(sizeof(buf), k->to - at), (off_t)at);
+
+		if (atomic_load(k->stopping))
+			return ERR_CANCELLED;
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return ERR_IO;
+		if (n == 0)
+			break; /* shorter than it was: another sum */
+		crypto_hash_sha256_update(&sum, buf, (size_t)n);
+		at += (uint64_t)n;
+	}
+	crypto_hash_sha256_final(&sum, k->found);
+	return 0;
+}
+
+/* Another file, or the same one written to: nobody can set ctime back. */
+static bool
+is_same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino &&
+	    a->st_size == b->st_size &&
+	    a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
+	    a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
+bool
+encode_check_holds(const struct capture *c)
+{
+	char name[64];
+	struct stat st;
+
+	return fstatat(c->q->dir, capture_name(c, ".capture", name), &st,
+		   AT_SYMLINK_NOFOLLOW) == 0 &&
+	    is_same_file(&st, &c->checked);
+}
+
+static void
+run(struct worker_job *work)
+{
+	struct encode_check *k = (struct encode_check *)work;
+
+	k->err = hash_start(k);
+}
+
+void
+encode_check_free(struct capture *c)
+{
+	if (c->check == NULL)
+		return;
+	close(c->check->fd);
+	free(c->check);
+	c->check = NULL;
+}
+
+/* It stays where it is, for somebody to look at. */
+static void
+refuse(struct capture *c, uint64_t to)
+{
+	char why[160];
+
+	snprintf(why, sizeof(why),
+	    "the first %" PRIu64 " bytes of the capture are not those that "
+	    "were recorded",
+	    to);
+	log_error("capture_differs", LOG_S("capture", c->id), LOG_U("to", to));
+	c->q->d->counters.encodes_failed++;
+	capture_change(c, CAPTURE_FAILED, why);
+	capture_want(c, "corrupted", why);
+}
+
+static void
+done(struct worker_job *work)
+{
+	struct encode_check *k = (struct encode_check *)work;
+	struct capture *c = k->c;
+	uint64_t to = k->to;
+	bool is_same = k->err == 0 &&
+	    sodium_memcmp(k->found, k->want, sizeof(k->want)) == 0;
+	int err = k->err;
+
+	encode_check_free(c);
+	if (c->q->d->exiting || c->q->d->stopping) {
+		capture_change(c, CAPTURE_WAITING, "stopped");
+		capture_want(c, "downloaded", "");
+	} else if (err != 0)
+		encode_job_failed(c, "the capture cannot be read");
+	else if (!is_same)
+		refuse(c, to);
+	else if (!encode_check_holds(c))
+		encode_job_failed(c, "the capture was changed meanwhile");
+	else
+		encode_job_run(c);
+}
+
+void
+encode_check_start(struct capture *c, const char *to, const char *sha256)
+{
+	struct encode_check *k;
+	size_t len;
+	char name[64];
+
+	if (fstatat(c->q->dir, capture_name(c, ".capture", name), &c->checked,
+		AT_SYMLINK_NOFOLLOW) != 0) {
+		encode_job_failed(c, "the capture cannot be checked");
+		return;
+	}
+	if (to[0] == '\0') { /* over before anything was seen of it */
+		encode_job_run(c);
+		return;
+	}
+	k = calloc(1, sizeof(*k));
+	if (k == NULL || (k->fd = capture_open(c, ".capture")) < 0 ||
+	    sodium_hex2bin(k->want, sizeof(k->want), sha256, strlen(sha256),
+		NULL, &len, NULL) != 0 ||
+	    len != sizeof(k->want)) {
+		if (k != NULL && k->fd >= 0)
+			close(k->fd);
+		free(k);
+		encode_job_failed(c, "the capture cannot be checked");
+		return;
+	}
+	k->c = c;
+	k->stopping = &c->q->stopping;
+	k->to = strtoull(to, NULL, 10);
+	k->work.run = run;
+	k->work.done = done;
+	c->check = k;
+	c->state = CAPTURE_ASKING;
+	workers_submit(c->q->checkers, &k->work);
+}

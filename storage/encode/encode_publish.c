@@ -1,0 +1,235 @@
+/*
+ * What an encoder made goes into the spool, and the capture goes away, in
+ * steps that may be taken again: the folder <id>.encoded is the note that
+ * they are not all done.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/db.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "storage/daemon.h"
+#include "storage/encode/encode_queue.h"
+#include "storage/encode/encode_rows.h"
+#include "storage/spool/spool.h"
+
+static int
+open_folder(const struct capture *c)
+{
+	char name[64];
+
+	return openat(c->q->dir, capture_name(c, ".encoded", name),
+	    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+static bool
+has_ending(const char *name, const char *ending)
+{
+	size_t n = strlen(name), e = strlen(ending);
+
+	return n >= e && strcmp(name + n - e, ending) == 0;
+}
+
+/* Files of closed segments, in the folder's own words. */
+static bool
+is_wanted(const char *name, bool manifests)
+{
+	if (name[0] == '.' || strlen(name) < 37 ||
+	    has_ending(name, ".json.open") || has_ending(name, ".tmp") ||
+	    has_ending(name, ".part"))
+		return false;
+	return has_ending(name, ".json") == manifests;
+}
+
+/* Manifests last: a segment is there once its manifest is. */
+static int
+move_files(const struct capture *c, bool manifests)
+{
+	int fd = open_folder(c), copy = fd >= 0 ? dup(fd) : -1;
+	DIR *d = copy >= 0 ? fdopendir(copy) : NULL;
+	const struct dirent *e;
+	int rc = d != NULL ? 0 : ERR_IO;
+
+	while (rc == 0 && (e = readdir(d)) != NULL)
+		if (is_wanted(e->d_name, manifests) &&
+		    renameat(fd, e->d_name, c->q->dir, e->d_name) != 0)
+			rc = ERR_IO;
+	if (rc == 0 && fsync(c->q->dir) != 0)
+		rc = ERR_IO;
+	if (d != NULL)
+		closedir(d);
+	else if (copy >= 0)
+		close(copy);
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
+/* Why the rest could not be decoded, of len bytes; false: it could. */
+static bool
+read_stopped(const struct capture *c, char *why, size_t len)
+{
+	int dir = open_folder(c);
+	int fd = dir < 0
+	    ? -1
+	    : openat(dir, CAPTURE_STOPPED, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, why, len - 1);
+
+	why[n > 0 ? n : 0] = '\0';
+	if (fd >= 0)
+		close(fd);
+	if (dir >= 0)
+		close(dir);
+	return fd >= 0;
+}
+
+/* For somebody to look at: nothing else has what follows. */
+static void
+keep(const struct capture *c)
+{
+	char from[64], to[64];
+
+	if (renameat(c->q->dir, capture_name(c, ".capture", from), c->q->dir,
+		capture_name(c, ".capture.kept", to)) != 0 &&
+	    errno != ENOENT)
+		log_error("capture_keep", LOG_S("capture", c->id), LOG_ERRNO());
+	else
+		log_warn("capture_kept", LOG_S("capture", c->id));
+}
+
+void
+encode_discard(struct capture *c)
+{
+	static const char *const files[] = { ".capture", ".capture.json" };
+	char name[64];
+
+	encode_job_remove(c, ".encode");
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		if (unlinkat(c->q->dir, capture_name(c, files[i], name), 0) !=
+			0 &&
+		    errno != ENOENT)
+			log_error(
+			    "spool_remove", LOG_S("file", name), LOG_ERRNO());
+	fsync(c->q->dir);
+	encode_job_remove(c, ".encoded");
+	c->has_manifest = false;
+	c->status[0] = c->sent_status[0] = '\0';
+	encode_queue_kick(c->q, false);
+}
+
+static void
+move_all(struct capture *c)
+{
+	char why[120];
+
+	if (move_files(c, false) != 0 || move_files(c, true) != 0) {
+		log_error(
+		    "encode_publish", LOG_S("capture", c->id), LOG_ERRNO());
+		capture_retry_later(c);
+		return;
+	}
+	log_info("encode_published", LOG_S("capture", c->id));
+	if (read_stopped(c, why, sizeof(why)))
+		keep(c);
+	encode_discard(c);
+	spool_kick(c->q->d->spool, false);
+}
+
+static void
+on_first(void *arg, PGresult *res)
+{
+	struct capture *c = arg;
+
+	c->row_busy = false;
+	if (c->q->d->exiting || res == NULL)
+		return;
+	if (!db_ok(res, "write encoded segment")) {
+		capture_retry_later(c);
+		return;
+	}
+	if (PQntuples(res) > 0 &&
+	    strcmp(PQgetvalue(res, 0, 0), "deleted") == 0) {
+		log_warn("capture_discarded", LOG_S("capture", c->id));
+		encode_discard(c);
+		return;
+	}
+	move_all(c);
+}
+
+/* Nothing was painted in time to begin a file: nothing was recorded. */
+static void
+on_nothing(void *arg, PGresult *res)
+{
+	struct capture *c = arg;
+
+	c->row_busy = false;
+	if (c->q->d->exiting || res == NULL)
+		return;
+	if (!db_ok(res, "remove the row of an empty capture")) {
+		capture_retry_later(c);
+		return;
+	}
+	log_warn("capture_empty", LOG_S("capture", c->id));
+	move_all(c);
+}
+
+/*
+ * Its first segment: 1 with *m, 0 when it was moved already, ERR_NOTFOUND
+ * when there is none, or an error of manifest_load.
+ */
+static int
+load_first(struct capture *c, struct manifest *m)
+{
+	char name[64], err[160] = "";
+	int fd = open_folder(c);
+	int rc = fd < 0 ? ERR_IO
+			: manifest_load(m, fd, capture_name(c, ".json", name),
+			      c->id, true, err, sizeof(err));
+
+	if (fd >= 0)
+		close(fd);
+	if (rc == 0)
+		return 1;
+	if (rc != ERR_NOTFOUND) {
+		log_error("manifest_refused", LOG_S("capture", c->id),
+		    LOG_S("why", err));
+		return rc;
+	}
+	return faccessat(c->q->dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0
+	    ? 0
+	    : ERR_NOTFOUND;
+}
+
+void
+encode_publish(struct capture *c)
+{
+	struct db *db = c->q->d->db;
+	struct manifest m;
+	char why[120];
+	int rc;
+
+	capture_change(c, CAPTURE_ENCODED, "its encoder is done");
+	if (c->row_busy || !db_is_connected(db))
+		return;
+	rc = load_first(c, &m);
+	if (rc == 1) {
+		read_stopped(c, why, sizeof(why));
+		rc =
+		    encode_rows_first(db, &m, why, c->q->d->actor, on_first, c);
+		manifest_release(&m);
+	} else if (rc == ERR_NOTFOUND)
+		rc = encode_rows_nothing(db, c->id, on_nothing, c);
+	else if (rc == 0) {
+		move_all(c);
+		return;
+	}
+	c->row_busy = rc == 0;
+	if (rc == ERR_PROTOCOL || rc == ERR_LIMIT)
+		capture_want(c, "encoding_failed",
+		    "the encoder's manifest breaks a rule");
+}

@@ -1,0 +1,163 @@
+#include "storage/encode/encode_queue.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/bytes.h"
+#include "common/clock.h"
+#include "common/err.h"
+#include "storage/daemon.h"
+#include "storage/worker.h"
+
+static void
+on_found(void *arg, const char *id)
+{
+	struct encode_queue *q = arg;
+	struct capture *c;
+
+	TAILQ_FOREACH(c, &q->captures, link)
+	if (strcmp(c->id, id) == 0)
+		return;
+	c = calloc(1, sizeof(*c));
+	if (c == NULL)
+		return;
+	c->q = q;
+	c->out = -1;
+	strcpy(c->id, id);
+	TAILQ_INSERT_TAIL(&q->captures, c, link);
+}
+
+static void
+on_scan(void *arg)
+{
+	struct encode_queue *q = arg;
+	struct capture *c, *next;
+
+	spool_watch_list(&q->watch, capture_suffixes, CAPTURE_KINDS, on_found);
+	for (c = TAILQ_FIRST(&q->captures); c != NULL; c = next) {
+		next = TAILQ_NEXT(c, link);
+		capture_sync(c);
+		capture_update(c);
+	}
+}
+
+void
+encode_queue_kick(struct encode_queue *q, bool retry)
+{
+	struct capture *c;
+
+	if (retry)
+		TAILQ_FOREACH(c, &q->captures, link)
+		{
+			c->retry_ns = c->row_retry_ns = 0;
+			if (c->state == CAPTURE_FAILED)
+				c->state = CAPTURE_NEW;
+		}
+	spool_watch_soon(&q->watch);
+}
+
+/* True when something waited for this moment. */
+static bool
+on_tick(void *arg)
+{
+	struct encode_queue *q = arg;
+	struct capture *c;
+	bool due = false;
+
+	encode_kept_tick(q);
+	TAILQ_FOREACH(c, &q->captures, link)
+	{
+		if (c->state == CAPTURE_WAITING &&
+		    c->retry_ns <= clock_mono_ns())
+			due = true;
+		if (c->state == CAPTURE_ENCODING)
+			encode_job_tick(c);
+	}
+	return due;
+}
+
+static void
+on_child(void *arg)
+{
+	struct encode_queue *q = arg;
+	struct capture *c;
+
+	TAILQ_FOREACH(c, &q->captures, link)
+	encode_job_reap(c);
+	encode_queue_kick(q, false);
+}
+
+/* ---- life ---- */
+
+void
+encode_queue_stop(struct encode_queue *q)
+{
+	struct capture *c;
+
+	atomic_store(&q->stopping, true);
+	TAILQ_FOREACH(c, &q->captures, link)
+	encode_job_kill(c);
+}
+
+unsigned
+encode_queue_busy(const struct encode_queue *q)
+{
+	const struct capture *c;
+	unsigned n = 0;
+
+	TAILQ_FOREACH(c, &q->captures, link)
+	n += capture_is_under_way(c);
+	return n;
+}
+
+unsigned
+encode_queue_count(const struct encode_queue *q, enum capture_state state)
+{
+	const struct capture *c;
+	unsigned n = 0;
+
+	TAILQ_FOREACH(c, &q->captures, link)
+	n += c->state == state;
+	return n;
+}
+
+int
+encode_queue_new(struct daemon *d, char *err, size_t err_len)
+{
+	struct encode_queue *q = calloc(1, sizeof(*q));
+	static const struct spool_watch_ops ops = { on_scan, on_tick,
+		on_child };
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	int rc;
+
+	if (q == NULL)
+		return ERR_NOMEM;
+	q->d = d;
+	d->encode_queue = q;
+	q->max_encoders = d->conf.encoders > 0 ? (unsigned)d->conf.encoders
+	    : cores > 0                        ? (unsigned)cores
+					       : 1;
+	TAILQ_INIT(&q->captures);
+	q->checkers = workers_new(d->base, 1);
+	if (q->checkers == NULL)
+		return ERR_NOMEM;
+	rc = spool_watch_init(&q->watch, d, &ops, q, err, err_len);
+	q->dir = q->watch.dir;
+	return rc;
+}
+
+void
+encode_queue_free(struct encode_queue *q)
+{
+	struct capture *c;
+
+	if (q->checkers != NULL)
+		workers_free(q->checkers);
+	while ((c = TAILQ_FIRST(&q->captures)) != NULL) {
+		TAILQ_REMOVE(&q->captures, c, link);
+		capture_free(c);
+	}
+	spool_watch_release(&q->watch);
+	free(q);
+}

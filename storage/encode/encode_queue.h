@@ -1,0 +1,154 @@
+/*
+ * Captures in the spool (docs/capture.md) and the encoder that makes
+ * segments of them: several at a time, one after the other within a session.
+ * As storage/spool/spool.h: files are looked at anew whenever something may
+ * have changed, and the next step follows from them.
+ */
+#ifndef STORAGE_ENCODE_ENCODE_QUEUE_H
+#define STORAGE_ENCODE_ENCODE_QUEUE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include "storage/spool/child.h"
+#include "storage/manifest.h"
+#include "storage/spool/spool_watch.h"
+
+struct daemon;
+struct event;
+
+enum capture_state {
+	CAPTURE_NEW,
+	CAPTURE_RECORDING, /* its recorder holds the lock */
+	CAPTURE_WAITING,   /* for its turn, or for a retry */
+	CAPTURE_ASKING,    /* the database for the numbers it begins with;
+			    * then whether it is what was recorded */
+	CAPTURE_ENCODING,  /* relaycam-recorder --replay runs */
+	CAPTURE_ENCODED,   /* row, then files go into the spool */
+	CAPTURE_FAILED,    /* until the next start */
+	CAPTURE_LOST,      /* its row says so; nothing can be done */
+	CAPTURE_STATES,
+};
+
+struct capture {
+	TAILQ_ENTRY(capture) link;
+	struct encode_queue *q;
+	char id[37]; /* of its first segment, too */
+	enum capture_state state;
+	unsigned files;
+	struct manifest m;
+	bool has_manifest, was_logged;
+	bool row_busy; /* an answer is awaited */
+	bool row_known;
+	char status[20], detail[160]; /* wanted in the row */
+	char sent_status[20], sent_detail[160];
+	uint64_t retry_ns, row_retry_ns; /* clock_mono_ns */
+	char first_seq[24], first_frame[24], gap_start[24];
+	struct encode_check *check; /* under way */
+	struct stat checked;        /* the file that was looked at */
+	pid_t pid;
+	int out; /* what it prints; -1 */
+	struct event *ev;
+	char line[160];
+	size_t line_len;
+	char stopped[120]; /* why the stream could not be decoded further */
+	int percent, percent_sent;
+	struct child_watch watch;
+	bool was_stuck;
+};
+TAILQ_HEAD(capture_list, capture);
+
+struct encode_queue {
+	struct daemon *d;
+	struct spool_watch watch;
+	int dir; /* of watch */
+	struct capture_list captures;
+	unsigned n_encoders, max_encoders;
+	struct workers *checkers;
+	atomic_bool stopping; /* of checkers */
+	uint64_t kept_ns;     /* when kept captures are looked at next */
+};
+
+/* After spool_new. Returns 0, ERR_CONFIG with err, or ERR_NOMEM. */
+int encode_queue_new(struct daemon *d, char *err, size_t err_len);
+void encode_queue_free(struct encode_queue *q);
+
+/* Looks through the folder soon; retry: what failed, too. */
+void encode_queue_kick(struct encode_queue *q, bool retry);
+
+/* Ends what is being encoded; it begins anew at the next start. */
+void encode_queue_stop(struct encode_queue *q);
+
+/* Encoders, and answers awaited. */
+unsigned encode_queue_busy(const struct encode_queue *q);
+unsigned encode_queue_count(
+    const struct encode_queue *q, enum capture_state state);
+
+/* ---- between encode_*.c ---- */
+
+#define CAPTURE_STOPPED "stopped" /* in its folder: what it says, see above */
+#define CAPTURE_KINDS   5
+extern const struct spool_suffix capture_suffixes[CAPTURE_KINDS];
+
+/* What the row of a capture says that is not the next one of its session. */
+extern const char encode_waits[];
+
+/* Looks at its files and takes its next step; it may be freed. */
+void capture_update(struct capture *c);
+/* Sends what the row shall say, when it does not yet. */
+void capture_sync(struct capture *c);
+bool capture_is_under_way(const struct capture *c);
+/* Not in a list any more. */
+void capture_free(struct capture *c);
+
+/* "<id><suffix>" into out; returns out. */
+char *capture_name(const struct capture *c, const char *suffix, char out[64]);
+/* A regular file of it for reading, or -1. */
+int capture_open(const struct capture *c, const char *suffix);
+/* The row shall say this. */
+void capture_want(struct capture *c, const char *status, const char *detail);
+void capture_change(struct capture *c, enum capture_state to, const char *why);
+void capture_retry_later(struct capture *c);
+
+/* encode_job.c: asks for its numbers, checks it, then runs the replay. */
+void encode_job_start(struct capture *c);
+void encode_job_run(struct capture *c);
+/* It could not begin: tried again later. */
+void encode_job_failed(struct capture *c, const char *why);
+void encode_job_reap(struct capture *c); /* after SIGCHLD */
+void encode_job_kill(struct capture *c);
+/* Each second: notes progress, kills an encoder that is stuck. */
+void encode_job_tick(struct capture *c);
+/* Removes what an encoder left behind (M3). */
+void encode_job_remove(struct capture *c, const char *suffix);
+
+/*
+ * encode_check.c: whether its first bytes, `to` of them in decimal, have that
+ * SHA-256 (hex); then encode_job_run, else its row says so. to "": nothing
+ * was seen of it.
+ */
+void encode_check_start(struct capture *c, const char *to, const char *sha256);
+/*
+ * Whether the capture is still the file that was checked, with nothing
+ * written into it since: asked again when its encoder, which opened it by
+ * name, is done.
+ */
+bool encode_check_holds(const struct capture *c);
+void encode_check_free(struct capture *c);
+
+/* encode_publish.c: <id>.encoded into the spool, then the capture goes. */
+void encode_publish(struct capture *c);
+/* The capture and all that belongs to it. */
+void encode_discard(struct capture *c);
+
+/*
+ * encode_kept.c: <id>.capture.kept is a capture whose end could not be
+ * decoded; it goes when its row is expired or deleted. Each second.
+ */
+void encode_kept_tick(struct encode_queue *q);
+
+#endif

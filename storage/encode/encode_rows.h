@@ -1,0 +1,42 @@
+/* What the encoder of captures asks of the database and writes there. */
+#ifndef STORAGE_ENCODE_ENCODE_ROWS_H
+#define STORAGE_ENCODE_ENCODE_ROWS_H
+
+#include "common/db.h"
+#include "storage/manifest.h"
+
+/*
+ * What comes before this capture in its session. Answer: one row: number of
+ * segments, frames, end of the last one (mono ns), whether one of them will
+ * still come ('t'). Returns as db_query.
+ */
+int encode_rows_before(
+    struct db *db, const struct manifest *m, db_result_cb *cb, void *arg);
+
+/*
+ * The row is being encoded, as number seq of the session. Answer: one row
+ * with its status, how many bytes of the capture were seen and their
+ * SHA-256 in hex, or NULL twice, and its number: above all others when seq is
+ * taken; none when there is nothing to encode for any
+ * more.
+ */
+int encode_rows_begin(struct db *db, const char *id, const char *seq,
+    db_result_cb *cb, void *arg);
+
+/* Percent. Not answered. */
+void encode_rows_progress(struct db *db, const char *id, int percent);
+
+/*
+ * The first segment as it became, m; the rest is written by rows_upsert.
+ * lost: why what follows its segments could not be decoded, noted in the row
+ * and once in the audit log, by actor; "": all was. Answer: one row with the
+ * status.
+ */
+int encode_rows_first(struct db *db, const struct manifest *m, const char *lost,
+    const char *actor, db_result_cb *cb, void *arg);
+
+/* Nothing came out: the row goes. */
+int encode_rows_nothing(
+    struct db *db, const char *id, db_result_cb *cb, void *arg);
+
+#endif

@@ -1,0 +1,376 @@
+#include "storage/evidence/heads.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/bytes.h"
+#include "common/db.h"
+#include "common/err.h"
+#include "common/http.h"
+#include "common/log.h"
+#include "storage/encode/capture_scan.h"
+#include "storage/daemon.h"
+#include "storage/encode/encode_queue.h"
+#include "storage/spool/spool.h"
+#include "storage/files/webm_scan.h"
+#include "storage/worker.h"
+
+#define EVERY_S   5
+#define STEP      (64 << 20) /* bytes a turn, after a restart */
+#define PIECE     (64 * 1024)
+#define FILES_MAX 1024
+
+/* Only until it is signed: then the whole file is known. */
+static const char seen_sql[] =
+    "INSERT INTO evidence AS e (segment_id, head_from, head_to, head_sha256, "
+    "head_at) SELECT $1::uuid, $2::bigint, $3::bigint, $4::bytea, now() "
+    "WHERE EXISTS (SELECT FROM segments WHERE id = $1::uuid) "
+    "ON CONFLICT (segment_id) DO UPDATE SET head_from = excluded.head_from, "
+    "head_to = excluded.head_to, head_sha256 = excluded.head_sha256, "
+    "head_at = now() WHERE e.root IS NULL AND "
+    "coalesce(e.head_to, 0) < excluded.head_to";
+
+/* Until it is encoded: then its segments have evidence of their own. */
+static const char captured_sql[] =
+    "INSERT INTO capture_heads AS h (segment_id, head_from, head_to, "
+    "head_sha256, "
+    "head_at) SELECT $1::uuid, $2::bigint, $3::bigint, $4::bytea, now() "
+    "WHERE EXISTS (SELECT FROM segments WHERE id = $1::uuid) "
+    "ON CONFLICT (segment_id) DO UPDATE SET head_to = excluded.head_to, "
+    "head_sha256 = excluded.head_sha256, head_at = now() "
+    "WHERE h.head_to < excluded.head_to";
+
+/* What was told of it before: by us, or by the storage before us. */
+static const char told_sql[] =
+    "SELECT head_from, head_to, encode(head_sha256, 'hex') FROM evidence "
+    "WHERE segment_id = $1::uuid AND head_to IS NOT NULL";
+static const char captured_told_sql[] =
+    "SELECT head_from, head_to, encode(head_sha256, 'hex') "
+    "FROM capture_heads WHERE segment_id = $1::uuid";
+
+/* What the database has of a file; to is 0 when that is nothing. */
+struct told {
+	uint64_t from, to;
+	uint8_t sha256[32];
+};
+
+/*
+ * One growing file: its hash so far covers `from` up to at. What was told of
+ * it stays true of a file that its recorder writes, so a file of which it is
+ * not true any more is another one: nothing is told of it again, and what was
+ * told speaks against it when it is closed.
+ */
+struct head {
+	struct worker_job work; /* first */
+	TAILQ_ENTRY(head) link;
+	struct heads *set;
+	char id[37];
+	int fd;
+	bool is_capture;
+	bool is_busy, is_wanted;
+	bool is_known;    /* what was told before it was opened */
+	bool was_refused; /* it is another file */
+	/* of the thread while is_busy */
+	struct webm_scan webm;
+	struct capture_scan capture;
+	uint64_t from, at;
+	struct told told;
+	crypto_hash_sha256_state sum;
+	int err;
+};
+TAILQ_HEAD(head_list, head);
+
+struct heads {
+	struct daemon *d;
+	struct workers *workers;
+	struct event *timer;
+	struct head_list files;
+	unsigned n;
+};
+
+static void
+head_free(struct head *h)
+{
+	TAILQ_REMOVE(&h->set->files, h, link);
+	h->set->n--;
+	webm_scan_release(&h->webm);
+	close(h->fd);
+	free(h);
+}
+
+static int
+hash_more(struct head *h, uint64_t to)
+{
+	uint8_t buf[PIECE];
+
+	while (h->at < to) {
+		ssize_t n = pread(h->fd, buf,
+		    (size_t)min_u64(sizeof(buf), to - h->at), (off_t)h->at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return ERR_IO;
+		crypto_hash_sha256_update(&h->sum, buf, (size_t)n);
+		h->at += (uint64_t)n;
+	}
+	return 0;
+}
+
+static void
+sum_so_far(const struct head *h, uint8_t out[32])
+{
+	crypto_hash_sha256_state copy = h->sum;
+
+	crypto_hash_sha256_final(&copy, out);
+}
+
+/* At the end of what was told: are these the bytes? */
+static int
+compare_told(const struct head *h)
+{
+	uint8_t sum[32];
+
+	sum_so_far(h, sum);
+	return h->from == h->told.from &&
+		memcmp(sum, h->told.sha256, sizeof(sum)) == 0
+	    ? 0
+	    : ERR_CORRUPT;
+}
+
+/* Hashes what is new of bytes [from, to). */
+static int
+follow(struct head *h, uint64_t from, uint64_t to, bool *was_cut)
+{
+	uint64_t end;
+	int rc;
+
+	/* a recorder begins a file anew before its first frame, not later */
+	if (*was_cut && h->told.to != 0)
+		return ERR_CORRUPT;
+	if (to == 0)
+		return 0;
+	if (h->at == 0 || *was_cut) {
+		crypto_hash_sha256_init(&h->sum);
+		h->at = h->from = from;
+		*was_cut = false;
+	}
+	end = min_u64(to, h->at + STEP);
+	if (h->at >= h->told.to)
+		return hash_more(h, end);
+	rc = hash_more(h, min_u64(end, h->told.to));
+	return rc == 0 && h->at == h->told.to ? compare_told(h) : rc;
+}
+
+static int
+follow_webm(struct head *h)
+{
+	int rc = webm_scan_more(&h->webm, h->fd);
+
+	return rc < 0
+	    ? rc
+	    : follow(h, h->webm.header_len, h->webm.bytes, &h->webm.was_cut);
+}
+
+static int
+follow_capture(struct head *h)
+{
+	int rc = capture_scan_more(&h->capture, h->fd);
+
+	return rc < 0 ? rc
+		      : follow(h, 0, h->capture.bytes, &h->capture.was_cut);
+}
+
+static void
+run(struct worker_job *work)
+{
+	struct head *h = (struct head *)work;
+
+	h->err = h->is_capture ? follow_capture(h) : follow_webm(h);
+}
+
+static void
+tell(struct head *h)
+{
+	uint8_t sum[32];
+	char from[24], to[24], hex[67] = "\\x";
+	const char *params[] = { h->id, from, to, hex };
+
+	sum_so_far(h, sum);
+	http_hex(sum, sizeof(sum), hex + 2);
+	snprintf(from, sizeof(from), "%" PRIu64, h->from);
+	snprintf(to, sizeof(to), "%" PRIu64, h->at);
+	/* away: the next turn has more to tell anyhow */
+	if (db_query_now(h->set->d->db, h->is_capture ? captured_sql : seen_sql,
+		4, params, NULL, NULL) != 0)
+		return;
+	h->told = (struct told){ .from = h->from, .to = h->at };
+	memcpy(h->told.sha256, sum, sizeof(sum));
+}
+
+static void
+done(struct worker_job *work)
+{
+	struct head *h = (struct head *)work;
+
+	h->is_busy = false;
+	if (h->err == ERR_CORRUPT) {
+		h->was_refused = true;
+		log_error("head_differs", LOG_S("segment", h->id),
+		    LOG_U("to", h->told.to));
+	} else if (h->err != 0)
+		log_warn("head_unreadable", LOG_S("segment", h->id),
+		    LOG_S("why", err_text(h->err)));
+	else if (h->is_wanted && h->at > h->told.to && h->at > h->from)
+		tell(h);
+	if (!h->is_wanted || (h->err != 0 && !h->was_refused))
+		head_free(h);
+}
+
+static void
+on_told(void *arg, PGresult *res)
+{
+	struct head *h = arg;
+
+	h->is_busy = false;
+	if (res == NULL || !db_ok(res, "read what was seen"))
+		return; /* asked again */
+	h->is_known = true;
+	if (PQntuples(res) == 0)
+		return;
+	h->told.from = strtoull(PQgetvalue(res, 0, 0), NULL, 10);
+	h->told.to = strtoull(PQgetvalue(res, 0, 1), NULL, 10);
+	h->was_refused =
+	    http_unhex(PQgetvalue(res, 0, 2), h->told.sha256, 32) != 0;
+}
+
+static void
+ask_told(struct head *h)
+{
+	const char *params[] = { h->id };
+
+	h->is_busy = db_query_now(h->set->d->db,
+			 h->is_capture ? captured_told_sql : told_sql, 1,
+			 params, on_told, h) == 0;
+}
+
+/* Whether that file is followed already; it is wanted then. */
+static bool
+is_followed(struct heads *set, const char *id)
+{
+	struct head *h;
+
+	TAILQ_FOREACH(h, &set->files, link)
+	if (strcmp(h->id, id) == 0) {
+		h->is_wanted = true;
+		return true;
+	}
+	return false;
+}
+
+/* fd: taken; negative: there is none. */
+static void
+add(struct heads *set, const char *id, int fd, bool is_capture)
+{
+	struct head *h =
+	    fd >= 0 && set->n < FILES_MAX ? calloc(1, sizeof(*h)) : NULL;
+
+	if (h == NULL) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	h->fd = fd;
+	h->set = set;
+	h->is_capture = is_capture;
+	h->is_wanted = true;
+	h->work.run = run;
+	h->work.done = done;
+	strcpy(h->id, id);
+	TAILQ_INSERT_TAIL(&set->files, h, link);
+	set->n++;
+}
+
+/* What its row is known of and its recorder still writes. */
+static void
+find_growing(struct heads *set)
+{
+	const struct capture *c;
+	const struct item *it;
+
+	TAILQ_FOREACH(it, &set->d->spool->items, link)
+	if (it->state == ITEM_RECORDING && it->is_registered &&
+	    !is_followed(set, it->id))
+		add(set, it->id, item_open_file(it, ".webm.part"), false);
+	TAILQ_FOREACH(c, &set->d->encode_queue->captures, link)
+	if (c->state == CAPTURE_RECORDING && c->row_known &&
+	    !is_followed(set, c->id))
+		add(set, c->id, capture_open(c, ".capture.part"), true);
+}
+
+static void
+on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct heads *set = arg;
+	struct head *h, *next;
+
+	TAILQ_FOREACH(h, &set->files, link)
+	h->is_wanted = false;
+	find_growing(set);
+	for (h = TAILQ_FIRST(&set->files); h != NULL; h = next) {
+		next = TAILQ_NEXT(h, link);
+		if (h->is_busy)
+			continue;
+		if (!h->is_wanted) {
+			head_free(h);
+			continue;
+		}
+		if (!h->is_known)
+			ask_told(h);
+		else if (!h->was_refused) {
+			h->is_busy = true;
+			workers_submit(set->workers, &h->work);
+		}
+	}
+}
+
+int
+heads_new(struct daemon *d)
+{
+	struct heads *set = calloc(1, sizeof(*set));
+	struct timeval tv = { EVERY_S, 0 };
+
+	if (set == NULL)
+		return ERR_NOMEM;
+	d->heads = set;
+	set->d = d;
+	TAILQ_INIT(&set->files);
+	set->workers = workers_new(d->base, 1);
+	set->timer = event_new(d->base, -1, EV_PERSIST, on_timer, set);
+	return set->workers != NULL && set->timer != NULL &&
+		event_add(set->timer, &tv) == 0
+	    ? 0
+	    : ERR_NOMEM;
+}
+
+void
+heads_free(struct heads *set)
+{
+	struct head *h;
+
+	if (set == NULL)
+		return;
+	if (set->timer != NULL)
+		event_free(set->timer);
+	if (set->workers != NULL)
+		workers_free(set->workers);
+	while ((h = TAILQ_FIRST(&set->files)) != NULL)
+		head_free(h);
+	free(set);
+}

@@ -1,0 +1,350 @@
+#include "storage/evidence/signing.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/bytes.h"
+#include "common/db.h"
+#include "common/err.h"
+#include "common/evidence_keyfile.h"
+#include "common/http.h"
+#include "common/log.h"
+#include "storage/daemon.h"
+#include "storage/spool/spool.h"
+
+/* The root of the segment before, and what was seen of this one. */
+static const char known_sql[] =
+    "SELECT encode(p.root, 'hex'), h.head_from, h.head_to, "
+    "encode(h.head_sha256, 'hex') FROM (SELECT) one "
+    "LEFT JOIN segments g ON g.session_id = $2::uuid AND g.seq = $3::int - 1 "
+    "LEFT JOIN evidence p ON p.segment_id = g.id "
+    "LEFT JOIN evidence h ON h.segment_id = $1::uuid";
+
+/* A key stays; a segment that is stored again gets what is true now. */
+static const char note_sql[] =
+    "WITH k AS (INSERT INTO evidence_keys (id, public_key, host) "
+    "SELECT $5::text, $6::bytea, $7::text WHERE $5::text IS NOT NULL "
+    "ON CONFLICT DO NOTHING) "
+    "INSERT INTO evidence (segment_id, root, sha256, object_key, key_id, "
+    "signature, manifest_bytes, manifest_sha256) VALUES ($1::uuid, "
+    "$2::bytea, $3::bytea, $4, $5::text, $8::bytea, $9::bigint, $10::bytea) "
+    "ON CONFLICT (segment_id) DO UPDATE SET root = excluded.root, "
+    "sha256 = excluded.sha256, object_key = excluded.object_key, "
+    "key_id = excluded.key_id, signature = excluded.signature, "
+    "manifest_bytes = excluded.manifest_bytes, "
+    "manifest_sha256 = excluded.manifest_sha256, manifest_fault = NULL";
+
+static const char announce_sql[] =
+    "INSERT INTO evidence_keys (id, public_key, host) "
+    "VALUES ($1, $2::bytea, $3) ON CONFLICT DO NOTHING";
+
+struct signing {
+	struct daemon *d;
+	bool has_key;
+	struct evidence_signer signer;
+	atomic_bool stopping;
+};
+
+#define BYTEA_MAX (2 * EVIDENCE_SIGNATURE_LEN + 3)
+
+static const char *
+bytea(const uint8_t *data, size_t len, char out[BYTEA_MAX])
+{
+	strcpy(out, "\\x");
+	http_hex(data, len, out + 2);
+	return out;
+}
+
+/* At the first start there is no key yet: one is made. 0 or ERR_*. */
+static int
+open_key(struct signing *s, const char *key_file)
+{
+	int rc = evidence_signer_read(&s->signer, key_file);
+	struct evidence_key k;
+
+	if (rc != ERR_IO || errno != ENOENT)
+		return rc;
+	rc = evidence_keyfile_create(key_file, &k);
+	if (rc == 0)
+		log_info("evidence_key_made", LOG_S("id", k.id),
+		    LOG_S("file", key_file));
+	else if (rc != ERR_IO || errno != EEXIST)
+		return rc; /* EEXIST: another one was faster */
+	return evidence_signer_read(&s->signer, key_file);
+}
+
+/* Who signs, for people: the log, and the file beside the key. */
+static void
+tell_key(const struct signing *s, const char *key_file)
+{
+	const struct evidence_key *k = &s->signer.key;
+	char line[EVIDENCE_KEY_TEXT_MAX];
+
+	log_info("evidence_key", LOG_S("id", k->id),
+	    LOG_S("public", evidence_key_print(k, line)),
+	    LOG_S("file", key_file));
+	if (evidence_keyfile_publish(key_file, k) != 0)
+		log_warn("evidence_key_not_published",
+		    LOG_S("beside", key_file), LOG_ERRNO());
+}
+
+int
+signing_new(struct daemon *d, const char *key_file, char *err, size_t err_len)
+{
+	struct signing *s = calloc(1, sizeof(*s));
+	int rc = 0;
+
+	if (s == NULL)
+		return ERR_NOMEM;
+	d->signing = s;
+	s->d = d;
+	if (key_file == NULL || key_file[0] == '\0') {
+		log_warn("recordings_are_not_signed",
+		    LOG_S("why", "secrets.evidence_key_file is empty"));
+		return 0;
+	}
+	rc = open_key(s, key_file);
+	s->has_key = rc == 0;
+	if (rc != 0)
+		snprintf(err, err_len, "secrets.evidence_key_file %s: %s",
+		    key_file,
+		    rc == ERR_CONFIG   ? "expected 32 bytes, mode 0600"
+			: rc == ERR_IO ? strerror(errno)
+				       : err_text(rc));
+	else
+		tell_key(s, key_file);
+	return rc;
+}
+
+void
+signing_free(struct signing *s)
+{
+	if (s != NULL)
+		wipe(&s->signer, sizeof(s->signer));
+	free(s);
+}
+
+void
+signing_announce(struct signing *s)
+{
+	char hex[BYTEA_MAX];
+	const char *params[] = { s->signer.key.id,
+		bytea(s->signer.key.bytes, EVIDENCE_PUBLIC_LEN, hex),
+		s->d->actor };
+
+	if (s->has_key)
+		db_query_now(s->d->db, announce_sql, 3, params, NULL, NULL);
+}
+
+void
+signing_stop(struct signing *s)
+{
+	atomic_store(&s->stopping, true);
+}
+
+void
+signing_forget(struct item *it)
+{
+	struct signing_job *j = it->signing;
+
+	if (j != NULL && j->manifest_fd >= 0)
+		close(j->manifest_fd);
+	free(j);
+	it->signing = NULL;
+}
+
+/* What is told may outlive the job: who is told may forget it. */
+static void
+finish(struct signing_job *j)
+{
+	struct store_result r = j->r;
+
+	j->it->d->counters.store_jobs--;
+	j->done(j->it, &r);
+}
+
+/* ---- before the transfer ---- */
+
+static void
+on_run(struct worker_job *work)
+{
+	struct signing_job *j = (struct signing_job *)work;
+
+	finish(j);
+}
+
+/* The segment before may wait in this spool, its row not written yet. */
+static void
+look_in_spool(struct signing_job *j)
+{
+	const struct manifest *m = &j->it->m;
+	const struct item *it;
+
+	TAILQ_FOREACH(it, &j->it->d->spool->items, link)
+	if (it->has_manifest && it->m.has_root && it->m.seq == m->seq - 1 &&
+	    strcmp(it->m.session, m->session) == 0) {
+		memcpy(j->previous, it->m.root, sizeof(j->previous));
+		j->has_previous = true;
+	}
+}
+
+static void
+take_known(struct signing_job *j, PGresult *res)
+{
+	j->has_previous =
+	    http_unhex(PQgetvalue(res, 0, 0), j->previous, 32) == 0;
+	if (!j->has_previous)
+		look_in_spool(j);
+	if (http_unhex(PQgetvalue(res, 0, 3), j->head.sha256, 32) != 0)
+		return;
+	j->head.from = strtoull(PQgetvalue(res, 0, 1), NULL, 10);
+	j->head.to = strtoull(PQgetvalue(res, 0, 2), NULL, 10);
+}
+
+static void
+on_known(void *arg, PGresult *res)
+{
+	struct signing_job *j = arg;
+	struct daemon *d = j->it->d;
+
+	if (d->exiting || !db_ok(res, "read evidence") || PQntuples(res) != 1) {
+		store_fail(&j->r, ERR_UNAVAILABLE, "PostgreSQL is away");
+		on_run(&j->work);
+		return;
+	}
+	take_known(j, res);
+	workers_submit(d->workers, &j->work);
+}
+
+int
+signing_start(struct item *it,
+    void (*done)(struct item *it, const struct store_result *r))
+{
+	struct signing_job *j = calloc(1, sizeof(*j));
+	struct daemon *d = it->d;
+	char seq[24];
+	const char *params[] = { it->id, it->m.session, seq };
+
+	if (j == NULL)
+		return ERR_NOMEM;
+	signing_forget(it);
+	it->signing = j;
+	j->work.run = signing_run;
+	j->work.done = on_run;
+	j->it = it;
+	j->done = done;
+	j->stopping = &d->signing->stopping;
+	j->signer = d->signing->has_key ? &d->signing->signer : NULL;
+	j->fd = it->fd;
+	j->dir = d->spool->dir;
+	j->bytes = (uint64_t)it->m.bytes;
+	j->seq = it->m.seq;
+	j->manifest_fd = -1;
+	strcpy(j->id, it->id);
+	object_key_manifest(it->m.object_key, j->key);
+	snprintf(seq, sizeof(seq), "%lld", (long long)it->m.seq);
+	d->counters.store_jobs++;
+	if (db_query(d->db, known_sql, 3, params, on_known, j) == 0)
+		return 0;
+	d->counters.store_jobs--;
+	signing_forget(it);
+	return ERR_NOMEM;
+}
+
+/* ---- behind the transfer ---- */
+
+bool
+signing_agrees(const struct item *it, const uint8_t sha256[32])
+{
+	return it->signing == NULL || it->signing->manifest_fd < 0 ||
+	    memcmp(it->signing->sha256, sha256, 32) == 0;
+}
+
+const char *
+signing_key_of(const struct item *it)
+{
+	return it->signing != NULL && it->signing->manifest_fd >= 0
+	    ? it->signing->key
+	    : "";
+}
+
+static void
+on_noted(void *arg, PGresult *res)
+{
+	struct signing_job *j = arg;
+
+	if (j->it->d->exiting || !db_ok(res, "write evidence"))
+		store_fail(&j->r, ERR_UNAVAILABLE,
+		    "the evidence cannot be written to PostgreSQL");
+	else
+		log_info("manifest_stored", LOG_S("segment", j->id),
+		    LOG_S("key", j->key),
+		    LOG_S("signed_by", j->is_signed ? j->signer->key.id : ""));
+	finish(j);
+}
+
+/* stored: SHA-256 of the manifest. */
+static int
+note(struct signing_job *j, const uint8_t stored[32])
+{
+	char root[BYTEA_MAX], sha256[BYTEA_MAX], public_key[BYTEA_MAX];
+	char signature[BYTEA_MAX], manifest[BYTEA_MAX], bytes[24];
+	const struct evidence_key *k = j->is_signed ? &j->signer->key : NULL;
+	const char *params[] = { j->id, bytea(j->root, 32, root),
+		bytea(j->sha256, 32, sha256), j->key, k ? k->id : NULL,
+		k ? bytea(k->bytes, sizeof(k->bytes), public_key) : NULL,
+		j->it->d->actor,
+		k ? bytea(j->signature, sizeof(j->signature), signature) : NULL,
+		bytes, bytea(stored, 32, manifest) };
+
+	snprintf(bytes, sizeof(bytes), "%" PRIu64, j->manifest_len);
+	return db_query(
+	    j->it->d->db, note_sql, N_ELEMENTS(params), params, on_noted, j);
+}
+
+static void
+on_stored(void *arg, const struct store_result *r)
+{
+	struct signing_job *j = arg;
+
+	if (r->err == 0 && !j->it->d->exiting) {
+		if (note(j, r->sha256) == 0)
+			return;
+		store_fail(&j->r, ERR_NOMEM, "out of memory");
+	} else
+		j->r = *r;
+	finish(j);
+}
+
+static void
+on_progress(void *arg, uint64_t bytes)
+{
+}
+
+bool
+signing_store(struct item *it,
+    void (*done)(struct item *it, const struct store_result *r))
+{
+	struct signing_job *j = it->signing;
+	struct store_put put = { .segment = it->id,
+		.on_progress = on_progress,
+		.on_done = on_stored,
+		.arg = j };
+
+	if (j == NULL || j->manifest_fd < 0)
+		return false;
+	j->done = done;
+	put.key = j->key;
+	put.fd = j->manifest_fd;
+	put.bytes = j->manifest_len;
+	it->d->counters.store_jobs++;
+	if (it->d->store->ops->put(it->d->store, &put) != 0) {
+		store_fail(&j->r, ERR_NOMEM, "out of memory");
+		finish(j);
+	}
+	return true;
+}

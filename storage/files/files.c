@@ -1,0 +1,278 @@
+#include "storage/files/files.h"
+
+#include <errno.h>
+#include <event2/bufferevent_ssl.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/bytes.h"
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/http.h"
+#include "common/log.h"
+#include "common/tls.h"
+#include "storage/daemon.h"
+#include "storage/files/files_internal.h"
+#include "storage/files/growing.h"
+#include "storage/listener.h"
+#include "storage/spool/spool.h"
+
+#define HEADERS_MAX 8192
+#define PREFIX      "/files/"
+#define INDEX       "/index.json"
+
+int
+files_open(struct files *f, const char *key, bool *is_growing)
+{
+	int fd = f->root >= 0 ? beneath_open(f->root, key) : -1;
+
+	*is_growing = false;
+	return fd >= 0 ? fd : spool_open(f->d->spool, key, is_growing);
+}
+
+/* Key and purpose of a request's path; 0 or ERR_*. */
+static int
+read_path(struct files_request *r, const char **query)
+{
+	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(r->req);
+	const char *path = uri != NULL ? evhttp_uri_get_path(uri) : NULL;
+	size_t len;
+
+	if (path == NULL || strncmp(path, PREFIX, strlen(PREFIX)) != 0)
+		return ERR_NOTFOUND;
+	path += strlen(PREFIX);
+	len = strlen(path);
+	if (len > strlen(INDEX) &&
+	    strcmp(path + len - strlen(INDEX), INDEX) == 0) {
+		len -= strlen(INDEX);
+		r->what = FILES_INDEX;
+	}
+	*query = evhttp_uri_get_query(uri);
+	if (http_decode(path, len, r->key, sizeof(r->key)) < 0)
+		return ERR_NOTFOUND;
+	if (r->what == FILES_INDEX)
+		return object_key_is_valid(r->key) ? 0 : ERR_NOTFOUND;
+	return object_key_is_safe(r->key) ? 0 : ERR_NOTFOUND;
+}
+
+static int
+check_link(struct files *f, const char *key, const char *query)
+{
+	char expires[32], signature[80];
+
+	if (http_query_value(query, "expires", expires, sizeof(expires)) < 0 ||
+	    http_query_value(query, "signature", signature, sizeof(signature)) <
+		0)
+		return ERR_DENIED;
+	return link_verify(
+	    f->key, key, expires, signature, clock_wall_ns() / NS_PER_S);
+}
+
+/* The link was found right. */
+static void
+serve(struct files_request *r, const char *query)
+{
+	bool is_growing;
+	char follow[4];
+	int fd = files_open(r->f, r->key, &is_growing);
+
+	if (fd < 0) {
+		files_elsewhere(r);
+		return;
+	}
+	if (r->what == FILES_MEDIA && is_growing &&
+	    http_query_value(query, "follow", follow, sizeof(follow)) == 1 &&
+	    follow[0] == '1')
+		r->what = FILES_FOLLOW;
+	if (is_growing || r->what == FILES_INDEX)
+		files_look(r, fd, is_growing);
+	else
+		files_serve(r, fd);
+}
+
+static void
+serve_signed(struct files *f, struct evhttp_request *req)
+{
+	struct files_request r = { .f = f, .req = req, .what = FILES_MEDIA };
+	const char *query = NULL;
+	int rc = read_path(&r, &query);
+
+	if (rc != 0) {
+		f->d->counters.files_notfound++;
+		files_refuse(
+		    f, req, 404, "Not Found", "There is no such file.");
+		return;
+	}
+	rc = check_link(f, r.key, query);
+	if (rc != 0) {
+		f->d->counters.files_denied++;
+		files_refuse(f, req, 403, "Forbidden",
+		    rc == ERR_TIMEOUT
+			? "This link has expired; ask for a new one."
+			: "This link is not valid.");
+		return;
+	}
+	if (f->d->counters.files_active >= f->d->conf.downloads_max) {
+		f->d->counters.files_refused++;
+		files_add_header(req, "Retry-After", "10");
+		files_refuse(f, req, 503, "Service Unavailable",
+		    "Too many downloads at a time; try again.");
+		return;
+	}
+	serve(&r, query);
+}
+
+static void
+on_request(struct evhttp_request *req, void *arg)
+{
+	struct files *f = arg;
+
+	switch (evhttp_request_get_command(req)) {
+	case EVHTTP_REQ_GET:
+	case EVHTTP_REQ_HEAD:
+		serve_signed(f, req);
+		break;
+	case EVHTTP_REQ_OPTIONS:
+		files_common_headers(f, req);
+		files_add_header(req, "Allow", "GET, HEAD, OPTIONS");
+		evhttp_send_reply(req, 204, "No Content", NULL);
+		break;
+	default:
+		files_add_header(req, "Allow", "GET, HEAD, OPTIONS");
+		files_refuse(f, req, 405, "Method Not Allowed",
+		    "Only GET and HEAD are served here.");
+	}
+}
+
+/* ---- the server ---- */
+
+static struct bufferevent *
+on_accept(struct event_base *base, void *arg)
+{
+	struct files *f = arg;
+	SSL *ssl = SSL_new(f->ctx);
+	struct bufferevent *bev;
+
+	if (ssl == NULL)
+		return NULL;
+	bev = bufferevent_openssl_socket_new(
+	    base, -1, ssl, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
+	if (bev == NULL)
+		SSL_free(ssl);
+	else
+		bufferevent_openssl_set_allow_dirty_shutdown(bev, 1);
+	return bev;
+}
+
+static SSL_CTX *
+make_ctx(struct files *f, char *err, size_t err_len)
+{
+	SSL_CTX *ctx = tls_server_new(
+	    f->d->conf.tls_cert_file, f->d->conf.tls_key_file, err, err_len);
+
+	/* bufferevent_openssl does not see records that were read ahead */
+	if (ctx != NULL)
+		SSL_CTX_set_read_ahead(ctx, 0);
+	return ctx;
+}
+
+void
+files_reload(struct files *f)
+{
+	char err[256];
+	SSL_CTX *ctx;
+
+	if (f == NULL)
+		return;
+	ctx = make_ctx(f, err, sizeof(err));
+	if (ctx == NULL) {
+		log_error("certificate_not_reloaded", LOG_S("why", err));
+		return;
+	}
+	SSL_CTX_free(f->ctx);
+	f->ctx = ctx;
+	log_info(
+	    "certificate_reloaded", LOG_S("file", f->d->conf.tls_cert_file));
+}
+
+static int
+read_secrets(struct files *f, char *err, size_t err_len)
+{
+	const struct conf_store *c = &f->d->store_conf;
+	bool is_s3 = strcmp(c->kind, "s3") == 0;
+
+	if (!is_s3)
+		f->root = open(c->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (f->root < 0 && !is_s3) {
+		snprintf(err, err_len, "store.folder %s: %s", c->folder,
+		    strerror(errno));
+		return ERR_CONFIG;
+	}
+	if (link_key_read(c->link_key_file, f->key) != 0) {
+		snprintf(err, err_len,
+		    "store.link_key_file %s: expected a readable file of "
+		    "exactly 32 bytes",
+		    c->link_key_file);
+		return ERR_CONFIG;
+	}
+	f->ctx = make_ctx(f, err, err_len);
+	return f->ctx != NULL ? 0 : ERR_CONFIG;
+}
+
+int
+files_new(struct daemon *d, char *err, size_t err_len)
+{
+	struct files *f = calloc(1, sizeof(*f));
+	int rc;
+
+	if (f == NULL)
+		return ERR_NOMEM;
+	d->files = f;
+	f->d = d;
+	f->root = -1;
+	rc = read_secrets(f, err, err_len);
+	if (rc != 0)
+		return rc;
+	f->http = evhttp_new(d->base);
+	f->growing = growing_set_new(d->base);
+	if (f->http == NULL || f->growing == NULL)
+		return ERR_NOMEM;
+	evhttp_set_allowed_methods(
+	    f->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_OPTIONS);
+	evhttp_set_max_headers_size(f->http, HEADERS_MAX);
+	evhttp_set_max_body_size(f->http, 0);
+	evhttp_set_timeout(f->http, FILES_IDLE_SECONDS);
+	evhttp_set_bevcb(f->http, on_accept, f);
+	evhttp_set_gencb(f->http, on_request, f);
+	f->sock = listener_bind(
+	    f->http, "storage.listen", d->conf.listen, err, err_len);
+	return f->sock != NULL ? 0 : ERR_CONFIG;
+}
+
+void
+files_stop(struct files *f)
+{
+	if (f != NULL && f->sock != NULL)
+		evhttp_del_accept_socket(f->http, f->sock);
+	if (f != NULL)
+		f->sock = NULL;
+}
+
+void
+files_free(struct files *f)
+{
+	if (f == NULL)
+		return;
+	growing_set_stop(f->growing);
+	if (f->http != NULL)
+		evhttp_free(f->http); /* ends all requests */
+	growing_set_free(f->growing);
+	SSL_CTX_free(f->ctx);
+	if (f->root >= 0)
+		close(f->root);
+	wipe(f->key, sizeof(f->key));
+	free(f);
+}

@@ -1,0 +1,25 @@
+/*
+ * The server of signed files: GET and HEAD of /files/<key> over TLS, with
+ * one byte range, for the folder store. A link is looked at when the request
+ * begins; its death does not disturb a running download (T6). A download
+ * holds one open file and at most one chunk in memory; the next chunk is
+ * read when the last one has gone to the client. Clients that take nothing
+ * for a minute are dropped.
+ */
+#ifndef STORAGE_FILES_FILES_H
+#define STORAGE_FILES_FILES_H
+
+#include <stddef.h>
+
+struct daemon;
+struct files;
+
+/* Sets d->files. 0, ERR_NOMEM or ERR_CONFIG with err. */
+int files_new(struct daemon *d, char *err, size_t err_len);
+void files_free(struct files *f);
+/* Reads certificate and key again; the old ones stay if that fails. */
+void files_reload(struct files *f);
+/* Stops to listen; running downloads go on. */
+void files_stop(struct files *f);
+
+#endif

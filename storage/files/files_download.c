@@ -1,0 +1,275 @@
+/* Bytes of an open file to a client, as fast as it takes them. */
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/bytes.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "storage/daemon.h"
+#include "storage/files/files_internal.h"
+#include "storage/files/growing.h"
+
+#define CHUNK     (256 * 1024)
+#define FOLLOW_MS 250 /* between two looks at a growing file */
+
+struct download {
+	struct growing_wait wait; /* first: handed back by the scan */
+	struct files_request r;
+	struct evbuffer *chunk;
+	int fd;
+	uint64_t at, end; /* end: one past the last byte */
+	/* until the file is closed */
+	bool follows;
+	struct event *timer;
+	uint64_t grew_ns;
+};
+
+static void on_drained(struct evhttp_connection *conn, void *arg);
+
+/*
+ * A client that reads takes its time without saying anything; the server's
+ * own limits come back for its next request.
+ */
+static void
+set_timeouts(struct evhttp_connection *conn, bool is_download)
+{
+	struct bufferevent *bev = evhttp_connection_get_bufferevent(conn);
+	struct timeval idle = { FILES_IDLE_SECONDS, 0 };
+
+	if (bev != NULL)
+		bufferevent_set_timeouts(
+		    bev, is_download ? NULL : &idle, &idle);
+}
+
+static void
+download_free(struct download *dl)
+{
+	dl->r.f->d->counters.files_active--;
+	growing_cancel(&dl->wait);
+	if (dl->timer != NULL)
+		event_free(dl->timer);
+	if (dl->chunk != NULL)
+		evbuffer_free(dl->chunk);
+	close(dl->fd);
+	free(dl);
+}
+
+/*
+ * The client went away. libevent frees a request that still belongs to the
+ * connection; after a timeout or an early end it is ours to finish.
+ */
+static void
+on_close(struct evhttp_connection *conn, void *arg)
+{
+	struct download *dl = arg;
+	struct evhttp_request *req = dl->r.req;
+
+	download_free(dl);
+	if (evhttp_request_get_connection(req) == NULL)
+		evhttp_send_reply_end(req);
+}
+
+/* Shorter than announced: the client sees that it was cut off. */
+static void
+download_abort(struct download *dl)
+{
+	evhttp_connection_free(
+	    evhttp_request_get_connection(dl->r.req)); /* calls on_close */
+}
+
+static void
+download_end(struct download *dl, struct evhttp_connection *conn)
+{
+	evhttp_connection_set_closecb(conn, NULL, NULL);
+	set_timeouts(conn, false);
+	evhttp_send_reply_end(dl->r.req);
+	download_free(dl);
+}
+
+/* ---- following ---- */
+
+static void
+follow_later(struct download *dl)
+{
+	struct timeval tv = { 0, FOLLOW_MS * 1000 };
+
+	evtimer_add(dl->timer, &tv);
+}
+
+/* The size of the closed file, once it is closed; 0 before; -1: lost. */
+static int64_t
+closed_size(struct download *dl, const struct webm_scan *scan)
+{
+	struct stat ours, now;
+	bool is_growing = false;
+	int fd = files_open(dl->r.f, dl->r.key, &is_growing);
+	int rc = fstat(dl->fd, &ours);
+
+	if (fd < 0) /* it went to the store between two looks, or it is lost */
+		return rc == 0 && scan->end == WEBM_SCAN_CUES &&
+			scan->duration_ms != 0
+		    ? ours.st_size
+		    : -1;
+	if (fstat(fd, &now) != 0)
+		rc = -1;
+	close(fd);
+	if (rc != 0)
+		return -1;
+	if (is_growing)
+		return now.st_ino == ours.st_ino ? 0 : -1;
+	return now.st_size == ours.st_size ? ours.st_size : -1;
+}
+
+static void
+on_looked(struct growing_wait *w, const struct webm_scan *scan, int err)
+{
+	struct download *dl = (struct download *)w;
+	struct evhttp_connection *conn =
+	    evhttp_request_get_connection(dl->r.req);
+	const struct daemon *d = dl->r.f->d;
+	int64_t size = closed_size(dl, scan);
+	uint64_t now = clock_mono_ns();
+
+	if (size > 0 && (uint64_t)size >= dl->at) {
+		dl->follows = false;
+		dl->end = (uint64_t)size;
+		on_drained(conn, dl);
+	} else if (err == 0 && size == 0 && scan->bytes > dl->end) {
+		dl->grew_ns = now;
+		dl->end = scan->bytes;
+		on_drained(conn, dl);
+	} else if (err != 0 || size != 0 || scan->bytes < dl->end ||
+	    d->stopping ||
+	    now - dl->grew_ns > (uint64_t)d->conf.follow_seconds * NS_PER_S) {
+		log_info("follow_ended", LOG_S("key", dl->r.key),
+		    LOG_U("bytes", dl->at));
+		download_abort(dl);
+	} else
+		follow_later(dl);
+}
+
+static void
+on_follow_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct download *dl = arg;
+
+	dl->wait.cb = on_looked;
+	if (growing_look(dl->r.f->growing, dl->fd, &dl->wait) != 0)
+		download_abort(dl);
+}
+
+/* ---- sending ---- */
+
+static void
+on_drained(struct evhttp_connection *conn, void *arg)
+{
+	struct download *dl = arg;
+	size_t n = (size_t)min_u64(CHUNK, dl->end - dl->at);
+	struct evbuffer_iovec room;
+	ssize_t got;
+
+	if (n == 0) {
+		if (dl->follows)
+			follow_later(dl);
+		else
+			download_end(dl, conn);
+		return;
+	}
+	if (evbuffer_reserve_space(dl->chunk, (ssize_t)n, &room, 1) != 1) {
+		download_abort(dl);
+		return;
+	}
+	got = pread(dl->fd, room.iov_base, n, (off_t)dl->at);
+	if (got <= 0) {
+		log_warn("download_read", LOG_ERRNO());
+		download_abort(dl);
+		return;
+	}
+	room.iov_len = (size_t)got;
+	evbuffer_commit_space(dl->chunk, &room, 1);
+	dl->at += (uint64_t)got;
+	dl->r.f->d->counters.files_bytes += (uint64_t)got;
+	evhttp_send_reply_chunk_with_cb(dl->r.req, dl->chunk, on_drained, dl);
+}
+
+/* Takes fd; NULL after an answer. */
+static struct download *
+download_new(const struct files_request *r, int fd)
+{
+	struct download *dl = calloc(1, sizeof(*dl));
+
+	if (dl != NULL)
+		dl->chunk = evbuffer_new();
+	if (dl == NULL || dl->chunk == NULL) {
+		free(dl);
+		close(fd);
+		files_refuse_memory(r->f, r->req);
+		return NULL;
+	}
+	dl->r = *r;
+	dl->fd = fd;
+	r->f->d->counters.files_active++;
+	return dl;
+}
+
+static void
+download_start(struct download *dl, int code)
+{
+	struct evhttp_connection *conn =
+	    evhttp_request_get_connection(dl->r.req);
+
+	evhttp_connection_set_closecb(conn, on_close, dl);
+	set_timeouts(conn, true);
+	evhttp_send_reply_start(
+	    dl->r.req, code, code == 206 ? "Partial Content" : "OK");
+	on_drained(conn, dl);
+}
+
+/* HEAD is answered by the headers alone. */
+static bool
+answer_head(const struct files_request *r, int fd, int code)
+{
+	if (evhttp_request_get_command(r->req) != EVHTTP_REQ_HEAD)
+		return false;
+	close(fd);
+	evhttp_send_reply(
+	    r->req, code, code == 206 ? "Partial Content" : "OK", NULL);
+	return true;
+}
+
+void
+files_download(const struct files_request *r, int fd, uint64_t first,
+    uint64_t end, int code)
+{
+	struct download *dl;
+
+	if (answer_head(r, fd, code) || (dl = download_new(r, fd)) == NULL)
+		return;
+	dl->at = first;
+	dl->end = end;
+	download_start(dl, code);
+}
+
+void
+files_follow(const struct files_request *r, int fd, uint64_t end)
+{
+	struct download *dl;
+
+	if (answer_head(r, fd, 200) || (dl = download_new(r, fd)) == NULL)
+		return;
+	dl->timer = evtimer_new(r->f->d->base, on_follow_timer, dl);
+	if (dl->timer == NULL) {
+		download_free(dl);
+		files_refuse_memory(r->f, r->req);
+		return;
+	}
+	dl->end = end;
+	dl->follows = true;
+	dl->grew_ns = clock_mono_ns();
+	download_start(dl, 200);
+}

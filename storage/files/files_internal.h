@@ -1,0 +1,95 @@
+/*
+ * What the parts of the server of signed files share: files.c the server and
+ * its links, files_answer.c whole files, files_download.c bytes to a client,
+ * files_growing.c what is still being written, files_elsewhere.c what is
+ * not on this node.
+ */
+#ifndef STORAGE_FILES_FILES_INTERNAL_H
+#define STORAGE_FILES_FILES_INTERNAL_H
+
+#include <event2/http.h>
+#include <openssl/ssl.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/links.h"
+#include "storage/files/files.h"
+#include "storage/object_key.h"
+#include "storage/files/webm_scan.h"
+
+#define FILES_IDLE_SECONDS 60
+
+struct growing_set;
+
+struct files {
+	struct daemon *d;
+	int root; /* of the folder store; -1: recordings are kept in S3 */
+	uint8_t key[LINK_KEY_LEN];
+	SSL_CTX *ctx;
+	struct evhttp *http;
+	struct evhttp_bound_socket *sock;
+	struct growing_set *growing;
+};
+
+/* What a link is used for. */
+enum files_what {
+	FILES_MEDIA,  /* the file, or a range of it */
+	FILES_FOLLOW, /* the file up to its end, while it is being written */
+	FILES_INDEX,  /* what is there, and the cues, as JSON */
+};
+
+struct files_request {
+	struct files *f;
+	struct evhttp_request *req;
+	enum files_what what;
+	char key[OBJECT_KEY_MAX + 1];
+};
+
+/*
+ * Opens what the key means on this node at this moment: the stored file, or
+ * the one in the spool. Returns a descriptor, or -1. *is_growing: its
+ * recorder has not closed it yet.
+ */
+int files_open(struct files *f, const char *key, bool *is_growing);
+
+/* ---- files_answer.c ---- */
+
+void files_add_header(
+    struct evhttp_request *req, const char *name, const char *value);
+const char *files_get_header(struct evhttp_request *req, const char *name);
+/* What every answer carries. */
+void files_common_headers(struct files *f, struct evhttp_request *req);
+/* What a growing or a whole file's answer carries. */
+void files_media_headers(const struct files_request *r);
+/* An answer in words; more headers may be there already. */
+void files_refuse(struct files *f, struct evhttp_request *req, int code,
+    const char *reason, const char *text);
+void files_refuse_memory(struct files *f, struct evhttp_request *req);
+/* Content-Range of a 416. */
+void files_refuse_range(const struct files_request *r, uint64_t size);
+/* A whole file, or a range of it. Takes fd. */
+void files_serve(const struct files_request *r, int fd);
+
+/* ---- files_download.c ---- */
+
+/* Sends the bytes from first up to end; the headers are there. Takes fd. */
+void files_download(const struct files_request *r, int fd, uint64_t first,
+    uint64_t end, int code);
+/*
+ * The same from the file's start, of which the first end bytes are there,
+ * and then of what comes until the file is closed. Takes fd.
+ */
+void files_follow(const struct files_request *r, int fd, uint64_t end);
+
+/* ---- files_growing.c ---- */
+
+/* Answers from what a scan of fd finds. Takes fd. */
+void files_look(const struct files_request *r, int fd, bool is_growing);
+
+/* ---- files_elsewhere.c ---- */
+
+/* The file is not on this node: says where it is, or leads there. */
+void files_elsewhere(const struct files_request *r);
+
+#endif

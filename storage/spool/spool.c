@@ -1,0 +1,174 @@
+#include "storage/spool/spool.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/bytes.h"
+#include "common/clock.h"
+#include "common/err.h"
+#include "storage/daemon.h"
+#include "storage/object_key.h"
+#include "storage/rows.h"
+
+static bool
+has_item(const struct spool *s, const char *id)
+{
+	const struct item *it;
+
+	TAILQ_FOREACH(it, &s->items, link)
+	if (strcmp(it->id, id) == 0)
+		return true;
+	return false;
+}
+
+static void
+on_found(void *arg, const char *id)
+{
+	struct spool *s = arg;
+	struct item *it;
+
+	if (has_item(s, id) || (it = calloc(1, sizeof(*it))) == NULL)
+		return;
+	it->d = s->d;
+	it->fd = it->poster_fd = -1;
+	strcpy(it->id, id);
+	TAILQ_INSERT_TAIL(&s->items, it, link);
+}
+
+static void
+on_scan(void *arg)
+{
+	struct spool *s = arg;
+	struct item *it, *next;
+
+	spool_watch_list(&s->watch, item_suffixes, ITEM_KINDS, on_found);
+	for (it = TAILQ_FIRST(&s->items); it != NULL; it = next) {
+		next = TAILQ_NEXT(it, link);
+		item_sync(it);
+		item_update(it);
+	}
+}
+
+void
+spool_kick(struct spool *s, bool retry)
+{
+	struct item *it;
+
+	if (retry)
+		TAILQ_FOREACH(it, &s->items, link)
+	it->retry_ns = it->row_retry_ns = 0;
+	spool_watch_soon(&s->watch);
+}
+
+/* Counts for /metrics; true when something waited for this moment. */
+static bool
+on_tick(void *arg)
+{
+	struct spool *s = arg;
+	struct item *it;
+	bool due = false;
+
+	memset(s->n_state, 0, sizeof(s->n_state));
+	s->bytes_waiting = 0;
+	TAILQ_FOREACH(it, &s->items, link)
+	{
+		s->n_state[it->state]++;
+		repair_tick(it);
+		if (it->has_manifest && it->m.is_closed &&
+		    (it->files & ITEM_WEBM))
+			s->bytes_waiting += (uint64_t)it->m.bytes;
+		if (it->state == ITEM_WAIT && it->retry_ns <= clock_mono_ns())
+			due = true;
+		if (it->state == ITEM_TRANSFER &&
+		    it->percent != it->percent_sent) {
+			it->percent_sent = it->percent;
+			rows_progress(s->d->db, it->id, it->percent);
+		}
+	}
+	return due;
+}
+
+static void
+on_child(void *arg)
+{
+	repair_reap(arg);
+}
+
+/* As its recorder named it; the closed file first. */
+static int
+open_media(const struct item *it, bool *is_growing)
+{
+	int fd = item_open_file(it, ".webm");
+
+	*is_growing = fd < 0;
+	return fd >= 0 ? fd : item_open_file(it, ".webm.part");
+}
+
+int
+spool_open(const struct spool *s, const char *key, bool *is_growing)
+{
+	const struct item *it;
+
+	*is_growing = false;
+	TAILQ_FOREACH(it, &s->items, link)
+	if (item_is_key(it, key))
+		break;
+	if (it == NULL)
+		return -1;
+	return object_key_is_poster(key) ? item_open_file(it, ".jpg")
+					 : open_media(it, is_growing);
+}
+
+bool
+spool_expects(const struct spool *s, const char *key)
+{
+	const struct item *it;
+
+	TAILQ_FOREACH(it, &s->items, link)
+	if (!it->is_registered && it->has_manifest &&
+	    strcmp(it->m.object_key, key) == 0)
+		return true;
+	return s->watch.next_scan_ns == 0;
+}
+
+unsigned
+spool_busy(const struct spool *s)
+{
+	const struct item *it;
+	unsigned n = 0;
+
+	TAILQ_FOREACH(it, &s->items, link)
+	n += item_is_under_way(it) || it->row_busy;
+	return n;
+}
+
+int
+spool_new(struct daemon *d, char *err, size_t err_len)
+{
+	static const struct spool_watch_ops ops = { on_scan, on_tick,
+		on_child };
+	struct spool *s = calloc(1, sizeof(*s));
+	int rc;
+
+	if (s == NULL)
+		return ERR_NOMEM;
+	s->d = d;
+	d->spool = s;
+	TAILQ_INIT(&s->items);
+	rc = spool_watch_init(&s->watch, d, &ops, s, err, err_len);
+	s->dir = s->watch.dir;
+	return rc;
+}
+
+void
+spool_free(struct spool *s)
+{
+	struct item *it;
+
+	while ((it = TAILQ_FIRST(&s->items)) != NULL) {
+		TAILQ_REMOVE(&s->items, it, link);
+		item_free(it);
+	}
+	spool_watch_release(&s->watch);
+	free(s);
+}

@@ -1,0 +1,53 @@
+/*
+ * The spool folder as storage sees it: one item a segment
+ * (storage/spool/item.h), updated whenever something may have changed: start,
+ * inotify, a timer, an answer.
+ */
+#ifndef STORAGE_SPOOL_SPOOL_H
+#define STORAGE_SPOOL_SPOOL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "storage/spool/item.h"
+#include "storage/spool/spool_watch.h"
+
+struct daemon;
+
+struct spool {
+	struct daemon *d;
+	struct spool_watch watch;
+	int dir; /* of watch */
+	struct item_list items;
+	unsigned n_transfers, n_repairs;
+	unsigned n_state[ITEM_STATES]; /* as of the last tick */
+	uint64_t bytes_waiting;
+};
+
+/* Opens [spool] dir. Returns 0, ERR_CONFIG with err, or ERR_NOMEM. */
+int spool_new(struct daemon *d, char *err, size_t err_len);
+void spool_free(struct spool *s);
+
+/* Looks through the folder within 50 ms; retry: what failed, too. */
+void spool_kick(struct spool *s, bool retry);
+
+/*
+ * Opens the media, or the poster, of the segment with that object key, if
+ * the database knows it by that key. *is_growing: it is not closed. Returns
+ * a descriptor or -1.
+ */
+int spool_open(const struct spool *s, const char *key, bool *is_growing);
+
+/*
+ * Whether such a segment may lie here that the database was not told of yet,
+ * as in the first moments after a start.
+ */
+bool spool_expects(const struct spool *s, const char *key);
+
+/* Transfers and repairs under way. */
+unsigned spool_busy(const struct spool *s);
+
+/* After SIGCHLD; repair.c. */
+void repair_reap(struct spool *s);
+
+#endif

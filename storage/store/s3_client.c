@@ -1,0 +1,587 @@
+#include "storage/store/s3_client.h"
+
+#include <ctype.h>
+#include <curl/curl.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <unistd.h>
+
+#include "common/buf.h"
+#include "common/bytes.h"
+#include "common/clock.h"
+#include "common/conf.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "storage/counters.h"
+#include "storage/object_key.h"
+#include "storage/store/s3_xml.h"
+
+#define TRIES_MAX         4
+#define BACKOFF_FIRST_MS  400
+#define CONNECT_TIMEOUT_S 10L
+#define STALL_TIMEOUT_S   30L
+
+struct call {
+	TAILQ_ENTRY(call) link;
+	struct s3_client *client;
+	struct s3_request rq;
+	s3_cb *cb;
+	void *arg;
+	CURL *easy;
+	struct curl_slist *headers;
+	struct event *timer; /* back-off before the next try */
+	struct buf body;
+	struct s3_response r;
+	uint64_t sent;
+	unsigned tries;
+	char curl_error[CURL_ERROR_SIZE];
+};
+TAILQ_HEAD(call_list, call);
+
+struct s3_client {
+	struct event_base *base;
+	const struct conf_store *conf;
+	struct counters *counters;
+	struct sigv4_key key;
+	char scheme[16], host[320];
+	CURLM *multi;
+	struct event *timer;
+	struct call_list calls;
+};
+
+static void call_start(struct call *c);
+
+/* ---- libcurl on libevent ---- */
+
+static void check_done(struct s3_client *c);
+
+static void
+on_socket_ready(evutil_socket_t fd, short what, void *arg)
+{
+	struct s3_client *c = arg;
+	int flags = (what & EV_READ ? CURL_CSELECT_IN : 0) |
+	    (what & EV_WRITE ? CURL_CSELECT_OUT : 0);
+	int running;
+
+	curl_multi_socket_action(c->multi, fd, flags, &running);
+	check_done(c);
+}
+
+static void
+on_curl_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct s3_client *c = arg;
+	int running;
+
+	curl_multi_socket_action(c->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+	check_done(c);
+}
+
+/* libcurl says what to watch on a socket; its event hangs on sockp. */
+static int
+on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *sockp)
+{
+	struct s3_client *c = arg;
+	struct event *ev = sockp;
+	short events = EV_PERSIST | (what & CURL_POLL_IN ? EV_READ : 0) |
+	    (what & CURL_POLL_OUT ? EV_WRITE : 0);
+
+	if (ev != NULL)
+		event_free(ev);
+	ev = NULL;
+	if (what != CURL_POLL_REMOVE) {
+		ev = event_new(c->base, fd, events, on_socket_ready, c);
+		if (ev != NULL)
+			event_add(ev, NULL);
+	}
+	curl_multi_assign(c->multi, fd, ev);
+	return 0;
+}
+
+static int
+on_curl_timeout(CURLM *multi, long ms, void *arg)
+{
+	struct s3_client *c = arg;
+	struct timeval tv = { ms / 1000, (ms % 1000) * 1000 };
+
+	if (ms < 0)
+		evtimer_del(c->timer);
+	else
+		evtimer_add(c->timer, &tv);
+	return 0;
+}
+
+/* ---- one call ---- */
+
+static void
+call_free(struct call *c)
+{
+	TAILQ_REMOVE(&c->client->calls, c, link);
+	if (c->easy != NULL) {
+		curl_multi_remove_handle(c->client->multi, c->easy);
+		curl_easy_cleanup(c->easy);
+	}
+	curl_slist_free_all(c->headers);
+	if (c->timer != NULL)
+		event_free(c->timer);
+	buf_release(&c->body);
+	free(c);
+}
+
+static size_t
+on_body(char *data, size_t one, size_t n, void *arg)
+{
+	struct call *c = arg;
+
+	/* what is over the limit is dropped: nothing we ask for is */
+	buf_append(&c->body, data,
+	    min_size(n,
+		S3_BODY_MAX - 1 -
+		    min_size(buf_len(&c->body), S3_BODY_MAX - 1)));
+	return n;
+}
+
+/* The value of a header line if it has this name; cut at its end. */
+static bool
+header_is(
+    const char *line, size_t len, const char *name, char *out, size_t out_len)
+{
+	size_t n = strlen(name);
+
+	if (len <= n || strncasecmp(line, name, n) != 0 || line[n] != ':')
+		return false;
+	for (n++; n < len && (line[n] == ' ' || line[n] == '"'); n++)
+		;
+	while (len > n &&
+	    (isspace((unsigned char)line[len - 1]) || line[len - 1] == '"'))
+		len--;
+	len = min_size(len - n, out_len - 1);
+	memcpy(out, line + n, len);
+	out[len] = '\0';
+	return true;
+}
+
+static size_t
+on_header(char *line, size_t one, size_t n, void *arg)
+{
+	struct call *c = arg;
+	struct s3_response *r = &c->r;
+	char text[100];
+
+	if (n > 5 && memcmp(line, "HTTP/", 5) == 0) {
+		r->size = 0; /* a new answer, after 100 Continue */
+		return n;
+	}
+	if (header_is(line, n, "etag", r->etag, sizeof(r->etag)) ||
+	    header_is(
+		line, n, "x-amz-meta-sha256", r->sha256, sizeof(r->sha256)) ||
+	    header_is(line, n, "x-amz-server-side-encryption", r->encryption,
+		sizeof(r->encryption)))
+		return n;
+	if (header_is(line, n, "content-range", text, sizeof(text)) &&
+	    strchr(text, '/') != NULL)
+		r->size = strtoull(strchr(text, '/') + 1, NULL, 10);
+	else if (r->size == 0 &&
+	    header_is(line, n, "content-length", text, sizeof(text)))
+		r->size = strtoull(text, NULL, 10);
+	return n;
+}
+
+/* Bounded slices of the body, straight from the page cache. */
+static size_t
+on_read(char *out, size_t one, size_t n, void *arg)
+{
+	struct call *c = arg;
+	ssize_t got;
+
+	n = (size_t)min_u64(n, c->rq.len - c->sent);
+	if (n == 0)
+		return 0;
+	if (c->rq.mem != NULL) {
+		memcpy(out, c->rq.mem + c->sent, n);
+		got = (ssize_t)n;
+	} else
+		got = pread(c->rq.fd, out, n, (off_t)(c->rq.offset + c->sent));
+	if (got <= 0)
+		return CURL_READFUNC_ABORT;
+	c->sent += (uint64_t)got;
+	return (size_t)got;
+}
+
+static int
+on_seek(void *arg, curl_off_t offset, int origin)
+{
+	struct call *c = arg;
+
+	if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > c->rq.len)
+		return CURL_SEEKFUNC_FAIL;
+	c->sent = (uint64_t)offset;
+	return CURL_SEEKFUNC_OK;
+}
+
+static void
+call_finish(struct call *c, int err)
+{
+	s3_cb *cb = c->cb;
+	void *arg = c->arg;
+	struct s3_response r = c->r;
+	uint8_t end = '\0';
+
+	r.err = err;
+	if (err != 0)
+		c->client->counters->s3_errors++;
+	buf_append(&c->body, &end, 1);
+	r.body_len = buf_len(&c->body) > 0 ? buf_len(&c->body) - 1 : 0;
+	r.body = r.body_len > 0 ? (const char *)buf_head(&c->body) : "";
+	cb(arg, &r);
+	call_free(c);
+}
+
+static bool
+is_temporary(const struct call *c, CURLcode rc)
+{
+	if (rc == CURLE_PEER_FAILED_VERIFICATION ||
+	    rc == CURLE_SSL_CACERT_BADFILE || rc == CURLE_READ_ERROR ||
+	    rc == CURLE_ABORTED_BY_CALLBACK)
+		return false;
+	return rc != CURLE_OK || c->r.status >= 500 || c->r.status == 429 ||
+	    c->r.status == 408;
+}
+
+/* "S3 403 SignatureDoesNotMatch: ..." */
+static void
+name_error(struct call *c)
+{
+	struct s3_response *r = &c->r;
+	char message[140] = "";
+	const char *at;
+	uint8_t end = '\0';
+
+	buf_append(&c->body, &end, 1);
+	at = buf_len(&c->body) > 0 ? (const char *)buf_head(&c->body) : "";
+	s3_xml_text(&at, "Code", r->code, sizeof(r->code));
+	at = buf_len(&c->body) > 0 ? (const char *)buf_head(&c->body) : "";
+	s3_xml_text(&at, "Message", message, sizeof(message));
+	snprintf(r->detail, sizeof(r->detail), "S3: %s: HTTP %ld %s%s%s",
+	    c->rq.method, r->status, r->code, message[0] != '\0' ? ": " : "",
+	    message);
+}
+
+static int
+error_of(long status)
+{
+	switch (status) {
+	case 401:
+	case 403:
+		return ERR_DENIED;
+	case 404:
+		return ERR_NOTFOUND;
+	default:
+		return status >= 500 ? ERR_UNAVAILABLE : ERR_PROTOCOL;
+	}
+}
+
+static void
+on_backoff(evutil_socket_t fd, short what, void *arg)
+{
+	call_start(arg);
+}
+
+static void
+call_retry(struct call *c)
+{
+	long ms = BACKOFF_FIRST_MS << (c->tries - 1);
+	struct timeval tv = { ms / 1000, (ms % 1000) * 1000 };
+
+	c->client->counters->s3_retries++;
+	log_warn("s3_retry", LOG_S("key", c->rq.key), LOG_U("try", c->tries),
+	    LOG_S("why", c->r.detail));
+	evtimer_add(c->timer, &tv);
+}
+
+static void
+call_done(struct call *c, CURLcode rc)
+{
+	curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &c->r.status);
+	curl_multi_remove_handle(c->client->multi, c->easy);
+	curl_easy_cleanup(c->easy);
+	c->easy = NULL;
+	if (rc == CURLE_OK && c->r.status >= 200 && c->r.status < 300) {
+		call_finish(c, 0);
+		return;
+	}
+	if (rc != CURLE_OK) {
+		c->r.status = 0;
+		snprintf(c->r.detail, sizeof(c->r.detail), "S3: %.80s: %.140s",
+		    c->client->host,
+		    c->curl_error[0] != '\0' ? c->curl_error
+					     : curl_easy_strerror(rc));
+	} else
+		name_error(c);
+	if (is_temporary(c, rc) && c->tries < TRIES_MAX)
+		call_retry(c);
+	else
+		call_finish(c,
+		    rc == CURLE_OK ? error_of(c->r.status) : ERR_UNAVAILABLE);
+}
+
+static void
+check_done(struct s3_client *c)
+{
+	CURLMsg *msg;
+	int left;
+
+	while ((msg = curl_multi_info_read(c->multi, &left)) != NULL) {
+		struct call *call = NULL;
+
+		if (msg->msg != CURLMSG_DONE)
+			continue;
+		curl_easy_getinfo(
+		    msg->easy_handle, CURLINFO_PRIVATE, (char **)&call);
+		call_done(call, msg->data.result);
+	}
+}
+
+static int
+add_header(struct call *c, const char *name, const char *value)
+{
+	char line[1400];
+	struct curl_slist *more;
+	int n = snprintf(line, sizeof(line), "%s: %s", name, value);
+
+	if ((size_t)n >= sizeof(line))
+		return ERR_LIMIT;
+	more = curl_slist_append(c->headers, line);
+	if (more == NULL)
+		return ERR_NOMEM;
+	c->headers = more;
+	return 0;
+}
+
+/* Signs the request as of now: headers into the call, URL into url. */
+static int
+call_sign(struct call *c, char *url, size_t url_len)
+{
+	struct s3_client *s = c->client;
+	char path[OBJECT_KEY_MAX + 128], target[4096], text[1200];
+	char date[SIGV4_DATE_MAX];
+	struct sigv4_pair headers[S3_QUERY_MAX + 1];
+	struct sigv4_request rq = { .method = c->rq.method,
+		.host = s->host,
+		.path = path,
+		.query = c->rq.query,
+		.n_query = c->rq.n_query,
+		.headers = headers,
+		.n_headers = c->rq.n_headers + 1,
+		.payload = c->rq.sha256 != NULL ? c->rq.sha256 : SIGV4_EMPTY,
+		.time_s = clock_wall_ns() / NS_PER_S };
+	int rc;
+
+	if (s->conf->s3_path_style)
+		snprintf(path, sizeof(path), "/%s%s%s", s->conf->s3_bucket,
+		    c->rq.key[0] != '\0' ? "/" : "", c->rq.key);
+	else
+		snprintf(path, sizeof(path), "/%s", c->rq.key);
+	memcpy(headers, c->rq.headers, c->rq.n_headers * sizeof(headers[0]));
+	headers[c->rq.n_headers] =
+	    (struct sigv4_pair){ "x-amz-content-sha256", rq.payload };
+	rc = sigv4_target(&rq, target, sizeof(target));
+	if (rc == 0)
+		rc = sigv4_authorization(&s->key, &rq, text, sizeof(text));
+	if (rc == 0)
+		rc = add_header(c, "Authorization", text);
+	if (rc == 0)
+		rc = add_header(c, "x-amz-date", sigv4_date(rq.time_s, date));
+	for (size_t i = 0; rc == 0 && i < rq.n_headers; i++)
+		rc = add_header(c, headers[i].name, headers[i].value);
+	/* libcurl's own guess is not signed and not true */
+	if (rc == 0 && c->headers != NULL) {
+		struct curl_slist *more =
+		    curl_slist_append(c->headers, "Content-Type:");
+		rc = more != NULL ? 0 : ERR_NOMEM;
+	}
+	snprintf(url, url_len, "%s://%s%s", s->scheme, s->host, target);
+	return rc;
+}
+
+static void
+call_options(struct call *c, const char *url)
+{
+	const struct conf_store *conf = c->client->conf;
+	CURL *e = c->easy;
+
+	curl_easy_setopt(e, CURLOPT_URL, url);
+	curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L);
+	curl_easy_setopt(e, CURLOPT_PRIVATE, (char *)c);
+	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, c->curl_error);
+	curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, c->rq.method);
+	curl_easy_setopt(e, CURLOPT_HTTPHEADER, c->headers);
+	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT, CONNECT_TIMEOUT_S);
+	curl_easy_setopt(e, CURLOPT_LOW_SPEED_LIMIT, 1L);
+	curl_easy_setopt(e, CURLOPT_LOW_SPEED_TIME, STALL_TIMEOUT_S);
+	curl_easy_setopt(e, CURLOPT_USERAGENT, "relaycam/" RELAYCAM_VERSION);
+	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
+	curl_easy_setopt(e, CURLOPT_WRITEDATA, c);
+	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(e, CURLOPT_HEADERDATA, c);
+	if (conf->s3_ca_file != NULL)
+		curl_easy_setopt(e, CURLOPT_CAINFO, conf->s3_ca_file);
+	if (strcmp(c->rq.method, "PUT") != 0 &&
+	    strcmp(c->rq.method, "POST") != 0)
+		return;
+	curl_easy_setopt(e, CURLOPT_UPLOAD, 1L);
+	curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, 262144L);
+	curl_easy_setopt(e, CURLOPT_READFUNCTION, on_read);
+	curl_easy_setopt(e, CURLOPT_READDATA, c);
+	curl_easy_setopt(e, CURLOPT_SEEKFUNCTION, on_seek);
+	curl_easy_setopt(e, CURLOPT_SEEKDATA, c);
+	curl_easy_setopt(e, CURLOPT_INFILESIZE_LARGE, (curl_off_t)c->rq.len);
+}
+
+/* One try. */
+static void
+call_start(struct call *c)
+{
+	char url[4600];
+	int rc;
+
+	curl_slist_free_all(c->headers);
+	c->headers = NULL;
+	buf_release(&c->body);
+	memset(&c->r, 0, sizeof(c->r));
+	c->curl_error[0] = '\0';
+	c->sent = 0;
+	c->tries++;
+	c->client->counters->s3_requests++;
+	rc = call_sign(c, url, sizeof(url));
+	c->easy = rc == 0 ? curl_easy_init() : NULL;
+	if (c->easy == NULL) {
+		snprintf(c->r.detail, sizeof(c->r.detail), "S3: %s",
+		    err_text(rc != 0 ? rc : ERR_NOMEM));
+		call_finish(c, rc != 0 ? rc : ERR_NOMEM);
+		return;
+	}
+	call_options(c, url);
+	curl_multi_add_handle(c->client->multi, c->easy);
+}
+
+int
+s3_send(struct s3_client *s, const struct s3_request *rq, s3_cb *cb, void *arg)
+{
+	struct call *c = calloc(1, sizeof(*c));
+	struct timeval now = { 0, 0 };
+
+	if (c == NULL)
+		return ERR_NOMEM;
+	c->client = s;
+	c->rq = *rq;
+	c->cb = cb;
+	c->arg = arg;
+	buf_init(&c->body, S3_BODY_MAX + 2);
+	c->timer = evtimer_new(s->base, on_backoff, c);
+	if (c->timer == NULL) {
+		free(c);
+		return ERR_NOMEM;
+	}
+	TAILQ_INSERT_TAIL(&s->calls, c, link);
+	/* a key that cannot be read any more leaves the old one in force */
+	if (s->conf->s3_access_key_file != NULL)
+		sigv4_key_read(&s->key, s->conf->s3_access_key_file);
+	evtimer_add(c->timer, &now);
+	return 0;
+}
+
+/* ---- the client ---- */
+
+static int
+read_endpoint(struct s3_client *c, char *err, size_t err_len)
+{
+	const struct conf_store *f = c->conf;
+	const char *sep;
+
+	if (f->s3_endpoint == NULL || f->s3_bucket == NULL ||
+	    f->s3_access_key_file == NULL) {
+		snprintf(err, err_len,
+		    "store.kind = s3 needs s3_endpoint, "
+		    "s3_bucket and s3_access_key_file");
+		return ERR_CONFIG;
+	}
+	sep = strstr(f->s3_endpoint, "://");
+	if (sep == NULL ||
+	    (strncmp(f->s3_endpoint, "https:", 6) != 0 &&
+		strncmp(f->s3_endpoint, "http:", 5) != 0)) {
+		snprintf(err, err_len,
+		    "store.s3_endpoint = %s: expected https://host[:port]",
+		    f->s3_endpoint);
+		return ERR_CONFIG;
+	}
+	snprintf(c->scheme, sizeof(c->scheme), "%.*s",
+	    (int)(sep - f->s3_endpoint), f->s3_endpoint);
+	snprintf(c->host, sizeof(c->host), "%s%s%.*s",
+	    f->s3_path_style ? "" : f->s3_bucket, f->s3_path_style ? "" : ".",
+	    (int)strcspn(sep + 3, "/"), sep + 3);
+	return 0;
+}
+
+int
+s3_client_new(struct s3_client **out, const struct store_env *env, char *err,
+    size_t err_len)
+{
+	struct s3_client *c = calloc(1, sizeof(*c));
+	int rc;
+
+	if (c == NULL)
+		return ERR_NOMEM;
+	TAILQ_INIT(&c->calls);
+	c->base = env->base;
+	c->conf = env->conf;
+	c->counters = env->counters;
+	c->key.region = env->conf->s3_region;
+	c->key.service = "s3";
+	rc = read_endpoint(c, err, err_len);
+	if (rc == 0 &&
+	    sigv4_key_read(&c->key, env->conf->s3_access_key_file) != 0) {
+		snprintf(err, err_len,
+		    "store.s3_access_key_file %s: expected a readable file "
+		    "with two lines, access key and secret key",
+		    env->conf->s3_access_key_file);
+		rc = ERR_CONFIG;
+	}
+	if (rc == 0 &&
+	    (curl_global_init(CURL_GLOBAL_DEFAULT) != 0 ||
+		(c->multi = curl_multi_init()) == NULL ||
+		(c->timer = evtimer_new(env->base, on_curl_timer, c)) == NULL))
+		rc = ERR_NOMEM;
+	if (rc != 0) {
+		s3_client_free(c);
+		return rc;
+	}
+	curl_multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket);
+	curl_multi_setopt(c->multi, CURLMOPT_SOCKETDATA, c);
+	curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, on_curl_timeout);
+	curl_multi_setopt(c->multi, CURLMOPT_TIMERDATA, c);
+	*out = c;
+	return 0;
+}
+
+void
+s3_client_free(struct s3_client *c)
+{
+	struct call *call;
+
+	if (c == NULL)
+		return;
+	while ((call = TAILQ_FIRST(&c->calls)) != NULL)
+		call_free(call);
+	curl_multi_cleanup(c->multi);
+	if (c->timer != NULL)
+		event_free(c->timer);
+	sigv4_key_wipe(&c->key);
+	free(c);
+}

@@ -1,0 +1,261 @@
+/*
+ * One file to S3. The steps, each a function that starts it and one that
+ * takes its answer:
+ *
+ *   rows       what an earlier try noted (uploads, upload_parts)
+ *   hash       SHA-256 of all, SHA-256 and MD5 of each part, on a thread
+ *   stat       is the object there and right already? then done
+ *   list       which parts the server has of the noted upload
+ *   clean      abort uploads of this key that nobody noted
+ *   create     a new multipart upload; its id goes into uploads
+ *   part       for each part that is missing; noted in upload_parts
+ *   complete   the server joins the parts
+ *   stat       verify
+ *
+ * A file of one part is one PUT between the two stats.
+ *
+ * A part counts as finished when the server lists it with its right size and
+ * with the MD5 of the local bytes as ETag (or, where ETags are no MD5s, the
+ * ETag noted beside the same local SHA-256). Every body is sent with its
+ * SHA-256 signed, so the server refuses bytes that changed under way.
+ *
+ * What the last stat proves: the object has the file's size, was created by
+ * an upload of a file with this SHA-256 (x-amz-meta-sha256), and, unless the
+ * server encrypts with KMS (its ETags are opaque then), consists of parts
+ * with exactly the MD5s of the local parts in their order (ETag).
+ */
+#include <errno.h>
+#include <openssl/evp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/bytes.h"
+#include "common/err.h"
+#include "common/http.h"
+#include "storage/counters.h"
+#include "storage/object_key.h"
+#include "storage/store/s3_upload.h"
+
+void
+s3_upload_finish(struct upload *u)
+{
+	struct store_put put = u->put;
+	struct store_result r = u->r;
+
+	if (r.err == 0)
+		memcpy(r.sha256, u->hash.sha256, 32);
+	u->s->env.counters->store_jobs--;
+	free(u->hash.parts);
+	free(u->parts);
+	buf_release(&u->xml);
+	free(u);
+	put.on_done(put.arg, &r);
+}
+
+void
+s3_upload_fail(struct upload *u, int err, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(u->r.detail, sizeof(u->r.detail), fmt, ap);
+	va_end(ap);
+	u->r.err = err;
+	s3_upload_finish(u);
+}
+
+void
+s3_upload_send(struct upload *u, s3_cb *cb)
+{
+	int rc = s3_send(u->s->client, &u->rq, cb, u);
+
+	if (rc != 0)
+		s3_upload_fail(u, rc, "S3: %s", err_text(rc));
+}
+
+uint64_t
+s3_upload_part_len(const struct upload *u, size_t i)
+{
+	return min_u64(u->part_bytes, u->put.bytes - i * u->part_bytes);
+}
+
+int
+s3_upload_cut(struct upload *u, uint64_t part_bytes)
+{
+	uint64_t least = (u->put.bytes + PARTS_MAX - 1) / PARTS_MAX;
+
+	u->part_bytes = part_bytes > least ? part_bytes : least;
+	u->n_parts =
+	    (size_t)((u->put.bytes + u->part_bytes - 1) / u->part_bytes);
+	u->parts = calloc(u->n_parts, sizeof(*u->parts));
+	u->hash.parts = calloc(u->n_parts, sizeof(*u->hash.parts));
+	return u->parts != NULL && u->hash.parts != NULL ? 0 : ERR_NOMEM;
+}
+
+/* ---- hash ---- */
+
+static void on_stat_first(void *arg, const struct s3_response *r);
+
+static void
+on_hashed(struct worker_job *work)
+{
+	struct upload *u = (struct upload *)work;
+
+	if (u->hash.err != 0)
+		s3_upload_fail(u, u->hash.err, "spool: %s",
+		    u->hash.err == ERR_IO ? strerror(u->hash.saved_errno)
+					  : err_text(u->hash.err));
+	else
+		s3_upload_stat(u, on_stat_first);
+}
+
+void
+s3_upload_hash(struct upload *u)
+{
+	u->hash.work.run = hash_run;
+	u->hash.work.done = on_hashed;
+	u->hash.fd = u->put.fd;
+	u->hash.bytes = u->put.bytes;
+	u->hash.part_bytes = u->part_bytes;
+	u->hash.stopping = &u->s->stopping;
+	workers_submit(u->s->env.workers, &u->hash.work);
+}
+
+/* ---- stat ---- */
+
+void
+s3_upload_stat(struct upload *u, s3_cb *cb)
+{
+	s3_stat_request(&u->rq, u->put.key);
+	s3_upload_send(u, cb);
+}
+
+/* MD5 for one part; for several the MD5 of their MD5s and "-n". */
+static void
+expected_etag(const struct upload *u, char out[64])
+{
+	EVP_MD_CTX *md;
+	uint8_t digest[16];
+
+	if (u->n_parts == 1 && u->upload_id[0] == '\0') {
+		http_hex(u->hash.parts[0].md5, 16, out);
+		return;
+	}
+	memset(digest, 0, sizeof(digest));
+	md = EVP_MD_CTX_new();
+	if (md != NULL && EVP_DigestInit_ex(md, EVP_md5(), NULL) == 1) {
+		for (size_t i = 0; i < u->n_parts; i++)
+			EVP_DigestUpdate(md, u->hash.parts[i].md5, 16);
+		EVP_DigestFinal_ex(md, digest, NULL);
+	}
+	EVP_MD_CTX_free(md);
+	http_hex(digest, 16, out);
+	sprintf(out + 32, "-%zu", u->n_parts);
+}
+
+/* 0 when a stat's answer is our object, else ERR_CORRUPT and the reason. */
+static int
+compare(struct upload *u, const struct s3_response *r)
+{
+	char hex[65], etag[64];
+
+	expected_etag(u, etag);
+	http_hex(u->hash.sha256, 32, hex);
+	if (r->size != u->put.bytes)
+		return store_fail(&u->r, ERR_CORRUPT,
+		    "size differs: %llu stored, %llu in the spool",
+		    (unsigned long long)r->size,
+		    (unsigned long long)u->put.bytes);
+	if (strcmp(r->sha256, hex) != 0)
+		return store_fail(&u->r, ERR_CORRUPT,
+		    "SHA-256 noted with the stored object differs");
+	if (strncmp(r->encryption, "aws:kms", 7) != 0 &&
+	    strcmp(r->etag, etag) != 0)
+		return store_fail(&u->r, ERR_CORRUPT,
+		    "ETag of the stored object is %.60s, expected %s", r->etag,
+		    etag);
+	return 0;
+}
+
+void
+s3_upload_on_stored(void *arg, const struct s3_response *r)
+{
+	struct upload *u = arg;
+
+	if (r->err != 0) {
+		/* gone between complete and here: the next try starts over */
+		if (strcmp(r->code, "NoSuchKey") == 0 &&
+		    u->upload_id[0] != '\0')
+			s3_upload_forget(u);
+		s3_upload_fail(u, r->err, "%s", r->detail);
+		return;
+	}
+	if (compare(u, r) != 0 && u->upload_id[0] != '\0')
+		s3_upload_forget(u);
+	s3_upload_finish(u);
+}
+
+static void
+start_single(struct upload *u)
+{
+	if (atomic_load(&u->s->stopping)) {
+		s3_upload_fail(u, ERR_CANCELLED, "stopped");
+		return;
+	}
+	s3_upload_part(u);
+}
+
+static void
+on_stat_first(void *arg, const struct s3_response *r)
+{
+	struct upload *u = arg;
+
+	if (r->err != 0 && strcmp(r->code, "NoSuchKey") != 0 &&
+	    r->status != 416) {
+		s3_upload_fail(u, r->err, "%s", r->detail);
+		return;
+	}
+	if (r->err == 0 && compare(u, r) == 0) {
+		u->put.on_progress(u->put.arg, u->put.bytes);
+		s3_upload_finish(u);
+		return;
+	}
+	memset(&u->r, 0, sizeof(u->r));
+	if (u->upload_id[0] != '\0')
+		s3_upload_list(u);
+	else if (u->n_parts == 1)
+		start_single(u);
+	else
+		s3_upload_clean(u);
+}
+
+void
+s3_upload_object_headers(struct upload *u)
+{
+	u->rq.headers[u->rq.n_headers++] = (struct sigv4_pair){ "content-type",
+		object_key_media_type(u->put.key) };
+	u->rq.headers[u->rq.n_headers++] =
+	    (struct sigv4_pair){ "x-amz-meta-sha256",
+		    http_hex(u->hash.sha256, 32, u->hex) };
+}
+
+int
+s3_upload_start(struct s3_store *s, const struct store_put *put)
+{
+	struct upload *u = calloc(1, sizeof(*u));
+	int rc;
+
+	if (u == NULL)
+		return ERR_NOMEM;
+	u->s = s;
+	u->put = *put;
+	buf_init(&u->xml, PARTS_MAX * XML_PART_MAX);
+	rc = s3_upload_read_rows(u);
+	if (rc != 0)
+		free(u);
+	else
+		s->env.counters->store_jobs++;
+	return rc;
+}

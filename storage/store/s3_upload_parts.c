@@ -1,0 +1,368 @@
+/* The requests of a multipart upload: list, clean, create, part, complete. */
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/bytes.h"
+#include "common/err.h"
+#include "common/http.h"
+#include "common/log.h"
+#include "storage/counters.h"
+#include "storage/store/s3_upload.h"
+#include "storage/store/s3_xml.h"
+
+static void start_create(struct upload *u);
+static void start_complete(struct upload *u);
+
+/* ---- list: what the server has ---- */
+
+static void
+take_listed(struct upload *u, const char *part, const char *end)
+{
+	char number[16], size[24], etag[100], hex[33];
+	const char *at = part;
+	struct part *p;
+	size_t i;
+
+	if (s3_xml_text(&at, "PartNumber", number, sizeof(number)) != 0)
+		return;
+	at = part;
+	if (s3_xml_text(&at, "Size", size, sizeof(size)) != 0)
+		return;
+	at = part;
+	if (s3_xml_text(&at, "ETag", etag, sizeof(etag)) != 0 || at > end)
+		return;
+	i = strtoull(number, NULL, 10) - 1;
+	if (i >= u->n_parts ||
+	    strtoull(size, NULL, 10) != s3_upload_part_len(u, i))
+		return;
+	p = &u->parts[i];
+	memmove(etag, etag + (etag[0] == '"'), strlen(etag) + (etag[0] != '"'));
+	etag[strcspn(etag, "\"")] = '\0';
+	http_hex(u->hash.parts[i].md5, 16, hex);
+	p->is_done = strcmp(etag, hex) == 0 ||
+	    (strcmp(etag, p->noted_etag) == 0 &&
+		memcmp(p->noted_sha256, u->hash.parts[i].sha256, 32) == 0);
+	snprintf(p->etag, sizeof(p->etag), "%s", etag);
+}
+
+static void
+count_resumed(struct upload *u)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < u->n_parts; i++)
+		if (u->parts[i].is_done) {
+			u->bytes_done += s3_upload_part_len(u, i);
+			n++;
+		}
+	u->s->env.counters->parts_resumed += n;
+	log_info("upload_resumed", LOG_S("segment", u->put.segment),
+	    LOG_U("parts_there", n), LOG_U("parts", u->n_parts));
+	if (n > 0)
+		u->put.on_progress(u->put.arg, u->bytes_done);
+}
+
+/* The server does not know the upload: begin again, once. */
+static void
+restart(struct upload *u, const struct s3_response *r)
+{
+	if (u->was_restarted) {
+		s3_upload_fail(u, r->err, "%s", r->detail);
+		return;
+	}
+	log_warn("upload_lost", LOG_S("segment", u->put.segment),
+	    LOG_S("why", r->detail));
+	u->was_restarted = true;
+	s3_upload_forget(u);
+	memset(u->parts, 0, u->n_parts * sizeof(*u->parts));
+	u->next = 0;
+	u->bytes_done = 0;
+	s3_upload_clean(u);
+}
+
+/* For requests that name an upload; Ceph's list says NoSuchKey of it. */
+static bool
+is_lost(const struct s3_response *r)
+{
+	return r->err != 0 &&
+	    (strcmp(r->code, "NoSuchUpload") == 0 ||
+		strcmp(r->code, "NoSuchKey") == 0);
+}
+
+static void
+on_listed(void *arg, const struct s3_response *r)
+{
+	struct upload *u = arg;
+	const char *at = r->body, *part, *end;
+	char more[8] = "";
+
+	if (is_lost(r)) {
+		restart(u, r);
+		return;
+	}
+	if (r->err != 0) {
+		s3_upload_fail(u, r->err, "%s", r->detail);
+		return;
+	}
+	while (s3_xml_element(&at, "Part", &part, &end) == 0)
+		take_listed(u, part, end);
+	at = r->body;
+	s3_xml_text(&at, "IsTruncated", more, sizeof(more));
+	at = r->body;
+	if (strcmp(more, "true") == 0 &&
+	    s3_xml_text(&at, "NextPartNumberMarker", u->part_text,
+		sizeof(u->part_text)) == 0 &&
+	    strtoul(u->part_text, NULL, 10) > strtoul(u->marker, NULL, 10)) {
+		snprintf(u->marker, sizeof(u->marker), "%s", u->part_text);
+		s3_upload_list(u);
+		return;
+	}
+	count_resumed(u);
+	s3_upload_part(u);
+}
+
+void
+s3_upload_list(struct upload *u)
+{
+	memset(&u->rq, 0, sizeof(u->rq));
+	u->rq.method = "GET";
+	u->rq.key = u->put.key;
+	u->rq.query[0] = (struct sigv4_pair){ "uploadId", u->upload_id };
+	u->rq.n_query = 1;
+	if (u->marker[0] != '\0')
+		u->rq.query[u->rq.n_query++] =
+		    (struct sigv4_pair){ "part-number-marker", u->marker };
+	s3_upload_send(u, on_listed);
+}
+
+/* ---- clean: stale uploads of this key ---- */
+
+static void
+on_aborted(void *arg, const struct s3_response *r)
+{
+	struct upload *u = arg;
+
+	u->upload_id[0] = '\0';
+	if (r->err != 0 && !is_lost(r))
+		s3_upload_fail(u, r->err, "%s", r->detail);
+	else
+		s3_upload_clean(u);
+}
+
+static void
+on_clean(void *arg, const struct s3_response *r)
+{
+	struct upload *u = arg;
+	const char *at = r->body, *one, *end, *in;
+	char key[600];
+
+	if (r->err != 0) {
+		s3_upload_fail(u, r->err, "%s", r->detail);
+		return;
+	}
+	while (s3_xml_element(&at, "Upload", &one, &end) == 0) {
+		in = one;
+		if (s3_xml_text(&in, "Key", key, sizeof(key)) != 0 ||
+		    strcmp(key, u->put.key) != 0)
+			continue;
+		in = one;
+		if (s3_xml_text(&in, "UploadId", u->upload_id,
+			sizeof(u->upload_id)) != 0 ||
+		    in > end)
+			continue;
+		log_info("upload_abandoned", LOG_S("key", key));
+		memset(&u->rq, 0, sizeof(u->rq));
+		u->rq.method = "DELETE";
+		u->rq.key = u->put.key;
+		u->rq.query[0] =
+		    (struct sigv4_pair){ "uploadId", u->upload_id };
+		u->rq.n_query = 1;
+		s3_upload_send(u, on_aborted);
+		return;
+	}
+	start_create(u);
+}
+
+void
+s3_upload_clean(struct upload *u)
+{
+	memset(&u->rq, 0, sizeof(u->rq));
+	u->rq.method = "GET";
+	u->rq.key = "";
+	u->rq.query[0] = (struct sigv4_pair){ "uploads", NULL };
+	u->rq.query[1] = (struct sigv4_pair){ "prefix", u->put.key };
+	u->rq.n_query = 2;
+	s3_upload_send(u, on_clean);
+}
+
+/* ---- create ---- */
+
+static void
+on_created(void *arg, const struct s3_response *r)
+{
+	struct upload *u = arg;
+	const char *at = r->body;
+
+	if (r->err != 0) {
+		s3_upload_fail(u, r->err, "%s", r->detail);
+		return;
+	}
+	if (s3_xml_text(&at, "UploadId", u->upload_id, sizeof(u->upload_id)) !=
+		0 ||
+	    u->upload_id[0] == '\0') {
+		s3_upload_fail(
+		    u, ERR_PROTOCOL, "S3: no UploadId in the answer");
+		return;
+	}
+	s3_upload_note(u);
+}
+
+static void
+start_create(struct upload *u)
+{
+	memset(&u->rq, 0, sizeof(u->rq));
+	u->rq.method = "POST";
+	u->rq.key = u->put.key;
+	u->rq.query[0] = (struct sigv4_pair){ "uploads", NULL };
+	u->rq.n_query = 1;
+	s3_upload_object_headers(u);
+	s3_upload_send(u, on_created);
+}
+
+/* ---- part ---- */
+
+static void
+on_part(void *arg, const struct s3_response *r)
+{
+	struct upload *u = arg;
+	struct part *p = &u->parts[u->next];
+
+	if (is_lost(r)) {
+		restart(u, r);
+		return;
+	}
+	if (r->err != 0) {
+		s3_upload_fail(u, r->err, "%s", r->detail);
+		return;
+	}
+	p->is_done = true;
+	snprintf(p->etag, sizeof(p->etag), "%s", r->etag);
+	u->bytes_done += s3_upload_part_len(u, u->next);
+	u->s->env.counters->parts_sent++;
+	u->put.on_progress(u->put.arg, u->bytes_done);
+	if (u->upload_id[0] == '\0') {
+		s3_upload_stat(u, s3_upload_on_stored);
+		return;
+	}
+	log_info("part_stored", LOG_S("segment", u->put.segment),
+	    LOG_U("part", u->next + 1), LOG_U("parts", u->n_parts));
+	s3_upload_note_part(u, u->next);
+	s3_upload_part(u);
+}
+
+void
+s3_upload_part(struct upload *u)
+{
+	size_t i = u->next;
+
+	while (i < u->n_parts && u->parts[i].is_done)
+		i++;
+	u->next = i;
+	if (i == u->n_parts) {
+		start_complete(u);
+		return;
+	}
+	if (atomic_load(&u->s->stopping)) {
+		s3_upload_fail(u, ERR_CANCELLED, "stopped");
+		return;
+	}
+	memset(&u->rq, 0, sizeof(u->rq));
+	u->rq.method = "PUT";
+	u->rq.key = u->put.key;
+	u->rq.fd = u->put.fd;
+	u->rq.offset = i * u->part_bytes;
+	u->rq.len = s3_upload_part_len(u, i);
+	EVP_EncodeBlock((uint8_t *)u->md5, u->hash.parts[i].md5, 16);
+	u->rq.headers[0] = (struct sigv4_pair){ "content-md5", u->md5 };
+	u->rq.n_headers = 1;
+	if (u->upload_id[0] == '\0')
+		s3_upload_object_headers(u);
+	else {
+		snprintf(u->part_text, sizeof(u->part_text), "%zu", i + 1);
+		u->rq.query[0] =
+		    (struct sigv4_pair){ "partNumber", u->part_text };
+		u->rq.query[1] =
+		    (struct sigv4_pair){ "uploadId", u->upload_id };
+		u->rq.n_query = 2;
+	}
+	u->rq.sha256 = http_hex(u->hash.parts[i].sha256, 32, u->hex);
+	s3_upload_send(u, on_part);
+}
+
+/* ---- complete ---- */
+
+static void
+on_completed(void *arg, const struct s3_response *r)
+{
+	struct upload *u = arg;
+	const char *at = r->body;
+	char code[64] = "";
+
+	/* the answer to an earlier try may have been lost: the stat tells */
+	if (r->err != 0 && !is_lost(r)) {
+		s3_upload_fail(u, r->err, "%s", r->detail);
+		return;
+	}
+	/* an error may follow a 200 that was sent to keep the line open */
+	if (r->err == 0 && strstr(r->body, "<Error>") != NULL) {
+		s3_xml_text(&at, "Code", code, sizeof(code));
+		s3_upload_fail(u, ERR_UNAVAILABLE, "S3: complete: %s", code);
+		return;
+	}
+	s3_upload_stat(u, s3_upload_on_stored);
+}
+
+static int
+write_complete(struct upload *u)
+{
+	char line[XML_PART_MAX + 60];
+	static const char open[] = "<CompleteMultipartUpload>";
+	static const char close[] = "</CompleteMultipartUpload>";
+	int rc;
+
+	buf_release(&u->xml);
+	rc = buf_append(&u->xml, open, sizeof(open) - 1);
+	for (size_t i = 0; rc == 0 && i < u->n_parts; i++) {
+		int n = snprintf(line, sizeof(line),
+		    "<Part><PartNumber>%zu</PartNumber><ETag>%s</ETag></Part>",
+		    i + 1, u->parts[i].etag);
+
+		rc = buf_append(&u->xml, line, (size_t)n);
+	}
+	return rc == 0 ? buf_append(&u->xml, close, sizeof(close) - 1) : rc;
+}
+
+static void
+start_complete(struct upload *u)
+{
+	uint8_t digest[32];
+	unsigned len = 32;
+
+	if (write_complete(u) != 0 ||
+	    EVP_Digest(buf_head(&u->xml), buf_len(&u->xml), digest, &len,
+		EVP_sha256(), NULL) != 1) {
+		s3_upload_fail(u, ERR_NOMEM, "out of memory");
+		return;
+	}
+	memset(&u->rq, 0, sizeof(u->rq));
+	u->rq.method = "POST";
+	u->rq.key = u->put.key;
+	u->rq.query[0] = (struct sigv4_pair){ "uploadId", u->upload_id };
+	u->rq.n_query = 1;
+	u->rq.mem = (const char *)buf_head(&u->xml);
+	u->rq.len = buf_len(&u->xml);
+	u->rq.sha256 = http_hex(digest, 32, u->hex);
+	s3_upload_send(u, on_completed);
+}

@@ -1,0 +1,122 @@
+/* What an upload notes in the database, so that a restart can go on. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/bytes.h"
+#include "common/conf.h"
+#include "common/db.h"
+#include "common/err.h"
+#include "common/http.h"
+#include "storage/store/s3_upload.h"
+
+static void
+take_row(struct upload *u, PGresult *res, int i)
+{
+	long n = strtol(PQgetvalue(res, i, 2), NULL, 10);
+	const char *sha256 = PQgetvalue(res, i, 4);
+	struct part *p;
+
+	if (PQgetisnull(res, i, 2) || n < 1 || (size_t)n > u->n_parts)
+		return;
+	p = &u->parts[n - 1];
+	snprintf(
+	    p->noted_etag, sizeof(p->noted_etag), "%s", PQgetvalue(res, i, 3));
+	if (http_unhex(sha256, p->noted_sha256, 32) != 0)
+		p->noted_etag[0] = '\0';
+}
+
+static void
+on_rows(void *arg, PGresult *res)
+{
+	struct upload *u = arg;
+	uint64_t part_bytes = (uint64_t)u->s->env.conf->s3_part_bytes;
+
+	if (!db_ok(res, "read uploads")) {
+		s3_upload_fail(u, ERR_UNAVAILABLE, "PostgreSQL is away");
+		return;
+	}
+	if (PQntuples(res) > 0) {
+		snprintf(u->upload_id, sizeof(u->upload_id), "%s",
+		    PQgetvalue(res, 0, 0));
+		part_bytes = strtoull(PQgetvalue(res, 0, 1), NULL, 10);
+	}
+	if (s3_upload_cut(u, part_bytes) != 0) {
+		s3_upload_fail(u, ERR_NOMEM, "out of memory");
+		return;
+	}
+	for (int i = 0; i < PQntuples(res); i++)
+		take_row(u, res, i);
+	s3_upload_hash(u);
+}
+
+int
+s3_upload_read_rows(struct upload *u)
+{
+	const char *params[] = { u->put.segment, u->put.key };
+
+	return db_query(u->s->env.db,
+	    "SELECT u.upload_id, u.part_bytes, p.part, p.etag, "
+	    "encode(p.sha256, 'hex') FROM uploads u LEFT JOIN upload_parts p "
+	    "USING (segment_id) WHERE segment_id = $1 AND store = 's3' "
+	    "AND object_key = $2",
+	    2, params, on_rows, u);
+}
+
+void
+s3_upload_forget(struct upload *u)
+{
+	const char *params[] = { u->put.segment, u->upload_id };
+
+	db_query(u->s->env.db,
+	    "DELETE FROM uploads WHERE segment_id = $1 AND upload_id = $2", 2,
+	    params, NULL, NULL);
+	u->upload_id[0] = '\0';
+}
+
+static void
+on_noted(void *arg, PGresult *res)
+{
+	struct upload *u = arg;
+
+	if (!db_ok(res, "write upload"))
+		s3_upload_fail(u, ERR_UNAVAILABLE, "PostgreSQL is away");
+	else
+		s3_upload_part(u);
+}
+
+void
+s3_upload_note(struct upload *u)
+{
+	char bytes[24];
+	const char *params[] = { u->put.segment, u->put.key, u->upload_id,
+		bytes };
+
+	snprintf(
+	    bytes, sizeof(bytes), "%llu", (unsigned long long)u->part_bytes);
+	if (db_query(u->s->env.db,
+		"INSERT INTO uploads (segment_id, store, object_key, "
+		"upload_id, part_bytes) VALUES ($1, 's3', $2, $3, $4) "
+		"ON CONFLICT (segment_id) DO UPDATE SET object_key = $2, "
+		"upload_id = $3, part_bytes = $4, started_at = now()",
+		4, params, on_noted, u) != 0)
+		s3_upload_fail(u, ERR_NOMEM, "out of memory");
+}
+
+void
+s3_upload_note_part(struct upload *u, size_t i)
+{
+	char number[16], bytes[24], sha256[70] = "\\x";
+	const char *params[] = { u->put.segment, number, bytes,
+		u->parts[i].etag, sha256 };
+
+	snprintf(number, sizeof(number), "%zu", i + 1);
+	snprintf(bytes, sizeof(bytes), "%llu",
+	    (unsigned long long)s3_upload_part_len(u, i));
+	http_hex(u->hash.parts[i].sha256, 32, sha256 + 2);
+	db_query(u->s->env.db,
+	    "INSERT INTO upload_parts (segment_id, part, bytes, etag, sha256)"
+	    " VALUES ($1, $2, $3, $4, $5) ON CONFLICT (segment_id, part) "
+	    "DO UPDATE SET bytes = $3, etag = $4, sha256 = $5",
+	    5, params, NULL, NULL);
+}

@@ -1,0 +1,90 @@
+/*
+ * Where recordings are kept (M8): one interface, two implementations.
+ * Every operation is started on the loop and answered exactly once on the
+ * loop, never before the call returned.
+ */
+#ifndef STORAGE_STORE_STORE_H
+#define STORAGE_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct conf_store;
+struct counters;
+struct db;
+struct event_base;
+struct store;
+struct workers;
+
+#define STORE_DETAIL_MAX 240
+
+struct store_result {
+	int err; /* 0 or ERR_*: ERR_CORRUPT, ERR_NOTFOUND, ERR_CANCELLED.. */
+	char detail[STORE_DETAIL_MAX]; /* a sentence for people; "" is ok */
+	uint8_t sha256[32];            /* of the whole object (put) */
+};
+typedef void store_done_cb(void *arg, const struct store_result *r);
+typedef void store_progress_cb(void *arg, uint64_t bytes_stored);
+
+/* A file to store. Pointers and fd stay valid until on_done. */
+struct store_put {
+	const char *segment; /* its UUID */
+	const char *key;     /* valid object key */
+	int fd;              /* readable from 0 to bytes */
+	uint64_t bytes;
+	store_progress_cb *on_progress;
+	store_done_cb *on_done;
+	void *arg;
+};
+
+/* A stored object to compare with its row. Valid until the answer. */
+struct store_object {
+	const char *key;
+	bool is_known; /* bytes and sha256; else: whether it is there */
+	uint64_t bytes;
+	uint8_t sha256[32];
+};
+
+struct store_ops {
+	const char *name; /* as in segments.store */
+	/*
+	 * Copies, verifies, answers. Idempotent: an object that is there and
+	 * right is not written again; what an earlier try left is used.
+	 */
+	int (*put)(struct store *s, const struct store_put *put);
+	/* Answers 0 too when there was none. */
+	int (*remove)(
+	    struct store *s, const char *key, store_done_cb *cb, void *arg);
+	/* 0, ERR_NOTFOUND, ERR_CORRUPT; others say nothing about it. */
+	int (*check)(struct store *s, const struct store_object *o,
+	    store_done_cb *cb, void *arg);
+	/* Puts under way end with ERR_CANCELLED at their next boundary. */
+	void (*stop)(struct store *s);
+	void (*free)(struct store *s); /* nothing may be under way */
+};
+
+struct store {
+	const struct store_ops *ops;
+};
+
+/* What both implementations are made from; all borrowed. */
+struct store_env {
+	struct event_base *base;
+	struct db *db;
+	struct workers *workers;
+	const struct conf_store *conf;
+	struct counters *counters;
+};
+
+/* ERR_CONFIG with a sentence in err, ERR_NOMEM. */
+int store_folder_new(
+    struct store **out, const struct store_env *env, char *err, size_t err_len);
+int store_s3_new(
+    struct store **out, const struct store_env *env, char *err, size_t err_len);
+
+/* printf into r->detail and r->err = err; returns err. */
+__attribute__((format(printf, 3, 4))) int store_fail(
+    struct store_result *r, int err, const char *fmt, ...);
+
+#endif

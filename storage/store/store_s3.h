@@ -1,0 +1,28 @@
+/* What store_s3.c (the store) and s3_upload.c (one put) share. */
+#ifndef STORAGE_STORE_STORE_S3_H
+#define STORAGE_STORE_STORE_S3_H
+
+#include <stdatomic.h>
+
+#include "storage/store/s3_client.h"
+#include "storage/store/store.h"
+
+struct s3_store {
+	struct store store;
+	struct store_env env;
+	struct s3_client *client;
+	atomic_bool stopping;
+};
+
+/*
+ * Stores one file; see s3_upload.c for the order of steps. 0 or ERR_NOMEM.
+ */
+int s3_upload_start(struct s3_store *s, const struct store_put *put);
+
+/*
+ * A ranged GET of the first byte: unlike HEAD it names errors in a body, and
+ * it proves that the object can be read. Fills rq.
+ */
+void s3_stat_request(struct s3_request *rq, const char *key);
+
+#endif
