@@ -79,8 +79,6 @@ segment_store_init(
 	memset(st, 0, sizeof(*st));
 	st->dir_fd = dir_fd;
 	st->meta = meta;
-	/* a recorder before us may have used this second's name */
-	st->n_same = (unsigned)meta->first_seq - 1;
 }
 
 int
@@ -106,12 +104,15 @@ wall_ns(const struct meta *m, uint64_t mono_ns)
 /* team/endpoint/session/monitor-N/time.webm, unique in the session. */
 static void
 make_key(struct segment_store *st, const struct segment_params *p,
-    char out[MANIFEST_KEY_MAX])
+    const char *id, char out[MANIFEST_KEY_MAX])
 {
 	const struct meta *m = st->meta;
 	char name[CLOCK_TEXT_MAX], suffix[16] = "";
 	bool is_first = st->last_name[0] == '\0';
 
+	/* a recorder before us may have used this second's name */
+	if (is_first && m->is_resumed)
+		snprintf(st->tag, sizeof(st->tag), "-%.4s", id);
 	clock_format_file(wall_ns(m, p->start_mono_ns), m->time_zone, name);
 	if (is_first ||
 	    (strcmp(name, st->last_name) == 0 && p->monitor == st->monitor))
@@ -122,8 +123,9 @@ make_key(struct segment_store *st, const struct segment_params *p,
 	st->monitor = p->monitor;
 	if (st->n_same > 1)
 		snprintf(suffix, sizeof(suffix), "-%u", st->n_same);
-	snprintf(out, MANIFEST_KEY_MAX, "%s/%s/%s/monitor-%u/%s%s.webm",
-	    m->team, m->endpoint, m->session, p->monitor, name, suffix);
+	snprintf(out, MANIFEST_KEY_MAX, "%s/%s/%s/monitor-%u/%s%s%s.webm",
+	    m->team, m->endpoint, m->session, p->monitor, name, suffix,
+	    st->tag);
 }
 
 struct manifest *
@@ -145,7 +147,7 @@ segment_make_manifest(
 	};
 
 	memcpy(o.segment, id, sizeof(o.segment));
-	make_key(st, p, o.object_key);
+	make_key(st, p, id, o.object_key);
 	return manifest_new(st->meta, &o);
 }
 

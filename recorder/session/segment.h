@@ -21,6 +21,7 @@ struct segment_store {
 	/* the last object name given out, and how many share its second */
 	char last_name[CLOCK_TEXT_MAX];
 	unsigned n_same, monitor;
+	char tag[8]; /* in all names, where another recorder gave out some */
 };
 
 void segment_store_init(

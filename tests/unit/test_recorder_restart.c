@@ -234,6 +234,7 @@ takes_the_number_of_an_empty_file(void **state)
 {
 	struct fixture_meta fm = basic;
 	struct tee_status st;
+	char ending[16];
 	struct child c;
 
 	(void)state;
@@ -254,6 +255,10 @@ takes_the_number_of_an_empty_file(void **state)
 	assert_int_equal(n_manifests, 1);
 	assert_int_equal(num(manifests[0], "seq"), 1);
 	assert_int_equal(num(manifests[0], "first_frame"), 1);
+	/* and not its name, though it may be of the same second */
+	snprintf(ending, sizeof(ending), "-%.4s.webm",
+	    text(manifests[0], "segment"));
+	assert_non_null(strstr(text(manifests[0], "object_key"), ending));
 	free_manifests();
 	child_free(&c);
 }
