@@ -6,8 +6,8 @@
  * session_lobby.c: what a viewer sees while it waits; session_endpoint.c:
  * what it says; session_dial.c: dialling out; session_trust.c: is it the
  * right one; session_agent.c: through an agent; session_parked.c:
- * endpoints that dialled in; session_record.c, session_meta.c: the
- * recorder; session_restart.c: another one when it died;
+ * endpoints that dialled in; session_open.c: the row, and how it is
+ * recorded; session_record.c, session_meta.c: the recorder; session_restart.c: another one when it died;
  * session_control.c: commands while it runs; pump.c: bytes both ways.
  */
 #ifndef RELAY_SESSION_SESSION_INTERNAL_H
@@ -298,11 +298,15 @@ void session_endpoint_forget_chain(struct session *s);
 /* s->endpoint is connected to a VNC server: its handshake begins. */
 void session_endpoint_talk(struct session *s);
 
-/* session_record.c */
+/* session_open.c */
 void session_open(struct session *s);
+
+/* session_record.c */
 /* Starts a recorder on the ring, which has seconds to get ready. 0 or an
  * error. */
 int session_record_start(struct session *s, bool is_resume, int64_t seconds);
+/* C1, C3: the right, and full control. */
+bool session_may_record_by_hand(const struct session *s);
 /* No recorder any more: policy decides. */
 void session_record_lost(struct session *s, const char *why);
 

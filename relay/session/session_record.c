@@ -1,23 +1,18 @@
-/* The session's row and its recorder. */
+/* A session's recorder: its words, its end, whether it stands still. */
 #include <errno.h>
-#include <jansson.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/bytes.h"
 #include "common/clock.h"
-#include "common/db.h"
 #include "common/err.h"
 #include "common/log.h"
 #include "relay/journal.h"
 #include "relay/session/session_internal.h"
 #include "relay/spawner.h"
 
-#define START_SLACK_SECONDS 5
-#define LOOK_LATE_NS        (3 * NS_PER_S) /* for what is done each second */
+#define LOOK_LATE_NS (3 * NS_PER_S) /* for what is done each second */
 
 static const char no_space[] = "too little disk space is left on the relay";
 
@@ -275,47 +270,9 @@ out:
 	return rc;
 }
 
-/*
- * Encoded while it runs, or later. Once for the whole session: recorders
- * that take another's place go on as it did. What is recorded by hand is
- * always live, as a capture would keep what nobody asked to record.
- */
-static void
-choose_mode(struct session *s)
-{
-	struct relay *r = s->loop->relay;
-	uint64_t bytes = (uint64_t)s->width * s->height * LIVE_BYTES_A_PIXEL;
-	const char *why = NULL;
-
-	if (!s->is_recorded)
-		live_budget_take_anyway(&r->live, &s->live_share, bytes);
-	else if (strcmp(r->conf.recording_mode, "capture") == 0)
-		why = "recording_mode";
-	else
-		why = live_budget_take(&r->live, &s->live_share, bytes);
-	s->is_captured = why != NULL;
-	if (why == NULL)
-		return;
-	atomic_fetch_add(&r->stats.captures, 1);
-	log_info(
-	    "session_captured", LOG_S("session", s->id), LOG_S("setting", why));
-}
-
-static int
-start_recorder(struct session *s)
-{
-	struct relay *r = s->loop->relay;
-
-	if (ring_init(&s->ring, (size_t)r->conf.ring_bytes, NULL) != 0)
-		return ERR_NOMEM;
-	tee_writer_set_attached(s->ring.tee, true);
-	choose_mode(s);
-	return session_record_start(s, false, r->conf.recorder_seconds);
-}
-
 /* C1, C3: the right, and full control. */
-static bool
-may_record_by_hand(const struct session *s)
+bool
+session_may_record_by_hand(const struct session *s)
 {
 	return s->account.manual_recording && s->account.may_record &&
 	    !s->is_view_forced;
@@ -329,7 +286,7 @@ session_record_switch(struct session *s, bool on, const char **why)
 		       "picture to the last";
 	else if (!s->account.manual_recording)
 		*why = "the team does not record by hand";
-	else if (!may_record_by_hand(s))
+	else if (!session_may_record_by_hand(s))
 		*why = s->is_view_forced
 		    ? "recording by hand needs full control (C3)"
 		    : "you have no right to record this endpoint";
@@ -346,108 +303,6 @@ session_record_switch(struct session *s, bool on, const char **why)
 	session_agent_indicator(s);
 	session_status_changed(s);
 	return 0;
-}
-
-static void
-on_row(void *arg, PGresult *res)
-{
-	struct session *s = arg;
-
-	if (s->state != SESSION_OPEN)
-		goto out;
-	if (!db_ok(res, "session row")) {
-		session_refuse(s,
-		    "the session could not be written into the "
-		    "relay's database");
-		goto out;
-	}
-	s->is_recorded = s->account.recording;
-	/* by hand: it attaches all the same, streams cannot be joined later */
-	if (!s->is_recorded && !may_record_by_hand(s)) {
-		session_accept_viewer(s);
-		goto out;
-	}
-	/* the recorder's own time ends before the state's */
-	session_set_state(s, SESSION_OPEN,
-	    s->loop->relay->conf.recorder_seconds + START_SLACK_SECONDS);
-	if (start_recorder(s) != 0)
-		session_recorder_dead(s, "the recorder could not be started");
-out:
-	session_unref(s);
-}
-
-/* Names need not be UTF-8; rows and JSON must be. */
-static int
-keep_name(struct session *s, const struct rfb_server_init *init)
-{
-	char *name = malloc(init->name_len + 1);
-
-	if (name == NULL)
-		return ERR_NOMEM;
-	for (size_t i = 0; i <= init->name_len; i++)
-		name[i] = (signed char)init->name[i] < 0 ? '?' : init->name[i];
-	s->desktop_name = name;
-	return 0;
-}
-
-void
-session_open(struct session *s)
-{
-	static const char *const paths[] = { [ENDPOINT_DIRECT] = "direct",
-		[ENDPOINT_AGENT] = "agent",
-		[ENDPOINT_ATTENDED] = "attended",
-		[ENDPOINT_REVERSE] = "reverse" };
-	static const char *const doors[] = { [SESSION_BY_VNC] = "vnc",
-		[SESSION_BY_VNC_AUTH] = "vnc_auth",
-		[SESSION_BY_NOVNC] = "browser",
-		[SESSION_BY_BROWSER] = "browser" };
-	const struct account *a = &s->account;
-	const struct rfb_server_init *init =
-	    rfb_handshake_client_init(s->endpoint_handshake);
-	char team[24], endpoint[24], person[24], wall[40];
-	const char *params[] = { s->id, team, endpoint, person,
-		s->loop->relay->node_id, a->access, a->recording ? "t" : "f",
-		s->client_addr, NULL, wall, s->name.person, s->name.endpoint,
-		paths[a->kind], doors[s->door],
-		s->consent[0] != '\0' ? s->consent : NULL,
-		s->is_view_forced ? "t" : "f" };
-
-	if (keep_name(s, init) != 0) {
-		session_refuse(s, "the relay is out of memory");
-		return;
-	}
-	params[8] = s->desktop_name;
-	account_forget_secrets(&s->account);
-	s->width = init->width;
-	s->height = init->height;
-	s->start_mono_ns = clock_mono_ns();
-	s->start_wall_ns = clock_wall_ns();
-	snprintf(team, sizeof(team), "%lld", (long long)a->team_id);
-	snprintf(endpoint, sizeof(endpoint), "%lld", (long long)a->endpoint_id);
-	snprintf(person, sizeof(person), "%lld", (long long)a->person_id);
-	snprintf(wall, sizeof(wall), "%.6f", (double)s->start_wall_ns / 1e9);
-	session_set_state(s, SESSION_OPEN, s->loop->relay->conf.login_seconds);
-	session_ref(s);
-	if (db_query_now(s->loop->db,
-		"WITH i AS (INSERT INTO sessions (id, team_id, endpoint_id, "
-		"person_id, node_id, access, recorded, client_addr, "
-		"desktop_name, started_at, path, door, consent, view_only, "
-		"recording) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, "
-		"to_timestamp($10), $13, $14, $15, $16, $7) RETURNING "
-		"team_id) INSERT "
-		"INTO audit (team_id, actor, action, object, detail) SELECT "
-		"team_id, $11, 'session_start', $1, jsonb_build_object("
-		"'endpoint', $12::text, 'recorded', $7::boolean, 'client', "
-		"$8::text) FROM i",
-		16, params, on_row, s) != 0) {
-		session_refuse(s,
-		    "the relay's database cannot be reached; "
-		    "new sessions are refused until it is back");
-		session_unref(s);
-		return;
-	}
-	/* from here on it may exist: its end is queued behind its beginning */
-	s->has_row = true;
 }
 
 static void
