@@ -37,7 +37,8 @@ v.onloadedmetadata = () => {
     v.play().catch(e => { if (e.name !== 'AbortError') fail(); }); }
   else v.currentTime = seek;
 };
-const report = () => {
+/* a busy machine says 'seeked' before the picture can be drawn */
+const report = (tries = 120) => {
   out.at = v.currentTime;
   out.frames = v.getVideoPlaybackQuality().totalVideoFrames;
   const c = document.createElement('canvas');
@@ -48,9 +49,12 @@ const report = () => {
     out.colours = new Set(
       new Uint32Array(g.getImageData(0, 0, 64, 64).data.buffer)).size;
   } catch (e) { out.colours = -1; }
-  done(out);
+  if (out.colours === 1 && tries > 0)
+    setTimeout(report, 25, tries - 1);
+  else
+    done(out);
 };
-v.onended = report;
+v.onended = () => report();
 v.onseeked = () => { if (seek >= 0) report(); };
 v.src = url;
 '''
