@@ -34,7 +34,7 @@ read_all(const uint8_t *data, size_t len)
 	if (capture_reader_new_mem(&r, data, len) != 0)
 		return;
 	while (capture_reader_next(r, &rec) == 1) {
-		if (rec.kind == CAPTURE_BYTES) {
+		if (rec.kind == CAPTURE_BYTES || rec.kind == CAPTURE_STATE) {
 			for (size_t i = 0; i < rec.len; i++)
 				sum += rec.data[i];
 			continue;
