@@ -9,6 +9,7 @@
 #include "common/err.h"
 
 #define CHUNK (256 * 1024)
+#define PIECE (64 * 1024)
 
 static int
 hash_part(struct hash_job *j, EVP_MD_CTX *md[3], uint8_t *chunk, uint64_t *at,
@@ -60,4 +61,26 @@ hash_run(struct worker_job *work)
 	for (int i = 0; i < 3; i++)
 		EVP_MD_CTX_free(md[i]);
 	free(chunk);
+}
+
+int
+hash_bytes(int fd, uint64_t *at, uint64_t to, crypto_hash_sha256_state *sum,
+    const atomic_bool *stopping)
+{
+	uint8_t buf[PIECE];
+
+	while (*at < to) {
+		ssize_t n = pread(fd, buf,
+		    (size_t)min_u64(sizeof(buf), to - *at), (off_t)*at);
+
+		if (stopping != NULL && atomic_load(stopping))
+			return ERR_CANCELLED;
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n == 0 ? ERR_EOF : ERR_IO;
+		crypto_hash_sha256_update(sum, buf, (size_t)n);
+		*at += (uint64_t)n;
+	}
+	return 0;
 }

@@ -5,6 +5,7 @@
 #ifndef STORAGE_HASH_H
 #define STORAGE_HASH_H
 
+#include <sodium.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -29,5 +30,13 @@ struct hash_job {
 
 /* The `run` of a hash job. */
 void hash_run(struct worker_job *work);
+
+/*
+ * Adds bytes [*at, to) of fd to a sum that goes on, and moves *at. stopping
+ * may be NULL. Returns 0, ERR_CANCELLED, ERR_IO, or ERR_EOF when the file
+ * ends before.
+ */
+int hash_bytes(int fd, uint64_t *at, uint64_t to, crypto_hash_sha256_state *sum,
+    const atomic_bool *stopping);
 
 #endif

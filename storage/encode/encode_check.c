@@ -1,5 +1,4 @@
 /* Before it is encoded: is the capture the one whose growing was seen (X3)? */
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sodium.h>
@@ -14,9 +13,8 @@
 #include "common/log.h"
 #include "storage/daemon.h"
 #include "storage/encode/encode_queue.h"
+#include "storage/hash.h"
 #include "storage/worker.h"
-
-#define PIECE (64 * 1024)
 
 struct encode_check {
 	struct worker_job work; /* first */
@@ -29,30 +27,18 @@ struct encode_check {
 	int err;
 };
 
+/* A file that is shorter than it was has another sum. */
 static int
 hash_start(struct encode_check *k)
 {
 	crypto_hash_sha256_state sum;
-	uint8_t buf[PIECE];
+	uint64_t at = 0;
+	int rc;
 
 	crypto_hash_sha256_init(&sum);
-	for (uint64_t at = 0; at < k->to;) {
-		ssize_t n = pread(k->fd, buf,
-		    (size_t)min_u64(sizeof(buf), k->to - at), (off_t)at);
-
-		if (atomic_load(k->stopping))
-			return ERR_CANCELLED;
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return ERR_IO;
-		if (n == 0)
-			break; /* shorter than it was: another sum */
-		crypto_hash_sha256_update(&sum, buf, (size_t)n);
-		at += (uint64_t)n;
-	}
+	rc = hash_bytes(k->fd, &at, k->to, &sum, k->stopping);
 	crypto_hash_sha256_final(&sum, k->found);
-	return 0;
+	return rc == ERR_EOF ? 0 : rc;
 }
 
 /* Another file, or the same one written to: nobody can set ctime back. */

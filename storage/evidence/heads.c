@@ -1,6 +1,5 @@
 #include "storage/evidence/heads.h"
 
-#include <errno.h>
 #include <event2/event.h>
 #include <inttypes.h>
 #include <sodium.h>
@@ -19,11 +18,11 @@
 #include "storage/encode/encode_queue.h"
 #include "storage/spool/spool.h"
 #include "storage/files/webm_scan.h"
+#include "storage/hash.h"
 #include "storage/worker.h"
 
 #define EVERY_S   5
 #define STEP      (64 << 20) /* bytes a turn, after a restart */
-#define PIECE     (64 * 1024)
 #define FILES_MAX 1024
 
 /* Only until it is signed: then the whole file is known. */
@@ -107,20 +106,9 @@ head_free(struct head *h)
 static int
 hash_more(struct head *h, uint64_t to)
 {
-	uint8_t buf[PIECE];
+	int rc = hash_bytes(h->fd, &h->at, to, &h->sum, NULL);
 
-	while (h->at < to) {
-		ssize_t n = pread(h->fd, buf,
-		    (size_t)min_u64(sizeof(buf), to - h->at), (off_t)h->at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return ERR_IO;
-		crypto_hash_sha256_update(&h->sum, buf, (size_t)n);
-		h->at += (uint64_t)n;
-	}
-	return 0;
+	return rc == ERR_EOF ? ERR_IO : rc;
 }
 
 static void
