@@ -130,6 +130,8 @@ int
 tls_client_verify(SSL *ssl, const char *host)
 {
 	SSL_set_verify(ssl, SSL_VERIFY_PEER, NULL);
+	if (host == NULL || *host == '\0')
+		return ERR_CONFIG;
 	if (is_ip_address(host))
 		return X509_VERIFY_PARAM_set1_ip_asc(
 			   SSL_get0_param(ssl), host) == 1

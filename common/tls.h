@@ -25,7 +25,9 @@ SSL_CTX *tls_server_new(
 SSL_CTX *tls_client_new(const char *ca_file, char *err, size_t err_len);
 
 /* Demands a chain to the context's CA and that the peer is `host` (DNS name
- * or IP address); sets SNI for names. Returns 0 or ERR_NOMEM. */
+ * or IP address); sets SNI for names. Returns 0, ERR_NOMEM, or ERR_CONFIG
+ * when host is NULL or "": a chain alone would let any certificate of that CA
+ * in. */
 int tls_client_verify(SSL *ssl, const char *host);
 
 /* SHA-256 of the peer's certificate (DER) into out; 0 or ERR_NOTFOUND. */

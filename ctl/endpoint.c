@@ -20,13 +20,15 @@ add_row(struct ctl *c, const char *name, const struct team_ref *team,
 	PGresult *res = PG_QUERY(c,
 	    "INSERT INTO endpoints (team_id, name, title, access, host, port, "
 	    "username, secret_sealed, tls_ca_pem, tls_pin_sha256, allow_clear,"
-	    " kind, consent)"
+	    " kind, consent, tls_name)"
 	    " VALUES ($1, $2, coalesce($3, ''), coalesce($4, 'unattended'), "
 	    "$5, CASE WHEN $12 = 'direct' THEN coalesce($6::integer, 5900) "
-	    "END, $7, $8, $9, $10, coalesce($11::boolean, false), $12, $13) "
+	    "END, $7, $8, $9, $10, coalesce($11::boolean, false), $12, $13, "
+	    "$14) "
 	    "ON CONFLICT DO NOTHING RETURNING id",
 	    team->id, name, e->title, e->access, e->host, e->port, e->username,
-	    e->sealed, e->ca_pem, e->pin, e->allow_clear, e->kind, e->consent);
+	    e->sealed, e->ca_pem, e->pin, e->allow_clear, e->kind, e->consent,
+	    e->tls_name);
 	int rc = 0;
 
 	if (res == NULL)
@@ -62,6 +64,8 @@ add(struct ctl *c, const struct team_ref *team, const struct endpoint_args *e,
 
 	if (rc == 0)
 		rc = add_row(c, w->name, team, e, id);
+	if (rc == 0)
+		rc = endpoint_check_trust(c, id);
 	if (rc == 0)
 		rc = endpoint_way_new(c, id, e->client_cert, w);
 	if (rc == 0)
@@ -137,6 +141,8 @@ run_remove(struct ctl *c, const struct args *a)
 	    { "ca", "FILE",                                                    \
 		    "PEM: its certificate must chain "                         \
 		    "to one of these" },                                       \
+	    { "tls-name", "NAME",                                              \
+		    "that its certificate must carry (default: --host)" },     \
 	    { "pin", "SHA256", "of its certificate, 64 hex digits" },          \
 	    { "allow-clear", NULL,                                             \
 		    "connect even without TLS (private networks only)" },      \
@@ -160,6 +166,7 @@ static const struct arg_opt set_opts[] = {
 	{ "no-username", NULL, "forget the user name" },
 	{ "no-password", NULL, "forget the password" },
 	{ "no-ca", NULL, "forget the CA" },
+	{ "no-tls-name", NULL, "forget the name; --host is demanded again" },
 	{ "no-pin", NULL, "forget the pin" },
 };
 static const struct arg_opt list_opts[] = {
@@ -190,7 +197,10 @@ static const struct command commands[] = {
 	    "Its password is sealed with the key of [secrets] seal_key_file; "
 	    "only the relay opens\nit. Without --ca and --pin the first "
 	    "session "
-	    "pins the certificate that it meets.",
+	    "pins the certificate that it meets.\n\n"
+	    "With --ca the certificate must chain to that CA and carry "
+	    "--tls-name, or else the\nname in --host. Agents and servers that "
+	    "dial in have no --host: --ca needs\n--tls-name or --pin there.",
 	    run_add },
 	{ "list", "", 0, 0, OPTS(list_opts), "Lists endpoints.",
 	    endpoint_run_list },

@@ -12,6 +12,7 @@
 
 #define CA_MAX       (256u << 10)
 #define USERNAME_MAX 1024
+#define TLS_NAME_MAX 253
 
 static int
 read_host(const struct args *a, struct endpoint_args *e)
@@ -198,6 +199,17 @@ read_consent(const struct args *a, struct endpoint_args *e)
 	return 0;
 }
 
+/* As the database demands it of endpoints.tls_name. */
+static bool
+is_tls_name(const char *s)
+{
+	size_t n = strspn(s,
+	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+	    "._:-");
+
+	return n >= 1 && n <= TLS_NAME_MAX && s[n] == '\0';
+}
+
 static int
 read_words(const struct args *a, struct endpoint_args *e)
 {
@@ -208,6 +220,12 @@ read_words(const struct args *a, struct endpoint_args *e)
 	e->no_password = has_no(a, "no-password");
 	e->no_ca = has_no(a, "no-ca");
 	e->no_pin = has_no(a, "no-pin");
+	e->tls_name = args_get(a, "tls-name");
+	e->no_tls_name = has_no(a, "no-tls-name");
+	if (e->tls_name != NULL && !is_tls_name(e->tls_name))
+		return ctl_usage("--tls-name %s: expected the DNS name or IP "
+				 "address in its certificate",
+		    e->tls_name);
 	if (args_has(a, "allow-clear"))
 		e->allow_clear = "t";
 	else if (has_no(a, "no-allow-clear"))
@@ -247,10 +265,10 @@ endpoint_args_read(struct ctl *c, const struct args *a, struct endpoint_args *e)
 json_t *
 endpoint_args_detail(const struct endpoint_args *e)
 {
-	return json_pack("{s:s?,s:s?,s:s?,s:b,s:b,s:b,s:b}", "kind", e->kind,
-	    "host", e->host, "port", e->port, "password", e->sealed != NULL,
-	    "ca", e->ca_pem != NULL, "pin", e->pin != NULL, "client_cert",
-	    e->client_cert != NULL);
+	return json_pack("{s:s?,s:s?,s:s?,s:b,s:b,s:s?,s:b,s:b}", "kind",
+	    e->kind, "host", e->host, "port", e->port, "password",
+	    e->sealed != NULL, "ca", e->ca_pem != NULL, "tls_name", e->tls_name,
+	    "pin", e->pin != NULL, "client_cert", e->client_cert != NULL);
 }
 
 int

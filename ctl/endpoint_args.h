@@ -10,13 +10,14 @@
 
 struct endpoint_args {
 	const char *title, *access, *username; /* borrowed; NULL: not given */
-	const char *allow_clear;               /* "t", "f" or NULL */
-	char *host, *port;                     /* heap from here on */
-	char *sealed;                          /* password, bytea text */
+	const char *tls_name;
+	const char *allow_clear; /* "t", "f" or NULL */
+	char *host, *port;       /* heap from here on */
+	char *sealed;            /* password, bytea text */
 	char *ca_pem;
 	char *pin;         /* bytea text */
 	char *client_cert; /* SHA-256 of it, bytea text; kind reverse */
-	bool no_username, no_password, no_ca, no_pin;
+	bool no_username, no_password, no_ca, no_pin, no_tls_name;
 	const char *kind;    /* direct, agent, reverse; NULL: not given */
 	const char *consent; /* off, ask; NULL: not given */
 	bool team_consent;   /* back to the team's setting */

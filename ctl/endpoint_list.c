@@ -61,6 +61,7 @@ static const struct column cols[] = {
 	{ "has_password", "PASSWORD", COLUMN_BOOL,
 	    "(e.secret_sealed IS NOT NULL)" },
 	{ "has_ca", "CA", COLUMN_BOOL, "(e.tls_ca_pem IS NOT NULL)" },
+	{ "tls_name", NULL, COLUMN_TEXT, "e.tls_name" },
 	{ "pin_sha256", NULL, COLUMN_TEXT, "encode(e.tls_pin_sha256, 'hex')" },
 	{ "has_pin", "PIN", COLUMN_BOOL, "(e.tls_pin_sha256 IS NOT NULL)" },
 	{ "allow_clear", "CLEAR", COLUMN_BOOL, "e.allow_clear" },

@@ -67,11 +67,36 @@ set_row(struct ctl *c, const char *id, const struct endpoint_args *e)
 	    "ELSE coalesce($13, tls_pin_sha256) END, "
 	    "allow_clear = coalesce($14::boolean, allow_clear), "
 	    "consent = CASE WHEN $15::boolean THEN NULL "
-	    "ELSE coalesce($16, consent) END WHERE id = $1",
+	    "ELSE coalesce($16, consent) END, "
+	    "tls_name = CASE WHEN $17::boolean THEN NULL "
+	    "ELSE coalesce($18, tls_name) END WHERE id = $1",
 	    id, e->title, e->access, e->host, e->port,
 	    e->no_username ? "t" : "f", e->username, e->no_password ? "t" : "f",
 	    e->sealed, e->no_ca ? "t" : "f", e->ca_pem, e->no_pin ? "t" : "f",
-	    e->pin, e->allow_clear, e->team_consent ? "t" : "f", e->consent);
+	    e->pin, e->allow_clear, e->team_consent ? "t" : "f", e->consent,
+	    e->no_tls_name ? "t" : "f", e->tls_name);
+}
+
+int
+endpoint_check_trust(struct ctl *c, const char *id)
+{
+	PGresult *res = PG_QUERY(c,
+	    "SELECT kind FROM endpoints WHERE id = $1 AND tls_ca_pem IS NOT "
+	    "NULL AND num_nonnulls(host, tls_name, tls_pin_sha256) = 0",
+	    id);
+	int rc = 0;
+
+	if (res == NULL)
+		return STATUS_FAILED;
+	if (PQntuples(res) > 0)
+		rc = ctl_usage("an endpoint of kind %s has no host that its "
+			       "certificate could be checked against, and the "
+			       "CA alone vouches for others too: give "
+			       "--tls-name NAME or --pin SHA256, or --no-ca "
+			       "if the CA is to go",
+		    PQgetvalue(res, 0, 0));
+	PQclear(res);
+	return rc;
 }
 
 /* Any option besides those that only say where to look and how to answer. */
@@ -111,6 +136,8 @@ set(struct ctl *c, const struct args *a, const char *id,
 		rc = change_kind(c, id, e);
 	if (rc == 0)
 		rc = set_row(c, id, e);
+	if (rc == 0)
+		rc = endpoint_check_trust(c, id);
 	if (rc == 0)
 		rc = endpoint_way_new(c, id, e->client_cert, w);
 	return rc;

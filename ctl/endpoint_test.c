@@ -23,6 +23,7 @@
 /* What is stored about the endpoint; borrowed from the query's result. */
 struct target {
 	const char *host, *port, *username, *ca_pem, *pin;
+	const char *tls_name; /* NULL: as host */
 	bool has_password, allow_clear;
 };
 
@@ -154,7 +155,9 @@ try_tls(struct rfb_probe *p, uint32_t subtype, const struct target *t,
 	SSL_CTX *ctx = make_ctx(t, why, sizeof(why));
 	SSL *ssl = ctx != NULL ? SSL_new(ctx) : NULL;
 
-	if (ssl == NULL || tls_client_verify(ssl, t->host) != 0) {
+	if (ssl == NULL ||
+	    tls_client_verify(
+		ssl, t->tls_name != NULL ? t->tls_name : t->host) != 0) {
 		problem(r, "TLS: %s", why);
 		SSL_free(ssl);
 		SSL_CTX_free(ctx);
@@ -330,7 +333,8 @@ probe_row(const PGresult *res, int timeout_s)
 {
 	struct target t = { pg_text(res, 0, 0), pg_text(res, 0, 1),
 		pg_text(res, 0, 2), pg_text(res, 0, 3), pg_text(res, 0, 4),
-		*PQgetvalue(res, 0, 5) == 't', *PQgetvalue(res, 0, 6) == 't' };
+		pg_text(res, 0, 9), *PQgetvalue(res, 0, 5) == 't',
+		*PQgetvalue(res, 0, 6) == 't' };
 	struct report r = { json_object(), json_array(), NULL };
 	char address[HOST_MAX + 16];
 
@@ -354,7 +358,7 @@ endpoint_probe(struct ctl *c, const char *id, int timeout_s)
 	PGresult *res = PG_QUERY(c,
 	    "SELECT host, port, username, tls_ca_pem, "
 	    "encode(tls_pin_sha256, 'hex'), secret_sealed IS NOT NULL, "
-	    "allow_clear, name, kind FROM endpoints WHERE id = $1",
+	    "allow_clear, name, kind, tls_name FROM endpoints WHERE id = $1",
 	    id);
 
 	if (res == NULL || PQntuples(res) != 1)

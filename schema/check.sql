@@ -210,6 +210,13 @@ WHERE e.kind <> 'agent' AND e.agent_cert_sha256 IS NOT NULL
           e.reverse_cert_sha256, e.parked_node) > 0
    OR e.kind = 'attended' AND e.access <> 'attended';
 
+-- A CA vouches for many: it goes with a host, a name or a pin.
+SELECT 'endpoint_trust' AS name, e.name AS object,
+       'has a CA, but neither a host nor a name for its certificate nor a pin' AS detail
+FROM endpoints e
+WHERE e.deleted_at IS NULL AND e.tls_ca_pem IS NOT NULL
+  AND num_nonnulls(e.host, e.tls_name, e.tls_pin_sha256) = 0;
+
 -- Attended access is for one occasion: a code lives 24 hours at most.
 SELECT 'attended_age' AS name, e.name AS object,
        format('a session code''s endpoint, made at %s, is still there', e.created_at) AS detail

@@ -22,7 +22,7 @@
 	"  e.agent_node::text, "                                               \
 	"  to_char(e.agent_seen_at AT TIME ZONE t.time_zone, "                 \
 	"    'YYYY-MM-DD HH24:MI'), e.parked_node::text, "                     \
-	"  e.agent_channel::text, a.quality "
+	"  e.agent_channel::text, a.quality, e.tls_name "
 
 const char account_query[] =
     "WITH p AS (SELECT * FROM people WHERE name = $1), "
@@ -87,7 +87,8 @@ enum col {
 	AGENT_SEEN,
 	PARKED_NODE,
 	AGENT_CHANNEL,
-	QUALITY
+	QUALITY,
+	TLS_NAME
 };
 
 static int64_t
@@ -223,6 +224,7 @@ account_read(struct account *a, const PGresult *res,
 	a->parked_node = text(res, PARKED_NODE, &rc);
 	a->agent_channel = text(res, AGENT_CHANNEL, &rc);
 	a->quality = text(res, QUALITY, &rc);
+	a->tls_name = text(res, TLS_NAME, &rc);
 	if (rc == 0 && a->endpoint_id != 0)
 		rc = open_secret(a, res, seal_key);
 	return rc;
@@ -262,4 +264,5 @@ account_release(struct account *a)
 	drop(&a->parked_node);
 	drop(&a->agent_channel);
 	drop(&a->quality);
+	drop(&a->tls_name);
 }

@@ -31,9 +31,11 @@ struct account {
 	double failure_age_s[GUESS_KEYS];
 	/* endpoint; endpoint_id 0: no such one, or no right to control it */
 	int64_t endpoint_id;
-	char *endpoint, *access, *host, *port, *username;
-	char *password; /* opened; NULL: none */
+	char *endpoint, *access, *username;
+	char *host, *port; /* NULL: it is not dialled, but dials in */
+	char *password;    /* opened; NULL: none */
 	char *ca_pem;
+	char *tls_name; /* of its certificate; NULL: as host */
 	uint8_t pin[32];
 	bool has_pin, allow_clear, is_secret_bad;
 	/* policy (T2, T9, T10, T12, C6) */

@@ -184,6 +184,13 @@ session_dial_writable(struct session *s, bool is_late)
 void
 session_dial_direct(struct session *s)
 {
+	if (s->account.host == NULL || s->account.port == NULL) {
+		session_endpoint_refuse(s,
+		    "has no address in its settings; set one with relaycam "
+		    "endpoint set --host",
+		    "");
+		return;
+	}
 	session_set_state(
 	    s, SESSION_DIAL, s->loop->relay->conf.connect_seconds);
 	session_endpoint_greet(s);

@@ -20,7 +20,8 @@ session_endpoint_refuse(struct session *s, const char *what, const char *why)
 		[ENDPOINT_REVERSE] = " (dialled in)" };
 	char reason[700], where[300];
 
-	if (s->account.kind == ENDPOINT_DIRECT)
+	if (s->account.kind == ENDPOINT_DIRECT && s->account.host != NULL &&
+	    s->account.port != NULL)
 		snprintf(where, sizeof(where), " (%s:%s)", s->account.host,
 		    s->account.port);
 	else

@@ -32,31 +32,50 @@ load_ca(struct session *s)
 	return n > 0 ? 0 : ERR_CONFIG;
 }
 
+/*
+ * A chain to the CA of its settings, and more: the name in its certificate,
+ * or the pin, which is compared after the handshake. A chain alone is what
+ * every certificate of that CA has. ERR_CONFIG: refused.
+ */
+static int
+demand_chain(struct session *s)
+{
+	const struct account *a = &s->account;
+	const char *name = a->tls_name != NULL ? a->tls_name : a->host;
+	SSL *ssl = s->endpoint.leg.ssl;
+	int rc = load_ca(s);
+
+	if (rc == ERR_CONFIG)
+		session_endpoint_refuse(
+		    s, "has a CA in its settings that is no certificate", "");
+	if (rc != 0)
+		return rc;
+	SSL_set1_verify_cert_store(ssl, s->ca_store);
+	rc = tls_client_verify(ssl, name);
+	if (rc == ERR_CONFIG && a->has_pin)
+		return 0;
+	if (rc == ERR_CONFIG)
+		session_endpoint_refuse(s,
+		    "has a CA in its settings, but neither a name for its "
+		    "certificate nor a pin; set one with relaycam endpoint "
+		    "set --tls-name or --pin",
+		    "");
+	return rc;
+}
+
 void
 session_endpoint_start_tls(struct session *s)
 {
 	int rc =
 	    leg_start_tls(&s->endpoint.leg, s->loop->relay->client_ctx, false);
 
-	if (rc == 0 && s->account.ca_pem != NULL) {
-		rc = load_ca(s);
-		if (rc == ERR_CONFIG) {
-			session_endpoint_refuse(s,
-			    "has a CA in its settings that is no "
-			    "certificate",
-			    "");
-			return;
-		}
-		if (rc == 0) {
-			SSL_set1_verify_cert_store(
-			    s->endpoint.leg.ssl, s->ca_store);
-			rc = tls_client_verify(
-			    s->endpoint.leg.ssl, s->account.host);
-		}
-	} else if (rc == 0) {
+	if (rc == 0 && s->account.ca_pem != NULL)
+		rc = demand_chain(s);
+	else if (rc == 0)
 		/* the pin is compared below; without one, first use pins */
 		SSL_set_verify(s->endpoint.leg.ssl, SSL_VERIFY_NONE, NULL);
-	}
+	if (rc == ERR_CONFIG)
+		return;
 	if (rc != 0) {
 		session_refuse(s, "the relay is out of memory");
 		return;

@@ -660,6 +660,8 @@ VIOLATIONS = {
         "UPDATE endpoints SET deleted_at = now()",
     'endpoint_kind': "UPDATE endpoints SET reverse_secret_sha256 = "
                      "sha256('x')",
+    'endpoint_trust': "UPDATE endpoints SET kind = 'agent', host = NULL, "
+                      "tls_ca_pem = 'x', tls_pin_sha256 = NULL",
     'attended_age':
         "INSERT INTO endpoints (team_id, name, kind, access, created_at) "
         "SELECT id, '123456789', 'attended', 'attended', "

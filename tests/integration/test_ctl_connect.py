@@ -400,6 +400,26 @@ def test_attended_endpoint_is_not_changed(ctl):
     ctl.ok('endpoint', 'remove', '123456789')
 
 
+@pytest.mark.parametrize('kind', ['agent', 'reverse'])
+def test_ca_of_an_endpoint_that_dials_in(ctl, kind, tmp_path):
+    ca, _ = ctl.certificate(tmp_path, 'ca')
+    add = ['endpoint', 'add', 'pc', '--kind', kind, '--ca', ca]
+    said = ctl.fails(USAGE, *add)
+    assert '--tls-name NAME' in said and '--pin SHA256' in said
+    assert len(ctl.json('endpoint', 'list')) == 1
+    ctl.ok(*add, '--tls-name', 'pc.example.com')
+    assert ctl.json('endpoint', 'show', 'pc')['tls_name'] == 'pc.example.com'
+    assert '--tls-name' in ctl.fails(USAGE, 'endpoint', 'set', 'pc',
+                                     '--no-tls-name')
+    ctl.ok('endpoint', 'set', 'pc', '--no-tls-name', '--pin', 'ab' * 32)
+    assert '--no-ca' in ctl.fails(USAGE, 'endpoint', 'set', 'pc', '--no-pin')
+    ctl.ok('endpoint', 'set', 'pc', '--no-pin', '--no-ca')
+    # it had a host, and loses it
+    ctl.ok('endpoint', 'add', 'desk2', '--host', 'h', '--ca', ca)
+    assert '--tls-name' in ctl.fails(USAGE, 'endpoint', 'set', 'desk2',
+                                     '--kind', kind)
+
+
 @pytest.mark.parametrize('argv,says', [
     (['pc', '--kind', 'odd', '--host', 'h'], 'direct, agent or reverse'),
     (['pc', '--kind', 'attended'], 'direct, agent or reverse'),
@@ -417,6 +437,8 @@ def test_attended_endpoint_is_not_changed(ctl):
       '--client-cert-sha256', 'ab' * 32], 'give one of'),
     (['pc', '--kind', 'agent', '--consent', 'maybe'], 'expected off, ask'),
     (['123456789', '--kind', 'agent'], 'session code'),
+    (['pc', '--host', 'h', '--tls-name', 'a b'], 'the DNS name or IP'),
+    (['pc', '--host', 'h', '--tls-name', ''], 'the DNS name or IP'),
 ])
 def test_endpoint_refusals(ctl, argv, says):
     assert says in ctl.fails(USAGE, 'endpoint', 'add', *argv)
