@@ -25,11 +25,18 @@ const struct conf_opt conf_log_opts[2] = {
 	    "event."),
 };
 
-const struct conf_opt conf_database_opts[1] = {
+const struct conf_opt conf_database_opts[2] = {
 	ROW(conf_database, "url", CONF_STR, url, "postgresql:///relaycam", 0, 0,
 	    NULL,
 	    "libpq connection string or URI. A password belongs into a "
-	    "`passfile`, not here."),
+	    "`passfile`, not here. Of several hosts each attempt tries the "
+	    "next one, for `connect_timeout` seconds (5); servers that only "
+	    "read are passed over unless `target_session_attrs` is given."),
+	ROW(conf_database, "answer_seconds", CONF_SECONDS, answer_seconds,
+	    "10", 1, 3600, NULL,
+	    "A server that leaves a query of relay or storage unanswered for "
+	    "this long is given up and connected to anew. Queries are limited "
+	    "to less."),
 };
 
 const struct conf_opt conf_spool_opts[2] = {

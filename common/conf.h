@@ -83,6 +83,7 @@ struct conf_log {
 };
 struct conf_database {
 	char *url; /* libpq connection string */
+	int64_t answer_seconds;
 };
 struct conf_spool {
 	char *dir;
@@ -108,7 +109,7 @@ struct conf_secrets {
 };
 
 extern const struct conf_opt conf_log_opts[2];
-extern const struct conf_opt conf_database_opts[1];
+extern const struct conf_opt conf_database_opts[2];
 extern const struct conf_opt conf_spool_opts[2];
 extern const struct conf_opt conf_store_opts[12];
 extern const struct conf_opt conf_secrets_opts[2];
@@ -122,7 +123,7 @@ extern const struct conf_opt conf_secrets_opts[2];
 #define CONF_DATABASE(b)                                                       \
 	{                                                                      \
 		"database", "PostgreSQL, where all programs meet.",            \
-		    conf_database_opts, 1, (b)                                 \
+		    conf_database_opts, 2, (b)                                 \
 	}
 #define CONF_SPOOL(b)                                                          \
 	{                                                                      \

@@ -29,6 +29,12 @@ log_setup(const char *program, enum log_level min, enum log_format fmt)
 	log_fmt = fmt;
 }
 
+const char *
+log_program_name(void)
+{
+	return log_program;
+}
+
 int
 log_level_parse(const char *s, enum log_level *level)
 {

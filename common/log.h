@@ -40,6 +40,8 @@ struct log_field {
 
 /* program: a static string, part of each line. Defaults: info, text. */
 void log_setup(const char *program, enum log_level min, enum log_format fmt);
+/* That name; "relaycam" before log_setup. */
+const char *log_program_name(void);
 
 /* "debug", "info", "warn" or "error" -> level; 0 or ERR_CONFIG. */
 int log_level_parse(const char *s, enum log_level *level);

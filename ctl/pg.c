@@ -6,7 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/db_hosts.h"
+
 #define SQLSTATE_NO_TABLE "42P01"
+#define CONNECT_SECONDS   10 /* a host, unless url says how long */
 
 /* PostgreSQL's notices are for its own log, not for ours. */
 static void
@@ -30,21 +33,19 @@ one_line(char *s)
 int
 pg_try_open(struct ctl *c, char *why, size_t why_len)
 {
-	const char *const keys[] = { "dbname", "application_name",
-		"connect_timeout", "client_encoding", NULL };
-	const char *const values[] = { c->database.url, "relaycam", "10",
-		"UTF8", NULL };
+	struct db_hosts *hosts;
 
 	if (c->db != NULL)
 		return 0;
-	c->db = PQconnectdbParams(keys, values, 1);
+	hosts = db_hosts_new(c->database.url, "relaycam");
+	snprintf(why, why_len, "out of memory");
+	if (hosts != NULL)
+		c->db = db_hosts_connect(hosts, CONNECT_SECONDS, why, why_len);
+	db_hosts_free(hosts);
 	if (PQstatus(c->db) == CONNECTION_OK) {
 		PQsetNoticeProcessor(c->db, ignore_notice, NULL);
 		return 0;
 	}
-	snprintf(why, why_len, "%s",
-	    c->db != NULL ? PQerrorMessage(c->db) : "out of memory");
-	one_line(why);
 	PQfinish(c->db);
 	c->db = NULL;
 	return STATUS_FAILED;

@@ -10,7 +10,8 @@
 
 #include "ctl/ctl.h"
 
-/* Connects once. Returns 0 or STATUS_FAILED after a message. */
+/* Connects once, trying each host of [database] url (common/db_hosts.h).
+ * Returns 0 or STATUS_FAILED after a message. */
 int pg_open(struct ctl *c);
 
 /* The same without a message: why gets the reason. For doctor. */

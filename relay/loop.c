@@ -255,7 +255,7 @@ loop_init(struct loop *l, struct relay *r, unsigned index)
 	l->command = event_new(
 	    l->base, l->command_fd, EV_READ | EV_PERSIST, on_command, l);
 	l->drain_timer = evtimer_new(l->base, on_drain_time, l);
-	l->db = db_new(l->base, r->database.url, NULL, NULL);
+	l->db = db_new(l->base, &r->database, NULL, NULL);
 	if (l->command == NULL || l->drain_timer == NULL || l->db == NULL ||
 	    job_inbox_init(&l->inbox, l->base) != 0)
 		return ERR_NOMEM;

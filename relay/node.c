@@ -319,7 +319,7 @@ node_new(struct relay *r, struct event_base *base)
 	snprintf(n->started, sizeof(n->started), "%.6f",
 	    (double)clock_wall_ns() / 1e9);
 	n->heartbeat = event_new(base, -1, EV_PERSIST, on_heartbeat, n);
-	n->db = db_new(base, r->database.url, on_state, n);
+	n->db = db_new(base, &r->database, on_state, n);
 	if (n->heartbeat == NULL || n->db == NULL ||
 	    event_add(n->heartbeat, &tv) != 0 ||
 	    serve(n, r->conf.metrics_listen) != 0) {

@@ -215,7 +215,7 @@ expiry_new(struct daemon *d)
 	strcpy(e->id, FIRST_ID);
 	e->timer = evtimer_new(d->base, on_timer, e);
 	if (e->timer != NULL)
-		e->db = db_new(d->base, d->database.url, on_state, e);
+		e->db = db_new(d->base, &d->database, on_state, e);
 	return e->db != NULL ? 0 : ERR_NOMEM;
 }
 

@@ -198,7 +198,7 @@ make_parts(struct daemon *d)
 	env.base = d->base;
 	if (node_new(d) != 0)
 		die(err);
-	d->db = db_new(d->base, d->database.url, on_database, d);
+	d->db = db_new(d->base, &d->database, on_database, d);
 	if (d->db == NULL)
 		die(err);
 	env.db = d->db;
