@@ -48,6 +48,8 @@ enum tee_mark_kind {
 	TEE_MARK_INPUT = 7,        /* u32 keys, u32 pointer events since the
 				    * last such mark; never content (X5) */
 	TEE_MARK_END = 8,          /* u32 enum tee_end: nothing follows */
+	TEE_MARK_CAPTURE = 9,      /* go on as a capture from the next end of
+				    * a message on; not in captures */
 };
 
 enum tee_end {

@@ -124,8 +124,10 @@ drain(struct session *s, struct tee_reader *reader, struct lag *lag)
 			leave_note(s, reader);
 			continue;
 		}
-		if (behind && session_is_portable(s))
+		if (session_wants_capture(s) ||
+		    (behind && session_is_portable(s)))
 			return INTAKE_BEHIND;
+		behind |= session_is_leaving(s);
 		len = min_size(len, PIECE_LEN);
 		if (behind)
 			len = min_size(len, (size_t)session_wanted(s));
@@ -225,6 +227,8 @@ intake_run(struct session *s, struct tee_reader *reader,
 			return rc;
 		if (rc == 0)
 			rc = session_tick(s, now);
+		if (rc == 0 && !is_last && session_wants_capture(s))
+			return INTAKE_BEHIND;
 		leave_note(s, reader);
 		if (rc != 0 || session_is_over(s))
 			break;

@@ -219,7 +219,7 @@ fail(int rc, const char *why)
 static bool
 may_capture(const struct meta *m)
 {
-	return m->is_capture || (m->behind_seconds != 0 && !m->is_manual);
+	return m->is_capture || !m->is_manual;
 }
 
 static int
@@ -227,7 +227,8 @@ enter_sandbox(const struct meta *m, const char **why)
 {
 	struct sandbox box = { .spool_fd = TEE_FD_SPOOL,
 		.status_fd = TEE_FD_STATUS,
-		.max_file_bytes = may_capture(m) ? CAPTURE_FILE_MAX : 0 };
+		.max_file_bytes = may_capture(m) ? CAPTURE_FILE_MAX : 0,
+		.max_pixels = m->max_pixels };
 	int rc = sandbox_enter(&box, why);
 
 	if (rc == 0 && !box.has_landlock)

@@ -221,6 +221,20 @@ parse_behind(struct meta *m, const json_t *o, const char **why)
 	return 0;
 }
 
+/* What the site allows; else what the protocol does. */
+static int
+parse_max_pixels(struct meta *m, const json_t *o, const char **why)
+{
+	int64_t v = (int64_t)RFB_MAX_SIDE * RFB_MAX_SIDE;
+
+	*why = "max_pixels";
+	if (json_object_get(o, *why) != NULL && get_int(o, *why, 1, v, &v) != 0)
+		return ERR_CONFIG;
+	m->max_pixels = (uint64_t)v;
+	*why = "width and height are above max_pixels";
+	return (uint64_t)m->width * m->height <= m->max_pixels ? 0 : ERR_CONFIG;
+}
+
 static int
 parse_resume(struct meta *m, const json_t *o, const char **why)
 {
@@ -290,6 +304,8 @@ meta_parse(struct meta *m, const char *json, size_t len, const char **why)
 		rc = parse_mode(m, o, why);
 	if (rc == 0)
 		rc = parse_behind(m, o, why);
+	if (rc == 0)
+		rc = parse_max_pixels(m, o, why);
 out:
 	json_decref(o);
 	return rc;

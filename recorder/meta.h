@@ -42,6 +42,7 @@ struct meta {
 	bool is_resumed;         /* "resume": takes a dead one's place */
 	bool is_capture;         /* "mode": "capture": encoded later */
 	unsigned behind_seconds; /* until it becomes one; 0: never */
+	uint64_t max_pixels;     /* of a screen */
 	/* not from JSON: recorder/replay.h; "": any */
 	char first_segment[META_UUID_LEN];
 	uint64_t gap_start_ns; /* not from JSON: recorder/resume.h; 0: none */

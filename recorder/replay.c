@@ -261,7 +261,9 @@ replay(struct replay *r)
 static int
 enter(struct replay *r)
 {
-	struct sandbox box = { .spool_fd = r->out_fd, .status_fd = -1 };
+	struct sandbox box = { .spool_fd = r->out_fd,
+		.status_fd = -1,
+		.max_pixels = r->meta.max_pixels };
 	static char line[64];
 	const char *why = "";
 	int rc;

@@ -16,7 +16,14 @@
 
 #define MAX_FILES      32
 #define MAX_FILE_BYTES (UINT64_C(1) << 30) /* twice the largest segment */
-#define MAX_DATA_BYTES (UINT64_C(6) << 30) /* 80 bytes a pixel of 8K, twice */
+
+/*
+ * Memory: 80 bytes a pixel for decoder and encoder, 8 for the old picture
+ * while the screen changes its size, 8 for a progressive JPEG; beside that
+ * the margins of long and thin screens, zlib, libraries.
+ */
+#define BYTES_A_PIXEL 96
+#define BASE_BYTES    (UINT64_C(512) << 20)
 
 /*
  * Landlock by number: the rights are a kernel interface, and Debian 12's
@@ -107,7 +114,7 @@ limits_enter(const struct sandbox *s)
 	    limit(RLIMIT_FSIZE, file) != 0)
 		return ERR_IO;
 #ifndef RELAYCAM_SANITIZE /* its shadow memory is larger than any limit */
-	if (limit(RLIMIT_DATA, MAX_DATA_BYTES) != 0)
+	if (limit(RLIMIT_DATA, BASE_BYTES + s->max_pixels * BYTES_A_PIXEL) != 0)
 		return ERR_IO;
 #endif
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||

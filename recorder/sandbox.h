@@ -20,6 +20,8 @@ struct sandbox {
 	int spool_fd;            /* names are relative to this folder only */
 	int status_fd;           /* the only socket to send on, or -1 */
 	uint64_t max_file_bytes; /* 0: as large as segments need */
+	uint64_t max_pixels;     /* of a screen: memory is limited to its need;
+				  * 0: no screen is decoded */
 	bool has_landlock;       /* out: the kernel took the file rules */
 };
 

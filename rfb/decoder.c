@@ -19,6 +19,7 @@ struct rfb_decoder {
 	bool skips_stateful;
 	bool is_skipped; /* the rectangle under way */
 	uint64_t n_skipped;
+	uint64_t max_pixels; /* 0: what the protocol allows */
 	struct enc enc;
 };
 
@@ -52,6 +53,9 @@ resize(struct rfb_decoder *d, uint16_t w, uint16_t h)
 
 	if (w == e->width && h == e->height)
 		return 0;
+	if (d->max_pixels != 0 && (uint64_t)w * h > d->max_pixels)
+		return enc_fail(
+		    e, ERR_LIMIT, "the screen is larger than the site allows");
 	to = calloc((size_t)w * h, sizeof(*to));
 	if (to == NULL)
 		return enc_fail(e, ERR_NOMEM, "out of memory");
@@ -324,6 +328,12 @@ void
 rfb_decoder_skip_stateful(struct rfb_decoder *d)
 {
 	d->skips_stateful = true;
+}
+
+void
+rfb_decoder_limit_pixels(struct rfb_decoder *d, uint64_t n)
+{
+	d->max_pixels = n;
 }
 
 bool

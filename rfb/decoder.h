@@ -87,6 +87,10 @@ int rfb_decoder_set_pixel_format(
  */
 void rfb_decoder_skip_stateful(struct rfb_decoder *d);
 
+/* A picture of more than n pixels is refused with ERR_LIMIT; 0: no limit but
+ * RFB_MAX_SIDE. It holds for changes of size from here on. */
+void rfb_decoder_limit_pixels(struct rfb_decoder *d, uint64_t n);
+
 /*
  * Whether every pixel of an area inside the picture is known; always so
  * without rfb_decoder_skip_stateful. Looks at all of them in the worst case.

@@ -59,9 +59,9 @@ restate(json_t *o, const struct session_place *p)
 	for (size_t i = 0; i < sizeof(wire); i++)
 		snprintf(hex + 2 * i, 3, "%02x", wire[i]);
 	now = json_pack("{s:s s:b s:s s:s s:i s:i s:I s:I s:i s:o}", "mode",
-	    "capture", "resume", 1, "split_reason", "overload", "pixel_format",
-	    hex, "width", (int)rfb_decoder_width(p->decoder), "height",
-	    (int)rfb_decoder_height(p->decoder), "first_seq",
+	    "capture", "resume", 1, "split_reason", p->split_reason,
+	    "pixel_format", hex, "width", (int)rfb_decoder_width(p->decoder),
+	    "height", (int)rfb_decoder_height(p->decoder), "first_seq",
 	    (json_int_t)p->seq, "first_frame", (json_int_t)p->next_frame,
 	    "frame_rate", (int)p->frame_rate, "monitor",
 	    pack_monitor(p->monitor));
@@ -113,7 +113,7 @@ write_place(void *arg, struct capture_writer *w)
 	const struct rfb_decoder *d = h->place.decoder;
 	struct rfb_pixel_format format = rfb_decoder_pixel_format(d);
 	struct tee_mark m = { .kind = TEE_MARK_TIME,
-		.mono_ns = h->place.now_ns };
+		.mono_ns = h->place.start_ns };
 	uint64_t now = clock_mono_ns();
 	int rc = capture_writer_mark(w, &m, now);
 
@@ -144,10 +144,12 @@ prepare(struct handover *h, const struct capture_run *c)
 	if (n < 0)
 		return (int)n;
 	h->state_len = (size_t)n;
-	rc = session_close(h->session, "overload", 0);
-	if (rc != 0)
-		return rc;
-	session_get_place(h->session, &h->place);
+	if (!h->place.is_unopened) {
+		rc = session_close(h->session, "overload", 0);
+		if (rc != 0)
+			return rc;
+		session_get_place(h->session, &h->place);
+	}
 	return make_meta(h, c);
 }
 
@@ -173,7 +175,7 @@ handover_run(struct session *s, const struct capture_run *c,
 		run.meta = &h->meta;
 		run.json = h->json;
 		run.json_len = strlen(h->json);
-		run.start_ns = h->place.now_ns;
+		run.start_ns = h->place.start_ns;
 		run.begin = write_place;
 		run.arg = h;
 		rc = capture_run(&run, res);

@@ -72,6 +72,9 @@ on_update_end(struct session *s)
 		session_note_error(s, session_join_update(s));
 	if (s->error != 0)
 		return;
+	/* the capture that follows begins with this picture */
+	if (s->is_leaving && session_is_unopened(s))
+		return;
 	if (s->state == SESSION_OPENING) {
 		if (s->has_damage && is_settled(s))
 			session_note_error(s, session_first_picture(s));
@@ -181,6 +184,8 @@ session_new(const struct meta *meta, int spool_fd, session_cb *cb, void *arg)
 	segment_store_init(&s->store, spool_fd, meta);
 	s->decoder = rfb_decoder_new(
 	    meta->width, meta->height, &meta->pixel_format, on_decoder, s);
+	if (s->decoder != NULL)
+		rfb_decoder_limit_pixels(s->decoder, meta->max_pixels);
 	if (s->decoder != NULL && meta->is_resumed)
 		rfb_decoder_skip_stateful(s->decoder);
 	if (s->decoder == NULL || session_set_area(s) != 0) {
@@ -232,6 +237,14 @@ is_torn(const struct session *s)
 	return !rfb_decoder_is_between_messages(s->decoder);
 }
 
+/* The next segment is the capture's. A message that takes long is shown as it
+ * comes, though: it cannot be handed over in its middle. */
+static bool
+is_left_to_capture(const struct session *s)
+{
+	return s->is_leaving && session_is_unopened(s) && !is_torn(s);
+}
+
 /* When a picture is due, or PACER_NEVER. */
 static uint64_t
 picture_due(const struct session *s)
@@ -252,7 +265,9 @@ session_due(const struct session *s)
 	uint64_t due = PACER_NEVER;
 
 	if (s->state == SESSION_OPENING)
-		due = s->open_by_ns;
+		due = is_left_to_capture(s) && s->open_by_ns <= s->now_ns
+		    ? PACER_NEVER
+		    : s->open_by_ns;
 	else if (s->state == SESSION_RUNNING)
 		due = picture_due(s);
 	return s->segment == NULL ? due
@@ -264,7 +279,9 @@ static int
 run_picture(struct session *s, uint64_t t)
 {
 	if (s->state == SESSION_OPENING)
-		return s->open_by_ns <= t ? session_first_picture(s) : 0;
+		return s->open_by_ns <= t && !is_left_to_capture(s)
+		    ? session_first_picture(s)
+		    : 0;
 	if (s->state != SESSION_RUNNING || picture_due(s) > t)
 		return 0;
 	return session_take_picture(
@@ -368,6 +385,22 @@ session_is_portable(const struct session *s)
 	    rfb_decoder_can_save(s->decoder);
 }
 
+bool
+session_is_leaving(const struct session *s)
+{
+	return s->is_leaving;
+}
+
+bool
+session_wants_capture(const struct session *s)
+{
+	if (!s->is_leaving || !session_is_portable(s))
+		return false;
+	/* a screen that is new waits for its pixels, as a segment does */
+	return !session_is_unopened(s) || s->has_damage ||
+	    s->open_by_ns <= s->now_ns;
+}
+
 uint64_t
 session_wanted(const struct session *s)
 {
@@ -383,8 +416,12 @@ session_now_ns(const struct session *s)
 void
 session_get_place(const struct session *s, struct session_place *p)
 {
+	bool is_unopened = session_is_unopened(s);
+
 	*p = (struct session_place){
-		.now_ns = s->now_ns,
+		.is_unopened = is_unopened,
+		.start_ns = is_unopened ? s->open_ns : s->now_ns,
+		.split_reason = is_unopened ? s->reason : "overload",
 		.seq = s->seq,
 		.next_frame = s->next_frame,
 		.frame_rate = s->frame_rate,

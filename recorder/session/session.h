@@ -87,6 +87,10 @@ bool session_is_over(const struct session *s);
  * policy wants recorded, between two messages, all streams at a byte.
  */
 bool session_is_portable(const struct session *s);
+/* It was told to go on as a capture. */
+bool session_is_leaving(const struct session *s);
+/* The same, and this is a place to do so. */
+bool session_wants_capture(const struct session *s);
 /* As rfb_decoder_wanted: feeding so much never passes such a place. */
 uint64_t session_wanted(const struct session *s);
 
@@ -95,7 +99,9 @@ uint64_t session_now_ns(const struct session *s);
 
 /* Where it stands then. Borrowed until the next call. */
 struct session_place {
-	uint64_t now_ns;
+	uint64_t start_ns;        /* of what follows */
+	const char *split_reason; /* the same; static */
+	bool is_unopened;         /* the segment before it is closed */
 	uint64_t seq, next_frame; /* of what follows */
 	unsigned frame_rate;
 	const struct monitor *monitor;

@@ -69,6 +69,7 @@ struct session {
 	uint8_t repeat[ENCODER_REPEAT_MAX]; /* packet that repeats it */
 	size_t repeat_len;
 	uint64_t seq, next_frame;
+	bool is_leaving;       /* goes on as a capture, session_wants_capture */
 	bool is_wanted;        /* while joining: record then */
 	uint64_t gap_start_ns; /* of the segment that opens; 0: none */
 	uint64_t n_skipped;    /* of the decoder, when it was looked at */
@@ -82,6 +83,9 @@ int session_open_segment(struct session *s);
 
 /* A file is open that has no picture yet. */
 bool session_is_unbegun(const struct session *s);
+
+/* Its last file ended, the next one is not there yet. */
+bool session_is_unopened(const struct session *s);
 
 /* Such a file is of another monitor or size than it was opened for. */
 int session_restate(struct session *s);

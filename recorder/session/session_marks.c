@@ -152,6 +152,9 @@ session_apply_mark(struct session *s, const struct tee_mark *m)
 		return mark_start(s);
 	case TEE_MARK_STOP:
 		return mark_stop(s);
+	case TEE_MARK_CAPTURE:
+		s->is_leaving = !s->meta->is_manual && !s->meta->is_capture;
+		return 0;
 	case TEE_MARK_END:
 		return session_close(
 		    s, end_word(load_be32(m->value)), s->now_ns);

@@ -72,6 +72,12 @@ session_is_unbegun(const struct session *s)
 	    segment_frames(s->segment) == 0;
 }
 
+bool
+session_is_unopened(const struct session *s)
+{
+	return s->segment == NULL && s->state == SESSION_OPENING;
+}
+
 int
 session_restate(struct session *s)
 {

@@ -9,6 +9,7 @@
 
 #include "recorder/lag.h"
 #include "recorder/webm/webm_reader.h"
+#include "rfb/protocol.h"
 #include "tests/unit/recorder_check.h"
 
 #define WIDE     640
@@ -199,6 +200,128 @@ nothing_is_missing(void **state)
 	free_manifests();
 }
 
+static void
+draw_raw(struct child *c, uint64_t ns, unsigned w, unsigned h, uint32_t seed)
+{
+	size_t n = fixture_update(msg, 1);
+
+	fixture_desktop(px, w, h, seed);
+	n += fixture_rect(msg + n, 0, 0, w, h, 0);
+	memcpy(msg + n, px, (size_t)w * h * 4);
+	child_feed(c, ns, msg, n + (size_t)w * h * 4);
+}
+
+/*
+ * The relay has no memory for what the screen becomes: the capture begins
+ * with the new size, at the moment of the change, and the segment before it
+ * ended there for that reason. No encoder of the new size was made.
+ */
+static void
+told_at_a_resize(void **state)
+{
+	struct fixture_meta fm = basic;
+	struct tee_status st;
+	struct child c;
+	size_t n;
+
+	(void)state;
+	fm.width = 320;
+	fm.height = 240;
+	child_new(&c, &fm, &spool);
+	draw_raw(&c, AT_MS(100), 320, 240, 1);
+	draw_raw(&c, AT_MS(1000), 320, 240, 2);
+	/* as the relay: at the rectangle, when the message has begun */
+	n = fixture_update(msg, 1);
+	child_feed(&c, AT_MS(3000), msg, n);
+	child_mark(&c, TEE_MARK_CAPTURE, AT_MS(3000), 0);
+	n = fixture_rect(msg, 0, 0, 240, 480, RFB_ENC_DESKTOP_SIZE);
+	child_feed(&c, AT_MS(3000), msg, n);
+	draw_raw(&c, AT_MS(3400), 240, 480, 3);
+	draw_raw(&c, AT_MS(4000), 240, 480, 4);
+	child_mark(&c, TEE_MARK_END, AT_MS(5000), TEE_END_COMMAND);
+	child_start(&c, program);
+	expect(&c, TEE_STATUS_READY, &st);
+	expect(&c, TEE_STATUS_SEGMENT, &st);
+	expect(&c, TEE_STATUS_CAPTURE, &st);
+	expect(&c, TEE_STATUS_SEGMENT, &st);
+	expect(&c, TEE_STATUS_DONE, &st);
+	assert_int_equal(child_wait(&c), 0);
+	child_free(&c);
+	replay_into_spool();
+	load_manifests();
+	assert_int_equal(n_manifests, 2);
+	check_chain(AT_MS(5000));
+	assert_string_equal(text(manifests[0], "end"), "orientation");
+	assert_int_equal(num(manifests[0], "end_mono_ns"), AT_MS(3000));
+	assert_string_equal(text(manifests[1], "split_reason"), "orientation");
+	assert_int_equal(num(manifests[1], "width"), 240);
+	assert_int_equal(num(manifests[1], "height"), 480);
+	assert_null(json_object_get(manifests[1], "gap_start_mono_ns"));
+	assert_true(last_frame_psnr(manifests[1], 240, 480) > 30);
+	free_manifests();
+}
+
+/* Without a resize: it ends here, and goes on here. */
+static void
+told_in_between(void **state)
+{
+	struct tee_status st;
+	struct child c;
+
+	(void)state;
+	child_new(&c, &basic, &spool);
+	draw_raw(&c, AT_MS(100), W, H, 1);
+	draw_raw(&c, AT_MS(1000), W, H, 2);
+	child_mark(&c, TEE_MARK_CAPTURE, AT_MS(2000), 0);
+	draw_raw(&c, AT_MS(3000), W, H, 3);
+	child_mark(&c, TEE_MARK_END, AT_MS(5000), TEE_END_COMMAND);
+	child_start(&c, program);
+	expect(&c, TEE_STATUS_READY, &st);
+	expect(&c, TEE_STATUS_SEGMENT, &st);
+	expect(&c, TEE_STATUS_CAPTURE, &st);
+	expect(&c, TEE_STATUS_SEGMENT, &st);
+	expect(&c, TEE_STATUS_DONE, &st);
+	assert_int_equal(child_wait(&c), 0);
+	child_free(&c);
+	replay_into_spool();
+	load_manifests();
+	assert_int_equal(n_manifests, 2);
+	check_chain(AT_MS(5000));
+	assert_string_equal(text(manifests[1], "split_reason"), "overload");
+	assert_true(last_frame_psnr(manifests[1], W, H) > 30);
+	free_manifests();
+}
+
+/* A screen beyond max_pixels is refused before any memory is taken for it;
+ * what came before is a segment. */
+static void
+too_large_a_screen(void **state)
+{
+	struct fixture_meta fm = basic;
+	struct tee_status st;
+	struct child c;
+
+	(void)state;
+	fm.more = ",\"max_pixels\":307200";
+	child_new(&c, &fm, &spool);
+	draw_raw(&c, AT_MS(100), W, H, 1);
+	resize(&c, AT_MS(1000), 640, 481);
+	child_start(&c, program);
+	expect(&c, TEE_STATUS_READY, &st);
+	expect(&c, TEE_STATUS_SEGMENT, &st);
+	expect(&c, TEE_STATUS_FAILED, &st);
+	assert_string_equal(
+	    st.text, "the screen is larger than the site allows");
+	assert_int_not_equal(child_wait(&c), 0);
+	child_free(&c);
+	fm.more = ",\"max_pixels\":100";
+	child_new(&c, &fm, &spool);
+	child_start(&c, program);
+	expect(&c, TEE_STATUS_FAILED, &st);
+	child_wait(&c);
+	child_free(&c);
+}
+
 /* By hand: what is not recorded is not kept, so it stays live. */
 static void
 by_hand_stays_live(void **state)
@@ -248,6 +371,9 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_counts_as_behind),
 		WITH_SPOOL(nothing_is_missing),
+		WITH_SPOOL(told_at_a_resize),
+		WITH_SPOOL(told_in_between),
+		WITH_SPOOL(too_large_a_screen),
 		WITH_SPOOL(by_hand_stays_live),
 	};
 
