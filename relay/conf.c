@@ -88,6 +88,12 @@ const struct conf_opt relay_conf_opts[RELAY_CONF_N] = {
 	ROW(recorder_seconds, CONF_SECONDS, "5", 1, 120,
 	    "A recorder that is not ready, or stands still with data "
 	    "waiting, for this long is dead."),
+	ROW(max_pixels, CONF_INT, "24883200", 307200, 268435456,
+	    "Pixels of a screen, width times height, that sessions which are "
+	    "or can be recorded may have; three screens of 3840x2160 by "
+	    "default. An endpoint with more is refused, a technician cannot "
+	    "set more, and a recorder's memory is limited to what so many "
+	    "need."),
 	{ "recording_mode", CONF_CHOICE,
 	    offsetof(struct relay_conf, recording_mode), "live", 0, 0,
 	    "live|capture",
@@ -98,7 +104,8 @@ const struct conf_opt relay_conf_opts[RELAY_CONF_N] = {
 	    "captured and encoded later. 0: no limit."),
 	ROW(live_bytes, CONF_SIZE, "0", 0, 0,
 	    "The same by memory, about 80 bytes for each pixel of a session's "
-	    "screen. 0: no limit."),
+	    "screen, also when it changes its size. 0: half of the memory that "
+	    "the machine or its control group has."),
 	ROW(live_cpu_percent, CONF_INT, "80", 0, 100,
 	    "The same by processor time that recorders used lately, of all "
 	    "cores. 0: no limit."),

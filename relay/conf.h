@@ -26,13 +26,14 @@ struct relay_conf {
 	int64_t ring_bytes;
 	int64_t handshake_seconds, login_seconds, connect_seconds;
 	int64_t recorder_seconds;
+	int64_t max_pixels;   /* of a screen */
 	char *recording_mode; /* live | capture */
 	int64_t live_recorders, live_bytes, live_cpu_percent;
 	int64_t behind_seconds;
 	int64_t drain_seconds;
 };
 
-#define RELAY_CONF_N 37
+#define RELAY_CONF_N 38
 extern const struct conf_opt relay_conf_opts[RELAY_CONF_N];
 
 #endif

@@ -18,6 +18,7 @@
 #include "common/bytes.h"
 #include "common/err.h"
 #include "common/log.h"
+#include "common/memory.h"
 #include "common/tls.h"
 #include "relay/login/guesses.h"
 #include "relay/node.h"
@@ -246,7 +247,8 @@ start_live_budget(unsigned cores)
 	const struct relay_conf *c = &relay.conf;
 	struct live_limits limits = {
 		.recorders = (uint64_t)c->live_recorders,
-		.bytes = (uint64_t)c->live_bytes,
+		.bytes = c->live_bytes != 0 ? (uint64_t)c->live_bytes
+					    : memory_total() / 2,
 		.permille = (uint64_t)c->live_cpu_percent * cores * 10,
 	};
 

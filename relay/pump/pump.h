@@ -6,7 +6,8 @@
  * pump.c: beginning, end; pump_endpoint.c: endpoint to technician;
  * pump_framer.c: what its bytes are; pump_viewer.c: technician to endpoint;
  * pump_view.c: one monitor; pump_switch.c: from one to another; pump_pace.c:
- * frame rate; pump_banner.c: warnings; pump_input.c: view only.
+ * frame rate; pump_size.c: how large it may be; pump_banner.c: warnings;
+ * pump_input.c: view only.
  */
 #ifndef RELAY_PUMP_PUMP_H
 #define RELAY_PUMP_PUMP_H
@@ -92,6 +93,11 @@ struct pump {
 	struct pump_switch sw;
 	bool is_monitor_mark_due;
 	struct view_area redraw; /* to be asked for; framebuffer */
+
+	char size_text[160];  /* of a size that is not allowed */
+	bool is_size_refused; /* the technician has to be told */
+	bool is_size_due;     /* and the viewer, between two messages */
+	uint64_t size_said_ns;
 
 	struct pace pace;
 	struct event *pace_timer;

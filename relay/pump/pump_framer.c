@@ -128,6 +128,8 @@ pump_framer_event(void *arg, const struct rfb_framer_event *ev)
 	case RFB_FRAMER_MESSAGE:
 		return on_message(s, ev);
 	case RFB_FRAMER_RECT:
+		if (ev->rect.encoding < 0 && pump_size_rect(s, ev) != 0)
+			return ERR_LIMIT;
 		return s->pump.is_watching ? on_rect(s, ev) : 0;
 	case RFB_FRAMER_PAYLOAD:
 		return on_payload(s, ev);
@@ -150,7 +152,8 @@ pump_watch(struct session *s)
 	struct pump *p = &s->pump;
 
 	p->is_watching = view_is_one(&p->view) || p->sw.is_active ||
-	    p->banner != NULL || p->is_bell_due || p->redraw.w != 0;
+	    p->banner != NULL || p->is_bell_due || p->is_size_due ||
+	    p->redraw.w != 0;
 }
 
 bool
@@ -181,6 +184,8 @@ pump_boundary(struct session *s, uint64_t offset)
 
 	if (rc == 0)
 		rc = redraw(s);
+	if (rc == 0)
+		rc = pump_size_boundary(s, offset);
 	if (rc == 0)
 		rc = pump_banner_boundary(s, offset);
 	if (rc == 0)

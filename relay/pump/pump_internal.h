@@ -79,6 +79,17 @@ int pump_view_narrow(struct session *s);
 /* A request for a part of the desktop goes to the endpoint. */
 void pump_view_asked(struct session *s);
 
+/* ---- pump_size.c ---- */
+
+/* A rectangle of the endpoint's begins. 0, or ERR_LIMIT with pump.why: its
+ * screen is larger than the site allows. */
+int pump_size_rect(struct session *s, const struct rfb_framer_event *ev);
+/* True: the viewer's wish for this size is not forwarded; pump_size_tell
+ * answers it, once the viewer's messages are out of the way. */
+bool pump_size_refuses(struct session *s, unsigned w, unsigned h);
+void pump_size_tell(struct session *s);
+int pump_size_boundary(struct session *s, uint64_t offset);
+
 /* ---- pump_switch.c ---- */
 
 int pump_switch_begin(struct session *s, unsigned index);

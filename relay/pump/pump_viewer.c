@@ -216,6 +216,8 @@ on_desktop_size(struct session *s, const struct rfb_client_event *ev)
 	if (s->encodings_policy.is_ultravnc || s->is_view_only ||
 	    view_is_one(&s->pump.view) || s->pump.sw.is_active)
 		return 0;
+	if (pump_size_refuses(s, ev->desktop_size.w, ev->desktop_size.h))
+		return 0;
 	return pump_send(s, ev->bytes, ev->len);
 }
 
@@ -286,6 +288,7 @@ pump_from_viewer(struct session *s)
 			rc = rfb_client_messages_feed(
 			    s->client_messages, l->scratch, (size_t)n);
 	}
+	pump_size_tell(s);
 	if (s->state == SESSION_RUNNING && !pump_is_draining(s))
 		pump_to_endpoint(s);
 	if (s->state == SESSION_RUNNING && rc != 0)

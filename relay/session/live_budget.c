@@ -58,6 +58,24 @@ live_budget_take_anyway(
 	pthread_mutex_unlock(&b->lock);
 }
 
+const char *
+live_budget_resize(struct live_budget *b, struct live_share *sh, uint64_t bytes)
+{
+	const char *setting = NULL;
+	bool is_larger = bytes > sh->bytes;
+
+	if (!sh->is_taken)
+		return NULL;
+	pthread_mutex_lock(&b->lock);
+	b->used.bytes += bytes - sh->bytes;
+	sh->bytes = bytes;
+	if (is_larger && b->limits.bytes != 0 &&
+	    b->used.bytes > b->limits.bytes)
+		setting = "live_bytes";
+	pthread_mutex_unlock(&b->lock);
+	return setting;
+}
+
 void
 live_budget_give(struct live_budget *b, struct live_share *sh)
 {

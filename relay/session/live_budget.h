@@ -46,6 +46,14 @@ const char *live_budget_take(
 /* The same, over the limit if need be: for what cannot be captured. */
 void live_budget_take_anyway(
     struct live_budget *b, struct live_share *sh, uint64_t bytes);
+/*
+ * The session's screen has another size: its recorder needs `bytes` now.
+ * They are counted in any case. Returns NULL, or the name of the setting
+ * (static) that this growth exceeds: the session should become a capture.
+ * NULL for a share that is not taken.
+ */
+const char *live_budget_resize(
+    struct live_budget *b, struct live_share *sh, uint64_t bytes);
 /* Does nothing for a share that is not taken. */
 void live_budget_give(struct live_budget *b, struct live_share *sh);
 

@@ -7,7 +7,8 @@
  * what it says; session_dial.c: dialling out; session_trust.c: is it the
  * right one; session_agent.c: through an agent; session_parked.c:
  * endpoints that dialled in; session_open.c: the row, and how it is
- * recorded; session_record.c, session_meta.c: the recorder; session_restart.c: another one when it died;
+ * recorded; session_record.c, session_meta.c: the recorder; session_size.c:
+ * how large a screen may be; session_restart.c: another one when it died;
  * session_control.c: commands while it runs; pump.c: bytes both ways.
  */
 #ifndef RELAY_SESSION_SESSION_INTERNAL_H
@@ -309,6 +310,22 @@ int session_record_start(struct session *s, bool is_resume, int64_t seconds);
 bool session_may_record_by_hand(const struct session *s);
 /* No recorder any more: policy decides. */
 void session_record_lost(struct session *s, const char *why);
+
+/* session_size.c */
+#define SESSION_SIZE_TEXT 160
+/* Within max_pixels, or of no concern as nothing can be recorded. */
+bool session_size_is_allowed(const struct session *s, unsigned w, unsigned h);
+/* A sentence that names the size and the limit. */
+void session_size_say(const struct session *s, unsigned w, unsigned h,
+    char out[SESSION_SIZE_TEXT]);
+/* What a recorder of this screen counts in the relay's budget. */
+uint64_t session_live_bytes(unsigned w, unsigned h);
+/*
+ * The rectangle at offset gives the screen this size. Where no memory is left
+ * to encode it live, the recorder goes on as a capture.
+ */
+void session_size_changed(
+    struct session *s, uint64_t offset, unsigned w, unsigned h);
 
 /* session_meta.c: a descriptor, or negative. */
 int session_meta_memfd(const struct session *s, bool is_resume);

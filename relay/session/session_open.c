@@ -20,7 +20,7 @@ static void
 choose_mode(struct session *s)
 {
 	struct relay *r = s->loop->relay;
-	uint64_t bytes = (uint64_t)s->width * s->height * LIVE_BYTES_A_PIXEL;
+	uint64_t bytes = session_live_bytes(s->width, s->height);
 	const char *why = NULL;
 
 	if (!s->is_recorded)
@@ -91,6 +91,19 @@ keep_name(struct session *s, const struct rfb_server_init *init)
 	return 0;
 }
 
+/* T4: the technician reads why. */
+static bool
+is_too_large(struct session *s, const struct rfb_server_init *init)
+{
+	char why[SESSION_SIZE_TEXT];
+
+	if (session_size_is_allowed(s, init->width, init->height))
+		return false;
+	session_size_say(s, init->width, init->height, why);
+	session_endpoint_refuse(s, "has too large a screen", why);
+	return true;
+}
+
 void
 session_open(struct session *s)
 {
@@ -113,6 +126,8 @@ session_open(struct session *s)
 		s->consent[0] != '\0' ? s->consent : NULL,
 		s->is_view_forced ? "t" : "f" };
 
+	if (is_too_large(s, init))
+		return;
 	if (keep_name(s, init) != 0) {
 		session_refuse(s, "the relay is out of memory");
 		return;

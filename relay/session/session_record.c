@@ -89,17 +89,19 @@ out_of_space(struct session *s)
 	session_status_changed(s);
 }
 
-/* It fell behind; whoever takes its place captures as well. */
+/* It fell behind, or was told to; others in its place capture as well. */
 static void
 on_capture(struct session *s, uint64_t first_frame)
 {
 	struct relay *r = s->loop->relay;
 
-	if (s->is_captured || !s->is_recorded)
+	if (!s->is_recorded)
 		return;
+	live_budget_give(&r->live, &s->live_share);
+	if (s->is_captured)
+		return; /* as it was told to */
 	s->is_captured = true;
 	s->watch_since_ns = clock_mono_ns(); /* what it begins with is much */
-	live_budget_give(&r->live, &s->live_share);
 	atomic_fetch_add(&r->stats.captures, 1);
 	atomic_fetch_add(&r->stats.recorder_overloads, 1);
 	log_warn("session_captured", LOG_S("session", s->id),

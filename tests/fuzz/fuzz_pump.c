@@ -71,6 +71,36 @@ session_record_check(struct session *s)
 {
 }
 
+/* A quarter of what put_screens makes is above this. */
+bool
+session_size_is_allowed(
+    const struct session *s, unsigned width, unsigned height)
+{
+	return width * height <= 120000;
+}
+
+void
+session_size_say(const struct session *s, unsigned width, unsigned height,
+    char out[SESSION_SIZE_TEXT])
+{
+	strcpy(out, "too large");
+}
+
+void
+session_size_changed(
+    struct session *s, uint64_t offset, unsigned width, unsigned height)
+{
+	if (!session_size_is_allowed(s, width, height))
+		abort();
+	session_record_mark(s, TEE_MARK_CAPTURE, offset, NULL, 0);
+}
+
+void
+session_warn(struct session *s, const char *text, unsigned seconds)
+{
+	session_show_banner(s, text, seconds);
+}
+
 void
 session_restart_boundary(struct session *s, uint64_t offset)
 {
@@ -406,6 +436,7 @@ step(struct session *s, struct input *in)
 		break;
 	case 4:
 		viewer_speaks(in);
+		pump_size_tell(s);
 		pump_to_endpoint(s);
 		break;
 	case 5:

@@ -67,6 +67,35 @@ bytes(void **state)
 	assert_int_equal(live_budget_used(&b).bytes, 0);
 }
 
+/* A screen that grows counts more; only growth beyond the limit is told. */
+static void
+growth(void **state)
+{
+	const struct live_limits hundred = { .bytes = 100 };
+	struct live_share x = { 0 }, y = { 0 }, none = { 0 };
+	struct live_budget b;
+
+	(void)state;
+	live_budget_init(&b, &hundred);
+	assert_null(live_budget_take(&b, &x, 20));
+	assert_null(live_budget_take(&b, &y, 30));
+	assert_null(live_budget_resize(&b, &x, 70));
+	assert_int_equal(live_budget_used(&b).bytes, 100);
+	assert_string_equal(live_budget_resize(&b, &y, 31), "live_bytes");
+	/* counted all the same, until its recorder says it is a capture */
+	assert_int_equal(live_budget_used(&b).bytes, 101);
+	assert_null(live_budget_resize(&b, &y, 30));
+	assert_null(live_budget_resize(&b, &none, 1000));
+	assert_int_equal(live_budget_used(&b).bytes, 100);
+	assert_string_equal(
+	    live_budget_resize(&b, &x, UINT64_C(1) << 40), "live_bytes");
+	/* less, though still too much */
+	assert_null(live_budget_resize(&b, &x, 1000));
+	live_budget_give(&b, &x);
+	live_budget_give(&b, &y);
+	assert_int_equal(live_budget_used(&b).bytes, 0);
+}
+
 /* What recorders used lately; who says nothing is idle. */
 static void
 processor_time(void **state)
@@ -124,6 +153,7 @@ main(void)
 		cmocka_unit_test(no_limits),
 		cmocka_unit_test(recorders),
 		cmocka_unit_test(bytes),
+		cmocka_unit_test(growth),
 		cmocka_unit_test(processor_time),
 		cmocka_unit_test(over_the_limit),
 	};
