@@ -1,18 +1,27 @@
 #include "common/log.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/log_limit.h"
+
+#define REPORT_NS NS_PER_S /* between two looks for suppressed lines */
 
 static const char *const level_names[] = { "debug", "info", "warn", "error" };
 
 static const char *log_program = "relaycam";
 static enum log_level log_min = LOG_LEVEL_INFO;
 static enum log_format log_fmt = LOG_FORMAT_TEXT;
+
+static pthread_mutex_t limit_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct log_limit limit;
+static uint64_t reported_ns;
 
 /* A line under construction; `full` keeps room for what closes it. */
 struct line {
@@ -138,17 +147,14 @@ put_field(struct line *l, const struct log_field *f)
 	put_value(l, f);
 }
 
-void
-log_write(enum log_level level, const char *event,
+static void
+write_line(enum log_level level, const char *event,
     const struct log_field *fields, size_t n_fields)
 {
 	struct line l = { .full = LOG_LINE_MAX - 4 };
 	char when[CLOCK_TEXT_MAX];
-	int saved = errno;
 	ssize_t n;
 
-	if (level < log_min)
-		return;
 	clock_format_utc(clock_wall_ns(), when);
 	if (log_fmt == LOG_FORMAT_JSON) {
 		put_str(&l, "{\"time\":");
@@ -172,5 +178,47 @@ log_write(enum log_level level, const char *event,
 	do {
 		n = write(STDERR_FILENO, l.data, l.len);
 	} while (n < 0 && errno == EINTR);
+}
+
+/* Each event whose lines were suppressed, in a line of its own. */
+void
+log_report_suppressed(void)
+{
+	uint64_t now = clock_mono_ns(), n;
+	char event[LOG_LIMIT_NAME_MAX];
+
+	do {
+		pthread_mutex_lock(&limit_lock);
+		reported_ns = now;
+		n = log_limit_suppressed(&limit, event, now);
+		pthread_mutex_unlock(&limit_lock);
+		if (n != 0)
+			write_line(LOG_LEVEL_WARN, "lines_suppressed",
+			    (const struct log_field[]){ LOG_S("of", event),
+				LOG_U("more", n) },
+			    2);
+	} while (n != 0);
+}
+
+void
+log_write(enum log_level level, const char *event,
+    const struct log_field *fields, size_t n_fields)
+{
+	uint64_t now;
+	bool may, is_due;
+	int saved = errno;
+
+	if (level < log_min)
+		return;
+	now = clock_mono_ns();
+	pthread_mutex_lock(&limit_lock);
+	may = level == LOG_LEVEL_DEBUG || log_limit_take(&limit, event, now);
+	is_due = now - reported_ns >= REPORT_NS;
+	pthread_mutex_unlock(&limit_lock);
+	if (is_due)
+		log_report_suppressed();
+	errno = saved;
+	if (may)
+		write_line(level, event, fields, n_fields);
 	errno = saved;
 }

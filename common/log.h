@@ -1,8 +1,10 @@
 /*
  * Structured logs on stderr, one line an event, JSON or logfmt-like text.
  * A line is written with one write(2), so lines of several processes on one
- * pipe do not mix. Values are escaped; secrets are never passed in.
- * Thread-safe.
+ * pipe do not mix. Values are escaped; secrets are never passed in. Above
+ * level debug an event has LOG_LIMIT_BURST lines at once and then
+ * LOG_LIMIT_PER_SECOND (log_limit.h); a line `lines_suppressed` says of which
+ * event how many more there were. Thread-safe.
  *
  *	log_info("session_start", LOG_S("session", id), LOG_U("n", n));
  */
@@ -48,6 +50,11 @@ int log_level_parse(const char *s, enum log_level *level);
 
 void log_write(enum log_level level, const char *event,
     const struct log_field *fields, size_t n_fields);
+
+/* Writes the lines `lines_suppressed` that are due. log_write does so too, at
+ * most once a second; a daemon calls it from a timer, because there may be no
+ * further line. */
+void log_report_suppressed(void);
 
 #define LOG_AT(level, event, ...)                                              \
 	log_write((level), (event),                                            \

@@ -149,6 +149,7 @@ on_heartbeat(evutil_socket_t fd, short what, void *arg)
 {
 	beat(arg);
 	write_refusals(arg);
+	log_report_suppressed();
 }
 
 static void

@@ -9,6 +9,7 @@
 
 #include "common/db.h"
 #include "common/err.h"
+#include "common/log.h"
 #include "storage/daemon.h"
 
 #define HEARTBEAT_S 5
@@ -63,6 +64,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	db_query_now(n->d->db,
 	    "UPDATE nodes SET heartbeat_at = now() WHERE id = $1", 1, params,
 	    NULL, NULL);
+	log_report_suppressed();
 }
 
 void

@@ -16,6 +16,7 @@
 #include "common/conf.h"
 #include "common/err.h"
 #include "common/log.h"
+#include "common/log_limit.h"
 
 static void
 buf_queues_bytes(void **state)
@@ -134,6 +135,53 @@ log_cuts_long_lines_well_formed(void **state)
 }
 
 static void
+log_limit_suppresses_a_flood(void **state)
+{
+	struct log_limit *l = calloc(1, sizeof(*l));
+	uint64_t now = 1000 * NS_PER_S;
+	char event[LOG_LIMIT_NAME_MAX];
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < 5000; i++)
+		n += log_limit_take(l, "flood", now);
+	assert_int_equal(n, LOG_LIMIT_BURST);
+	/* other events have buckets of their own */
+	assert_true(log_limit_take(l, "session_start", now));
+	/* the rest is told once there is a token */
+	assert_int_equal(log_limit_suppressed(l, event, now), 0);
+	now += NS_PER_S;
+	assert_int_equal(
+	    log_limit_suppressed(l, event, now), 5000 - LOG_LIMIT_BURST);
+	assert_string_equal(event, "flood");
+	assert_int_equal(log_limit_suppressed(l, event, now), 0);
+	/* the bucket fills at its rate, and not beyond its burst */
+	for (n = 0; log_limit_take(l, "flood", now); n++)
+		;
+	assert_int_equal(n, LOG_LIMIT_PER_SECOND - 1);
+	now += 3600 * NS_PER_S;
+	for (n = 0; log_limit_take(l, "flood", now); n++)
+		;
+	assert_int_equal(n, LOG_LIMIT_BURST);
+	free(l);
+}
+
+static void
+log_limit_bounds_its_table(void **state)
+{
+	struct log_limit *l = calloc(1, sizeof(*l));
+	char event[LOG_LIMIT_NAME_MAX];
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < 100000; i++) {
+		snprintf(event, sizeof(event), "event%u", i);
+		n += log_limit_take(l, event, NS_PER_S);
+	}
+	/* one each, and a burst of those that share the last bucket */
+	assert_int_equal(n, LOG_LIMIT_EVENTS - 1 + LOG_LIMIT_BURST);
+	free(l);
+}
+
+static void
 errors_have_sentences(void **state)
 {
 	for (int e = 0; e >= ERR_CANCELLED; e--)
@@ -249,6 +297,8 @@ main(void)
 		cmocka_unit_test(clock_moves_by_offset),
 		cmocka_unit_test(log_escapes_values),
 		cmocka_unit_test(log_cuts_long_lines_well_formed),
+		cmocka_unit_test(log_limit_suppresses_a_flood),
+		cmocka_unit_test(log_limit_bounds_its_table),
 		cmocka_unit_test(errors_have_sentences),
 		cmocka_unit_test(conf_reads_values),
 		cmocka_unit_test(conf_names_what_is_wrong),
