@@ -65,16 +65,23 @@ const struct conf_opt relay_conf_opts[RELAY_CONF_N] = {
 	ROW(max_sessions, CONF_INT, "2000", 1, 100000,
 	    "Sessions at once: technicians whose login was right."),
 	ROW(max_agents, CONF_INT, "5000", 0, 100000,
-	    "Agents at once whose control channel is here, session codes "
-	    "included."),
+	    "Enrolled agents at once whose control channel is here."),
+	ROW(max_attended, CONF_INT, "1000", 0, 100000,
+	    "Agents at once that are not enrolled and have a session code."),
+	ROW(max_attended_per_address, CONF_INT, "50", 0, 100000,
+	    "Of these, from one address (of IPv6, its first 64 bits). 0: no "
+	    "limit."),
 	ROW(max_parked, CONF_INT, "1000", 0, 100000,
 	    "Servers at once that dialled in and wait for a session."),
 	ROW(max_logins, CONF_INT, "2000", 1, 100000,
-	    "Connections at once that are not known yet: those that log in, "
-	    "and browsers that load the page."),
+	    "Connections at once that have not logged in, per kind of "
+	    "listener (listen, web_listen, reverse_listen, session_ports). "
+	    "Beyond it, the oldest one of the address that has most is "
+	    "closed."),
 	ROW(max_logins_per_address, CONF_INT, "200", 0, 100000,
-	    "Of these, from one address (of IPv6, its first 64 bits). 0: no "
-	    "limit, for a relay behind something that hides addresses."),
+	    "Of these, from one address (of IPv6, its first 64 bits). 0: "
+	    "addresses are not told apart, for a relay behind something that "
+	    "hides them."),
 	ROW(ring_bytes, CONF_SIZE, "4M", 65536, 268435456,
 	    "Shared ring of a recorded session, a power of two."),
 	ROW(handshake_seconds, CONF_SECONDS, "10", 1, 300,

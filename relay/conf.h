@@ -22,6 +22,7 @@ struct relay_conf {
 	char *user;
 	int64_t threads;
 	int64_t max_sessions, max_agents, max_parked;
+	int64_t max_attended, max_attended_per_address;
 	int64_t max_logins, max_logins_per_address;
 	int64_t ring_bytes;
 	int64_t handshake_seconds, login_seconds, connect_seconds;
@@ -33,7 +34,7 @@ struct relay_conf {
 	int64_t drain_seconds;
 };
 
-#define RELAY_CONF_N 38
+#define RELAY_CONF_N 40
 extern const struct conf_opt relay_conf_opts[RELAY_CONF_N];
 
 #endif

@@ -1,14 +1,10 @@
 #include <event2/event.h>
-#include <event2/listener.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sodium.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -20,7 +16,7 @@
 #include "relay/relay.h"
 #include "relay/session/session.h"
 
-#define TURNED_AWAY_SECONDS 10 /* between two lines of the log */
+#define LIFE_LOOK_SECONDS 1
 
 void
 relay_uuid(char out[UUID_LEN])
@@ -68,61 +64,45 @@ loop_post(struct loop *to, struct job *j)
 	job_post(j);
 }
 
-/* A flood makes one line in a while. */
-static void
-turn_away(struct relay *r, const char *client, const char *setting)
-{
-	static _Atomic uint64_t next_ns, n_silent;
-	uint64_t now = clock_mono_ns(), next = atomic_load(&next_ns);
+/* ---- connections whose place is gone ---- */
 
-	atomic_fetch_add(&r->stats.turned_away, 1);
-	atomic_fetch_add(&n_silent, 1);
-	if (now < next ||
-	    !atomic_compare_exchange_strong(
-		&next_ns, &next, now + TURNED_AWAY_SECONDS * NS_PER_S))
-		return;
-	log_warn("connection_refused", LOG_S("client", client),
-	    LOG_S("setting", setting),
-	    LOG_U("times", atomic_exchange(&n_silent, 0)));
+static void
+on_evictions(evutil_socket_t fd, short what, void *arg)
+{
+	struct loop *l = arg;
+
+	connection_limit_run_evictions(l->relay->connections, &l->home);
+}
+
+/* From any thread. */
+static void
+wake_for_evictions(void *arg)
+{
+	struct loop *l = arg;
+
+	event_active(l->evictions, EV_READ, 0);
 }
 
 static void
-on_accept(struct evconnlistener *listener, evutil_socket_t fd,
-    struct sockaddr *addr, int addr_len, void *arg)
+on_life_look(evutil_socket_t fd, short what, void *arg)
 {
-	const struct loop_door *d = arg;
-	struct loop *l = d->loop;
-	struct relay *r = l->relay;
-	struct crowd_place place;
-	char client[CLIENT_ADDR_LEN];
-	const char *setting;
-	int on = 1;
+	struct loop *l = arg;
 
-	atomic_fetch_add(&r->stats.connections, 1);
-	conn_name_client(client, addr);
-	setting = crowd_enter(r->crowd, &place, client);
-	if (setting != NULL) {
-		turn_away(r, client, setting);
-		close(fd);
-		return;
-	}
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-	if (d->door->kind == DOOR_VNC)
-		session_start(l, fd, client, &place);
-	else
-		conn_start(l, d->door, fd, addr, &place);
+	connection_limit_expire(l->relay->connections, clock_mono_ns());
 }
 
-static void
-on_accept_error(struct evconnlistener *listener, void *arg)
+static int
+start_evictions(struct loop *l)
 {
-	static _Atomic uint64_t last;
-	uint64_t n = atomic_fetch_add(&last, 1);
+	const struct timeval tv = { LIFE_LOOK_SECONDS, 0 };
 
-	/* descriptors or memory are short; libevent tries again */
-	if (n % 100 == 0)
-		log_error("accept_failed", LOG_ERRNO(), LOG_U("times", n + 1));
+	connection_home_init(&l->home, wake_for_evictions, l);
+	l->evictions = event_new(l->base, -1, 0, on_evictions, l);
+	l->life_timer = event_new(l->base, -1, EV_PERSIST, on_life_look, l);
+	return l->evictions != NULL && l->life_timer != NULL &&
+		event_add(l->life_timer, &tv) == 0
+	    ? 0
+	    : ERR_NOMEM;
 }
 
 /* Rows of sessions that have ended get this long to reach the database. */
@@ -171,11 +151,8 @@ close_doors(struct loop *l)
 {
 	struct conn *c;
 
-	for (unsigned i = 0; i < l->relay->n_doors; i++) {
-		if (l->doors[i].listener != NULL)
-			evconnlistener_free(l->doors[i].listener);
-		l->doors[i].listener = NULL;
-	}
+	for (unsigned i = 0; i < l->relay->n_doors; i++)
+		listener_close(&l->listeners[i]);
 	while ((c = TAILQ_FIRST(&l->conns)) != NULL)
 		conn_close(c, "the relay is being stopped");
 	agents_close(l);
@@ -257,7 +234,8 @@ loop_init(struct loop *l, struct relay *r, unsigned index)
 	l->drain_timer = evtimer_new(l->base, on_drain_time, l);
 	l->db = db_new(l->base, &r->database, NULL, NULL);
 	if (l->command == NULL || l->drain_timer == NULL || l->db == NULL ||
-	    job_inbox_init(&l->inbox, l->base) != 0)
+	    job_inbox_init(&l->inbox, l->base) != 0 ||
+	    start_evictions(l) != 0)
 		return ERR_NOMEM;
 	event_add(l->command, NULL);
 	return loop_listen_for_orders(l);
@@ -266,16 +244,8 @@ loop_init(struct loop *l, struct relay *r, unsigned index)
 int
 loop_open_door(struct loop *l, unsigned door, int fd)
 {
-	struct loop_door *d = &l->doors[door];
-
-	d->loop = l;
-	d->door = &l->relay->doors[door];
-	d->listener = evconnlistener_new(l->base, on_accept, d,
-	    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
-	if (d->listener == NULL)
-		return ERR_NOMEM;
-	evconnlistener_set_error_cb(d->listener, on_accept_error);
-	return 0;
+	return listener_open(
+	    &l->listeners[door], l, &l->relay->doors[door], fd);
 }
 
 void *
@@ -304,6 +274,8 @@ free_loop(struct loop *l)
 	job_inbox_release(&l->inbox);
 	event_free(l->command);
 	event_free(l->drain_timer);
+	event_free(l->evictions);
+	event_free(l->life_timer);
 	free(l->spare_ring);
 	close(l->command_fd);
 	event_base_free(l->base);

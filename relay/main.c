@@ -255,19 +255,25 @@ start_live_budget(unsigned cores)
 	live_budget_init(&relay.live, &limits);
 }
 
-static struct crowd *
-new_crowd(void)
+static struct connection_limit *
+new_connection_limit(void)
 {
-	const struct relay_conf *c = &relay.conf;
-	const struct crowd_limits limits = {
-		.kinds = { [CROWD_UNKNOWN] = (unsigned)c->max_logins,
-		    [CROWD_SESSION] = (unsigned)c->max_sessions,
-		    [CROWD_AGENT] = (unsigned)c->max_agents,
-		    [CROWD_PARKED] = (unsigned)c->max_parked },
-		.per_address = (unsigned)c->max_logins_per_address,
-	};
+	struct connection_pool pools[POOL_N];
+	struct rlimit rl = { .rlim_cur = 1024 };
 
-	return crowd_new(&limits);
+	getrlimit(RLIMIT_NOFILE, &rl);
+	if (pools_derive(pools, &relay.conf, rl.rlim_cur))
+		log_warn("descriptors_short",
+		    LOG_U("descriptors", (uint64_t)rl.rlim_cur),
+		    LOG_U("max_logins", pools[POOL_VNC].max),
+		    LOG_U("max_sessions", pools[POOL_SESSION].max),
+		    LOG_U("max_agents", pools[POOL_AGENT].max),
+		    LOG_U("max_attended", pools[POOL_ATTENDED].max),
+		    LOG_U("max_parked", pools[POOL_PARKED].max),
+		    LOG_S("remedy",
+			"these bounds hold instead of the settings; raise the "
+			"hard limit of open files (systemd: LimitNOFILE)"));
+	return connection_limit_new(pools, POOL_N);
 }
 
 static void
@@ -277,7 +283,7 @@ start_loops(void)
 
 	refusals_init(&relay.refusals);
 	relay.guesses = guesses_new();
-	relay.crowd = new_crowd();
+	relay.connections = new_connection_limit();
 	if (cores < 1)
 		cores = 1;
 	start_live_budget((unsigned)cores);
@@ -289,7 +295,7 @@ start_loops(void)
 	relay.lookups = worker_pool_new(4);
 	if (relay.loops == NULL || relay.workers == NULL ||
 	    relay.lookups == NULL || relay.guesses == NULL ||
-	    relay.crowd == NULL)
+	    relay.connections == NULL)
 		die(EX_OSERR, "start", "out of memory");
 	for (unsigned i = 0; i < relay.n_loops; i++) {
 		if (loop_init(&relay.loops[i], &relay, i) != 0)
@@ -424,7 +430,7 @@ main(int argc, char **argv)
 	static_files_free(relay.files);
 	text_font_close(relay.font);
 	guesses_free(relay.guesses);
-	crowd_free(relay.crowd);
+	connection_limit_free(relay.connections);
 	free(relay.loops);
 	conf_release(sections, n);
 	return has_spawner ? 0 : EX_SOFTWARE;

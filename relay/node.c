@@ -166,7 +166,8 @@ on_metrics(struct evhttp_request *req, void *arg)
 {
 	struct node *n = arg;
 	struct relay_stats *st = &n->relay->stats;
-	struct crowd *crowd = n->relay->crowd;
+	struct connection_limit *limit = n->relay->connections;
+	unsigned attended = connection_limit_count(limit, POOL_ATTENDED);
 	struct live_limits live = live_budget_used(&n->relay->live);
 	const struct {
 		const char *name, *type, *help;
@@ -181,14 +182,21 @@ on_metrics(struct evhttp_request *req, void *arg)
 		    atomic_load(&st->turned_away) },
 		{ "active", "gauge", "Connections now, of all kinds.",
 		    atomic_load(&st->active) },
-		{ "logins", "gauge", "Connections now that are not known yet.",
-		    crowd_count(crowd, CROWD_UNKNOWN) },
+		{ "evicted_total", "counter",
+		    "Connections that had not logged in and were closed: their "
+		    "time was over, or others came.",
+		    connection_limit_evicted(limit) },
+		{ "logins", "gauge",
+		    "Connections now that have not logged in.",
+		    pools_count_logins(limit) },
 		{ "sessions", "gauge", "Sessions now.",
-		    crowd_count(crowd, CROWD_SESSION) },
+		    connection_limit_count(limit, POOL_SESSION) },
 		{ "agents", "gauge", "Agents whose control channel is here.",
-		    crowd_count(crowd, CROWD_AGENT) },
+		    connection_limit_count(limit, POOL_AGENT) + attended },
+		{ "attended", "gauge", "Of these, with a session code.",
+		    attended },
 		{ "parked", "gauge", "Servers that dialled in and wait.",
-		    crowd_count(crowd, CROWD_PARKED) },
+		    connection_limit_count(limit, POOL_PARKED) },
 		{ "refused_total", "counter", "Technicians turned away.",
 		    atomic_load(&st->refused) },
 		{ "login_failures_total", "counter", "Wrong passwords.",

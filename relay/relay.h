@@ -14,8 +14,9 @@
 #include "common/password.h"
 #include "relay/conf.h"
 #include "relay/door/conn.h"
-#include "relay/door/crowd.h"
 #include "relay/door/door.h"
+#include "relay/door/listener.h"
+#include "relay/door/pools.h"
 #include "relay/wire/leg.h"
 #include "relay/session/live_budget.h"
 #include "relay/login/refusals.h"
@@ -24,7 +25,6 @@
 struct db;
 struct event;
 struct event_base;
-struct evconnlistener;
 struct guesses;
 struct session;
 struct static_files;
@@ -63,7 +63,7 @@ struct relay {
 	struct relay_stats stats;
 	struct live_budget live;
 	struct guesses *guesses;
-	struct crowd *crowd;
+	struct connection_limit *connections; /* pools.h */
 	struct refusals refusals;
 	_Atomic bool draining;
 	struct loop *loops;
@@ -74,25 +74,22 @@ TAILQ_HEAD(session_list, session);
 TAILQ_HEAD(agent_list, agent);
 TAILQ_HEAD(farewell_list, farewell);
 
-/* A loop's listening socket at a door. */
-struct loop_door {
-	struct loop *loop;
-	const struct door *door;
-	struct evconnlistener *listener;
-};
-
 struct loop {
 	struct relay *relay;
 	unsigned index;
 	pthread_t thread;
 	struct event_base *base;
-	struct loop_door doors[DOORS_MAX];
+	struct listener listeners[DOORS_MAX];
 	struct db *db;
 	struct job_inbox inbox;
 	struct session_list sessions;
 	struct conn_list conns;
 	struct agent_list agents;
 	struct farewell_list farewells;
+	unsigned n_farewells;
+	struct connection_home home;  /* of this loop's connections */
+	struct event *evictions;      /* some of them are to go */
+	struct event *life_timer;
 	unsigned n_sessions;
 	unsigned n_writes;     /* of the journal, not answered yet */
 	bool is_told_to_end;   /* sessions got their time */

@@ -62,7 +62,7 @@ agent_close(struct agent *a, const char *why)
 	a->state = AGENT_STATE_GONE;
 	TAILQ_REMOVE(&a->loop->agents, a, link);
 	atomic_fetch_sub(&a->loop->relay->stats.active, 1);
-	crowd_leave(a->loop->relay->crowd, &a->place);
+	connection_limit_leave(a->loop->relay->connections, &a->place);
 	farewell(a->loop, &a->side);
 	if (a->timer != NULL)
 		event_free(a->timer);
@@ -141,7 +141,7 @@ on_hello(struct agent *a, const struct agent_msg *m)
 			    a, true, "this relay gives out no session codes");
 		else if (agent_is_too_old(a))
 			agent_refuse_old(a);
-		else if (agent_has_place(a)) {
+		else if (agent_has_place(a, POOL_ATTENDED)) {
 			agent_take_secret(a, m);
 			agent_offer_code(a);
 		}
@@ -254,6 +254,15 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 		agent_close(a, "the connection broke");
 }
 
+static void
+on_evicted(void *owner, enum connection_eviction why)
+{
+	agent_refuse(owner, false,
+	    why == CONNECTION_EXPIRED
+		? "it took too long"
+		: "too many connections wait for their login; try again");
+}
+
 void
 conn_feed_agent(struct conn *c)
 {
@@ -271,7 +280,9 @@ conn_feed_agent(struct conn *c)
 	a->has_pin = c->has_peer_pin;
 	if (a->has_pin)
 		http_hex(c->peer_pin, sizeof(c->peer_pin), a->pin);
-	a->place = crowd_hand_over(&c->place);
+	connection_limit_hand_over(
+	    l->relay->connections, &c->place, &a->place);
+	connection_limit_own(&a->place, on_evicted, a);
 	TAILQ_INSERT_TAIL(&l->agents, a, link);
 	atomic_fetch_add(&l->relay->stats.active, 1);
 	a->timer = evtimer_new(l->base, on_timer, a);

@@ -65,14 +65,19 @@ agent_refuse_old(struct agent *a)
 	agent_refuse(a, false, reason);
 }
 
-/* False: it was refused, because there is none. */
 bool
-agent_has_place(struct agent *a)
+agent_has_place(struct agent *a, enum relay_pool pool)
 {
-	if (crowd_become(a->loop->relay->crowd, &a->place, CROWD_AGENT) == NULL)
+	const char *setting = connection_limit_move(
+	    a->loop->relay->connections, &a->place, pool);
+	char reason[120];
+
+	if (setting == NULL)
 		return true;
-	agent_refuse(a, false,
-	    "the relay holds as many agents as it may (relay.max_agents)");
+	snprintf(reason, sizeof(reason),
+	    "the relay holds as many %s as it may (relay.%s)",
+	    pool == POOL_AGENT ? "agents" : "session codes", setting);
+	agent_refuse(a, false, reason);
 	return false;
 }
 
@@ -93,7 +98,7 @@ take_in(struct agent *a, const PGresult *res)
 	guess_release(&a->guess);
 	if (agent_is_too_old(a))
 		agent_refuse_old(a);
-	else if (agent_has_place(a))
+	else if (agent_has_place(a, POOL_AGENT))
 		welcome(a, res);
 }
 

@@ -58,7 +58,7 @@ conn_free(struct conn *c)
 		atomic_fetch_sub(&l->relay->stats.active, 1);
 		conn_lookup_cancel(c);
 		side_release(&c->side);
-		crowd_leave(l->relay->crowd, &c->place);
+		connection_limit_leave(l->relay->connections, &c->place);
 		if (c->deadline != NULL)
 			event_free(c->deadline);
 		c->is_gone = true;
@@ -362,21 +362,32 @@ on_deadline(evutil_socket_t fd, short what, void *arg)
 		conn_close(c, "it took too long");
 }
 
+static void
+on_evicted(void *owner, enum connection_eviction why)
+{
+	conn_close(owner,
+	    why == CONNECTION_EXPIRED
+		? "it took too long"
+		: "more connections came than relay.max_logins and "
+		  "max_logins_per_address allow");
+}
+
 void
 conn_start(struct loop *l, const struct door *door, int fd,
-    const struct sockaddr *addr, struct crowd_place *place)
+    const struct sockaddr *addr, struct connection_place *place)
 {
 	struct timeval look = { 0, LOOK_MS * 1000 };
 	struct conn *c = calloc(1, sizeof(*c));
 
 	if (c == NULL) {
-		crowd_leave(l->relay->crowd, place);
+		connection_limit_leave(l->relay->connections, place);
 		close(fd);
 		return;
 	}
 	c->loop = l;
 	c->door = door;
-	c->place = crowd_hand_over(place);
+	connection_limit_hand_over(l->relay->connections, place, &c->place);
+	connection_limit_own(&c->place, on_evicted, c);
 	TAILQ_INSERT_TAIL(&l->conns, c, link);
 	atomic_fetch_add(&l->relay->stats.active, 1);
 	conn_name_client(c->client_addr, addr);

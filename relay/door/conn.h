@@ -8,7 +8,8 @@
  *                  DATA -> the session whose ticket it brings
  *                  HELLO -> parked session
  *
- * Everything has to happen within relay.handshake_seconds. On its loop.
+ * Everything has to happen within relay.handshake_seconds; what is asked for
+ * afterwards, within the life of its pool (pools.h). On its loop.
  */
 #ifndef RELAY_DOOR_CONN_H
 #define RELAY_DOOR_CONN_H
@@ -17,7 +18,7 @@
 #include <stdbool.h>
 #include <sys/queue.h>
 
-#include "relay/door/crowd.h"
+#include "common/connection_limit.h"
 #include "relay/door/door.h"
 #include "relay/wire/side.h"
 
@@ -38,7 +39,7 @@ struct conn {
 	const struct door *door;
 	enum conn_state state;
 	struct side side;
-	struct crowd_place place;
+	struct connection_place place;
 	struct event *deadline;
 	char client_addr[CLIENT_ADDR_LEN];
 	void *lookup;  /* of conn_reverse.c, under way */
@@ -54,7 +55,7 @@ TAILQ_HEAD(conn_list, conn);
 
 /* Takes fd and the place. On failure the connection is closed and logged. */
 void conn_start(struct loop *l, const struct door *door, int fd,
-    const struct sockaddr *addr, struct crowd_place *place);
+    const struct sockaddr *addr, struct connection_place *place);
 
 /* Logs why and closes. */
 void conn_close(struct conn *c, const char *why);

@@ -129,7 +129,7 @@ teardown(struct session *s)
 		farewell(s->loop, &s->viewer);
 	side_release(&s->viewer);
 	side_release(&s->endpoint);
-	crowd_leave(s->loop->relay->crowd, &s->place);
+	connection_limit_leave(s->loop->relay->connections, &s->place);
 	pump_release(s);
 	ring_release(&s->ring);
 	rfb_framer_free(s->framer);
@@ -208,7 +208,9 @@ session_end(struct session *s, const char *code, const char *reason)
 {
 	if (s->state == SESSION_DEAD)
 		return;
-	log_info("session_end", LOG_S("session", s->id),
+	/* a flood of logins suppresses no line of a session that ran */
+	log_info(s->has_row ? "session_end" : "connection_closed",
+	    LOG_S("session", s->id), LOG_S("client", s->client_addr),
 	    LOG_S("state", state_names[s->state]), LOG_S("code", code),
 	    LOG_S("reason", reason), LOG_S("person", s->name.person),
 	    LOG_S("endpoint", s->name.endpoint),
@@ -337,13 +339,30 @@ session_fill(struct session *s, struct side *d, bool may_wait,
 	return n > 0;
 }
 
+/* Another connection needs the place more, or it took too long to log in. */
+static void
+on_evicted(void *owner, enum connection_eviction why)
+{
+	struct session *s = owner;
+
+	session_ref(s);
+	session_refuse(s,
+	    why == CONNECTION_EXPIRED
+		? "the login took too long"
+		: "too many connections from this address, or at the relay, "
+		  "wait for their login; try again");
+	if (s->state == SESSION_CLOSING) /* no waiting for the viewer */
+		session_end(s, "error", "it was refused");
+	session_unref(s);
+}
+
 struct session *
-session_new(struct loop *l, struct crowd_place *place)
+session_new(struct loop *l, struct connection_place *place)
 {
 	struct session *s = calloc(1, sizeof(*s));
 
 	if (s == NULL) {
-		crowd_leave(l->relay->crowd, place);
+		connection_limit_leave(l->relay->connections, place);
 		return NULL;
 	}
 	s->loop = l;
@@ -353,11 +372,12 @@ session_new(struct loop *l, struct crowd_place *place)
 	ring_init(&s->ring, 0, &l->spare_ring);
 	s->deadline = evtimer_new(l->base, on_deadline, s);
 	if (s->deadline == NULL) {
-		crowd_leave(l->relay->crowd, place);
+		connection_limit_leave(l->relay->connections, place);
 		free(s);
 		return NULL;
 	}
-	s->place = crowd_hand_over(place);
+	connection_limit_hand_over(l->relay->connections, place, &s->place);
+	connection_limit_own(&s->place, on_evicted, s);
 	l->n_sessions++;
 	TAILQ_INSERT_TAIL(&l->sessions, s, link);
 	atomic_fetch_add(&l->relay->stats.active, 1);
@@ -391,7 +411,8 @@ session_greet(struct session *s)
 
 void
 session_start(
-    struct loop *l, int fd, const char *client_addr, struct crowd_place *place)
+    struct loop *l, int fd, const char *client_addr,
+    struct connection_place *place)
 {
 	struct session *s = session_new(l, place);
 

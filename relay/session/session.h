@@ -11,14 +11,15 @@
 #include "relay/login/account.h"
 
 struct conn;
-struct crowd_place;
+struct connection_place;
 struct loop;
 struct session;
 struct side;
 
 /* Takes fd and the place. On failure the connection is closed and logged. */
 void session_start(
-    struct loop *l, int fd, const char *client_addr, struct crowd_place *place);
+    struct loop *l, int fd, const char *client_addr,
+    struct connection_place *place);
 
 /* The same for connections that began as something else, whose side and
  * place are adopted. A viewer with a one-time password: */

@@ -108,7 +108,7 @@ struct session {
 	struct login_name name;
 	char *password;     /* the technician's, until checked */
 	struct guess guess; /* until it is known who it is */
-	struct crowd_place place;
+	struct connection_place place;
 	bool is_authenticated; /* by a ticket */
 	bool is_attended_tried;
 	struct lobby *lobby; /* what the viewer sees until RUNNING */
@@ -183,7 +183,7 @@ bool session_fill(struct session *s, struct side *d, bool may_wait,
     void (*on_gone)(struct session *s));
 
 /* A session without a technician yet; place: taken. NULL only for memory. */
-struct session *session_new(struct loop *l, struct crowd_place *place);
+struct session *session_new(struct loop *l, struct connection_place *place);
 /* Begins with the viewer's handshake; frees the session on failure. */
 void session_greet(struct session *s);
 

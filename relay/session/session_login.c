@@ -73,8 +73,8 @@ find_code(struct session *s)
 static void
 take_place(struct session *s)
 {
-	if (crowd_become(s->loop->relay->crowd, &s->place, CROWD_SESSION) ==
-	    NULL)
+	if (connection_limit_move(s->loop->relay->connections, &s->place,
+		POOL_SESSION) == NULL)
 		session_dial(s);
 	else
 		session_refuse(s,

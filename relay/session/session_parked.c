@@ -153,8 +153,8 @@ session_park(struct session *s)
 {
 	int rc;
 
-	if (crowd_become(s->loop->relay->crowd, &s->place, CROWD_PARKED) !=
-	    NULL) {
+	if (connection_limit_move(s->loop->relay->connections, &s->place,
+		POOL_PARKED) != NULL) {
 		session_end(s, "error", "max_parked connections wait already");
 		return;
 	}

@@ -9,6 +9,7 @@
 
 #define FAREWELL_SECONDS 2
 #define READS_A_TURN     16
+#define FAREWELLS_MAX    256 /* of a loop; beyond it the oldest is closed */
 
 struct farewell {
 	TAILQ_ENTRY(farewell) link;
@@ -24,6 +25,7 @@ farewell_free(struct farewell *g)
 	struct loop *l = g->loop;
 
 	TAILQ_REMOVE(&l->farewells, g, link);
+	l->n_farewells--;
 	side_release(&g->side);
 	if (g->deadline != NULL)
 		event_free(g->deadline);
@@ -88,10 +90,13 @@ farewell(struct loop *l, struct side *d)
 		side_release(d);
 		return;
 	}
+	if (l->n_farewells >= FAREWELLS_MAX)
+		farewell_free(TAILQ_FIRST(&l->farewells));
 	buf_init(&d->out, 0); /* it is not all sent: it goes along */
 	g->loop = l;
 	g->side.leg.fd = -1;
 	TAILQ_INSERT_TAIL(&l->farewells, g, link);
+	l->n_farewells++;
 	g->deadline = evtimer_new(l->base, on_deadline, g);
 	if (g->deadline == NULL ||
 	    side_adopt(&g->side, l, d, on_readable, on_writable, g) != 0) {

@@ -2,6 +2,7 @@
 address leaves room for the others, and who is turned away reads why.
 "Bad input" of T1, X6."""
 import re
+import select
 import socket
 import ssl
 import struct
@@ -16,8 +17,9 @@ from agent_peer import (CODE, ENROL, HELLO, REFUSED, WELCOME, Reader, frame,
                         make_certificate, text)
 from test_access import Technician, refusal
 
-PER_ADDRESS, SESSIONS, AGENTS, LOGIN_S = 20, 2, 3, 10
-ENROLLING, ATTENDED = 2, 1
+PER_ADDRESS, LOGINS, SESSIONS, AGENTS, LOGIN_S = 20, 50, 2, 3, 10
+CODES, CODES_PER_ADDRESS = 5, 3
+ENROLLED, ATTENDED, ENROLLING = 0, 1, 2
 
 
 @pytest.fixture(scope='module')
@@ -25,7 +27,9 @@ def rig(request):
     from conftest import make_rig
     return make_rig(request, settings={
         'relay.max_logins_per_address': PER_ADDRESS,
-        'relay.max_sessions': SESSIONS, 'relay.max_agents': AGENTS,
+        'relay.max_logins': LOGINS, 'relay.max_sessions': SESSIONS,
+        'relay.max_agents': AGENTS, 'relay.max_attended': CODES,
+        'relay.max_attended_per_address': CODES_PER_ADDRESS,
         'relay.handshake_seconds': 10, 'relay.login_seconds': LOGIN_S,
         'relay.reverse_clear': 'loopback'}).start()
 
@@ -66,19 +70,32 @@ def is_open(s):
     return False
 
 
+def connect(rig, door, source):
+    """A connection that says nothing; it may be reset at once."""
+    s = socket.socket()
+    s.bind((source, 0))
+    s.setblocking(False)
+    s.connect_ex(('127.0.0.1', getattr(rig.stack.ports, door)))
+    return s
+
+
+def closed(rig):
+    """Connections closed beyond a bound so far, at once or later."""
+    return metric(rig, 'turned_away_total') + metric(rig, 'evicted_total')
+
+
 def test_one_address_leaves_room_for_the_others(rig):
-    turned_away = metric(rig, 'turned_away_total')
+    before = closed(rig)
+    doors = ('relay', 'web', 'reverse', 'session_first')
     silent = []
     try:
-        for door in ('relay', 'web', 'reverse', 'session_first') * 15:
-            s = socket.create_connection(
-                ('127.0.0.1', getattr(rig.stack.ports, door)), 10,
-                ('127.0.5.1', 0))
-            silent.append(s)
-        wait_until(lambda: metric(rig, 'turned_away_total') - turned_away
-                   == len(silent) - PER_ADDRESS, 5, 'the others to be closed')
-        assert metric(rig, 'logins') == PER_ADDRESS
-        assert sum(map(is_open, silent)) == PER_ADDRESS
+        for door in doors * (PER_ADDRESS + 10):
+            silent.append(connect(rig, door, '127.0.5.1'))
+        # each listener has a pool of its own
+        wait_until(lambda: closed(rig) - before == len(doors) * 10, 8,
+                   'the others to be closed')
+        assert metric(rig, 'logins') == len(doors) * PER_ADDRESS
+        assert sum(map(is_open, silent)) == len(doors) * PER_ADDRESS
         # meanwhile, from elsewhere
         t = session(rig, '127.0.5.2')
         with dial(rig, '127.0.5.3') as web:
@@ -93,6 +110,55 @@ def test_one_address_leaves_room_for_the_others(rig):
     assert 'max_logins_per_address' in lines[0] and '127.0.5.1' in lines[0]
     assert len(lines) <= 2, 'a flood must not fill the log'
     wait_until(lambda: metric(rig, 'logins') == 0, 5, 'them to be gone')
+
+
+@pytest.mark.parametrize('door', ['relay', 'web'])
+def test_the_largest_holders_make_room_for_a_newcomer(rig, door):
+    """Ten addresses hold a listener's whole pool and come again whenever
+    they are closed; logins from elsewhere notice nothing."""
+    before = closed(rig)
+    silent = [connect(rig, door, f'127.0.9.{n % 10 + 1}')
+              for n in range(LOGINS)]
+    try:
+        wait_until(lambda: metric(rig, 'logins') >= LOGINS, 10,
+                   'the pool to be full')
+        for n in range(5):
+            source = f'127.0.10.{n + 1}'
+            if door == 'relay':
+                session(rig, source).close()
+            else:
+                with dial(rig, source) as web:
+                    web.sendall(b'GET / HTTP/1.1\r\nHost: localhost\r\n'
+                                b'Connection: close\r\n\r\n')
+                    assert web.recv(4096).startswith(b'HTTP/1.1 200')
+            # what it displaced comes back, and displaces no stranger
+            silent += [connect(rig, door, f'127.0.9.{n % 10 + 1}')
+                       for n in range(5)]
+        assert closed(rig) > before
+        assert metric(rig, 'logins') <= LOGINS
+    finally:
+        for s in silent:
+            s.close()
+    wait_until(lambda: metric(rig, 'logins') == 0, 10, 'them to be gone')
+
+
+def test_requests_one_after_the_other_do_not_last_for_ever(rig):
+    """Browsers keep their connection; who never logs in loses it."""
+    began = time.monotonic()
+    with dial(rig, '127.0.11.1') as web:
+        try:
+            while time.monotonic() - began < 3 * LOGIN_S + 30:
+                web.sendall(b'HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n')
+                answer = web.recv(4096)
+                if not answer:
+                    break
+                assert answer.startswith(b'HTTP/1.1 200')
+                select.select([web], [], [], 1)
+        except (ConnectionError, ssl.SSLError):
+            pass
+    took = time.monotonic() - began
+    # connecting, and twice the time for a login
+    assert 3 * LOGIN_S - 2 < took < 3 * LOGIN_S + 15
 
 
 def test_logins_do_not_count_as_sessions(rig):
@@ -138,19 +204,50 @@ class Agent:
         self.sock.close()
 
 
-def test_agents_have_a_bound_of_their_own(rig):
-    agents = [Agent(rig, '127.0.7.1', ATTENDED) for _ in range(AGENTS)]
+def has_code(a):
+    return a.message()[0] == WELCOME and a.message()[0] == CODE
+
+
+def refused_by(a):
+    kind, body = a.message()
+    reason = body.text()
+    assert kind == REFUSED
+    assert body.number(1) == 0, 'it may come again'
+    a.close()
+    return reason
+
+
+def test_session_codes_take_no_room_from_enrolled_agents(rig, tmp_path):
+    agents = [Agent(rig, '127.0.7.1', ATTENDED)
+              for _ in range(CODES_PER_ADDRESS)]
     try:
-        for a in agents:
-            assert a.message()[0] == WELCOME
-            assert a.message()[0] == CODE
-        assert metric(rig, 'agents') == AGENTS
-        one_more = Agent(rig, '127.0.7.2', ATTENDED)
-        kind, body = one_more.message()
-        assert (kind, 'max_agents' in body.text()) == (REFUSED, True)
-        assert body.number(1) == 0, 'it may come again'
-        one_more.close()
-        session(rig, '127.0.7.3').close()
+        assert all(map(has_code, agents))
+        assert 'max_attended_per_address' in refused_by(
+            Agent(rig, '127.0.7.1', ATTENDED))
+        while len(agents) < CODES:
+            agents.append(Agent(rig, '127.0.7.2', ATTENDED))
+            assert has_code(agents[-1])
+        assert 'relay.max_attended)' in refused_by(
+            Agent(rig, '127.0.7.3', ATTENDED))
+        assert metric(rig, 'attended') == CODES
+        session(rig, '127.0.7.4').close()
+        # enrolled ones have a bound of their own, whatever their address
+        for n in range(AGENTS + 1):
+            folder = tmp_path / str(n)
+            folder.mkdir()
+            certificate = make_certificate(str(folder), f'lap{n}',
+                                           f'DNS:lap{n}')[:2]
+            token = rig.stack.ctl_json('endpoint', 'add', f'lap{n}',
+                                       '--team', 'demo', '--kind',
+                                       'agent')['token']
+            a = Agent(rig, '127.0.7.1', ENROLLING, certificate)
+            a.sock.sendall(frame(ENROL, text(token)))
+            if n < AGENTS:
+                assert a.message()[0] == WELCOME
+                agents.append(a)
+            else:
+                assert 'relay.max_agents)' in refused_by(a)
+        assert metric(rig, 'agents') == CODES + AGENTS
     finally:
         for a in agents:
             a.close()

@@ -1,0 +1,27 @@
+/*
+ * A loop's listening socket at a door: accepts a bounded number of
+ * connections per wakeup, so that sessions on the loop get their turn, and
+ * pauses when descriptors or memory are short. On its loop.
+ */
+#ifndef RELAY_DOOR_LISTENER_H
+#define RELAY_DOOR_LISTENER_H
+
+#include "relay/door/door.h"
+
+struct event;
+struct loop;
+
+struct listener {
+	struct loop *loop;
+	const struct door *door;
+	int fd;
+	struct event *readable, *retry;
+};
+
+/* Listens at a door; fd: a listening socket, taken. Returns 0 or ERR_NOMEM. */
+int listener_open(
+    struct listener *n, struct loop *l, const struct door *door, int fd);
+/* Safe to repeat, and on what was never opened (all zeros). */
+void listener_close(struct listener *n);
+
+#endif

@@ -1,0 +1,45 @@
+/*
+ * The relay's connection pools (common/connection_limit.h): one per kind of
+ * listener for connections that have not logged in, and one each for what
+ * they become. Their bounds are the settings, as far as the descriptors that
+ * the process may have suffice for all of them together.
+ */
+#ifndef RELAY_DOOR_POOLS_H
+#define RELAY_DOOR_POOLS_H
+
+#include <stdint.h>
+
+#include "common/connection_limit.h"
+#include "relay/door/door.h"
+
+enum relay_pool {
+	/* not logged in yet, in the order of enum door_kind */
+	POOL_VNC,
+	POOL_WEB,
+	POOL_REVERSE,
+	POOL_VNC_AUTH,
+	POOL_SESSION,
+	POOL_AGENT,    /* control channels of enrolled agents */
+	POOL_ATTENDED, /* of agents with a session code */
+	POOL_PARKED,   /* servers that dialled in and wait */
+	POOL_N,
+};
+
+/* Descriptors of one recorded session. */
+#define POOL_SESSION_FILES 10
+
+struct relay_conf;
+
+/*
+ * Bounds for these settings. n_files: descriptors that the process may have;
+ * at most a fifth of them are for connections that have not logged in, a
+ * fifth for enrolled agents, a tenth for session codes and parked servers, the
+ * rest for sessions. Returns whether a bound is lower than its setting.
+ */
+bool pools_derive(struct connection_pool out[POOL_N],
+    const struct relay_conf *conf, uint64_t n_files);
+
+/* Connections that have not logged in, at all listeners. */
+unsigned pools_count_logins(struct connection_limit *l);
+
+#endif
