@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/err.h"
+#include "common/keyfile.h"
 
 /* A certificate needs dates; nobody looks at these. */
 #define NO_EXPIRY "99991231235959Z" /* RFC 5280 section 4.1.2.5 */
@@ -87,13 +88,20 @@ identity_save(const struct identity *id, const char *path)
 }
 
 int
-identity_load(struct identity *id, const char *path)
+identity_load(
+    struct identity *id, const char *path, char *why, size_t why_len)
 {
-	FILE *f = fopen(path, "re");
+	int fd = keyfile_open("agent identity", path, why, why_len);
+	FILE *f = fd >= 0 ? fdopen(fd, "r") : NULL;
 
 	*id = (struct identity){ 0 };
-	if (f == NULL)
-		return errno == ENOENT ? ERR_NOTFOUND : ERR_IO;
+	if (fd < 0)
+		return fd;
+	if (f == NULL) {
+		close(fd);
+		snprintf(why, why_len, "%s: out of memory", path);
+		return ERR_NOMEM;
+	}
 	id->key = PEM_read_PrivateKey(f, NULL, NULL, NULL);
 	id->cert = PEM_read_X509(f, NULL, NULL, NULL);
 	fclose(f);
@@ -102,6 +110,8 @@ identity_load(struct identity *id, const char *path)
 		return 0;
 	ERR_clear_error();
 	identity_release(id);
+	snprintf(why, why_len, "agent identity %s: no key with its certificate",
+	    path);
 	return ERR_CORRUPT;
 }
 

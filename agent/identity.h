@@ -20,8 +20,10 @@ int identity_make(struct identity *id);
  * is there) or ERR_NOMEM. */
 int identity_save(const struct identity *id, const char *path);
 
-/* Returns 0, ERR_NOTFOUND, ERR_IO (errno) or ERR_CORRUPT. */
-int identity_load(struct identity *id, const char *path);
+/* Returns 0, ERR_CORRUPT, ERR_NOMEM, or the errors of keyfile_open; why then
+ * has a sentence. */
+int identity_load(
+    struct identity *id, const char *path, char *why, size_t why_len);
 
 void identity_release(struct identity *id);
 

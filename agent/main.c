@@ -12,6 +12,7 @@
 #include "agent/state.h"
 #include "common/bytes.h"
 #include "common/err.h"
+#include "common/protect.h"
 
 static const char usage[] =
     "usage: relaycam-agent enroll --relay HOST[:PORT] --token TOKEN [options]\n"
@@ -306,6 +307,7 @@ main(int argc, char **argv)
 	int rc;
 
 	scan_options(argc, argv, &call);
+	protect_process();
 	if (settings_init(&call.settings) != 0)
 		die(AGENT_EXIT_SYSTEM, err_text(ERR_NOMEM));
 	if (settings_read(&call.settings, call.config, why, sizeof(why)) != 0)

@@ -10,6 +10,7 @@
 
 #include "common/bytes.h"
 #include "common/err.h"
+#include "common/keyfile.h"
 
 #define PATH_LEN 4096
 
@@ -67,6 +68,16 @@ give_to_owner(const struct settings *s, const char *path)
 	if (geteuid() == 0 && stat(s->conf.state_dir, &st) == 0 &&
 	    lchown(path, st.st_uid, st.st_gid) != 0)
 		return; /* as good as it gets; the service will say so */
+}
+
+/* Root may run what belongs to the service's account. */
+static void
+trust_owner(const struct settings *s)
+{
+	struct stat st;
+
+	if (stat(s->conf.state_dir, &st) == 0)
+		keyfile_trust(st.st_uid);
 }
 
 /* Copies a small file. */
@@ -223,10 +234,8 @@ state_load(struct settings *s, struct identity *id, char *why, size_t why_len)
 	rc = read_enrolment(s, &e, why, why_len);
 	if (rc == 0) {
 		path_of(s, "identity.pem", path);
-		rc = identity_load(id, path);
-		if (rc != 0)
-			snprintf(why, why_len, "%s: %s", path,
-			    rc == ERR_IO ? strerror(errno) : err_text(rc));
+		trust_owner(s);
+		rc = identity_load(id, path, why, why_len);
 	}
 	free(e.endpoint);
 	free(e.team);

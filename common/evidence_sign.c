@@ -1,18 +1,17 @@
 #include "common/evidence_sign.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/bytes.h"
 #include "common/err.h"
-#include "common/password.h"
+#include "common/keyfile.h"
 
 #define FIELD  "signature"
 #define PREFIX "relaycam signed manifest 1\n"
 #define WORD   "relaycam-evidence "
-
-_Static_assert(EVIDENCE_SEED_LEN == SEAL_KEY_LEN, "both are 32 bytes");
 
 void
 evidence_key_name(struct evidence_key *k)
@@ -81,10 +80,16 @@ evidence_keys_parse(const char *text,
 }
 
 int
-evidence_signer_read(struct evidence_signer *s, const char *path)
+evidence_signer_read(
+    struct evidence_signer *s, const char *path, char *why, size_t why_len)
 {
 	uint8_t seed[EVIDENCE_SEED_LEN];
-	int rc = sodium_init() < 0 ? ERR_NOMEM : seal_key_read(path, seed);
+	int rc = ERR_NOMEM;
+
+	snprintf(why, why_len, "out of memory");
+	if (sodium_init() >= 0)
+		rc = keyfile_read(
+		    "evidence key", path, seed, sizeof(seed), why, why_len);
 
 	memset(s, 0, sizeof(*s));
 	if (rc == 0) {

@@ -47,10 +47,11 @@ int evidence_keys_parse(const char *text,
     struct evidence_key keys[EVIDENCE_KEYS_MAX], unsigned *line);
 
 /*
- * Reads the 32 bytes of an Ed25519 seed (mode 0600 demanded). Returns 0,
- * ERR_IO (errno), ERR_CONFIG or ERR_NOMEM. Wipe s afterwards.
+ * Reads the 32 bytes of an Ed25519 seed. Returns 0, ERR_NOMEM, or the errors
+ * of keyfile_read; why then has a sentence. Wipe s afterwards.
  */
-int evidence_signer_read(struct evidence_signer *s, const char *path);
+int evidence_signer_read(
+    struct evidence_signer *s, const char *path, char *why, size_t why_len);
 
 /*
  * Signs all that the manifest says, and puts the signature into it as

@@ -9,6 +9,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* RFC 6797: browsers come back over TLS only, for a year after each answer.
+ * It is a host's, not a port's, and no subdomain's. */
+#define HTTP_HSTS       "max-age=31536000"
+#define HTTP_HSTS_FIELD "Strict-Transport-Security: " HTTP_HSTS "\r\n"
+
 /*
  * Percent-encodes all but A-Z a-z 0-9 - . _ ~ (and '/', if keep_slash) into
  * out with a NUL. Returns the length, or ERR_LIMIT when it does not fit.

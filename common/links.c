@@ -1,17 +1,15 @@
 #include "common/links.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/bytes.h"
 #include "common/err.h"
 #include "common/http.h"
+#include "common/keyfile.h"
 #include "common/sigv4.h"
 
 struct link_signer {
@@ -20,23 +18,6 @@ struct link_signer {
 	uint8_t key[LINK_KEY_LEN];
 	struct sigv4_key s3;
 };
-
-int
-link_key_read(const char *path, uint8_t key[LINK_KEY_LEN])
-{
-	uint8_t bytes[LINK_KEY_LEN + 1];
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n;
-
-	if (fd < 0)
-		return errno == ENOENT ? ERR_NOTFOUND : ERR_IO;
-	n = read(fd, bytes, sizeof(bytes));
-	close(fd);
-	if (n == LINK_KEY_LEN)
-		memcpy(key, bytes, LINK_KEY_LEN);
-	wipe(bytes, sizeof(bytes));
-	return n < 0 ? ERR_IO : n == LINK_KEY_LEN ? 0 : ERR_CONFIG;
-}
 
 static int
 read_s3_key(struct link_signer *s, char *err, size_t err_len)
@@ -51,13 +32,7 @@ read_s3_key(struct link_signer *s, char *err, size_t err_len)
 		    "s3_bucket and s3_access_key_file");
 		return ERR_CONFIG;
 	}
-	rc = sigv4_key_read(&s->s3, c->s3_access_key_file);
-	if (rc != 0)
-		snprintf(err, err_len, "store.s3_access_key_file %s: %s",
-		    c->s3_access_key_file,
-		    rc == ERR_CONFIG
-			? "expected two lines, access key and secret key"
-			: strerror(errno));
+	rc = sigv4_key_read(&s->s3, c->s3_access_key_file, err, err_len);
 	s->s3.region = c->s3_region;
 	s->s3.service = "s3";
 	return rc == 0 ? 0 : ERR_CONFIG;
@@ -66,13 +41,9 @@ read_s3_key(struct link_signer *s, char *err, size_t err_len)
 static int
 read_link_key(struct link_signer *s, char *err, size_t err_len)
 {
-	int rc = link_key_read(s->conf->link_key_file, s->key);
+	int rc = keyfile_read("store.link_key_file", s->conf->link_key_file,
+	    s->key, sizeof(s->key), err, err_len);
 
-	if (rc != 0)
-		snprintf(err, err_len, "store.link_key_file %s: %s",
-		    s->conf->link_key_file,
-		    rc == ERR_CONFIG ? "expected exactly 32 bytes"
-				     : strerror(errno));
 	return rc == 0 ? 0 : ERR_CONFIG;
 }
 
@@ -160,7 +131,7 @@ is_poster(const char *object_key)
 /* "https://host[:port]" into scheme and host, bucket in front or behind. */
 static int
 make_s3(const struct link_signer *s, const char *object_key, uint64_t now_s,
-    char *url, size_t url_len)
+    uint32_t seconds, char *url, size_t url_len)
 {
 	const struct conf_store *c = s->conf;
 	const char *authority = strstr(c->s3_endpoint, "://");
@@ -198,8 +169,8 @@ make_s3(const struct link_signer *s, const char *object_key, uint64_t now_s,
 			: snprintf(path, sizeof(path), "/%s", object_key),
 		    sizeof(path));
 	if (rc == 0)
-		rc = sigv4_presign(&s->s3, &rq, (uint32_t)c->link_seconds,
-		    target, sizeof(target));
+		rc = sigv4_presign(
+		    &s->s3, &rq, seconds, target, sizeof(target));
 	if (rc != 0)
 		return rc;
 	return fits(snprintf(url, url_len, "%.*s%s%s",
@@ -209,18 +180,31 @@ make_s3(const struct link_signer *s, const char *object_key, uint64_t now_s,
 }
 
 int
+link_make_until(const struct link_signer *s, const char *object_key,
+    uint64_t now_s, uint64_t expires_s, char *url, size_t url_len)
+{
+	uint64_t most = (uint64_t)s->conf->link_seconds, seconds;
+
+	if (strlen(object_key) > LINK_OBJECT_MAX)
+		return ERR_LIMIT;
+	if (expires_s <= now_s)
+		return ERR_TIMEOUT;
+	seconds = expires_s - now_s < most ? expires_s - now_s : most;
+	if (s->is_s3)
+		return make_s3(
+		    s, object_key, now_s, (uint32_t)seconds, url, url_len);
+	return make_folder(s, object_key, now_s + seconds, url, url_len);
+}
+
+int
 link_make(const struct link_signer *s, const char *object_key, uint64_t now_s,
     char *url, size_t url_len, uint64_t *expires_s)
 {
 	uint64_t end = now_s + (uint64_t)s->conf->link_seconds;
 
-	if (strlen(object_key) > LINK_OBJECT_MAX)
-		return ERR_LIMIT;
 	if (expires_s != NULL)
 		*expires_s = end;
-	if (s->is_s3)
-		return make_s3(s, object_key, now_s, url, url_len);
-	return make_folder(s, object_key, end, url, url_len);
+	return link_make_until(s, object_key, now_s, end, url, url_len);
 }
 
 char *
@@ -246,10 +230,10 @@ link_filename(const char *object_key, char *out, size_t out_len)
 
 int
 link_verify(const uint8_t key[LINK_KEY_LEN], const char *object_key,
-    const char *expires, const char *signature, uint64_t now_s)
+    const char *expires, const char *signature, uint64_t now_s,
+    uint64_t *expires_s)
 {
 	char hex[65];
-	unsigned long long end;
 
 	if (strlen(object_key) > LINK_OBJECT_MAX || strlen(expires) > 19 ||
 	    expires[0] == '\0' ||
@@ -258,6 +242,6 @@ link_verify(const uint8_t key[LINK_KEY_LEN], const char *object_key,
 	link_signature(key, object_key, expires, hex);
 	if (strlen(signature) != 64 || !equal_constant_time(hex, signature, 64))
 		return ERR_DENIED;
-	end = strtoull(expires, NULL, 10);
-	return now_s < end ? 0 : ERR_TIMEOUT;
+	*expires_s = strtoull(expires, NULL, 10);
+	return now_s < *expires_s ? 0 : ERR_TIMEOUT;
 }

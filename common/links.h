@@ -35,20 +35,28 @@ int link_make(const struct link_signer *s, const char *object_key,
     uint64_t now_s, char *url, size_t url_len, uint64_t *expires_s);
 
 /*
+ * The same for a link that takes the place of another one and dies with it,
+ * at expires_s, or after conf->link_seconds if that is sooner: whoever holds
+ * a link gets no more time out of it. Returns 0, ERR_LIMIT, or ERR_TIMEOUT
+ * when expires_s has come.
+ */
+int link_make_until(const struct link_signer *s, const char *object_key,
+    uint64_t now_s, uint64_t expires_s, char *url, size_t url_len);
+
+/*
  * The name under which browsers save object_key:
  * "pc-7_monitor-1_2026-11-21T09-15-02+0100.webm", or its last component when
  * it has another form. Safe inside quotes. Returns out.
  */
 char *link_filename(const char *object_key, char *out, size_t out_len);
 
-/* Reads the 32 bytes of a link key. 0, ERR_NOTFOUND, ERR_IO, ERR_CONFIG. */
-int link_key_read(const char *path, uint8_t key[LINK_KEY_LEN]);
-
 /*
  * Checks the `expires` and `signature` of a folder store's link in constant
- * time. Returns 0, ERR_DENIED (forged), or ERR_TIMEOUT (genuine, but dead).
+ * time. Returns 0 and the Unix time of its death in *expires_s, ERR_DENIED
+ * (forged), or ERR_TIMEOUT (genuine, but dead).
  */
 int link_verify(const uint8_t key[LINK_KEY_LEN], const char *object_key,
-    const char *expires, const char *signature, uint64_t now_s);
+    const char *expires, const char *signature, uint64_t now_s,
+    uint64_t *expires_s);
 
 #endif

@@ -1,14 +1,10 @@
 #include "common/password.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <sodium.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "common/bytes.h"
 #include "common/err.h"
@@ -68,55 +64,6 @@ password_check(const char *hash, const char *password, size_t len)
 	if (rc != 0 && !has_hash_memory())
 		return ERR_NOMEM;
 	return rc == 0 && hash != NULL ? 0 : ERR_DENIED;
-}
-
-/* Reads exactly SEAL_KEY_LEN bytes; one more, or fewer, is an error. */
-static int
-read_key(int fd, uint8_t key[SEAL_KEY_LEN])
-{
-	uint8_t more[SEAL_KEY_LEN + 1];
-	size_t have = 0;
-	ssize_t n;
-	int rc = ERR_CONFIG;
-
-	while (have < sizeof(more)) {
-		n = read(fd, more + have, sizeof(more) - have);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0) {
-			rc = ERR_IO;
-			goto out;
-		}
-		if (n == 0)
-			break;
-		have += (size_t)n;
-	}
-	if (have == SEAL_KEY_LEN) {
-		memcpy(key, more, SEAL_KEY_LEN);
-		rc = 0;
-	}
-out:
-	wipe(more, sizeof(more));
-	return rc;
-}
-
-int
-seal_key_read(const char *path, uint8_t key[SEAL_KEY_LEN])
-{
-	struct stat st;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	int rc;
-
-	if (fd < 0)
-		return ERR_IO;
-	if (fstat(fd, &st) != 0)
-		rc = ERR_IO;
-	else if (!S_ISREG(st.st_mode) || (st.st_mode & 077) != 0)
-		rc = ERR_CONFIG; /* others could read or change it */
-	else
-		rc = read_key(fd, key);
-	close(fd);
-	return rc;
 }
 
 void

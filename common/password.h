@@ -23,9 +23,6 @@ int password_hash(
  */
 int password_check(const char *hash, const char *password, size_t len);
 
-/* Reads a 32-byte key file (mode 0600 demanded). 0, ERR_IO or ERR_CONFIG. */
-int seal_key_read(const char *path, uint8_t key[SEAL_KEY_LEN]);
-
 /* out: len + SEAL_OVERHEAD bytes: nonce and box. */
 void seal(const uint8_t key[SEAL_KEY_LEN], const void *secret, size_t len,
     uint8_t *out);

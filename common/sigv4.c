@@ -1,7 +1,6 @@
 #include "common/sigv4.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/sha.h>
@@ -11,10 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/bytes.h"
 #include "common/err.h"
 #include "common/http.h"
+#include "common/keyfile.h"
 
 #define ALGORITHM "AWS4-HMAC-SHA256"
 
@@ -341,15 +342,13 @@ read_line(FILE *f, char *out, size_t out_len)
 	return out[0] != '\0' && strlen(out) < out_len - 1 ? 0 : ERR_CONFIG;
 }
 
-int
-sigv4_key_read(struct sigv4_key *key, const char *path)
+/* Two lines; key changes only when both are right. Takes f. */
+static int
+read_lines(FILE *f, struct sigv4_key *key)
 {
 	char access_key[129], secret[129];
-	FILE *f = fopen(path, "re");
 	int rc = 0;
 
-	if (f == NULL)
-		return errno == ENOENT ? ERR_NOTFOUND : ERR_IO;
 	setvbuf(f, NULL, _IONBF, 0); /* no copy of the secret stays behind */
 	if (read_line(f, access_key, sizeof(access_key)) != 0 ||
 	    read_line(f, secret, sizeof(secret)) != 0)
@@ -360,6 +359,31 @@ sigv4_key_read(struct sigv4_key *key, const char *path)
 		memcpy(key->secret, secret, sizeof(secret));
 	}
 	wipe(secret, sizeof(secret));
+	return rc;
+}
+
+int
+sigv4_key_read(
+    struct sigv4_key *key, const char *path, char *why, size_t why_len)
+{
+	int fd = keyfile_open("S3 access key file", path, why, why_len);
+	FILE *f;
+	int rc;
+
+	if (fd < 0)
+		return fd;
+	f = fdopen(fd, "r");
+	if (f == NULL) {
+		close(fd);
+		snprintf(why, why_len, "out of memory");
+		return ERR_NOMEM;
+	}
+	rc = read_lines(f, key);
+	if (rc != 0)
+		snprintf(why, why_len,
+		    "S3 access key file %s: expected two lines, access key "
+		    "and secret key",
+		    path);
 	return rc;
 }
 

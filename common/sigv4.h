@@ -46,10 +46,12 @@ struct sigv4_request {
 };
 
 /*
- * Reads two lines, access key and secret key, from path into key.
- * Returns 0, ERR_NOTFOUND, ERR_IO (see errno) or ERR_CONFIG.
+ * Reads two lines, access key and secret key, from path into key, which
+ * stays as it is on failure. Returns 0, ERR_NOMEM, or the errors of
+ * keyfile_open; why then has a sentence.
  */
-int sigv4_key_read(struct sigv4_key *key, const char *path);
+int sigv4_key_read(
+    struct sigv4_key *key, const char *path, char *why, size_t why_len);
 void sigv4_key_wipe(struct sigv4_key *key);
 
 /* Bytes sigv4_date needs. */

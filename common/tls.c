@@ -2,13 +2,19 @@
 
 #include <arpa/inet.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/err.h"
+#include "common/keyfile.h"
 
 #define READ_AHEAD_LEN (17 * 1024) /* one full record and its header */
+#define SUITES_1_3                                                             \
+	"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:"                       \
+	"TLS_CHACHA20_POLY1305_SHA256"
 
 char *
 tls_error(char *err, size_t err_len)
@@ -23,6 +29,13 @@ tls_error(char *err, size_t err_len)
 	return err;
 }
 
+/* A daemon has nobody to ask. */
+static int
+no_passphrase(char *buf, int size, int rwflag, void *arg)
+{
+	return -1;
+}
+
 static SSL_CTX *
 ctx_new(const SSL_METHOD *method)
 {
@@ -30,7 +43,12 @@ ctx_new(const SSL_METHOD *method)
 
 	if (ctx == NULL)
 		return NULL;
-	SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
+	if (SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1 ||
+	    SSL_CTX_set_cipher_list(ctx, TLS_CIPHERS_1_2) != 1 ||
+	    SSL_CTX_set_ciphersuites(ctx, SUITES_1_3) != 1) {
+		SSL_CTX_free(ctx);
+		return NULL;
+	}
 	SSL_CTX_set_options(ctx,
 	    SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET |
 		SSL_OP_IGNORE_UNEXPECTED_EOF);
@@ -43,18 +61,47 @@ ctx_new(const SSL_METHOD *method)
 	return ctx;
 }
 
+/* The key's file is one that only its owner can read. 0 or ERR_*, and err. */
+static int
+read_private_key(EVP_PKEY **key, const char *path, char *err, size_t err_len)
+{
+	int fd = keyfile_open("private key", path, err, err_len);
+	char why[128];
+	BIO *bio;
+
+	if (fd < 0)
+		return ERR_CONFIG;
+	bio = BIO_new_fd(fd, BIO_CLOSE);
+	if (bio == NULL)
+		close(fd);
+	else
+		*key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
+	BIO_free(bio);
+	if (*key != NULL)
+		return 0;
+	snprintf(err, err_len, "private key %s: %s", path,
+	    tls_error(why, sizeof(why)));
+	return ERR_CONFIG;
+}
+
 static int
 load_identity(SSL_CTX *ctx, const char *cert_file, const char *key_file,
     char *err, size_t err_len)
 {
+	EVP_PKEY *key = NULL;
 	char why[128];
+	int ok;
 
 	if (SSL_CTX_use_certificate_chain_file(ctx, cert_file) != 1) {
 		snprintf(err, err_len, "certificate %s: %s", cert_file,
 		    tls_error(why, sizeof(why)));
 		return ERR_CONFIG;
 	}
-	if (SSL_CTX_use_PrivateKey_file(ctx, key_file, SSL_FILETYPE_PEM) == 1)
+	if (read_private_key(&key, key_file, err, err_len) != 0)
+		return ERR_CONFIG;
+	ok = SSL_CTX_use_PrivateKey(ctx, key);
+	EVP_PKEY_free(key);
+	if (ok == 1)
 		return 0;
 	if (ERR_GET_REASON(ERR_peek_error()) == X509_R_KEY_VALUES_MISMATCH) {
 		snprintf(err, err_len,
@@ -82,9 +129,6 @@ tls_server_new(
 	/* AES-128 first: a third cheaper than 256 for the same session */
 	SSL_CTX_set_options(
 	    ctx, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
-	SSL_CTX_set_ciphersuites(ctx,
-	    "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:"
-	    "TLS_CHACHA20_POLY1305_SHA256");
 	if (load_identity(ctx, cert_file, key_file, err, err_len) != 0) {
 		SSL_CTX_free(ctx);
 		return NULL;

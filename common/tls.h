@@ -1,5 +1,6 @@
 /*
- * OpenSSL contexts with Relaycam's rules: TLS 1.2 and 1.3, no session
+ * OpenSSL contexts with Relaycam's rules: TLS 1.3, and 1.2 with forward
+ * secrecy and authenticated encryption (RFC 9325 section 4.2), no session
  * tickets (TigerVNC viewers up to 1.12 hang on them, docs/rfb.md), no
  * compression, no renegotiation, read-ahead on, buffers released when idle.
  * The contexts are shared by threads; making one is not on a hot path.
@@ -11,7 +12,18 @@
 #include <stddef.h>
 
 /*
- * Server side. cert_file: PEM chain, leaf first; key_file: PEM.
+ * TLS 1.2: ephemeral key exchange and AEAD only, so neither CBC nor RSA key
+ * transport. DHE is for VNC servers without elliptic curves; a server of
+ * ours never chooses it, because it has no parameters for it. In the form of
+ * openssl-ciphers(1), which libcurl takes too.
+ */
+#define TLS_CIPHERS_1_2                                                        \
+	"ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:"                 \
+	"!aNULL:!aDSS:!PSK:!SRP"
+
+/*
+ * Server side. cert_file: PEM chain, leaf first; key_file: PEM without a
+ * passphrase, which keyfile_open must accept.
  * Returns NULL and a sentence in err that names the file.
  */
 SSL_CTX *tls_server_new(

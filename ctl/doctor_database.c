@@ -6,6 +6,7 @@
 
 #include "common/bytes.h"
 #include "common/clock.h"
+#include "common/keyfile.h"
 #include "common/password.h"
 #include "ctl/check.h"
 #include "ctl/doctor.h"
@@ -139,11 +140,13 @@ void
 doctor_sealed(struct doctor *d)
 {
 	uint8_t key[SEAL_KEY_LEN];
+	char why[KEYFILE_WHY_MAX];
 	PGresult *res;
 	int good = 0;
 
 	if (d->ctl->db == NULL ||
-	    seal_key_read(d->ctl->secrets.seal_key_file, key) != 0)
+	    keyfile_read("seal key", d->ctl->secrets.seal_key_file, key,
+		sizeof(key), why, sizeof(why)) != 0)
 		return; /* said elsewhere */
 	res = PG_TRY(d->ctl,
 	    "SELECT name, secret_sealed FROM endpoints "

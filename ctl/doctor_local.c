@@ -13,7 +13,7 @@
 #include <linux/magic.h>
 
 #include "common/bytes.h"
-#include "common/err.h"
+#include "common/keyfile.h"
 #include "common/password.h"
 #include "ctl/doctor.h"
 
@@ -114,14 +114,12 @@ check_key(
     struct doctor *d, const char *check, const char *path, const char *remedy)
 {
 	uint8_t key[SEAL_KEY_LEN];
-	int rc = seal_key_read(path, key);
+	char why[KEYFILE_WHY_MAX];
+	int rc = keyfile_read(check, path, key, sizeof(key), why, sizeof(why));
 
 	wipe(key, sizeof(key));
-	if (rc == ERR_IO)
-		doctor_fail(d, check, remedy, "%s: %s", path, strerror(errno));
-	else if (rc != 0)
-		doctor_fail(d, check, remedy,
-		    "%s must be a file of 32 bytes with mode 0600", path);
+	if (rc != 0)
+		doctor_fail(d, check, remedy, "%s", why);
 	else
 		doctor_ok(d, check, "%s", path);
 }
@@ -129,8 +127,11 @@ check_key(
 void
 doctor_link_key(struct doctor *d)
 {
-	if (strcmp(d->ctl->store.kind, "folder") == 0)
-		check_key(d, "link key", d->ctl->store.link_key_file,
+	const char *path = d->ctl->store.link_key_file;
+
+	/* with S3 it signs only links to what is still being recorded */
+	if (strcmp(d->ctl->store.kind, "folder") == 0 || access(path, F_OK) == 0)
+		check_key(d, "link key", path,
 		    "make one for storage, console and relaycam alike: umask "
 		    "077; head -c 32 /dev/urandom > FILE");
 }

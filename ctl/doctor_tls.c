@@ -3,7 +3,6 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "common/tls.h"
 #include "ctl/certificate.h"
@@ -71,16 +70,6 @@ check_public_name(struct doctor *d, const char *check, X509 *x)
 }
 
 static void
-check_key_file(struct doctor *d, const char *check, const char *path)
-{
-	struct stat st;
-
-	if (stat(path, &st) == 0 && (st.st_mode & (S_IRWXO | S_IWGRP)) != 0)
-		doctor_fail(d, check, "chmod 0600 the file",
-		    "private key %s is open to others", path);
-}
-
-static void
 check_pair(struct doctor *d, const char *check, const struct conf_daemon *conf,
     bool is_storage)
 {
@@ -93,7 +82,6 @@ check_pair(struct doctor *d, const char *check, const struct conf_daemon *conf,
 		    "no certificate is set");
 		return;
 	}
-	check_key_file(d, check, conf->key_file);
 	ctx = tls_server_new(conf->cert_file, conf->key_file, err, sizeof(err));
 	if (ctx == NULL) {
 		doctor_fail(d, check,

@@ -13,6 +13,7 @@
 #include "common/bytes.h"
 #include "common/err.h"
 #include "common/evidence_keyfile.h"
+#include "common/keyfile.h"
 #include "ctl/command.h"
 #include "ctl/file.h"
 #include "ctl/pg.h"
@@ -112,15 +113,13 @@ static int
 read_seed(const char *path, struct proof_keys *keys)
 {
 	struct evidence_signer s;
-	int rc = evidence_signer_read(&s, path);
+	char why[KEYFILE_WHY_MAX];
+	int rc = evidence_signer_read(&s, path, why, sizeof(why));
 
 	keys->list[0] = s.key;
 	keys->n = 1;
 	wipe(&s, sizeof(s));
-	if (rc == ERR_IO)
-		return ctl_error("cannot read %s: %s", path, strerror(errno));
-	return rc == 0 ? 0
-		       : ctl_error("%s: expected 32 bytes, mode 0600", path);
+	return rc == 0 ? 0 : ctl_error("%s", why);
 }
 
 static void

@@ -8,6 +8,7 @@
 
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/tls.h"
 
 #define STALL_SECONDS 60L
 #define PROGRESS_NS   (200 * NS_PER_MS)
@@ -112,6 +113,8 @@ set_common(CURL *curl, const char *url, const char *ca_file, char *why)
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, why);
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, 10L);
 	curl_easy_setopt(curl, CURLOPT_USERAGENT, "relaycam/" RELAYCAM_VERSION);
+	curl_easy_setopt(curl, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
+	curl_easy_setopt(curl, CURLOPT_SSL_CIPHER_LIST, TLS_CIPHERS_1_2);
 	if (ca_file == http_any_certificate) {
 		curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
 		curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);

@@ -152,13 +152,9 @@ link_probe_bucket(struct ctl *c, char why[HTTP_WHY_MAX])
 
 	if (locate(&c->store, &b, why) != 0)
 		return -1;
-	if (sigv4_key_read(&key, c->store.s3_access_key_file) != 0) {
-		snprintf(why, HTTP_WHY_MAX,
-		    "s3_access_key_file %s: expected two lines, access key "
-		    "and secret key",
-		    c->store.s3_access_key_file);
+	if (sigv4_key_read(
+		&key, c->store.s3_access_key_file, why, HTTP_WHY_MAX) != 0)
 		return -1;
-	}
 	key.region = c->store.s3_region;
 	key.service = "s3";
 	if (sigv4_authorization(&key, &rq, auth, sizeof(auth)) == 0) {

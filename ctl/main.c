@@ -4,8 +4,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "common/bytes.h"
+#include "common/keyfile.h"
+#include "common/protect.h"
 #include "ctl/command.h"
 #include "ctl/ctl.h"
 
@@ -97,6 +100,19 @@ close_stdout(int status)
 	return status == STATUS_OK ? STATUS_FAILED : status;
 }
 
+/*
+ * An administrator who is root uses the keys of the daemons, which may be
+ * their account's: it is the one that owns the spool folder.
+ */
+static void
+trust_daemons(void)
+{
+	struct stat st;
+
+	if (ctl.spool.dir != NULL && stat(ctl.spool.dir, &st) == 0)
+		keyfile_trust(st.st_uid);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -108,6 +124,8 @@ main(int argc, char **argv)
 	first = conf_main(argc, argv, "relaycam", usage, sections,
 	    N_ELEMENTS(sections), &ctl.config_path);
 	free(usage);
+	protect_process();
+	trust_daemons();
 	status = command_run(&ctl, argc - first, argv + first);
 	if (ctl.db != NULL)
 		PQfinish(ctl.db);

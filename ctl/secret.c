@@ -11,6 +11,7 @@
 
 #include "common/bytes.h"
 #include "common/err.h"
+#include "common/keyfile.h"
 #include "common/password.h"
 
 void
@@ -170,30 +171,22 @@ secret_generate(struct secret *s)
 		s->text[s->len] = set[randombytes_uniform(sizeof(set) - 1)];
 }
 
-/* Why the key file cannot be used, with the remedy. */
-static int
-explain_key(const char *path, int rc)
-{
-	if (rc == ERR_IO)
-		return ctl_config("seal key %s: %s; make one with \"head -c "
-				  "32 /dev/urandom\", mode 0600, for relay "
-				  "and relaycam",
-		    path, strerror(errno));
-	return ctl_config("seal key %s: expected a file of 32 bytes with mode "
-			  "0600",
-	    path);
-}
-
 char *
 secret_seal(const struct ctl *c, const struct secret *s)
 {
 	uint8_t key[SEAL_KEY_LEN], box[SECRET_MAX + SEAL_OVERHEAD];
 	size_t len = s->len + SEAL_OVERHEAD;
 	char *text = malloc(2 * len + 3);
-	int rc = seal_key_read(c->secrets.seal_key_file, key);
+	char why[KEYFILE_WHY_MAX];
+	int rc = keyfile_read("seal key", c->secrets.seal_key_file, key,
+	    sizeof(key), why, sizeof(why));
 
 	if (rc != 0) {
-		explain_key(c->secrets.seal_key_file, rc);
+		ctl_config("%s%s", why,
+		    rc == ERR_NOTFOUND
+			? "; make one with \"head -c 32 /dev/urandom\", mode "
+			  "0600, for relay and relaycam"
+			: "");
 		free(text);
 		return NULL;
 	}

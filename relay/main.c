@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sysexits.h>
@@ -17,8 +16,10 @@
 
 #include "common/bytes.h"
 #include "common/err.h"
+#include "common/keyfile.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "common/protect.h"
 #include "common/tls.h"
 #include "relay/login/guesses.h"
 #include "relay/node.h"
@@ -179,9 +180,9 @@ read_keys(void)
 	if (relay.ra2_key == NULL)
 		log_warn(
 		    "no_ra2_key", LOG_S("why", "libcrypto makes no RSA key"));
-	if (seal_key_read(secrets.seal_key_file, relay.seal_key) != 0)
-		die(EX_CONFIG, secrets.seal_key_file,
-		    "expected 32 bytes, readable by the owner only");
+	if (keyfile_read("secrets.seal_key_file", secrets.seal_key_file,
+		relay.seal_key, sizeof(relay.seal_key), err, sizeof(err)) != 0)
+		die(EX_CONFIG, "settings", err);
 	sodium_mlock(relay.seal_key, sizeof(relay.seal_key));
 }
 
@@ -402,6 +403,7 @@ main(int argc, char **argv)
 	if (conf_log_apply(&log_conf, PROGRAM) != 0)
 		die(EX_CONFIG, "log", "wrong setting");
 	check_files();
+	keyfile_trust_name(relay.conf.user);
 	raise_file_limit();
 	signal(SIGPIPE, SIG_IGN);
 	/* before any thread or key exists */
@@ -409,7 +411,7 @@ main(int argc, char **argv)
 	    relay.conf.recorder_program, relay.spool.dir, relay.conf.user);
 	if (relay.spawner < 0 || sodium_init() < 0)
 		die(EX_OSERR, "start", strerror(errno));
-	prctl(PR_SET_DUMPABLE, 0);
+	protect_process();
 	evthread_use_pthreads();
 	pthread_mutex_init(&relay.server_ctx_lock, NULL);
 	node_identity(relay.node_id, relay.conf.listen);
@@ -419,6 +421,7 @@ main(int argc, char **argv)
 	start_loops();
 	if (privileges_drop(relay.conf.user) != 0)
 		return EX_NOPERM;
+	protect_process(); /* again: the account changed */
 	serve();
 	log_info(
 	    "stopped", LOG_U("sessions", atomic_load(&relay.stats.sessions)));

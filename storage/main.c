@@ -19,7 +19,9 @@
 #include "common/clock.h"
 #include "common/db.h"
 #include "common/err.h"
+#include "common/keyfile.h"
 #include "common/log.h"
+#include "common/protect.h"
 #include "storage/check.h"
 #include "storage/daemon.h"
 #include "storage/encode/encode_queue.h"
@@ -162,6 +164,7 @@ become_user(const char *name)
 	if (initgroups(name, pw->pw_gid) != 0 || setgid(pw->pw_gid) != 0 ||
 	    setuid(pw->pw_uid) != 0)
 		die("storage.user: cannot become that user");
+	protect_process(); /* again: the account changed */
 }
 
 /*
@@ -256,6 +259,8 @@ main(int argc, char **argv)
 		return EX_CONFIG;
 	signal(SIGPIPE, SIG_IGN);
 	umask(027);
+	protect_process();
+	keyfile_trust_name(d->conf.user);
 	make_parts(d);
 	stop_.timer = event_new(d->base, -1, EV_PERSIST, on_stop_timer, d);
 	if (stop_.timer == NULL)

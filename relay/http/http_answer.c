@@ -5,6 +5,7 @@
 
 #include "common/bytes.h"
 #include "common/err.h"
+#include "common/http.h"
 #include "relay/http/http_request.h"
 
 #define DETAIL_MAX 500
@@ -56,7 +57,7 @@ accept_value(const char *key, char out[29])
 int
 http_answer_upgrade(struct buf *out, const struct http_request *req)
 {
-	char head[256], value[29];
+	char head[320], value[29];
 	int rc = accept_value(req->ws_key, value);
 
 	if (rc != 0)
@@ -66,7 +67,7 @@ http_answer_upgrade(struct buf *out, const struct http_request *req)
 	    "Upgrade: websocket\r\n"
 	    "Connection: Upgrade\r\n"
 	    "Sec-WebSocket-Accept: %s\r\n"
-	    "%s\r\n",
+	    HTTP_HSTS_FIELD "%s\r\n",
 	    value,
 	    req->offers_binary ? "Sec-WebSocket-Protocol: binary\r\n" : "");
 	return put(out, head);
@@ -88,7 +89,7 @@ http_answer_end_head(struct buf *out, const struct http_request *req)
 	    "X-Content-Type-Options: nosniff\r\n"
 	    "Referrer-Policy: no-referrer\r\n"
 	    "Cross-Origin-Opener-Policy: same-origin\r\n"
-	    "%s"
+	    HTTP_HSTS_FIELD "%s"
 	    "\r\n",
 	    req != NULL ? " wss://" : "", req != NULL ? req->host : "",
 	    is_open ? "" : "Connection: close\r\n");

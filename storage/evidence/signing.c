@@ -59,22 +59,25 @@ bytea(const uint8_t *data, size_t len, char out[BYTEA_MAX])
 	return out;
 }
 
-/* At the first start there is no key yet: one is made. 0 or ERR_*. */
+/* At the first start there is no key yet: one is made. 0, or ERR_* and err. */
 static int
-open_key(struct signing *s, const char *key_file)
+open_key(struct signing *s, const char *key_file, char *err, size_t err_len)
 {
-	int rc = evidence_signer_read(&s->signer, key_file);
+	int rc = evidence_signer_read(&s->signer, key_file, err, err_len);
 	struct evidence_key k;
 
-	if (rc != ERR_IO || errno != ENOENT)
+	if (rc != ERR_NOTFOUND)
 		return rc;
 	rc = evidence_keyfile_create(key_file, &k);
 	if (rc == 0)
 		log_info("evidence_key_made", LOG_S("id", k.id),
 		    LOG_S("file", key_file));
-	else if (rc != ERR_IO || errno != EEXIST)
-		return rc; /* EEXIST: another one was faster */
-	return evidence_signer_read(&s->signer, key_file);
+	else if (rc != ERR_IO || errno != EEXIST) {
+		snprintf(err, err_len, "evidence key %s: %s", key_file,
+		    rc == ERR_IO ? strerror(errno) : err_text(rc));
+		return rc;
+	} /* EEXIST: another one was faster */
+	return evidence_signer_read(&s->signer, key_file, err, err_len);
 }
 
 /* Who signs, for people: the log, and the file beside the key. */
@@ -107,15 +110,9 @@ signing_new(struct daemon *d, const char *key_file, char *err, size_t err_len)
 		    LOG_S("why", "secrets.evidence_key_file is empty"));
 		return 0;
 	}
-	rc = open_key(s, key_file);
+	rc = open_key(s, key_file, err, err_len);
 	s->has_key = rc == 0;
-	if (rc != 0)
-		snprintf(err, err_len, "secrets.evidence_key_file %s: %s",
-		    key_file,
-		    rc == ERR_CONFIG   ? "expected 32 bytes, mode 0600"
-			: rc == ERR_IO ? strerror(errno)
-				       : err_text(rc));
-	else
+	if (rc == 0)
 		tell_key(s, key_file);
 	return rc;
 }

@@ -12,6 +12,7 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/http.h"
+#include "common/keyfile.h"
 #include "common/log.h"
 #include "common/tls.h"
 #include "storage/daemon.h"
@@ -59,7 +60,7 @@ read_path(struct files_request *r, const char **query)
 }
 
 static int
-check_link(struct files *f, const char *key, const char *query)
+check_link(struct files_request *r, const char *query)
 {
 	char expires[32], signature[80];
 
@@ -67,8 +68,8 @@ check_link(struct files *f, const char *key, const char *query)
 	    http_query_value(query, "signature", signature, sizeof(signature)) <
 		0)
 		return ERR_DENIED;
-	return link_verify(
-	    f->key, key, expires, signature, clock_wall_ns() / NS_PER_S);
+	return link_verify(r->f->key, r->key, expires, signature,
+	    clock_wall_ns() / NS_PER_S, &r->expires_s);
 }
 
 /* The link was found right. */
@@ -106,12 +107,12 @@ serve_signed(struct files *f, struct evhttp_request *req)
 		    f, req, 404, "Not Found", "There is no such file.");
 		return;
 	}
-	rc = check_link(f, r.key, query);
+	rc = check_link(&r, query);
 	if (rc != 0) {
 		f->d->counters.files_denied++;
 		files_refuse(f, req, 403, "Forbidden",
 		    rc == ERR_TIMEOUT
-			? "This link has expired; ask for a new one."
+			? FILES_EXPIRED
 			: "This link is not valid.");
 		return;
 	}
@@ -211,13 +212,9 @@ read_secrets(struct files *f, char *err, size_t err_len)
 		    strerror(errno));
 		return ERR_CONFIG;
 	}
-	if (link_key_read(c->link_key_file, f->key) != 0) {
-		snprintf(err, err_len,
-		    "store.link_key_file %s: expected a readable file of "
-		    "exactly 32 bytes",
-		    c->link_key_file);
+	if (keyfile_read("store.link_key_file", c->link_key_file, f->key,
+		sizeof(f->key), err, err_len) != 0)
 		return ERR_CONFIG;
-	}
 	f->ctx = make_ctx(f, err, err_len);
 	return f->ctx != NULL ? 0 : ERR_CONFIG;
 }

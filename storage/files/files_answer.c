@@ -34,6 +34,7 @@ files_common_headers(struct files *f, struct evhttp_request *req)
 {
 	const char *origin = f->d->conf.cors_origin;
 
+	files_add_header(req, "Strict-Transport-Security", HTTP_HSTS);
 	files_add_header(req, "X-Content-Type-Options", "nosniff");
 	files_add_header(req, "Referrer-Policy", "no-referrer");
 	if (origin == NULL)

@@ -10,6 +10,7 @@
 
 #include "common/clock.h"
 #include "common/db.h"
+#include "common/err.h"
 #include "common/links.h"
 #include "common/log.h"
 #include "storage/daemon.h"
@@ -61,7 +62,10 @@ answer_gone(const struct files_request *r, const char *text)
 	files_refuse(r->f, r->req, 404, "Not Found", text);
 }
 
-/* To the S3 server, by a link of its own. */
+/*
+ * To the S3 server, by a link that dies when the one that was used does: the
+ * time of a link that was handed on cannot be stretched (T6).
+ */
 static void
 answer_s3(const struct files_request *r)
 {
@@ -71,9 +75,14 @@ answer_s3(const struct files_request *r)
 	    link_signer_new(&signer, &r->f->d->store_conf, err, sizeof(err));
 
 	if (rc == 0) {
-		rc = link_make(signer, r->key, clock_wall_ns() / NS_PER_S, url,
-		    sizeof(url), NULL);
+		rc = link_make_until(signer, r->key,
+		    clock_wall_ns() / NS_PER_S, r->expires_s, url, sizeof(url));
 		link_signer_free(signer);
+	}
+	if (rc == ERR_TIMEOUT) { /* while the database was asked */
+		r->f->d->counters.files_denied++;
+		files_refuse(r->f, r->req, 403, "Forbidden", FILES_EXPIRED);
+		return;
 	}
 	if (rc != 0) {
 		log_warn(

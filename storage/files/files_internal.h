@@ -19,6 +19,7 @@
 #include "storage/files/webm_scan.h"
 
 #define FILES_IDLE_SECONDS 60
+#define FILES_EXPIRED      "This link has expired; ask for a new one."
 
 struct growing_set;
 
@@ -44,6 +45,7 @@ struct files_request {
 	struct evhttp_request *req;
 	enum files_what what;
 	char key[OBJECT_KEY_MAX + 1];
+	uint64_t expires_s; /* Unix time of the link's death */
 };
 
 /*

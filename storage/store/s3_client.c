@@ -15,7 +15,9 @@
 #include "common/clock.h"
 #include "common/conf.h"
 #include "common/err.h"
+#include "common/keyfile.h"
 #include "common/log.h"
+#include "common/tls.h"
 #include "storage/counters.h"
 #include "storage/object_key.h"
 #include "storage/store/s3_xml.h"
@@ -430,6 +432,8 @@ call_options(struct call *c, const char *url)
 	curl_easy_setopt(e, CURLOPT_WRITEDATA, c);
 	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(e, CURLOPT_HEADERDATA, c);
+	curl_easy_setopt(e, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
+	curl_easy_setopt(e, CURLOPT_SSL_CIPHER_LIST, TLS_CIPHERS_1_2);
 	if (conf->s3_ca_file != NULL)
 		curl_easy_setopt(e, CURLOPT_CAINFO, conf->s3_ca_file);
 	if (strcmp(c->rq.method, "PUT") != 0 &&
@@ -476,6 +480,7 @@ s3_send(struct s3_client *s, const struct s3_request *rq, s3_cb *cb, void *arg)
 {
 	struct call *c = calloc(1, sizeof(*c));
 	struct timeval now = { 0, 0 };
+	char why[KEYFILE_WHY_MAX];
 
 	if (c == NULL)
 		return ERR_NOMEM;
@@ -492,7 +497,8 @@ s3_send(struct s3_client *s, const struct s3_request *rq, s3_cb *cb, void *arg)
 	TAILQ_INSERT_TAIL(&s->calls, c, link);
 	/* a key that cannot be read any more leaves the old one in force */
 	if (s->conf->s3_access_key_file != NULL)
-		sigv4_key_read(&s->key, s->conf->s3_access_key_file);
+		sigv4_key_read(&s->key, s->conf->s3_access_key_file, why,
+		    sizeof(why));
 	evtimer_add(c->timer, &now);
 	return 0;
 }
@@ -546,13 +552,9 @@ s3_client_new(struct s3_client **out, const struct store_env *env, char *err,
 	c->key.service = "s3";
 	rc = read_endpoint(c, err, err_len);
 	if (rc == 0 &&
-	    sigv4_key_read(&c->key, env->conf->s3_access_key_file) != 0) {
-		snprintf(err, err_len,
-		    "store.s3_access_key_file %s: expected a readable file "
-		    "with two lines, access key and secret key",
-		    env->conf->s3_access_key_file);
+	    sigv4_key_read(&c->key, env->conf->s3_access_key_file, err,
+		err_len) != 0)
 		rc = ERR_CONFIG;
-	}
 	if (rc == 0 &&
 	    (curl_global_init(CURL_GLOBAL_DEFAULT) != 0 ||
 		(c->multi = curl_multi_init()) == NULL ||

@@ -90,7 +90,7 @@ def test_doctor_all_is_well(ctl):
     ({'store__link_key_file': '/nonexistent'}, 'link key', 'FAIL',
      'No such file'),
     ({'store__link_key_file': '/etc/hostname'}, 'link key', 'FAIL',
-     '32 bytes'),
+     'chmod 0600'),
     ({'secrets__seal_key_file': '/nonexistent'}, 'seal key', 'FAIL',
      'No such file'),
     ({'secrets__evidence_key_file': ''}, 'evidence key', 'warn',
@@ -98,7 +98,7 @@ def test_doctor_all_is_well(ctl):
     ({'secrets__evidence_key_file': '/nonexistent'}, 'evidence key', 'warn',
      'not there yet'),
     ({'secrets__evidence_key_file': '/etc/hostname'}, 'evidence key', 'FAIL',
-     '32 bytes'),
+     'chmod 0600'),
     ({'relay__tls_cert_file': '/nonexistent'}, 'relay TLS', 'FAIL',
      '/nonexistent'),
     ({'storage__tls_key_file': '/etc/hostname'}, 'storage TLS', 'FAIL',
@@ -209,7 +209,7 @@ def test_doctor_foreign_keys(ctl, folder):
     assert 'desk1 was sealed with another key' in lines['seal key', 'FAIL']
     own(ctl.stack, key, 0o644)
     lines, _ = ctl.doctor(secrets__seal_key_file=key)
-    assert 'mode 0600' in lines['seal key', 'FAIL']
+    assert 'chmod 0600' in lines['seal key', 'FAIL']
 
 
 def test_doctor_config_file(ctl, folder):
@@ -414,7 +414,7 @@ def test_link(ctl, stored):
 
 def test_link_refusals(ctl, stored):
     segment, _ = stored
-    assert '32 bytes' in ctl.fails(CONFIG, 'recordings', 'link', segment,
+    assert 'chmod 0600' in ctl.fails(CONFIG, 'recordings', 'link', segment,
                                    store__link_key_file='/etc/hostname')
     assert 'no recording' in ctl.fails(FAILED, 'recordings', 'link',
                                        str(uuid.uuid4()))

@@ -12,6 +12,7 @@ import struct
 import subprocess
 import threading
 import time
+import urllib.parse
 
 import pytest
 import requests
@@ -600,6 +601,15 @@ def test_growing_file_with_the_s3_store(tmp_path, cluster, webm,
         assert env.get(url).content == webm
         doc = index(env, url)
         assert doc['growing'] is False and doc['bytes'] == len(webm)
+        # T6: the link it leads to dies with the one that was used
+        r = env.get(env.link(seg.key, seconds=40), Range='bytes=5-104')
+        where = urllib.parse.urlparse(r.history[0].headers['Location'])
+        lives = int(urllib.parse.parse_qs(where.query)['X-Amz-Expires'][0])
+        assert r.status_code == 206 and 0 < lives <= 40
+        where = urllib.parse.urlparse(env.get(
+            env.link(seg.key, seconds=86400),
+            Range='bytes=5-104').history[0].headers['Location'])
+        assert urllib.parse.parse_qs(where.query)['X-Amz-Expires'] == ['600']
     finally:
         env.close()
         ceph.stop()

@@ -20,6 +20,7 @@
 #define PATH_MAX_ 100
 #define RACERS    8
 
+static char why[256];
 static char folder[] = "/tmp/test_evidence_keyfile_XXXXXX";
 
 static char *
@@ -111,7 +112,7 @@ made_once(void **state)
 	assert_int_equal(mode_of("key"), 0600);
 	assert_int_equal(mode_of("key.pub"), 0644);
 	assert_int_equal(n_files(), 2);
-	assert_int_equal(evidence_signer_read(&s, path), 0);
+	assert_int_equal(evidence_signer_read(&s, path, why, sizeof(why)), 0);
 	assert_memory_equal(&s.key, &k, sizeof(k));
 	read_text("key.pub", text, sizeof(text));
 	assert_int_equal(evidence_keys_parse(text, list, &line), 1);
@@ -120,7 +121,7 @@ made_once(void **state)
 	errno = 0;
 	assert_int_equal(evidence_keyfile_create(path, &again), ERR_IO);
 	assert_int_equal(errno, EEXIST);
-	assert_int_equal(evidence_signer_read(&s, path), 0);
+	assert_int_equal(evidence_signer_read(&s, path, why, sizeof(why)), 0);
 	assert_memory_equal(&s.key, &k, sizeof(k));
 	assert_int_equal(n_files(), 2);
 }
@@ -197,7 +198,7 @@ one_of_several_makes_it(void **state)
 		made += WEXITSTATUS(status) == 0;
 	}
 	assert_int_equal(made, 1);
-	assert_int_equal(evidence_signer_read(&s, path), 0);
+	assert_int_equal(evidence_signer_read(&s, path, why, sizeof(why)), 0);
 	read_text("key.pub", text, sizeof(text));
 	assert_non_null(strstr(text, s.key.id));
 	assert_int_equal(n_files(), 2);
@@ -235,7 +236,7 @@ public_half_that_cannot_be_written(void **state)
 	empty();
 	assert_int_equal(mkdir(name("key.pub", other), 0700), 0);
 	assert_int_equal(evidence_keyfile_create(name("key", path), &k), 0);
-	assert_int_equal(evidence_signer_read(&s, path), 0);
+	assert_int_equal(evidence_signer_read(&s, path, why, sizeof(why)), 0);
 	assert_int_equal(evidence_keyfile_publish(path, &k), ERR_IO);
 	assert_int_equal(n_files(), 2);
 	assert_int_equal(rmdir(other), 0);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -71,20 +72,22 @@ test_folder_link(void **state)
 	query = strchr(url, '?') + 1;
 	assert_true(http_query_value(query, "expires", expires, 32) > 0);
 	assert_int_equal(http_query_value(query, "signature", sig, 80), 64);
-	assert_int_equal(link_verify(key, KEY, expires, sig, NOW), 0);
-	assert_int_equal(link_verify(key, KEY, expires, sig, NOW + 599), 0);
+	end = 0;
+	assert_int_equal(link_verify(key, KEY, expires, sig, NOW, &end), 0);
+	assert_int_equal(end, NOW + 600);
+	assert_int_equal(link_verify(key, KEY, expires, sig, NOW + 599, &end), 0);
 	assert_int_equal(
-	    link_verify(key, KEY, expires, sig, NOW + 600), ERR_TIMEOUT);
+	    link_verify(key, KEY, expires, sig, NOW + 600, &end), ERR_TIMEOUT);
 	assert_int_equal(
-	    link_verify(key, KEY, "1800000601", sig, NOW), ERR_DENIED);
+	    link_verify(key, KEY, "1800000601", sig, NOW, &end), ERR_DENIED);
 	assert_int_equal(
-	    link_verify(key, "t/other", expires, sig, NOW), ERR_DENIED);
+	    link_verify(key, "t/other", expires, sig, NOW, &end), ERR_DENIED);
 	assert_int_equal(
-	    link_verify(key, KEY, "+1800000600", sig, NOW), ERR_DENIED);
-	assert_int_equal(link_verify(key, KEY, "", sig, NOW), ERR_DENIED);
-	assert_int_equal(link_verify(key, KEY, expires, "", NOW), ERR_DENIED);
+	    link_verify(key, KEY, "+1800000600", sig, NOW, &end), ERR_DENIED);
+	assert_int_equal(link_verify(key, KEY, "", sig, NOW, &end), ERR_DENIED);
+	assert_int_equal(link_verify(key, KEY, expires, "", NOW, &end), ERR_DENIED);
 	sig[63] = sig[63] == '0' ? '1' : '0';
-	assert_int_equal(link_verify(key, KEY, expires, sig, NOW), ERR_DENIED);
+	assert_int_equal(link_verify(key, KEY, expires, sig, NOW, &end), ERR_DENIED);
 }
 
 static void
@@ -103,6 +106,63 @@ test_link_does_not_fit(void **state)
 	link_signer_free(s);
 }
 
+/* A link made from another one dies with it, and not later than its kind. */
+static void
+test_until(void **state)
+{
+	static const struct {
+		uint64_t until;
+		const char *seconds; /* NULL: refused */
+	} rows[] = {
+		{ NOW, NULL },
+		{ NOW - 1, NULL },
+		{ 0, NULL },
+		{ NOW + 1, "1" },
+		{ NOW + 599, "599" },
+		{ NOW + 600, "600" },
+		{ NOW + 601, "600" },
+		{ UINT64_MAX, "600" },
+	};
+	char s3_file[] = "/tmp/relaycam-s3-XXXXXX", err[256], url[LINK_URL_MAX];
+	int fd = mkstemp(s3_file);
+	struct conf_store s3 = { .kind = "s3",
+		.s3_endpoint = "https://s3.example",
+		.s3_region = "us-east-1",
+		.s3_bucket = "b",
+		.s3_access_key_file = s3_file,
+		.link_seconds = 600 };
+	struct link_signer *folder, *bucket;
+
+	assert_int_equal(write(fd, "A\nS\n", 4), 4);
+	close(fd);
+	assert_int_equal(link_signer_new(&folder, &conf, err, 256), 0);
+	assert_int_equal(link_signer_new(&bucket, &s3, err, 256), 0);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		int rc = link_make_until(
+		    bucket, KEY, NOW, rows[i].until, url, sizeof(url));
+		char want[64];
+
+		if (rows[i].seconds == NULL) {
+			assert_int_equal(rc, ERR_TIMEOUT);
+			continue;
+		}
+		assert_int_equal(rc, 0);
+		snprintf(want, sizeof(want), "X-Amz-Expires=%s&",
+		    rows[i].seconds);
+		assert_non_null(strstr(url, want));
+		assert_int_equal(link_make_until(folder, KEY, NOW,
+				     rows[i].until, url, sizeof(url)),
+		    0);
+		snprintf(want, sizeof(want), "expires=%llu&",
+		    (unsigned long long)NOW +
+			strtoull(rows[i].seconds, NULL, 10));
+		assert_non_null(strstr(url, want));
+	}
+	link_signer_free(folder);
+	link_signer_free(bucket);
+	unlink(s3_file);
+}
+
 static void
 test_bad_keys(void **state)
 {
@@ -114,9 +174,14 @@ test_bad_keys(void **state)
 	assert_int_equal(link_signer_new(&s, &c, err, sizeof(err)), ERR_CONFIG);
 	assert_non_null(strstr(err, "/nonexistent/key"));
 	assert_null(s);
-	c.link_key_file = "/etc/passwd";
+	assert_int_equal(truncate(key_path, 31), 0);
+	c.link_key_file = key_path;
 	assert_int_equal(link_signer_new(&s, &c, err, sizeof(err)), ERR_CONFIG);
 	assert_non_null(strstr(err, "32 bytes"));
+	assert_int_equal(chmod(key_path, 0644), 0);
+	assert_int_equal(link_signer_new(&s, &c, err, sizeof(err)), ERR_CONFIG);
+	assert_non_null(strstr(err, "mode 0644"));
+	assert_non_null(strstr(err, "chmod 0600"));
 	c.kind = "s3";
 	assert_int_equal(link_signer_new(&s, &c, err, sizeof(err)), ERR_CONFIG);
 	assert_non_null(strstr(err, "s3_endpoint"));
@@ -212,6 +277,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_folder_link),
 		cmocka_unit_test(test_link_does_not_fit),
+		cmocka_unit_test(test_until),
 		cmocka_unit_test(test_bad_keys),
 		cmocka_unit_test(test_file_name),
 		cmocka_unit_test(test_ranges),

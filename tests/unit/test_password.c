@@ -153,53 +153,6 @@ test_seal_refuses_each_length(void **state)
 	assert_int_equal(seal_open(key, box, (size_t)-1, open), ERR_CORRUPT);
 }
 
-/* Writes len bytes with this mode to a new file; path gets its name. */
-static void
-key_file(char path[32], size_t len, mode_t mode)
-{
-	uint8_t bytes[64];
-	int fd;
-
-	strcpy(path, "/tmp/test-key-XXXXXX");
-	fd = mkstemp(path);
-	assert_true(fd >= 0);
-	memset(bytes, 0xa5, sizeof(bytes));
-	assert_int_equal(write(fd, bytes, len), len);
-	assert_int_equal(fchmod(fd, mode), 0);
-	close(fd);
-}
-
-static void
-test_key_file(void **state)
-{
-	static const struct {
-		size_t len;
-		mode_t mode;
-		int rc;
-	} cases[] = {
-		{ 32, 0600, 0 },
-		{ 32, 0400, 0 },
-		{ 31, 0600, ERR_CONFIG },
-		{ 33, 0600, ERR_CONFIG },
-		{ 0, 0600, ERR_CONFIG },
-		{ 32, 0640, ERR_CONFIG },
-		{ 32, 0604, ERR_CONFIG },
-		{ 32, 0620, ERR_CONFIG },
-	};
-	uint8_t got[SEAL_KEY_LEN];
-	char path[32];
-
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		key_file(path, cases[i].len, cases[i].mode);
-		memset(got, 0, sizeof(got));
-		assert_int_equal(seal_key_read(path, got), cases[i].rc);
-		assert_int_equal(got[31], cases[i].rc == 0 ? 0xa5 : 0);
-		unlink(path);
-	}
-	assert_int_equal(seal_key_read(path, got), ERR_IO);
-	assert_int_equal(seal_key_read("/", got), ERR_CONFIG);
-}
-
 int
 main(void)
 {
@@ -212,7 +165,6 @@ main(void)
 		cmocka_unit_test(test_seal_round_trip),
 		cmocka_unit_test(test_seal_refuses_each_changed_byte),
 		cmocka_unit_test(test_seal_refuses_each_length),
-		cmocka_unit_test(test_key_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

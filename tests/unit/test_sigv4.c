@@ -233,12 +233,13 @@ static int
 read_key_text(const char *text, struct sigv4_key *key)
 {
 	char path[] = "/tmp/relaycam-sigv4-XXXXXX";
+	char why[256];
 	int fd = mkstemp(path), rc;
 
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
 	close(fd);
-	rc = sigv4_key_read(key, path);
+	rc = sigv4_key_read(key, path, why, sizeof(why));
 	unlink(path);
 	return rc;
 }
@@ -247,7 +248,7 @@ static void
 test_key_file(void **state)
 {
 	struct sigv4_key key = { 0 };
-	char longer[200];
+	char longer[200], why[256];
 
 	assert_int_equal(read_key_text("AKID\r\nsecret/+\n", &key), 0);
 	assert_string_equal(key.access_key, "AKID");
@@ -259,7 +260,10 @@ test_key_file(void **state)
 	longer[sizeof(longer) - 1] = '\0';
 	assert_int_equal(read_key_text(longer, &key), ERR_CONFIG);
 	assert_string_equal(key.secret, "secret/+");
-	assert_int_equal(sigv4_key_read(&key, "/nonexistent/x"), ERR_NOTFOUND);
+	assert_int_equal(
+	    sigv4_key_read(&key, "/nonexistent/x", why, sizeof(why)),
+	    ERR_NOTFOUND);
+	assert_non_null(strstr(why, "/nonexistent/x"));
 }
 
 int
