@@ -80,6 +80,7 @@ static int
 run_add(struct ctl *c, const struct args *a)
 {
 	struct endpoint_args e = { 0 };
+	const struct endpoint_had nothing = { 0 };
 	struct way w = { 0 };
 	struct team_ref team;
 	int rc = check_new_name(a->words[0]);
@@ -90,7 +91,7 @@ run_add(struct ctl *c, const struct args *a)
 		e.kind = "direct";
 	w.kind = e.kind;
 	if (rc == 0)
-		rc = endpoint_args_check(&e, e.kind, false);
+		rc = endpoint_args_check(&e, e.kind, &nothing);
 	if (rc == 0)
 		rc = endpoint_way_prepare(c, a, &w);
 	if (rc == 0)

@@ -271,13 +271,41 @@ endpoint_args_detail(const struct endpoint_args *e)
 	    "pin", e->pin != NULL, "client_cert", e->client_cert != NULL);
 }
 
+/*
+ * An attacker between relay and endpoint offers no TLS, and a relay that
+ * accepts that never looks at a certificate: a CA or pin would only look
+ * like protection.
+ */
+static int
+check_clear(const struct endpoint_args *e, const struct endpoint_had *had)
+{
+	bool has_ca = e->ca_pem != NULL || (had->ca && !e->no_ca);
+	bool has_pin = e->pin != NULL || (had->pin && !e->no_pin);
+	bool is_clear = e->allow_clear != NULL ? *e->allow_clear == 't'
+					       : had->allow_clear;
+
+	if (!is_clear || (!has_ca && !has_pin))
+		return 0;
+	return ctl_usage("this endpoint %s --allow-clear beside %s, and "
+			 "without TLS no certificate is checked; %s",
+	    had->allow_clear && e->allow_clear == NULL ? "has"
+						       : "would have",
+	    has_ca && has_pin ? "a CA and a pin"
+		: has_ca      ? "a CA"
+			      : "a pin",
+	    e->allow_clear != NULL && (had->ca || had->pin)
+		? "add --no-ca --no-pin, or leave --allow-clear out"
+		: "leave one of them out (set: --no-allow-clear, or --no-ca "
+		  "--no-pin)");
+}
+
 int
-endpoint_args_check(
-    const struct endpoint_args *e, const char *kind, bool had_host)
+endpoint_args_check(const struct endpoint_args *e, const char *kind,
+    const struct endpoint_had *had)
 {
 	bool is_direct = strcmp(kind, "direct") == 0;
 
-	if (is_direct && e->host == NULL && !had_host)
+	if (is_direct && e->host == NULL && !had->host)
 		return ctl_usage("say where it is: --host HOST[:PORT]");
 	if (!is_direct && (e->host != NULL || e->port != NULL))
 		return ctl_usage("an endpoint of kind %s dials in and has no "
@@ -285,7 +313,7 @@ endpoint_args_check(
 		    kind);
 	if (e->client_cert != NULL && strcmp(kind, "reverse") != 0)
 		return ctl_usage("--client-cert goes with --kind reverse");
-	return 0;
+	return check_clear(e, had);
 }
 
 void

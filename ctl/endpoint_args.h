@@ -26,12 +26,17 @@ struct endpoint_args {
 /* Returns 0 or a status after a message; release in either case. */
 int endpoint_args_read(
     struct ctl *c, const struct args *a, struct endpoint_args *e);
+/* What the row has before the change; all false for a new one. */
+struct endpoint_had {
+	bool host, ca, pin, allow_clear;
+};
+
 /*
- * Do these options go with this kind? had_host: the row has an address
- * already. Returns 0, or STATUS_USAGE after a message.
+ * Do these options go with this kind, and with what the row has? Returns 0,
+ * or STATUS_USAGE after a message.
  */
-int endpoint_args_check(
-    const struct endpoint_args *e, const char *kind, bool had_host);
+int endpoint_args_check(const struct endpoint_args *e, const char *kind,
+    const struct endpoint_had *had);
 
 /* What of them is in the audit log: never the password. */
 json_t *endpoint_args_detail(const struct endpoint_args *e);

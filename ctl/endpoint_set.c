@@ -8,13 +8,15 @@
 #include "ctl/names.h"
 #include "ctl/pg.h"
 
-/* What it is now; *had_host: it has an address. Locks the row. */
+/* What it is now. Locks the row. */
 static int
-read_kind(struct ctl *c, const char *id, char kind[16], bool *had_host)
+read_kind(
+    struct ctl *c, const char *id, char kind[16], struct endpoint_had *had)
 {
 	PGresult *res = PG_QUERY(c,
-	    "SELECT kind, host IS NOT NULL FROM endpoints WHERE id = $1 "
-	    "FOR UPDATE",
+	    "SELECT kind, host IS NOT NULL, tls_ca_pem IS NOT NULL, "
+	    "tls_pin_sha256 IS NOT NULL, allow_clear FROM endpoints "
+	    "WHERE id = $1 FOR UPDATE",
 	    id);
 
 	if (res == NULL || PQntuples(res) != 1) {
@@ -22,7 +24,10 @@ read_kind(struct ctl *c, const char *id, char kind[16], bool *had_host)
 		return STATUS_FAILED;
 	}
 	snprintf(kind, 16, "%s", PQgetvalue(res, 0, 0));
-	*had_host = *PQgetvalue(res, 0, 1) == 't';
+	had->host = *PQgetvalue(res, 0, 1) == 't';
+	had->ca = *PQgetvalue(res, 0, 2) == 't';
+	had->pin = *PQgetvalue(res, 0, 3) == 't';
+	had->allow_clear = *PQgetvalue(res, 0, 4) == 't';
 	PQclear(res);
 	if (strcmp(kind, "attended") == 0)
 		return ctl_error("this endpoint belongs to a session code: it "
@@ -119,14 +124,15 @@ static int
 set(struct ctl *c, const struct args *a, const char *id,
     const struct endpoint_args *e, struct way *w)
 {
+	struct endpoint_had had;
 	char was[16];
-	bool had_host, is_new;
-	int rc = read_kind(c, id, was, &had_host);
+	bool is_new;
+	int rc = read_kind(c, id, was, &had);
 
 	if (rc != 0)
 		return rc;
 	is_new = e->kind != NULL && strcmp(e->kind, was) != 0;
-	rc = endpoint_args_check(e, e->kind != NULL ? e->kind : was, had_host);
+	rc = endpoint_args_check(e, e->kind != NULL ? e->kind : was, &had);
 	w->kind = is_new ? e->kind : "direct"; /* nothing to show */
 	if (rc == 0 && !is_new && e->client_cert != NULL)
 		w->kind = "reverse";

@@ -205,7 +205,9 @@ account_read(struct account *a, const PGresult *res,
 	a->username = text(res, USERNAME, &rc);
 	a->ca_pem = text(res, CA, &rc);
 	a->has_pin = bytes_of(res, PIN, a->pin, sizeof(a->pin)) == 32;
-	a->allow_clear = truth(res, CLEAR);
+	/* the database refuses both; were both there, the certificate counts */
+	a->allow_clear =
+	    truth(res, CLEAR) && !a->has_pin && a->ca_pem == NULL;
 	a->recording = truth(res, RECORDING);
 	a->end_on_failure = truth(res, END_ON_FAILURE);
 	a->frame_rate = number(res, FRAME_RATE);

@@ -94,9 +94,10 @@ remember_pin(struct session *s)
 	snprintf(id, sizeof(id), "%lld", (long long)s->account.endpoint_id);
 	journal_write(s->loop, "endpoint pin",
 	    "WITH u AS (UPDATE endpoints SET tls_pin_sha256 = decode($2, "
-	    "'hex') WHERE id = $1 AND tls_pin_sha256 IS NULL RETURNING "
-	    "team_id) INSERT INTO audit (team_id, actor, action, object, "
-	    "detail) SELECT team_id, $3, 'endpoint_pinned', $4, "
+	    "'hex') WHERE id = $1 AND tls_pin_sha256 IS NULL AND NOT "
+	    "allow_clear RETURNING team_id) INSERT INTO audit (team_id, "
+	    "actor, action, object, detail) SELECT team_id, $3, "
+	    "'endpoint_pinned', $4, "
 	    "jsonb_build_object('sha256', $2::text) FROM u",
 	    4, params);
 }
@@ -114,7 +115,9 @@ pin_is_right(struct session *s)
 		    "");
 		return false;
 	}
-	if (!s->account.has_pin && s->account.ca_pem == NULL)
+	/* where clear is allowed, a pin would protect nothing */
+	if (!s->account.has_pin && s->account.ca_pem == NULL &&
+	    !s->account.allow_clear)
 		remember_pin(s);
 	return true;
 }

@@ -1,13 +1,16 @@
 """relaycam against a private PostgreSQL: every command's good case and its
 bad siblings. No daemon runs here; what needs one is in test_ctl_services.py.
 """
+import glob
 import json
 import os
 import pty
 import re
+import shutil
 import subprocess
 import threading
 
+import psycopg2
 import pytest
 
 from ctl import CTL, ROOT, Ctl
@@ -425,6 +428,63 @@ def test_endpoint(demo, tmp_path):
     assert len(audit(demo, 'endpoint_set')) == 2
 
 
+@pytest.mark.parametrize('option', ['--ca', '--pin'])
+def test_clear_beside_a_certificate_is_refused(demo, tmp_path, option):
+    """Without TLS no certificate is looked at, so neither is worth a thing
+    beside --allow-clear; the database refuses it as well."""
+    value = {'--ca': demo.certificate(tmp_path)[0], '--pin': PIN}[option]
+    name = option[2:]
+
+    def refused(*args):
+        assert '--allow-clear' in demo.fails(USAGE, 'endpoint', *args)
+
+    refused('add', 'pc-7', '--host', 'h', option, value, '--allow-clear')
+    demo.ok('endpoint', 'add', 'pc-7', '--host', 'h', option, value)
+    refused('set', 'pc-7', '--allow-clear')
+    refused('set', 'pc-7', option, value, '--allow-clear')
+    demo.ok('endpoint', 'set', 'pc-7', f'--no-{name}', '--allow-clear')
+    refused('set', 'pc-7', option, value)
+    demo.ok('endpoint', 'set', 'pc-7', '--title', 'still clear')
+    demo.ok('endpoint', 'set', 'pc-7', option, value, '--no-allow-clear')
+    with pytest.raises(psycopg2.errors.CheckViolation):
+        demo.sql("UPDATE endpoints SET allow_clear = true "
+                 "WHERE name = 'pc-7'")
+
+
+def schema_until(tmp_path, last):
+    """A folder with the migrations up to that number."""
+    folder = tmp_path / f'schema-{last}'
+    folder.mkdir()
+    for path in glob.glob(f'{ROOT}/schema/0*.sql'):
+        if int(os.path.basename(path)[:3]) <= last:
+            shutil.copy(path, folder)
+    return folder
+
+
+def test_clear_and_pinned_endpoints_of_before(cluster, tmp_path):
+    """009: a pin of the first use goes, what a person gave stays and is
+    enforced."""
+    c = Ctl(cluster, cluster.database(), tmp_path)
+    folder = schema_until(tmp_path, 8)
+    c.ok('migrate', '--schema', folder)
+    c.sql("INSERT INTO teams (name) VALUES ('acme')")
+    c.sql("INSERT INTO endpoints (team_id, name, host, port, allow_clear, "
+          "tls_pin_sha256, tls_ca_pem) SELECT id, x.name, 'h', 1, true, "
+          "x.pin, x.ca FROM teams, (VALUES "
+          "('seen', '\\x' || repeat('ab', 32), NULL), "
+          "('given', '\\x' || repeat('cd', 32), NULL), "
+          "('ca', NULL, 'pem')) v (name, hex, ca), "
+          "LATERAL (SELECT v.name, v.hex::bytea AS pin, v.ca) x")
+    c.sql("INSERT INTO audit (team_id, actor, action, object, detail) "
+          "SELECT id, 'alice', 'endpoint_pinned', 'seen', "
+          "jsonb_build_object('sha256', repeat('ab', 32)) FROM teams")
+    c.ok('migrate')
+    rows = c.sql('SELECT name, allow_clear, tls_pin_sha256 IS NOT NULL, '
+                 'tls_ca_pem IS NOT NULL FROM endpoints ORDER BY name')
+    assert rows == [('ca', False, False, True), ('given', False, True, False),
+                    ('seen', True, False, False)]
+
+
 def test_endpoint_password_is_sealed(demo):
     (box,), = demo.sql('SELECT secret_sealed FROM endpoints')
     assert len(box) == 8 + 40 and b'secret12' not in bytes(box)
@@ -472,7 +532,7 @@ def test_endpoint_more_refusals(demo):
     assert 'nothing to change' in demo.fails(USAGE, 'endpoint', 'set',
                                              'desk1', '--team', 'demo')
     demo.key_file.chmod(0o644)
-    assert 'mode 0600' in demo.fails(CONFIG, 'endpoint', 'set', 'desk1',
+    assert 'chmod 0600' in demo.fails(CONFIG, 'endpoint', 'set', 'desk1',
                                      '--password-stdin', input='x\n')
     demo.key_file.unlink()
     assert 'seal key' in demo.fails(CONFIG, 'endpoint', 'set', 'desk1',
