@@ -212,7 +212,19 @@ loop_listen_for_orders(struct loop *l)
 	if (rc == 0)
 		rc = db_listen(
 		    l->db, "relaycam_endpoint", on_endpoint_changed, l);
+	if (rc == 0)
+		rc = session_access_init(l);
 	return rc;
+}
+
+/* Notices may have been lost while it was away. */
+static void
+on_db_state(void *arg, bool connected)
+{
+	if (!connected)
+		return;
+	session_access_check(arg);
+	agents_check(arg, NULL);
 }
 
 int
@@ -232,7 +244,7 @@ loop_init(struct loop *l, struct relay *r, unsigned index)
 	l->command = event_new(
 	    l->base, l->command_fd, EV_READ | EV_PERSIST, on_command, l);
 	l->drain_timer = evtimer_new(l->base, on_drain_time, l);
-	l->db = db_new(l->base, &r->database, NULL, NULL);
+	l->db = db_new(l->base, &r->database, on_db_state, l);
 	if (l->command == NULL || l->drain_timer == NULL || l->db == NULL ||
 	    job_inbox_init(&l->inbox, l->base) != 0 ||
 	    start_evictions(l) != 0)
@@ -264,6 +276,7 @@ close_loop(struct loop *l)
 	close_doors(l);
 	farewell_stop(l);
 	l->is_closing = true;
+	session_access_stop(l);
 	db_free(l->db);
 }
 

@@ -98,6 +98,10 @@ struct loop {
 	int command_fd;
 	_Atomic int wanted; /* enum loop_command */
 	struct event *drain_timer;
+	struct {
+		struct event *timer;
+		bool is_asking, is_due;
+	} access; /* session_access.c */
 	struct leg_batch batch;
 	uint8_t *spare_ring; /* ring.h */
 	uint8_t scratch[LEG_RECORD_LEN];

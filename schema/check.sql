@@ -190,6 +190,24 @@ WHERE NOT EXISTS (SELECT 1 FROM pg_trigger
                   WHERE tgrelid = 'audit'::regclass
                     AND tgname = 'audit_append_only' AND tgenabled IN ('O', 'A'));
 
+-- M7: who may not connect is not connected.
+SELECT 'session_revoked' AS name, s.id::text AS object,
+       format('runs although %s', session_refusal(s.person_id, s.endpoint_id, s.path)) AS detail
+FROM sessions s JOIN nodes n ON n.id = s.node_id
+WHERE s.ended_at IS NULL AND n.stopped_at IS NULL
+  AND n.heartbeat_at > now() - interval '1 minute'
+  AND s.started_at < now() - interval '2 minutes'
+  AND session_refusal(s.person_id, s.endpoint_id, s.path) IS NOT NULL;
+
+-- The triggers that tell relays so are there.
+SELECT 'access_notices' AS name, w.tbl AS object,
+       format('the trigger %s that tells relays of rights taken back is missing or off', w.trg) AS detail
+FROM (VALUES ('people', 'person_access'), ('endpoint_rights', 'right_access'),
+             ('endpoints', 'endpoint_access')) w (tbl, trg)
+WHERE NOT EXISTS (SELECT 1 FROM pg_trigger
+                  WHERE tgrelid = w.tbl::regclass
+                    AND tgname = w.trg AND tgenabled IN ('O', 'A'));
+
 -- T3, M7: deleted endpoints keep nobody's rights, no password, no way in.
 SELECT 'removed_endpoint' AS name, e.name AS object,
        'is removed but still has a password, a way in, or rights' AS detail

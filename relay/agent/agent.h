@@ -18,7 +18,8 @@ struct loop;
 /* NOTIFY relaycam_dial: something for an agent, perhaps one of this loop. */
 void agents_on_dial(void *loop, const char *channel, const char *payload);
 
-/* This endpoint's row has changed: is its agent still the enrolled one? */
+/* This endpoint's row has changed: is its agent still the enrolled one?
+ * NULL: those of all endpoints, when notices may have been lost. */
 void agents_check(struct loop *l, const char *endpoint_id);
 
 /* The relay is being stopped: agents are told and go to another. */

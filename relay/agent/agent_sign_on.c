@@ -224,9 +224,11 @@ agents_check(struct loop *l, const char *endpoint_id)
 
 	TAILQ_FOREACH(a, &l->agents, link)
 	{
-		const char *params[] = { endpoint_id, a->pin };
+		const char *params[] = { a->endpoint_id, a->pin };
 
-		if (strcmp(a->endpoint_id, endpoint_id) != 0)
+		if (a->endpoint_id[0] == '\0' ||
+		    (endpoint_id != NULL &&
+			strcmp(a->endpoint_id, endpoint_id) != 0))
 			continue;
 		a->n_refs++;
 		if (db_query(l->db,

@@ -22,7 +22,9 @@
 	"  e.agent_node::text, "                                               \
 	"  to_char(e.agent_seen_at AT TIME ZONE t.time_zone, "                 \
 	"    'YYYY-MM-DD HH24:MI'), e.parked_node::text, "                     \
-	"  e.agent_channel::text, a.quality, e.tls_name "
+	"  e.agent_channel::text, a.quality, e.tls_name, "                     \
+	"  encode(coalesce(e.reverse_cert_sha256, e.reverse_secret_sha256), "  \
+	"    'hex') "
 
 const char account_query[] =
     "WITH p AS (SELECT * FROM people WHERE name = $1), "
@@ -88,7 +90,8 @@ enum col {
 	PARKED_NODE,
 	AGENT_CHANNEL,
 	QUALITY,
-	TLS_NAME
+	TLS_NAME,
+	REVERSE_SHA256
 };
 
 static int64_t
@@ -227,6 +230,7 @@ account_read(struct account *a, const PGresult *res,
 	a->agent_channel = text(res, AGENT_CHANNEL, &rc);
 	a->quality = text(res, QUALITY, &rc);
 	a->tls_name = text(res, TLS_NAME, &rc);
+	a->reverse_sha256 = text(res, REVERSE_SHA256, &rc);
 	if (rc == 0 && a->endpoint_id != 0)
 		rc = open_secret(a, res, seal_key);
 	return rc;
@@ -267,4 +271,5 @@ account_release(struct account *a)
 	drop(&a->agent_channel);
 	drop(&a->quality);
 	drop(&a->tls_name);
+	drop(&a->reverse_sha256);
 }

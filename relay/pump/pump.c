@@ -95,6 +95,14 @@ pump_endpoint_failed(struct session *s, ssize_t rc)
 	drain(s, code, reason);
 }
 
+bool
+pump_may_part(const struct session *s)
+{
+	uint64_t offset;
+
+	return pump_is_draining(s) || pump_is_between(s, &offset);
+}
+
 void
 pump_part(struct session *s, const char *code, const char *reason)
 {

@@ -147,6 +147,7 @@ teardown(struct session *s)
 		event_free(s->warn_timer);
 	if (s->part_timer != NULL)
 		event_free(s->part_timer);
+	session_access_release(s);
 	free(s->part_reason);
 	s->part_reason = NULL;
 	s->part_timer = NULL;
@@ -199,8 +200,9 @@ tee_end_of(const char *code)
 	return strcmp(code, "normal") == 0      ? TEE_END_NORMAL
 	    : strcmp(code, "endpoint") == 0     ? TEE_END_ENDPOINT
 	    : strcmp(code, "max_duration") == 0 ? TEE_END_MAX_DURATION
-	    : strcmp(code, "command") == 0      ? TEE_END_COMMAND
-						: TEE_END_ERROR;
+	    : strcmp(code, "command") == 0 || strcmp(code, "revoked") == 0
+	    ? TEE_END_COMMAND
+	    : TEE_END_ERROR;
 }
 
 void
@@ -245,14 +247,14 @@ tell_refusal(struct session *s, const char *reason)
 
 /* The last words may find the viewer gone, which frees. */
 static void
-refuse(struct session *s, const char *reason)
+refuse(struct session *s, const char *code, const char *reason)
 {
 	if (s->state == SESSION_RUNNING && s->door != SESSION_BY_BROWSER) {
-		pump_part(s, "error", reason);
+		pump_part(s, code, reason);
 		return;
 	}
 	if (s->state >= SESSION_RUNNING) {
-		session_end(s, "error", reason);
+		session_end(s, code, reason);
 		return;
 	}
 	guess_end(&s->guess, GUESS_ABANDONED);
@@ -262,7 +264,7 @@ refuse(struct session *s, const char *reason)
 	    LOG_S("endpoint", s->name.endpoint), LOG_S("reason", reason),
 	    LOG_S("state", state_names[s->state]));
 	session_record_end(s, TEE_END_ERROR);
-	write_end(s, "error", reason);
+	write_end(s, code, reason);
 	s->has_row = false;
 	if (!tell_refusal(s, reason)) {
 		if (s->state != SESSION_DEAD)
@@ -276,11 +278,17 @@ refuse(struct session *s, const char *reason)
 }
 
 void
-session_refuse(struct session *s, const char *reason)
+session_refuse_as(struct session *s, const char *code, const char *reason)
 {
 	session_ref(s);
-	refuse(s, reason);
+	refuse(s, code, reason);
 	session_unref(s);
+}
+
+void
+session_refuse(struct session *s, const char *reason)
+{
+	session_refuse_as(s, "error", reason);
 }
 
 static void

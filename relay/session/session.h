@@ -38,6 +38,12 @@ bool session_adopt_agent(struct loop *l, const char *ticket, struct side *side);
 /* An endpoint has other credentials now: its parked connections go. */
 void session_drop_parked(struct loop *l, int64_t endpoint_id);
 
+/* What was taken back meanwhile ends sessions of this loop. Init: once its
+ * database is there; check: asks again, after a reconnect. */
+int session_access_init(struct loop *l);
+void session_access_check(struct loop *l);
+void session_access_stop(struct loop *l);
+
 /* NOTIFY relaycam_session: a command to one of this loop's sessions. */
 void on_session_order(void *loop, const char *channel, const char *payload);
 /* Ends it whatever it is doing; reason: for people. */

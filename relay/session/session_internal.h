@@ -9,7 +9,8 @@
  * endpoints that dialled in; session_open.c: the row, and how it is
  * recorded; session_record.c, session_meta.c: the recorder; session_size.c:
  * how large a screen may be; session_restart.c: another one when it died;
- * session_control.c: commands while it runs; pump.c: bytes both ways.
+ * session_control.c: commands while it runs; session_access.c: rights that
+ * are taken back; pump.c: bytes both ways.
  */
 #ifndef RELAY_SESSION_SESSION_INTERNAL_H
 #define RELAY_SESSION_SESSION_INTERNAL_H
@@ -142,6 +143,12 @@ struct session {
 	enum { WORDS_NONE, WORDS_WARNING, WORDS_LAST } words; /* it says */
 	struct event *part_timer; /* until the banner was read */
 	char *part_reason;
+	struct {
+		bool is_begun;
+		struct event *timer;
+		unsigned tries;
+		char *why;
+	} revoke; /* session_access.c */
 	unsigned rate; /* the technician's choice, 0: as it comes */
 	bool is_view_only, is_view_forced; /* C3 */
 	bool is_recorded;                  /* by policy */
@@ -169,6 +176,8 @@ void session_set_state(
 /* Refuses the technician: the reason is shown by the viewer if it still can
  * be, logged and audited. The only way out before RUNNING. */
 void session_refuse(struct session *s, const char *reason);
+/* The same with another code than "error". */
+void session_refuse_as(struct session *s, const char *code, const char *reason);
 /* Ends: code is a word of sessions.end_code. The only way out of RUNNING. */
 void session_end(struct session *s, const char *code, const char *reason);
 void session_ref(struct session *s);
@@ -268,6 +277,11 @@ void session_warn(struct session *s, const char *text, unsigned seconds);
 void session_clocks_set(struct session *s);
 /* Both sides are ready: bytes both ways from here on. */
 void session_run(struct session *s);
+
+/* session_access.c */
+/* A word of sessions.path. Static. */
+const char *session_path(const struct session *s);
+void session_access_release(struct session *s);
 
 /* session_endpoint.c */
 void session_dial(struct session *s);
@@ -376,6 +390,9 @@ void pump_start(struct session *s);
 /* Nothing more comes from the endpoint; the viewer gets what is left, a
  * banner with the reason if it can be, and the session ends. */
 void pump_part(struct session *s, const char *code, const char *reason);
+/* False: a message of the endpoint's is under way, and pump_part could not
+ * say why. */
+bool pump_may_part(const struct session *s);
 void pump_from_endpoint(struct session *s);
 void pump_to_viewer(struct session *s);
 void pump_from_viewer(struct session *s);

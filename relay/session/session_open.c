@@ -62,6 +62,11 @@ on_row(void *arg, PGresult *res)
 		    "relay's database");
 		goto out;
 	}
+	if (!PQgetisnull(res, 0, 0)) {
+		s->has_row = false;
+		session_refuse(s, PQgetvalue(res, 0, 0));
+		goto out;
+	}
 	s->is_recorded = s->account.recording;
 	/* by hand: it attaches all the same, streams cannot be joined later */
 	if (!s->is_recorded && !session_may_record_by_hand(s)) {
@@ -107,10 +112,6 @@ is_too_large(struct session *s, const struct rfb_server_init *init)
 void
 session_open(struct session *s)
 {
-	static const char *const paths[] = { [ENDPOINT_DIRECT] = "direct",
-		[ENDPOINT_AGENT] = "agent",
-		[ENDPOINT_ATTENDED] = "attended",
-		[ENDPOINT_REVERSE] = "reverse" };
 	static const char *const doors[] = { [SESSION_BY_VNC] = "vnc",
 		[SESSION_BY_VNC_AUTH] = "vnc_auth",
 		[SESSION_BY_NOVNC] = "browser",
@@ -122,7 +123,7 @@ session_open(struct session *s)
 	const char *params[] = { s->id, team, endpoint, person,
 		s->loop->relay->node_id, a->access, a->recording ? "t" : "f",
 		s->client_addr, NULL, wall, s->name.person, s->name.endpoint,
-		paths[a->kind], doors[s->door],
+		session_path(s), doors[s->door],
 		s->consent[0] != '\0' ? s->consent : NULL,
 		s->is_view_forced ? "t" : "f" };
 
@@ -144,17 +145,22 @@ session_open(struct session *s)
 	snprintf(wall, sizeof(wall), "%.6f", (double)s->start_wall_ns / 1e9);
 	session_set_state(s, SESSION_OPEN, s->loop->relay->conf.login_seconds);
 	session_ref(s);
+	/* what was taken back since the login is seen here; later on the
+	 * notice of it finds this session */
 	if (db_query_now(s->loop->db,
-		"WITH i AS (INSERT INTO sessions (id, team_id, endpoint_id, "
-		"person_id, node_id, access, recorded, client_addr, "
-		"desktop_name, started_at, path, door, consent, view_only, "
-		"recording) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, "
-		"to_timestamp($10), $13, $14, $15, $16, $7) RETURNING "
-		"team_id) INSERT "
-		"INTO audit (team_id, actor, action, object, detail) SELECT "
-		"team_id, $11, 'session_start', $1, jsonb_build_object("
+		"WITH w AS (SELECT session_refusal($4::bigint, $3::bigint, "
+		"$13::text) AS why), i AS (INSERT INTO sessions (id, team_id, "
+		"endpoint_id, person_id, node_id, access, recorded, "
+		"client_addr, desktop_name, started_at, path, door, consent, "
+		"view_only, recording) SELECT $1::uuid, $2::bigint, "
+		"$3::bigint, $4::bigint, $5::uuid, $6::text, $7::boolean, "
+		"$8::text, $9::text, to_timestamp($10::float8), $13::text, "
+		"$14::text, $15::text, $16::boolean, $7::boolean FROM w WHERE "
+		"w.why IS NULL RETURNING team_id), a AS (INSERT INTO audit "
+		"(team_id, actor, action, object, detail) SELECT team_id, "
+		"$11::text, 'session_start', $1::text, jsonb_build_object("
 		"'endpoint', $12::text, 'recorded', $7::boolean, 'client', "
-		"$8::text) FROM i",
+		"$8::text) FROM i) SELECT why FROM w",
 		16, params, on_row, s) != 0) {
 		session_refuse(s,
 		    "the relay's database cannot be reached; "

@@ -270,6 +270,18 @@ def test_revoked_agent_ends(rig):
     assert 'enrol' in rig.log('agent-stolen')
 
 
+def test_revoked_while_the_relay_could_not_hear(rig):
+    """The notice of it is lost with the connection to the database."""
+    other = Laptop(rig, 'unheard').enroll().start()
+    process, other.process = other.process, None
+    rig.stack.sql(
+        "BEGIN; SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE "
+        "pid <> pg_backend_pid() AND datname = current_database(); UPDATE "
+        "endpoints SET agent_cert_sha256 = NULL WHERE name = 'unheard'; "
+        "COMMIT")
+    assert process.wait(60) == 77
+
+
 def test_token_works_once(rig):
     other = Laptop(rig, 'once').enroll()
     r = subprocess.run([
@@ -389,6 +401,24 @@ def test_technician_gives_up_while_waiting(rig, asking, viewer):
     rig.desktop.window()
     v.close()
     rig.desktop.gone()
+
+
+def test_disabled_while_the_person_is_asked(rig, asking, viewer):
+    """The question goes from the screen, the technician reads why."""
+    path = rig.stack.path('tmp', 'carol.password')
+    rig.stack._write(path, 'carols password\n')
+    rig.stack.ctl('user', 'add', 'carol', '--team', 'demo', '--role',
+                  'admin', '--password-file', path)
+    rig.stack.ctl('settings', 'set', '--team', 'demo',
+                  'unattended.consent_seconds=120')
+    v = viewer('carol@laptop', password='carols password')
+    rig.desktop.window()
+    rig.stack.ctl('user', 'disable', 'carol')
+    wait_until(lambda: said_by_relay(rig, 'carol was disabled'), 20,
+               'the refusal')
+    rig.desktop.gone()
+    wait_until(lambda: v.process.poll() is not None, 40,
+               'the viewer to be sent away')
 
 
 # --- attended ---

@@ -715,6 +715,14 @@ VIOLATIONS = {
         "UPDATE sessions SET id = gen_random_uuid() WHERE id NOT IN "
         "(SELECT session_id FROM segments)",
     'audit_guard': "ALTER TABLE audit DISABLE TRIGGER audit_append_only",
+    'session_revoked':
+        "INSERT INTO nodes (id, program, host, version) VALUES "
+        "('00000000-0000-0000-0000-000000000001', 'relay', 'h', '1'); "
+        "UPDATE sessions SET node_id = "
+        "'00000000-0000-0000-0000-000000000001', started_at = now() - "
+        "interval '1 hour', ended_at = NULL, end_code = NULL; "
+        "UPDATE people SET disabled = true",
+    'access_notices': "ALTER TABLE people DISABLE TRIGGER person_access",
     'removed_endpoint':
         "ALTER TABLE endpoints DISABLE TRIGGER endpoint_removed; "
         "UPDATE endpoints SET deleted_at = now()",
