@@ -22,6 +22,7 @@
 #include "common/protect.h"
 #include "common/tls.h"
 #include "relay/login/guesses.h"
+#include "relay/login/password_queue.h"
 #include "relay/node.h"
 #include "relay/privileges.h"
 #include "relay/relay.h"
@@ -32,6 +33,8 @@
 #include "rfb/ra2.h"
 
 #define PROGRAM "relaycam-relay"
+
+#define PASSWORD_THREADS 4
 
 static const char usage[] =
     "usage: " PROGRAM " [--config FILE] [--set SECTION.KEY=VALUE]...\n"
@@ -292,9 +295,9 @@ start_loops(void)
 						: (unsigned)cores;
 	limit_arenas();
 	relay.loops = calloc(relay.n_loops, sizeof(*relay.loops));
-	relay.workers = worker_pool_new(4);
+	relay.passwords = password_queue_new(PASSWORD_THREADS);
 	relay.lookups = worker_pool_new(4);
-	if (relay.loops == NULL || relay.workers == NULL ||
+	if (relay.loops == NULL || relay.passwords == NULL ||
 	    relay.lookups == NULL || relay.guesses == NULL ||
 	    relay.connections == NULL)
 		die(EX_OSERR, "start", "out of memory");
@@ -382,7 +385,7 @@ serve(void)
 	    LOG_U("threads", relay.n_loops),
 	    LOG_S("version", RELAYCAM_VERSION));
 	run_loops(base);
-	worker_pool_free(relay.workers);
+	password_queue_free(relay.passwords);
 	worker_pool_free(relay.lookups);
 	loops_release(&relay);
 	tidy_free(tidy);

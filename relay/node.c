@@ -62,8 +62,9 @@ beat(struct node *n)
 	    "code FROM c)",
 	    0, NULL, NULL, NULL);
 	db_query_now(n->db,
-	    "DELETE FROM login_failures WHERE last_at < now() - interval '15 "
-	    "minutes'",
+	    "WITH k AS (DELETE FROM known_logins WHERE last_at < now() - "
+	    "interval '30 days') DELETE FROM login_failures WHERE last_at < "
+	    "now() - interval '15 minutes'",
 	    0, NULL, NULL, NULL);
 	db_query_now(n->db,
 	    "WITH u AS (UPDATE sessions s SET ended_at = greatest("
@@ -125,6 +126,7 @@ write_refusals(struct node *n)
 	static const char *const actions[REFUSAL_KINDS] = {
 		[REFUSAL_REVERSE] = "reverse_refused",
 		[REFUSAL_AGENT] = "agent_refused",
+		[REFUSAL_LEFT] = "login_abandoned",
 	};
 	struct refusal r;
 	char count[24];

@@ -26,6 +26,7 @@ struct db;
 struct event;
 struct event_base;
 struct guesses;
+struct password_queue;
 struct session;
 struct static_files;
 struct rfb_ra2_key;
@@ -57,7 +58,7 @@ struct relay {
 	unsigned n_doors;
 	uint8_t seal_key[SEAL_KEY_LEN];
 	int spawner;
-	struct worker_pool *workers; /* Argon2id */
+	struct password_queue *passwords;
 	struct worker_pool *lookups; /* names; never behind a password */
 	char node_id[UUID_LEN];
 	struct relay_stats stats;

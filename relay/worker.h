@@ -1,5 +1,5 @@
 /*
- * A few threads for what would block a loop: Argon2id and name lookups.
+ * A few threads for what would block a loop, such as name lookups.
  * A job runs in a thread, then its `done` is called on the loop it came
  * from.
  */

@@ -271,6 +271,11 @@ FROM tickets
 WHERE used_at NOT BETWEEN created_at AND expires_at
    OR expires_at NOT BETWEEN created_at AND created_at + interval '1 hour';
 
+-- Known logins are bounded (logins at the same time may each add one).
+SELECT 'known_logins' AS name, 'person ' || person_id AS object,
+       format('%s known addresses, 16 are kept', count(*)) AS detail
+FROM known_logins GROUP BY person_id HAVING count(*) > 32;
+
 -- A ticket stays within a team.
 SELECT 'ticket_team' AS name, 'ticket ' || k.id AS object,
        format('%s and %s are of different teams', p.name, e.name) AS detail

@@ -213,10 +213,12 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 		if (n > 0)
 			feed(a);
 	}
-	if (a->state != AGENT_STATE_GONE && n != ERR_AGAIN)
+	if (a->state != AGENT_STATE_GONE && n != ERR_AGAIN) {
+		guess_end(&a->guess, GUESS_LEFT); /* counts, if it tried */
 		agent_close(a,
 		    n == ERR_LIMIT ? "it sends too fast"
 				   : "the connection broke");
+	}
 	agent_unref(a);
 }
 

@@ -24,14 +24,16 @@
 	"    'YYYY-MM-DD HH24:MI'), e.parked_node::text, "                     \
 	"  e.agent_channel::text, a.quality, e.tls_name, "                     \
 	"  encode(coalesce(e.reverse_cert_sha256, e.reverse_secret_sha256), "  \
-	"    'hex') "
+	"    'hex'), f.known "
 
 const char account_query[] =
     "WITH p AS (SELECT * FROM people WHERE name = $1), "
     "e AS (SELECT en.* FROM endpoints en JOIN p ON en.team_id = p.team_id "
     "  WHERE en.name = $2 AND en.deleted_at IS NULL), "
     "f AS (SELECT array_agg(l.failed ORDER BY k.at) AS n, array_agg("
-    "  extract(epoch FROM now() - l.last_at) ORDER BY k.at) AS age "
+    "  extract(epoch FROM now() - l.last_at) ORDER BY k.at) AS age, "
+    "  EXISTS (SELECT FROM known_logins WHERE id = decode($4, 'hex') "
+    "    AND last_at > now() - interval '30 days') AS known "
     "  FROM unnest(ARRAY[$3, 'name tried: ' || $1, "
     "    'codes tried by ' || $1]) WITH ORDINALITY k(what, at) "
     "  LEFT JOIN login_failures l ON l.client_addr = k.what) " COLUMNS
@@ -47,7 +49,8 @@ const char account_reverse_query[] =
     "  name = $2 AND reverse_secret_sha256 = decode($3, 'hex'))) " COLUMNS
     "FROM (SELECT 1) one LEFT JOIN people p ON false LEFT JOIN e ON true "
     "LEFT JOIN teams t ON t.id = e.team_id "
-    "LEFT JOIN (SELECT '{}'::bigint[] AS n, '{}'::float[] AS age) f "
+    "LEFT JOIN (SELECT '{}'::bigint[] AS n, '{}'::float[] AS age, "
+    "  false AS known) f "
     "  ON true "
     "LEFT JOIN LATERAL (SELECT true AS control, false AS record) r ON true "
     "LEFT JOIN access_settings a "
@@ -91,7 +94,8 @@ enum col {
 	AGENT_CHANNEL,
 	QUALITY,
 	TLS_NAME,
-	REVERSE_SHA256
+	REVERSE_SHA256,
+	KNOWN
 };
 
 static int64_t
@@ -200,6 +204,7 @@ account_read(struct account *a, const PGresult *res,
 	a->time_zone = text(res, ZONE, &rc);
 	a->password_hash = text(res, HASH, &rc);
 	read_failures(a, res);
+	a->is_known_login = truth(res, KNOWN);
 	a->endpoint_id = number(res, ENDPOINT_ID);
 	a->endpoint = text(res, ENDPOINT, &rc);
 	a->access = text(res, ACCESS, &rc);

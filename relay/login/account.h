@@ -29,6 +29,7 @@ struct account {
 	/* wrong tries by enum guess_key, as the database counts them */
 	uint64_t failures[GUESS_KEYS];
 	double failure_age_s[GUESS_KEYS];
+	bool is_known_login; /* from this address before (known_login.h) */
 	/* endpoint; endpoint_id 0: no such one, or no right to control it */
 	int64_t endpoint_id;
 	char *endpoint, *access, *username;
@@ -64,7 +65,7 @@ extern const char account_reverse_query[];
 
 /*
  * Reads the one row of account_query (parameters: person, endpoint, prefix
- * of the client's address) or of the other. seal_key opens the endpoint's
+ * of the client's address, known_login_id) or of the other. seal_key opens the endpoint's
  * secret. Returns 0 or ERR_NOMEM.
  */
 int account_read(struct account *a, const PGresult *res,

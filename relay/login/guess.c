@@ -24,6 +24,7 @@ ask(struct guess *t)
 	    guesses_ask(t->loop->relay->guesses, &t->who, clock_mono_ns());
 
 	t->is_checking = ms == 0;
+	t->is_waiting = ms != 0;
 	return ms;
 }
 
@@ -75,7 +76,10 @@ guess_end(struct guess *t, enum guess_result result)
 	if (t->is_checking)
 		guesses_done(
 		    t->loop->relay->guesses, &t->who, result, clock_mono_ns());
-	t->is_checking = false;
+	else if (t->is_waiting && result == GUESS_LEFT)
+		guesses_left(
+		    t->loop->relay->guesses, &t->who, clock_mono_ns());
+	t->is_checking = t->is_waiting = false;
 }
 
 void

@@ -17,7 +17,7 @@ struct guess {
 	struct event *timer;
 	void (*go)(void *arg);
 	void *arg;
-	bool is_checking;
+	bool is_checking, is_waiting;
 };
 
 /* Whom it is counted by (guess_who_set); what went before is abandoned. */

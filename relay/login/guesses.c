@@ -18,7 +18,11 @@ struct entry {
 	uint64_t last_ns, next_ns;
 	uint32_t failures;
 	uint16_t checking;
-	bool is_good; /* a pair: it got in, and has not failed since */
+	uint16_t checking_failed; /* of these, from addresses that failed */
+	bool is_known;            /* a pair: it logged in before */
+	/* a name: an address with so many failures is next, until then */
+	uint32_t turn_failures;
+	uint64_t turn_until_ns;
 };
 
 struct guesses {
@@ -155,54 +159,138 @@ get(struct guesses *g, uint64_t key, uint64_t now_ns)
 }
 
 static uint32_t
-wait_ms(struct entry *e, uint64_t now_ns)
+ms_until(uint64_t when_ns, uint64_t now_ns)
 {
-	forget_old(e, now_ns);
-	if (now_ns < e->next_ns)
-		return (uint32_t)((e->next_ns - now_ns) / NS_PER_MS + 1);
-	return e->checking >= (e->failures == 0 ? GUESS_AT_A_TIME : 1) ? POLL_MS
-								       : 0;
+	return now_ns < when_ns
+	    ? (uint32_t)((when_ns - now_ns) / NS_PER_MS + 1)
+	    : 0;
 }
 
-/* Who got in before does not wait, once. */
-static bool
-use_good(struct guesses *g, const struct guess_who *who)
+static int
+at_a_time(const struct entry *e)
 {
-	struct entry *e = find(g, who->pair);
-
-	if (e == NULL || !e->is_good)
-		return false;
-	e->is_good = false;
-	return true;
+	return e->failures == 0 ? GUESS_AT_A_TIME : 1;
 }
 
 static uint32_t
-ask(struct guesses *g, const struct guess_who *who, uint64_t now_ns)
+wait_ms(struct entry *e, uint64_t now_ns)
 {
-	struct entry *entries[GUESS_KEYS] = { NULL };
-	uint32_t ms, longest = 0;
+	uint32_t ms;
 
+	forget_old(e, now_ns);
+	ms = ms_until(e->next_ns, now_ns);
+	return ms == 0 && e->checking >= at_a_time(e) ? POLL_MS : ms;
+}
+
+/* The same for a name that is tried from an address without failures. */
+static uint32_t
+new_wait_ms(struct entry *e, uint64_t now_ns)
+{
+	uint64_t next = e->last_ns + GUESS_NEW_MAX_MS * NS_PER_MS;
+	uint32_t ms =
+	    ms_until(next < e->next_ns ? next : e->next_ns, now_ns);
+
+	return ms == 0 && e->checking - e->checking_failed >= at_a_time(e)
+	    ? POLL_MS
+	    : ms;
+}
+
+/* The same, from an address with `own` failures. */
+static uint32_t
+name_wait_ms(struct entry *e, uint32_t own, uint64_t now_ns)
+{
+	uint32_t ms = wait_ms(e, now_ns);
+
+	if (own == 0)
+		return new_wait_ms(e, now_ns);
+	if (ms == 0 && now_ns < e->turn_until_ns && own > e->turn_failures)
+		return POLL_MS;
+	return ms;
+}
+
+/* It waits for the name: its turn comes before those with more failures. A
+ * turn lapses when its holder does not ask in time. */
+static void
+wait_for_turn(struct entry *e, uint32_t own, uint32_t ms, uint64_t now_ns)
+{
+	if (own > e->turn_failures && now_ns < e->turn_until_ns)
+		return;
+	e->turn_failures = own;
+	e->turn_until_ns = now_ns + (ms + 2 * POLL_MS) * NS_PER_MS;
+}
+
+static uint32_t
+ask_known(struct entry *pair, struct guess_who *who, uint64_t now_ns)
+{
+	uint32_t ms = wait_ms(pair, now_ns);
+
+	who->lane = GUESS_KNOWN;
+	if (ms == 0)
+		pair->checking++;
+	return ms;
+}
+
+/* What a try is counted by, while it asks. */
+struct asking {
+	struct entry *entries[GUESS_KEYS]; /* NULL: not by that */
+	uint32_t ms[GUESS_KEYS];           /* that they let it wait */
+	uint32_t longest;
+	uint32_t own; /* failures of its address */
+};
+
+/* Finds or makes the entries, which are pinned: none of them takes the place
+ * of another. */
+static void
+look_at_keys(struct guesses *g, const struct guess_who *who,
+    struct asking *a, uint64_t now_ns)
+{
 	for (unsigned i = 0; i < GUESS_KEYS; i++) {
+		struct entry *e;
+
 		if (who->keys[i] == 0)
 			continue;
-		entries[i] = get(g, who->keys[i], now_ns);
-		ms = entries[i] != NULL ? wait_ms(entries[i], now_ns) : POLL_MS;
-		if (ms > longest)
-			longest = ms;
-		/* the place is kept while the others are looked for */
-		if (entries[i] != NULL)
-			entries[i]->checking++;
+		e = a->entries[i] = get(g, who->keys[i], now_ns);
+		a->ms[i] = e == NULL  ? POLL_MS
+		    : i == GUESS_NAME ? name_wait_ms(e, a->own, now_ns)
+				      : wait_ms(e, now_ns);
+		if (a->ms[i] > a->longest)
+			a->longest = a->ms[i];
+		if (e == NULL)
+			continue;
+		if (i == GUESS_ADDRESS)
+			a->own = e->failures;
+		e->checking++;
 	}
-	if (longest != 0 && use_good(g, who))
-		longest = 0;
-	for (unsigned i = 0; longest != 0 && i < GUESS_KEYS; i++)
-		if (entries[i] != NULL)
-			entries[i]->checking--;
-	return longest;
+}
+
+static uint32_t
+ask(struct guesses *g, struct guess_who *who, uint64_t now_ns)
+{
+	struct entry *pair = find(g, who->pair), *name;
+	struct asking a = { .own = 1 };
+
+	if (pair != NULL && pair->is_known)
+		return ask_known(pair, who, now_ns);
+	look_at_keys(g, who, &a, now_ns);
+	name = a.entries[GUESS_NAME];
+	who->lane = a.own == 0 ? GUESS_NEW : GUESS_FAILED;
+	if (a.longest == 0) {
+		if (name != NULL && who->lane == GUESS_FAILED)
+			name->checking_failed++;
+		if (name != NULL && a.own <= name->turn_failures)
+			name->turn_until_ns = 0;
+		return 0;
+	}
+	for (unsigned i = 0; i < GUESS_KEYS; i++)
+		if (a.entries[i] != NULL)
+			a.entries[i]->checking--;
+	if (name != NULL && a.ms[GUESS_NAME] >= a.ms[GUESS_ADDRESS])
+		wait_for_turn(name, a.own, a.ms[GUESS_NAME], now_ns);
+	return a.longest;
 }
 
 uint32_t
-guesses_ask(struct guesses *g, const struct guess_who *who, uint64_t now_ns)
+guesses_ask(struct guesses *g, struct guess_who *who, uint64_t now_ns)
 {
 	uint32_t ms;
 
@@ -233,17 +321,21 @@ fail(struct entry *e, enum guess_key key, uint64_t now_ns)
 }
 
 static void
+fail_key(
+    struct guesses *g, uint64_t key, enum guess_key kind, uint64_t now_ns)
+{
+	struct entry *e = key != 0 ? get(g, key, now_ns) : NULL;
+
+	if (e != NULL)
+		fail(e, kind, now_ns);
+}
+
+static void
 wrong(struct guesses *g, const struct guess_who *who, uint64_t now_ns)
 {
-	struct entry *e;
-
 	for (unsigned i = 0; i < GUESS_KEYS; i++)
-		if ((e = find(g, who->keys[i])) != NULL)
-			fail(e, i, now_ns);
-	if (who->pair != 0 && (e = get(g, who->pair, now_ns)) != NULL) {
-		fail(e, GUESS_ADDRESS, now_ns);
-		e->is_good = false;
-	}
+		fail_key(g, who->keys[i], i, now_ns);
+	fail_key(g, who->pair, GUESS_ADDRESS, now_ns);
 }
 
 /* Takes back what this name from this address had added. */
@@ -269,25 +361,64 @@ right(struct guesses *g, const struct guess_who *who, uint64_t now_ns)
 	forgive(
 	    find(g, who->keys[GUESS_ADDRESS]), GUESS_ADDRESS, pair->failures);
 	forgive(find(g, who->keys[GUESS_NAME]), GUESS_NAME, pair->failures);
-	*pair = (struct entry){
-		.key = who->pair, .last_ns = now_ns, .is_good = true
-	};
+	pair->failures = 0;
+	pair->next_ns = 0;
+	pair->last_ns = now_ns;
+	pair->is_known = true;
+}
+
+/* It is not being checked any more. */
+static void
+unpin(struct guesses *g, const struct guess_who *who)
+{
+	struct entry *e = find(g, who->pair);
+
+	if (who->lane == GUESS_KNOWN) {
+		if (e != NULL && e->checking > 0)
+			e->checking--;
+		return;
+	}
+	for (unsigned i = 0; i < GUESS_KEYS; i++)
+		if ((e = find(g, who->keys[i])) != NULL && e->checking > 0)
+			e->checking--;
+	e = find(g, who->keys[GUESS_NAME]);
+	if (who->lane == GUESS_FAILED && e != NULL && e->checking_failed > 0)
+		e->checking_failed--;
 }
 
 void
 guesses_done(struct guesses *g, const struct guess_who *who,
     enum guess_result result, uint64_t now_ns)
 {
-	struct entry *e;
-
 	pthread_mutex_lock(&g->lock);
-	for (unsigned i = 0; i < GUESS_KEYS; i++)
-		if ((e = find(g, who->keys[i])) != NULL && e->checking > 0)
-			e->checking--;
-	if (result == GUESS_WRONG)
+	unpin(g, who);
+	if (result == GUESS_WRONG || result == GUESS_LEFT)
 		wrong(g, who, now_ns);
 	else if (result == GUESS_RIGHT)
 		right(g, who, now_ns);
+	pthread_mutex_unlock(&g->lock);
+}
+
+void
+guesses_left(
+    struct guesses *g, const struct guess_who *who, uint64_t now_ns)
+{
+	pthread_mutex_lock(&g->lock);
+	fail_key(g, who->keys[GUESS_ADDRESS], GUESS_ADDRESS, now_ns);
+	fail_key(g, who->pair, GUESS_ADDRESS, now_ns);
+	pthread_mutex_unlock(&g->lock);
+}
+
+void
+guesses_know(
+    struct guesses *g, const struct guess_who *who, uint64_t now_ns)
+{
+	struct entry *e;
+
+	pthread_mutex_lock(&g->lock);
+	e = who->pair != 0 ? get(g, who->pair, now_ns) : NULL;
+	if (e != NULL)
+		e->is_known = true;
 	pthread_mutex_unlock(&g->lock);
 }
 

@@ -13,7 +13,12 @@
 #define REFUSALS_TEXT_MAX 80
 #define REFUSALS_SECONDS  60 /* between two rows of a kind */
 
-enum refusal_kind { REFUSAL_REVERSE, REFUSAL_AGENT, REFUSAL_KINDS };
+enum refusal_kind {
+	REFUSAL_REVERSE,
+	REFUSAL_AGENT,
+	REFUSAL_LEFT, /* who tried to log in left before the answer */
+	REFUSAL_KINDS,
+};
 
 struct refusal {
 	uint64_t n; /* since the row before */

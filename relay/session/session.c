@@ -117,7 +117,7 @@ teardown(struct session *s)
 	atomic_fetch_add(&st->bytes_from_technicians, s->viewer.leg.bytes_in);
 	atomic_fetch_sub(&st->active, 1);
 	s->state = SESSION_DEAD;
-	if (!s->guess.is_checking) /* a worker's check still counts */
+	if (!s->guess.is_checking) /* the check of its password counts */
 		guess_release(&s->guess);
 	TAILQ_REMOVE(&s->loop->sessions, s, link);
 	session_record_release(s);
@@ -218,6 +218,8 @@ session_end(struct session *s, const char *code, const char *reason)
 	    LOG_S("endpoint", s->name.endpoint),
 	    LOG_U("bytes_from_endpoint", s->endpoint.leg.bytes_in),
 	    LOG_U("bytes_from_technician", s->viewer.leg.bytes_in));
+	if (s->state == SESSION_CHECK)
+		session_guess_left(s);
 	session_record_end(s, tee_end_of(code));
 	write_end(s, code, reason);
 	session_browser_end(s, "ended", code, reason);
@@ -257,7 +259,8 @@ refuse(struct session *s, const char *code, const char *reason)
 		session_end(s, code, reason);
 		return;
 	}
-	guess_end(&s->guess, GUESS_ABANDONED);
+	if (s->check == NULL) /* else it still counts */
+		guess_end(&s->guess, GUESS_ABANDONED);
 	atomic_fetch_add(&s->loop->relay->stats.refused, 1);
 	log_warn("session_refused", LOG_S("session", s->id),
 	    LOG_S("client", s->client_addr), LOG_S("person", s->name.person),

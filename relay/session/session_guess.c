@@ -4,6 +4,7 @@
 #include "common/clock.h"
 #include "common/db.h"
 #include "relay/login/guess.h"
+#include "relay/login/known_login.h"
 #include "relay/session/session_internal.h"
 
 static const char out_of_memory[] = "the relay is out of memory";
@@ -25,6 +26,9 @@ session_guess_password(struct session *s, void (*go)(void *session))
 	for (unsigned i = 0; i < GUESS_KEYS; i++)
 		guesses_learn(s->loop->relay->guesses, &s->guess.who, i,
 		    a->failures[i], a->failure_age_s[i], clock_mono_ns());
+	if (a->is_known_login)
+		guesses_know(s->loop->relay->guesses, &s->guess.who,
+		    clock_mono_ns());
 	wait_for_turn(s, go);
 }
 
@@ -45,6 +49,8 @@ write_wrong(struct session *s)
 		s->name.endpoint, keys[GUESS_NAME] != 0 ? "t" : "f",
 		keys[GUESS_CODES] != 0 ? "t" : "f" };
 
+	if (s->loop->is_closing)
+		return; /* the last checks of a relay that stops */
 	guess_prefix(prefix, s->client_addr);
 	db_query(s->loop->db,
 	    "WITH p AS (UPDATE people SET failed_logins = failed_logins + 1, "
@@ -70,20 +76,47 @@ session_guess_wrong(struct session *s)
 	guess_end(&s->guess, GUESS_WRONG);
 }
 
+static void
+note_left(struct session *s)
+{
+	struct relay *r = s->loop->relay;
+
+	atomic_fetch_add(&r->stats.login_failures, 1);
+	refusals_add(
+	    &r->refusals, REFUSAL_LEFT, s->client_addr, s->name.person);
+}
+
+void
+session_guess_left(struct session *s)
+{
+	if (s->check != NULL) {
+		session_check_left(s); /* it counts when its turn has come */
+		return;
+	}
+	if (s->guess.is_checking || s->guess.is_waiting) {
+		guess_end(&s->guess, GUESS_LEFT);
+		note_left(s);
+	} else if (!s->is_authenticated) { /* the database was being asked */
+		guess_set(&s->guess, s->loop, s->client_addr, "person",
+		    s->name.person, login_is_code(s->name.endpoint));
+		guesses_left(s->loop->relay->guesses, &s->guess.who,
+		    clock_mono_ns());
+		note_left(s);
+	}
+}
+
 void
 session_guess_right(struct session *s)
 {
-	char prefix[GUESS_PREFIX_LEN];
-	const char *params[] = { s->name.person, prefix };
+	char prefix[GUESS_PREFIX_LEN], known[KNOWN_LOGIN_ID_LEN];
+	const char *params[] = { s->name.person, prefix, known };
 
 	if (!s->guess.is_checking)
 		return; /* a ticket says nothing about the password */
 	guess_end(&s->guess, GUESS_RIGHT);
 	guess_release(&s->guess);
 	guess_prefix(prefix, s->client_addr);
-	db_query(s->loop->db,
-	    "WITH p AS (UPDATE people SET failed_logins = 0, last_login_at = "
-	    "now() WHERE name = $1) DELETE FROM login_failures WHERE "
-	    "client_addr IN ($2, 'name tried: ' || $1)",
-	    2, params, NULL, NULL);
+	known_login_id(
+	    known, s->loop->relay->seal_key, s->name.person, s->client_addr);
+	db_query(s->loop->db, known_login_statement, 3, params, NULL, NULL);
 }

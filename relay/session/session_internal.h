@@ -2,7 +2,8 @@
  * A session as its own files see it. session.c: states, ending;
  * session_viewer.c: handshake with the technician; session_browser.c: the
  * same in a browser; login.c, session_login.c, session_ticket.c: who may;
- * session_guess.c: the wait after wrong tries;
+ * session_password.c: a password's check; session_guess.c: the wait after
+ * wrong tries;
  * session_lobby.c: what a viewer sees while it waits; session_endpoint.c:
  * what it says; session_dial.c: dialling out; session_trust.c: is it the
  * right one; session_agent.c: through an agent; session_parked.c:
@@ -38,6 +39,7 @@ struct rfb_client_messages;
 struct rfb_framer;
 struct rfb_handshake_server;
 struct rfb_framer_event;
+struct session_check;
 
 /*
  * HELLO -> VIEWER_TLS -> LOGIN -> CHECK -> DIAL | AGENT | CLAIM -> ENDPOINT
@@ -109,6 +111,7 @@ struct session {
 	struct login_name name;
 	char *password;     /* the technician's, until checked */
 	struct guess guess; /* until it is known who it is */
+	struct session_check *check; /* of its password, under way */
 	struct connection_place place;
 	bool is_authenticated; /* by a ticket */
 	bool is_attended_tried;
@@ -227,6 +230,15 @@ void session_login_as(struct session *s, const char *user, char *password);
 /* s->name is known and is_authenticated is set or s->password is there. */
 void session_look_up(struct session *s);
 
+/* Name and password, or a ticket, were right: on to the endpoint. */
+void session_admit(struct session *s);
+
+/* session_password.c */
+/* s->guess may be checked: s->password against s->account's hash. */
+void session_check_password(void *session);
+/* s->check need not be run any more. */
+void session_check_left(struct session *s);
+
 /* session_guess.c */
 /* Calls go when the password or code of s->account may be checked. */
 void session_guess_password(struct session *s, void (*go)(void *session));
@@ -234,6 +246,8 @@ void session_guess_password(struct session *s, void (*go)(void *session));
 void session_guess_ticket(struct session *s, void (*go)(void *session));
 /* It was wrong: counted, audited. */
 void session_guess_wrong(struct session *s);
+/* The viewer left before it was told: counted, audited in sum. */
+void session_guess_left(struct session *s);
 void session_guess_right(struct session *s);
 
 /* session_ticket.c */

@@ -1,4 +1,4 @@
-/* Who may: database, the wait after wrong passwords, Argon2id. */
+/* Who may: what the database says of a name, and of a session code. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,22 +7,13 @@
 #include "common/db.h"
 #include "common/err.h"
 #include "common/log.h"
-#include "common/password.h"
+#include "relay/login/known_login.h"
 #include "relay/session/session_internal.h"
 #include "rfb/handshake_server.h"
 
 static const char away[] =
     "the relay's database cannot be reached, so rights and policy are not "
     "known; new sessions are refused until it is back";
-static const char denied[] = "user name or password is wrong";
-
-/* One Argon2id check in a worker thread. */
-struct check {
-	struct job job;
-	struct session *session;
-	char *hash, *password;
-	int result;
-};
 
 static void
 on_code(void *arg, PGresult *res)
@@ -83,8 +74,8 @@ take_place(struct session *s)
 }
 
 /* Who it is, is known: may they go there? */
-static void
-admit(struct session *s)
+void
+session_admit(struct session *s)
 {
 	char reason[256];
 
@@ -103,61 +94,6 @@ admit(struct session *s)
 }
 
 static void
-checked(struct job *j)
-{
-	struct check *c = (struct check *)j;
-	struct session *s = c->session;
-
-	if (s->state == SESSION_CHECK && c->result != 0) {
-		session_guess_wrong(s);
-		session_refuse(s,
-		    c->result == ERR_DENIED ? denied
-					    : "the relay is out of memory");
-	} else if (s->state == SESSION_CHECK) {
-		s->is_authenticated = true;
-		admit(s);
-	}
-	if (c->hash != NULL)
-		wipe(c->hash, strlen(c->hash));
-	wipe(c->password, strlen(c->password));
-	free(c->hash);
-	free(c->password);
-	free(c);
-	session_unref(s);
-}
-
-static void
-run_check(struct job *j)
-{
-	struct check *c = (struct check *)j;
-
-	c->result = password_check(c->hash, c->password, strlen(c->password));
-}
-
-static void
-check_password(void *arg)
-{
-	struct session *s = arg;
-	struct check *c = calloc(1, sizeof(*c));
-
-	if (c == NULL) {
-		session_refuse(s, "the relay is out of memory");
-		return;
-	}
-	session_ref(s);
-	c->job = (struct job){
-		.run = run_check, .done = checked, .inbox = &s->loop->inbox
-	};
-	c->session = s;
-	c->hash = s->account.password_hash;
-	c->password = s->password;
-	c->result = ERR_NOMEM;
-	s->account.password_hash = NULL;
-	s->password = NULL;
-	worker_submit(s->loop->relay->workers, &c->job);
-}
-
-static void
 on_account(void *arg, PGresult *res)
 {
 	struct session *s = arg;
@@ -171,9 +107,9 @@ on_account(void *arg, PGresult *res)
 	    account_read(&s->account, res, s->loop->relay->seal_key) != 0) {
 		session_refuse(s, away);
 	} else if (s->is_authenticated) {
-		admit(s);
+		session_admit(s);
 	} else {
-		session_guess_password(s, check_password);
+		session_guess_password(s, session_check_password);
 	}
 	session_unref(s);
 }
@@ -181,14 +117,18 @@ on_account(void *arg, PGresult *res)
 void
 session_look_up(struct session *s)
 {
+	char prefix[GUESS_PREFIX_LEN], known[KNOWN_LOGIN_ID_LEN];
 	/* a name that nobody can have fails as any unknown one does */
-	const char *params[] = { s->name.person, s->name.endpoint,
-		s->client_addr };
+	const char *params[] = { s->name.person, s->name.endpoint, prefix,
+		known };
 
+	guess_prefix(prefix, s->client_addr);
+	known_login_id(
+	    known, s->loop->relay->seal_key, s->name.person, s->client_addr);
 	session_set_state(s, SESSION_CHECK, s->loop->relay->conf.login_seconds);
 	session_ref(s);
 	if (db_query_now(
-		s->loop->db, account_query, 3, params, on_account, s) != 0) {
+		s->loop->db, account_query, 4, params, on_account, s) != 0) {
 		session_refuse(s, away);
 		session_unref(s);
 	}

@@ -42,7 +42,7 @@ who(const struct guesses *g, const char *addr, const char *name)
 
 /* One try that is checked at once and is wrong. */
 static void
-guess_wrong(struct guesses *g, const struct guess_who *w, uint64_t now)
+guess_wrong(struct guesses *g, struct guess_who *w, uint64_t now)
 {
 	assert_int_equal(guesses_ask(g, w, now), 0);
 	guesses_done(g, w, GUESS_WRONG, now);
@@ -50,7 +50,7 @@ guess_wrong(struct guesses *g, const struct guess_who *w, uint64_t now)
 
 /* Many at the same time: how many are checked in the first `s` seconds? */
 static unsigned
-checked_within(struct guesses *g, const struct guess_who *w, unsigned s)
+checked_within(struct guesses *g, struct guess_who *w, unsigned s)
 {
 	unsigned n = 0;
 
@@ -126,36 +126,146 @@ test_a_guesser_does_not_lock_out_the_person(void **state)
 	struct guesses *g = *state;
 	struct guess_who guesser = who(g, "203.0.113.7", "alice");
 	struct guess_who alice = who(g, "198.51.100.1", "alice");
+	struct guess_who typo = who(g, "198.51.100.2", "alice");
 	unsigned n;
 
 	/* never here before: she waits for the name's failures, not long */
 	n = checked_within(g, &guesser, 40);
 	assert_true(n > 5);
-	assert_in_range(
-	    guesses_ask(g, &alice, T0 + 32 * NS_PER_S), 1, GUESS_NAME_MAX_MS);
-	assert_int_equal(guesses_ask(g, &alice, T0 + 44 * NS_PER_S), 0);
-	guesses_done(g, &alice, GUESS_RIGHT, T0 + 44 * NS_PER_S);
+	guess_wrong(g, &guesser, T0 + 60 * NS_PER_S);
+	assert_in_range(guesses_ask(g, &alice, T0 + 60 * NS_PER_S), 1,
+	    GUESS_NEW_MAX_MS + 1);
+	assert_int_equal(guesses_ask(g, &alice, T0 + 62 * NS_PER_S), 0);
+	guesses_done(g, &alice, GUESS_RIGHT, T0 + 62 * NS_PER_S);
+	/* who failed once waits as long as the name says */
+	guesses_learn(g, &typo, GUESS_ADDRESS, 1, 0, T0 + 60 * NS_PER_S);
+	assert_in_range(guesses_ask(g, &typo, T0 + 62 * NS_PER_S), 1000,
+	    GUESS_NAME_MAX_MS);
 	/* here before: not at all, whatever others do meanwhile */
 	guess_wrong(g, &guesser, T0 + 100 * NS_PER_S);
 	assert_int_equal(guesses_ask(g, &alice, T0 + 100 * NS_PER_S), 0);
+	assert_int_equal(alice.lane, GUESS_KNOWN);
 	guesses_done(g, &alice, GUESS_RIGHT, T0 + 100 * NS_PER_S);
 }
 
+/* 60 addresses guess one name as fast as they may, for an hour. */
 static void
-test_who_got_in_before_does_not_guess_for_free(void **state)
+test_many_guessers_do_not_lock_out_the_person(void **state)
+{
+	struct guesses *g = *state;
+	struct guess_who guessers[60], alice, typo;
+	unsigned n = 0, longest_ms = 0, waited_ms = 0, typo_ms = 0;
+	char addr[16];
+
+	for (unsigned i = 0; i < 60; i++) {
+		snprintf(addr, sizeof(addr), "203.0.113.%u", i);
+		guessers[i] = who(g, addr, "alice");
+	}
+	typo = who(g, "198.51.100.99", "alice");
+	for (unsigned ms = 0; ms < 3600 * 1000; ms += 50) {
+		uint64_t now = T0 + ms * MS;
+
+		for (unsigned i = 0; i < 60; i++)
+			if (guesses_ask(g, &guessers[i], now) == 0) {
+				guesses_done(
+				    g, &guessers[i], GUESS_WRONG, now);
+				n++;
+			}
+		/* alice comes from a new address, each 20 s another */
+		if (ms >= 600 * 1000 && ms % 20000 == 0) {
+			snprintf(addr, sizeof(addr), "198.51.100.%u",
+			    ms / 20000 % 90);
+			alice = who(g, addr, "alice");
+			waited_ms = 0;
+		}
+		if (ms >= 600 * 1000 && waited_ms != UINT32_MAX) {
+			if (guesses_ask(g, &alice, now) == 0) {
+				guesses_done(g, &alice, GUESS_RIGHT, now);
+				if (waited_ms > longest_ms)
+					longest_ms = waited_ms;
+				waited_ms = UINT32_MAX;
+			} else {
+				waited_ms += 50;
+			}
+		}
+		/* and once mistyped, from one more */
+		if (ms == 600 * 1000)
+			guesses_learn(g, &typo, GUESS_ADDRESS, 1, 0, now);
+		if (ms >= 600 * 1000 && typo_ms < 100 * 1000 &&
+		    guesses_ask(g, &typo, now) == 0)
+			typo_ms += 1000 * 1000; /* it had its turn */
+		else if (ms >= 600 * 1000 && typo_ms < 100 * 1000)
+			typo_ms += 50;
+	}
+	assert_in_range(longest_ms, 0, GUESS_NEW_MAX_MS + 100);
+	/* the fewest failures go first: one turn of the name */
+	assert_in_range(
+	    typo_ms, 1000 * 1000, 1000 * 1000 + GUESS_NAME_MAX_MS + 200);
+	/* and the name is still protected: one try each 4 s */
+	assert_in_range(n, 60, 60 + 3600 / 4 + 10);
+}
+
+static void
+test_a_known_pair_does_not_guess_for_free(void **state)
 {
 	struct guesses *g = *state;
 	struct guess_who alice = who(g, "198.51.100.1", "alice");
 	struct guess_who other = who(g, "198.51.100.1", "bob");
 
-	assert_int_equal(guesses_ask(g, &alice, T0), 0);
-	guesses_done(g, &alice, GUESS_RIGHT, T0);
+	guesses_know(g, &alice, T0);
 	guess_wrong(g, &other, T0);
-	/* one try in spite of the address, and not two at a time */
-	assert_int_equal(guesses_ask(g, &alice, T0), 0);
+	/* in spite of the address, and in a lane of its own */
+	for (unsigned i = 0; i < GUESS_AT_A_TIME; i++) {
+		assert_int_equal(guesses_ask(g, &alice, T0), 0);
+		assert_int_equal(alice.lane, GUESS_KNOWN);
+	}
 	assert_int_not_equal(guesses_ask(g, &alice, T0), 0);
+	for (unsigned i = 0; i < GUESS_AT_A_TIME; i++)
+		guesses_done(g, &alice, GUESS_WRONG, T0);
+	/* its own failures hold, and slow it down like any other */
+	assert_in_range(guesses_ask(g, &alice, T0), 3900, 4001);
+	assert_int_equal(checked_within(g, &alice, 60), 4);
+	/* they count for its address, too */
+	assert_true(guesses_ask(g, &other, T0 + 48 * NS_PER_S) > 10000);
+}
+
+static void
+test_a_pair_is_known_after_the_first_login(void **state)
+{
+	struct guesses *g = *state;
+	struct guess_who alice = who(g, "198.51.100.1", "alice");
+
+	assert_int_equal(guesses_ask(g, &alice, T0), 0);
+	assert_int_equal(alice.lane, GUESS_NEW);
+	guesses_done(g, &alice, GUESS_RIGHT, T0);
+	assert_int_equal(guesses_ask(g, &alice, T0), 0);
+	assert_int_equal(alice.lane, GUESS_KNOWN);
 	guesses_done(g, &alice, GUESS_WRONG, T0);
-	assert_true(guesses_ask(g, &alice, T0) > 500);
+	assert_true(guesses_ask(g, &alice, T0) > 400);
+	assert_int_equal(guesses_ask(g, &alice, T0 + NS_PER_S), 0);
+	assert_int_equal(alice.lane, GUESS_KNOWN);
+	guesses_done(g, &alice, GUESS_RIGHT, T0 + NS_PER_S);
+}
+
+static void
+test_leaving_early_counts(void **state)
+{
+	struct guesses *g = *state;
+	struct guess_who w = who(g, "203.0.113.7", "alice");
+	struct guess_who alice = who(g, "198.51.100.1", "alice");
+
+	/* while it was checked: as a wrong one */
+	assert_int_equal(guesses_ask(g, &w, T0), 0);
+	guesses_done(g, &w, GUESS_LEFT, T0);
+	assert_in_range(guesses_ask(g, &w, T0), 400, 501);
+	/* while it waited: its address has one failure more */
+	guesses_left(g, &w, T0);
+	assert_in_range(guesses_ask(g, &w, T0), 900, 1001);
+	for (unsigned i = 0; i < 10; i++)
+		guesses_left(g, &w, T0);
+	assert_in_range(guesses_ask(g, &w, T0), 15000, 16001);
+	/* but not the name, on which nothing was tried */
+	assert_in_range(guesses_ask(g, &alice, T0), 1, 501);
 }
 
 static void
@@ -317,7 +427,10 @@ main(void)
 		TEST(test_names_of_one_address_share_a_count),
 		TEST(test_others_do_not_wait),
 		TEST(test_a_guesser_does_not_lock_out_the_person),
-		TEST(test_who_got_in_before_does_not_guess_for_free),
+		TEST(test_many_guessers_do_not_lock_out_the_person),
+		TEST(test_a_known_pair_does_not_guess_for_free),
+		TEST(test_a_pair_is_known_after_the_first_login),
+		TEST(test_leaving_early_counts),
 		TEST(test_right_forgets_its_own_failures_only),
 		TEST(test_codes_are_never_forgiven),
 		TEST(test_forgotten_after_a_while),

@@ -1,0 +1,126 @@
+/* A password is checked in the relay's queue. It counts whatever becomes of
+ * the connection meanwhile. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/bytes.h"
+#include "common/err.h"
+#include "common/password.h"
+#include "relay/login/password_queue.h"
+#include "relay/session/session_internal.h"
+
+static const char denied[] = "user name or password is wrong";
+static const char no_memory[] = "the relay is out of memory";
+static const char busy[] =
+    "the relay checks as many passwords as it can; try again in a few "
+    "seconds";
+
+struct session_check {
+	struct password_job job;
+	struct session *session; /* a reference */
+	char *hash, *password;
+	int result; /* of password_check */
+};
+
+static void
+check_free(struct session_check *c)
+{
+	if (c->hash != NULL)
+		wipe(c->hash, strlen(c->hash));
+	wipe(c->password, strlen(c->password));
+	free(c->hash);
+	free(c->password);
+	free(c);
+}
+
+/* Its viewer waits for what came of it. */
+static void
+answer(struct session *s, const struct session_check *c)
+{
+	if (c->job.state != PASSWORD_CHECKED) {
+		session_refuse(s, busy);
+	} else if (c->result == 0) {
+		s->is_authenticated = true;
+		session_admit(s);
+	} else if (c->result == ERR_DENIED) {
+		session_guess_wrong(s);
+		session_refuse(s, denied);
+	} else {
+		session_refuse(s, no_memory);
+	}
+}
+
+/* Nobody waits any more: it counts all the same. */
+static void
+count(struct session *s, const struct session_check *c)
+{
+	if (c->job.state == PASSWORD_LEFT)
+		session_guess_left(s);
+	else if (c->job.state == PASSWORD_CHECKED && c->result == ERR_DENIED)
+		session_guess_wrong(s);
+	else
+		guess_end(&s->guess,
+		    c->job.state == PASSWORD_CHECKED && c->result == 0
+			? GUESS_RIGHT
+			: GUESS_ABANDONED);
+}
+
+static void
+checked(struct job *j)
+{
+	struct session_check *c = (struct session_check *)j;
+	struct session *s = c->session;
+
+	s->check = NULL;
+	if (s->state == SESSION_CHECK)
+		answer(s, c);
+	else
+		count(s, c);
+	check_free(c);
+	session_unref(s);
+}
+
+static void
+run_check(struct job *j)
+{
+	struct session_check *c = (struct session_check *)j;
+
+	c->result = password_check(c->hash, c->password, strlen(c->password));
+}
+
+void
+session_check_password(void *arg)
+{
+	struct session *s = arg;
+	struct session_check *c = calloc(1, sizeof(*c));
+
+	if (c == NULL) {
+		session_refuse(s, no_memory);
+		return;
+	}
+	session_ref(s);
+	c->job.job = (struct job){
+		.run = run_check, .done = checked, .inbox = &s->loop->inbox
+	};
+	c->job.address = s->guess.who.keys[GUESS_ADDRESS];
+	c->job.lane = s->guess.who.lane;
+	c->session = s;
+	c->hash = s->account.password_hash;
+	c->password = s->password;
+	c->result = ERR_NOMEM;
+	s->account.password_hash = NULL;
+	s->password = NULL;
+	s->check = c;
+	if (password_queue_submit(s->loop->relay->passwords, &c->job) != 0) {
+		s->check = NULL;
+		check_free(c);
+		session_refuse(s, busy);
+		session_unref(s);
+	}
+}
+
+void
+session_check_left(struct session *s)
+{
+	atomic_store(&s->check->job.is_left, true);
+}
