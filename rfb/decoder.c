@@ -40,6 +40,18 @@ copy_overlap(const struct enc *e, uint32_t *to, uint16_t w, uint16_t h)
 		memcpy(to + y * w, e->pixels + y * e->width, n * sizeof(*to));
 }
 
+static void
+emit_resizing(struct rfb_decoder *d)
+{
+	struct rfb_decoder_event ev = {
+		.kind = RFB_DECODER_RESIZING,
+		.w = d->enc.width,
+		.h = d->enc.height,
+	};
+
+	emit(d, &ev);
+}
+
 static int
 resize(struct rfb_decoder *d, uint16_t w, uint16_t h)
 {
@@ -56,6 +68,7 @@ resize(struct rfb_decoder *d, uint16_t w, uint16_t h)
 	if (d->max_pixels != 0 && (uint64_t)w * h > d->max_pixels)
 		return enc_fail(
 		    e, ERR_LIMIT, "the screen is larger than the site allows");
+	emit_resizing(d);
 	to = calloc((size_t)w * h, sizeof(*to));
 	if (to == NULL)
 		return enc_fail(e, ERR_NOMEM, "out of memory");
@@ -147,6 +160,23 @@ start(struct rfb_decoder *d, const struct rfb_rect *r)
 	e->n_scratch = 0;
 }
 
+/* DRAW or DAMAGE, of a rectangle that has pixels. */
+static void
+emit_rect(struct rfb_decoder *d, enum rfb_decoder_event_kind kind,
+    const struct rfb_rect *r)
+{
+	struct rfb_decoder_event ev = {
+		.kind = kind,
+		.x = r->x,
+		.y = r->y,
+		.w = r->w,
+		.h = r->h,
+	};
+
+	if (r->w > 0 && r->h > 0)
+		emit(d, &ev);
+}
+
 static int
 begin_rect(struct rfb_decoder *d, const struct rfb_rect *r)
 {
@@ -164,6 +194,8 @@ begin_rect(struct rfb_decoder *d, const struct rfb_rect *r)
 		skip(d, r);
 		return 0;
 	}
+	if (is_drawing(r))
+		emit_rect(d, RFB_DECODER_DRAW, r);
 	d->codec = find_codec(r->encoding);
 	d->is_skipped = false;
 	start(d, r);
@@ -178,21 +210,6 @@ payload(struct rfb_decoder *d, const struct rfb_framer_event *ev)
 	if (d->codec == NULL)
 		return 0;
 	return d->codec->payload(&d->enc, &s);
-}
-
-static void
-emit_damage(struct rfb_decoder *d, const struct rfb_rect *r)
-{
-	struct rfb_decoder_event ev = {
-		.kind = RFB_DECODER_DAMAGE,
-		.x = r->x,
-		.y = r->y,
-		.w = r->w,
-		.h = r->h,
-	};
-
-	if (r->w > 0 && r->h > 0)
-		emit(d, &ev);
 }
 
 /* A refused request (reason 1, a status) says nothing about the screens. */
@@ -222,7 +239,7 @@ end_rect(struct rfb_decoder *d, const struct rfb_rect *r)
 	if (d->is_skipped)
 		return 0;
 	if (is_drawing(r))
-		emit_damage(d, r);
+		emit_rect(d, RFB_DECODER_DAMAGE, r);
 	else if (r->encoding == RFB_ENC_EXT_DESKTOP_SIZE)
 		emit_layout(d, r);
 	return 0;

@@ -42,7 +42,11 @@ struct rfb_screen {
 };
 
 enum rfb_decoder_event_kind {
+	RFB_DECODER_DRAW,       /* x, y, w, h are about to be drawn: a DAMAGE
+				 * follows, unless the stream breaks */
 	RFB_DECODER_DAMAGE,     /* x, y, w, h changed, inside the picture */
+	RFB_DECODER_RESIZING,   /* a RESIZE follows: the pixels are still as
+				 * they were, w, h are the size they have */
 	RFB_DECODER_RESIZE,     /* w, h are new; the pixels moved: what both
 				 * sizes have in common is kept, the rest
 				 * black. Never for a size that stays */

@@ -96,7 +96,7 @@ on_decoder(void *arg, const struct rfb_decoder_event *ev)
 		break;
 	case RFB_DECODER_RESIZE:
 		die("the screen changes its size");
-	case RFB_DECODER_LAYOUT:
+	default:
 		break;
 	}
 }

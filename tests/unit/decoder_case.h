@@ -26,15 +26,33 @@ struct case_run {
 	uint16_t w, h;
 	uint32_t *pixels; /* w * h */
 	struct rfb_decoder_event events[CASE_EVENTS];
+	struct rfb_decoder_event before; /* the last DRAW or RESIZING */
 	struct rfb_screen screens[4]; /* of the last layout */
 	size_t n;
 };
+
+/* These say what another event says again once it happened. */
+static inline bool
+case_is_before(enum rfb_decoder_event_kind kind)
+{
+	return kind == RFB_DECODER_DRAW || kind == RFB_DECODER_RESIZING;
+}
 
 static inline void
 case_event(void *arg, const struct rfb_decoder_event *ev)
 {
 	struct case_run *r = arg;
 
+	if (case_is_before(ev->kind)) {
+		r->before = *ev;
+		return;
+	}
+	if (ev->kind == RFB_DECODER_DAMAGE)
+		assert_true(r->before.kind == RFB_DECODER_DRAW &&
+		    r->before.x == ev->x && r->before.y == ev->y &&
+		    r->before.w == ev->w && r->before.h == ev->h);
+	if (ev->kind == RFB_DECODER_RESIZE)
+		assert_int_equal(r->before.kind, RFB_DECODER_RESIZING);
 	assert_true(r->n < CASE_EVENTS);
 	r->events[r->n] = *ev;
 	r->events[r->n++].screens = NULL;
