@@ -68,6 +68,9 @@ struct tee_mark {
 	uint8_t value[TEE_MARK_VALUE];
 };
 
+/* A TIME mark may be so much older than the bytes behind it. */
+#define TEE_TIME_NS UINT64_C(5000000)
+
 /* What a recorder inherits, always under these numbers. */
 enum tee_fd {
 	TEE_FD_DATA = 3,        /* memfd, readable only */

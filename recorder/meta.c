@@ -207,17 +207,17 @@ parse_mode(struct meta *m, const json_t *o, const char **why)
 	return i < 0 || (m->is_capture && m->is_manual) ? ERR_CONFIG : 0;
 }
 
-/* 0 unless said. */
+/* What may be left out: *out stays as it is then. */
 static int
-parse_behind(struct meta *m, const json_t *o, const char **why)
+parse_optional(
+    const json_t *o, const char *name, int64_t min, int64_t max, unsigned *out)
 {
-	int64_t v = 0;
+	int64_t v = *out;
 
-	*why = "behind_seconds";
-	if (json_object_get(o, *why) != NULL &&
-	    get_int(o, *why, 0, META_BEHIND_MAX, &v) != 0)
+	if (json_object_get(o, name) != NULL &&
+	    get_int(o, name, min, max, &v) != 0)
 		return ERR_CONFIG;
-	m->behind_seconds = (unsigned)v;
+	*out = (unsigned)v;
 	return 0;
 }
 
@@ -233,6 +233,20 @@ parse_max_pixels(struct meta *m, const json_t *o, const char **why)
 	m->max_pixels = (uint64_t)v;
 	*why = "width and height are above max_pixels";
 	return (uint64_t)m->width * m->height <= m->max_pixels ? 0 : ERR_CONFIG;
+}
+
+static int
+parse_optionals(struct meta *m, const json_t *o, const char **why)
+{
+	*why = "behind_seconds";
+	m->behind_seconds = 0;
+	if (parse_optional(o, *why, 0, META_BEHIND_MAX, &m->behind_seconds) !=
+	    0)
+		return ERR_CONFIG;
+	*why = "min_visible_ms";
+	m->min_visible_ms = META_VISIBLE_MAX;
+	return parse_optional(
+	    o, *why, META_VISIBLE_MIN, META_VISIBLE_MAX, &m->min_visible_ms);
 }
 
 static int
@@ -303,7 +317,7 @@ meta_parse(struct meta *m, const char *json, size_t len, const char **why)
 	if (rc == 0)
 		rc = parse_mode(m, o, why);
 	if (rc == 0)
-		rc = parse_behind(m, o, why);
+		rc = parse_optionals(m, o, why);
 	if (rc == 0)
 		rc = parse_max_pixels(m, o, why);
 out:

@@ -18,6 +18,8 @@
 #define META_UUID_LEN       37  /* text with its NUL */
 #define META_FRAME_RATE_MAX 60
 #define META_BEHIND_MAX     3600                      /* seconds */
+#define META_VISIBLE_MIN    40                        /* milliseconds */
+#define META_VISIBLE_MAX    100
 #define META_FRAME_MAX      ((uint64_t)INT64_MAX / 2) /* number of one */
 
 struct meta {
@@ -43,6 +45,7 @@ struct meta {
 	bool is_capture;         /* "mode": "capture": encoded later */
 	unsigned behind_seconds; /* until it becomes one; 0: never */
 	uint64_t max_pixels;     /* of a screen */
+	unsigned min_visible_ms; /* what stands so long is in a frame */
 	/* not from JSON: recorder/replay.h; "": any */
 	char first_segment[META_UUID_LEN];
 	uint64_t gap_start_ns; /* not from JSON: recorder/resume.h; 0: none */

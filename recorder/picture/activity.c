@@ -7,8 +7,7 @@
 #include "common/bytes.h"
 
 #define ROOM_MIN   64
-#define PAIR_MAX   13 /* "[1000,65535]," */
-#define EVENTS_MAX UINT16_MAX
+#define ENTRY_MAX  19 /* "[1000,65535,65535]," */
 
 void
 activity_release(struct activity *a)
@@ -97,10 +96,9 @@ activity_changed(struct activity *a, uint64_t second, const uint8_t *dirty)
 }
 
 static void
-add_events(struct activity_second *s, uint64_t events)
+add(uint16_t *count, uint64_t n)
 {
-	s->events = (uint16_t)min_u64(
-	    EVENTS_MAX, s->events + min_u64(events, EVENTS_MAX));
+	*count = (uint16_t)min_u64(UINT16_MAX, *count + min_u64(n, UINT16_MAX));
 }
 
 void
@@ -109,7 +107,16 @@ activity_input(struct activity *a, uint64_t second, uint64_t events)
 	struct activity_second *s = at(a, second);
 
 	if (s != NULL)
-		add_events(s, events);
+		add(&s->events, events);
+}
+
+void
+activity_merged(struct activity *a, uint64_t second, uint64_t n)
+{
+	struct activity_second *s = at(a, second);
+
+	if (s != NULL)
+		add(&s->merged, n);
 }
 
 /* Everything from second n on, as one. */
@@ -121,7 +128,8 @@ fold(const struct activity *a, size_t n)
 	for (size_t i = n; i < a->n; i++) {
 		if (a->seconds[i].permille > sum.permille)
 			sum.permille = a->seconds[i].permille;
-		add_events(&sum, a->seconds[i].events);
+		add(&sum.events, a->seconds[i].events);
+		add(&sum.merged, a->seconds[i].merged);
 	}
 	return sum;
 }
@@ -131,7 +139,7 @@ activity_text(const struct activity *a, uint64_t duration_ms)
 {
 	size_t n =
 	    (size_t)min_u64((duration_ms + 999) / 1000, ACTIVITY_SECONDS_MAX);
-	char *text = malloc(n * PAIR_MAX + 3), *p = text;
+	char *text = malloc(n * ENTRY_MAX + 3), *p = text;
 
 	if (text == NULL)
 		return NULL;
@@ -143,8 +151,8 @@ activity_text(const struct activity *a, uint64_t duration_ms)
 			s = fold(a, i);
 		else if (i < a->n)
 			s = a->seconds[i];
-		p += sprintf(
-		    p, "%s[%u,%u]", i > 0 ? "," : "", s.permille, s.events);
+		p += sprintf(p, "%s[%u,%u,%u]", i > 0 ? "," : "", s.permille,
+		    s.events, s.merged);
 	}
 	strcpy(p, "]");
 	return text;

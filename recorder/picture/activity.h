@@ -1,8 +1,9 @@
 /*
  * What happened in each second of a segment (X5): how much of the picture
- * changed, and how many input events there were, never which. Costs one
- * pass over the tiles a picture. No I/O; one owner, not thread-safe. Where
- * memory is short it knows less: no recording ends for it.
+ * changed, how many input events there were, never which, and how many
+ * changes were replaced before a frame showed them. Costs one pass over the
+ * tiles a picture. No I/O; one owner, not thread-safe. Where memory is short it
+ * knows less: no recording ends for it.
  */
 #ifndef RECORDER_PICTURE_ACTIVITY_H
 #define RECORDER_PICTURE_ACTIVITY_H
@@ -15,6 +16,7 @@
 struct activity_second {
 	uint16_t permille; /* of the tiles, rounded up; each counts once */
 	uint16_t events;   /* keys and pointer events; stops at the top */
+	uint16_t merged;   /* changes that no frame shows; stops at the top */
 };
 
 struct activity {
@@ -41,9 +43,12 @@ void activity_changed(
 /* So many input events were made in that second. */
 void activity_input(struct activity *a, uint64_t second, uint64_t events);
 
+/* So many changes were replaced in that second before a frame showed them. */
+void activity_merged(struct activity *a, uint64_t second, uint64_t n);
+
 /*
- * "[[permille,events],...]" for each second begun of duration_ms, at most
- * ACTIVITY_SECONDS_MAX; what came later counts for the last one. Heap, or
+ * "[[permille,events,merged],...]" for each second begun of duration_ms, at
+ * most ACTIVITY_SECONDS_MAX; what came later counts for the last one. Heap, or
  * NULL for memory.
  */
 char *activity_text(const struct activity *a, uint64_t duration_ms);

@@ -39,18 +39,18 @@ pacer_found(struct pacer *p, size_t n_dirty)
 }
 
 void
-pacer_typed(struct pacer *p, uint64_t now_ns)
+pacer_input(struct pacer *p, uint64_t now_ns)
 {
-	p->typed_ns = now_ns;
+	p->input_ns = now_ns;
 }
 
 static bool
 is_tiny(const struct pacer *p)
 {
-	bool was_typed = p->typed_ns != 0 && p->damage_ns != PACER_NEVER &&
-	    p->damage_ns < p->typed_ns + PACER_TYPED_NS;
+	bool had_input = p->input_ns != 0 && p->damage_ns != PACER_NEVER &&
+	    p->damage_ns < p->input_ns + PACER_INPUT_NS;
 
-	return !was_typed && p->n_dirty <= PACER_TINY_TILES &&
+	return !had_input && p->n_dirty <= PACER_TINY_TILES &&
 	    p->n_dirty <= p->n_tiles / PACER_TINY_SHARE;
 }
 

@@ -4,9 +4,10 @@
  *
  *	motion          the session's rate: much changed, three times in a row
  *	anything else   10
- *	next to nothing 2: a clock or a blinking cursor, unless somebody types
+ *	next to nothing 2: a clock or a blinking cursor, unless there is input
  *
- * and never more often than the session's rate. What the encoder had to code
+ * and never more often than the session's rate, but for what is about to be
+ * replaced (recorder/session/session_replace.c). What the encoder had to code
  * coarsely is taken again when the screen is quiet; the first damage ten
  * seconds after a key frame makes another one, so that players can seek.
  * All times are clock_mono_ns() of the stream (marks), given by the caller.
@@ -38,8 +39,8 @@
 #define PACER_MOTION_SHARE 32
 #define PACER_MOTION_N     2
 #define PACER_MOTION_NS    (300 * NS_PER_MS)
-/* Input is told about once a second: what was typed shows so long after. */
-#define PACER_TYPED_NS (2 * NS_PER_S)
+/* Input is told about once a second: what it did shows so long after. */
+#define PACER_INPUT_NS (2 * NS_PER_S)
 
 struct pacer {
 	unsigned rate;        /* pictures a second, the most */
@@ -51,7 +52,7 @@ struct pacer {
 	size_t n_dirty;       /* tiles of it */
 	size_t n_tiles;       /* of all */
 	unsigned n_motion;    /* last pictures in which much changed */
-	uint64_t typed_ns;    /* last input, 0: none */
+	uint64_t input_ns;    /* last input, 0: none */
 	bool is_coarse;       /* something waits for a quiet moment */
 	unsigned tries;       /* quiet pictures since the last other one */
 };
@@ -73,8 +74,8 @@ void pacer_damage(
 /* A picture is about to be taken, and so many tiles are. */
 void pacer_found(struct pacer *p, size_t n_dirty);
 
-/* Somebody typed, up to a second before now. */
-void pacer_typed(struct pacer *p, uint64_t now_ns);
+/* Keys or pointer events came, up to a second before now. */
+void pacer_input(struct pacer *p, uint64_t now_ns);
 
 /* Between two pictures while what changes now goes on; without stretch. */
 uint64_t pacer_interval_ns(const struct pacer *p);

@@ -45,6 +45,17 @@ session_note_error(struct session *s, int rc)
 /* ---- what the decoder tells ---- */
 
 static void
+on_draw(struct session *s, const struct rfb_decoder_event *ev)
+{
+	struct area r = { ev->x, ev->y, ev->w, ev->h };
+
+	if (area_clip(&r, &s->area))
+		session_before_draw(s, &r);
+	else
+		s->losing_ns = PACER_NEVER;
+}
+
+static void
 on_damage(struct session *s, const struct rfb_decoder_event *ev)
 {
 	struct area r = { ev->x, ev->y, ev->w, ev->h };
@@ -52,6 +63,7 @@ on_damage(struct session *s, const struct rfb_decoder_event *ev)
 	if (!area_clip(&r, &s->area))
 		return; /* on another monitor: nothing to do, nothing to pay */
 	canvas_damage(&s->canvas, r.x, r.y, r.w, r.h);
+	session_drawn(s, &r);
 	s->has_damage = true;
 	s->is_blank = false;
 	if (s->dirty_ns == PACER_NEVER)
@@ -144,14 +156,22 @@ on_decoder(void *arg, const struct rfb_decoder_event *ev)
 	if (s->error != 0)
 		return;
 	switch (ev->kind) {
+	case RFB_DECODER_DRAW:
+		on_draw(s, ev);
+		break;
 	case RFB_DECODER_DAMAGE:
 		on_damage(s, ev);
+		break;
+	case RFB_DECODER_RESIZING:
+		session_before_move(s);
 		break;
 	case RFB_DECODER_RESIZE:
 		session_note_error(s, on_resize(s, ev->w, ev->h));
 		break;
 	case RFB_DECODER_UPDATE_END:
 		on_update_end(s);
+		s->update++;
+		s->has_merged = false;
 		break;
 	case RFB_DECODER_LAYOUT:
 		break;
@@ -172,9 +192,9 @@ session_new(const struct meta *meta, int spool_fd, session_cb *cb, void *arg)
 	s->arg = arg;
 	s->why = "";
 	s->state = SESSION_OPENING;
-	s->now_ns = s->open_ns = meta->start_mono_ns;
+	s->now_ns = s->came_ns = s->open_ns = meta->start_mono_ns;
 	s->open_by_ns = s->open_ns + SESSION_OPEN_WAIT_NS;
-	s->dirty_ns = PACER_NEVER;
+	s->dirty_ns = s->losing_ns = PACER_NEVER;
 	s->seq = meta->first_seq;
 	s->next_frame = meta->first_frame;
 	s->reason = meta->split_reason;
@@ -206,6 +226,7 @@ session_free(struct session *s)
 	encoder_free(s->encoder);
 	canvas_release(&s->canvas);
 	tiles_release(&s->tiles);
+	pending_release(&s->pending);
 	activity_release(&s->activity);
 	free(s);
 }
@@ -265,11 +286,12 @@ session_due(const struct session *s)
 	uint64_t due = PACER_NEVER;
 
 	if (s->state == SESSION_OPENING)
-		due = is_left_to_capture(s) && s->open_by_ns <= s->now_ns
-		    ? PACER_NEVER
-		    : s->open_by_ns;
+		due = min_u64(session_losing_due(s),
+		    is_left_to_capture(s) && s->open_by_ns <= s->now_ns
+			? PACER_NEVER
+			: s->open_by_ns);
 	else if (s->state == SESSION_RUNNING)
-		due = picture_due(s);
+		due = min_u64(picture_due(s), session_losing_due(s));
 	return s->segment == NULL ? due
 				  : min_u64(due, segment_sync_due(s->segment));
 }
@@ -278,6 +300,8 @@ session_due(const struct session *s)
 static int
 run_picture(struct session *s, uint64_t t)
 {
+	if (session_losing_due(s) <= t)
+		return session_keep_picture(s, t);
 	if (s->state == SESSION_OPENING)
 		return s->open_by_ns <= t && !is_left_to_capture(s)
 		    ? session_first_picture(s)
@@ -352,6 +376,8 @@ session_mark(struct session *s, const struct tee_mark *m)
 {
 	if (s->state == SESSION_OVER || advance(s, m->mono_ns) != 0)
 		return s->error;
+	if (m->mono_ns > s->came_ns)
+		s->came_ns = m->mono_ns;
 	session_note_error(s, session_apply_mark(s, m));
 	return s->error;
 }

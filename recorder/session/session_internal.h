@@ -9,6 +9,7 @@
 #include "recorder/picture/canvas.h"
 #include "recorder/picture/encoder.h"
 #include "recorder/picture/pacer.h"
+#include "recorder/picture/pending.h"
 #include "recorder/session/session.h"
 #include "recorder/picture/tiles.h"
 #include "rfb/decoder.h"
@@ -45,6 +46,7 @@ struct session {
 	unsigned screen_width, screen_height; /* that area was made for */
 	struct canvas canvas;                 /* of the area's size */
 	struct tiles tiles;                   /* of the canvas */
+	struct pending pending;               /* of the canvas */
 	struct activity activity;             /* of the segment */
 	int last_quantizer;                   /* of the last picture */
 	uint64_t refined_ns; /* when coarse tiles got a second helping */
@@ -53,6 +55,13 @@ struct session {
 	uint64_t pts_ms;         /* last one the encoder saw */
 
 	uint64_t now_ns;    /* time of the stream */
+	uint64_t came_ns;   /* when the bytes at hand arrived: marks only */
+	uint32_t update;    /* number of the one under way, or the next */
+	uint64_t draw_ns;   /* when the rectangle under way began */
+	uint64_t shown_ns;  /* when the newest pixels in `pending` came */
+	uint64_t losing_ns; /* since when the oldest pixels stand that the
+			     * rectangle under way replaces, or NEVER */
+	bool has_merged;    /* the update under way is counted */
 	uint64_t dirty_ns;  /* oldest damage not in a picture, or NEVER */
 	uint64_t tended_ns; /* last look at disk and sync */
 	bool has_damage;    /* pixels came since the segment's split */
@@ -116,6 +125,29 @@ int session_end_segment(struct session *s, uint64_t t_ns, const char *end);
  * its size.
  */
 int session_set_area(struct session *s);
+
+/* session_replace.c: what stood for long enough has a frame */
+
+/* r, a part of the area in its own coordinates, is about to be drawn. */
+void session_before_draw(struct session *s, const struct area *r);
+
+/* The recorded part of the screen is about to get another place or size. */
+void session_before_move(struct session *s);
+
+/* r was drawn. */
+void session_drawn(struct session *s, const struct area *r);
+
+/* No pixel waits: a frame shows all, or nothing is recorded of them. */
+void session_none_pending(struct session *s);
+
+/*
+ * When the picture is due that keeps what the rectangle under way replaces
+ * piece by piece, or PACER_NEVER.
+ */
+uint64_t session_losing_due(const struct session *s);
+
+/* That picture, at t. */
+int session_keep_picture(struct session *s, uint64_t t_ns);
 
 /* session_join.c */
 

@@ -71,6 +71,9 @@ mark_monitor(struct session *s, const struct tee_mark *m)
 	reason = monitor_reason(s, &next);
 	if (next.index == old.index && area_equal(&next.area, &old.area))
 		return 0;
+	session_before_move(s);
+	if (s->error != 0)
+		return s->error;
 	if (reason != NULL && s->segment != NULL && !session_is_unbegun(s)) {
 		rc = session_split(s, s->now_ns, reason, true);
 		if (rc != 0)
@@ -98,6 +101,7 @@ mark_start(struct session *s)
 	s->reason = "manual";
 	s->open_ns = s->open_by_ns = s->now_ns;
 	s->state = SESSION_OPENING;
+	session_none_pending(s);
 	if (!s->is_blank)
 		return session_first_picture(s);
 	s->open_by_ns += SESSION_OPEN_WAIT_NS;
@@ -119,8 +123,8 @@ mark_stop(struct session *s)
 }
 
 /*
- * Counted for the segment that is open or about to be; what was typed shows
- * by small changes that do not wait like those of a clock.
+ * Counted for the segment that is open or about to be; what keys and pointer
+ * do shows by small changes that do not wait like those of a clock.
  */
 static void
 mark_input(struct session *s, const struct tee_mark *m)
@@ -131,8 +135,8 @@ mark_input(struct session *s, const struct tee_mark *m)
 		return;
 	activity_input(
 	    &s->activity, session_second(s, s->now_ns), keys + pointer);
-	if (keys > 0)
-		pacer_typed(&s->pacer, s->now_ns);
+	if (keys + pointer > 0)
+		pacer_input(&s->pacer, s->now_ns);
 }
 
 int

@@ -21,7 +21,9 @@ make_canvas(struct session *s, unsigned width, unsigned height)
 	s->encoder = NULL;
 	canvas_release(&s->canvas);
 	tiles_release(&s->tiles);
-	if (canvas_init(&s->canvas, width, height) != 0)
+	pending_release(&s->pending);
+	if (canvas_init(&s->canvas, width, height) != 0 ||
+	    pending_init(&s->pending, s->canvas.cols, s->canvas.rows) != 0)
 		return ERR_NOMEM;
 	activity_set_tiles(&s->activity, canvas_n_tiles(&s->canvas));
 	return tiles_init(&s->tiles, canvas_n_tiles(&s->canvas),
@@ -36,6 +38,7 @@ session_set_area(struct session *s)
 	s->screen_width = rfb_decoder_width(s->decoder);
 	s->screen_height = rfb_decoder_height(s->decoder);
 	s->area = monitor_area(&s->monitor, s->screen_width, s->screen_height);
+	session_none_pending(s);
 	if (s->tiles.n > 0 && s->area.w == s->canvas.width &&
 	    s->area.h == s->canvas.height) {
 		canvas_damage_all(&s->canvas);
@@ -385,6 +388,7 @@ session_take_picture(struct session *s, uint64_t t_ns, enum picture_kind kind)
 	int rc;
 
 	sync_canvas(s);
+	session_none_pending(s);
 	pacer_found(&s->pacer, s->canvas.n_dirty);
 	if (!key && kind == PICTURE_DAMAGE && wants_refinement(s, t_ns))
 		kind = PICTURE_REFINE;

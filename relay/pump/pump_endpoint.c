@@ -5,8 +5,7 @@
 #include "common/err.h"
 #include "relay/pump/pump_internal.h"
 
-#define TIME_MARK_NS (5 * NS_PER_MS)
-#define PIECE_MAX    (8 * LEG_RECORD_LEN)
+#define PIECE_MAX (8 * LEG_RECORD_LEN)
 
 /* ---- reading ---- */
 
@@ -17,7 +16,7 @@ mark_time(struct session *s)
 	struct tee_mark m = { .kind = TEE_MARK_TIME,
 		.mono_ns = clock_mono_ns() };
 
-	if (m.mono_ns - s->last_mark_ns < TIME_MARK_NS ||
+	if (m.mono_ns - s->last_mark_ns < TEE_TIME_NS ||
 	    tee_writer_marks_free(s->ring.tee) < TEE_MARKS_RESERVED)
 		return;
 	s->last_mark_ns = m.mono_ns;

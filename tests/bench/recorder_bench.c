@@ -72,6 +72,7 @@ fill_meta(struct meta *m, const uint8_t head[HEAD_LEN])
 	m->start_wall_ns = clock_wall_ns();
 	m->first_seq = m->first_frame = 1;
 	m->segment_bytes = 512u << 20;
+	m->min_visible_ms = META_VISIBLE_MAX;
 }
 
 static void

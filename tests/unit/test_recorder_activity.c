@@ -28,7 +28,7 @@ tiles_count_once_a_second(void **state)
 	(void)state;
 	activity_set_tiles(&a, 1000);
 	check_text(&a, 0, "[]");
-	check_text(&a, 1500, "[[0,0],[0,0]]");
+	check_text(&a, 1500, "[[0,0,0],[0,0,0]]");
 	activity_changed(&a, 0, one);
 	activity_changed(&a, 0, one);
 	activity_changed(&a, 0, other);
@@ -36,13 +36,15 @@ tiles_count_once_a_second(void **state)
 	activity_changed(&a, 3, one);
 	activity_input(&a, 3, 2);
 	activity_input(&a, 3, 3);
-	check_text(&a, 4000, "[[3,7],[0,0],[0,0],[1,5]]");
-	check_text(&a, 4001, "[[3,7],[0,0],[0,0],[1,5],[0,0]]");
+	activity_merged(&a, 3, 1);
+	activity_merged(&a, 3, 3);
+	check_text(&a, 4000, "[[3,7,0],[0,0,0],[0,0,0],[1,5,4]]");
+	check_text(&a, 4001, "[[3,7,0],[0,0,0],[0,0,0],[1,5,4],[0,0,0]]");
 	/* told a moment after the end: it belongs to what there is */
-	check_text(&a, 2000, "[[3,7],[1,5]]");
+	check_text(&a, 2000, "[[3,7,0],[1,5,4]]");
 	activity_reset(&a);
 	activity_changed(&a, 0, other);
-	check_text(&a, 1, "[[2,0]]");
+	check_text(&a, 1, "[[2,0,0]]");
 	activity_release(&a);
 }
 
@@ -64,7 +66,9 @@ one_tile_of_many_is_not_nothing(void **state)
 	activity_changed(&a, 1, dirty);
 	activity_input(&a, 1, UINT64_MAX);
 	activity_input(&a, 1, 1);
-	check_text(&a, 2000, "[[1,0],[1000,65535]]");
+	activity_merged(&a, 1, UINT64_MAX);
+	activity_merged(&a, 1, 2);
+	check_text(&a, 2000, "[[1,0,0],[1000,65535,65535]]");
 	activity_release(&a);
 }
 
@@ -77,10 +81,12 @@ days_are_bounded(void **state)
 	json_t *j;
 
 	(void)state;
-	for (uint64_t s = 0; s < 100000; s += 7)
+	for (uint64_t s = 0; s < 100000; s += 7) {
 		activity_input(&a, s, s % 100);
+		activity_merged(&a, s, 65000);
+	}
 	text = activity_text(&a, UINT64_C(100000) * 1000);
-	assert_true(strlen(text) <= ACTIVITY_SECONDS_MAX * 13 + 2);
+	assert_true(strlen(text) <= ACTIVITY_SECONDS_MAX * 19 + 2);
 	j = json_loads(text, 0, NULL);
 	assert_int_equal(json_array_size(j), ACTIVITY_SECONDS_MAX);
 	for (size_t s = 0; s + 1 < ACTIVITY_SECONDS_MAX; s++)
@@ -187,9 +193,18 @@ check_second(const json_t *j, size_t second, int permille, int events)
 	const json_t *pair =
 	    json_array_get(json_object_get(j, "activity"), second);
 
-	assert_int_equal(json_array_size(pair), 2);
+	assert_int_equal(json_array_size(pair), 3);
 	assert_int_equal(json_integer_value(json_array_get(pair, 0)), permille);
 	assert_int_equal(json_integer_value(json_array_get(pair, 1)), events);
+}
+
+static void
+check_merged(const json_t *j, size_t second, int merged)
+{
+	const json_t *entry =
+	    json_array_get(json_object_get(j, "activity"), second);
+
+	assert_int_equal(json_integer_value(json_array_get(entry, 2)), merged);
 }
 
 static void
@@ -336,6 +351,9 @@ pace_follows_what_changes(void **state)
 	assert_int_equal(run_to_done(&c), 2);
 	check_chain(AT_MS(18000));
 	assert_in_range(num(manifests[0], "frames"), 20, 26);
+	/* each of the 50 changes a second is in a frame, or counted */
+	check_merged(manifests[0], 5, 48);
+	check_merged(manifests[0], 11, 0);
 	assert_in_range(num(manifests[1], "frames"), 95, 110);
 	free_manifests();
 	child_free(&c);

@@ -239,7 +239,7 @@ more_damage_moves_it_forward(void **state)
 }
 
 static void
-typing_is_not_tiny(void **state)
+input_is_not_tiny(void **state)
 {
 	uint64_t t = START;
 	struct pacer p;
@@ -247,7 +247,7 @@ typing_is_not_tiny(void **state)
 	(void)state;
 	pacer_init(&p, 10);
 	for (unsigned i = 0; i < 5; i++) {
-		pacer_typed(&p, t);
+		pacer_input(&p, t);
 		assert_int_equal(change(&p, &t, 1, TINY), 10);
 	}
 	t += 2 * NS_PER_S;
@@ -363,7 +363,7 @@ main(void)
 		cmocka_unit_test(pace_follows_what_changes),
 		cmocka_unit_test(single_changes_are_no_motion),
 		cmocka_unit_test(more_damage_moves_it_forward),
-		cmocka_unit_test(typing_is_not_tiny),
+		cmocka_unit_test(input_is_not_tiny),
 		cmocka_unit_test(nothing_new_is_looked_at_in_turn),
 		cmocka_unit_test(claims_are_no_motion),
 		cmocka_unit_test(new_rate_moves_what_waits),

@@ -55,6 +55,30 @@ type(struct child *c, unsigned n, uint64_t ns, uint64_t step_ns)
 }
 
 static void
+flash_once(struct child *c, uint64_t ns, unsigned value)
+{
+	for (unsigned r = 5; r < 15; r++)
+		memset(px + ((size_t)r * W + 5) * 4, (int)value * 25, 40);
+	child_feed(c, ns, msg, fixture_raw(msg, px, W, 5, 5, 10, 10));
+}
+
+/* A spot that changes too fast for a frame. */
+static void
+flash(struct child *c, uint64_t ns)
+{
+	for (unsigned i = 0; i < 8; i++)
+		flash_once(c, ns + i * 10 * NS_PER_MS, i);
+}
+
+/* Each stands just long enough. */
+static void
+slow_flash(struct child *c, uint64_t ns)
+{
+	for (unsigned i = 0; i < 4; i++)
+		flash_once(c, ns + i * 100 * NS_PER_MS, i);
+}
+
+static void
 act(struct child *c)
 {
 	fixture_desktop(px, W, H, 7);
@@ -62,7 +86,9 @@ act(struct child *c)
 	type(c, 40, AT_MS(300), 47 * NS_PER_MS);
 	child_mark(c, TEE_MARK_INPUT, AT_MS(2300), 3);
 	child_mark(c, TEE_MARK_FRAME_RATE, AT_MS(2400), 5);
+	flash(c, AT_MS(2410));
 	type(c, 30, AT_MS(2500), 33 * NS_PER_MS);
+	slow_flash(c, AT_MS(3500));
 	resize(c, AT_MS(4000), 240, 320);
 	fixture_desktop(px, 240, 320, 9);
 	draw(c, AT_MS(4050), 240, 320);
@@ -171,7 +197,7 @@ static const char *const same_fields[] = { "seq", "monitor", "frame_rate",
 	"width", "height", "start_mono_ns", "start_wall_ns", "end_mono_ns",
 	"end_wall_ns", "first_frame", "last_frame", "frames", "duration_ms",
 	"bytes", "retention_days", "object_key", "split_reason", "end",
-	"recovered", "monitor_name", "access", "codec" };
+	"recovered", "monitor_name", "access", "codec", "activity" };
 
 static void
 replay_equals_live(void **state)
