@@ -37,6 +37,7 @@ static const struct column cols[] = {
 	{ "first_frame", NULL, COLUMN_INT, "g.first_frame" },
 	{ "last_frame", NULL, COLUMN_INT, "g.last_frame" },
 	{ "frames", NULL, COLUMN_INT, "g.frames" },
+	{ "merged", NULL, COLUMN_INT, "g.n_merged" },
 	{ "sha256", NULL, COLUMN_TEXT, "encode(g.sha256, 'hex')" },
 	{ "recovered", NULL, COLUMN_BOOL, "g.recovered" },
 	{ "store", NULL, COLUMN_TEXT, "g.store" },
@@ -322,7 +323,8 @@ static const struct command commands[] = {
 	    "Shows a session's files in order, and each gap between them.\n\n"
 	    "By monitor. WHAT is segment, gap (nobody recorded it; WHY says "
 	    "why) or elsewhere\n(another monitor was shown). Times are exact "
-	    "to the millisecond.",
+	    "to the millisecond. MERGED counts\nchanges of the screen that "
+	    "were replaced before a frame showed them.",
 	    recordings_run_timeline },
 	{ "link", "RECORDING", 1, 1, OPTS(link_opts),
 	    "Makes a link to a file.\n\nAnybody who has it can watch or "

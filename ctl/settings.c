@@ -21,13 +21,14 @@ static const struct column cols[] = {
 	{ "consent_seconds", "CONSENT S", COLUMN_INT, "a.consent_seconds" },
 	{ "vnc_auth", "VNC AUTH", COLUMN_BOOL, "a.vnc_auth" },
 	{ "frame_rate", "FRAMES/S", COLUMN_INT, "a.frame_rate" },
+	{ "min_visible_ms", "VISIBLE MS", COLUMN_INT, "a.min_visible_ms" },
 	{ "quality", "QUALITY", COLUMN_TEXT, "a.quality" },
 	{ "max_session_s", "MAX SESSION S", COLUMN_INT, "a.max_session_s" },
 	{ "warn_seconds", "WARN S", COLUMN_INT, "a.warn_seconds" },
 	{ "segment_bytes", "SEGMENT", COLUMN_BYTES, "a.segment_bytes" },
 	{ "retention_days", "KEEP DAYS", COLUMN_INT, "a.retention_days" },
 };
-#define N_COLS 15
+#define N_COLS 16
 
 /*
  * The columns of access_settings with their ranges, read by the same rules
@@ -37,7 +38,7 @@ struct values {
 	bool recording, manual_recording, vnc_auth;
 	char *playback_role, *on_record_failure, *consent, *quality;
 	int64_t frame_rate, max_session_s, segment_bytes, retention_days;
-	int64_t consent_seconds, warn_seconds;
+	int64_t consent_seconds, warn_seconds, min_visible_ms;
 };
 
 #define ROW(name, type, lo, hi, choices)                                       \
@@ -55,6 +56,7 @@ static const struct conf_opt keys[] = {
 	ROW(consent_seconds, CONF_SECONDS, 5, 300, NULL),
 	ROW(vnc_auth, CONF_BOOL, 0, 0, NULL),
 	ROW(frame_rate, CONF_INT, 1, 60, NULL),
+	ROW(min_visible_ms, CONF_INT, 40, 100, NULL),
 	ROW(quality, CONF_CHOICE, 0, 0, "text|small|lossless"),
 	ROW(max_session_s, CONF_SECONDS, 1, 86400, NULL),
 	ROW(warn_seconds, CONF_SECONDS, 0, 86400, NULL),
@@ -229,6 +231,8 @@ static const struct command commands[] = {
 	    "  vnc_auth           on or off: viewers without VeNCrypt, by "
 	    "one-time password\n"
 	    "  frame_rate         1 to 60 pictures a second\n"
+	    "  min_visible_ms     40 to 100: what stands so long is in a "
+	    "frame\n"
 	    "  quality            text, small or lossless\n"
 	    "  max_session_s      1 to 86400 seconds; 90m and 24h work too\n"
 	    "  warn_seconds       how long before that the technician is "

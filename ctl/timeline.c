@@ -20,12 +20,35 @@ static const struct column cols[] = {
 	{ "first_frame", "FIRST FRAME", COLUMN_INT, "t.first_frame" },
 	{ "last_frame", "LAST FRAME", COLUMN_INT, "t.last_frame" },
 	{ "frames", NULL, COLUMN_INT, "t.frames" },
+	{ "merged", "MERGED", COLUMN_INT, "g.n_merged" },
+	{ "merged_at", NULL, COLUMN_JSON,
+	    "(SELECT coalesce(json_agg(json_build_array(second, n)), '[]') "
+	    "FROM merged_seconds(g.merged))" },
 	{ "why", "WHY", COLUMN_TEXT, "t.why" },
 	{ "status", NULL, COLUMN_TEXT, "t.status" },
 	{ "status_text", "STATUS", COLUMN_TEXT, RECORDING_STATUS },
 	{ "progress", NULL, COLUMN_INT, "g.progress" },
 };
 #define N_COLS (int)(sizeof(cols) / sizeof(cols[0]))
+
+/* Changes that were replaced too soon for a frame, in all, for people. */
+static int
+print_merged(struct ctl *c, const char *session)
+{
+	PGresult *res = PG_QUERY(c,
+	    "SELECT sum(n), count(*) FROM segments g, "
+	    "merged_seconds(g.merged) WHERE g.session_id = $1",
+	    session);
+
+	if (res == NULL)
+		return STATUS_FAILED;
+	if (strcmp(PQgetvalue(res, 0, 1), "0") != 0)
+		printf("merged: %s changes in %s seconds were replaced before "
+		       "a frame showed them; --json says when\n",
+		    PQgetvalue(res, 0, 0), PQgetvalue(res, 0, 1));
+	PQclear(res);
+	return STATUS_OK;
+}
 
 /* What was lost in all, each gap once, for people. */
 static int
@@ -69,5 +92,7 @@ recordings_run_timeline(struct ctl *c, const struct args *a)
 	    c, a, &q, cols, N_COLS, args_has(a, "utc"), "no recordings");
 	if (rc == 0 && !args_has(a, "json"))
 		rc = print_sum(c, session);
+	if (rc == 0 && !args_has(a, "json"))
+		rc = print_merged(c, session);
 	return rc;
 }

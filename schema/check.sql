@@ -329,6 +329,15 @@ SELECT 'stored_in_spool' AS name, id::text AS object,
        format('is %s and still said to be in the spool of node %s', status, spool_node) AS detail
 FROM segments WHERE spool_node IS NOT NULL AND status IN ('available', 'expired');
 
+-- X2: changes without a frame are counted by second, within the segment.
+SELECT 'merged_sum' AS name, id::text AS object,
+       format('%s changes without a frame, in %s seconds of %s ms', n_merged,
+              octet_length(merged) / 2, duration_ms) AS detail
+FROM segments
+WHERE merged IS NOT NULL
+  AND (octet_length(merged) / 2 > duration_ms / 1000 + 1
+       OR n_merged IS DISTINCT FROM (SELECT sum(n) FROM merged_seconds(merged)));
+
 -- X5: activity is not longer than its segment; a poster lies beside it.
 SELECT 'activity_length' AS name, id::text AS object,
        format('%s seconds of activity in %s ms', octet_length(activity) / 4, duration_ms) AS detail

@@ -158,25 +158,52 @@ take(struct manifest *m, const struct field *f, const json_t *v)
 	return ERR_PROTOCOL;
 }
 
-/* [changed permille, input events] of one second into two 16-bit numbers. */
+/* A number of 0 or more as 16 bits, big-endian; it stops at the top. */
 static int
-take_second(const json_t *v, uint8_t out[ACTIVITY_BYTES])
+take_count(const json_t *v, uint8_t out[2])
 {
-	const json_t *changed = json_array_get(v, 0);
-	const json_t *events = json_array_get(v, 1);
-	json_int_t permille = json_integer_value(changed);
-	json_int_t n = json_integer_value(events);
+	json_int_t n = json_integer_value(v);
 
-	if (json_array_size(v) != 2 || !json_is_integer(changed) ||
-	    !json_is_integer(events) || permille < 0 || permille > 1000 ||
-	    n < 0)
+	if (!json_is_integer(v) || n < 0)
 		return ERR_PROTOCOL;
-	n = n < UINT16_MAX ? n : UINT16_MAX;
-	out[0] = (uint8_t)(permille >> 8);
-	out[1] = (uint8_t)permille;
-	out[2] = (uint8_t)(n >> 8);
-	out[3] = (uint8_t)n;
+	store_be16(out, n < UINT16_MAX ? (uint16_t)n : UINT16_MAX);
 	return 0;
+}
+
+/*
+ * [changed permille, input events, changes without a frame] of one second;
+ * recorders of before say nothing of the last.
+ */
+static int
+take_second(struct manifest *m, const json_t *v, size_t i)
+{
+	uint8_t *activity = m->activity + i * ACTIVITY_BYTES;
+	uint8_t *merged = m->merged + i * MERGED_BYTES;
+	size_t n = json_array_size(v);
+
+	if (n != 2 && n != 3)
+		return ERR_PROTOCOL;
+	if (take_count(json_array_get(v, 0), activity) != 0 ||
+	    load_be16(activity) > 1000 ||
+	    take_count(json_array_get(v, 1), activity + 2) != 0)
+		return ERR_PROTOCOL;
+	if (n == 2) {
+		m->n_merged = -1;
+		return 0;
+	}
+	if (take_count(json_array_get(v, 2), merged) != 0)
+		return ERR_PROTOCOL;
+	if (m->n_merged >= 0)
+		m->n_merged += load_be16(merged);
+	return 0;
+}
+
+static void
+drop_merged(struct manifest *m)
+{
+	free(m->merged);
+	m->merged = NULL;
+	m->merged_len = 0;
 }
 
 static void
@@ -192,16 +219,20 @@ take_activity(struct manifest *m, const json_t *v)
 	    n > (uint64_t)m->duration_ms / 1000 + 1)
 		return;
 	m->activity = malloc(n * ACTIVITY_BYTES);
-	if (m->activity == NULL)
-		return;
+	m->merged = calloc(n, MERGED_BYTES);
+	if (m->activity == NULL || m->merged == NULL)
+		rc = ERR_NOMEM;
+	m->n_merged = 0;
 	for (size_t i = 0; rc == 0 && i < n; i++)
-		rc = take_second(
-		    json_array_get(v, i), m->activity + i * ACTIVITY_BYTES);
+		rc = take_second(m, json_array_get(v, i), i);
 	if (rc != 0) {
 		manifest_release(m);
 		return;
 	}
 	m->activity_len = n * ACTIVITY_BYTES;
+	m->merged_len = n * MERGED_BYTES;
+	if (m->n_merged <= 0)
+		drop_merged(m);
 	m->refused = NULL;
 }
 
@@ -237,6 +268,8 @@ manifest_release(struct manifest *m)
 	free(m->activity);
 	m->activity = NULL;
 	m->activity_len = 0;
+	drop_merged(m);
+	m->n_merged = -1;
 }
 
 /* What single fields cannot say. */
@@ -302,6 +335,7 @@ manifest_parse(struct manifest *m, const char *json, size_t len, const char *id,
 	int rc;
 
 	memset(m, 0, sizeof(*m));
+	m->n_merged = -1;
 	if (len > MANIFEST_MAX)
 		return bad(err, err_len, "too long");
 	root = json_loadb(json, len, JSON_REJECT_DUPLICATES, &why);

@@ -16,6 +16,7 @@
 #define MANIFEST_MAX        (4 << 20) /* bytes of JSON */
 #define ACTIVITY_MAX        90000     /* seconds: a day and some more */
 #define ACTIVITY_BYTES      4         /* of each second */
+#define MERGED_BYTES        2         /* of each second */
 #define MANIFEST_POSTER_MAX 42        /* "<segment-id>.jpg" */
 
 struct manifest {
@@ -39,6 +40,10 @@ struct manifest {
 	 */
 	uint8_t *activity; /* heap; NULL: none. As segments.activity */
 	size_t activity_len;
+	/* X2: changes without a frame. As segments.merged and n_merged */
+	uint8_t *merged; /* heap; NULL: none */
+	size_t merged_len;
+	int64_t n_merged;                 /* -1: not known */
 	char poster[MANIFEST_POSTER_MAX]; /* file beside it; "": none */
 	const char *refused;              /* NULL: nothing */
 	bool has_root; /* X3: it has evidence, and this is its root */

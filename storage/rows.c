@@ -99,6 +99,8 @@ static const char available_sql[] =
 " spool_node = NULL, expires_at = coalesce(expires_at,"
 "  greatest(now(), ended_at) + make_interval(days => $6::int)),"
 " activity = coalesce($7::bytea, activity),"
+" merged = CASE WHEN $12::bigint IS NULL THEN merged ELSE $11::bytea END,"
+" n_merged = coalesce($12::bigint, n_merged),"
 " poster_key = coalesce($8, poster_key),"
 " poster_bytes = CASE WHEN $8 IS NULL THEN poster_bytes ELSE $9::bigint END,"
 " poster_sha256 = CASE WHEN $8 IS NULL THEN poster_sha256 ELSE $10::bytea END,"
@@ -240,6 +242,7 @@ rows_available(struct db *db, const struct manifest *m,
 {
 	bool has_poster = what->poster_key[0] != '\0';
 	char hex[70] = "\\x", poster[70] = "\\x", *activity = NULL;
+	char *merged = NULL;
 	struct params p = { .n = 0 };
 	int rc;
 
@@ -257,7 +260,12 @@ rows_available(struct db *db, const struct manifest *m,
 	add_text(&p, has_poster ? what->poster_key : NULL);
 	add_int(&p, (int64_t)what->poster_bytes, has_poster);
 	add_text(&p, has_poster ? poster : NULL);
+	if (m->merged != NULL)
+		merged = bytea_text(m->merged, m->merged_len);
+	add_text(&p, merged);
+	add_int(&p, m->n_merged, m->n_merged >= 0);
 	rc = db_query(db, available_sql, p.n, p.v, cb, arg);
 	free(activity);
+	free(merged);
 	return rc;
 }

@@ -24,6 +24,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		    strstr(m.object_key, "/../") == NULL);
 		assert(!closed || m.bytes > 0);
 		assert(m.activity_len % ACTIVITY_BYTES == 0);
+		assert(m.merged == NULL ||
+		    (m.n_merged > 0 &&
+			m.merged_len / MERGED_BYTES ==
+			    m.activity_len / ACTIVITY_BYTES));
 		assert(m.poster[0] == '\0' || m.poster[36] == '.');
 		manifest_release(&m);
 	}

@@ -549,7 +549,8 @@ def test_settings(demo):
     demo.ok('settings', 'set', '--team', 'demo', 'unattended.recording=on',
             'unattended.max_session_s=90m', 'attended.segment_bytes=2M',
             'attended.playback_role=member', 'attended.retention_days=7',
-            'attended.frame_rate=15', 'attended.on_record_failure=continue')
+            'attended.frame_rate=15', 'attended.min_visible_ms=40',
+            'attended.on_record_failure=continue')
     attended, unattended = demo.json('settings', 'show')
     assert unattended['recording'] and not attended['recording']
     assert unattended['max_session_s'] == 5400
@@ -557,7 +558,8 @@ def test_settings(demo):
         'team': 'demo', 'access': 'attended', 'recording': False,
         'playback_role': 'member', 'on_record_failure': 'continue',
         'manual_recording': False, 'consent': 'ask', 'consent_seconds': 30,
-        'vnc_auth': False, 'frame_rate': 15, 'quality': 'text',
+        'vnc_auth': False, 'frame_rate': 15, 'min_visible_ms': 40,
+        'quality': 'text',
         'max_session_s': 86400,
         'warn_seconds': 300, 'segment_bytes': 2 << 20, 'retention_days': 7}
     changes = {r['object']: r['detail'] for r in audit(demo, 'settings_set')}
@@ -569,6 +571,7 @@ def test_settings(demo):
     'recording=on', 'unattended.recording', 'odd.recording=on',
     'unattended.odd=1', 'unattended.recording=maybe',
     'unattended.playback_role=king', 'unattended.playback_role=owner|admin',
+    'unattended.min_visible_ms=39', 'unattended.min_visible_ms=101',
     'unattended.frame_rate=61', 'unattended.frame_rate=0',
     'unattended.segment_bytes=513M', 'unattended.max_session_s=25h',
     'unattended.retention_days=0', 'unattended.frame_rate='])
@@ -762,6 +765,8 @@ VIOLATIONS = {
     'activity_length':
         "UPDATE segments SET activity = "
         "decode(repeat('00000000', 99999), 'hex')",
+    'merged_sum': "UPDATE segments SET n_merged = 2, "
+                  "merged = '\\x0001' WHERE seq = 1",
     'poster_key': "UPDATE segments SET poster_key = 'x.jpg' WHERE seq = 1",
     'evidence_sha256': PROVEN.format("sha256('x')", BESIDE),
     'evidence_key': PROVEN.format('sha256', "'x.json'"),

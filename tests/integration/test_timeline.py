@@ -389,8 +389,28 @@ def test_activity_of_a_whole_day(env):
     assert decode(row['activity']) == activity
 
 
+# ---- changes that were replaced before a frame showed them (X2) -------------
+
+def test_merged_changes_are_kept_and_shown(env):
+    s = Session(env.start())
+    one = s.segment(1, 0, 3500, activity=[[9, 0, 0], [9, 3, 12], [0, 0, 0],
+                                          [0, 0, 70000]]).place().wait_stored()
+    assert bytes(one['merged']).hex() == '0000000c0000ffff'
+    assert one['n_merged'] == 12 + 65535
+    none = s.segment(2, 3500, 4000, activity=[[9, 0, 0]]).place().wait_stored()
+    assert none['merged'] is None and none['n_merged'] == 0
+    # recorders of before did not count
+    old = s.segment(3, 4000, 4500, activity=[[9, 0]]).place().wait_stored()
+    assert old['merged'] is None and old['n_merged'] is None
+    doc = json.loads(ctl(env, 'recordings', 'timeline', s.id, '--json'))
+    assert [(d['merged'], d['merged_at']) for d in doc] == [
+        (65547, [[1, 12], [3, 65535]]), (0, []), (None, [])]
+    assert 'merged: 65547 changes in 2 seconds' in ctl(
+        env, 'recordings', 'timeline', s.id)
+
+
 @pytest.mark.parametrize('activity', [
-    'x', {}, 5, [5], [[1]], [[1, 2, 3]], [[1001, 0]], [[-1, 0]], [[0, -1]],
+    'x', {}, 5, [5], [[1]], [[1, 2, 3, 4]], [[1001, 0]], [[-1, 0]], [[0, -1]],
     [['1', 0]], [[0, None]], [[0.5, 1]], [[0, 0]] * 4, [[0, 0]] * 100_000],
     ids=range(14))
 def test_bad_activity_costs_no_recording(env, activity):

@@ -112,10 +112,39 @@ test_activity_and_poster(void **state)
 	assert_string_equal(m.poster, ID ".jpg");
 	manifest_release(&m);
 	assert_null(m.activity);
+	assert_int_equal(m.n_merged, -1); /* it says nothing of them */
 	parse_more(&m, "\"activity\":[],\"poster\":null");
 	assert_null(m.refused);
 	assert_int_equal(m.activity_len, 0);
+	assert_int_equal(m.n_merged, -1);
 	assert_string_equal(m.poster, "");
+}
+
+/* Changes without a frame, X2. */
+static void
+test_merged(void **state)
+{
+	static const uint8_t want[] = { 1, 2 }, top[] = { 0xff, 0xff };
+	struct manifest m;
+
+	(void)state;
+	parse_more(&m, "\"activity\":[[1,2,258]]");
+	assert_null(m.refused);
+	assert_int_equal(m.activity_len, ACTIVITY_BYTES);
+	assert_int_equal(m.merged_len, sizeof(want));
+	assert_memory_equal(m.merged, want, sizeof(want));
+	assert_int_equal(m.n_merged, 258);
+	manifest_release(&m);
+	assert_null(m.merged);
+	assert_int_equal(m.n_merged, -1);
+	parse_more(&m, "\"activity\":[[0,0,70000]]");
+	assert_memory_equal(m.merged, top, sizeof(top));
+	assert_int_equal(m.n_merged, 65535);
+	manifest_release(&m);
+	parse_more(&m, "\"activity\":[[5,7,0]]");
+	assert_null(m.merged); /* known, and none */
+	assert_int_equal(m.n_merged, 0);
+	manifest_release(&m);
 }
 
 /* They are left out; the recording is not. */
@@ -129,6 +158,9 @@ test_hostile_activity_and_poster(void **state)
 		"\"activity\":[[1]]",
 		"\"activity\":[[1001,0]]",
 		"\"activity\":[[0,-1]]",
+		"\"activity\":[[0,0,-1]]",
+		"\"activity\":[[0,0,\"1\"]]",
+		"\"activity\":[[0,0,1],[0,0,1,0]]",
 		"\"activity\":[[0,0],[0,0],[0,0],[0,0],[0,0],[0,0]]",
 		"\"poster\":\"../" ID ".jpg\"",
 		"\"poster\":\"" ID ".webm\"",
@@ -140,6 +172,8 @@ test_hostile_activity_and_poster(void **state)
 		parse_more(&m, rows[i]);
 		assert_non_null(m.refused);
 		assert_null(m.activity);
+		assert_null(m.merged);
+		assert_int_equal(m.n_merged, -1);
 		assert_string_equal(m.poster, "");
 	}
 }
@@ -333,6 +367,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),
 		cmocka_unit_test(test_activity_and_poster),
+		cmocka_unit_test(test_merged),
 		cmocka_unit_test(test_hostile_activity_and_poster),
 		cmocka_unit_test(test_truncated),
 		cmocka_unit_test(test_every_field_is_needed),
