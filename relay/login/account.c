@@ -15,7 +15,8 @@
 	"  CASE WHEN r.control THEN e.id END, e.name, e.access, e.host, "      \
 	"  e.port, e.username, encode(e.secret_sealed, 'hex'), e.tls_ca_pem, " \
 	"  encode(e.tls_pin_sha256, 'hex'), e.allow_clear, a.recording, "      \
-	"  a.on_record_failure = 'end', a.frame_rate, a.max_session_s, "       \
+	"  a.on_record_failure = 'end', a.frame_rate, a.min_visible_ms, "      \
+	"  a.max_session_s, "                                                  \
 	"  a.segment_bytes, a.retention_days, e.kind, r.record, "              \
 	"  coalesce(e.consent, a.consent) = 'ask', a.consent_seconds, "        \
 	"  a.manual_recording, a.warn_seconds, e.agent_version, "              \
@@ -78,6 +79,7 @@ enum col {
 	RECORDING,
 	END_ON_FAILURE,
 	FRAME_RATE,
+	MIN_VISIBLE,
 	MAX_S,
 	SEGMENT_BYTES,
 	RETENTION,
@@ -219,6 +221,7 @@ account_read(struct account *a, const PGresult *res,
 	a->recording = truth(res, RECORDING);
 	a->end_on_failure = truth(res, END_ON_FAILURE);
 	a->frame_rate = number(res, FRAME_RATE);
+	a->min_visible_ms = number(res, MIN_VISIBLE);
 	a->max_session_s = number(res, MAX_S);
 	a->segment_bytes = number(res, SEGMENT_BYTES);
 	a->retention_days = number(res, RETENTION);

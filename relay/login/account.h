@@ -42,6 +42,7 @@ struct account {
 	/* policy (T2, T9, T10, T12, C6) */
 	bool recording, end_on_failure;
 	int64_t frame_rate, max_session_s, segment_bytes, retention_days;
+	int64_t min_visible_ms; /* what stands so long is in a frame (X2) */
 	char *quality; /* of recordings: text, small, lossless */
 	bool may_record, manual_recording; /* C1, C5 */
 	bool asks_consent;                 /* C2 */

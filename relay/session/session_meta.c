@@ -57,7 +57,7 @@ make(const struct session *s, bool is_resume)
 		snprintf(hex + 2 * i, 3, "%02x", pf[i]);
 	return json_pack(
 	    "{s:s s:s s:s s:s s:I s:I s:I s:s s:s s:I s:i s:i s:s s:s s:I s:I "
-	    "s:i s:i s:I s:s s:I s:I s:I s:s s:s s:s}",
+	    "s:i s:i s:I s:s s:I s:I s:I s:I s:s s:s s:s}",
 	    "session", s->id, "team", a->team, "endpoint", a->endpoint,
 	    "technician", s->name.person, "team_id", (json_int_t)a->team_id,
 	    "endpoint_id", (json_int_t)a->endpoint_id, "person_id",
@@ -70,7 +70,8 @@ make(const struct session *s, bool is_resume)
 	    "max_pixels", (json_int_t)s->loop->relay->conf.max_pixels,
 	    "split_reason", is_resume ? "recorder_restart" : "start",
 	    "frame_rate", (json_int_t)(s->rate != 0 ? s->rate : a->frame_rate),
-	    "segment_bytes", (json_int_t)a->segment_bytes, "min_free_bytes",
+	    "min_visible_ms", (json_int_t)a->min_visible_ms, "segment_bytes",
+	    (json_int_t)a->segment_bytes, "min_free_bytes",
 	    (json_int_t)s->loop->relay->spool.min_free_bytes, "codec", "vp9",
 	    "quality", a->quality, "recording", s->is_recorded ? "on" : "off");
 }
