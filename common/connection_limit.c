@@ -6,6 +6,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 /* Connections of an address in a pool. */
 struct connection_holder {
@@ -37,6 +38,18 @@ struct connection_limit {
 	unsigned n_pools;
 	struct pool pools[CONNECTION_POOLS_MAX];
 };
+
+uint64_t
+connection_limit_descriptors(void)
+{
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) != 0)
+		return 1024;
+	rl.rlim_cur = rl.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &rl);
+	return getrlimit(RLIMIT_NOFILE, &rl) == 0 ? rl.rlim_cur : 1024;
+}
 
 /* ---- life ---- */
 

@@ -73,6 +73,9 @@ struct connection_place {
 
 struct connection_limit;
 
+/* Raises this process's limit of descriptors to the hard one. Returns it. */
+uint64_t connection_limit_descriptors(void);
+
 /* n_pools: at most CONNECTION_POOLS_MAX; copied. NULL only for memory. */
 struct connection_limit *connection_limit_new(
     const struct connection_pool *pools, unsigned n_pools);

@@ -222,3 +222,13 @@ log_write(enum log_level level, const char *event,
 		write_line(level, event, fields, n_fields);
 	errno = saved;
 }
+
+void
+log_from_libevent(int severity, const char *text)
+{
+	/* debug, msg, warn, err: in the same order as ours */
+	LOG_AT(severity < LOG_LEVEL_DEBUG  ? LOG_LEVEL_DEBUG
+		: severity > LOG_LEVEL_ERROR ? LOG_LEVEL_ERROR
+					     : (enum log_level)severity,
+	    "libevent", LOG_S("text", text));
+}

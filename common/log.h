@@ -51,6 +51,10 @@ int log_level_parse(const char *s, enum log_level *level);
 void log_write(enum log_level level, const char *event,
     const struct log_field *fields, size_t n_fields);
 
+/* What libevent says, for event_set_log_callback: one event `libevent`, which
+ * is limited like any other. severity: EVENT_LOG_* of event2/event.h. */
+void log_from_libevent(int severity, const char *text);
+
 /* Writes the lines `lines_suppressed` that are due. log_write does so too, at
  * most once a second; a daemon calls it from a timer, because there may be no
  * further line. */

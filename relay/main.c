@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -189,18 +188,6 @@ read_keys(void)
 	sodium_mlock(relay.seal_key, sizeof(relay.seal_key));
 }
 
-/* As many descriptors as allowed: a recorded session needs about ten. */
-static void
-raise_file_limit(void)
-{
-	struct rlimit rl;
-
-	if (getrlimit(RLIMIT_NOFILE, &rl) == 0) {
-		rl.rlim_cur = rl.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &rl);
-	}
-}
-
 static void
 tell_loops(enum loop_command c)
 {
@@ -263,12 +250,11 @@ static struct connection_limit *
 new_connection_limit(void)
 {
 	struct connection_pool pools[POOL_N];
-	struct rlimit rl = { .rlim_cur = 1024 };
+	uint64_t n_files = connection_limit_descriptors();
 
-	getrlimit(RLIMIT_NOFILE, &rl);
-	if (pools_derive(pools, &relay.conf, rl.rlim_cur))
+	if (pools_derive(pools, &relay.conf, n_files))
 		log_warn("descriptors_short",
-		    LOG_U("descriptors", (uint64_t)rl.rlim_cur),
+		    LOG_U("descriptors", n_files),
 		    LOG_U("max_logins", pools[POOL_VNC].max),
 		    LOG_U("max_sessions", pools[POOL_SESSION].max),
 		    LOG_U("max_agents", pools[POOL_AGENT].max),
@@ -407,7 +393,7 @@ main(int argc, char **argv)
 		die(EX_CONFIG, "log", "wrong setting");
 	check_files();
 	keyfile_trust_name(relay.conf.user);
-	raise_file_limit();
+	connection_limit_descriptors(); /* before any process is started */
 	signal(SIGPIPE, SIG_IGN);
 	/* before any thread or key exists */
 	relay.spawner = spawner_start(
@@ -415,6 +401,7 @@ main(int argc, char **argv)
 	if (relay.spawner < 0 || sodium_init() < 0)
 		die(EX_OSERR, "start", strerror(errno));
 	protect_process();
+	event_set_log_callback(log_from_libevent);
 	evthread_use_pthreads();
 	pthread_mutex_init(&relay.server_ctx_lock, NULL);
 	node_identity(relay.node_id, relay.conf.listen);

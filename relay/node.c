@@ -10,13 +10,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/accept_pause.h"
 #include "common/clock.h"
 #include "common/db.h"
 #include "common/err.h"
 #include "common/log.h"
 #include "relay/relay.h"
 
-#define HEARTBEAT_SECONDS 10
+#define HEARTBEAT_SECONDS   10
+#define METRICS_SECONDS     30 /* that a client may be silent */
+#define METRICS_HEADERS_MAX 8192
 
 struct node {
 	struct relay *relay;
@@ -24,6 +27,7 @@ struct node {
 	struct db *db;
 	struct event *heartbeat;
 	struct evhttp *http;
+	struct accept_pause accept_pause;
 	char host[65];
 	bool is_known; /* the row is in the database */
 	bool has_cleaned_up;
@@ -267,6 +271,7 @@ static int
 serve(struct node *n, const char *where)
 {
 	const char *colon = where != NULL ? strrchr(where, ':') : NULL;
+	struct evhttp_bound_socket *sock;
 	char host[64];
 
 	if (where == NULL || *where == '\0')
@@ -280,14 +285,22 @@ serve(struct node *n, const char *where)
 	memcpy(host, where, (size_t)(colon - where));
 	host[colon - where] = '\0';
 	n->http = evhttp_new(n->base);
-	if (n->http == NULL ||
-	    evhttp_bind_socket(n->http, host, (uint16_t)atoi(colon + 1)) != 0) {
+	sock = n->http != NULL ? evhttp_bind_socket_with_handle(n->http, host,
+				     (uint16_t)atoi(colon + 1))
+			       : NULL;
+	if (sock == NULL ||
+	    accept_pause_init(&n->accept_pause,
+		evhttp_bound_socket_get_listener(sock),
+		"relay.metrics_listen") != 0) {
 		log_error("cannot_listen",
 		    LOG_S("setting", "relay.metrics_listen"),
 		    LOG_S("value", where), LOG_ERRNO());
 		return ERR_IO;
 	}
 	evhttp_set_allowed_methods(n->http, EVHTTP_REQ_GET);
+	evhttp_set_timeout(n->http, METRICS_SECONDS);
+	evhttp_set_max_headers_size(n->http, METRICS_HEADERS_MAX);
+	evhttp_set_max_body_size(n->http, 0);
 	evhttp_set_cb(n->http, "/metrics", on_metrics, n);
 	evhttp_set_cb(n->http, "/healthz", on_healthz, n);
 	evhttp_set_cb(n->http, "/readyz", on_readyz, n);
@@ -364,6 +377,7 @@ node_free(struct node *n)
 		event_base_loopexit(n->base, &second);
 		event_base_dispatch(n->base);
 	}
+	accept_pause_release(&n->accept_pause);
 	if (n->http != NULL)
 		evhttp_free(n->http);
 	if (n->heartbeat != NULL)

@@ -8,7 +8,7 @@
 		    hi, NULL, help                                             \
 	}
 
-const struct conf_opt conf_storage_opts[17] = {
+const struct conf_opt conf_storage_opts[19] = {
 	ROW(listen, CONF_STR, "0.0.0.0:8444", 0, 0,
 	    "address:port of the server of signed files (TLS); with S3 only of "
 	    "what is not stored yet."),
@@ -44,6 +44,14 @@ const struct conf_opt conf_storage_opts[17] = {
 	ROW(concurrency, CONF_INT, "2", 1, 16, "Transfers at a time."),
 	ROW(downloads_max, CONF_INT, "256", 1, 10000,
 	    "Downloads at a time; more are answered 503."),
+	ROW(max_connections, CONF_INT, "1000", 1, 100000,
+	    "Connections at once to the server of signed files that brought "
+	    "no valid link yet. Beyond it, the oldest one of the address that "
+	    "has most is closed."),
+	ROW(max_connections_per_address, CONF_INT, "100", 0, 100000,
+	    "Of these, from one address (of IPv6, its first 64 bits). 0: "
+	    "addresses are not told apart, for a server behind something that "
+	    "hides them."),
 	ROW(follow_seconds, CONF_SECONDS, "1h", 1, 86400,
 	    "A download that follows a recording ends when nothing was added "
 	    "to it for this long (X1)."),

@@ -19,11 +19,12 @@ struct conf_storage {
 	char *recorder_program;
 	char *user;
 	int64_t scan_seconds, retry_seconds, expiry_seconds, check_seconds;
+	int64_t max_connections, max_connections_per_address;
 	int64_t encoders, recorder_stall_seconds, concurrency, downloads_max,
 	    stop_seconds, follow_seconds;
 };
 
-extern const struct conf_opt conf_storage_opts[17];
+extern const struct conf_opt conf_storage_opts[19];
 
 struct daemon {
 	struct conf_log log;
@@ -33,6 +34,7 @@ struct daemon {
 	struct conf_secrets secrets;
 	struct conf_storage conf;
 	struct event_base *base;
+	uint64_t n_descriptors; /* that it may have */
 	struct counters counters;
 	struct db *db;
 	struct workers *workers;

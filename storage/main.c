@@ -17,6 +17,7 @@
 
 #include "common/bytes.h"
 #include "common/clock.h"
+#include "common/connection_limit.h"
 #include "common/db.h"
 #include "common/err.h"
 #include "common/keyfile.h"
@@ -257,6 +258,8 @@ main(int argc, char **argv)
 	}
 	if (conf_log_apply(&d->log, PROGRAM) != 0)
 		return EX_CONFIG;
+	d->n_descriptors = connection_limit_descriptors();
+	event_set_log_callback(log_from_libevent);
 	signal(SIGPIPE, SIG_IGN);
 	umask(027);
 	protect_process();

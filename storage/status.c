@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
+#include "common/accept_pause.h"
 #include "common/bytes.h"
 #include "common/db.h"
 #include "common/err.h"
@@ -19,6 +20,7 @@
 struct status {
 	struct daemon *d;
 	struct evhttp *http;
+	struct accept_pause pause;
 };
 
 struct metric {
@@ -190,6 +192,7 @@ int
 status_new(struct daemon *d, char *err, size_t err_len)
 {
 	struct status *s = calloc(1, sizeof(*s));
+	struct evhttp_bound_socket *sock;
 
 	if (s == NULL)
 		return ERR_NOMEM;
@@ -205,16 +208,21 @@ status_new(struct daemon *d, char *err, size_t err_len)
 	evhttp_set_cb(s->http, "/metrics", on_metrics, s);
 	evhttp_set_cb(s->http, "/healthz", on_healthz, s);
 	evhttp_set_cb(s->http, "/readyz", on_readyz, s);
-	return listener_bind(s->http, "storage.metrics_listen",
-		   d->conf.metrics_listen, err, err_len) != NULL
-	    ? 0
-	    : ERR_CONFIG;
+	sock = listener_bind(s->http, "storage.metrics_listen",
+	    d->conf.metrics_listen, err, err_len);
+	if (sock == NULL)
+		return ERR_CONFIG;
+	return accept_pause_init(&s->pause,
+	    evhttp_bound_socket_get_listener(sock), "storage.metrics_listen");
 }
 
 void
 status_free(struct status *s)
 {
-	if (s != NULL && s->http != NULL)
+	if (s == NULL)
+		return;
+	accept_pause_release(&s->pause);
+	if (s->http != NULL)
 		evhttp_free(s->http);
 	free(s);
 }

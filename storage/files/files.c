@@ -1,7 +1,6 @@
 #include "storage/files/files.h"
 
 #include <errno.h>
-#include <event2/bufferevent_ssl.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +15,7 @@
 #include "common/log.h"
 #include "common/tls.h"
 #include "storage/daemon.h"
+#include "storage/files/files_connections.h"
 #include "storage/files/files_internal.h"
 #include "storage/files/growing.h"
 #include "storage/listener.h"
@@ -116,7 +116,8 @@ serve_signed(struct files *f, struct evhttp_request *req)
 			: "This link is not valid.");
 		return;
 	}
-	if (f->d->counters.files_active >= f->d->conf.downloads_max) {
+	if (!files_connections_link(f->connections, req) ||
+	    f->d->counters.files_active >= f->d->conf.downloads_max) {
 		f->d->counters.files_refused++;
 		files_add_header(req, "Retry-After", "10");
 		files_refuse(f, req, 503, "Service Unavailable",
@@ -150,24 +151,6 @@ on_request(struct evhttp_request *req, void *arg)
 
 /* ---- the server ---- */
 
-static struct bufferevent *
-on_accept(struct event_base *base, void *arg)
-{
-	struct files *f = arg;
-	SSL *ssl = SSL_new(f->ctx);
-	struct bufferevent *bev;
-
-	if (ssl == NULL)
-		return NULL;
-	bev = bufferevent_openssl_socket_new(
-	    base, -1, ssl, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
-	if (bev == NULL)
-		SSL_free(ssl);
-	else
-		bufferevent_openssl_set_allow_dirty_shutdown(bev, 1);
-	return bev;
-}
-
 static SSL_CTX *
 make_ctx(struct files *f, char *err, size_t err_len)
 {
@@ -189,6 +172,11 @@ files_reload(struct files *f)
 	if (f == NULL)
 		return;
 	ctx = make_ctx(f, err, sizeof(err));
+	if (ctx != NULL && files_connections_set_ctx(f->connections, ctx) != 0) {
+		snprintf(err, sizeof(err), "out of memory");
+		SSL_CTX_free(ctx);
+		ctx = NULL;
+	}
 	if (ctx == NULL) {
 		log_error("certificate_not_reloaded", LOG_S("why", err));
 		return;
@@ -219,6 +207,28 @@ read_secrets(struct files *f, char *err, size_t err_len)
 	return f->ctx != NULL ? 0 : ERR_CONFIG;
 }
 
+/* Browsers open several connections for one download. */
+#define CONNECTIONS_PER_DOWNLOAD 4
+
+/* A quarter of the descriptors for those without a link, as many for those
+ * with one, the rest for files, the store and the encoders. */
+static struct files_connections *
+new_connections(struct daemon *d)
+{
+	uint64_t quarter = d->n_descriptors / 4;
+	const struct files_connections_conf conf = {
+		.max = (unsigned)min_size(
+		    (size_t)d->conf.max_connections, quarter),
+		.max_per_address =
+		    (unsigned)d->conf.max_connections_per_address,
+		.max_linked = (unsigned)min_size((size_t)d->conf.downloads_max *
+			CONNECTIONS_PER_DOWNLOAD,
+		    quarter),
+	};
+
+	return files_connections_new(d->base, &conf);
+}
+
 int
 files_new(struct daemon *d, char *err, size_t err_len)
 {
@@ -233,27 +243,34 @@ files_new(struct daemon *d, char *err, size_t err_len)
 	rc = read_secrets(f, err, err_len);
 	if (rc != 0)
 		return rc;
+	f->connections = new_connections(d);
 	f->http = evhttp_new(d->base);
 	f->growing = growing_set_new(d->base);
-	if (f->http == NULL || f->growing == NULL)
+	if (f->http == NULL || f->growing == NULL || f->connections == NULL ||
+	    files_connections_set_ctx(f->connections, f->ctx) != 0)
 		return ERR_NOMEM;
 	evhttp_set_allowed_methods(
 	    f->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_OPTIONS);
 	evhttp_set_max_headers_size(f->http, HEADERS_MAX);
 	evhttp_set_max_body_size(f->http, 0);
 	evhttp_set_timeout(f->http, FILES_IDLE_SECONDS);
-	evhttp_set_bevcb(f->http, on_accept, f);
+	evhttp_set_bevcb(f->http, files_connections_accept, f->connections);
 	evhttp_set_gencb(f->http, on_request, f);
 	f->sock = listener_bind(
 	    f->http, "storage.listen", d->conf.listen, err, err_len);
-	return f->sock != NULL ? 0 : ERR_CONFIG;
+	if (f->sock == NULL)
+		return ERR_CONFIG;
+	return files_connections_watch(
+	    f->connections, f->sock, "storage.listen");
 }
 
 void
 files_stop(struct files *f)
 {
-	if (f != NULL && f->sock != NULL)
+	if (f != NULL && f->sock != NULL) {
+		files_connections_unwatch(f->connections);
 		evhttp_del_accept_socket(f->http, f->sock);
+	}
 	if (f != NULL)
 		f->sock = NULL;
 }
@@ -264,8 +281,11 @@ files_free(struct files *f)
 	if (f == NULL)
 		return;
 	growing_set_stop(f->growing);
+	if (f->connections != NULL)
+		files_connections_unwatch(f->connections);
 	if (f->http != NULL)
 		evhttp_free(f->http); /* ends all requests */
+	files_connections_free(f->connections);
 	growing_set_free(f->growing);
 	SSL_CTX_free(f->ctx);
 	if (f->root >= 0)

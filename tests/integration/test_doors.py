@@ -3,6 +3,7 @@ slow senders, floods. Bounded time, bounded memory, a reason in the log, and a
 session that runs meanwhile notices nothing. "Bad input" of T1, X6."""
 import os
 import re
+import resource
 import socket
 import ssl
 import struct
@@ -270,6 +271,44 @@ def test_a_flood_of_connections_leaves_the_session_alone(rig, running):
         s.close()
     # bounded: not a KiB a connection stays (the sanitizer's heap is lazy)
     assert resident_kib(rig) < memory + 150 * 1024
+
+
+def test_too_few_descriptors_use_up_neither_processor_nor_log(rig, running):
+    pid, limit = relay_pid(rig), resource.RLIMIT_NOFILE
+
+    def cpu_seconds():
+        with open(f'/proc/{pid}/stat', encoding='ascii') as f:
+            fields = f.read().rpartition(')')[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+
+    def tries():
+        return rig.log('relay').count('accept_failed')
+
+    old = resource.prlimit(pid, limit)
+    resource.prlimit(pid, limit, (3, old[1]))
+    flood = []
+    try:
+        for door in ('relay', 'web', 'reverse', 'session_first') * 10:
+            s = socket.socket()
+            s.setblocking(False)
+            s.connect_ex(('127.0.0.1', getattr(rig.stack.ports, door)))
+            flood.append(s)
+        wait_until(lambda: tries() > 0, 20, 'accept(2) to fail')
+        began, cpu, before = time.monotonic(), cpu_seconds(), tries()
+        wait_until(lambda: tries() > before + 10, 30, 'more tries')
+        passed = time.monotonic() - began
+        assert cpu_seconds() - cpu < passed
+        # each loop at each door: one try each 200 ms
+        doors = 4 + 9 + (os.cpu_count() or 1)
+        assert tries() - before < 20 + doors * 8 * passed * (
+            os.cpu_count() or 1)
+    finally:
+        resource.prlimit(pid, limit, old)
+        for s in flood:
+            s.close()
+    t = Technician(rig, source=('127.0.4.8', 0))
+    assert t.login('alice@desk1', rig.password) is None
+    t.close()
 
 
 def test_every_closed_door_has_a_reason_in_the_log(rig):

@@ -1,0 +1,322 @@
+#include "storage/files/files_connections.h"
+
+#include <event2/bufferevent_ssl.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <event2/listener.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "common/accept_pause.h"
+#include "common/clock.h"
+#include "common/connection_limit.h"
+#include "common/err.h"
+#include "common/log.h"
+
+#define ACCEPTS_A_TURN 32
+#define LIFE_SECONDS   30 /* from accepting to a valid link */
+
+enum { POOL_UNLINKED, POOL_LINKED, N_POOLS };
+
+struct connection {
+	TAILQ_ENTRY(connection) link; /* of those that were just accepted */
+	bool is_fresh;
+	struct files_connections *set;
+	struct bufferevent *bev; /* the HTTP server's, or the next one's */
+	SSL *ssl;
+	struct connection_place place;
+};
+TAILQ_HEAD(connection_fresh, connection);
+
+struct files_connections {
+	struct event_base *base;
+	struct connection_limit *limit;
+	struct connection_home home;
+	struct connection_fresh fresh;
+	unsigned n_fresh;
+	/* made beforehand: without memory for one, nothing is accepted, because
+	 * the HTTP server would serve it without TLS */
+	struct connection *next;
+	SSL_CTX *ctx;
+	struct event *admit, *evict, *tick;
+	struct accept_pause pause;
+	bool is_watching, is_starved; /* no `next`: nothing is accepted */
+};
+
+static int ex_index = -1;
+
+/* ---- one connection ---- */
+
+/* Its bufferevent is freed, and the SSL object with it. */
+static void
+on_ssl_free(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int index, long argl,
+    void *argp)
+{
+	struct connection *c = ptr;
+
+	if (c == NULL)
+		return;
+	if (c->is_fresh) {
+		TAILQ_REMOVE(&c->set->fresh, c, link);
+		c->set->n_fresh--;
+	}
+	connection_limit_leave(c->set->limit, &c->place);
+	free(c);
+}
+
+static struct connection *
+connection_new(struct files_connections *s, SSL_CTX *ctx)
+{
+	struct connection *c = calloc(1, sizeof(*c));
+
+	if (c == NULL)
+		return NULL;
+	c->set = s;
+	c->ssl = SSL_new(ctx);
+	if (c->ssl == NULL || SSL_set_ex_data(c->ssl, ex_index, c) != 1) {
+		SSL_free(c->ssl);
+		free(c);
+		return NULL;
+	}
+	c->bev = bufferevent_openssl_socket_new(s->base, -1, c->ssl,
+	    BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
+	if (c->bev == NULL) {
+		SSL_free(c->ssl); /* frees c */
+		return NULL;
+	}
+	bufferevent_openssl_set_allow_dirty_shutdown(c->bev, 1);
+	return c;
+}
+
+/* The server sees the end of the stream, and frees it. */
+static void
+cut(struct connection *c)
+{
+	const struct linger none = { .l_onoff = 1, .l_linger = 0 };
+	evutil_socket_t fd = bufferevent_getfd(c->bev);
+
+	if (fd < 0)
+		return;
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+	shutdown(fd, SHUT_RDWR);
+}
+
+static void
+on_evicted(void *owner, enum connection_eviction why)
+{
+	log_info("connection_closed", LOG_S("why",
+	    why == CONNECTION_EXPIRED
+		? "it brought no valid link in time"
+		: "more connections came than storage.max_connections and "
+		  "max_connections_per_address allow"));
+	cut(owner);
+}
+
+/* It has its socket now, and with it an address. */
+static void
+admit(struct files_connections *s, struct connection *c)
+{
+	struct sockaddr_storage addr = { .ss_family = AF_UNSPEC };
+	socklen_t len = sizeof(addr);
+	struct connection_address from;
+	const char *setting;
+
+	getpeername(
+	    bufferevent_getfd(c->bev), (struct sockaddr *)&addr, &len);
+	from = connection_address_of((struct sockaddr *)&addr);
+	setting = connection_limit_enter(s->limit, &c->place, POOL_UNLINKED,
+	    &from, &s->home, clock_mono_ns());
+	if (setting != NULL) {
+		log_warn("connection_refused", LOG_S("setting", setting));
+		cut(c);
+		return;
+	}
+	connection_limit_own(&c->place, on_evicted, c);
+}
+
+/* ---- all of them ---- */
+
+static void
+on_admit(evutil_socket_t fd, short what, void *arg)
+{
+	struct files_connections *s = arg;
+	struct connection *c;
+
+	while ((c = TAILQ_FIRST(&s->fresh)) != NULL) {
+		TAILQ_REMOVE(&s->fresh, c, link);
+		s->n_fresh--;
+		c->is_fresh = false;
+		admit(s, c);
+	}
+}
+
+static void
+on_evict(evutil_socket_t fd, short what, void *arg)
+{
+	struct files_connections *s = arg;
+
+	connection_limit_run_evictions(s->limit, &s->home);
+}
+
+static void
+wake(void *arg)
+{
+	event_active(((struct files_connections *)arg)->evict, EV_READ, 0);
+}
+
+static void
+on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct files_connections *s = arg;
+
+	connection_limit_expire(s->limit, clock_mono_ns());
+	if (s->next == NULL)
+		s->next = connection_new(s, s->ctx);
+	if (s->is_starved && s->next != NULL && s->is_watching)
+		evconnlistener_enable(s->pause.listener);
+	s->is_starved = s->next == NULL;
+}
+
+struct bufferevent *
+files_connections_accept(struct event_base *base, void *arg)
+{
+	struct files_connections *s = arg;
+	struct connection *c = s->next;
+
+	s->next = connection_new(s, s->ctx);
+	if (s->next == NULL) {
+		s->is_starved = true;
+		evconnlistener_disable(s->pause.listener);
+		log_error("accept_failed", LOG_S("setting", s->pause.setting),
+		    LOG_ERR(ERR_NOMEM));
+	}
+	if (c == NULL)
+		return NULL; /* cannot be: nothing is accepted without */
+	c->is_fresh = true;
+	TAILQ_INSERT_TAIL(&s->fresh, c, link);
+	if (++s->n_fresh >= ACCEPTS_A_TURN && !s->is_starved)
+		accept_pause_now(&s->pause, 0);
+	event_active(s->admit, EV_READ, 0);
+	return c->bev;
+}
+
+bool
+files_connections_link(
+    struct files_connections *s, struct evhttp_request *req)
+{
+	struct evhttp_connection *conn = evhttp_request_get_connection(req);
+	struct bufferevent *bev =
+	    conn != NULL ? evhttp_connection_get_bufferevent(conn) : NULL;
+	SSL *ssl = bev != NULL ? bufferevent_openssl_get_ssl(bev) : NULL;
+	struct connection *c =
+	    ssl != NULL ? SSL_get_ex_data(ssl, ex_index) : NULL;
+
+	return c != NULL &&
+	    connection_limit_move(s->limit, &c->place, POOL_LINKED) == NULL;
+}
+
+/* ---- life ---- */
+
+static void
+connection_drop(struct connection *c)
+{
+	if (c != NULL)
+		bufferevent_free(c->bev); /* frees c */
+}
+
+int
+files_connections_set_ctx(struct files_connections *s, SSL_CTX *ctx)
+{
+	struct connection *next = connection_new(s, ctx);
+
+	if (next == NULL)
+		return ERR_NOMEM;
+	connection_drop(s->next);
+	s->next = next;
+	SSL_CTX_up_ref(ctx);
+	SSL_CTX_free(s->ctx);
+	s->ctx = ctx;
+	return 0;
+}
+
+int
+files_connections_watch(struct files_connections *s,
+    struct evhttp_bound_socket *sock, const char *setting)
+{
+	int rc = accept_pause_init(
+	    &s->pause, evhttp_bound_socket_get_listener(sock), setting);
+
+	s->is_watching = rc == 0;
+	return rc;
+}
+
+void
+files_connections_unwatch(struct files_connections *s)
+{
+	accept_pause_release(&s->pause);
+	s->is_watching = false;
+}
+
+static int
+start_events(struct files_connections *s)
+{
+	const struct timeval second = { 1, 0 };
+
+	s->admit = event_new(s->base, -1, 0, on_admit, s);
+	s->evict = event_new(s->base, -1, 0, on_evict, s);
+	s->tick = event_new(s->base, -1, EV_PERSIST, on_tick, s);
+	return s->admit != NULL && s->evict != NULL && s->tick != NULL &&
+		event_add(s->tick, &second) == 0
+	    ? 0
+	    : ERR_NOMEM;
+}
+
+struct files_connections *
+files_connections_new(
+    struct event_base *base, const struct files_connections_conf *conf)
+{
+	const struct connection_pool pools[N_POOLS] = {
+		[POOL_UNLINKED] = { .setting = "max_connections",
+		    .address_setting = "max_connections_per_address",
+		    .max = conf->max,
+		    .per_address = conf->max_per_address,
+		    .evicts = true,
+		    .life_ns = LIFE_SECONDS * NS_PER_S },
+		[POOL_LINKED] = { .setting = "downloads_max",
+		    .max = conf->max_linked },
+	};
+	struct files_connections *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	if (ex_index < 0)
+		ex_index =
+		    SSL_get_ex_new_index(0, NULL, NULL, NULL, on_ssl_free);
+	s->base = base;
+	TAILQ_INIT(&s->fresh);
+	connection_home_init(&s->home, wake, s);
+	s->limit = connection_limit_new(pools, N_POOLS);
+	if (ex_index < 0 || s->limit == NULL || start_events(s) != 0) {
+		files_connections_free(s);
+		return NULL;
+	}
+	return s;
+}
+
+void
+files_connections_free(struct files_connections *s)
+{
+	if (s == NULL)
+		return;
+	connection_drop(s->next);
+	files_connections_unwatch(s);
+	if (s->admit != NULL)
+		event_free(s->admit);
+	if (s->evict != NULL)
+		event_free(s->evict);
+	if (s->tick != NULL)
+		event_free(s->tick);
+	SSL_CTX_free(s->ctx);
+	connection_limit_free(s->limit);
+	free(s);
+}
