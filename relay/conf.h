@@ -32,9 +32,10 @@ struct relay_conf {
 	int64_t live_recorders, live_bytes, live_cpu_percent;
 	int64_t behind_seconds;
 	int64_t drain_seconds;
+	int64_t node_lost_seconds;
 };
 
-#define RELAY_CONF_N 40
+#define RELAY_CONF_N 41
 extern const struct conf_opt relay_conf_opts[RELAY_CONF_N];
 
 #endif

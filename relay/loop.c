@@ -201,6 +201,44 @@ on_endpoint_changed(void *loop, const char *channel, const char *payload)
 	session_drop_parked(loop, strtoll(payload, NULL, 10));
 }
 
+/* What is here is so in the database too. */
+static void
+restore(struct loop *l)
+{
+	const struct timeval tv = { l->relay->conf.node_lost_seconds, 0 };
+
+	agents_restore(l);
+	sessions_restore(l);
+	event_add(l->restore_timer, &tv);
+}
+
+static void
+on_restore_time(evutil_socket_t fd, short what, void *arg)
+{
+	restore(arg);
+}
+
+/* Notices may have been lost while it was away. */
+static void
+on_db_state(void *arg, bool connected)
+{
+	if (!connected)
+		return;
+	session_access_check(arg);
+	agents_check(arg, NULL);
+	restore(arg);
+}
+
+/* Another relay, or the clean-up of our own start, wrote a node off. */
+static void
+on_node_lost(void *loop, const char *channel, const char *payload)
+{
+	struct loop *l = loop;
+
+	if (strcmp(payload, l->relay->node_id) == 0)
+		restore(l);
+}
+
 /* What other programs ask of sessions and agents of this loop. */
 static int
 loop_listen_for_orders(struct loop *l)
@@ -213,18 +251,10 @@ loop_listen_for_orders(struct loop *l)
 		rc = db_listen(
 		    l->db, "relaycam_endpoint", on_endpoint_changed, l);
 	if (rc == 0)
+		rc = db_listen(l->db, "relaycam_node", on_node_lost, l);
+	if (rc == 0)
 		rc = session_access_init(l);
 	return rc;
-}
-
-/* Notices may have been lost while it was away. */
-static void
-on_db_state(void *arg, bool connected)
-{
-	if (!connected)
-		return;
-	session_access_check(arg);
-	agents_check(arg, NULL);
 }
 
 int
@@ -244,10 +274,11 @@ loop_init(struct loop *l, struct relay *r, unsigned index)
 	l->command = event_new(
 	    l->base, l->command_fd, EV_READ | EV_PERSIST, on_command, l);
 	l->drain_timer = evtimer_new(l->base, on_drain_time, l);
+	l->restore_timer = evtimer_new(l->base, on_restore_time, l);
 	l->db = db_new(l->base, &r->database, on_db_state, l);
-	if (l->command == NULL || l->drain_timer == NULL || l->db == NULL ||
-	    job_inbox_init(&l->inbox, l->base) != 0 ||
-	    start_evictions(l) != 0)
+	if (l->command == NULL || l->drain_timer == NULL ||
+	    l->restore_timer == NULL || l->db == NULL ||
+	    job_inbox_init(&l->inbox, l->base) != 0 || start_evictions(l) != 0)
 		return ERR_NOMEM;
 	event_add(l->command, NULL);
 	return loop_listen_for_orders(l);
@@ -289,6 +320,7 @@ free_loop(struct loop *l)
 	event_free(l->drain_timer);
 	event_free(l->evictions);
 	event_free(l->life_timer);
+	event_free(l->restore_timer);
 	free(l->spare_ring);
 	close(l->command_fd);
 	event_base_free(l->base);

@@ -15,9 +15,10 @@
 #include "common/db.h"
 #include "common/err.h"
 #include "common/log.h"
+#include "relay/heartbeat.h"
 #include "relay/relay.h"
 
-#define HEARTBEAT_SECONDS   10
+#define TIDY_SECONDS        10
 #define METRICS_SECONDS     30 /* that a client may be silent */
 #define METRICS_HEADERS_MAX 8192
 
@@ -25,102 +26,35 @@ struct node {
 	struct relay *relay;
 	struct event_base *base;
 	struct db *db;
-	struct event *heartbeat;
+	struct heartbeat *heartbeat;
+	struct event *tidy;
 	struct evhttp *http;
 	struct accept_pause accept_pause;
-	char host[65];
-	bool is_known; /* the row is in the database */
-	bool has_cleaned_up;
-	char started[32]; /* seconds since 1970 */
 };
-
-static void
-on_known(void *arg, PGresult *res)
-{
-	struct node *n = arg;
-
-	n->is_known = db_ok(res, "node row");
-}
-
-static void
-beat(struct node *n)
-{
-	const char *params[] = { n->relay->node_id, n->host, RELAYCAM_VERSION };
-
-	db_query_now(n->db,
-	    "INSERT INTO nodes (id, program, host, version) VALUES ($1, "
-	    "'relay', $2, $3) ON CONFLICT (id) DO UPDATE SET heartbeat_at = "
-	    "now(), stopped_at = NULL, version = $3",
-	    3, params, on_known, n);
-	/* sessions, agents and codes of nodes that died without a word */
-	db_query_now(n->db,
-	    "WITH gone AS (SELECT id FROM nodes WHERE heartbeat_at < now() - "
-	    "interval '60 seconds' OR stopped_at IS NOT NULL), e AS (UPDATE "
-	    "endpoints SET agent_node = NULL, agent_channel = NULL WHERE "
-	    "agent_node IN (SELECT id FROM gone) RETURNING id), k AS (UPDATE "
-	    "endpoints SET parked_node = NULL WHERE parked_node IN (SELECT id "
-	    "FROM gone) RETURNING id), c AS (DELETE FROM attended_codes "
-	    "WHERE node_id IN (SELECT id FROM gone) OR expires_at < now() "
-	    "RETURNING code) UPDATE endpoints SET deleted_at = now() WHERE "
-	    "kind = 'attended' AND deleted_at IS NULL AND name IN (SELECT "
-	    "code FROM c)",
-	    0, NULL, NULL, NULL);
-	db_query_now(n->db,
-	    "WITH k AS (DELETE FROM known_logins WHERE last_at < now() - "
-	    "interval '30 days') DELETE FROM login_failures WHERE last_at < "
-	    "now() - interval '15 minutes'",
-	    0, NULL, NULL, NULL);
-	db_query_now(n->db,
-	    "WITH u AS (UPDATE sessions s SET ended_at = greatest("
-	    "n.heartbeat_at, s.started_at), end_code = 'node_lost', "
-	    "end_reason = 'the relay that carried it stopped', "
-	    "recording = false FROM nodes n "
-	    "WHERE n.id = s.node_id AND s.ended_at IS NULL AND "
-	    "(n.heartbeat_at < now() - interval '60 seconds' OR "
-	    "n.stopped_at IS NOT NULL) RETURNING s.id, s.team_id) INSERT "
-	    "INTO audit (team_id, actor, action, object) SELECT team_id, "
-	    "'relay', 'session_lost', id::text FROM u",
-	    0, NULL, NULL, NULL);
-}
-
-static void
-on_cleaned_up(void *arg, PGresult *res)
-{
-	struct node *n = arg;
-
-	n->has_cleaned_up = db_ok(res, "sessions of the run before");
-}
-
-/* What this node carried before it was started last cannot be running. */
-static void
-clean_up(struct node *n)
-{
-	const char *params[] = { n->relay->node_id, n->started };
-
-	db_query_now(n->db,
-	    "WITH u AS (UPDATE sessions s SET ended_at = greatest("
-	    "n.heartbeat_at, s.started_at), end_code = 'node_lost', "
-	    "end_reason = 'the relay that carried it stopped', "
-	    "recording = false FROM nodes n "
-	    "WHERE n.id = $1 AND s.node_id = n.id AND s.ended_at IS NULL "
-	    "AND s.started_at < to_timestamp($2) RETURNING s.id, s.team_id) "
-	    "INSERT INTO audit (team_id, actor, action, object) SELECT "
-	    "team_id, 'relay', 'session_lost', id::text FROM u",
-	    2, params, on_cleaned_up, n);
-}
 
 static void
 on_state(void *arg, bool connected)
 {
 	struct node *n = arg;
 
-	/* before the heartbeat says that we live */
-	if (connected && !n->has_cleaned_up)
-		clean_up(n);
-	if (connected)
-		beat(n);
-	else
-		n->is_known = false;
+	heartbeat_connected(n->heartbeat, connected);
+}
+
+/* What is over its time. */
+static void
+tidy_rows(struct node *n)
+{
+	db_query_now(n->db,
+	    "WITH c AS (DELETE FROM attended_codes WHERE expires_at < "
+	    "clock_timestamp() RETURNING code) UPDATE endpoints SET "
+	    "deleted_at = clock_timestamp() WHERE kind = 'attended' AND "
+	    "deleted_at IS NULL AND name IN (SELECT code FROM c)",
+	    0, NULL, NULL, NULL);
+	db_query_now(n->db,
+	    "WITH k AS (DELETE FROM known_logins WHERE last_at < now() - "
+	    "interval '30 days') DELETE FROM login_failures WHERE last_at < "
+	    "now() - interval '15 minutes'",
+	    0, NULL, NULL, NULL);
 }
 
 /* One row a minute and kind (refusals.h). */
@@ -151,9 +85,9 @@ write_refusals(struct node *n)
 }
 
 static void
-on_heartbeat(evutil_socket_t fd, short what, void *arg)
+on_tidy(evutil_socket_t fd, short what, void *arg)
 {
-	beat(arg);
+	tidy_rows(arg);
 	write_refusals(arg);
 	log_report_suppressed();
 }
@@ -192,8 +126,7 @@ on_metrics(struct evhttp_request *req, void *arg)
 		    "Connections that had not logged in and were closed: their "
 		    "time was over, or others came.",
 		    connection_limit_evicted(limit) },
-		{ "logins", "gauge",
-		    "Connections now that have not logged in.",
+		{ "logins", "gauge", "Connections now that have not logged in.",
 		    pools_count_logins(limit) },
 		{ "sessions", "gauge", "Sessions now.",
 		    connection_limit_count(limit, POOL_SESSION) },
@@ -258,12 +191,16 @@ on_readyz(struct evhttp_request *req, void *arg)
 {
 	struct node *n = arg;
 	struct evbuffer *body = evbuffer_new();
-	const char *why = atomic_load(&n->relay->draining) ? "draining"
-	    : !n->is_known ? "the database is not reachable"
-			   : NULL;
+	const char *trouble = heartbeat_trouble(n->heartbeat);
+	bool is_draining = atomic_load(&n->relay->draining);
 
-	evbuffer_add_printf(body, "%s\n", why != NULL ? why : "ready");
-	reply(req, why != NULL ? 503 : 200, body);
+	if (is_draining)
+		evbuffer_add_printf(body, "draining\n");
+	else if (trouble != NULL)
+		evbuffer_add_printf(body, "the database %s\n", trouble);
+	else
+		evbuffer_add_printf(body, "ready\n");
+	reply(req, is_draining || trouble != NULL ? 503 : 200, body);
 }
 
 /* "host:port" of metrics_listen; an empty one serves nothing. */
@@ -285,8 +222,8 @@ serve(struct node *n, const char *where)
 	memcpy(host, where, (size_t)(colon - where));
 	host[colon - where] = '\0';
 	n->http = evhttp_new(n->base);
-	sock = n->http != NULL ? evhttp_bind_socket_with_handle(n->http, host,
-				     (uint16_t)atoi(colon + 1))
+	sock = n->http != NULL ? evhttp_bind_socket_with_handle(
+				     n->http, host, (uint16_t)atoi(colon + 1))
 			       : NULL;
 	if (sock == NULL ||
 	    accept_pause_init(&n->accept_pause,
@@ -333,19 +270,18 @@ struct node *
 node_new(struct relay *r, struct event_base *base)
 {
 	struct node *n = calloc(1, sizeof(*n));
-	struct timeval tv = { HEARTBEAT_SECONDS, 0 };
+	struct timeval tv = { TIDY_SECONDS, 0 };
 
 	if (n == NULL)
 		return NULL;
 	n->relay = r;
 	n->base = base;
-	gethostname(n->host, sizeof(n->host) - 1);
-	snprintf(n->started, sizeof(n->started), "%.6f",
-	    (double)clock_wall_ns() / 1e9);
-	n->heartbeat = event_new(base, -1, EV_PERSIST, on_heartbeat, n);
+	n->tidy = event_new(base, -1, EV_PERSIST, on_tidy, n);
 	n->db = db_new(base, &r->database, on_state, n);
-	if (n->heartbeat == NULL || n->db == NULL ||
-	    event_add(n->heartbeat, &tv) != 0 ||
+	if (n->db != NULL)
+		n->heartbeat = heartbeat_new(r, base, n->db);
+	if (n->tidy == NULL || n->heartbeat == NULL ||
+	    event_add(n->tidy, &tv) != 0 ||
 	    serve(n, r->conf.metrics_listen) != 0) {
 		node_free(n);
 		return NULL;
@@ -369,9 +305,9 @@ node_free(struct node *n)
 
 	if (n == NULL)
 		return;
-	if (n->is_known &&
+	if (n->heartbeat != NULL && heartbeat_trouble(n->heartbeat) == NULL &&
 	    db_query_now(n->db,
-		"UPDATE nodes SET stopped_at = now() WHERE "
+		"UPDATE nodes SET stopped_at = clock_timestamp() WHERE "
 		"id = $1",
 		1, params, on_stopped, n) == 0) {
 		event_base_loopexit(n->base, &second);
@@ -380,8 +316,9 @@ node_free(struct node *n)
 	accept_pause_release(&n->accept_pause);
 	if (n->http != NULL)
 		evhttp_free(n->http);
-	if (n->heartbeat != NULL)
-		event_free(n->heartbeat);
+	if (n->tidy != NULL)
+		event_free(n->tidy);
 	db_free(n->db);
+	heartbeat_free(n->heartbeat); /* it was answered for the last time */
 	free(n);
 }

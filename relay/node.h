@@ -1,6 +1,7 @@
 /*
- * The relay's own row in `nodes`, its heartbeat, and sessions whose node
- * died; /metrics, /healthz and /readyz. On the main thread's loop.
+ * The relay towards its surroundings: the database connection of its
+ * heartbeat (heartbeat.h); /metrics, /healthz and /readyz. On the main
+ * thread's loop.
  */
 #ifndef RELAY_NODE_H
 #define RELAY_NODE_H

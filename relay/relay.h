@@ -103,6 +103,7 @@ struct loop {
 		struct event *timer;
 		bool is_asking, is_due;
 	} access; /* session_access.c */
+	struct event *restore_timer;
 	struct leg_batch batch;
 	uint8_t *spare_ring; /* ring.h */
 	uint8_t scratch[LEG_RECORD_LEN];

@@ -394,3 +394,16 @@ WHERE NOT EXISTS (SELECT 1 FROM pg_trigger
 SELECT 'capture_status' AS name, id::text AS object,
        format('is %s and still said to be a capture', status) AS detail
 FROM segments WHERE is_capture AND status IN ('transfer', 'available', 'expired');
+
+-- X7: a session is lost exactly when the audit log says so last.
+SELECT 'session_lost' AS name, s.id::text AS object,
+       format('is said to be lost %s times and not lost %s times, and %s', a.lost, a.corrected,
+              coalesce('ended as ' || s.end_code, 'is active')) AS detail
+FROM sessions s
+JOIN (SELECT object, max(at) AS at,
+             count(*) FILTER (WHERE action = 'session_lost') AS lost,
+             count(*) FILTER (WHERE action = 'session_lost_corrected') AS corrected
+      FROM audit WHERE action IN ('session_lost', 'session_lost_corrected')
+      GROUP BY object) a ON a.object = s.id::text
+WHERE a.at < now() - interval '5 minutes'
+  AND a.lost - a.corrected <> CASE WHEN s.end_code = 'node_lost' THEN 1 ELSE 0 END;

@@ -22,6 +22,10 @@ void agents_on_dial(void *loop, const char *channel, const char *payload);
  * NULL: those of all endpoints, when notices may have been lost. */
 void agents_check(struct loop *l, const char *endpoint_id);
 
+/* The database is there again, or took this relay for lost: its rows say
+ * what is connected. */
+void agents_restore(struct loop *l);
+
 /* The relay is being stopped: agents are told and go to another. */
 void agents_close(struct loop *l);
 

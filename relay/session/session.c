@@ -184,12 +184,17 @@ write_end(struct session *s, const char *code, const char *reason)
 	    (double)(s->start_wall_ns + now - s->start_mono_ns) / 1e9);
 	snprintf(mono, sizeof(mono), "%llu", (unsigned long long)now);
 	journal_write(s->loop, "session end",
-	    "WITH u AS (UPDATE sessions SET ended_at = to_timestamp($4), "
-	    "end_code = $2, end_reason = $3, recording = false, "
-	    "ended_mono_ns = $6 WHERE id = $1 AND (ended_at IS NULL OR "
-	    "end_code = 'node_lost') RETURNING team_id) INSERT INTO audit "
-	    "(team_id, actor, action, object, detail) SELECT team_id, $5, "
-	    "'session_end', $1, "
+	    "WITH o AS (SELECT id, end_code FROM sessions WHERE id = $1 FOR "
+	    "UPDATE), u AS (UPDATE sessions s SET ended_at = "
+	    "to_timestamp($4), end_code = $2, end_reason = $3, recording = "
+	    "false, ended_mono_ns = $6 FROM o WHERE s.id = o.id AND "
+	    "(s.ended_at IS NULL OR s.end_code = 'node_lost') RETURNING "
+	    "s.team_id, o.end_code AS was), c AS (INSERT INTO audit (team_id, "
+	    "actor, action, object, detail) SELECT team_id, 'relay', "
+	    "'session_lost_corrected', $1, jsonb_build_object('why', 'it "
+	    "ended later and otherwise') FROM u WHERE was = 'node_lost') "
+	    "INSERT INTO audit (team_id, actor, action, object, detail) "
+	    "SELECT team_id, $5, 'session_end', $1, "
 	    "jsonb_build_object('code', $2::text, 'reason', $3::text) FROM u",
 	    6, params);
 }

@@ -44,6 +44,10 @@ int session_access_init(struct loop *l);
 void session_access_check(struct loop *l);
 void session_access_stop(struct loop *l);
 
+/* The database is there again, or took this relay for lost: the rows of its
+ * sessions, and of endpoints that wait here, say that they are. */
+void sessions_restore(struct loop *l);
+
 /* NOTIFY relaycam_session: a command to one of this loop's sessions. */
 void on_session_order(void *loop, const char *channel, const char *payload);
 /* Ends it whatever it is doing; reason: for people. */
