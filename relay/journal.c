@@ -2,118 +2,316 @@
 
 #include <assert.h>
 #include <event2/event.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/bytes.h"
+#include "common/clock.h"
 #include "common/db.h"
 #include "common/err.h"
 #include "common/log.h"
+#include "relay/journal_class.h"
 #include "relay/relay.h"
 
-struct entry {
+/* The server is there and cannot: a moment may help, haste does not. */
+#define PAUSE_FIRST_MS 1000
+#define PAUSE_MAX_MS   30000
+
+struct journal_entry {
+	TAILQ_ENTRY(journal_entry) link;
 	struct loop *loop;
 	const char *what, *sql;
 	int n;
 	char *params[JOURNAL_PARAMS_MAX];
+	uint64_t not_before_ns;
+	unsigned pause_ms;
 };
 
-static void on_written(void *arg, PGresult *res);
+static void send_next(struct loop *l);
 
 static void
-entry_free(struct entry *e)
+entry_free(struct journal_entry *e)
 {
 	struct loop *l = e->loop;
 
 	for (int i = 0; i < e->n; i++)
 		free(e->params[i]);
 	free(e);
-	l->n_writes--;
+	l->journal.n--;
 	loop_session_gone(l);
 }
 
-static void
-submit(struct entry *e)
-{
-	int rc = db_query(e->loop->db, e->sql, e->n,
-	    (const char *const *)e->params, on_written, e);
-
-	if (rc == 0)
-		return;
-	log_error("row_lost", LOG_S("what", e->what), LOG_ERR(rc));
-	entry_free(e);
-}
-
-static void
-on_later(evutil_socket_t fd, short what, void *arg)
-{
-	submit(arg);
-}
-
-/* The server is there and cannot: a moment may help, haste does not. */
-static void
-submit_later(struct entry *e)
-{
-	const struct timeval second = { 1, 0 };
-
-	if (event_base_once(
-		e->loop->base, -1, EV_TIMEOUT, on_later, e, &second) != 0)
-		submit(e);
-}
-
-/*
- * No answer, or one that another try may change: classes 08 (connection), 40
- * (rollback), 53 (resources) and 57 (operator). PostgreSQL, appendix A.
- */
 static bool
-is_passing(const PGresult *res)
+is_same_object(const struct journal_entry *a, const struct journal_entry *b)
 {
-	static const char *const classes[] = { "08", "40", "53", "57" };
-	const char *state = res == NULL ? "08" : db_sqlstate(res);
+	return a->params[0] != NULL && b->params[0] != NULL &&
+	    strcmp(a->params[0], b->params[0]) == 0;
+}
 
-	for (size_t i = 0; i < N_ELEMENTS(classes); i++)
-		if (strncmp(state, classes[i], 2) == 0)
-			return true;
-	return false;
+/* ---- what is lost ---- */
+
+/* All that it said, heap; NULL for memory or text that is no UTF-8. */
+static char *
+entry_text(const struct journal_entry *e)
+{
+	json_t *list = json_array();
+	char *text;
+
+	for (int i = 0; i < e->n; i++)
+		json_array_append_new(list,
+		    e->params[i] != NULL ? json_string(e->params[i])
+					 : json_null());
+	text = json_dumps(list, JSON_COMPACT);
+	json_decref(list);
+	return text;
+}
+
+static void
+entry_lost(struct journal_entry *e, const char *sqlstate)
+{
+	char *text = entry_text(e);
+	const char *params[] = { e->what, text != NULL ? text : "[]",
+		sqlstate };
+
+	log_error("row_lost", LOG_S("what", e->what),
+	    LOG_S("sqlstate", sqlstate), LOG_S("parameters", params[1]));
+	/* itself it is not lost in this way, or this would not end */
+	if (!e->loop->is_closing && strcmp(e->what, "row_lost") != 0)
+		journal_write(e->loop, "row_lost",
+		    "INSERT INTO audit (actor, action, object, detail) VALUES "
+		    "('relay', 'row_lost', $1, jsonb_build_object("
+		    "'parameters', $2::jsonb, 'sqlstate', $3::text))",
+		    3, params);
+	free(text);
+}
+
+/* ---- sending ---- */
+
+static void
+set_timer(struct loop *l, uint64_t at_ns, uint64_t now_ns)
+{
+	uint64_t ms = at_ns > now_ns ? (at_ns - now_ns) / NS_PER_MS + 1 : 0;
+	const struct timeval tv = { (time_t)(ms / 1000),
+		(suseconds_t)(ms % 1000) * 1000 };
+
+	event_add(l->journal.timer, &tv);
+}
+
+static void
+put_back(struct journal_entry *e)
+{
+	TAILQ_INSERT_HEAD(&e->loop->journal.waiting, e, link);
+}
+
+static void
+pause_entry(struct journal_entry *e, const char *sqlstate)
+{
+	e->pause_ms = e->pause_ms == 0       ? PAUSE_FIRST_MS
+	    : e->pause_ms * 2 > PAUSE_MAX_MS ? PAUSE_MAX_MS
+					     : e->pause_ms * 2;
+	e->not_before_ns = clock_mono_ns() + e->pause_ms * NS_PER_MS;
+	log_warn("row_waits", LOG_S("what", e->what),
+	    LOG_S("sqlstate", sqlstate), LOG_U("retry_ms", e->pause_ms),
+	    LOG_U("waiting", e->loop->journal.n));
 }
 
 static void
 on_written(void *arg, PGresult *res)
 {
-	struct entry *e = arg;
+	struct journal_entry *e = arg;
+	struct loop *l = e->loop;
+	const char *sqlstate = db_sqlstate(res);
 
-	/* lost under way: once more, unless the loop is being taken down */
-	if (is_passing(res) && !e->loop->is_closing) {
-		if (res == NULL)
-			submit(e);
-		else
-			submit_later(e);
+	l->journal.sent = NULL;
+	if (l->is_closing) {
+		if (res == NULL || journal_classify(sqlstate) != JOURNAL_DONE)
+			entry_lost(e, sqlstate);
+		entry_free(e);
 		return;
 	}
-	if (!db_ok(res, e->what))
-		log_error("row_lost", LOG_S("what", e->what));
-	entry_free(e);
+	if (res == NULL) { /* perhaps it ran */
+		put_back(e);
+		set_timer(l, 0, 0);
+		return;
+	}
+	db_ok(res, e->what);
+	switch (journal_classify(sqlstate)) {
+	case JOURNAL_DONE:
+		entry_free(e);
+		break;
+	case JOURNAL_AGAIN:
+		put_back(e);
+		pause_entry(e, sqlstate);
+		break;
+	case JOURNAL_NEVER:
+		entry_lost(e, sqlstate);
+		entry_free(e);
+		break;
+	}
+	send_next(l);
+}
+
+/* An earlier one of the same object waits. */
+static bool
+is_behind(const struct journal_entry *e)
+{
+	const struct journal_entry *p = e;
+
+	while ((p = TAILQ_PREV(p, journal_list, link)) != NULL)
+		if (is_same_object(p, e))
+			return true;
+	return false;
+}
+
+/* The first that may go, of the oldest few; NULL: none, *at_ns: when. */
+static struct journal_entry *
+pick(struct loop *l, uint64_t now_ns, uint64_t *at_ns)
+{
+	struct journal_entry *e;
+	unsigned n = 0;
+
+	*at_ns = UINT64_MAX;
+	TAILQ_FOREACH(e, &l->journal.waiting, link)
+	{
+		if (n++ == JOURNAL_WINDOW)
+			break;
+		if (is_behind(e))
+			continue;
+		if (e->not_before_ns <= now_ns)
+			return e;
+		if (e->not_before_ns < *at_ns)
+			*at_ns = e->not_before_ns;
+	}
+	return NULL;
+}
+
+/* One at a time: the next when it was answered. */
+static void
+send_next(struct loop *l)
+{
+	uint64_t now_ns = clock_mono_ns(), at_ns;
+	struct journal_entry *e;
+
+	if (l->journal.sent != NULL || l->is_closing)
+		return;
+	e = pick(l, now_ns, &at_ns);
+	if (e == NULL) {
+		if (at_ns != UINT64_MAX)
+			set_timer(l, at_ns, now_ns);
+		return;
+	}
+	TAILQ_REMOVE(&l->journal.waiting, e, link);
+	l->journal.sent = e;
+	if (db_query(l->db, e->sql, e->n, (const char *const *)e->params,
+		on_written, e) == 0)
+		return;
+	l->journal.sent = NULL;
+	put_back(e);
+	set_timer(l, now_ns + PAUSE_FIRST_MS * NS_PER_MS, now_ns);
+}
+
+static void
+on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	send_next(arg);
+}
+
+/* ---- writing ---- */
+
+static struct journal_entry *
+entry_new(struct loop *l, const char *what, const char *sql, int n,
+    const char *const *params)
+{
+	struct journal_entry *e = calloc(1, sizeof(*e));
+
+	assert(n <= JOURNAL_PARAMS_MAX);
+	if (e == NULL)
+		return NULL;
+	*e = (struct journal_entry){
+		.loop = l, .what = what, .sql = sql, .n = n
+	};
+	l->journal.n++;
+	for (int i = 0; i < n; i++)
+		if (params[i] != NULL &&
+		    (e->params[i] = strdup(params[i])) == NULL) {
+			entry_free(e);
+			return NULL;
+		}
+	return e;
 }
 
 void
 journal_write(struct loop *l, const char *what, const char *sql, int n,
     const char *const *params)
 {
-	struct entry *e = calloc(1, sizeof(*e));
+	struct journal_entry *e = entry_new(l, what, sql, n, params);
 
-	assert(n <= JOURNAL_PARAMS_MAX);
 	if (e == NULL) {
-		log_error("row_lost", LOG_S("what", what));
+		log_error("row_lost", LOG_S("what", what), LOG_ERR(ERR_NOMEM));
 		return;
 	}
-	*e = (struct entry){ .loop = l, .what = what, .sql = sql, .n = n };
-	l->n_writes++;
-	for (int i = 0; i < n; i++)
-		if (params[i] != NULL &&
-		    (e->params[i] = strdup(params[i])) == NULL) {
-			log_error("row_lost", LOG_S("what", what));
-			entry_free(e);
-			return;
-		}
-	submit(e);
+	TAILQ_INSERT_TAIL(&l->journal.waiting, e, link);
+	send_next(l);
+}
+
+/* The last that waits of e's object, if it is a state of the same kind. */
+static struct journal_entry *
+older_state(struct loop *l, const struct journal_entry *e)
+{
+	struct journal_entry *p;
+
+	TAILQ_FOREACH_REVERSE(p, &l->journal.waiting, journal_list, link)
+	if (is_same_object(p, e))
+		return p->sql == e->sql ? p : NULL;
+	return NULL;
+}
+
+void
+journal_write_state(struct loop *l, const char *what, const char *sql, int n,
+    const char *const *params)
+{
+	struct journal_entry *e = entry_new(l, what, sql, n, params), *older;
+
+	if (e == NULL) {
+		log_error("row_lost", LOG_S("what", what), LOG_ERR(ERR_NOMEM));
+		return;
+	}
+	older = older_state(l, e);
+	if (older != NULL) {
+		TAILQ_INSERT_BEFORE(older, e, link);
+		TAILQ_REMOVE(&l->journal.waiting, older, link);
+		entry_free(older);
+	} else {
+		TAILQ_INSERT_TAIL(&l->journal.waiting, e, link);
+	}
+	send_next(l);
+}
+
+bool
+journal_is_full(const struct loop *l)
+{
+	return l->journal.n >= JOURNAL_HIGH;
+}
+
+int
+journal_init(struct loop *l)
+{
+	TAILQ_INIT(&l->journal.waiting);
+	l->journal.timer = evtimer_new(l->base, on_timer, l);
+	return l->journal.timer != NULL ? 0 : ERR_NOMEM;
+}
+
+void
+journal_release(struct loop *l)
+{
+	struct journal_entry *e;
+
+	while ((e = TAILQ_FIRST(&l->journal.waiting)) != NULL) {
+		TAILQ_REMOVE(&l->journal.waiting, e, link);
+		entry_lost(e, "");
+		entry_free(e);
+	}
+	if (l->journal.timer != NULL)
+		event_free(l->journal.timer);
+	l->journal.timer = NULL;
 }

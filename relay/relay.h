@@ -20,6 +20,7 @@
 #include "relay/wire/leg.h"
 #include "relay/session/live_budget.h"
 #include "relay/login/refusals.h"
+#include "relay/journal.h"
 #include "relay/worker.h"
 
 struct db;
@@ -92,7 +93,7 @@ struct loop {
 	struct event *evictions;      /* some of them are to go */
 	struct event *life_timer;
 	unsigned n_sessions;
-	unsigned n_writes;     /* of the journal, not answered yet */
+	struct journal journal;
 	bool is_told_to_end;   /* sessions got their time */
 	bool is_closing;       /* the database connection goes */
 	struct event *command; /* eventfd: drain or stop, from main */

@@ -28,7 +28,7 @@ session_status_changed(struct session *s)
 		return;
 	snprintf(monitor, sizeof(monitor), "%u", session_monitor(s));
 	snprintf(rate, sizeof(rate), "%u", s->rate);
-	journal_write(s->loop, "session state",
+	journal_write_state(s->loop, "session state",
 	    "UPDATE sessions SET monitor = $2, frame_rate = $3, view_only = "
 	    "$4, recording = $5 WHERE id = $1",
 	    5, params);
@@ -130,6 +130,10 @@ set_recording(struct session *s, const char *value, const char *by)
 
 	if (!on && strcmp(value, "stop") != 0)
 		why = "recording is started or stopped";
+	else if (journal_is_full(s->loop) ||
+	    (on && !db_is_connected(s->loop->db)))
+		why = "the relay's database is away, so nobody can be told "
+		      "now that it is recorded";
 	else if (session_record_switch(s, on, &why) == 0)
 		journal_write(s->loop, "recording by hand",
 		    "INSERT INTO audit (team_id, actor, action, object) "
