@@ -104,7 +104,12 @@ agent_refuse(struct agent *a, bool is_final, const char *reason)
 void
 agent_refuse_away(struct agent *a)
 {
-	agent_refuse(a, false, "the relay's database cannot be reached");
+	const char *trouble = db_trouble(a->loop->db);
+	char reason[100];
+
+	snprintf(reason, sizeof(reason), "the relay's database %s",
+	    trouble != NULL ? trouble : db_why(NULL));
+	agent_refuse(a, false, reason);
 }
 
 /* ---- messages of the agent ---- */

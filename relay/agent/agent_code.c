@@ -35,7 +35,8 @@ on_code_stored(void *arg, PGresult *res)
 	if (a->state == AGENT_STATE_GONE)
 		goto out;
 	if (!db_ok(res, "session code")) {
-		a->code[0] = '\0';
+		if (res != NULL) /* else it may be there, and is removed */
+			a->code[0] = '\0';
 		agent_refuse_away(a);
 		goto out;
 	}

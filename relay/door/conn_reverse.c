@@ -98,7 +98,7 @@ ask(void *arg)
 		on_endpoint, k) == 0)
 		k->is_asking = true;
 	else
-		conn_close(k->conn, "the relay's database cannot be reached");
+		conn_close(k->conn, "the relay's database is away");
 }
 
 static void

@@ -20,6 +20,7 @@
 
 #define CLOSING_SECONDS 3
 #define PART_SECONDS    2  /* a banner with the reason, before the end */
+#define SLOW_QUERY_MS   1000
 #define LOBBY_SECONDS   20 /* time to read why there is no connection */
 
 static const char *const state_names[] = { "hello", "viewer_tls", "login",
@@ -40,6 +41,19 @@ static const char *const timeout_reasons[] = {
 	[SESSION_OPEN] = "the recording could not be started in time",
 	[SESSION_CLIENT_INIT] = "the viewer did not go on after its login",
 };
+
+/* The database may be what it waits for. */
+static const char *
+timeout_reason(const struct session *s)
+{
+	const struct db *db = s->loop->db;
+
+	if ((s->state == SESSION_CHECK || s->state == SESSION_OPEN) &&
+	    (!db_is_connected(db) || db_waiting_ms(db) > SLOW_QUERY_MS))
+		return "the relay's database does not answer; new sessions "
+		       "are refused until it does";
+	return timeout_reasons[s->state];
+}
 
 static void
 on_deadline(evutil_socket_t fd, short what, void *arg)
@@ -68,7 +82,7 @@ on_deadline(evutil_socket_t fd, short what, void *arg)
 		session_refuse(s, reason);
 		break;
 	default:
-		session_refuse(s, timeout_reasons[s->state]);
+		session_refuse(s, timeout_reason(s));
 		break;
 	}
 }
@@ -183,6 +197,10 @@ write_end(struct session *s, const char *code, const char *reason)
 	snprintf(wall, sizeof(wall), "%.6f",
 	    (double)(s->start_wall_ns + now - s->start_mono_ns) / 1e9);
 	snprintf(mono, sizeof(mono), "%llu", (unsigned long long)now);
+	if (s->is_row_unsure) {
+		session_write_unsure_end(s, code, reason, wall, mono);
+		return;
+	}
 	journal_write(s->loop, "session end",
 	    "WITH o AS (SELECT id, end_code FROM sessions WHERE id = $1 FOR "
 	    "UPDATE), u AS (UPDATE sessions s SET ended_at = "

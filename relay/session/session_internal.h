@@ -130,6 +130,7 @@ struct session {
 	uint8_t seen_pin[32];
 	bool has_seen_pin;
 	bool has_row; /* in the table sessions */
+	bool is_row_unsure; /* not answered: it may be there, or come late */
 
 	uint64_t start_mono_ns, start_wall_ns;
 	uint16_t width, height;
@@ -229,6 +230,10 @@ void session_login(struct session *s);
 void session_login_as(struct session *s, const char *user, char *password);
 /* s->name is known and is_authenticated is set or s->password is there. */
 void session_look_up(struct session *s);
+/* Refuses for the database: res is its answer, NULL: none. text: what that
+ * means, follows a comma. */
+void session_refuse_away(
+    struct session *s, const PGresult *res, const char *text);
 
 /* Name and password, or a ticket, were right: on to the endpoint. */
 void session_admit(struct session *s);
@@ -329,6 +334,9 @@ void session_endpoint_talk(struct session *s);
 
 /* session_open.c */
 void session_open(struct session *s);
+/* The end of a session whose beginning was not answered; times as text. */
+void session_write_unsure_end(struct session *s, const char *code,
+    const char *reason, const char *wall, const char *mono);
 
 /* session_record.c */
 /* Starts a recorder on the ring, which has seconds to get ready. 0 or an

@@ -11,9 +11,22 @@
 #include "relay/session/session_internal.h"
 #include "rfb/handshake_server.h"
 
-static const char away[] =
-    "the relay's database cannot be reached, so rights and policy are not "
-    "known; new sessions are refused until it is back";
+static const char so[] =
+    "so rights and policy are not known; new sessions are refused until it is "
+    "back";
+
+void
+session_refuse_away(struct session *s, const PGresult *res, const char *text)
+{
+	const char *trouble = db_trouble(s->loop->db);
+	char reason[300];
+
+	if (res != NULL || trouble == NULL)
+		trouble = db_why(res);
+	snprintf(reason, sizeof(reason), "the relay's database %s, %s", trouble,
+	    text);
+	session_refuse(s, reason);
+}
 
 static void
 on_code(void *arg, PGresult *res)
@@ -22,7 +35,7 @@ on_code(void *arg, PGresult *res)
 
 	if (s->state == SESSION_CHECK) {
 		if (!db_ok(res, "session code")) {
-			session_refuse(s, away);
+			session_refuse_away(s, res, so);
 		} else if (PQntuples(res) == 0) {
 			session_guess_wrong(s);
 			session_refuse(s,
@@ -55,7 +68,7 @@ find_code(struct session *s)
 		"e WHERE e.name = c.code AND e.kind = 'attended' AND "
 		"e.deleted_at IS NULL) RETURNING id",
 		2, params, on_code, s) != 0) {
-		session_refuse(s, away);
+		session_refuse_away(s, NULL, so);
 		session_unref(s);
 	}
 }
@@ -103,9 +116,11 @@ on_account(void *arg, PGresult *res)
 		return;
 	}
 	account_release(&s->account); /* of the first look */
-	if (!db_ok(res, "login") ||
-	    account_read(&s->account, res, s->loop->relay->seal_key) != 0) {
-		session_refuse(s, away);
+	if (!db_ok(res, "login")) {
+		session_refuse_away(s, res, so);
+	} else if (account_read(&s->account, res, s->loop->relay->seal_key) !=
+	    0) {
+		session_refuse(s, "the relay is out of memory");
 	} else if (s->is_authenticated) {
 		session_admit(s);
 	} else {
@@ -129,7 +144,7 @@ session_look_up(struct session *s)
 	session_ref(s);
 	if (db_query_now(
 		s->loop->db, account_query, 4, params, on_account, s) != 0) {
-		session_refuse(s, away);
+		session_refuse_away(s, NULL, so);
 		session_unref(s);
 	}
 }

@@ -7,9 +7,14 @@
 #include "common/db.h"
 #include "common/err.h"
 #include "common/log.h"
+#include "relay/journal.h"
 #include "relay/session/session_internal.h"
 
 #define START_SLACK_SECONDS 5
+
+static const char so[] =
+    "so the session could not be noted; new sessions are refused until it is "
+    "back";
 
 /*
  * Encoded while it runs, or later. Recorders that take another's place go on
@@ -56,10 +61,10 @@ on_row(void *arg, PGresult *res)
 
 	if (s->state != SESSION_OPEN)
 		goto out;
+	s->is_row_unsure = res == NULL;
 	if (!db_ok(res, "session row")) {
-		session_refuse(s,
-		    "the session could not be written into the "
-		    "relay's database");
+		s->has_row = s->is_row_unsure;
+		session_refuse_away(s, res, so);
 		goto out;
 	}
 	if (!PQgetisnull(res, 0, 0)) {
@@ -109,23 +114,48 @@ is_too_large(struct session *s, const struct rfb_server_init *init)
 	return true;
 }
 
-void
-session_open(struct session *s)
+/* What the row says from its beginning, parameters 1 to 16. */
+struct row {
+	const char *params[20];
+	char team[24], endpoint[24], person[24], wall[40];
+};
+
+static void
+fill_row(struct row *r, const struct session *s)
 {
 	static const char *const doors[] = { [SESSION_BY_VNC] = "vnc",
 		[SESSION_BY_VNC_AUTH] = "vnc_auth",
 		[SESSION_BY_NOVNC] = "browser",
 		[SESSION_BY_BROWSER] = "browser" };
 	const struct account *a = &s->account;
-	const struct rfb_server_init *init =
-	    rfb_handshake_client_init(s->endpoint_handshake);
-	char team[24], endpoint[24], person[24], wall[40];
-	const char *params[] = { s->id, team, endpoint, person,
+	const char *params[] = { s->id, r->team, r->endpoint, r->person,
 		s->loop->relay->node_id, a->access, a->recording ? "t" : "f",
-		s->client_addr, NULL, wall, s->name.person, s->name.endpoint,
-		session_path(s), doors[s->door],
+		s->client_addr, s->desktop_name, r->wall, s->name.person,
+		s->name.endpoint, session_path(s), doors[s->door],
 		s->consent[0] != '\0' ? s->consent : NULL,
 		s->is_view_forced ? "t" : "f" };
+
+	memcpy(r->params, params, sizeof(params));
+	snprintf(r->team, sizeof(r->team), "%lld", (long long)a->team_id);
+	snprintf(r->endpoint, sizeof(r->endpoint), "%lld",
+	    (long long)a->endpoint_id);
+	snprintf(r->person, sizeof(r->person), "%lld", (long long)a->person_id);
+	snprintf(
+	    r->wall, sizeof(r->wall), "%.6f", (double)s->start_wall_ns / 1e9);
+}
+
+#define START_AUDIT                                                            \
+	"INSERT INTO audit (team_id, actor, action, object, detail) SELECT "   \
+	"team_id, $11::text, 'session_start', $1::text, jsonb_build_object("   \
+	"'endpoint', $12::text, 'recorded', $7::boolean, 'client', $8::text) " \
+	"FROM i"
+
+void
+session_open(struct session *s)
+{
+	const struct rfb_server_init *init =
+	    rfb_handshake_client_init(s->endpoint_handshake);
+	struct row r;
 
 	if (is_too_large(s, init))
 		return;
@@ -133,16 +163,12 @@ session_open(struct session *s)
 		session_refuse(s, "the relay is out of memory");
 		return;
 	}
-	params[8] = s->desktop_name;
 	account_forget_secrets(&s->account);
 	s->width = init->width;
 	s->height = init->height;
 	s->start_mono_ns = clock_mono_ns();
 	s->start_wall_ns = clock_wall_ns();
-	snprintf(team, sizeof(team), "%lld", (long long)a->team_id);
-	snprintf(endpoint, sizeof(endpoint), "%lld", (long long)a->endpoint_id);
-	snprintf(person, sizeof(person), "%lld", (long long)a->person_id);
-	snprintf(wall, sizeof(wall), "%.6f", (double)s->start_wall_ns / 1e9);
+	fill_row(&r, s);
 	session_set_state(s, SESSION_OPEN, s->loop->relay->conf.login_seconds);
 	session_ref(s);
 	/* what was taken back since the login is seen here; later on the
@@ -156,18 +182,46 @@ session_open(struct session *s)
 		"$3::bigint, $4::bigint, $5::uuid, $6::text, $7::boolean, "
 		"$8::text, $9::text, to_timestamp($10::float8), $13::text, "
 		"$14::text, $15::text, $16::boolean, $7::boolean FROM w WHERE "
-		"w.why IS NULL RETURNING team_id), a AS (INSERT INTO audit "
-		"(team_id, actor, action, object, detail) SELECT team_id, "
-		"$11::text, 'session_start', $1::text, jsonb_build_object("
-		"'endpoint', $12::text, 'recorded', $7::boolean, 'client', "
-		"$8::text) FROM i) SELECT why FROM w",
-		16, params, on_row, s) != 0) {
-		session_refuse(s,
-		    "the relay's database cannot be reached; "
-		    "new sessions are refused until it is back");
+		"w.why IS NULL RETURNING team_id), a AS (" START_AUDIT
+		") SELECT why FROM w",
+		16, r.params, on_row, s) != 0) {
+		session_refuse_away(s, NULL, so);
 		session_unref(s);
 		return;
 	}
-	/* from here on it may exist: its end is queued behind its beginning */
-	s->has_row = true;
+	/* from here on it may exist */
+	s->has_row = s->is_row_unsure = true;
+}
+
+/*
+ * The server may have carried out the beginning, or do so when it wakes up:
+ * then it finds this row, and fails.
+ */
+void
+session_write_unsure_end(struct session *s, const char *code,
+    const char *reason, const char *wall, const char *mono)
+{
+	struct row r;
+
+	fill_row(&r, s);
+	r.params[16] = wall;
+	r.params[17] = code;
+	r.params[18] = reason;
+	r.params[19] = mono;
+	journal_write(s->loop, "session that never began",
+	    "WITH i AS (INSERT INTO sessions AS s (id, team_id, endpoint_id, "
+	    "person_id, node_id, access, recorded, client_addr, desktop_name, "
+	    "started_at, path, door, consent, view_only, ended_at, end_code, "
+	    "end_reason, ended_mono_ns) VALUES ($1::uuid, $2, $3, $4, $5, $6, "
+	    "$7::boolean, $8, $9, to_timestamp($10), $13, $14, $15, $16, "
+	    "to_timestamp($17), $18, $19, $20) ON CONFLICT (id) DO UPDATE SET "
+	    "ended_at = excluded.ended_at, end_code = excluded.end_code, "
+	    "end_reason = excluded.end_reason, ended_mono_ns = "
+	    "excluded.ended_mono_ns, recording = false WHERE s.ended_at IS "
+	    "NULL RETURNING s.team_id, s.xmax = 0 AS is_new), a "
+	    "AS (" START_AUDIT " WHERE is_new) "
+	    "INSERT INTO audit (team_id, actor, action, object, detail) "
+	    "SELECT team_id, $11, 'session_end', $1::text, jsonb_build_object("
+	    "'code', $18::text, 'reason', $19::text) FROM i",
+	    20, r.params);
 }

@@ -16,8 +16,7 @@
 #define TICKET_LEN    (sizeof(TICKET_PREFIX) - 1 + 43)
 #define VNC_AUTH_LEN  8
 
-static const char away[] =
-    "the relay's database cannot be reached, so tickets cannot be checked";
+static const char so[] = "so tickets cannot be checked";
 static const char void_ticket[] =
     "this ticket is not valid: it was used already, is over its time, or was "
     "never given out";
@@ -49,7 +48,7 @@ on_redeemed(void *arg, PGresult *res)
 
 	if (s->state == SESSION_CHECK) {
 		if (!db_ok(res, "ticket")) {
-			session_refuse(s, away);
+			session_refuse_away(s, res, so);
 		} else if (PQntuples(res) != 1 || read_names(s, res) != 0) {
 			session_guess_wrong(s);
 			session_refuse(s, void_ticket);
@@ -84,7 +83,7 @@ redeem(void *arg)
 		"t.endpoint_id AND e.deleted_at IS NULL RETURNING p.name, "
 		"e.name, t.target",
 		2, params, on_redeemed, s) != 0) {
-		session_refuse(s, away);
+		session_refuse_away(s, NULL, so);
 		session_unref(s);
 	}
 }
@@ -105,7 +104,7 @@ on_burnt(void *arg, PGresult *res)
 
 	if (s->state == SESSION_CHECK) {
 		if (!db_ok(res, "one-time password"))
-			session_refuse(s, away);
+			session_refuse_away(s, res, so);
 		else if (PQntuples(res) != 1)
 			session_refuse(s, void_ticket);
 		else if (!s->is_authenticated)
@@ -133,7 +132,7 @@ burn(struct session *s)
 		"UPDATE tickets SET used_at = now(), used_by = $2 WHERE id = "
 		"$1 AND used_at IS NULL AND expires_at > now() RETURNING id",
 		2, params, on_burnt, s) != 0) {
-		session_refuse(s, away);
+		session_refuse_away(s, NULL, so);
 		session_unref(s);
 	}
 }
@@ -167,7 +166,7 @@ on_port_ticket(void *arg, PGresult *res)
 	if (s->state != SESSION_CHECK)
 		goto out;
 	if (!db_ok(res, "one-time password")) {
-		session_refuse(s, away);
+		session_refuse_away(s, res, so);
 		goto out;
 	}
 	if (PQntuples(res) != 1 || read_names(s, res) != 0) {
@@ -208,7 +207,7 @@ find_port_ticket(void *arg)
 		"now() AND a.vnc_auth AND NOT p.disabled AND e.deleted_at IS "
 		"NULL",
 		1, params, on_port_ticket, s) != 0) {
-		session_refuse(s, away);
+		session_refuse_away(s, NULL, so);
 		session_unref(s);
 	}
 }
