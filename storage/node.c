@@ -2,6 +2,7 @@
 
 #include <event2/event.h>
 #include <openssl/sha.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,8 @@ struct node {
 	struct daemon *d;
 	struct event *timer;
 	char id[37], host[65];
+	bool is_known;       /* the row is there */
+	const char *trouble; /* NULL: the last heartbeat is in it */
 };
 
 /* An RFC 9562 version 8 UUID: the hash of who we are. */
@@ -41,6 +44,16 @@ make_id(struct node *n)
 	    h[11], h[12], h[13], h[14], h[15]);
 }
 
+static void
+on_beat(void *arg, PGresult *res)
+{
+	struct node *n = arg;
+
+	n->trouble = db_ok(res, "heartbeat") ? NULL : db_why(res);
+	/* somebody may have removed it */
+	n->is_known = n->trouble == NULL && *PQcmdTuples(res) != '0';
+}
+
 void
 node_announce(struct node *n)
 {
@@ -51,8 +64,9 @@ node_announce(struct node *n)
 	    "INSERT INTO nodes (id, program, host, version, files_url) "
 	    "VALUES ($1, 'storage', $2, $3, $4) ON CONFLICT (id) DO UPDATE "
 	    "SET host = $2, version = $3, files_url = $4, "
-	    "started_at = now(), heartbeat_at = now(), stopped_at = NULL",
-	    4, params, NULL, NULL);
+	    "started_at = clock_timestamp(), heartbeat_at = "
+	    "clock_timestamp(), stopped_at = NULL",
+	    4, params, on_beat, n);
 }
 
 static void
@@ -61,10 +75,22 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	struct node *n = arg;
 	const char *params[] = { n->id };
 
-	db_query_now(n->d->db,
-	    "UPDATE nodes SET heartbeat_at = now() WHERE id = $1", 1, params,
-	    NULL, NULL);
+	if (!n->is_known)
+		node_announce(n);
+	else
+		db_query_now(n->d->db,
+		    "UPDATE nodes SET heartbeat_at = clock_timestamp() WHERE "
+		    "id = $1",
+		    1, params, on_beat, n);
 	log_report_suppressed();
+}
+
+const char *
+node_trouble(const struct node *n)
+{
+	const char *trouble = db_trouble(n->d->db);
+
+	return trouble != NULL ? trouble : n->trouble;
 }
 
 void
@@ -73,8 +99,8 @@ node_stop(struct node *n)
 	const char *params[] = { n->id };
 
 	db_query_now(n->d->db,
-	    "UPDATE nodes SET heartbeat_at = now(), stopped_at = now() "
-	    "WHERE id = $1",
+	    "UPDATE nodes SET heartbeat_at = clock_timestamp(), stopped_at = "
+	    "clock_timestamp() WHERE id = $1",
 	    1, params, NULL, NULL);
 }
 
@@ -88,6 +114,7 @@ node_new(struct daemon *d)
 		return ERR_NOMEM;
 	d->node = n;
 	n->d = d;
+	n->trouble = "cannot be reached";
 	if (gethostname(n->host, sizeof(n->host) - 1) != 0)
 		strcpy(n->host, "localhost");
 	snprintf(d->actor, sizeof(d->actor), "storage@%s", n->host);

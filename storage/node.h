@@ -18,5 +18,8 @@ void node_free(struct node *n);
 const char *node_id(const struct node *n);
 /* The database came: write the row again. */
 void node_announce(struct node *n);
+/* What is wrong with the database, as seen from here; follows "the database".
+ * NULL: the last heartbeat is in it. Static. */
+const char *node_trouble(const struct node *n);
 
 #endif

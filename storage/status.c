@@ -13,6 +13,7 @@
 #include "storage/daemon.h"
 #include "storage/encode/encode_queue.h"
 #include "storage/listener.h"
+#include "storage/node.h"
 #include "storage/spool/spool.h"
 
 #define M "relaycam_storage_"
@@ -179,13 +180,16 @@ on_readyz(struct evhttp_request *req, void *arg)
 {
 	struct status *s = arg;
 	struct evbuffer *out = evbuffer_new();
-	const char *why = s->d->stopping ? "stopping"
-	    : !db_is_connected(s->d->db) ? "PostgreSQL is away"
-					 : NULL;
+	const char *trouble = node_trouble(s->d->node);
+	bool is_ready = !s->d->stopping && trouble == NULL;
 
-	if (out != NULL)
-		evbuffer_add_printf(out, "%s\n", why != NULL ? why : "ok");
-	reply(req, why == NULL ? 200 : 503, out);
+	if (out != NULL && s->d->stopping)
+		evbuffer_add_printf(out, "stopping\n");
+	else if (out != NULL && trouble != NULL)
+		evbuffer_add_printf(out, "the database %s\n", trouble);
+	else if (out != NULL)
+		evbuffer_add_printf(out, "ok\n");
+	reply(req, is_ready ? 200 : 503, out);
 }
 
 int
