@@ -20,6 +20,7 @@ static const struct column cols[] = {
 	{ "consent", "CONSENT", COLUMN_TEXT, "a.consent" },
 	{ "consent_seconds", "CONSENT S", COLUMN_INT, "a.consent_seconds" },
 	{ "vnc_auth", "VNC AUTH", COLUMN_BOOL, "a.vnc_auth" },
+	{ "clipboard", "CLIPBOARD", COLUMN_TEXT, "a.clipboard" },
 	{ "frame_rate", "FRAMES/S", COLUMN_INT, "a.frame_rate" },
 	{ "min_visible_ms", "VISIBLE MS", COLUMN_INT, "a.min_visible_ms" },
 	{ "quality", "QUALITY", COLUMN_TEXT, "a.quality" },
@@ -28,7 +29,7 @@ static const struct column cols[] = {
 	{ "segment_bytes", "SEGMENT", COLUMN_BYTES, "a.segment_bytes" },
 	{ "retention_days", "KEEP DAYS", COLUMN_INT, "a.retention_days" },
 };
-#define N_COLS 16
+#define N_COLS (int)(sizeof(cols) / sizeof(cols[0]))
 
 /*
  * The columns of access_settings with their ranges, read by the same rules
@@ -37,6 +38,7 @@ static const struct column cols[] = {
 struct values {
 	bool recording, manual_recording, vnc_auth;
 	char *playback_role, *on_record_failure, *consent, *quality;
+	char *clipboard;
 	int64_t frame_rate, max_session_s, segment_bytes, retention_days;
 	int64_t consent_seconds, warn_seconds, min_visible_ms;
 };
@@ -55,6 +57,7 @@ static const struct conf_opt keys[] = {
 	ROW(consent, CONF_CHOICE, 0, 0, "off|ask"),
 	ROW(consent_seconds, CONF_SECONDS, 5, 300, NULL),
 	ROW(vnc_auth, CONF_BOOL, 0, 0, NULL),
+	ROW(clipboard, CONF_CHOICE, 0, 0, "both|to_endpoint|to_technician|off"),
 	ROW(frame_rate, CONF_INT, 1, 60, NULL),
 	ROW(min_visible_ms, CONF_INT, 40, 100, NULL),
 	ROW(quality, CONF_CHOICE, 0, 0, "text|small|lossless"),
@@ -230,6 +233,7 @@ static const struct command commands[] = {
 	    "  consent_seconds    5 to 300 seconds, then it is a no\n"
 	    "  vnc_auth           on or off: viewers without VeNCrypt, by "
 	    "one-time password\n"
+	    "  clipboard          both, to_endpoint, to_technician or off\n"
 	    "  frame_rate         1 to 60 pictures a second\n"
 	    "  min_visible_ms     40 to 100: what stands so long is in a "
 	    "frame\n"

@@ -23,7 +23,7 @@
 	"  e.agent_node::text, "                                               \
 	"  to_char(e.agent_seen_at AT TIME ZONE t.time_zone, "                 \
 	"    'YYYY-MM-DD HH24:MI'), e.parked_node::text, "                     \
-	"  e.agent_channel::text, a.quality, e.tls_name, "                     \
+	"  e.agent_channel::text, a.quality, e.tls_name, a.clipboard, "        \
 	"  encode(coalesce(e.reverse_cert_sha256, e.reverse_secret_sha256), "  \
 	"    'hex'), f.known "
 
@@ -96,6 +96,7 @@ enum col {
 	AGENT_CHANNEL,
 	QUALITY,
 	TLS_NAME,
+	CLIPBOARD,
 	REVERSE_SHA256,
 	KNOWN
 };
@@ -216,8 +217,7 @@ account_read(struct account *a, const PGresult *res,
 	a->ca_pem = text(res, CA, &rc);
 	a->has_pin = bytes_of(res, PIN, a->pin, sizeof(a->pin)) == 32;
 	/* the database refuses both; were both there, the certificate counts */
-	a->allow_clear =
-	    truth(res, CLEAR) && !a->has_pin && a->ca_pem == NULL;
+	a->allow_clear = truth(res, CLEAR) && !a->has_pin && a->ca_pem == NULL;
 	a->recording = truth(res, RECORDING);
 	a->end_on_failure = truth(res, END_ON_FAILURE);
 	a->frame_rate = number(res, FRAME_RATE);
@@ -238,6 +238,7 @@ account_read(struct account *a, const PGresult *res,
 	a->agent_channel = text(res, AGENT_CHANNEL, &rc);
 	a->quality = text(res, QUALITY, &rc);
 	a->tls_name = text(res, TLS_NAME, &rc);
+	a->clipboard = text(res, CLIPBOARD, &rc);
 	a->reverse_sha256 = text(res, REVERSE_SHA256, &rc);
 	if (rc == 0 && a->endpoint_id != 0)
 		rc = open_secret(a, res, seal_key);
@@ -280,4 +281,5 @@ account_release(struct account *a)
 	drop(&a->quality);
 	drop(&a->tls_name);
 	drop(&a->reverse_sha256);
+	drop(&a->clipboard);
 }

@@ -43,7 +43,8 @@ struct account {
 	bool recording, end_on_failure;
 	int64_t frame_rate, max_session_s, segment_bytes, retention_days;
 	int64_t min_visible_ms; /* what stands so long is in a frame (X2) */
-	char *quality; /* of recordings: text, small, lossless */
+	char *quality;          /* of recordings: text, small, lossless */
+	char *clipboard;        /* which ways it passes: clipboard.h; C3 */
 	bool may_record, manual_recording; /* C1, C5 */
 	bool asks_consent;                 /* C2 */
 	int64_t consent_s, warn_s;

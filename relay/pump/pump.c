@@ -141,6 +141,7 @@ pump_release(struct session *s)
 	free_timer(&p->sw.timer);
 	free_timer(&p->pace_timer);
 	free_timer(&p->banner_timer);
+	free_timer(&p->clipboard.timer);
 	free(p->end_reason);
 	free(p->banner_text);
 	p->end_reason = p->banner_text = NULL;

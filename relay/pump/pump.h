@@ -7,7 +7,8 @@
  * pump_framer.c: what its bytes are; pump_viewer.c: technician to endpoint;
  * pump_view.c: one monitor; pump_switch.c: from one to another; pump_pace.c:
  * frame rate; pump_size.c: how large it may be; pump_banner.c: warnings;
- * pump_input.c: view only.
+ * pump_input.c: view only;
+ * pump_clipboard.c, clipboard.c: which of its messages pass.
  */
 #ifndef RELAY_PUMP_PUMP_H
 #define RELAY_PUMP_PUMP_H
@@ -16,6 +17,7 @@
 #include <stdint.h>
 
 #include "common/buf.h"
+#include "relay/pump/clipboard.h"
 #include "relay/pump/edits.h"
 #include "relay/pump/pace.h"
 #include "relay/pump/view.h"
@@ -32,6 +34,21 @@ struct session;
 struct pump_key {
 	uint32_t keysym, keycode; /* keycode: 0 unless is_qemu */
 	bool is_qemu;
+};
+
+/* Of one direction, since the last row of the audit log. */
+struct pump_clipboard_use {
+	uint64_t messages, bytes, blocked;
+};
+
+/* pump_clipboard.c */
+struct pump_clipboard {
+	uint8_t head[11]; /* of the endpoint's message under way */
+	unsigned n_head;
+	bool is_holding;
+	struct pump_clipboard_use to_endpoint, to_technician;
+	struct event *timer;
+	bool is_used, has_row;
 };
 
 /* What the viewer asked for while its requests are held back. */
@@ -110,11 +127,18 @@ struct pump {
 	bool is_banner_hit; /* the update under way drew over it */
 	bool is_bell_due;
 
+	struct pump_clipboard clipboard;
+
 	struct pump_key keys[PUMP_KEYS];
 	unsigned n_keys;
 	uint16_t buttons;
 	uint16_t pointer_x, pointer_y; /* last sent, of the framebuffer */
 };
+
+/* Directions in which the clipboard passes now. */
+unsigned pump_clipboard_ways(const struct session *s);
+/* Its use since the last row, if any, into the audit log. */
+void pump_clipboard_write(struct session *s);
 
 /* Frees what belongs to the pump; the session is ending. */
 void pump_release(struct session *s);

@@ -80,6 +80,9 @@ on_message(struct session *s, const struct rfb_framer_event *ev)
 		 * a byte of it may be out by then */
 		s->pump.hold_at = ev->offset;
 		return 0;
+	case RFB_SERVER_CUT_TEXT:
+		pump_clipboard_begin(s, ev->offset);
+		return 0;
 	default:
 		return 0;
 	}
@@ -100,6 +103,8 @@ on_payload(struct session *s, const struct rfb_framer_event *ev)
 {
 	if (ev->type == RFB_SERVER_FENCE)
 		return on_server_fence(s, ev);
+	if (ev->type == RFB_SERVER_CUT_TEXT)
+		return pump_clipboard_payload(s, ev);
 	if (ev->rect.encoding == RFB_ENC_EXT_DESKTOP_SIZE)
 		return pump_view_screens(s, ev);
 	if (s->pump.is_dropping)

@@ -1,13 +1,9 @@
-/* Keys, pointer and clipboard of the technician, and view only (C3). */
+/* Keys and pointer of the technician, and view only (C3). */
 #include <string.h>
 
 #include "common/bytes.h"
 #include "common/err.h"
 #include "relay/pump/pump_internal.h"
-
-/* Extended clipboard: what kind of message it is. Capabilities say what a
- * viewer can do, not what somebody copied. */
-#define CLIPBOARD_CAPS 0x01000000u
 
 /* ---- what is down ---- */
 
@@ -116,15 +112,4 @@ pump_pointer(struct session *s, const struct rfb_client_event *ev)
 	store_be16(m + 2, p->pointer_x);
 	store_be16(m + 4, p->pointer_y);
 	return pump_send(s, m, ev->len);
-}
-
-int
-pump_cut_text(struct session *s, const struct rfb_client_event *ev)
-{
-	bool is_caps = ev->cut_text.is_extended && ev->cut_text.len >= 4 &&
-	    (load_be32(ev->cut_text.data) & CLIPBOARD_CAPS) != 0;
-
-	if (s->is_view_only && !is_caps)
-		return 0;
-	return pump_send(s, ev->bytes, ev->len);
 }

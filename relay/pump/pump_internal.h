@@ -119,7 +119,14 @@ void pump_banner_resize(struct session *s);
 int pump_key(struct session *s, const struct rfb_client_event *ev);
 int pump_pointer(struct session *s, const struct rfb_client_event *ev);
 int pump_qemu(struct session *s, const struct rfb_client_event *ev);
+
+/* ---- pump_clipboard.c ---- */
+
 int pump_cut_text(struct session *s, const struct rfb_client_event *ev);
+/* The endpoint's: its message begins, and its body. */
+void pump_clipboard_begin(struct session *s, uint64_t offset);
+int pump_clipboard_payload(
+    struct session *s, const struct rfb_framer_event *ev);
 
 /* True for rectangles that draw. */
 static inline bool

@@ -15,6 +15,8 @@
  */
 #include <string.h>
 
+#include <stdio.h>
+
 #include "common/bytes.h"
 #include "common/clock.h"
 #include "common/err.h"
@@ -229,9 +231,14 @@ static int
 fulfil_wish(struct session *s)
 {
 	unsigned index = s->name.monitor;
+	bool is_there = view_find(&s->pump.view, index) != NULL;
+	char text[12];
 
 	s->pump.has_wish = false;
-	if (view_find(&s->pump.view, index) != NULL)
+	snprintf(text, sizeof(text), "%u", index);
+	session_audit_order(s, ORDER_FROM_VIEWER, s->name.person, "monitor",
+	    text, is_there ? NULL : "there is no such monitor");
+	if (is_there)
 		return pump_switch_begin(s, index);
 	log_info("monitor_missing", LOG_S("session", s->id),
 	    LOG_U("monitor", index), LOG_U("monitors", s->pump.view.now.n));

@@ -209,16 +209,32 @@ on_continuous(struct session *s, const struct rfb_client_event *ev)
 	    s, ev->continuous.enable, view_region(&p->view, p->continuous));
 }
 
+static const char *
+why_not_this_size(struct session *s, const struct rfb_client_event *ev)
+{
+	if (s->encodings_policy.is_ultravnc)
+		return "the endpoint does not take it";
+	if (s->is_view_only)
+		return "view only";
+	/* one monitor must not become the whole desktop */
+	if (view_is_one(&s->pump.view) || s->pump.sw.is_active)
+		return "one monitor is shown";
+	if (pump_size_refuses(s, ev->desktop_size.w, ev->desktop_size.h))
+		return "more pixels than this site records";
+	return NULL;
+}
+
 static int
 on_desktop_size(struct session *s, const struct rfb_client_event *ev)
 {
-	/* one monitor must not become the whole desktop */
-	if (s->encodings_policy.is_ultravnc || s->is_view_only ||
-	    view_is_one(&s->pump.view) || s->pump.sw.is_active)
-		return 0;
-	if (pump_size_refuses(s, ev->desktop_size.w, ev->desktop_size.h))
-		return 0;
-	return pump_send(s, ev->bytes, ev->len);
+	const char *why = why_not_this_size(s, ev);
+	char size[16];
+
+	snprintf(size, sizeof(size), "%ux%u", ev->desktop_size.w,
+	    ev->desktop_size.h);
+	session_audit_order(
+	    s, ORDER_FROM_VIEWER, s->name.person, "desktop_size", size, why);
+	return why == NULL ? pump_send(s, ev->bytes, ev->len) : 0;
 }
 
 int

@@ -245,6 +245,8 @@ session_end(struct session *s, const char *code, const char *reason)
 		session_guess_left(s);
 	session_record_end(s, tee_end_of(code));
 	write_end(s, code, reason);
+	session_audit_end(s);
+	pump_clipboard_write(s);
 	session_browser_end(s, "ended", code, reason);
 	teardown(s);
 }
@@ -444,8 +446,7 @@ session_greet(struct session *s)
 }
 
 void
-session_start(
-    struct loop *l, int fd, const char *client_addr,
+session_start(struct loop *l, int fd, const char *client_addr,
     struct connection_place *place)
 {
 	struct session *s = session_new(l, place);

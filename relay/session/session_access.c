@@ -91,7 +91,7 @@ end_with_words(struct session *s, const char *why)
 		session_end(s, "revoked", why);
 		return;
 	}
-	s->is_view_forced = true;
+	s->is_view_held = true;
 	session_set_view_only(s, true);
 	if (s->state == SESSION_RUNNING && !pump_may_part(s))
 		session_show_banner(s, why, 0);

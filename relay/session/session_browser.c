@@ -93,12 +93,13 @@ status(const struct session *s, const char *type)
 					  : "off";
 
 	return json_pack(
-	    "{s:s s:s s:s s:s s:s s:b s:s s:b s:b s:b s:i s:o s:i s:o}", "type",
-	    type, "session", s->id, "endpoint", s->name.endpoint, "person",
-	    s->name.person, "team", a->team, "recording", s->is_recording,
-	    "recording_policy", policy, "may_record",
+	    "{s:s s:s s:s s:s s:s s:b s:s s:b s:b s:b s:s s:i s:o s:i s:o}",
+	    "type", type, "session", s->id, "endpoint", s->name.endpoint,
+	    "person", s->name.person, "team", a->team, "recording",
+	    s->is_recording, "recording_policy", policy, "may_record",
 	    a->may_record && !s->is_view_forced, "view_only", s->is_view_only,
-	    "view_only_forced", s->is_view_forced, "monitor",
+	    "view_only_forced", s->is_view_forced || s->is_view_held,
+	    "clipboard", clipboard_setting(pump_clipboard_ways(s)), "monitor",
 	    (int)session_monitor(s), "monitors", monitors(s), "frame_rate",
 	    (int)s->rate, "time_left_s", time_left(s));
 }
@@ -169,9 +170,7 @@ obey(struct session *s, const json_t *o)
 		session_command(s, commands[i].type, value, s->name.person);
 		return;
 	}
-	session_browser_send(s,
-	    json_pack("{s:s s:s}", "type", "error", "text",
-		"the relay does not know that command"));
+	session_command(s, "unknown", json_text(o, "type"), s->name.person);
 }
 
 static void

@@ -37,32 +37,6 @@ session_status_changed(struct session *s)
 
 /* ---- commands ---- */
 
-/* Who gave an order through the database reads there why not. */
-static void
-write_refusal(const struct session *s, const char *why)
-{
-	const struct session_order *o = s->order;
-	const char *params[] = { s->id, o->by, o->command, o->value, why };
-
-	journal_write(s->loop, "refused order",
-	    "INSERT INTO audit (team_id, actor, action, object, detail) "
-	    "SELECT team_id, $2, 'session_command_refused', id::text, "
-	    "jsonb_build_object('command', $3::text, 'value', $4::text, "
-	    "'why', $5::text) FROM sessions WHERE id = $1",
-	    5, params);
-}
-
-static void
-refuse_command(struct session *s, const char *why)
-{
-	log_info("session_command_refused", LOG_S("session", s->id),
-	    LOG_S("why", why));
-	if (s->order != NULL)
-		write_refusal(s, why);
-	session_browser_send(
-	    s, json_pack("{s:s s:s}", "type", "error", "text", why));
-}
-
 /* A number up to max, or -1. */
 static int
 number(const char *value, unsigned max)
@@ -75,52 +49,56 @@ number(const char *value, unsigned max)
 	    : -1;
 }
 
-static void
+/* Each returns NULL, or why it is refused. */
+
+static const char *
 set_monitor(struct session *s, const char *value)
 {
 	int n = number(value, LOGIN_MONITOR_MAX);
 	int rc = n < 0 ? ERR_NOTFOUND : session_set_monitor(s, (unsigned)n);
 
 	if (rc == ERR_NOTFOUND)
-		refuse_command(s, "there is no such monitor");
-	else if (rc == ERR_UNSUPPORTED)
-		refuse_command(s,
-		    "this viewer cannot change the size of its desktop, so it "
-		    "shows all monitors");
-	else if (rc != 0)
-		refuse_command(s, "the monitor cannot be changed now");
+		return "there is no such monitor";
+	if (rc == ERR_UNSUPPORTED)
+		return "this viewer cannot change the size of its desktop, so "
+		       "it shows all monitors";
+	return rc != 0 ? "the monitor cannot be changed now" : NULL;
 }
 
-static void
+static const char *
 set_rate(struct session *s, const char *value)
 {
 	int n = number(value, FRAME_RATE_MAX);
 
-	if (n < 0) {
-		refuse_command(s, "a frame rate is 1 to 60, or 0 for any");
-		return;
-	}
+	if (n < 0)
+		return "a frame rate is 1 to 60, or 0 for any";
 	s->rate = (unsigned)n;
 	session_set_frame_rate(s, s->rate);
 	session_status_changed(s);
+	return NULL;
 }
 
-static void
+/* What somebody else set, the technician cannot lift. */
+static const char *
 set_view_only(struct session *s, const char *value)
 {
+	bool is_technician = s->order == NULL || s->order->is_own;
 	bool on = strcmp(value, "on") == 0;
 
-	if (!on && s->is_view_forced) {
-		refuse_command(
-		    s, "the person at the endpoint allowed to look only (C3)");
-		return;
-	}
-	s->is_view_only = on;
+	if (!on && strcmp(value, "off") != 0)
+		return "view only is on or off";
+	if (!on && s->is_view_forced)
+		return "the person at the endpoint allowed to look only (C3)";
+	if (!on && s->is_view_held && is_technician)
+		return "an administrator set view only for this session";
+	if (!is_technician)
+		s->is_view_held = on;
 	session_set_view_only(s, on);
 	session_status_changed(s);
+	return NULL;
 }
 
-static void
+static const char *
 set_recording(struct session *s, const char *value, const char *by)
 {
 	bool on = strcmp(value, "start") == 0;
@@ -129,19 +107,17 @@ set_recording(struct session *s, const char *value, const char *by)
 		on ? "recording_started" : "recording_stopped" };
 
 	if (!on && strcmp(value, "stop") != 0)
-		why = "recording is started or stopped";
-	else if (journal_is_full(s->loop) ||
-	    (on && !db_is_connected(s->loop->db)))
-		why = "the relay's database is away, so nobody can be told "
-		      "now that it is recorded";
-	else if (session_record_switch(s, on, &why) == 0)
+		return "recording is started or stopped";
+	if (journal_is_full(s->loop) || (on && !db_is_connected(s->loop->db)))
+		return "the relay's database is away, so nobody can be told "
+		       "now that it is recorded";
+	if (session_record_switch(s, on, &why) == 0)
 		journal_write(s->loop, "recording by hand",
 		    "INSERT INTO audit (team_id, actor, action, object) "
 		    "SELECT team_id, $2, $3, id::text FROM sessions WHERE id = "
 		    "$1",
 		    3, params);
-	if (why != NULL)
-		refuse_command(s, why);
+	return why;
 }
 
 void
@@ -155,10 +131,47 @@ session_warn(struct session *s, const char *text, unsigned seconds)
 		session_show_banner(s, text, seconds);
 }
 
+static const char *
+obey(struct session *s, const char *command, const char *value, const char *by)
+{
+	if (s->state != SESSION_RUNNING)
+		return "the session does not run yet";
+	if (strcmp(command, "monitor") == 0)
+		return set_monitor(s, value);
+	if (strcmp(command, "frame_rate") == 0)
+		return set_rate(s, value);
+	if (strcmp(command, "view_only") == 0)
+		return set_view_only(s, value);
+	if (strcmp(command, "recording") == 0)
+		return set_recording(s, value, by);
+	if (strcmp(command, "warn") != 0 || s->order == NULL)
+		return "the relay does not know that command";
+	session_warn(s, value, SESSION_WARNING_SECONDS);
+	return NULL;
+}
+
+static void
+obey_and_tell(
+    struct session *s, const char *command, const char *value, const char *by)
+{
+	const char *why = obey(s, command, value, by);
+
+	session_audit_order(s,
+	    s->order != NULL ? ORDER_FROM_COMMAND : ORDER_FROM_PAGE, by,
+	    command, value, why);
+	if (why == NULL)
+		return;
+	log_info("session_command_refused", LOG_S("session", s->id),
+	    LOG_S("why", why));
+	session_browser_send(
+	    s, json_pack("{s:s s:s}", "type", "error", "text", why));
+}
+
 void
 session_command(
     struct session *s, const char *command, const char *value, const char *by)
 {
+	session_ref(s);
 	if (strcmp(command, "agent_failed") == 0) {
 		char reason[700];
 
@@ -169,19 +182,10 @@ session_command(
 	} else if (strcmp(command, "end") == 0) {
 		session_end_by_command(
 		    s, *value != '\0' ? value : "the session was ended");
-	} else if (s->state != SESSION_RUNNING) {
-		refuse_command(s, "the session does not run yet");
-	} else if (strcmp(command, "monitor") == 0) {
-		set_monitor(s, value);
-	} else if (strcmp(command, "frame_rate") == 0) {
-		set_rate(s, value);
-	} else if (strcmp(command, "view_only") == 0) {
-		set_view_only(s, value);
-	} else if (strcmp(command, "recording") == 0) {
-		set_recording(s, value, by);
-	} else if (strcmp(command, "warn") == 0) {
-		session_warn(s, value, SESSION_WARNING_SECONDS);
+	} else {
+		obey_and_tell(s, command, value, by);
 	}
+	session_unref(s);
 }
 
 void
@@ -191,7 +195,8 @@ on_session_order(void *loop, const char *channel, const char *payload)
 	json_t *o = json_loads(payload, 0, NULL);
 	const char *id = json_text(o, "session");
 	const struct session_order order = { json_text(o, "command"),
-		json_text(o, "value"), json_text(o, "by") };
+		json_text(o, "value"), json_text(o, "by"),
+		json_is_true(json_object_get(o, "own")) };
 	struct session *s;
 
 	TAILQ_FOREACH(s, &l->sessions, link)
@@ -296,8 +301,7 @@ void
 session_run(struct session *s)
 {
 	/* before the first key can come through (C3) */
-	s->is_view_only = s->is_view_forced;
-	session_set_view_only(s, s->is_view_only);
+	session_set_view_only(s, s->is_view_forced);
 	pump_start(s);
 	if (s->state != SESSION_RUNNING)
 		return;

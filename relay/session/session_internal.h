@@ -11,7 +11,8 @@
  * recorded; session_record.c, session_meta.c: the recorder; session_size.c:
  * how large a screen may be; session_restart.c: another one when it died;
  * session_control.c: commands while it runs; session_access.c: rights that
- * are taken back; pump.c: bytes both ways.
+ * are taken back; session_audit.c: orders in the audit log; pump.c: bytes both
+ * ways.
  */
 #ifndef RELAY_SESSION_SESSION_INTERNAL_H
 #define RELAY_SESSION_SESSION_INTERNAL_H
@@ -90,6 +91,15 @@ enum session_door {
 /* A command that came through the database. */
 struct session_order {
 	const char *command, *value, *by;
+	bool is_own; /* the technician of the session gave it */
+};
+
+enum order_source { ORDER_FROM_COMMAND, ORDER_FROM_PAGE, ORDER_FROM_VIEWER };
+
+/* session_audit.c: rows of late, and orders without one. */
+struct order_audit {
+	uint64_t since_ns, n_omitted;
+	unsigned rows;
 };
 
 struct session {
@@ -152,11 +162,14 @@ struct session {
 		struct event *timer;
 		unsigned tries;
 		char *why;
-	} revoke; /* session_access.c */
+	} revoke;      /* session_access.c */
 	unsigned rate; /* the technician's choice, 0: as it comes */
-	bool is_view_only, is_view_forced; /* C3 */
-	bool is_recorded;                  /* by policy */
-	bool is_recording;                 /* now */
+	bool is_view_only;
+	bool is_view_forced; /* the end user allowed no more (C3) */
+	bool is_view_held;   /* somebody set it who is not the technician */
+	struct order_audit order_audit;
+	bool is_recorded;  /* by policy */
+	bool is_recording; /* now */
 	bool has_recorder, is_recorder_ready;
 	bool is_captured;             /* encoded later */
 	struct live_share live_share; /* of the relay's budget */
@@ -301,6 +314,15 @@ void session_run(struct session *s);
 /* A word of sessions.path. Static. */
 const char *session_path(const struct session *s);
 void session_access_release(struct session *s);
+
+/* session_audit.c */
+/*
+ * What came of an order: actor gave it; value: any text, cut; why: it was
+ * refused, NULL: it was done. Bounded for pages and viewers.
+ */
+void session_audit_order(struct session *s, enum order_source from,
+    const char *actor, const char *command, const char *value, const char *why);
+void session_audit_end(struct session *s);
 
 /* session_endpoint.c */
 void session_dial(struct session *s);

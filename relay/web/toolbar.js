@@ -7,7 +7,7 @@ const SOON_S = 300;
 
 const RECORD_FORBIDDEN = 'You have no right to record this computer.';
 const VIEW_ONLY_FORCED =
-  'View only: the person there, or the policy, allows no typing or pointing.';
+  'View only: the person there or an administrator allows no typing or pointing.';
 
 // Of the frame rate's picker, which its title explains.
 function rateText(rate) {

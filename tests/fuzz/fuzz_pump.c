@@ -13,6 +13,7 @@
 #include "common/bytes.h"
 #include "common/clock.h"
 #include "common/err.h"
+#include "relay/journal.h"
 #include "relay/pump/pump_internal.h"
 #include "relay/draw/text.h"
 #include "tests/unit/rfb_bytes.h"
@@ -64,6 +65,18 @@ session_record_mark(struct session *s, enum tee_mark_kind kind, uint64_t offset,
 {
 	if (offset < s->ring.framed || len > TEE_MARK_VALUE)
 		abort();
+}
+
+void
+session_audit_order(struct session *s, enum order_source from,
+    const char *actor, const char *order, const char *value, const char *why)
+{
+}
+
+void
+journal_write(struct loop *l, const char *what, const char *sql, int n,
+    const char *const *params)
+{
 }
 
 void
@@ -301,6 +314,20 @@ put_picture(struct bytes *b, struct input *in)
 	}
 }
 
+/* view only decides what becomes of it */
+static void
+put_cut_text(struct bytes *b, bool is_extended, uint8_t what)
+{
+	unsigned len = what % 32;
+
+	put8(b, RFB_SERVER_CUT_TEXT);
+	put_n(b, 3, 0);
+	put32(b, is_extended ? 0u - (4 + len) : len);
+	if (is_extended)
+		put32(b, (uint32_t)what << 24);
+	put_n(b, len, what);
+}
+
 static void
 put_message(struct bytes *b, struct input *in)
 {
@@ -316,7 +343,10 @@ put_message(struct bytes *b, struct input *in)
 		put8(b, RFB_END_OF_CONTINUOUS_UPDATES);
 		break;
 	case 2:
-		put8(b, RFB_BELL);
+		if (n == 0)
+			put8(b, RFB_BELL);
+		else
+			put_cut_text(b, n > 1, next(in));
 		break;
 	case 3:
 		put8(b, RFB_SERVER_FENCE);
@@ -454,6 +484,8 @@ step(struct session *s, struct input *in)
 
 /* ---- one run ---- */
 
+static char clipboard[] = "both";
+
 static void
 begin(struct session *s)
 {
@@ -471,6 +503,7 @@ begin(struct session *s)
 	w.loop.relay = &w.relay;
 	s->loop = &w.loop;
 	s->state = SESSION_RUNNING;
+	s->account.clipboard = clipboard;
 	ring_init(&s->ring, 0, NULL);
 	rfb_format_switch_init(&s->format, &pf);
 	s->framer = rfb_framer_new(W, H, &pf, pump_framer_event, s);

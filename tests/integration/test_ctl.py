@@ -550,16 +550,18 @@ def test_settings(demo):
             'unattended.max_session_s=90m', 'attended.segment_bytes=2M',
             'attended.playback_role=member', 'attended.retention_days=7',
             'attended.frame_rate=15', 'attended.min_visible_ms=40',
-            'attended.on_record_failure=continue')
+            'attended.on_record_failure=continue',
+            'attended.clipboard=to_endpoint')
     attended, unattended = demo.json('settings', 'show')
     assert unattended['recording'] and not attended['recording']
     assert unattended['max_session_s'] == 5400
+    assert unattended['clipboard'] == 'both'
     assert attended == {
         'team': 'demo', 'access': 'attended', 'recording': False,
         'playback_role': 'member', 'on_record_failure': 'continue',
         'manual_recording': False, 'consent': 'ask', 'consent_seconds': 30,
-        'vnc_auth': False, 'frame_rate': 15, 'min_visible_ms': 40,
-        'quality': 'text',
+        'vnc_auth': False, 'clipboard': 'to_endpoint', 'frame_rate': 15,
+        'min_visible_ms': 40, 'quality': 'text',
         'max_session_s': 86400,
         'warn_seconds': 300, 'segment_bytes': 2 << 20, 'retention_days': 7}
     changes = {r['object']: r['detail'] for r in audit(demo, 'settings_set')}
@@ -572,7 +574,8 @@ def test_settings(demo):
     'unattended.odd=1', 'unattended.recording=maybe',
     'unattended.playback_role=king', 'unattended.playback_role=owner|admin',
     'unattended.min_visible_ms=39', 'unattended.min_visible_ms=101',
-    'unattended.frame_rate=61', 'unattended.frame_rate=0',
+    'unattended.frame_rate=61', 'unattended.clipboard=on',
+    'unattended.frame_rate=0',
     'unattended.segment_bytes=513M', 'unattended.max_session_s=25h',
     'unattended.retention_days=0', 'unattended.frame_rate='])
 def test_settings_refusals_change_nothing(demo, word):
