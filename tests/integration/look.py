@@ -28,6 +28,7 @@ class Look:
     (value, monotonic ns); begin and end are moments of the same clock."""
 
     kind = 'client'
+    read = staticmethod(read_counter)
 
     def __init__(self, stack, desktop, password, **client):
         """desktop: has the endpoint's `name`; client: for rfb_client."""
@@ -70,7 +71,7 @@ class Look:
                 continue
             at = len(c.updates)
             c.rects.clear()
-            value = read_counter(c.picture)
+            value = self.read(c.picture)
             if value is not None:
                 self.seen.append((value, time.monotonic_ns()))
 
