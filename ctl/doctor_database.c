@@ -79,6 +79,14 @@ doctor_database(struct doctor *d)
 		    "start PostgreSQL, or set [database] url", "%s", why);
 		return;
 	}
+	if (!pg_answers(d->ctl)) {
+		doctor_fail(d, "database",
+		    "look at PostgreSQL's log and at pg_stat_activity; is it "
+		    "stopped, or its disk full?",
+		    "connected, and no answer for %d s",
+		    (int)d->ctl->database.answer_seconds);
+		return;
+	}
 	if (PQserverVersion(d->ctl->db) < POSTGRES_MIN)
 		doctor_fail(d, "database", "use PostgreSQL 13 or newer",
 		    "PostgreSQL is version %d",

@@ -1,6 +1,8 @@
 #include "ctl/pg.h"
 
+#include <poll.h>
 #include <pwd.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,10 +99,70 @@ is_ok(const PGresult *res)
 	return s == PGRES_TUPLES_OK || s == PGRES_COMMAND_OK;
 }
 
+/* Takes what came within the time of an answer. False: nothing did, and no
+ * answer is there. */
+static bool
+hear(struct ctl *c)
+{
+	struct pollfd p = { PQsocket(c->db), POLLIN, 0 };
+
+	return PQisBusy(c->db) == 0 ||
+	    (poll(&p, 1, (int)c->database.answer_seconds * 1000) != 0 &&
+		PQconsumeInput(c->db) == 1) ||
+	    PQstatus(c->db) != CONNECTION_OK;
+}
+
+/* Waits for an answer, without end; whoever waits is told so once. */
+static void
+wait_for_answer(struct ctl *c)
+{
+	bool was_told = false;
+
+	while (PQisBusy(c->db) != 0 && PQstatus(c->db) == CONNECTION_OK)
+		if (!hear(c) && !was_told) {
+			was_told = true;
+			ctl_error("the database has not answered for %d s; "
+				  "still waiting",
+			    (int)c->database.answer_seconds);
+		}
+}
+
+/* The last result, as PQexecParams has it. */
+static PGresult *
+take_results(struct ctl *c)
+{
+	PGresult *res = NULL, *next;
+
+	for (;;) {
+		wait_for_answer(c);
+		next = PQgetResult(c->db);
+		if (next == NULL)
+			return res;
+		PQclear(res);
+		res = next;
+	}
+}
+
 PGresult *
 pg_try(struct ctl *c, const char *sql, int n, const char *const *params)
 {
-	return PQexecParams(c->db, sql, n, NULL, params, NULL, NULL, 0);
+	if (PQsendQueryParams(c->db, sql, n, NULL, params, NULL, NULL, 0) != 1)
+		return NULL;
+	return take_results(c);
+}
+
+bool
+pg_answers(struct ctl *c)
+{
+	if (PQsendQuery(c->db, "SELECT 1") == 1)
+		while (PQisBusy(c->db) != 0 && PQstatus(c->db) == CONNECTION_OK)
+			if (!hear(c)) {
+				PQfinish(c->db);
+				c->db = NULL;
+				return false;
+			}
+	PQclear(take_results(c));
+	return true;
 }
 
 PGresult *

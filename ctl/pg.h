@@ -17,6 +17,10 @@ int pg_open(struct ctl *c);
 /* The same without a message: why gets the reason. For doctor. */
 int pg_try_open(struct ctl *c, char *why, size_t why_len);
 
+/* After pg_try_open: false when nothing is answered within [database]
+ * answer_seconds; then it is not connected any more. For doctor. */
+bool pg_answers(struct ctl *c);
+
 /*
  * One statement with n text parameters (NULL is SQL NULL). Connects first.
  * Returns the result (PQclear) or NULL after a message.

@@ -62,6 +62,17 @@ answer_gone(const struct files_request *r, const char *text)
 	files_refuse(r->f, r->req, 404, "Not Found", text);
 }
 
+/* The database could not say where it is. */
+static void
+answer_unknown(const struct files_request *r)
+{
+	r->f->d->counters.files_refused++;
+	files_add_header(r->req, "Retry-After", "5");
+	files_refuse(r->f, r->req, 503, "Service Unavailable",
+	    "The database is away, so it is not known where this recording "
+	    "is.");
+}
+
 /*
  * To the S3 server, by a link that dies when the one that was used does: the
  * time of a link that was handed on cannot be stretched (T6).
@@ -75,8 +86,8 @@ answer_s3(const struct files_request *r)
 	    link_signer_new(&signer, &r->f->d->store_conf, err, sizeof(err));
 
 	if (rc == 0) {
-		rc = link_make_until(signer, r->key,
-		    clock_wall_ns() / NS_PER_S, r->expires_s, url, sizeof(url));
+		rc = link_make_until(signer, r->key, clock_wall_ns() / NS_PER_S,
+		    r->expires_s, url, sizeof(url));
 		link_signer_free(signer);
 	}
 	if (rc == ERR_TIMEOUT) { /* while the database was asked */
@@ -286,7 +297,9 @@ on_row(void *arg, PGresult *res)
 		evhttp_connection_set_closecb(
 		    evhttp_request_get_connection(r->req), NULL, NULL);
 	if (r->req != NULL && !r->f->d->exiting) {
-		if (db_ok(res, "find recording") && PQntuples(res) > 0)
+		if (!db_ok(res, "find recording"))
+			answer_unknown(r);
+		else if (PQntuples(res) > 0)
 			answer_found(r, res);
 		else
 			answer_gone(r, "There is no such file.");
@@ -305,7 +318,7 @@ files_elsewhere(const struct files_request *r)
 	if (l == NULL ||
 	    db_query_now(r->f->d->db, where_sql, 2, params, on_row, l) != 0) {
 		free(l);
-		answer_gone(r, "There is no such file.");
+		answer_unknown(r);
 		return;
 	}
 	r->f->d->counters.files_active++;

@@ -59,6 +59,17 @@ class Full(Listener):
         client.shutdown(socket.SHUT_WR)
 
 
+class Deaf(Listener):
+    """Logs everybody in and answers no query."""
+
+    READY = (b'R\0\0\0\x08\0\0\0\0' b'K\0\0\0\x0c' + bytes(8) +
+             b'Z\0\0\0\x05I')
+
+    def serve(self, client):
+        client.recv(4096)
+        client.sendall(self.READY)
+
+
 class Way(Listener):
     """A forwarder to target (host, port)."""
 

@@ -2,6 +2,7 @@
 record: nobody who lives is written off, people read the true reason, and what
 happened meanwhile is written when it is back. X2, X4, X7."""
 import hashlib
+import hmac
 import json
 import socket
 import ssl
@@ -16,7 +17,7 @@ from process import wait_until
 
 from agent_peer import CODE, CONTROL, HELLO, WELCOME, Channel, frame, text
 from rfb_client import Client
-from stalling import Full, Silent, Way, make_tcp_rig
+from stalling import Deaf, Full, Silent, Way, make_tcp_rig
 from test_access import Technician, refusal
 from test_faults import ended
 
@@ -362,6 +363,20 @@ def test_commits_that_hang(rig, counter, no_standby, relay2):
 
 # --- F3: connected, and silent ---
 
+def assert_file_is_not_denied(rig):
+    """A link whose file is elsewhere: that is not known now."""
+    key, expires = 'demo/desk1/x.webm', int(time.time()) + 600
+    with open(rig.stack.path('conf', 'link.key'), 'rb') as f:
+        sign = hmac.new(f.read(), f'relaycam-file\n{key}\n{expires}'.encode(),
+                        'sha256').hexdigest()
+    r = requests.get(
+        f'https://localhost:{rig.stack.ports.files}/files/{key}?expires='
+        f'{expires}&signature={sign}', timeout=20,
+        verify=rig.stack.path('ca.pem'), proxies={'https': None})
+    assert r.status_code == 503 and 'database is away' in r.text
+    assert r.headers['Retry-After']
+
+
 def test_silence_is_noticed(rig, counter, way):
     s = Running(rig, counter)
     lines = rig.log('relay').count('database_silent')
@@ -386,6 +401,7 @@ def test_silence_is_noticed(rig, counter, way):
                                                  rig.password)
     at_once = time.monotonic() - began
     assert at_once < 2
+    assert_file_is_not_denied(rig)
     print(f'login refused after {took:.1f} s, readyz after {noticed:.1f} s, '
           f'then after {at_once:.2f} s')
     # a session ends while nobody can be told
@@ -406,6 +422,24 @@ def test_an_idle_relay_notices_too(rig, way):
                LATE, 'readyz')
     way.go_on()
     wait_ready(rig)
+
+
+def test_the_command_line_says_that_it_waits(rig):
+    deaf = Deaf()
+    argv = [rig.stack.path('bin', 'relaycam'), '--config',
+            rig.stack.conf_file, '--set',
+            f'database.url={rig.stack.url([deaf.port])}']
+    try:
+        doctor = subprocess.run([*argv, 'doctor'], capture_output=True,
+                                text=True, timeout=60)
+        assert doctor.returncode == 1
+        assert f'connected, and no answer for {ANSWER_S} s' in doctor.stdout
+        with pytest.raises(subprocess.TimeoutExpired) as e:
+            subprocess.run([*argv, 'team', 'list'], capture_output=True,
+                           timeout=3 * ANSWER_S)
+        assert b'still waiting' in e.value.stderr
+    finally:
+        deaf.close()
 
 
 # --- what cannot be written ---
