@@ -250,12 +250,14 @@ full_by(const struct pool *p, const struct connection_holder *h)
 	return p->n >= p->conf.max ? p->conf.setting : NULL;
 }
 
-/* Has this address as much of the pool as any, or as is due to it? */
+/* Has this address as much of the pool as is due to it, or would it have as
+ * much as any with one more? Then addresses that flood a pool do not displace
+ * each other in turns. */
 static bool
 is_large(const struct pool *p, const struct connection_holder *h)
 {
 	return h != NULL &&
-	    (h->n >= p->most || h->n >= p->conf.per_address ||
+	    (h->n + 1 >= p->most || h->n >= p->conf.per_address ||
 		(uint64_t)h->n * p->n_holders >= p->conf.max);
 }
 

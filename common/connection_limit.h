@@ -5,9 +5,9 @@
  *
  * A pool that evicts makes room for a newcomer when it is full: the oldest
  * connection of the address that holds most goes. An address that holds its
- * share already loses its own oldest one, and none that is younger than
- * CONNECTION_MIN_AGE_NS: then the newcomer is refused, which costs least. Other
- * pools refuse newcomers. A pool may also limit the whole life of its
+ * share already, or about as much as any, loses its own oldest one, and none
+ * that is younger than CONNECTION_MIN_AGE_NS: then the newcomer is refused,
+ * which costs least. Other pools refuse newcomers. A pool may also limit the whole life of its
  * connections.
  *
  * Thread-safe. A connection belongs to one thread (its home); an evicted one
@@ -23,7 +23,7 @@
 #include <sys/queue.h>
 
 #define CONNECTION_POOLS_MAX  16
-#define CONNECTION_MIN_AGE_NS UINT64_C(2000000000)
+#define CONNECTION_MIN_AGE_NS UINT64_C(5000000000)
 
 struct sockaddr;
 

@@ -15,8 +15,8 @@
 #include "relay/relay.h"
 #include "relay/session/session.h"
 
-#define ACCEPTS_A_TURN       32
-#define RETRY_MS             200
+#define ACCEPTS_A_TURN      16
+#define RETRY_MS            200
 #define TURNED_AWAY_SECONDS 10 /* between two lines of the log */
 
 /* A flood makes one line in a while. */

@@ -8,7 +8,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, '..', '..', 'deploy', 'quickstart'))
 
-BENCHES = ('relay', 'decode', 'recorder', 'start')
+BENCHES = ('relay', 'decode', 'recorder', 'start', 'doors')
 
 
 class Results:
@@ -46,6 +46,8 @@ BAR = {
     'sessions_per_core_ffmpeg': (6, 10),
     'rec_cpu_ffmpeg_vp9_installed': (0.20, 0.12),
     'sessions_per_core_ffmpeg_installed': (6, 10),
+    'doors_known_p99': (3.0, 1.5), 'doors_known_success': (1.0, 1.0),
+    'doors_pause_longest': (1.5, 1.2),
 }
 
 

@@ -44,7 +44,7 @@ struct rig {
 	struct connection_limit *limit;
 	struct connection_home home, other_home;
 	unsigned n_wakes;
-	struct peer peers[MAX * 8];
+	struct peer peers[MAX * 9];
 	unsigned n;
 };
 
@@ -113,7 +113,7 @@ come(struct rig *r, unsigned pool, struct connection_address a, uint64_t now)
 {
 	struct peer *p = &r->peers[r->n++];
 
-	assert_true(r->n <= MAX * 8);
+	assert_true(r->n <= MAX * 9);
 	p->limit = r->limit;
 	if (connection_limit_enter(
 		r->limit, &p->place, pool, &a, &r->home, now) != NULL) {
@@ -156,6 +156,27 @@ test_the_largest_holder_makes_room(void **state)
 	for (i = 0; i < r->n; i++)
 		n_gone += r->peers[i].n_evictions;
 	assert_int_equal(n_gone, connection_limit_evicted(r->limit));
+}
+
+/* Addresses that hold a pool between them do not displace each other in turns
+ * as fast as they can connect. */
+static void
+test_a_flood_is_refused_the_cheap_way(void **state)
+{
+	struct rig *r = *state;
+	unsigned i;
+
+	for (i = 0; i < MAX; i++)
+		assert_non_null(come(r, LOGIN, numbered(i % 7), T0));
+	for (i = 0; i < 6 * MAX; i++)
+		come(r, LOGIN, numbered(i % 7), T0 + i);
+	connection_limit_run_evictions(r->limit, &r->home);
+	assert_int_equal(connection_limit_evicted(r->limit), 0);
+	/* once they are old enough, one for one */
+	for (i = 0; i < MAX; i++)
+		come(r, LOGIN, numbered(i % 7), T0 + CONNECTION_MIN_AGE_NS);
+	connection_limit_run_evictions(r->limit, &r->home);
+	assert_in_range(connection_limit_evicted(r->limit), MAX - 7, MAX);
 }
 
 static void
@@ -390,6 +411,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_the_largest_holder_makes_room),
+		TEST(test_a_flood_is_refused_the_cheap_way),
 		TEST(test_a_flooding_address_displaces_only_itself),
 		TEST(test_listeners_have_pools_of_their_own),
 		TEST(test_an_ipv6_network_is_one_address),
