@@ -18,11 +18,13 @@ struct tidy {
 	unsigned n_looks; /* since something changed */
 };
 
-/* Grows with each connection that comes, begins to run, or goes. */
+/* Grows with each connection that comes, begins to run, or goes; one that is
+ * turned away at once leaves no memory to give back. */
 static uint64_t
 changes(struct relay *r)
 {
-	uint64_t came = atomic_load(&r->stats.connections);
+	uint64_t came = atomic_load(&r->stats.connections) -
+	    atomic_load(&r->stats.turned_away);
 	uint64_t ran = atomic_load(&r->stats.sessions);
 
 	return 2 * came + ran - atomic_load(&r->stats.active);

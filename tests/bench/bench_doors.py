@@ -32,7 +32,7 @@ class Login:
         s = socket.create_connection(('127.0.0.1', bench.stack.ports.relay),
                                      60, (source, 0))
         self.sock = s
-        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        no_delay(s)
         for n, answer in ((12, b'RFB 003.008\n'), (2, b'\x13'),
                           (2, b'\0\2'), (6, struct.pack('>I', 262)),
                           (1, b'')):
@@ -95,6 +95,10 @@ class Watcher(threading.Thread):
         with self.lock:
             waits, self.waits = self.waits, []
         return sorted(waits)
+
+
+def no_delay(s):
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def quantile(values, q):
@@ -178,6 +182,7 @@ class Bench:
                                               (source(n), 0)) as raw, \
                         self.tls.wrap_socket(
                             raw, server_hostname='localhost') as s:
+                    no_delay(s)
                     s.sendall(b'GET /files/x HTTP/1.1\r\nHost: localhost\r\n'
                               b'Connection: close\r\n\r\n')
                     if not s.recv(4096).startswith(answer):
@@ -203,6 +208,13 @@ class Bench:
         watch.join()
         return {'known': known, 'web': web, 'files': files,
                 'pause': self.waits}
+
+    def cpu(self, name):
+        """Processor seconds of a service so far."""
+        pid = next(p for p in self.stack.processes if p.name == name).pid
+        with open(f'/proc/{pid}/stat', encoding='ascii') as f:
+            fields = f.read().rpartition(')')[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
 
     def watch(self, end):
         time.sleep(max(0, end - time.monotonic()))
@@ -233,7 +245,10 @@ def one_round(b, results):
                before['login_failures_total'] >= GUESSERS, 180,
                'the guessers to have failed')
     held = b.metrics()
+    cpu, began = (b.cpu('relay'), b.cpu('storage')), time.monotonic()
     attacked = b.measure()
+    took = time.monotonic() - began
+    cpu = [(b.cpu(n) - c) / took for n, c in zip(('relay', 'storage'), cpu)]
     after = b.metrics()
     describe(results, 'attacked', attacked)
     for said in b.stop_attack():
@@ -244,6 +259,8 @@ def one_round(b, results):
         f'at once, {after["evicted_total"] - before["evicted_total"]} '
         f'evicted, {after["login_failures_total"] - before["login_failures_total"]}'
         ' wrong passwords counted')
+    results.note(f'doors attacked: relay {cpu[0]:.2f}, storage {cpu[1]:.2f} '
+                 'of a core')
     log = os.path.getsize(b.stack.path('log', 'relay.log'))
     results.note(f'doors relay: {log / 1e6:.1f} MB of log in all')
     for key in ('known', 'web', 'files'):
