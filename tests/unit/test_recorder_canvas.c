@@ -227,11 +227,18 @@ meta_names_the_wrong_field(void **state)
 		{ "\"off\"", "0", "recording" },
 		{ "\"index\":2", "\"index\":-1", "monitor" },
 		{ "\"w\":7", "\"v\":7", "monitor" },
+		{ "\"min_visible_ms\":40", "\"min_visible_ms\":39",
+		    "min_visible_ms" },
+		{ "\"min_visible_ms\":40", "\"min_visible_ms\":101",
+		    "min_visible_ms" },
+		{ "\"min_visible_ms\":40", "\"min_visible_ms\":\"40\"",
+		    "min_visible_ms" },
 		{ "{\"index\"", "[{\"index\"", "not a JSON object" },
 	};
 	const struct fixture_meta fm = { 640, 480, 10, 5, 1 << 20, 0, "vp9",
 		",\"recording\":\"off\",\"monitor\":{\"index\":2,\"x\":5,"
-		"\"y\":6,\"w\":7,\"h\":8,\"name\":\"M\"}" };
+		"\"y\":6,\"w\":7,\"h\":8,\"name\":\"M\"},"
+		"\"min_visible_ms\":40" };
 	char json[2048], bad[2048];
 	size_t len = fixture_meta_json(&fm, json, sizeof(json));
 	const char *why;
@@ -243,6 +250,7 @@ meta_names_the_wrong_field(void **state)
 	assert_int_equal(m.pixel_format.bits_per_pixel, 32);
 	assert_int_equal(m.quality, ENCODER_TEXT);
 	assert_true(m.is_manual);
+	assert_int_equal(m.min_visible_ms, 40);
 	assert_int_equal(m.monitor.index, 2);
 	assert_int_equal(m.monitor.area.h, 8);
 	assert_string_equal(m.monitor.name, "M");

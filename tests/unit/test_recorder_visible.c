@@ -449,6 +449,44 @@ moved_monitor_keeps_what_was_there(void **state)
 	done();
 }
 
+/*
+ * The program itself (argv[1]) with a third of its ring full when it starts:
+ * it takes frames half as often, and all of what stood.
+ */
+static void
+behind_it_shows_what_stood(void **state)
+{
+	const unsigned n = 40, top = 100;
+	struct child c;
+
+	(void)state;
+	fm = basic;
+	fm.width = WIDE;
+	fm.height = HIGH;
+	child_new(&c, &fm, &spool);
+	memset(px, 200, sizeof(px));
+	child_feed(
+	    &c, AT_MS(20), msg, fixture_raw(msg, px, WIDE, 0, 0, WIDE, HIGH));
+	for (unsigned i = 0; i < n; i++) {
+		size_t len = fixture_update(msg, 1);
+
+		len += add_spot(msg + len, 0, i);
+		child_feed(&c, AT_MS(1000 + 100 * i), msg, len);
+		memset(px, (int)(i % 2), sizeof(px));
+		child_feed(&c, AT_MS(1010 + 100 * i), msg,
+		    fixture_raw(msg, px, WIDE, 0, top, WIDE, HIGH - top));
+	}
+	child_mark(&c, TEE_MARK_END, AT_MS(6000), TEE_END_NORMAL);
+	assert_true(c.offset > (128u << 20) / 4);
+	assert_int_equal(run_to_done(&c), 1);
+	look(manifests[0]);
+	for (unsigned i = 0; i < n; i++)
+		assert_true(is_shown(
+		    1000 + 100 * i, i + 1 < n ? 1100 + 100 * i : 6000, 0, i));
+	done();
+	child_free(&c);
+}
+
 /* ---- anything at all ---- */
 
 #define N_EVENTS 400
@@ -553,7 +591,7 @@ anything_is_shown_or_counted(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		WITH_SPOOL(stood_or_counted),
@@ -565,8 +603,12 @@ main(void)
 		WITH_SPOOL(slow_update_is_seen_in_parts),
 		WITH_SPOOL(resize_keeps_what_was_there),
 		WITH_SPOOL(moved_monitor_keeps_what_was_there),
+		WITH_SPOOL(behind_it_shows_what_stood),
 		WITH_SPOOL(anything_is_shown_or_counted),
 	};
 
+	if (argc < 2)
+		return 2;
+	program = argv[1];
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
