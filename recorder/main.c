@@ -228,11 +228,12 @@ enter_sandbox(const struct meta *m, const char **why)
 	struct sandbox box = { .spool_fd = TEE_FD_SPOOL,
 		.status_fd = TEE_FD_STATUS,
 		.max_file_bytes = may_capture(m) ? CAPTURE_FILE_MAX : 0,
+		.will_narrow = true,
 		.max_pixels = m->max_pixels };
 	int rc = sandbox_enter(&box, why);
 
-	if (rc == 0 && !box.has_landlock)
-		log_warn("sandbox_without_landlock");
+	if (rc == 0 && !box.has_landlock && !box.has_root)
+		log_warn("sandbox_without_file_rules");
 	return rc;
 }
 
@@ -354,6 +355,10 @@ live(void)
 	rc = enter_sandbox(&m, &why);
 	if (rc == 0 && m.is_resumed)
 		resume(&m, reader);
+	if (rc == 0) {
+		why = "the system call filter could not be narrowed";
+		rc = sandbox_narrow();
+	}
 	if (rc != 0)
 		rc = fail(rc, why);
 	else

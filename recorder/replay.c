@@ -276,8 +276,8 @@ enter(struct replay *r)
 	rc = sandbox_enter(&box, &why);
 	if (rc != 0)
 		return failed(r, rc, why);
-	if (!box.has_landlock)
-		log_warn("sandbox_without_landlock");
+	if (!box.has_landlock && !box.has_root)
+		log_warn("sandbox_without_file_rules");
 	return replay(r);
 }
 

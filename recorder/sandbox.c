@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -93,6 +94,19 @@ landlock_enter(int spool_fd)
 	    syscall(LL_RESTRICT_SELF, fd, 0u) == 0;
 	close(fd);
 	return done;
+}
+
+/*
+ * The folder becomes the root, so that absolute names and ".." stay in it.
+ * Root may do that; everybody else in a user namespace of his own, where the
+ * system allows one. No call that leads out is left afterwards.
+ */
+static bool
+root_enter(int spool_fd)
+{
+	if (geteuid() != 0 && unshare(CLONE_NEWUSER) != 0)
+		return false;
+	return fchdir(spool_fd) == 0 && chroot(".") == 0;
 }
 
 static int
@@ -291,6 +305,9 @@ seccomp_enter(const struct sandbox *s)
 		rc = add_memory(ctx);
 	if (rc == 0)
 		rc = add_talk(ctx, s->status_fd);
+	if (rc == 0 && s->will_narrow) /* filters can only be added */
+		rc =
+		    seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(seccomp), 0);
 	if (rc == 0)
 		rc = seccomp_load(ctx);
 	seccomp_release(ctx);
@@ -304,6 +321,31 @@ sandbox_enter(struct sandbox *s, const char **why)
 	if (limits_enter(s) != 0)
 		return ERR_IO;
 	s->has_landlock = landlock_enter(s->spool_fd);
+	s->has_root = root_enter(s->spool_fd);
 	*why = "the system call filter could not be installed";
 	return seccomp_enter(s);
+}
+
+int
+sandbox_narrow(void)
+{
+	static const unsigned needed[] = { O_CREAT, O_EXCL };
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
+	int rc;
+
+	if (ctx == NULL)
+		return ERR_NOMEM;
+	/* set once and for all; the call for it is forbidden */
+	rc = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_NNP, 0);
+	for (size_t i = 0; rc == 0 && i < N_ELEMENTS(needed); i++)
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES),
+		    SCMP_SYS(openat), 1,
+		    SCMP_A2(SCMP_CMP_MASKED_EQ, needed[i], 0));
+	if (rc == 0)
+		rc = seccomp_rule_add(
+		    ctx, SCMP_ACT_KILL_PROCESS, SCMP_SYS(seccomp), 0);
+	if (rc == 0)
+		rc = seccomp_load(ctx);
+	seccomp_release(ctx);
+	return rc == 0 ? 0 : ERR_UNSUPPORTED;
 }

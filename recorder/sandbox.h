@@ -5,10 +5,14 @@
  * is taken away before the first byte of a session is read: no network, no
  * program, no other file, no new process or thread.
  *
- * Three layers: resource limits, Landlock (files; best effort, older kernels
- * have none) and seccomp (system calls; required). A forbidden call kills
- * the process; opening a file elsewhere fails with EACCES, as libraries try
- * that on harmless occasions. Linux only.
+ * Layers: resource limits; Landlock and the folder as root (files; one of
+ * them is enough, and not every system has both); seccomp (system calls;
+ * required). A forbidden call kills the process; opening a file elsewhere
+ * fails, as libraries try that on harmless occasions. Linux only.
+ *
+ * The folder is all sessions'. A recorder cannot list it, and names in it are
+ * random; after sandbox_narrow() it opens no file that exists, so it reads
+ * and writes only what it made itself.
  */
 #ifndef RECORDER_SANDBOX_H
 #define RECORDER_SANDBOX_H
@@ -22,7 +26,9 @@ struct sandbox {
 	uint64_t max_file_bytes; /* 0: as large as segments need */
 	uint64_t max_pixels;     /* of a screen: memory is limited to its need;
 				  * 0: no screen is decoded */
+	bool will_narrow;        /* sandbox_narrow() follows */
 	bool has_landlock;       /* out: the kernel took the file rules */
+	bool has_root;           /* out: the folder is the root now */
 };
 
 /*
@@ -30,5 +36,12 @@ struct sandbox {
  * ERR_IO with *why a static sentence; then the process should not go on.
  */
 int sandbox_enter(struct sandbox *s, const char **why);
+
+/*
+ * From here on openat() only makes files that are not there yet; any other
+ * use of it fails with EACCES. Once, after sandbox_enter with will_narrow.
+ * Returns 0, ERR_NOMEM or ERR_UNSUPPORTED.
+ */
+int sandbox_narrow(void);
 
 #endif

@@ -155,9 +155,12 @@ manifest_write_file(int dir_fd, const char *segment, const char *suffix,
 	char tmp[MANIFEST_NAME_MAX], name[MANIFEST_NAME_MAX];
 	int fd, rc;
 
-	/* whatever it becomes: storage knows this name and removes it */
-	fd = openat(dir_fd, manifest_name(segment, ".json.tmp", tmp),
-	    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
+	/* whatever it becomes: storage knows this name and removes it. One
+	 * that is there was left by a writer that died; the sandbox opens no
+	 * file that exists */
+	unlinkat(dir_fd, manifest_name(segment, ".json.tmp", tmp), 0);
+	fd = openat(dir_fd, tmp,
+	    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (fd < 0)
 		return ERR_IO;
 	rc = write_all(fd, data, len);

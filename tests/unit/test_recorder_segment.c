@@ -385,11 +385,11 @@ death_before_each_step(void **state)
 		assert_int_equal(WEXITSTATUS(status), DIED);
 	}
 	/*
-	 * create, .open x2, .jpg x2, .json x2, rename, remove: 9 deaths and
+	 * create, .open x3, .jpg x3, .json x3, rename, remove: 12 deaths and
 	 * a life
 	 */
-	assert_int_equal(n, 9);
-	assert_int_equal(n_repaired, 7);
+	assert_int_equal(n, 12);
+	assert_int_equal(n_repaired, 10);
 }
 
 static void
