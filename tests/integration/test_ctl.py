@@ -759,6 +759,13 @@ VIOLATIONS = {
         "SELECT sha256('x'), id, now() + interval '1 day' FROM endpoints",
     'session_consent': "UPDATE sessions SET consent = 'view'",
     'session_recording': "UPDATE sessions SET recording = true",
+    'session_lost':
+        "INSERT INTO audit (actor, action, object, at) SELECT 'relay', "
+        "'session_lost', id::text, now() - interval '1 hour' FROM sessions",
+    'known_logins':
+        "INSERT INTO known_logins (id, person_id) SELECT "
+        "sha256(g::text::bytea), p.id FROM generate_series(1, 33) g, "
+        "(SELECT id FROM people LIMIT 1) p",
     'gap_ledger': GAP.format('manual'),
     'gap_reason': GAP.format('unexplained'),
     'stored_in_spool':
