@@ -6,6 +6,10 @@
 #include "rfb/decoder.h"
 #include "rfb/enc/enc.h"
 #include "rfb/framer.h"
+#include "rfb/work.h"
+
+/* Screens smaller than this may be drawn more often in an update. */
+#define LEAST_SCREEN ((uint64_t)1 << 20)
 
 /* Lengths inside are 32 bits: longer input is taken in parts. */
 #define PIECE_MAX ((size_t)1 << 30)
@@ -19,7 +23,10 @@ struct rfb_decoder {
 	bool skips_stateful;
 	bool is_skipped; /* the rectangle under way */
 	uint64_t n_skipped;
-	uint64_t max_pixels; /* 0: what the protocol allows */
+	uint64_t max_pixels;  /* 0: what the protocol allows */
+	uint64_t work;        /* pixels so far, rfb/work.h */
+	uint64_t update_work; /* of the update under way */
+	uint64_t pause_at;    /* of work: feeding stops */
 	struct enc enc;
 };
 
@@ -177,12 +184,32 @@ emit_rect(struct rfb_decoder *d, enum rfb_decoder_event_kind kind,
 		emit(d, &ev);
 }
 
+/* A few bytes that draw everything, over and over: rfb/work.h. */
+static int
+count_work(struct rfb_decoder *d, const struct rfb_rect *r)
+{
+	struct enc *e = &d->enc;
+	uint64_t screen = (uint64_t)e->width * e->height;
+	uint64_t n = rfb_rect_work(r);
+
+	d->work += n;
+	d->update_work += n;
+	if (screen < LEAST_SCREEN)
+		screen = LEAST_SCREEN;
+	if (d->update_work - n > RFB_WORK_PER_UPDATE * screen)
+		return enc_fail(e, ERR_LIMIT,
+		    "an update draws more than 64 times the screen");
+	return 0;
+}
+
 static int
 begin_rect(struct rfb_decoder *d, const struct rfb_rect *r)
 {
 	struct enc *e = &d->enc;
-	int rc = follow_size(d);
+	int rc = count_work(d, r);
 
+	if (rc == 0)
+		rc = follow_size(d);
 	if (rc != 0)
 		return rc;
 	/* The framer refuses these; nothing is drawn on its word alone. */
@@ -262,11 +289,16 @@ on_framer(void *arg, const struct rfb_framer_event *ev)
 	if (ev->type != RFB_FRAMEBUFFER_UPDATE)
 		return 0;
 	switch (ev->kind) {
+	case RFB_FRAMER_MESSAGE:
+		d->update_work = 0;
+		return 0;
 	case RFB_FRAMER_RECT:
 		return begin_rect(d, &ev->rect);
 	case RFB_FRAMER_PAYLOAD:
 		return payload(d, ev);
 	case RFB_FRAMER_RECT_END:
+		if (d->work >= d->pause_at)
+			rfb_framer_pause(d->framer);
 		return end_rect(d, &ev->rect);
 	case RFB_FRAMER_MESSAGE_END:
 		end_update(d);
@@ -314,16 +346,30 @@ rfb_decoder_free(struct rfb_decoder *d)
 int
 rfb_decoder_feed(struct rfb_decoder *d, const uint8_t *data, size_t len)
 {
-	size_t n;
+	size_t used;
 	int rc;
 
 	do {
-		n = min_size(len, PIECE_MAX);
-		rc = rfb_framer_feed(d->framer, data, n);
-		data += n;
-		len -= n;
+		rc = rfb_decoder_feed_some(d, data, len, UINT64_MAX, &used);
+		data += used;
+		len -= used;
 	} while (rc == 0 && len > 0);
 	return rc;
+}
+
+int
+rfb_decoder_feed_some(struct rfb_decoder *d, const uint8_t *data, size_t len,
+    uint64_t max_work, size_t *used)
+{
+	d->pause_at = d->work + min_u64(max_work, UINT64_MAX - d->work);
+	return rfb_framer_feed_some(
+	    d->framer, data, min_size(len, PIECE_MAX), used);
+}
+
+uint64_t
+rfb_decoder_work(const struct rfb_decoder *d)
+{
+	return d->work;
 }
 
 int

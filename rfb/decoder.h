@@ -77,6 +77,17 @@ void rfb_decoder_free(struct rfb_decoder *d);
  */
 int rfb_decoder_feed(struct rfb_decoder *d, const uint8_t *data, size_t len);
 
+/*
+ * The same, but it stops behind the rectangle that brings this call's work
+ * (rfb/work.h) to max_work pixels. *used: bytes taken; the rest is to be fed
+ * next. So a call takes about as long as drawing max_work pixels and one
+ * rectangle, whatever len is.
+ */
+int rfb_decoder_feed_some(struct rfb_decoder *d, const uint8_t *data,
+    size_t len, uint64_t max_work, size_t *used);
+/* Pixels drawn so far. */
+uint64_t rfb_decoder_work(const struct rfb_decoder *d);
+
 /* As rfb_framer_set_pixel_format. */
 int rfb_decoder_set_pixel_format(
     struct rfb_decoder *d, const struct rfb_pixel_format *pf);

@@ -200,31 +200,39 @@ advance(struct rfb_framer *f, const uint8_t *p, size_t left)
 }
 
 static int
-feed(struct rfb_framer *f, const uint8_t *p, size_t len)
+feed(struct rfb_framer *f, const uint8_t *p, size_t len, size_t *used)
 {
-	const uint8_t *end = p + len;
 	ssize_t n;
 	int rc = 0;
 
-	while (p < end && rc == 0) {
-		n = advance(f, p, (size_t)(end - p));
+	while (*used < len && rc == 0 && !f->is_paused) {
+		n = advance(f, p + *used, len - *used);
 		if (n < 0)
 			return (int)n;
-		p += n;
+		*used += (size_t)n;
 		if (is_unit_complete(f))
 			rc = end_unit(f);
 	}
 	return rc;
 }
 
+void
+rfb_framer_pause(struct rfb_framer *f)
+{
+	f->is_paused = true;
+}
+
 int
-rfb_framer_feed(struct rfb_framer *f, const uint8_t *data, size_t len)
+rfb_framer_feed_some(
+    struct rfb_framer *f, const uint8_t *data, size_t len, size_t *used)
 {
 	int rc;
 
+	*used = 0;
 	if (f->error != 0 || len == 0)
 		return f->error;
-	rc = feed(f, data, len);
+	f->is_paused = false;
+	rc = feed(f, data, len, used);
 	/* What was checked before a later byte failed is still reported:
 	 * events do not depend on how the stream was cut. */
 	if (f->error == 0)
@@ -233,6 +241,20 @@ rfb_framer_feed(struct rfb_framer *f, const uint8_t *data, size_t len)
 	if (f->error == 0)
 		f->error = rc;
 	return f->error;
+}
+
+int
+rfb_framer_feed(struct rfb_framer *f, const uint8_t *data, size_t len)
+{
+	size_t used;
+	int rc;
+
+	do {
+		rc = rfb_framer_feed_some(f, data, len, &used);
+		data += used;
+		len -= used;
+	} while (rc == 0 && len > 0);
+	return rc;
 }
 
 struct rfb_framer *

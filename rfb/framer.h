@@ -78,6 +78,19 @@ void rfb_framer_free(struct rfb_framer *f);
 int rfb_framer_feed(struct rfb_framer *f, const uint8_t *data, size_t len);
 
 /*
+ * The same up to where a callback paused it. *used: bytes taken, all of them
+ * unless it was paused; the rest is to be fed next.
+ */
+int rfb_framer_feed_some(
+    struct rfb_framer *f, const uint8_t *data, size_t len, size_t *used);
+
+/*
+ * From a RECT_END or MESSAGE_END callback: rfb_framer_feed_some returns
+ * behind what just ended.
+ */
+void rfb_framer_pause(struct rfb_framer *f);
+
+/*
  * The format of updates that begin from here on. Only between messages
  * (from a MESSAGE or MESSAGE_END callback too); returns 0, or
  * ERR_PROTOCOL inside a message.

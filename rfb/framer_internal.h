@@ -50,6 +50,8 @@ struct rfb_framer {
 	uint8_t kept[FRAMER_KEPT];
 	size_t n_kept;
 
+	bool is_paused; /* by a callback: the rest of the piece waits */
+
 	int error;
 	const char *why;
 };

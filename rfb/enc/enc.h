@@ -124,7 +124,7 @@ struct enc {
 	uint16_t x, y;
 	bool has_header;
 	uint32_t n_left;    /* RRE: subrectangles, layout: screens, to come */
-	uint64_t n_painted; /* RRE: pixels of its subrectangles so far */
+	uint64_t n_painted; /* by subrectangles so far: RRE, Hextile's tile */
 	struct enc_colours colours;
 	struct enc_tight tight;
 	uint32_t palette[256];

@@ -8,6 +8,9 @@
 
 #define TILE 16
 
+/* As for RRE: subrectangles of servers do not overlap. */
+#define MAX_PAINTED 8 /* times the tile */
+
 enum hextile_bit {
 	HEXTILE_RAW = 1,
 	HEXTILE_BACKGROUND = 2,
@@ -108,6 +111,10 @@ subrect(struct enc *e, const uint8_t *place, uint32_t pixel)
 	if (x + w > tile_w(e) || y + h > tile_h(e))
 		return enc_fail(
 		    e, ERR_PROTOCOL, "Hextile subrectangle outside its tile");
+	e->n_painted += w * h;
+	if (e->n_painted > MAX_PAINTED * tile_w(e) * tile_h(e))
+		return enc_fail(e, ERR_LIMIT,
+		    "Hextile subrectangles drawn over each other");
 	enc_fill(e, e->x + x, e->y + y, w, h, pixel);
 	return 0;
 }
@@ -120,6 +127,7 @@ subrects(struct enc *e, uint8_t bits, const uint8_t *p, size_t n)
 	uint32_t pixel = e->colours.foreground;
 	int rc = 0;
 
+	e->n_painted = 0;
 	for (; n > 0 && rc == 0; n--) {
 		if ((bits & HEXTILE_COLOURED) != 0) {
 			pixel = enc_pixel(px, p);

@@ -124,6 +124,122 @@ test_hextile_outside(void **state)
 	}
 }
 
+/* Eight times a tile is enough for anybody; each tile counts alone. */
+static void
+test_hextile_overdrawn(void **state)
+{
+	struct rfb_pixel_format pf = usual_format();
+	struct case_run r;
+
+	for (unsigned n = 8; n <= 9; n++) {
+		fresh(32, 16, RFB_ENC_HEXTILE);
+		for (unsigned tile = 0; tile < 2; tile++) {
+			put8(&stream, 2 | 4 | 8);
+			put_n(&stream, 8, 0);
+			put8(&stream, n);
+			for (unsigned i = 0; i < n; i++)
+				put16(&stream, 0x00ff);
+		}
+		if (n == 9) {
+			refused("Hextile subrectangles drawn over each other");
+			continue;
+		}
+		r = case_decode(&stream, &pf, 32, 16);
+		assert_int_equal(r.rc, 0);
+		case_release(&r);
+	}
+}
+
+static void
+count_damage(void *arg, const struct rfb_decoder_event *ev)
+{
+	*(unsigned *)arg += ev->kind == RFB_DECODER_DAMAGE;
+}
+
+/* n times the whole screen, then the end of the update; returns the error. */
+static int
+overdraw(int32_t encoding, unsigned n, unsigned *n_drawn)
+{
+	struct rfb_pixel_format pf = usual_format();
+	struct rfb_decoder *d =
+	    rfb_decoder_new(1024, 1024, &pf, count_damage, n_drawn);
+	int rc;
+
+	*n_drawn = 0;
+	stream.len = 0;
+	put_update(&stream, n);
+	for (unsigned i = 0; i < n; i++) {
+		put_rect(&stream, 0, 0, 1024, 1024, encoding);
+		if (encoding == RFB_ENC_TIGHT)
+			put32(&stream, 0x80000000); /* Fill */
+		else
+			put_n(&stream, encoding == RFB_ENC_RRE ? 8 : 4, 0);
+	}
+	rc = rfb_decoder_feed(d, stream.data, stream.len);
+	if (rc != 0)
+		assert_string_equal(rfb_decoder_why(d),
+		    "an update draws more than 64 times the screen");
+	else /* the next update begins at nothing */
+		rc = rfb_decoder_feed(d, stream.data, stream.len);
+	rfb_decoder_free(d);
+	return rc;
+}
+
+/* A screen for 16 bytes, over and over. */
+static void
+test_update_overdrawn(void **state)
+{
+	static const int32_t encodings[] = { RFB_ENC_COPYRECT, RFB_ENC_TIGHT,
+		RFB_ENC_RRE };
+	unsigned n;
+
+	for (size_t i = 0; i < N_ELEMENTS(encodings); i++) {
+		assert_int_equal(overdraw(encodings[i], 64, &n), 0);
+		assert_int_equal(n, 128);
+		assert_int_equal(overdraw(encodings[i], 66, &n), ERR_LIMIT);
+		assert_int_equal(n, 65);
+	}
+}
+
+/* In turns, it takes what it has drawn for, and the rest later. */
+static void
+test_drawing_in_turns(void **state)
+{
+	struct rfb_pixel_format pf = usual_format();
+	struct rfb_decoder *d;
+	unsigned n = 0;
+	size_t used, at, len;
+
+	overdraw(RFB_ENC_COPYRECT, 10, &n);
+	n = 0;
+	d = rfb_decoder_new(1024, 1024, &pf, count_damage, &n);
+	len = stream.len;
+	assert_int_equal(
+	    rfb_decoder_feed_some(d, stream.data, len, 1 << 20, &used), 0);
+	assert_int_equal(used, 4 + 16);
+	assert_int_equal(n, 1);
+	at = used;
+	assert_int_equal(rfb_decoder_feed_some(
+			     d, stream.data + at, len - at, 5 << 19, &used),
+	    0);
+	assert_int_equal(used, 3 * 16);
+	assert_int_equal(n, 4);
+	at += used;
+	/* in the middle of a rectangle nothing is due */
+	assert_int_equal(
+	    rfb_decoder_feed_some(d, stream.data + at, 9, 0, &used), 0);
+	assert_int_equal(used, 9);
+	at += used;
+	assert_int_equal(rfb_decoder_feed_some(
+			     d, stream.data + at, len - at, UINT64_MAX, &used),
+	    0);
+	assert_int_equal(used, len - at);
+	assert_int_equal(n, 10);
+	assert_true(rfb_decoder_is_between_messages(d));
+	assert_int_equal(rfb_decoder_work(d), 10 << 20);
+	rfb_decoder_free(d);
+}
+
 static void
 zlib_of(size_t n_bytes, int32_t encoding, const char *why)
 {
@@ -365,6 +481,47 @@ put_jpeg(int w, int h, size_t cut)
 	tjDestroy(tj);
 }
 
+/* Scans that are only announced, in a comment: what counts is what libjpeg may
+ * take for one. */
+static void
+put_jpeg_of_scans(unsigned n)
+{
+	static uint8_t pixels[16 * 16 * 3];
+	tjhandle tj = tjInitCompress();
+	unsigned long len = 0;
+	uint8_t *out = NULL;
+
+	assert_int_equal(tjCompress2(tj, pixels, 16, 0, 16, TJPF_RGB, &out,
+			     &len, TJSAMP_420, 80, 0),
+	    0);
+	put8(&stream, 0x90);
+	put_compact(&stream, len + 4 + 2 * n);
+	put_bytes(&stream, out, 2);
+	put16(&stream, 0xfffe);
+	put16(&stream, 2 + 2 * n);
+	for (unsigned i = 0; i < n; i++)
+		put16(&stream, 0xffda);
+	put_bytes(&stream, out + 2, len - 2);
+	tjFree(out);
+	tjDestroy(tj);
+}
+
+static void
+test_jpeg_of_many_scans(void **state)
+{
+	struct rfb_pixel_format pf = usual_format();
+	struct case_run r;
+
+	fresh(16, 16, RFB_ENC_TIGHT);
+	put_jpeg_of_scans(16);
+	refused("JPEG with too many scans");
+	fresh(16, 16, RFB_ENC_TIGHT);
+	put_jpeg_of_scans(15); /* and its own */
+	r = case_decode(&stream, &pf, 16, 16);
+	assert_int_equal(r.rc, 0);
+	case_release(&r);
+}
+
 static void
 test_jpeg_of_another_size(void **state)
 {
@@ -469,6 +626,9 @@ main(void)
 		cmocka_unit_test(test_rre_outside),
 		cmocka_unit_test(test_rre_drawn_over_and_over),
 		cmocka_unit_test(test_hextile_outside),
+		cmocka_unit_test(test_hextile_overdrawn),
+		cmocka_unit_test(test_update_overdrawn),
+		cmocka_unit_test(test_drawing_in_turns),
 		cmocka_unit_test(test_zlib_sizes),
 		cmocka_unit_test(test_zlib_corrupt),
 		cmocka_unit_test(test_zlib_dictionary),
@@ -481,6 +641,7 @@ main(void)
 		cmocka_unit_test(test_tight_stream_not_reset),
 		cmocka_unit_test(test_jpeg_of_another_size),
 		cmocka_unit_test(test_jpeg_without_header),
+		cmocka_unit_test(test_jpeg_of_many_scans),
 		cmocka_unit_test(test_jpeg_cut_short_is_drawn),
 		cmocka_unit_test(test_inside_a_cursor),
 		cmocka_unit_test(test_outside_the_framebuffer),
