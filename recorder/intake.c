@@ -14,8 +14,13 @@
 #include "recorder/lag.h"
 #include "recorder/picture/pacer.h"
 
-/* Bytes decoded before the ring's cursor moves on. */
-#define PIECE_LEN (256 * 1024)
+/* Bytes and pixels (rfb/work.h) decoded before the ring's cursor moves on: the
+ * relay must see that it moves. */
+#define PIECE_LEN  (256 * 1024)
+#define PIECE_WORK (UINT64_C(64) << 20)
+
+/* Who sends as fast as we decode must not keep us from what else is due. */
+#define TURN_NS (250 * NS_PER_MS)
 
 /* While a picture waits, this much of the ring may fill before we wake. */
 #define LAZY_SHARE 16
@@ -102,18 +107,20 @@ is_behind(
 }
 
 /*
- * Takes everything the ring has now. 0 or the session's error. Once it is
- * behind for good, goes on to the end of a message and says so.
+ * Takes everything the ring has now, or as much as comes until `until`. 0 or
+ * the session's error. Once it is behind for good, goes on to the end of a
+ * message and says so. *is_empty: neither bytes nor marks are left.
  */
 static int
-drain(struct session *s, struct tee_reader *reader, struct lag *lag)
+drain(struct session *s, struct tee_reader *reader, struct lag *lag,
+    uint64_t until, bool *is_empty)
 {
 	const uint8_t *data;
 	struct tee_mark mark;
-	size_t len;
-	int got, rc = 0;
+	size_t len, used;
+	int got = 1, rc = 0;
 
-	while (rc == 0 && !session_is_over(s) &&
+	while (rc == 0 && !session_is_over(s) && clock_mono_ns() < until &&
 	    (got = tee_reader_next(reader, &mark, &data, &len)) != 0) {
 		bool behind = got > 0 && is_behind(s, reader, lag);
 
@@ -132,10 +139,11 @@ drain(struct session *s, struct tee_reader *reader, struct lag *lag)
 		if (behind)
 			len = min_size(len, (size_t)session_wanted(s));
 		session_set_stretch(s, stretch_for(reader));
-		rc = session_feed(s, data, len);
+		rc = session_feed_some(s, data, len, PIECE_WORK, &used);
 		leave_note(s, reader);
-		tee_reader_consume(reader, len);
+		tee_reader_consume(reader, used);
 	}
+	*is_empty = got == 0;
 	return rc;
 }
 
@@ -154,12 +162,13 @@ wanted(const struct session *s, const struct tee_reader *reader, uint64_t now)
 }
 
 /*
- * Sleeps until enough bytes, a due picture, a signal or the relay's end.
+ * Sleeps until enough bytes, a due picture, a signal or the relay's end; not
+ * at all while the ring is not empty.
  * Returns false when the relay is gone.
  */
 static bool
-wait_for_work(
-    struct session *s, struct tee_reader *reader, int event_fd, int status_fd)
+wait_for_work(struct session *s, struct tee_reader *reader, int event_fd,
+    int status_fd, bool is_empty)
 {
 	struct pollfd fds[] = {
 		{ .fd = event_fd, .events = POLLIN },
@@ -172,9 +181,14 @@ wait_for_work(
 	size_t n = wanted(s, reader, now);
 	sigset_t none;
 
-	tee_reader_want_data(reader, n);
-	if (tee_reader_backlog(reader) >= n)
-		return true;
+	if (!is_empty) {
+		ts = (struct timespec){ 0 };
+		due = 0;
+	} else {
+		tee_reader_want_data(reader, n);
+		if (tee_reader_backlog(reader) >= n)
+			return true;
+	}
 	sigemptyset(&none);
 	if (ppoll(fds, N_ELEMENTS(fds), due == UINT64_MAX ? NULL : &ts,
 		&none) <= 0)
@@ -215,17 +229,19 @@ intake_run(struct session *s, struct tee_reader *reader,
 {
 	struct lag lag = { .limit_ns = behind_seconds * NS_PER_S };
 	struct load load = { clock_mono_ns(), cpu_ns() };
-	bool relay_lives = true;
+	bool relay_lives = true, is_empty = true;
 	int rc = 0;
 
 	while (rc == 0 && !session_is_over(s)) {
 		bool is_last = !relay_lives || got_term;
 		uint64_t now = clock_mono_ns();
 
-		rc = drain(s, reader, &lag);
+		rc = drain(s, reader, &lag,
+		    is_last ? UINT64_MAX : now + TURN_NS, &is_empty);
 		if (rc == INTAKE_BEHIND)
 			return rc;
-		if (rc == 0)
+		/* else the time of what waits is not over */
+		if (rc == 0 && is_empty)
 			rc = session_tick(s, now);
 		if (rc == 0 && !is_last && session_wants_capture(s))
 			return INTAKE_BEHIND;
@@ -236,7 +252,8 @@ intake_run(struct session *s, struct tee_reader *reader,
 		if (is_last)
 			return session_close(
 			    s, relay_lives ? "command" : "error", now);
-		relay_lives = wait_for_work(s, reader, event_fd, status_fd);
+		relay_lives =
+		    wait_for_work(s, reader, event_fd, status_fd, is_empty);
 	}
 	if (rc != 0)
 		session_close(s, rc == ERR_NOSPACE ? "nospace" : "error", 0);

@@ -23,6 +23,7 @@
 #include "recorder/sandbox.h"
 #include "recorder/session/segment.h"
 #include "recorder/session/session.h"
+#include "rfb/work.h"
 
 #define NICE 10 /* sessions that run come first */
 
@@ -33,7 +34,9 @@ struct replay {
 	int capture_fd, out_fd;
 	int percent;
 	uint64_t began_ns;
-	bool is_stopped; /* by what its endpoint sent */
+	uint64_t start_ns; /* of the stream: its first bytes */
+	bool is_stopped;   /* by what its endpoint sent */
+	const char *why;   /* then; NULL: the session knows */
 };
 
 static int
@@ -168,14 +171,49 @@ on_session(void *arg, enum session_event ev, const struct segment_result *res)
 		log_warn("recording_nospace");
 }
 
+/*
+ * A relay lets an endpoint draw so much a second, rfb/work.h; a file that
+ * orders more would keep an encoder busy for days.
+ */
 static int
-play_record(struct session *s, const struct capture_record *rec)
+check_work(struct replay *r, const struct session *s)
+{
+	uint64_t now = session_now_ns(s);
+	uint64_t ns = now > r->start_ns ? now - r->start_ns : 0;
+
+	if (!rfb_work_is_too_much(session_work(s), ns))
+		return 0;
+	r->why = "it draws more than can be encoded in twice its time";
+	return ERR_LIMIT;
+}
+
+static int
+feed(struct replay *r, struct session *s, const uint8_t *data, size_t len)
+{
+	size_t used;
+	int rc;
+
+	if (r->start_ns == 0)
+		r->start_ns = session_now_ns(s);
+	do {
+		rc = session_feed_some(s, data, len, RFB_WORK_PER_S, &used);
+		if (rc == 0)
+			rc = check_work(r, s);
+		data += used;
+		len -= used;
+	} while (rc == 0 && len > 0);
+	return rc;
+}
+
+static int
+play_record(
+    struct replay *r, struct session *s, const struct capture_record *rec)
 {
 	switch (rec->kind) {
 	case CAPTURE_MARK:
 		return session_mark(s, &rec->mark);
 	case CAPTURE_BYTES:
-		return session_feed(s, rec->data, rec->len);
+		return feed(r, s, rec->data, rec->len);
 	case CAPTURE_STATE:
 		return session_restore(s, rec->data, rec->len);
 	default:
@@ -195,7 +233,7 @@ play(struct replay *r, struct session *s)
 
 	while (rc == 0 && (got = capture_reader_next(r->reader, &rec)) == 1) {
 		show_progress(r);
-		rc = play_record(s, &rec);
+		rc = play_record(r, s, &rec);
 	}
 	return rc != 0 ? rc : got;
 }
@@ -216,9 +254,11 @@ finish(struct replay *r, struct session *s, int rc)
 	    capture_reader_size(r->reader) - capture_reader_offset(r->reader);
 
 	if (is_streams_fault(rc)) {
+		if (r->why == NULL)
+			r->why = session_why(s);
 		log_warn("replay_stopped", LOG_S("capture", r->id), LOG_ERR(rc),
-		    LOG_S("why", session_why(s)));
-		printf("stopped %s\n", session_why(s));
+		    LOG_S("why", r->why));
+		printf("stopped %s\n", r->why);
 		fflush(stdout);
 		r->is_stopped = true;
 		return session_close(s, "error", 0);

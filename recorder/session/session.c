@@ -359,11 +359,27 @@ session_tick(struct session *s, uint64_t now_ns)
 int
 session_feed(struct session *s, const uint8_t *data, size_t len)
 {
+	size_t used;
 	int rc;
 
+	do {
+		rc = session_feed_some(s, data, len, UINT64_MAX, &used);
+		data += used;
+		len -= used;
+	} while (rc == 0 && len > 0);
+	return rc;
+}
+
+int
+session_feed_some(struct session *s, const uint8_t *data, size_t len,
+    uint64_t max_work, size_t *used)
+{
+	int rc;
+
+	*used = len;
 	if (s->state == SESSION_OVER || s->error != 0)
 		return s->error;
-	rc = rfb_decoder_feed(s->decoder, data, len);
+	rc = rfb_decoder_feed_some(s->decoder, data, len, max_work, used);
 	if (s->error == 0 && rc != 0) {
 		s->why = rfb_decoder_why(s->decoder);
 		s->error = rc;
@@ -431,6 +447,12 @@ uint64_t
 session_wanted(const struct session *s)
 {
 	return rfb_decoder_wanted(s->decoder);
+}
+
+uint64_t
+session_work(const struct session *s)
+{
+	return rfb_decoder_work(s->decoder);
 }
 
 uint64_t

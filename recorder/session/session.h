@@ -59,6 +59,11 @@ int session_mark(struct session *s, const struct tee_mark *m);
  * free are allowed.
  */
 int session_feed(struct session *s, const uint8_t *data, size_t len);
+/* The same in turns, as rfb_decoder_feed_some. */
+int session_feed_some(struct session *s, const uint8_t *data, size_t len,
+    uint64_t max_work, size_t *used);
+/* Pixels drawn so far, rfb/work.h. */
+uint64_t session_work(const struct session *s);
 
 /*
  * All bytes that arrived up to now_ns were fed: takes what is due until
