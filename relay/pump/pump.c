@@ -140,6 +140,7 @@ pump_release(struct session *s)
 	free_timer(&p->probe_timer);
 	free_timer(&p->sw.timer);
 	free_timer(&p->pace_timer);
+	free_timer(&p->meter_timer);
 	free_timer(&p->banner_timer);
 	free_timer(&p->clipboard.timer);
 	free(p->end_reason);

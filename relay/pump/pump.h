@@ -19,6 +19,7 @@
 #include "common/buf.h"
 #include "relay/pump/clipboard.h"
 #include "relay/pump/edits.h"
+#include "relay/pump/meter.h"
 #include "relay/pump/pace.h"
 #include "relay/pump/view.h"
 #include "rfb/framer.h"
@@ -115,6 +116,9 @@ struct pump {
 	bool is_size_refused; /* the technician has to be told */
 	bool is_size_due;     /* and the viewer, between two messages */
 	uint64_t size_said_ns;
+
+	struct meter meter; /* of what the endpoint draws */
+	struct event *meter_timer;
 
 	struct pace pace;
 	struct event *pace_timer;

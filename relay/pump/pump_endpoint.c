@@ -70,7 +70,8 @@ read_piece(struct session *s, size_t *got)
 	*got = 0;
 	if (p == NULL)
 		return ERR_NOMEM;
-	room = min_size(room, PIECE_MAX);
+	room = min_size(
+	    room, meter_is_low(&s->pump.meter) ? LEG_RECORD_LEN : PIECE_MAX);
 	while (n < room && rc > 0) {
 		rc = side_recv(&s->endpoint, p + n, room - n);
 		if (rc > 0)
@@ -111,6 +112,28 @@ is_full(struct session *s)
 	return false;
 }
 
+static void
+on_meter_time(evutil_socket_t fd, short what, void *arg)
+{
+	struct session *s = arg;
+
+	if (s->state == SESSION_RUNNING)
+		pump_from_endpoint(s);
+}
+
+/* It drew more than there was time for: the rest waits in its socket. */
+static bool
+is_early(struct session *s)
+{
+	uint64_t ns = meter_wait(&s->pump.meter, clock_mono_ns());
+
+	if (ns == 0)
+		return false;
+	s->pump.is_stalled = true;
+	side_read(&s->endpoint, false);
+	return pump_timer(s, &s->pump.meter_timer, on_meter_time, ns) == 0;
+}
+
 /* What the bytes just read have brought about. */
 static void
 after_reading(struct session *s)
@@ -134,7 +157,7 @@ pump_from_endpoint(struct session *s)
 	session_ref(s);
 	go_on_reading(s);
 	while (rc == 0 && budget > 0 && s->state == SESSION_RUNNING &&
-	    !is_full(s)) {
+	    !is_full(s) && !is_early(s)) {
 		rc = read_piece(s, &got);
 		budget -= min_size(budget, got);
 		session_record_check(s);

@@ -133,6 +133,7 @@ pump_framer_event(void *arg, const struct rfb_framer_event *ev)
 	case RFB_FRAMER_MESSAGE:
 		return on_message(s, ev);
 	case RFB_FRAMER_RECT:
+		meter_add(&s->pump.meter, rfb_rect_work(&ev->rect));
 		if (ev->rect.encoding < 0 && pump_size_rect(s, ev) != 0)
 			return ERR_LIMIT;
 		return s->pump.is_watching ? on_rect(s, ev) : 0;
