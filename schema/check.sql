@@ -316,6 +316,39 @@ WHERE EXISTS (SELECT 1 FROM segments g WHERE g.session_id = s.id)
      SELECT after_seq, before_seq, from_mono_ns, to_mono_ns, from_at, to_at, why
      FROM gaps WHERE session_id = s.id));
 
+-- X2: no time of a recorded session is unstated. Its segments and gaps cover
+-- it from its first segment to its end; what a recorder has left when its
+-- session ends in an error may take 5 s. A capture's end is known when it is
+-- encoded.
+SELECT 'session_covered' AS name, c.id::text AS object,
+       format('%s ms of it are in no segment and in no gap', c.ns / 1000000) AS detail
+FROM (SELECT s.id, count(*) AS n,
+             (SELECT coalesce(sum(upper(r) - lower(r)), 0) FROM unnest(
+                 int8multirange(int8range(min(x.a), greatest(min(x.a), s.ended_mono_ns)))
+                 - range_agg(int8range(x.a, greatest(x.a, x.b)))) r) AS ns
+      FROM sessions s
+      JOIN (SELECT session_id, start_mono_ns AS a, coalesce(end_mono_ns, start_mono_ns) AS b
+            FROM segments
+            UNION ALL
+            SELECT session_id, from_mono_ns, to_mono_ns FROM gaps) x ON x.session_id = s.id
+      WHERE s.recorded AND s.ended_at < now() - interval '5 minutes'
+        AND s.ended_mono_ns IS NOT NULL
+        AND NOT EXISTS (SELECT 1 FROM segments g WHERE g.session_id = s.id AND g.is_capture)
+      GROUP BY s.id, s.ended_mono_ns) c
+WHERE c.ns > 5000000000 + c.n * 1000000;
+
+-- X2, X7: the audit log and the ledger tell one length. Gaps of before that
+-- rule are not in the log.
+SELECT 'gap_audit' AS name, g.session_id::text AS object,
+       format('the gap after segment %s is %s ms, in the audit log %s ms',
+              g.after_seq, g.ms, a.detail->>'ms') AS detail
+FROM gaps g
+JOIN LATERAL (SELECT detail FROM audit
+              WHERE action = 'recording_gap' AND object = g.session_id::text
+                AND (detail->>'after_seq')::int = g.after_seq
+              ORDER BY id DESC LIMIT 1) a ON true
+WHERE g.why <> 'manual' AND (a.detail->>'ms')::bigint <> g.ms;
+
 -- X2: every gap has a reason. Segments of a session that ended an hour ago
 -- have all arrived.
 SELECT 'gap_reason' AS name, g.session_id::text AS object,

@@ -146,12 +146,13 @@ session_restart_ready(struct session *s)
 	s->gap_since_ns = 0;
 	snprintf(text, sizeof(text), "%llu", (unsigned long long)ms);
 	atomic_fetch_add(&s->loop->relay->stats.recorder_restarts, 1);
-	log_warn(
-	    "recording_resumed", LOG_S("session", s->id), LOG_U("gap_ms", ms));
+	log_warn("recording_resumed", LOG_S("session", s->id),
+	    LOG_U("noticed_ms", ms));
 	journal_write(s->loop, "recording resumed",
 	    "INSERT INTO audit (team_id, actor, action, object, detail) "
 	    "SELECT team_id, 'relay', 'recording_resumed', id::text, "
-	    "jsonb_build_object('gap_ms', $2::bigint) FROM sessions WHERE id "
+	    "jsonb_build_object('noticed_ms', $2::bigint) FROM sessions WHERE "
+	    "id "
 	    "= $1",
 	    2, params);
 }

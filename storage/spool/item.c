@@ -395,6 +395,10 @@ item_update(struct item *it)
 		return;
 	it->files = item_look(it);
 	if (it->files == 0) {
+		if (strcmp(it->status, "recording") == 0) {
+			vanished_soon(&it->d->spool->vanished);
+			spool_kick(it->d->spool, false);
+		}
 		TAILQ_REMOVE(&it->d->spool->items, it, link);
 		item_free(it);
 		return;

@@ -47,6 +47,7 @@ on_scan(void *arg)
 		item_sync(it);
 		item_update(it);
 	}
+	vanished_look(&s->vanished);
 }
 
 void
@@ -157,6 +158,7 @@ spool_new(struct daemon *d, char *err, size_t err_len)
 	TAILQ_INIT(&s->items);
 	rc = spool_watch_init(&s->watch, d, &ops, s, err, err_len);
 	s->dir = s->watch.dir;
+	s->vanished = (struct vanished){ .d = d, .dir = s->dir };
 	return rc;
 }
 

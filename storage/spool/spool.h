@@ -11,6 +11,7 @@
 
 #include "storage/spool/item.h"
 #include "storage/spool/spool_watch.h"
+#include "storage/spool/vanished.h"
 
 struct daemon;
 
@@ -19,6 +20,7 @@ struct spool {
 	struct spool_watch watch;
 	int dir; /* of watch */
 	struct item_list items;
+	struct vanished vanished;
 	unsigned n_transfers, n_repairs;
 	unsigned n_state[ITEM_STATES]; /* as of the last tick */
 	uint64_t bytes_waiting;

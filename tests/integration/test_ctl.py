@@ -768,6 +768,11 @@ VIOLATIONS = {
         "(SELECT id FROM people LIMIT 1) p",
     'gap_ledger': GAP.format('manual'),
     'gap_reason': GAP.format('unexplained'),
+    'gap_audit': GAP.format('crash') + '; ALTER TABLE gaps DISABLE TRIGGER '
+                 'gaps_audit_changed; UPDATE gaps SET to_mono_ns = 5000000000',
+    'session_covered': 'UPDATE sessions s SET ended_mono_ns = '
+                       '(SELECT max(end_mono_ns) + 60000000000 FROM segments '
+                       'g WHERE g.session_id = s.id)',
     'stored_in_spool':
         "INSERT INTO nodes (id, program, host, version) VALUES "
         "(gen_random_uuid(), 'storage', 'h', '0'); UPDATE segments SET "

@@ -89,7 +89,7 @@ def test_a_dead_recorder_is_replaced_within_a_second(rig, tmp_path, how):
     if how == signal.SIGSTOP:  # the watchdog sees that it stands still
         demo.work(rig.endpoint, viewer, 6)
     resumed = wait_until(lambda: rig.stack.sql(
-        "SELECT (detail->>'gap_ms')::int FROM audit WHERE action = "
+        "SELECT (detail->>'noticed_ms')::int FROM audit WHERE action = "
         f"'recording_resumed' AND object = '{session['id']}'"), 20,
         'another recorder')
     demo.work(rig.endpoint, viewer, 3)
@@ -103,7 +103,14 @@ def test_a_dead_recorder_is_replaced_within_a_second(rig, tmp_path, how):
     gap_ms = float(rig.stack.sql(
         'SELECT (max(start_mono_ns) - min(end_mono_ns)) / 1e6 FROM segments '
         f"WHERE session_id = '{session['id']}'")[0][0])
-    print('gap', gap_ms, 'relay says', resumed)
+    print('gap', gap_ms, 'relay noticed', resumed)
+    # the audit log tells what the ledger tells
+    ledger = rig.stack.sql('SELECT ms FROM gaps WHERE session_id = '
+                           f"'{session['id']}'")
+    told = rig.stack.sql(
+        "SELECT detail->>'ms' FROM audit WHERE action = 'recording_gap' AND "
+        f"object = '{session['id']}' ORDER BY id DESC LIMIT 1")
+    assert ledger == told == [[str(round(gap_ms))]]
     if how == signal.SIGKILL:
         assert 0 < gap_ms < 1000
         assert int(resumed[0][0]) < 1000

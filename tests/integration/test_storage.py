@@ -802,6 +802,44 @@ def test_orphan_without_a_picture(folder_env, tmp_path):
     wait_for('the files to go', lambda: seg.files() == set())
 
 
+@pytest.mark.parametrize('while_away', [False, True])
+def test_files_taken_back_before_the_first_picture(folder_env, while_away):
+    """A recorder that fails before it has a frame removes its files: the row
+    does not say `recording` for ever, and the ledger has the gap (X2)."""
+    import fcntl
+    import json
+    env = folder_env.start()
+    seg = Segment(env, SMALL)
+    opened = {k: v for k, v in seg.manifest.items()
+              if k not in ('end_mono_ns', 'end_wall_ns', 'frames', 'bytes')}
+    with open(seg.path('.webm.part'), 'wb') as part:
+        fcntl.flock(part, fcntl.LOCK_EX)
+        seg.write('.json.open', json.dumps(opened).encode())
+        seg.wait('recording')
+        if while_away:
+            env.stop()
+        os.unlink(seg.path('.json.open'))
+        os.unlink(seg.path('.webm.part'))
+    if while_away:
+        env.start()
+    row = seg.wait('missing')
+    assert 'before the first picture' in row['status_detail']
+    assert row['end_mono_ns'] == row['start_mono_ns'] and row['recovered']
+    # another recorder has its number
+    after = Segment(env, SMALL, session=seg.session, seq=1,
+                    start_mono_ns=5 * 10**9, end_mono_ns=6 * 10**9,
+                    split_reason='recorder_restart',
+                    gap_start_mono_ns=1000, gap_end_mono_ns=5 * 10**9).place()
+    assert after.wait_stored()['seq'] == 1
+    assert seg.row() is None
+    gaps = env.rows('SELECT after_seq, why, ms FROM gaps')
+    assert [(g['after_seq'], g['why'], g['ms']) for g in gaps] == [
+        (0, 'recorder_restart', 5000)]
+    told = env.rows("SELECT detail FROM audit WHERE action = 'recording_gap' "
+                    'AND object = %s ORDER BY id', seg.session)
+    assert told[-1]['detail']['ms'] == 5000
+
+
 def test_number_of_what_has_no_picture(folder_env, tmp_path):
     """The recorder that takes its place uses its number again, also while
     it is not yet known that nothing is in it."""

@@ -1,0 +1,94 @@
+#include "storage/spool/vanished.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "common/bytes.h"
+#include "common/clock.h"
+#include "common/db.h"
+#include "common/log.h"
+#include "storage/daemon.h"
+#include "storage/node.h"
+
+#define LOOK_NS (60 * NS_PER_S)
+
+/* One of them is there for as long as a segment is being recorded, repaired,
+ * kept to be encoded, or encoded: docs/spool.md. */
+static const char *const suffixes[] = { ".webm.part", ".webm", ".json",
+	".json.open", ".capture.part", ".capture", ".capture.json", ".encode",
+	".encoded", ".capture.kept" };
+
+static bool
+has_files(const struct vanished *v, const char *id)
+{
+	char name[80];
+	struct stat st;
+
+	for (size_t i = 0; i < N_ELEMENTS(suffixes); i++) {
+		snprintf(name, sizeof(name), "%.36s%s", id, suffixes[i]);
+		if (fstatat(v->dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Only a row that still says so: it may have been stored meanwhile. */
+static void
+close_row(const struct vanished *v, const char *id)
+{
+	const char *params[] = { id };
+
+	log_warn("segment_vanished", LOG_S("segment", id));
+	db_query_now(v->d->db,
+	    "UPDATE segments SET status = 'missing', status_detail = "
+	    "'its recorder ended before the first picture', "
+	    "end_mono_ns = coalesce(end_mono_ns, start_mono_ns), "
+	    "ended_at = coalesce(ended_at, started_at), recovered = true, "
+	    "end_why = coalesce(end_why, 'crash') "
+	    "WHERE id = $1::uuid AND status = 'recording'",
+	    1, params, NULL, NULL);
+}
+
+static void
+on_rows(void *arg, PGresult *res)
+{
+	struct vanished *v = arg;
+	const char *id;
+
+	v->is_asked = false;
+	if (v->d->exiting)
+		return;
+	if (res == NULL || !db_ok(res, "segments being recorded")) {
+		v->next_ns = 0;
+		return;
+	}
+	for (int i = 0; i < PQntuples(res); i++) {
+		id = PQgetvalue(res, i, 0);
+		if (!has_files(v, id))
+			close_row(v, id);
+	}
+}
+
+void
+vanished_look(struct vanished *v)
+{
+	const char *params[] = { node_id(v->d->node) };
+	uint64_t now = clock_mono_ns();
+
+	if (v->is_asked || now < v->next_ns || !db_is_connected(v->d->db))
+		return;
+	v->is_asked =
+	    db_query_now(v->d->db,
+		"SELECT id FROM segments WHERE status = 'recording' AND "
+		"spool_node = $1::uuid",
+		1, params, on_rows, v) == 0;
+	if (v->is_asked)
+		v->next_ns = now + LOOK_NS;
+}
+
+void
+vanished_soon(struct vanished *v)
+{
+	v->next_ns = 0;
+}
