@@ -19,6 +19,7 @@
 #include "common/log.h"
 #include "common/tee.h"
 #include "relay/privileges.h"
+#include "relay/recorder_log.h"
 
 #define N_SENT (SPAWNER_FDS - 1) /* the spool folder is the spawner's */
 
@@ -37,6 +38,8 @@ struct child {
 	struct child *next;
 	pid_t pid;
 	uint64_t due_ns; /* killed then; 0: it may run */
+	int log_fd;      /* what it says; -1: it closed that */
+	struct recorder_log log;
 	char id[SPAWNER_ID_LEN];
 };
 
@@ -44,7 +47,11 @@ struct spawner {
 	const char *program, *spool;
 	int sock, dir;
 	struct child *children;
+	struct pollfd *fds; /* the relay, then those of children */
+	size_t n_children, cap;
 };
+
+#define LOG_PIECE 4096 /* of one recorder, a wakeup */
 
 static int
 send_order(int sock, const struct order *o, struct msghdr *msg)
@@ -137,9 +144,13 @@ receive(int sock, struct order *o, int fds[N_SENT])
  * so that none is overwritten before it was moved.
  */
 static int
-place_fds(const int *fds, int spool)
+place_fds(const int *fds, int spool, int log_fd)
 {
 	int high[SPAWNER_FDS], null;
+
+	/* not the relay's log itself: whatever it writes is a quotation */
+	if (dup2(log_fd, STDOUT_FILENO) < 0 || dup2(log_fd, STDERR_FILENO) < 0)
+		return ERR_IO;
 
 	for (int i = 0; i < SPAWNER_FDS; i++) {
 		high[i] =
@@ -174,7 +185,7 @@ say_failed(int status_fd, const char *program)
 }
 
 static _Noreturn void
-become_recorder(const char *program, const int *fds, int spool)
+become_recorder(const char *program, const int *fds, int spool, int log_fd)
 {
 	char *const argv[] = { (char *)(uintptr_t)program, NULL };
 	/* what sanitizers are told is the only thing worth passing on */
@@ -197,12 +208,48 @@ become_recorder(const char *program, const int *fds, int spool)
 	signal(SIGHUP, SIG_DFL);
 	/* a terminal's Ctrl-C is for the relay, which drains */
 	setpgid(0, 0);
-	if (place_fds(fds, spool) == 0)
+	if (place_fds(fds, spool, log_fd) == 0)
 		execve(program, argv, env);
 	say_failed(TEE_FD_STATUS, program);
 	log_error(
 	    "recorder_exec_failed", LOG_S("program", program), LOG_ERRNO());
 	_exit(127);
+}
+
+/* Room to wait for one more. */
+static int
+make_room(struct spawner *p)
+{
+	size_t cap = p->cap == 0 ? 16 : 2 * p->cap;
+	struct pollfd *fds;
+
+	if (p->n_children + 2 <= p->cap)
+		return 0;
+	fds = realloc(p->fds, cap * sizeof(*fds));
+	if (fds == NULL)
+		return ERR_NOMEM;
+	p->fds = fds;
+	p->cap = cap;
+	return 0;
+}
+
+/* A pipe that keeps neither side waiting, and a process. */
+static int
+fork_recorder(struct spawner *p, struct child *c, const int *fds)
+{
+	int pair[2];
+
+	if (pipe2(pair, O_CLOEXEC | O_NONBLOCK) != 0)
+		return ERR_IO;
+	c->pid = fork();
+	if (c->pid == 0)
+		become_recorder(p->program, fds, p->dir, pair[1]);
+	close(pair[1]);
+	c->log_fd = pair[0];
+	if (c->pid > 0)
+		return 0;
+	close(pair[0]);
+	return ERR_IO;
 }
 
 static void
@@ -212,11 +259,8 @@ start_child(struct spawner *p, const struct order *o, const int *fds)
 
 	if (p->dir < 0)
 		p->dir = open(p->spool, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (c != NULL && p->dir >= 0)
-		c->pid = fork();
-	if (c != NULL && p->dir >= 0 && c->pid == 0)
-		become_recorder(p->program, fds, p->dir);
-	if (c == NULL || p->dir < 0 || c->pid < 0) {
+	if (c == NULL || p->dir < 0 || make_room(p) != 0 ||
+	    fork_recorder(p, c, fds) != 0) {
 		say_failed(fds[TEE_FD_STATUS - TEE_FD_DATA], p->program);
 		free(c);
 		return;
@@ -224,8 +268,37 @@ start_child(struct spawner *p, const struct order *o, const int *fds)
 	memcpy(c->id, o->id, sizeof(c->id));
 	c->next = p->children;
 	p->children = c;
+	p->n_children++;
 	log_info(
 	    "recorder_started", LOG_S("session", c->id), LOG_I("pid", c->pid));
+}
+
+/* Reads once. False: there is no more now. */
+static bool
+read_log(struct child *c)
+{
+	uint8_t piece[LOG_PIECE];
+	ssize_t n = c->log_fd >= 0 ? read(c->log_fd, piece, sizeof(piece)) : 0;
+
+	if (n > 0)
+		recorder_log_feed(
+		    &c->log, c->id, piece, (size_t)n, clock_mono_ns());
+	else if (c->log_fd >= 0 && (n == 0 || errno != EAGAIN)) {
+		close(c->log_fd);
+		c->log_fd = -1;
+	}
+	return n > 0;
+}
+
+/* The process is gone: a pipe holds no more than this. */
+static void
+end_log(struct child *c)
+{
+	for (unsigned i = 0; i < 64 && read_log(c); i++)
+		;
+	recorder_log_end(&c->log, c->id, clock_mono_ns());
+	if (c->log_fd >= 0)
+		close(c->log_fd);
 }
 
 /* A child is listed until it was waited for: its pid is not used again. */
@@ -280,6 +353,8 @@ reap(struct spawner *p)
 		if (c == NULL)
 			continue;
 		*at = c->next;
+		p->n_children--;
+		end_log(c);
 		log_info("recorder_ended", LOG_S("session", c->id),
 		    LOG_I("pid", pid),
 		    LOG_I(
@@ -318,16 +393,46 @@ serve(struct spawner *p)
 	return true;
 }
 
-/* What waits for the relay, or only for recorders once it is gone. */
+/* Fills in what to wait for. Returns how many; at least the relay's. */
+static nfds_t
+list_fds(struct spawner *p)
+{
+	nfds_t n = 0;
+
+	p->fds[n++] = (struct pollfd){ .fd = p->sock, .events = POLLIN };
+	for (struct child *c = p->children; c != NULL; c = c->next)
+		p->fds[n++] =
+		    (struct pollfd){ .fd = c->log_fd, .events = POLLIN };
+	return n;
+}
+
+/* In the order of list_fds; nobody was added or removed since. */
+static void
+read_logs(struct spawner *p)
+{
+	nfds_t n = 1;
+
+	for (struct child *c = p->children; c != NULL; c = c->next)
+		if (p->fds[n++].revents != 0)
+			read_log(c);
+}
+
+/* What waits for the relay, or only for recorders once it is gone: then
+ * p->sock is -1. False at the relay's end. */
 static bool
-wait_once(struct spawner *p, struct pollfd *fd, const sigset_t *waiting)
+wait_once(struct spawner *p, const sigset_t *waiting)
 {
 	const struct timespec second = { 1, 0 };
-	bool lives = fd->fd >= 0;
-	int n = ppoll(fd, 1, kill_late(p) ? &second : NULL, waiting);
+	bool lives = p->sock >= 0, is_order = false;
+	nfds_t n_fds = list_fds(p);
+	int n = ppoll(p->fds, n_fds, kill_late(p) ? &second : NULL, waiting);
 
+	if (n > 0) {
+		is_order = p->fds[0].revents != 0;
+		read_logs(p);
+	}
 	reap(p);
-	return n > 0 && lives ? serve(p) : lives;
+	return is_order && lives ? serve(p) : lives;
 }
 
 static _Noreturn void
@@ -337,7 +442,6 @@ spawner_loop(int sock, const char *program, const char *spool)
 		.spool = spool,
 		.sock = sock,
 		.dir = open(spool, O_RDONLY | O_DIRECTORY | O_CLOEXEC) };
-	struct pollfd fd = { .fd = sock, .events = POLLIN };
 	struct sigaction child = { .sa_handler = on_child };
 	sigset_t blocked, waiting;
 
@@ -351,13 +455,15 @@ spawner_loop(int sock, const char *program, const char *spool)
 	sigaddset(&blocked, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &blocked, &waiting);
 	sigdelset(&waiting, SIGCHLD);
-	while (wait_once(&p, &fd, &waiting))
+	if (make_room(&p) != 0)
+		_exit(1);
+	while (wait_once(&p, &waiting))
 		;
 	/* a recorder that hangs would keep its file for ever */
-	fd.fd = -1;
+	p.sock = -1;
 	let_finish(&p, NULL);
 	while (p.children != NULL)
-		wait_once(&p, &fd, &waiting);
+		wait_once(&p, &waiting);
 	_exit(0);
 }
 

@@ -20,6 +20,7 @@
 #include <cmocka.h>
 
 #include "common/tee.h"
+#include "relay/recorder_log.h"
 #include "relay/spawner.h"
 
 static char self[4096];
@@ -62,6 +63,11 @@ look(char *text, size_t len)
 		snprintf(text, len, "standard input is not empty");
 }
 
+/* A line as the relay writes them, of another session. */
+#define FORGED                                                                 \
+	"2026-11-30T04:00:00.000Z error relaycam-relay session_end "           \
+	"session=00000000-0000-4000-8000-00000000000f code=\"x\"\x1b[2J"
+
 static int
 be_recorder(void)
 {
@@ -69,6 +75,9 @@ be_recorder(void)
 	struct pollfd fd = { TEE_FD_STATUS, POLLRDHUP, 0 };
 
 	look(st.text, sizeof(st.text));
+	for (int out = STDOUT_FILENO; out <= STDERR_FILENO; out++)
+		if (write(out, FORGED "\n", sizeof(FORGED)) < 0)
+			strcpy(st.text, "nothing to write to");
 	send(TEE_FD_STATUS, &st, sizeof(st), MSG_NOSIGNAL);
 	poll(&fd, 1, -1);
 	return 0;
@@ -186,6 +195,119 @@ test_kill_by_session(void **state)
 	close(sock);
 }
 
+/* Standard error goes to a file from here on. Returns the old one. */
+static int
+divert(char path[32])
+{
+	int old = dup(STDERR_FILENO), fd;
+
+	strcpy(path, "/tmp/relay-log-XXXXXX");
+	fd = mkstemp(path);
+	assert_true(fd >= 0);
+	dup2(fd, STDERR_FILENO);
+	close(fd);
+	return old;
+}
+
+/* What was written there; the file goes. */
+static char *
+undivert(int old, char *path)
+{
+	int fd = open(path, O_RDONLY);
+	char *text = calloc(1, 1 << 20);
+
+	dup2(old, STDERR_FILENO);
+	close(old);
+	assert_true(read(fd, text, (1 << 20) - 1) >= 0);
+	close(fd);
+	unlink(path);
+	return text;
+}
+
+static unsigned
+count(const char *text, const char *what)
+{
+	unsigned n = 0;
+
+	while ((text = strstr(text, what)) != NULL) {
+		n++;
+		text += strlen(what);
+	}
+	return n;
+}
+
+/* Each line begins with a time of ours, and says who spoke. */
+static void
+check_quoted(char *text)
+{
+	for (char *at = strtok(text, "\n"); at != NULL;
+	     at = strtok(NULL, "\n")) {
+		const char *forged = strstr(at, "session_end");
+
+		if (forged == NULL)
+			continue;
+		assert_non_null(strstr(at, " recorder_says session="));
+		assert_true(strstr(at, " recorder_says session=") < forged);
+		assert_non_null(strstr(at, ids[0]));
+		assert_non_null(strstr(at, " text=\"2026-11-30T04:00"));
+		assert_non_null(strstr(at, "code=\\\"x\\\"?[2J\""));
+	}
+}
+
+/* What a recorder says is a quotation under its session's name. */
+static void
+test_forged_line_is_quoted(void **state)
+{
+	char path[32], *text;
+	int old = divert(path), sock = spawner_start(self, folder, NULL);
+	struct tee_status st = { 0 };
+	struct request q;
+	struct pollfd end = { -1, 0, 0 };
+
+	request_open(&q);
+	assert_int_equal(spawner_request(sock, ids[0], q.fds), 0);
+	request_sent(&q);
+	assert_int_equal(next_status(q.status, &st), sizeof(st));
+	assert_string_equal(st.text, "");
+	close(q.status);
+	/* the spawner ends behind its recorders, with all that they said */
+	assert_int_equal(shutdown(sock, SHUT_WR), 0);
+	end.fd = sock;
+	end.events = POLLIN;
+	assert_int_equal(poll(&end, 1, 20000), 1);
+	close(sock);
+	text = undivert(old, path);
+	assert_int_equal(count(text, "session_end"), 2);
+	assert_int_equal(count(text, "\x1b"), 0);
+	check_quoted(text);
+	free(text);
+}
+
+static void
+test_flood_of_lines(void **state)
+{
+	static const uint8_t line[] = "so many\n", half[] = "half";
+	struct recorder_log l = { 0 };
+	uint64_t now = UINT64_C(5000000000);
+	char path[32], *text;
+	int old = divert(path);
+
+	for (unsigned i = 0; i < 1000; i++)
+		recorder_log_feed(&l, ids[0], line, sizeof(line) - 1, now);
+	recorder_log_feed(
+	    &l, ids[0], line, sizeof(line) - 1, now + 2 * RECORDER_LOG_NS);
+	for (unsigned i = 0; i < 1000; i++)
+		recorder_log_feed(&l, ids[0], half, sizeof(half) - 1,
+		    now + 2 * RECORDER_LOG_NS);
+	recorder_log_end(&l, ids[0], now + 2 * RECORDER_LOG_NS);
+	text = undivert(old, path);
+	assert_int_equal(count(text, "recorder_says"), RECORDER_LOG_BURST + 2);
+	assert_non_null(strstr(text, "omitted_before=970"));
+	/* a line without an end is as long as any, and one */
+	assert_int_equal(count(text, "half"), RECORDER_LOG_LINE / 4);
+	free(text);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -193,6 +315,8 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_descriptors_under_their_numbers),
 		cmocka_unit_test(test_missing_program_is_told),
 		cmocka_unit_test(test_kill_by_session),
+		cmocka_unit_test(test_forged_line_is_quoted),
+		cmocka_unit_test(test_flood_of_lines),
 	};
 	char name[4096];
 	int fd, rc;
