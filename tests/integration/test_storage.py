@@ -202,6 +202,22 @@ def test_segment_of_another_session_is_refused(folder_env):
     assert thief.files() == {'.json', '.webm'}
 
 
+@pytest.mark.parametrize('who', ['team_id', 'endpoint_id', 'person_id'])
+def test_manifest_that_names_others_is_refused(folder_env, who):
+    """The relay said whose session it is; a recorder cannot say otherwise."""
+    env = folder_env.start()
+    first = Segment(env, SMALL, end='size').place()
+    first.wait_stored()
+    forged = Segment(env, SMALL, session=first.session, seq=2,
+                     split_reason='size')
+    forged.manifest[who] += 10**6
+    forged.place()
+    wait_for('the refusal',
+             lambda: 'segment_of_another_session' in env.log())
+    assert forged.row() is None
+    assert forged.files() == {'.json', '.webm'}
+
+
 def test_database_away_keeps_the_spool(folder_env):
     env = folder_env.start()
     other = env.cluster
