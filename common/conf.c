@@ -25,13 +25,24 @@ const struct conf_opt conf_log_opts[2] = {
 	    "event."),
 };
 
-const struct conf_opt conf_database_opts[2] = {
+const struct conf_opt conf_database_opts[6] = {
 	ROW(conf_database, "url", CONF_STR, url, "postgresql:///relaycam", 0, 0,
 	    NULL,
 	    "libpq connection string or URI. A password belongs into a "
-	    "`passfile`, not here. Of several hosts each attempt tries the "
+	    "`passfile`, not here; over TCP give `sslmode=verify-full` and "
+	    "`sslrootcert`. Of several hosts each attempt tries the "
 	    "next one, for `connect_timeout` seconds (5); servers that only "
 	    "read are passed over unless `target_session_attrs` is given."),
+	ROW(conf_database, "relay_user", CONF_STR, relay_user, NULL, 0, 0, NULL,
+	    "The relay logs in as this role instead of `url`'s user: "
+	    "`relaycam_relay` ([hardening.md](hardening.md))."),
+	ROW(conf_database, "storage_user", CONF_STR, storage_user, NULL, 0, 0,
+	    NULL, "The same for storage: `relaycam_storage`."),
+	ROW(conf_database, "admin_user", CONF_STR, admin_user, NULL, 0, 0,
+	    NULL,
+	    "The same for the command line `relaycam`: `relaycam_admin`."),
+	ROW(conf_database, "owner_user", CONF_STR, owner_user, NULL, 0, 0,
+	    NULL, "The same for `relaycam migrate`: `relaycam_owner`."),
 	ROW(conf_database, "answer_seconds", CONF_SECONDS, answer_seconds,
 	    "10", 1, 3600, NULL,
 	    "A server that leaves a query of relay or storage unanswered for "

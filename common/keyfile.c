@@ -58,8 +58,8 @@ keyfile_judge(uid_t owner, mode_t mode, uid_t euid, const char *what,
 	mode_t beyond = mode & (S_IRWXG | S_IRWXO) & ~tolerated(owner, euid);
 
 	if (!S_ISREG(mode)) {
-		snprintf(why, why_len, "%s %s: expected a regular file", what,
-		    path);
+		snprintf(
+		    why, why_len, "%s %s: expected a regular file", what, path);
 		return ERR_CONFIG;
 	}
 	if (!is_owner_trusted(owner, euid)) {

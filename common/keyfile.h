@@ -41,8 +41,7 @@ int keyfile_judge(uid_t owner, mode_t mode, uid_t euid, const char *what,
  * Returns a descriptor, or ERR_NOTFOUND, ERR_IO (errno), ERR_CONFIG; then
  * why has a sentence that names the file, and where one helps, the remedy.
  */
-int keyfile_open(
-    const char *what, const char *path, char *why, size_t why_len);
+int keyfile_open(const char *what, const char *path, char *why, size_t why_len);
 
 /*
  * Reads a file of exactly len bytes (1 to 64) into key. Returns 0 or the

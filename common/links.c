@@ -169,8 +169,8 @@ make_s3(const struct link_signer *s, const char *object_key, uint64_t now_s,
 			: snprintf(path, sizeof(path), "/%s", object_key),
 		    sizeof(path));
 	if (rc == 0)
-		rc = sigv4_presign(
-		    &s->s3, &rq, seconds, target, sizeof(target));
+		rc =
+		    sigv4_presign(&s->s3, &rq, seconds, target, sizeof(target));
 	if (rc != 0)
 		return rc;
 	return fits(snprintf(url, url_len, "%.*s%s%s",

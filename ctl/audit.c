@@ -11,8 +11,10 @@ static const struct column cols[] = {
 	{ "action", "ACTION", COLUMN_TEXT, "a.action" },
 	{ "object", "OBJECT", COLUMN_TEXT, "a.object" },
 	{ "detail", "DETAIL", COLUMN_JSON, "a.detail" },
+	/* who logged in to the database to write it */
+	{ "db_role", NULL, COLUMN_TEXT, "a.db_role" },
 };
-#define N_COLS 7
+#define N_COLS 8
 
 static const struct sql_option filters[] = {
 	{ "team", "t.name = ?" },

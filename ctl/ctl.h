@@ -37,7 +37,8 @@ struct ctl {
 	struct conf_secrets secrets;
 	struct conf_daemon relay, storage;
 	char *config_path; /* file that was read; NULL: none */
-	PGconn *db;        /* NULL until ctl_db (pg.h) */
+	const char *db_user; /* to log in as, borrowed; NULL: as the url says */
+	PGconn *db;          /* NULL until ctl_db (pg.h) */
 };
 
 /* "relaycam: ..." on standard error. Returns STATUS_FAILED. */

@@ -62,6 +62,8 @@ doctor_fail(struct doctor *d, const char *check, const char *remedy,
 static void (*const checks[])(struct doctor *) = {
 	doctor_config,
 	doctor_database,
+	doctor_database_tls,
+	doctor_roles,
 	doctor_clock,
 	doctor_spool,
 	doctor_store,

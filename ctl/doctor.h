@@ -43,6 +43,10 @@ void doctor_clock(struct doctor *d);
 void doctor_sealed(struct doctor *d);
 void doctor_endpoints(struct doctor *d);
 
+/* doctor_roles.c */
+void doctor_database_tls(struct doctor *d);
+void doctor_roles(struct doctor *d);
+
 /* doctor_services.c */
 void doctor_daemons(struct doctor *d);
 void doctor_store(struct doctor *d);

@@ -281,15 +281,14 @@ check_clear(const struct endpoint_args *e, const struct endpoint_had *had)
 {
 	bool has_ca = e->ca_pem != NULL || (had->ca && !e->no_ca);
 	bool has_pin = e->pin != NULL || (had->pin && !e->no_pin);
-	bool is_clear = e->allow_clear != NULL ? *e->allow_clear == 't'
-					       : had->allow_clear;
+	bool is_clear =
+	    e->allow_clear != NULL ? *e->allow_clear == 't' : had->allow_clear;
 
 	if (!is_clear || (!has_ca && !has_pin))
 		return 0;
 	return ctl_usage("this endpoint %s --allow-clear beside %s, and "
 			 "without TLS no certificate is checked; %s",
-	    had->allow_clear && e->allow_clear == NULL ? "has"
-						       : "would have",
+	    had->allow_clear && e->allow_clear == NULL ? "has" : "would have",
 	    has_ca && has_pin ? "a CA and a pin"
 		: has_ca      ? "a CA"
 			      : "a pin",

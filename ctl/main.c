@@ -126,6 +126,7 @@ main(int argc, char **argv)
 	free(usage);
 	protect_process();
 	trust_daemons();
+	ctl.db_user = ctl.database.admin_user;
 	status = command_run(&ctl, argc - first, argv + first);
 	if (ctl.db != NULL)
 		PQfinish(ctl.db);

@@ -133,6 +133,48 @@ apply(struct ctl *c, const struct migration *m)
 	return rc;
 }
 
+/*
+ * Whoever runs this, tables belong to relaycam_owner once it may have them
+ * (schema/roles.sql): a superuser, for example, becomes that role. In a
+ * database that was made otherwise they stay with their owner.
+ */
+static int
+become_owner(struct ctl *c)
+{
+	PGresult *res = PG_QUERY(c,
+	    "SELECT 1 FROM pg_roles r LEFT JOIN pg_class t "
+	    "ON t.oid = to_regclass('schema_migrations') "
+	    "WHERE r.rolname = 'relaycam_owner' "
+	    "AND pg_has_role(r.oid, 'MEMBER') "
+	    "AND has_schema_privilege(r.oid, current_schema(), 'CREATE') "
+	    "AND coalesce(t.relowner = r.oid, true)");
+	int rc = res != NULL ? 0 : STATUS_FAILED;
+
+	if (rc == 0 && PQntuples(res) == 1)
+		rc = PG_RUN(c, "SET ROLE relaycam_owner");
+	PQclear(res);
+	return rc;
+}
+
+/* All rights anew, in one transaction: nobody sees a part of it. */
+static int
+grant(struct ctl *c, const struct schema *s)
+{
+	PGresult *res;
+	int rc = 0;
+
+	if (s->grants == NULL)
+		return 0;
+	res = PQexec(c->db, s->grants);
+	if (PQresultStatus(res) != PGRES_COMMAND_OK) {
+		ctl_error("the rights of grants.sql could not be given; the "
+			  "schema is up to date");
+		rc = pg_explain(c, res);
+	}
+	PQclear(res);
+	return rc;
+}
+
 static int
 migrate(struct ctl *c, const struct schema *s)
 {
@@ -141,6 +183,8 @@ migrate(struct ctl *c, const struct schema *s)
 
 	rc = PG_RUN(c, "SELECT pg_advisory_lock(" LOCK_KEY ")");
 	if (rc == 0)
+		rc = become_owner(c);
+	if (rc == 0)
 		rc = make_table(c);
 	if (rc == 0)
 		rc = check_applied(c, s, &n);
@@ -148,6 +192,8 @@ migrate(struct ctl *c, const struct schema *s)
 		printf("schema is at version %zu, nothing to do\n", n);
 	for (; rc == 0 && n < s->n; n++)
 		rc = apply(c, &s->list[n]);
+	if (rc == 0)
+		rc = grant(c, s);
 	return rc; /* the lock goes with the connection */
 }
 
@@ -191,8 +237,15 @@ static int
 run(struct ctl *c, const struct args *a)
 {
 	struct schema s;
-	int rc = schema_load(&s, args_get(a, "schema"));
+	int rc;
 
+	if (args_has(a, "roles")) {
+		fputs((const char *)schema_roles, stdout);
+		return STATUS_OK;
+	}
+	rc = schema_load(&s, args_get(a, "schema"));
+	if (!args_has(a, "status"))
+		c->db_user = c->database.owner_user;
 	if (rc == 0 && args_has(a, "status"))
 		rc = print_status(c, a, &s);
 	else if (rc == 0 && args_has(a, "json"))
@@ -206,6 +259,7 @@ run(struct ctl *c, const struct args *a)
 static const struct arg_opt opts[] = {
 	{ "status", NULL, "list what was applied; fails when some is missing" },
 	{ "schema", "DIR", "migrations from this folder, not the built-in" },
+	{ "roles", NULL, "print the SQL that a superuser runs first, once" },
 	OPT_JSON,
 };
 
@@ -214,7 +268,10 @@ static const struct command commands[] = {
 	    "Brings the database to this version's schema.\n\n"
 	    "May be run again at any time, and by several at once: what is "
 	    "applied is left alone,\neach migration runs whole or not at "
-	    "all.",
+	    "all. Rights of the programs' roles are given anew each time.\n"
+	    "\nLogs in as [database] owner_user. Before the first time: "
+	    "relaycam migrate --roles |\npsql -X -v ON_ERROR_STOP=1 -d "
+	    "DATABASE, as a superuser.",
 	    run },
 };
 

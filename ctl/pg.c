@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/db_hosts.h"
+#include "common/db_url.h"
 
 #define SQLSTATE_NO_TABLE "42P01"
 #define CONNECT_SECONDS   10 /* a host, unless url says how long */
@@ -36,10 +37,13 @@ int
 pg_try_open(struct ctl *c, char *why, size_t why_len)
 {
 	struct db_hosts *hosts;
+	char *url;
 
 	if (c->db != NULL)
 		return 0;
-	hosts = db_hosts_new(c->database.url, "relaycam");
+	url = db_url_as(c->database.url, c->db_user);
+	hosts = url != NULL ? db_hosts_new(url, "relaycam") : NULL;
+	free(url);
 	snprintf(why, why_len, "out of memory");
 	if (hosts != NULL)
 		c->db = db_hosts_connect(hosts, CONNECT_SECONDS, why, why_len);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ctl/file.h"
 
@@ -84,6 +85,23 @@ load_dir(struct schema *s, const char *dir)
 	return rc;
 }
 
+/* The rights that go with these migrations. */
+static int
+load_grants(struct schema *s, const char *dir)
+{
+	char path[4096];
+	size_t len;
+
+	if (dir == NULL) {
+		s->grants = strdup((const char *)schema_grants);
+		return s->grants != NULL ? 0 : ctl_error("out of memory");
+	}
+	snprintf(path, sizeof(path), "%s/grants.sql", dir);
+	if (access(path, F_OK) != 0)
+		return 0;
+	return file_read(path, MIGRATION_MAX, &s->grants, &len);
+}
+
 static int
 by_version(const void *a, const void *b)
 {
@@ -116,6 +134,8 @@ schema_load(struct schema *s, const char *dir)
 	for (size_t i = 0; dir == NULL && rc == 0 && i < n_schema_files; i++)
 		rc = add(s, schema_files[i].name, schema_files[i].bytes,
 		    schema_files[i].len);
+	if (rc == 0)
+		rc = load_grants(s, dir);
 	if (rc == 0 && s->n > 1)
 		qsort(s->list, s->n, sizeof(*s->list), by_version);
 	return rc != 0 ? rc
@@ -130,6 +150,7 @@ schema_release(struct schema *s)
 		free(s->list[i].sql);
 	}
 	free(s->list);
+	free(s->grants);
 	memset(s, 0, sizeof(*s));
 }
 

@@ -20,6 +20,7 @@ struct migration {
 struct schema {
 	struct migration *list;
 	size_t n;
+	char *grants; /* text of grants.sql; NULL: the folder has none */
 };
 
 /* dir: NULL: what was built in. 0 or STATUS_FAILED after a message. */
@@ -37,7 +38,9 @@ struct schema_file {
 };
 extern const struct schema_file schema_files[];
 extern const size_t n_schema_files;
+/* Texts with a NUL: check.sql, grants.sql, roles.sql. */
 extern const unsigned char schema_check[];
-extern const size_t schema_check_len;
+extern const unsigned char schema_grants[];
+extern const unsigned char schema_roles[];
 
 #endif

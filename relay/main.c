@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/bytes.h"
+#include "common/db_url.h"
 #include "common/err.h"
 #include "common/keyfile.h"
 #include "common/log.h"
@@ -392,6 +393,9 @@ main(int argc, char **argv)
 	if (conf_log_apply(&log_conf, PROGRAM) != 0)
 		die(EX_CONFIG, "log", "wrong setting");
 	check_files();
+	if (db_url_set_user(&relay.database.url, relay.database.relay_user) !=
+	    0)
+		die(EX_OSERR, "start", "out of memory");
 	keyfile_trust_name(relay.conf.user);
 	connection_limit_descriptors(); /* before any process is started */
 	signal(SIGPIPE, SIG_IGN);

@@ -208,6 +208,15 @@ WHERE NOT EXISTS (SELECT 1 FROM pg_trigger
                   WHERE tgrelid = w.tbl::regclass
                     AND tgname = w.trg AND tgenabled IN ('O', 'A'));
 
+-- X7: nor by the programs' own database roles.
+SELECT 'audit_reach' AS name, r.rolname AS object,
+       'the role can change or remove audit rows; run "relaycam migrate"' AS detail
+FROM pg_roles r JOIN pg_class t ON t.oid = 'audit'::regclass
+WHERE r.rolname IN ('relaycam_relay', 'relaycam_storage', 'relaycam_console', 'relaycam_admin')
+  AND (has_any_column_privilege(r.oid, t.oid, 'UPDATE')
+       OR has_table_privilege(r.oid, t.oid, 'DELETE, TRUNCATE, TRIGGER')
+       OR pg_has_role(r.oid, t.relowner, 'MEMBER'));
+
 -- T3, M7: deleted endpoints keep nobody's rights, no password, no way in.
 SELECT 'removed_endpoint' AS name, e.name AS object,
        'is removed but still has a password, a way in, or rights' AS detail

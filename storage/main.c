@@ -19,6 +19,7 @@
 #include "common/clock.h"
 #include "common/connection_limit.h"
 #include "common/db.h"
+#include "common/db_url.h"
 #include "common/err.h"
 #include "common/keyfile.h"
 #include "common/log.h"
@@ -202,7 +203,8 @@ make_parts(struct daemon *d)
 	env.base = d->base;
 	if (node_new(d) != 0)
 		die(err);
-	d->db = db_new(d->base, &d->database, on_database, d);
+	if (db_url_set_user(&d->database.url, d->database.storage_user) == 0)
+		d->db = db_new(d->base, &d->database, on_database, d);
 	if (d->db == NULL)
 		die(err);
 	env.db = d->db;

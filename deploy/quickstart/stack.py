@@ -207,6 +207,8 @@ class Stack:
         v = {
             'log.level': 'info',
             'database.url': self.database_url,
+            **{f'database.{who}_user': f'relaycam_{who}'
+               for who in ('relay', 'storage', 'admin', 'owner')},
             'secrets.seal_key_file': f'{conf}/seal.key',
             'secrets.evidence_key_file': f'{conf}/evidence.key',
             'spool.dir': self.path('spool'),
@@ -264,6 +266,7 @@ class Stack:
             shutil.rmtree(data, ignore_errors=True)
             run([f'{PG_BIN}/initdb', '-D', data, '-A', 'peer', '-E', 'UTF8',
                  '--locale', 'C.UTF-8', '--no-sync'], self.user, self.env)
+        self._write_logins(data)
         pid = os.path.join(data, 'postmaster.pid')
         p = self.spawn('postgres', [
             f'{PG_BIN}/postgres', '-D', data, '-k', self.path('run'), '-c',
@@ -281,8 +284,22 @@ class Stack:
         if not have:
             run(['createdb', '-h', self.path('run'), 'relaycam'], self.user,
                 self.env)
+        run(['psql', '-h', self.path('run'), '-d', 'relaycam', '-X', '-q',
+             '-v', 'ON_ERROR_STOP=1'], self.user, self.env,
+            input=self.ctl('migrate', '--roles'))
         self.ctl('migrate')
         return p
+
+    def _write_logins(self, data):
+        """Everything runs as one account here, so that account may log in
+        as each role; the programs still have no more than their rights."""
+        account = self.user.pw_name
+        roles = [account] + [f'relaycam_{r}' for r in (
+            'owner', 'relay', 'storage', 'console', 'admin')]
+        self._write(os.path.join(data, 'pg_hba.conf'),
+                    'local all all peer map=relaycam\n')
+        self._write(os.path.join(data, 'pg_ident.conf'), ''.join(
+            f'relaycam {account} {r}\n' for r in roles))
 
     def start_s3(self):
         """A private Ceph RADOS Gateway; its data live in the state folder."""

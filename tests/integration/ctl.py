@@ -5,6 +5,8 @@ import os
 import subprocess
 import uuid
 
+from pg import USERS
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
 BUILD = os.environ.get('RELAYCAM_BUILD', os.path.join(ROOT, 'build-test'))
@@ -18,7 +20,9 @@ class Ctl:
         self.cluster = cluster
         self.url = url
         self.name = url.split('@/')[-1].split('?')[0]
-        self.settings = {'database.url': url}
+        self.settings = {'database.url': url, **{
+            k: v for k, v in USERS.items()
+            if k in ('database.admin_user', 'database.owner_user')}}
         self.env = {**os.environ, 'LC_ALL': 'C.UTF-8'}
         if folder is not None:
             self.key_file = folder / 'seal.key'

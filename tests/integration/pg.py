@@ -4,6 +4,10 @@
         url = cluster.database('name')      # libpq connection string
         rows = cluster.sql('name', 'SELECT 1')
 
+Each database has the roles of schema/roles.sql. url logs in as superuser, for
+what a test prepares; programs are given USERS besides, so that each runs with
+its own role and the rights of schema/grants.sql, as in an installation.
+
 No TCP, a Unix socket in a folder of its own. PostgreSQL refuses root, so as
 root it runs as the account "postgres" (which psycopg2 and libpq then log in
 as, by trust: the folder is the test's own).
@@ -19,6 +23,13 @@ import time
 import psycopg2
 
 BIN = '/usr/lib/postgresql/15/bin'
+SCHEMA = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__)))), 'schema')
+# settings of [database]
+USERS = {'database.relay_user': 'relaycam_relay',
+         'database.storage_user': 'relaycam_storage',
+         'database.admin_user': 'relaycam_admin',
+         'database.owner_user': 'relaycam_owner'}
 _numbers = itertools.count(1)
 
 
@@ -97,7 +108,14 @@ class Cluster:
         name = name or f'test{next(_numbers)}'
         with_quotes = f'"{name}" TEMPLATE "{template}"'
         self.sql('postgres', f'CREATE DATABASE {with_quotes}')
+        self.script(name, 'roles.sql')
         return self.url(name)
+
+    def script(self, name, file, role=None):
+        """Runs a file of schema/ as superuser, or as this role."""
+        with open(os.path.join(SCHEMA, file), encoding='utf-8') as f:
+            become = f'SET ROLE {role};\n' if role else ''
+            self.sql(name, become + f.read())
 
     def sql(self, name, query, params=None):
         """Runs one statement; returns its rows, if it has any."""

@@ -123,7 +123,7 @@ class TcpStack(Stack):
     def spawn(self, name, argv, **kw):
         if name == 'postgres':
             hba = self.path('pg_hba.conf')
-            self._write(hba, 'local all all peer\n'
+            self._write(hba, 'local all all peer map=relaycam\n'
                         'host all all 127.0.0.0/8 trust\n')
             argv = [f'listen_addresses={self.pg_host}'
                     if a == 'listen_addresses=' else a for a in argv]

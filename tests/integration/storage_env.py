@@ -19,6 +19,8 @@ import uuid
 
 import requests
 
+from pg import USERS
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
 BUILD = os.environ.get('RELAYCAM_BUILD', os.path.join(ROOT, 'build-test'))
@@ -27,6 +29,7 @@ RECORDER = os.path.join(BUILD, 'recorder', 'relaycam-recorder')
 ACCESS_KEY = 'TESTKEY0123456789AB'
 SECRET_KEY = 'testsecret0123456789testsecret0123456789'
 BUCKET = 'recordings'
+ALL = 99  # migrations
 _clock = itertools.count(1_790_000_000)
 
 
@@ -246,7 +249,7 @@ class Segment:
 class Storage:
     """The daemon, its folders, and its database."""
 
-    def __init__(self, folder, cluster, ceph=None, schema=99):
+    def __init__(self, folder, cluster, ceph=None, schema=ALL):
         """schema: the last migration that is applied."""
         self.dir = str(folder)
         self.cluster = cluster
@@ -274,6 +277,7 @@ class Storage:
         self._make_database(schema)
         self.settings = {
             'database.url': self.url,
+            'database.storage_user': USERS['database.storage_user'],
             'spool.dir': self.spool,
             'store.kind': 's3' if ceph else 'folder',
             'store.folder': self.store,
@@ -307,15 +311,21 @@ class Storage:
         self._write('s3.key', f'{ACCESS_KEY}\n{secret}\n'.encode())
 
     def migrate(self, number):
+        """As "relaycam migrate" does it, the rights included once all is
+        there."""
         for path in glob.glob(f'{ROOT}/schema/{number:03}_*.sql'):
-            with open(path, encoding='utf-8') as f:
-                self.cluster.sql(self.name, f.read())
+            self.cluster.script(self.name, os.path.basename(path),
+                                'relaycam_owner')
 
     def _make_database(self, schema):
         self.url = self.cluster.database()
         self.name = self.url.split('@/')[-1].split('?')[0]
+        self.cluster.sql(self.name, 'SET ROLE relaycam_owner; '
+                         'CREATE TABLE schema_migrations (version integer)')
         for number in range(1, schema + 1):
             self.migrate(number)
+        if schema == ALL:
+            self.cluster.script(self.name, 'grants.sql', 'relaycam_owner')
         self.team_id = self.rows(
             "INSERT INTO teams (name) VALUES ('acme') RETURNING id")[0]['id']
         self.person_id = self.rows(

@@ -721,6 +721,7 @@ VIOLATIONS = {
         "UPDATE sessions SET id = gen_random_uuid() WHERE id NOT IN "
         "(SELECT session_id FROM segments)",
     'audit_guard': "ALTER TABLE audit DISABLE TRIGGER audit_append_only",
+    'audit_reach': 'GRANT DELETE ON audit TO relaycam_storage',
     'session_revoked':
         "INSERT INTO nodes (id, program, host, version) VALUES "
         "('00000000-0000-0000-0000-000000000001', 'relay', 'h', '1'); "

@@ -51,25 +51,25 @@ setup(void **state)
 	close(fd);
 	memcpy(seed, rfc_seed, sizeof(seed));
 	write_file(path, seed, 32, 0600);
-	assert_int_equal(evidence_signer_read(
-			     &signer, path, why, sizeof(why)), 0);
+	assert_int_equal(
+	    evidence_signer_read(&signer, path, why, sizeof(why)), 0);
 	seed[0] ^= 1;
 	write_file(path, seed, 32, 0600);
-	assert_int_equal(evidence_signer_read(
-			     &other, path, why, sizeof(why)), 0);
+	assert_int_equal(
+	    evidence_signer_read(&other, path, why, sizeof(why)), 0);
 	/* open to others, too short, too long, not there */
 	write_file(path, seed, 32, 0640);
-	assert_int_equal(evidence_signer_read(
-			     &other, path, why, sizeof(why)), ERR_CONFIG);
+	assert_int_equal(
+	    evidence_signer_read(&other, path, why, sizeof(why)), ERR_CONFIG);
 	write_file(path, seed, 31, 0600);
-	assert_int_equal(evidence_signer_read(
-			     &other, path, why, sizeof(why)), ERR_CONFIG);
+	assert_int_equal(
+	    evidence_signer_read(&other, path, why, sizeof(why)), ERR_CONFIG);
 	unlink(path);
-	assert_int_equal(evidence_signer_read(
-			     &other, path, why, sizeof(why)), ERR_NOTFOUND);
+	assert_int_equal(
+	    evidence_signer_read(&other, path, why, sizeof(why)), ERR_NOTFOUND);
 	write_file(path, seed, 32, 0600);
-	assert_int_equal(evidence_signer_read(
-			     &other, path, why, sizeof(why)), 0);
+	assert_int_equal(
+	    evidence_signer_read(&other, path, why, sizeof(why)), 0);
 	unlink(path);
 	return 0;
 }

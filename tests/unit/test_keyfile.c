@@ -120,18 +120,17 @@ test_kind_of_file(void **state)
 	assert_int_equal(
 	    keyfile_read("seal key", ln, key, 4, why, sizeof(why)), 0);
 	assert_memory_equal(key, "abcd", 4);
-	assert_int_equal(keyfile_read("seal key", path, key, 3, why,
-			     sizeof(why)),
+	assert_int_equal(
+	    keyfile_read("seal key", path, key, 3, why, sizeof(why)),
 	    ERR_CONFIG);
 	assert_non_null(strstr(why, "exactly 3 bytes"));
-	assert_int_equal(keyfile_read("seal key", path, key, 5, why,
-			     sizeof(why)),
+	assert_int_equal(
+	    keyfile_read("seal key", path, key, 5, why, sizeof(why)),
 	    ERR_CONFIG);
 	/* what counts is the file, not the link to it */
 	assert_int_equal(chmod(path, 0604), 0);
-	assert_int_equal(keyfile_read("seal key", ln, key, 4, why,
-			     sizeof(why)),
-	    ERR_CONFIG);
+	assert_int_equal(
+	    keyfile_read("seal key", ln, key, 4, why, sizeof(why)), ERR_CONFIG);
 	assert_memory_equal(key, "abcd", 4);
 	unlink(ln);
 	unlink(path);

@@ -75,7 +75,8 @@ test_folder_link(void **state)
 	end = 0;
 	assert_int_equal(link_verify(key, KEY, expires, sig, NOW, &end), 0);
 	assert_int_equal(end, NOW + 600);
-	assert_int_equal(link_verify(key, KEY, expires, sig, NOW + 599, &end), 0);
+	assert_int_equal(
+	    link_verify(key, KEY, expires, sig, NOW + 599, &end), 0);
 	assert_int_equal(
 	    link_verify(key, KEY, expires, sig, NOW + 600, &end), ERR_TIMEOUT);
 	assert_int_equal(
@@ -85,9 +86,11 @@ test_folder_link(void **state)
 	assert_int_equal(
 	    link_verify(key, KEY, "+1800000600", sig, NOW, &end), ERR_DENIED);
 	assert_int_equal(link_verify(key, KEY, "", sig, NOW, &end), ERR_DENIED);
-	assert_int_equal(link_verify(key, KEY, expires, "", NOW, &end), ERR_DENIED);
+	assert_int_equal(
+	    link_verify(key, KEY, expires, "", NOW, &end), ERR_DENIED);
 	sig[63] = sig[63] == '0' ? '1' : '0';
-	assert_int_equal(link_verify(key, KEY, expires, sig, NOW, &end), ERR_DENIED);
+	assert_int_equal(
+	    link_verify(key, KEY, expires, sig, NOW, &end), ERR_DENIED);
 }
 
 static void
@@ -147,8 +150,8 @@ test_until(void **state)
 			continue;
 		}
 		assert_int_equal(rc, 0);
-		snprintf(want, sizeof(want), "X-Amz-Expires=%s&",
-		    rows[i].seconds);
+		snprintf(
+		    want, sizeof(want), "X-Amz-Expires=%s&", rows[i].seconds);
 		assert_non_null(strstr(url, want));
 		assert_int_equal(link_make_until(folder, KEY, NOW,
 				     rows[i].until, url, sizeof(url)),

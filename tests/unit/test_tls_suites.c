@@ -177,7 +177,8 @@ check_all(const SSL_CTX *ctx)
 		if (!is_ephemeral_aead(sk_SSL_CIPHER_value(list, i)))
 			fail_msg("%s",
 			    SSL_CIPHER_get_name(sk_SSL_CIPHER_value(list, i)));
-	assert_int_equal(SSL_CTX_get_min_proto_version((SSL_CTX *)(uintptr_t)ctx),
+	assert_int_equal(
+	    SSL_CTX_get_min_proto_version((SSL_CTX *)(uintptr_t)ctx),
 	    TLS1_2_VERSION);
 }
 

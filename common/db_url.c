@@ -1,0 +1,163 @@
+#include "common/db_url.h"
+
+#include <libpq-fe.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/bytes.h"
+#include "common/err.h"
+
+/* Options of url, or of nothing where it is not understood. */
+static PQconninfoOption *
+parse(const char *url)
+{
+	char *why = NULL;
+	PQconninfoOption *list = PQconninfoParse(url != NULL ? url : "", &why);
+
+	PQfreemem(why);
+	return list;
+}
+
+static const PQconninfoOption *
+find(const PQconninfoOption *list, const char *key)
+{
+	for (const PQconninfoOption *o = list; o != NULL && o->keyword; o++)
+		if (strcmp(o->keyword, key) == 0)
+			return o;
+	return NULL;
+}
+
+static const char *
+value_of(const PQconninfoOption *list, const char *key)
+{
+	const PQconninfoOption *o = find(list, key);
+
+	return o != NULL && o->val != NULL && *o->val != '\0' ? o->val : NULL;
+}
+
+/* Appends key='value' with what libpq wants escaped; returns the new end. */
+static char *
+put(char *at, const char *key, const char *value)
+{
+	at += sprintf(at, "%s='", key);
+	for (const char *p = value; *p != '\0'; p++) {
+		if (*p == '\'' || *p == '\\')
+			*at++ = '\\';
+		*at++ = *p;
+	}
+	*at++ = '\'';
+	*at++ = ' ';
+	*at = '\0';
+	return at;
+}
+
+static char *
+join(const PQconninfoOption *list, const char *user)
+{
+	size_t len = sizeof("user='' ") + 2 * strlen(user);
+	char *text, *at;
+
+	for (const PQconninfoOption *o = list; o->keyword != NULL; o++)
+		if (o->val != NULL)
+			len += strlen(o->keyword) + 2 * strlen(o->val) + 4;
+	text = malloc(len);
+	if (text == NULL)
+		return NULL;
+	at = put(text, "user", user);
+	for (const PQconninfoOption *o = list; o->keyword != NULL; o++)
+		if (o->val != NULL && strcmp(o->keyword, "user") != 0)
+			at = put(at, o->keyword, o->val);
+	return text;
+}
+
+char *
+db_url_as(const char *url, const char *user)
+{
+	PQconninfoOption *list = NULL;
+	char *text;
+
+	if (user != NULL && *user != '\0' && strchr(url, '=') == NULL &&
+	    strstr(url, "://") == NULL)
+		return join(
+		    (PQconninfoOption[]){
+			{ .keyword = "dbname", .val = (char *)(uintptr_t)url },
+			{ 0 } },
+		    user); /* a bare name is a database's */
+	if (user != NULL && *user != '\0')
+		list = parse(url);
+	text = list != NULL ? join(list, user) : strdup(url);
+	PQconninfoFree(list);
+	return text;
+}
+
+int
+db_url_set_user(char **url, const char *user)
+{
+	char *text;
+
+	if (*url == NULL || user == NULL || *user == '\0')
+		return 0;
+	text = db_url_as(*url, user);
+	if (text == NULL)
+		return ERR_NOMEM;
+	wipe(*url, strlen(*url));
+	free(*url);
+	*url = text;
+	return 0;
+}
+
+char *
+db_url_user(const char *url)
+{
+	PQconninfoOption *list = parse(url);
+	const char *env = getenv("PGUSER");
+	const char *user = value_of(list, "user");
+	char *copy = NULL;
+
+	if (user == NULL && env != NULL && *env != '\0')
+		user = env;
+	if (user != NULL)
+		copy = strdup(user);
+	PQconninfoFree(list);
+	return copy;
+}
+
+/* A list of hosts with at least one that is no folder of a socket. */
+static bool
+has_tcp(const char *hosts)
+{
+	size_t len;
+
+	for (const char *p = hosts; p != NULL && *p != '\0'; p += len) {
+		p += *p == ',';
+		len = strcspn(p, ",");
+		if (len > 0 && *p != '/' && *p != '@')
+			return true;
+	}
+	return false;
+}
+
+enum db_url_tls
+db_url_judge(const char *url, char *mode, size_t mode_len)
+{
+	PQconninfoOption *list = parse(url);
+	PQconninfoOption *preset = PQconndefaults(); /* environment, service */
+	const char *sslmode = value_of(list, "sslmode");
+	const char *host = value_of(list, "host");
+	bool is_tcp = has_tcp(value_of(list, "hostaddr"));
+
+	if (host == NULL)
+		host = value_of(preset, "host");
+	if (sslmode == NULL)
+		sslmode = value_of(preset, "sslmode");
+	is_tcp |= has_tcp(host) || has_tcp(value_of(preset, "hostaddr"));
+	snprintf(mode, mode_len, "%s", sslmode != NULL ? sslmode : "prefer");
+	PQconninfoFree(list);
+	PQconninfoFree(preset);
+	if (!is_tcp)
+		return DB_URL_LOCAL;
+	return strcmp(mode, "verify-full") == 0 ? DB_URL_VERIFIED
+						: DB_URL_UNVERIFIED;
+}

@@ -1,0 +1,146 @@
+-- What each program's role may do (X7): "relaycam migrate" runs this after
+-- the migrations, each time, so it is the whole truth: what is not listed is
+-- revoked. A table without a line is out of reach of every program, and a
+-- test fails for it. Roles that do not exist are skipped.
+--
+-- On audit, programs have INSERT of what an entry says and nothing else: not
+-- its number, not its time, not who wrote it (db_role).
+
+DO $grants$
+DECLARE
+    space text := current_schema();
+    programs text[] := ARRAY(SELECT rolname FROM pg_roles WHERE rolname IN (
+        'relaycam_relay', 'relaycam_storage', 'relaycam_console', 'relaycam_admin'));
+    r text;
+    g record;
+BEGIN
+    FOREACH r IN ARRAY programs || 'public'::text LOOP
+        FOR g IN SELECT c.oid::regclass AS name,
+                        CASE WHEN c.relkind = 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind
+                 FROM pg_class c
+                 WHERE c.relnamespace = space::regnamespace
+                   AND c.relkind IN ('r', 'p', 'v', 'm', 'S')
+                   AND pg_has_role(c.relowner, 'USAGE')
+        LOOP
+            EXECUTE format('REVOKE ALL ON %s %s FROM %s', g.kind, g.name, r);
+        END LOOP;
+    END LOOP;
+
+    FOR g IN SELECT * FROM (VALUES
+        ('schema_migrations', 'relay',   'SELECT'),
+        ('schema_migrations', 'storage', 'SELECT'),
+        ('schema_migrations', 'console', 'SELECT'),
+        ('schema_migrations', 'admin',   'SELECT'),
+
+        ('teams',             'relay',   'SELECT'),
+        ('teams',             'console', 'SELECT, INSERT, UPDATE'),
+        ('teams',             'admin',   'SELECT, INSERT, UPDATE'),
+
+        ('access_settings',   'relay',   'SELECT'),
+        ('access_settings',   'console', 'SELECT, UPDATE'),
+        ('access_settings',   'admin',   'SELECT, UPDATE'),
+
+        ('people',            'relay',   'SELECT, UPDATE (failed_logins, last_failed_at, last_login_at)'),
+        ('people',            'console', 'SELECT, INSERT, UPDATE'),
+        ('people',            'admin',   'SELECT, INSERT, UPDATE'),
+
+        -- the relay makes endpoints of session codes, notes where agents and
+        -- parked servers are, enrols them, and pins certificates on first use
+        ('endpoints',         'relay',   'SELECT, INSERT, UPDATE (agent_version, agent_host, '
+                                         'agent_displays, agent_node, agent_channel, agent_seen_at, '
+                                         'agent_cert_sha256, tls_pin_sha256, parked_node, parked_at, '
+                                         'deleted_at)'),
+        ('endpoints',         'console', 'SELECT, INSERT, UPDATE'),
+        ('endpoints',         'admin',   'SELECT, INSERT, UPDATE'),
+
+        ('endpoint_rights',   'relay',   'SELECT'),
+        ('endpoint_rights',   'console', 'SELECT, INSERT, UPDATE, DELETE'),
+        ('endpoint_rights',   'admin',   'SELECT, INSERT, UPDATE, DELETE'),
+
+        ('enrol_tokens',      'relay',   'SELECT, UPDATE (used_at)'),
+        ('enrol_tokens',      'console', 'SELECT, INSERT, DELETE'),
+        ('enrol_tokens',      'admin',   'SELECT, INSERT, DELETE'),
+
+        ('tickets',           'relay',   'SELECT, UPDATE (used_at, used_by)'),
+        ('tickets',           'console', 'SELECT, INSERT, DELETE'),
+        ('tickets',           'admin',   'SELECT, INSERT, DELETE'),
+
+        ('attended_codes',    'relay',   'SELECT, INSERT, DELETE'),
+        ('attended_codes',    'console', 'SELECT'),
+        ('attended_codes',    'admin',   'SELECT'),
+
+        ('login_failures',    'relay',   'SELECT, INSERT, UPDATE, DELETE'),
+        ('login_failures',    'console', 'SELECT, INSERT, UPDATE, DELETE'),
+        ('login_failures',    'admin',   'SELECT, DELETE'),
+
+        ('known_logins',      'relay',   'SELECT, INSERT, UPDATE, DELETE'),
+        ('known_logins',      'console', 'SELECT, INSERT, UPDATE, DELETE'),
+        ('known_logins',      'admin',   'SELECT, DELETE'),
+
+        ('nodes',             'relay',   'SELECT, INSERT, UPDATE'),
+        ('nodes',             'storage', 'SELECT, INSERT, UPDATE'),
+        ('nodes',             'console', 'SELECT, INSERT, UPDATE'),
+        ('nodes',             'admin',   'SELECT'),
+
+        -- storage makes the row of a session whose relay never could, and
+        -- ends that one
+        ('sessions',          'relay',   'SELECT, INSERT, UPDATE'),
+        ('sessions',          'storage', 'SELECT, INSERT, UPDATE (ended_at, end_code, end_reason, '
+                                         'ended_mono_ns)'),
+        ('sessions',          'console', 'SELECT'),
+        ('sessions',          'admin',   'SELECT'),
+
+        ('segments',          'relay',   'SELECT'),
+        ('segments',          'storage', 'SELECT, INSERT, UPDATE, DELETE'),
+        ('segments',          'console', 'SELECT, UPDATE (status, status_detail, locked, notes)'),
+        ('segments',          'admin',   'SELECT, UPDATE (status, status_detail, locked, notes)'),
+
+        -- X2: follows from segments and sessions, by gaps_update alone
+        ('gaps',              'console', 'SELECT'),
+        ('gaps',              'admin',   'SELECT'),
+        ('timeline',          'console', 'SELECT'),
+        ('timeline',          'admin',   'SELECT'),
+
+        ('uploads',           'storage', 'SELECT, INSERT, UPDATE, DELETE'),
+        ('uploads',           'console', 'SELECT'),
+        ('uploads',           'admin',   'SELECT'),
+        ('upload_parts',      'storage', 'SELECT, INSERT, UPDATE, DELETE'),
+        ('upload_parts',      'console', 'SELECT'),
+        ('upload_parts',      'admin',   'SELECT'),
+
+        ('evidence_keys',     'storage', 'SELECT, INSERT'),
+        ('evidence_keys',     'console', 'SELECT'),
+        ('evidence_keys',     'admin',   'SELECT'),
+        ('evidence',          'storage', 'SELECT, INSERT, UPDATE'),
+        ('evidence',          'console', 'SELECT'),
+        ('evidence',          'admin',   'SELECT'),
+        ('capture_heads',     'storage', 'SELECT, INSERT, UPDATE'),
+        ('capture_heads',     'console', 'SELECT'),
+        ('capture_heads',     'admin',   'SELECT'),
+
+        ('audit',             'relay',   'INSERT (team_id, actor, action, object, detail)'),
+        ('audit',             'storage', 'INSERT (team_id, actor, action, object, detail)'),
+        ('audit',             'console', 'SELECT, INSERT (team_id, actor, action, object, detail)'),
+        ('audit',             'admin',   'SELECT, INSERT (team_id, actor, action, object, detail)')
+        ) AS v (tab, program, what)
+        WHERE 'relaycam_' || program = ANY (programs)
+    LOOP
+        EXECUTE format('GRANT %s ON %I.%I TO %I', g.what, space, g.tab,
+                       'relaycam_' || g.program);
+    END LOOP;
+
+    -- What only these functions do to tables that their callers cannot
+    -- write: the gap ledger, a new team's settings, and all that a removed
+    -- endpoint had.
+    FOR g IN SELECT * FROM (VALUES
+        ('gaps_update(uuid)'), ('team_defaults()'), ('endpoint_removed()')) AS v (name)
+    LOOP
+        EXECUTE format('ALTER FUNCTION %I.%s SECURITY DEFINER SET search_path = %I, pg_temp',
+                       space, g.name, space);
+        EXECUTE format('REVOKE ALL ON FUNCTION %I.%s FROM PUBLIC', space, g.name);
+        FOREACH r IN ARRAY programs LOOP
+            EXECUTE format('GRANT EXECUTE ON FUNCTION %I.%s TO %I', space, g.name, r);
+        END LOOP;
+    END LOOP;
+END
+$grants$;
