@@ -101,6 +101,10 @@ const struct conf_opt relay_conf_opts[RELAY_CONF_N] = {
 	    "default. An endpoint with more is refused, a technician cannot "
 	    "set more, and a recorder's memory is limited to what so many "
 	    "need."),
+	ROW(unrecorded_seconds, CONF_SECONDS, "60", 1, 86400,
+	    "Time that a session may be without a recorder in all, after "
+	    "deaths of recorders; then it ends, or goes on unrecorded where "
+	    "the team allows that."),
 	{ "recording_mode", CONF_CHOICE,
 	    offsetof(struct relay_conf, recording_mode), "live", 0, 0,
 	    "live|capture",

@@ -9,11 +9,12 @@
 static const uint8_t magic[4] = { 'R', 'c', 'P', 'f' };
 
 void
-rfb_format_switch_init(
-    struct rfb_format_switch *s, const struct rfb_pixel_format *initial)
+rfb_format_switch_init(struct rfb_format_switch *s,
+    const struct rfb_pixel_format *initial, bool is_strict)
 {
 	memset(s, 0, sizeof(*s));
 	s->current = *initial;
+	s->is_strict = is_strict;
 }
 
 void
@@ -26,7 +27,7 @@ rfb_format_switch_set_fence(struct rfb_format_switch *s, bool has_fence)
  * A ClientFence with Request and SyncNext: the endpoint answers it when it
  * has dealt with the message behind it, before anything it sends later.
  */
-static size_t
+static void
 write_fence(uint8_t *p, uint32_t number)
 {
 	p[0] = RFB_CLIENT_FENCE;
@@ -35,43 +36,64 @@ write_fence(uint8_t *p, uint32_t number)
 	p[8] = RFB_FORMAT_FENCE_DATA;
 	memcpy(p + 9, magic, sizeof(magic));
 	store_be32(p + 13, number);
-	return RFB_FORMAT_FENCE_LEN;
+}
+
+/* The format that the viewer has asked for last. */
+static const struct rfb_pixel_format *
+newest(const struct rfb_format_switch *s)
+{
+	return s->n_pending > 0 ? &s->pending[s->n_pending - 1].pf
+				: &s->current;
 }
 
 /*
- * With a request unanswered no fence is sent: neatvnc (May 2026) stops
- * reading from a viewer whose fence meets one.
+ * An end proves the border only while no request is under way: the endpoint
+ * may answer one between the end and the new format. No fence is sent with a
+ * request unanswered: neatvnc (May 2026) stops reading from a viewer whose
+ * fence meets one.
  */
-static enum rfb_format_wait
-choose_wait(const struct rfb_format_switch *s)
+static enum rfb_format_action
+choose(struct rfb_format_switch *s, enum rfb_format_wait *wait)
 {
-	if (s->ends_due > 0)
-		return RFB_FORMAT_AFTER_END;
-	if (s->is_continuous && s->has_fence && s->unanswered == 0)
-		return RFB_FORMAT_AFTER_FENCE;
-	return RFB_FORMAT_READY;
+	*wait = RFB_FORMAT_READY;
+	if (rfb_format_switch_is_quiet(s))
+		return RFB_FORMAT_SEND;
+	if (s->ends_due > 0 && !s->is_continuous && s->under_way == 0) {
+		*wait = RFB_FORMAT_AFTER_END;
+		return RFB_FORMAT_SEND;
+	}
+	if (s->has_fence && s->unanswered == 0) {
+		*wait = RFB_FORMAT_AFTER_FENCE;
+		return RFB_FORMAT_SEND_FENCED;
+	}
+	if (s->is_strict)
+		return RFB_FORMAT_HOLD;
+	s->n_guesses++;
+	return RFB_FORMAT_SEND;
 }
 
 int
 rfb_format_switch_on_set_format(struct rfb_format_switch *s,
     const struct rfb_pixel_format *pf, uint8_t fence[RFB_FORMAT_FENCE_LEN],
-    size_t *fence_len)
+    enum rfb_format_action *action)
 {
-	struct rfb_pending_format *p = &s->pending[s->n_pending];
+	struct rfb_pending_format p = { .pf = *pf };
 
-	*fence_len = 0;
+	*action = RFB_FORMAT_SWALLOW;
+	if (rfb_pixel_format_equal(newest(s), pf))
+		return 0;
 	if (s->n_pending == RFB_PENDING_FORMATS)
 		return ERR_LIMIT;
-	*p = (struct rfb_pending_format){ .pf = *pf, .wait = choose_wait(s) };
-	s->n_pending++;
-	if (p->wait == RFB_FORMAT_AFTER_END) {
-		p->count = s->ends_due;
-	} else if (p->wait == RFB_FORMAT_AFTER_FENCE) {
-		p->count = ++s->n_fences;
-		*fence_len = write_fence(fence, p->count);
-	} else if (s->is_continuous || s->unanswered > 0) {
-		s->n_guesses++;
+	*action = choose(s, &p.wait);
+	if (*action == RFB_FORMAT_HOLD)
+		return 0;
+	if (p.wait == RFB_FORMAT_AFTER_END) {
+		p.count = s->ends_due;
+	} else if (p.wait == RFB_FORMAT_AFTER_FENCE) {
+		p.count = ++s->n_fences;
+		write_fence(fence, p.count);
 	}
+	s->pending[s->n_pending++] = p;
 	return 0;
 }
 
@@ -80,6 +102,8 @@ rfb_format_switch_on_request(struct rfb_format_switch *s)
 {
 	if (s->unanswered < UINT32_MAX)
 		s->unanswered++;
+	if (s->under_way < UINT32_MAX)
+		s->under_way++;
 }
 
 void
@@ -135,10 +159,29 @@ rfb_format_switch_on_update(struct rfb_format_switch *s)
 	size_t n = 0;
 
 	s->unanswered = 0;
+	s->has_picture = false;
 	while (n < s->n_pending && s->pending[n].wait == RFB_FORMAT_READY)
 		s->current = s->pending[n++].pf;
 	s->n_pending -= n;
 	memmove(
 	    s->pending, s->pending + n, s->n_pending * sizeof(s->pending[0]));
 	return n > 0 && !rfb_pixel_format_equal(&before, &s->current);
+}
+
+/* Continuous updates may have been on their way before a request was read:
+ * they answer none for certain. */
+void
+rfb_format_switch_on_picture(struct rfb_format_switch *s)
+{
+	if (s->has_picture)
+		return;
+	s->has_picture = true;
+	if (s->under_way > 0 && !s->is_continuous && s->ends_due == 0)
+		s->under_way--;
+}
+
+void
+rfb_format_switch_on_quiet(struct rfb_format_switch *s)
+{
+	s->under_way = 0;
 }

@@ -74,7 +74,7 @@ is_kept(
 {
 	switch (encoding) {
 	case RFB_ENC_COPYRECT:
-		return !policy->drop_copyrect;
+		return !policy->drop_copyrect && !policy->raw_only;
 	case RFB_ENC_DESKTOP_NAME:
 		return !policy->is_ultravnc;
 	case RFB_ENC_FENCE:
@@ -82,6 +82,9 @@ is_kept(
 		return has_both;
 	default:
 		if (policy->stateless_only && is_stateful(encoding))
+			return false;
+		if (policy->raw_only && encoding != RFB_ENC_RAW &&
+		    (is_stateless(encoding) || is_stateful(encoding)))
 			return false;
 		return rfb_is_encoding_allowed(encoding);
 	}

@@ -20,6 +20,9 @@ struct rfb_encodings_policy {
 	/* Raw, CopyRect, Hextile and RRE only: after a recorder restart, as
 	 * zlib streams cannot be joined midway. */
 	bool stateless_only;
+	/* Raw only, for a moment: what answers a question of the relay's can
+	 * then be kept from the viewer. */
+	bool raw_only;
 	/* The endpoint offered UltraVNC security types: -307 has another
 	 * meaning there. (SetDesktopSize, 251, must not go there either;
 	 * that is for who forwards messages to see to.) */

@@ -25,20 +25,23 @@ count(struct pace *p, uint64_t now_ns)
 }
 
 bool
-pace_request(struct pace *p, struct view_area *a, uint64_t now_ns)
+pace_request(
+    struct pace *p, struct view_area *a, bool *is_full, uint64_t now_ns)
 {
 	p->held = p->has_held ? view_join(p->held, *a) : *a;
 	p->has_held = true;
-	return pace_take(p, a, now_ns);
+	p->is_held_full |= *is_full;
+	return pace_take(p, a, is_full, now_ns);
 }
 
 bool
-pace_take(struct pace *p, struct view_area *a, uint64_t now_ns)
+pace_take(struct pace *p, struct view_area *a, bool *is_full, uint64_t now_ns)
 {
 	if (pace_wait(p, now_ns) != 0)
 		return false;
 	*a = p->held;
-	p->has_held = false;
+	*is_full = p->is_held_full;
+	pace_forget(p);
 	if (pace_is_on(p))
 		count(p, now_ns);
 	return true;

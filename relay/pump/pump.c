@@ -143,6 +143,10 @@ pump_release(struct session *s)
 	free_timer(&p->meter_timer);
 	free_timer(&p->banner_timer);
 	free_timer(&p->clipboard.timer);
+	free_timer(&p->format.timer);
+	free_timer(&p->format.deadline);
+	free_timer(&p->cover.timer);
+	pump_cover_drop_input(s);
 	free(p->end_reason);
 	free(p->banner_text);
 	p->end_reason = p->banner_text = NULL;
@@ -206,11 +210,12 @@ init(struct session *s, const struct rfb_server_init *init)
 	s->client_messages = rfb_client_messages_new(pump_client_message, s);
 	s->encodings_policy.is_ultravnc =
 	    rfb_handshake_client_is_ultra(s->endpoint_handshake);
-	rfb_format_switch_init(&s->format, &init->pf);
+	rfb_format_switch_init(&s->format, &init->pf, s->ring.tee != NULL);
 	s->endpoint.out.limit = TO_ENDPOINT_MAX;
 	edits_init(&p->edits);
 	buf_init(&p->offer, 4 + 4 * RFB_MAX_ENCODINGS);
 	buf_init(&p->screens, 4 + 16 * RFB_MAX_SCREENS);
+	pump_cover_drop_input(s);
 	p->hold_at = PUMP_NOTHING_HELD;
 	p->has_wish = s->name.monitor != 0;
 	pace_set(&p->pace, s->rate);
@@ -296,6 +301,7 @@ pump_start(struct session *s)
 	side_read(&s->viewer, true);
 	if (side_has_buffered(&s->viewer))
 		event_active(s->viewer.readable, EV_READ, 0);
+	pump_cover_start(s);
 	pump_to_endpoint(s);
 	if (s->state == SESSION_RUNNING)
 		pump_from_endpoint(s);

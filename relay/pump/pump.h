@@ -7,8 +7,10 @@
  * pump_framer.c: what its bytes are; pump_viewer.c: technician to endpoint;
  * pump_view.c: one monitor; pump_switch.c: from one to another; pump_pace.c:
  * frame rate; pump_size.c: how large it may be; pump_banner.c: warnings;
- * pump_input.c: view only;
- * pump_clipboard.c, clipboard.c: which of its messages pass.
+ * pump_input.c: view only; pump_clipboard.c, clipboard.c: which of its messages
+ * pass; pump_format.c: pixel formats; pump_cover.c: all that is recorded is
+ * asked for, whatever the viewer asks; pump_withhold.c: no pictures while no
+ * recorder is ready.
  */
 #ifndef RELAY_PUMP_PUMP_H
 #define RELAY_PUMP_PUMP_H
@@ -23,6 +25,8 @@
 #include "relay/pump/pace.h"
 #include "relay/pump/view.h"
 #include "rfb/framer.h"
+#include "rfb/pixel_format.h"
+#include "rfb/quiet_probe.h"
 
 struct banner;
 struct event;
@@ -71,15 +75,49 @@ struct pump_switch {
 	uint64_t progress; /* bytes from the endpoint when it was set */
 };
 
+/* A pixel format of the viewer's that waits until nothing is under way. */
+struct pump_format {
+	bool is_held;
+	bool is_droppable; /* the update under way may be for us alone */
+	struct rfb_pixel_format pf;
+	struct rfb_quiet_probe probe;
+	bool has_update;       /* one began since it is held */
+	uint64_t update_at;    /* where */
+	uint64_t asked_ns;     /* the last question */
+	uint32_t n_pictures;   /* rectangles since the last look */
+	struct pump_held held; /* the viewer's requests */
+	struct event *timer, *deadline;
+};
+
+/* Is all that is recorded asked for? pump_cover.c. */
+struct pump_cover {
+	bool is_asked;               /* by one request, not answered yet */
+	bool was_covered;            /* at some time since the timer was set */
+	bool was_asked;              /* ever */
+	bool is_armed;               /* the timer */
+	bool has_asked;              /* not incrementally, ever */
+	bool has_viewer_asked;       /* for anything, ever */
+	bool is_hidden;              /* what comes is not for the viewer */
+	bool has_picture;            /* one came after all was asked for */
+	bool is_behind;              /* the viewer does not read what it has */
+	unsigned n_waits;            /* of the timer, until has_picture */
+	struct view_area continuous; /* of the endpoint's, as sent */
+	struct buf input;            /* held back */
+	struct event *timer;
+};
+
 struct pump {
 	struct edits edits;
-	uint64_t message_at; /* offset of the server message under way */
-	uint64_t rect_at;    /* of the rectangle under way, if watched */
-	uint64_t hold_at;    /* nothing from here on is forwarded yet */
-	bool is_stalled;     /* the ring was full */
-	bool is_watching;    /* rectangles are looked at */
-	bool is_dropping;    /* the payload under way is left out */
-	bool has_update;     /* one began */
+	uint64_t message_at;   /* offset of the server message under way */
+	uint64_t rect_at;      /* of the rectangle under way, if watched */
+	uint64_t hold_at;      /* nothing from here on is forwarded yet */
+	bool is_stalled;       /* the ring was full */
+	bool is_watching;      /* rectangles are looked at */
+	bool is_dropping;      /* the payload under way is left out */
+	bool is_hiding;        /* the update under way, all of it */
+	bool is_withholding;   /* its pictures */
+	bool is_resize_untold; /* the viewer was not told of a resize */
+	bool has_update;       /* one began */
 	bool is_status_due;
 	const char *why; /* of an error of ours, static; or NULL */
 
@@ -91,7 +129,7 @@ struct pump {
 
 	/* the viewer's offer */
 	struct buf offer; /* its last SetEncodings */
-	bool has_extended_size, has_size, has_hextile;
+	bool has_extended_size, has_size, has_hextile, has_rre;
 
 	/* continuous updates: the viewer's word, and what the endpoint does */
 	bool wants_continuous, is_continuous;
@@ -108,6 +146,15 @@ struct pump {
 	struct event *settle_timer;
 	struct event *probe_timer;
 	bool is_probed; /* since an update began */
+
+	struct pump_format format;
+	struct pump_cover cover;
+
+	/* pump_withhold.c */
+	bool wants_withhold, is_withheld;
+	bool is_fill_due;      /* the viewer's screen is made black */
+	bool are_streams_lost; /* the viewer's zlib streams are of no use */
+	uint64_t streams_lost_ns;
 	struct pump_switch sw;
 	bool is_monitor_mark_due;
 	struct view_area redraw; /* to be asked for; framebuffer */

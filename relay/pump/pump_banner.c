@@ -91,8 +91,7 @@ insert_banner(struct session *s, uint64_t offset)
 }
 
 /*
- * The viewer's format is known for certain only while none is pending. While
- * an earlier edit waits for a slow viewer no more are piled up.
+ * While an earlier edit waits for a slow viewer no more are piled up.
  */
 int
 pump_banner_boundary(struct session *s, uint64_t offset)
@@ -105,8 +104,7 @@ pump_banner_boundary(struct session *s, uint64_t offset)
 	p->is_banner_due |= p->is_banner_hit;
 	p->is_banner_hit = false;
 	if (rc != 0 || !p->is_banner_due || p->banner == NULL ||
-	    !p->has_update || rfb_format_switch_is_pending(&s->format) ||
-	    edits_bytes(&p->edits) > EDITS_BYTES_MAX / 2)
+	    !pump_may_insert(s) || edits_bytes(&p->edits) > EDITS_BYTES_MAX / 2)
 		return rc;
 	return insert_banner(s, offset);
 }

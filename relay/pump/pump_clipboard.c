@@ -18,7 +18,7 @@
 unsigned
 pump_clipboard_ways(const struct session *s)
 {
-	return s->is_view_only ? 0 : clipboard_ways(s->account.clipboard);
+	return pump_may_act(s) ? clipboard_ways(s->account.clipboard) : 0;
 }
 
 /* ---- its use ---- */
@@ -107,7 +107,11 @@ pump_cut_text(struct session *s, const struct rfb_client_event *ev)
 		return 0;
 	if (m.is_extended)
 		m.flags = load_be32(ev->cut_text.data);
-	return take(s, &m) ? pump_send(s, ev->bytes, ev->len) : 0;
+	if (!take(s, &m))
+		return 0;
+	return clipboard_kind(&m) == CLIPBOARD_TEXT
+	    ? pump_cover_input(s, ev->bytes, ev->len)
+	    : pump_send(s, ev->bytes, ev->len);
 }
 
 /* ---- from the endpoint ---- */

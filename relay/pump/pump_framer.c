@@ -35,6 +35,18 @@ on_server_fence(struct session *s, const struct rfb_framer_event *ev)
 	return pump_edit(s, s->pump.message_at, ev->offset + ev->len, NULL, 0);
 }
 
+/* The viewer begins to ask, and had not been told of a resize. */
+static int
+insert_size(struct session *s, uint64_t offset)
+{
+	struct pump *p = &s->pump;
+
+	if (!p->is_resize_untold || p->cover.is_hidden)
+		return 0;
+	p->is_resize_untold = false;
+	return pump_view_insert_size(s, offset);
+}
+
 static int
 on_update_begins(struct session *s, uint64_t offset)
 {
@@ -44,17 +56,35 @@ on_update_begins(struct session *s, uint64_t offset)
 
 	p->has_update = true;
 	p->is_probed = false;
+	p->is_hiding = p->cover.is_hidden;
+	if (insert_size(s, offset) != 0)
+		return ERR_LIMIT;
+	p->is_withholding = p->is_withheld;
+	if (p->format.is_held)
+		pump_format_update(s, offset);
+	if (pump_cover_update(s) != 0)
+		return ERR_NOMEM;
 	if (p->is_watching)
 		pump_switch_update(s);
 	if (p->is_monitor_mark_due)
 		pump_view_mark(s, offset);
 	if (p->is_rate_mark_due)
 		pump_pace_mark(s, offset);
+	if (p->is_hiding && pump_edit(s, offset, offset + 4, NULL, 0) != 0)
+		return ERR_LIMIT;
 	if (!is_new)
 		return 0;
 	rfb_pixel_format_write(&s->format.current, pf);
 	session_record_mark(s, TEE_MARK_PIXEL_FORMAT, offset, pf, sizeof(pf));
 	return rfb_framer_set_pixel_format(s->framer, &s->format.current);
+}
+
+/* The first rectangle of an update that draws. */
+static int
+on_picture(struct session *s)
+{
+	rfb_format_switch_on_picture(&s->format);
+	return pump_cover_picture(s);
 }
 
 static int
@@ -93,23 +123,33 @@ on_rect(struct session *s, const struct rfb_framer_event *ev)
 {
 	if (s->pump.sw.is_active)
 		pump_switch_rect(s, &ev->rect);
+	if (s->pump.format.is_held)
+		pump_format_rect(s, &ev->rect);
+	if (s->pump.is_hiding) {
+		s->pump.is_dropping = true;
+		return pump_edit(s, ev->offset, ev->offset + 12, NULL, 0);
+	}
 	if (s->pump.banner != NULL)
 		pump_banner_rect(s, &ev->rect);
+	if (pump_withhold_takes(s, ev->rect.encoding))
+		return pump_withhold_rect(s, ev);
 	return view_is_one(&s->pump.view) ? pump_view_rect(s, ev) : 0;
 }
 
 static int
 on_payload(struct session *s, const struct rfb_framer_event *ev)
 {
+	int rc = 0;
+
 	if (ev->type == RFB_SERVER_FENCE)
 		return on_server_fence(s, ev);
 	if (ev->type == RFB_SERVER_CUT_TEXT)
 		return pump_clipboard_payload(s, ev);
 	if (ev->rect.encoding == RFB_ENC_EXT_DESKTOP_SIZE)
-		return pump_view_screens(s, ev);
-	if (s->pump.is_dropping)
-		return pump_edit(s, ev->offset, ev->offset + ev->len, NULL, 0);
-	return 0;
+		rc = pump_view_screens(s, ev);
+	if (rc == 0 && s->pump.is_dropping)
+		rc = pump_edit(s, ev->offset, ev->offset + ev->len, NULL, 0);
+	return rc;
 }
 
 static int
@@ -124,6 +164,17 @@ on_rect_end(struct session *s, const struct rfb_framer_event *ev)
 	return 0;
 }
 
+static int
+on_message_end(struct session *s, uint64_t offset)
+{
+	int rc;
+
+	s->pump.is_hiding = s->pump.is_withholding = false;
+	rc = pump_boundary(s, offset);
+	pump_watch(s);
+	return rc;
+}
+
 int
 pump_framer_event(void *arg, const struct rfb_framer_event *ev)
 {
@@ -136,6 +187,9 @@ pump_framer_event(void *arg, const struct rfb_framer_event *ev)
 		meter_add(&s->pump.meter, rfb_rect_work(&ev->rect));
 		if (ev->rect.encoding < 0 && pump_size_rect(s, ev) != 0)
 			return ERR_LIMIT;
+		if (!s->format.has_picture &&
+		    pump_is_picture(ev->rect.encoding) && on_picture(s) != 0)
+			return ERR_NOMEM;
 		return s->pump.is_watching ? on_rect(s, ev) : 0;
 	case RFB_FRAMER_PAYLOAD:
 		return on_payload(s, ev);
@@ -146,7 +200,7 @@ pump_framer_event(void *arg, const struct rfb_framer_event *ev)
 		if (s->restart == RESTART_BOUNDARY)
 			session_restart_boundary(s, ev->offset);
 		if (s->pump.is_watching || pace_is_on(&s->pump.pace))
-			return pump_boundary(s, ev->offset);
+			return on_message_end(s, ev->offset);
 		return 0;
 	}
 	return 0;
@@ -159,7 +213,9 @@ pump_watch(struct session *s)
 
 	p->is_watching = view_is_one(&p->view) || p->sw.is_active ||
 	    p->banner != NULL || p->is_bell_due || p->is_size_due ||
-	    p->redraw.w != 0;
+	    p->redraw.w != 0 || p->format.is_held || p->cover.is_hidden ||
+	    p->is_hiding || p->is_resize_untold || p->are_streams_lost ||
+	    p->wants_withhold || p->is_withheld;
 }
 
 bool
@@ -169,14 +225,22 @@ pump_is_between(const struct session *s, uint64_t *offset)
 	return rfb_framer_is_between_messages(s->framer);
 }
 
-/* Asks again for what was spoilt or left out. While a format is pending no
- * request of ours may be on its way (docs/rfb.md). */
+bool
+pump_may_insert(const struct session *s)
+{
+	const struct pump *p = &s->pump;
+
+	return p->has_update && !pump_format_is_pending(s) &&
+	    !p->cover.is_hidden && !p->is_resize_untold;
+}
+
+/* Asks again for what was spoilt or left out. */
 static int
 redraw(struct session *s)
 {
 	struct view_area a = s->pump.redraw;
 
-	if (a.w == 0 || rfb_format_switch_is_pending(&s->format))
+	if (a.w == 0 || s->pump.format.is_held)
 		return 0;
 	s->pump.redraw = (struct view_area){ 0 };
 	pump_watch(s);
@@ -186,8 +250,14 @@ redraw(struct session *s)
 int
 pump_boundary(struct session *s, uint64_t offset)
 {
-	int rc = pump_switch_boundary(s, offset);
+	int rc = pump_format_boundary(s, offset);
 
+	if (rc == 0)
+		rc = pump_switch_boundary(s, offset);
+	if (rc == 0)
+		rc = insert_size(s, offset);
+	if (rc == 0)
+		rc = pump_withhold_boundary(s, offset);
 	if (rc == 0)
 		rc = redraw(s);
 	if (rc == 0)

@@ -50,20 +50,27 @@ release_buttons(struct session *s)
 	return pump_send(s, m, sizeof(m));
 }
 
-void
-session_set_view_only(struct session *s, bool on)
+int
+pump_release_input(struct session *s)
 {
 	struct pump *p = &s->pump;
 	int rc = 0;
 
-	s->is_view_only = on;
-	if (!on || s->state != SESSION_RUNNING || pump_is_draining(s))
-		return;
 	while (rc == 0 && p->n_keys > 0)
 		rc = release_key(s, p->keys[--p->n_keys]);
 	if (rc == 0 && p->buttons != 0)
 		rc = release_buttons(s);
-	if (rc != 0)
+	return rc;
+}
+
+void
+session_set_view_only(struct session *s, bool on)
+{
+	s->is_view_only = on;
+	if (!on || s->state != SESSION_RUNNING || pump_is_draining(s))
+		return;
+	pump_cover_drop_input(s);
+	if (pump_release_input(s) != 0)
 		session_end(s, "error", "the relay is out of memory");
 	else
 		pump_settle(s);
@@ -71,26 +78,32 @@ session_set_view_only(struct session *s, bool on)
 
 /* ---- messages ---- */
 
+bool
+pump_may_act(const struct session *s)
+{
+	return !s->is_view_only && !s->pump.wants_withhold;
+}
+
 int
 pump_key(struct session *s, const struct rfb_client_event *ev)
 {
-	if (s->is_view_only)
+	if (!pump_may_act(s))
 		return 0;
 	s->n_keys++;
 	note_key(&s->pump, ev->key.down,
 	    (struct pump_key){ .keysym = ev->key.keysym });
-	return pump_send(s, ev->bytes, ev->len);
+	return pump_cover_input(s, ev->bytes, ev->len);
 }
 
 int
 pump_qemu(struct session *s, const struct rfb_client_event *ev)
 {
-	if (ev->qemu.subtype != RFB_QEMU_EXT_KEY || s->is_view_only)
+	if (ev->qemu.subtype != RFB_QEMU_EXT_KEY || !pump_may_act(s))
 		return 0;
 	s->n_keys++;
 	note_key(&s->pump, ev->qemu.down,
 	    (struct pump_key){ ev->qemu.keysym, ev->qemu.keycode, true });
-	return pump_send(s, ev->bytes, ev->len);
+	return pump_cover_input(s, ev->bytes, ev->len);
 }
 
 int
@@ -99,17 +112,17 @@ pump_pointer(struct session *s, const struct rfb_client_event *ev)
 	struct pump *p = &s->pump;
 	uint8_t m[7];
 
-	if (s->is_view_only)
+	if (!pump_may_act(s))
 		return 0;
 	s->n_pointers++;
 	p->buttons = ev->pointer.buttons;
 	p->pointer_x = ev->pointer.x;
 	p->pointer_y = ev->pointer.y;
 	if (!view_is_one(&p->view) || ev->len > sizeof(m))
-		return pump_send(s, ev->bytes, ev->len);
+		return pump_cover_input(s, ev->bytes, ev->len);
 	view_pointer(&p->view, &p->pointer_x, &p->pointer_y);
 	memcpy(m, ev->bytes, ev->len);
 	store_be16(m + 2, p->pointer_x);
 	store_be16(m + 4, p->pointer_y);
-	return pump_send(s, m, ev->len);
+	return pump_cover_input(s, m, ev->len);
 }

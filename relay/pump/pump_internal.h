@@ -35,6 +35,10 @@ int pump_edit(struct session *s, uint64_t from, uint64_t to, const void *bytes,
 /* True, and where, when a message of ours may be inserted now. */
 bool pump_is_between(const struct session *s, uint64_t *offset);
 
+/* An update of ours may be inserted at a message's end: the viewer's format
+ * and size are known for certain, and it reads updates. */
+bool pump_may_insert(const struct session *s);
+
 /* Some feature begins or ends: are rectangles to be looked at? */
 void pump_watch(struct session *s);
 
@@ -59,6 +63,9 @@ int pump_send_request(struct session *s, bool incremental, struct view_area a);
 int pump_send_refresh(struct session *s, struct view_area a);
 /* The viewer's offer again, narrowed by what is in force now. */
 int pump_send_offer(struct session *s);
+/* EnableContinuousUpdates, of an area of the framebuffer that becomes all that
+ * is recorded. */
+int pump_send_continuous(struct session *s, bool enable, struct view_area a);
 /* Continuous updates towards the endpoint as they should be now: the viewer
  * wants them, no metering, no switch. */
 int pump_continuous(struct session *s);
@@ -71,6 +78,12 @@ int pump_forward_request(
 /* ---- pump_view.c ---- */
 
 int pump_view_rect(struct session *s, const struct rfb_framer_event *ev);
+/* The viewer gets one pixel in place of a rectangle. redraw: what has to be
+ * asked for again, of the framebuffer. */
+int pump_view_drop(struct session *s, const struct rfb_framer_event *ev,
+    struct view_area *redraw);
+/* An update with the viewer's size alone. */
+int pump_view_insert_size(struct session *s, uint64_t offset);
 int pump_view_screens(struct session *s, const struct rfb_framer_event *ev);
 int pump_view_resize(struct session *s, const struct rfb_framer_event *ev);
 void pump_view_mark(struct session *s, uint64_t offset);
@@ -96,13 +109,61 @@ int pump_switch_begin(struct session *s, unsigned index);
 void pump_switch_update(struct session *s);
 void pump_switch_rect(struct session *s, const struct rfb_rect *r);
 int pump_switch_boundary(struct session *s, uint64_t offset);
-void pump_switch_hold(struct session *s, bool incremental, struct view_area a);
 /* The list of monitors changed: at once, or when it has settled. */
 int pump_switch_layout(struct session *s, bool at_once);
 
+/* ---- pump_format.c ---- */
+
+int pump_format_set(struct session *s, const struct rfb_pixel_format *pf);
+/* The viewer's format is not the one of the stream. */
+static inline bool
+pump_format_is_pending(const struct session *s)
+{
+	return s->pump.format.is_held ||
+	    rfb_format_switch_is_pending(&s->format);
+}
+/* While it is held: an update begins, one of its rectangles, a message's
+ * end. */
+void pump_format_update(struct session *s, uint64_t offset);
+void pump_format_rect(struct session *s, const struct rfb_rect *r);
+int pump_format_boundary(struct session *s, uint64_t offset);
+/* A request of the viewer's, until it may go. */
+void pump_hold_request(
+    struct pump_held *h, bool incremental, struct view_area a);
+
+/* ---- pump_cover.c ---- */
+
+/* A request goes to the endpoint, a: of the framebuffer. */
+void pump_cover_request(
+    struct session *s, bool incremental, struct view_area a);
+/* The area to have continuous updates of when the viewer wants them of a: all
+ * that is recorded, if it is. */
+struct view_area pump_cover_area(const struct session *s, struct view_area a);
+/* The viewer asks, for the first time or again. */
+int pump_cover_viewer_asks(struct session *s);
+/* An update begins. Xvnc answers a request that is not incremental by one
+ * without a picture, and then waits for another. */
+int pump_cover_update(struct session *s);
+/* It has a picture; the first rectangle of it. */
+int pump_cover_picture(struct session *s);
+/* The desktop has another size. */
+void pump_cover_resize(struct session *s);
+/* Input for the endpoint, at once or when all is asked for. */
+int pump_cover_input(struct session *s, const void *data, size_t len);
+/* Input that waits is not wanted any more. */
+void pump_cover_drop_input(struct session *s);
+
+/* ---- pump_withhold.c ---- */
+
+/* Must a rectangle of this encoding be left out? */
+bool pump_withhold_takes(const struct session *s, int32_t encoding);
+/* Leaves a rectangle with a picture out. */
+int pump_withhold_rect(struct session *s, const struct rfb_framer_event *ev);
+int pump_withhold_boundary(struct session *s, uint64_t offset);
+
 /* ---- pump_pace.c ---- */
 
-int pump_pace_request(struct session *s, struct view_area a);
+int pump_pace_request(struct session *s, bool incremental, struct view_area a);
 /* In place of the viewer's continuous updates. */
 int pump_pace_ask(struct session *s);
 void pump_pace_mark(struct session *s, uint64_t offset);
@@ -119,6 +180,12 @@ void pump_banner_resize(struct session *s);
 int pump_key(struct session *s, const struct rfb_client_event *ev);
 int pump_pointer(struct session *s, const struct rfb_client_event *ev);
 int pump_qemu(struct session *s, const struct rfb_client_event *ev);
+
+/* Input of the technician's reaches the endpoint: no view only, and pictures
+ * are not withheld. */
+bool pump_may_act(const struct session *s);
+/* What is held down is let go at the endpoint. */
+int pump_release_input(struct session *s);
 
 /* ---- pump_clipboard.c ---- */
 

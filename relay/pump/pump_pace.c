@@ -39,14 +39,15 @@ take_held(struct session *s)
 	struct pump *p = &s->pump;
 	uint64_t now = clock_mono_ns();
 	struct view_area a;
+	bool is_full;
 
-	if (!pace_take(&p->pace, &a, now))
+	if (!pace_take(&p->pace, &a, &is_full, now))
 		return wait(s, now);
 	if (p->sw.is_active) {
-		pump_switch_hold(s, true, a);
+		pump_hold_request(&p->sw.held, !is_full, a);
 		return 0;
 	}
-	return pump_forward_request(s, true, a);
+	return pump_forward_request(s, !is_full, a);
 }
 
 static void
@@ -61,12 +62,13 @@ on_pace_time(evutil_socket_t fd, short what, void *arg)
 }
 
 int
-pump_pace_request(struct session *s, struct view_area a)
+pump_pace_request(struct session *s, bool incremental, struct view_area a)
 {
 	uint64_t now = clock_mono_ns();
+	bool is_full = !incremental;
 
-	if (pace_request(&s->pump.pace, &a, now))
-		return pump_forward_request(s, true, a);
+	if (pace_request(&s->pump.pace, &a, &is_full, now))
+		return pump_forward_request(s, !is_full, a);
 	return wait(s, now);
 }
 
@@ -78,7 +80,7 @@ pump_pace_ask(struct session *s)
 	if (!pace_is_on(&p->pace) || !p->wants_continuous || p->sw.is_active ||
 	    p->pace.has_held || s->format.unanswered > 0)
 		return 0;
-	return pump_pace_request(s, p->continuous);
+	return pump_pace_request(s, true, p->continuous);
 }
 
 /* Metering began, changed or ended. */

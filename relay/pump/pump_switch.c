@@ -30,9 +30,9 @@
 /* ---- begin ---- */
 
 /*
- * Asks for the spot. While a format is pending it waits: no request of ours
- * may be under way then. Xvnc answers such a request with an update that has
- * the screens only, and then waits for another one.
+ * Asks for the spot, not while a format waits for quiet. Xvnc answers such a
+ * request with an update that has the screens only, and then waits for another
+ * one.
  */
 static int
 ask(struct session *s)
@@ -40,7 +40,7 @@ ask(struct session *s)
 	struct pump *p = &s->pump;
 	const struct view_monitor *m = view_find(&p->view, p->sw.index);
 
-	if (rfb_format_switch_is_pending(&s->format))
+	if (p->format.is_held)
 		return 0;
 	if (p->sw.is_asked)
 		return s->format.unanswered > 0
@@ -116,16 +116,6 @@ pump_switch_begin(struct session *s, unsigned index)
 	return rc != 0 ? rc : ask(s);
 }
 
-void
-pump_switch_hold(struct session *s, bool incremental, struct view_area a)
-{
-	struct pump_held *h = &s->pump.sw.held;
-
-	h->area = h->is_any ? view_join(h->area, a) : a;
-	h->is_any = true;
-	h->is_full |= !incremental;
-}
-
 /* ---- the border ---- */
 
 /* An update begins: after the request, and after what continuous updates
@@ -149,19 +139,6 @@ pump_switch_rect(struct session *s, const struct rfb_rect *r)
 	    sw->spot.x >= r->x && sw->spot.x < r->x + r->w &&
 	    sw->spot.y >= r->y && sw->spot.y < r->y + r->h)
 		sw->is_covered = true;
-}
-
-/* An update with nothing in it but the new size. */
-static int
-insert_size(struct session *s, uint64_t offset)
-{
-	static const uint8_t head[4] = { RFB_FRAMEBUFFER_UPDATE, 0, 0, 1 };
-	uint8_t size[VIEW_SIZE_LEN];
-	size_t len =
-	    view_write_size(&s->pump.view, s->pump.has_extended_size, size);
-	int rc = pump_edit(s, offset, offset, head, sizeof(head));
-
-	return rc != 0 ? rc : pump_edit(s, offset, offset, size, len);
 }
 
 static bool
@@ -198,7 +175,7 @@ cross(struct session *s, uint64_t offset)
 	p->is_status_due = true;
 	pump_watch(s);
 	if (!is_same_size(was, is)) {
-		rc = insert_size(s, offset);
+		rc = pump_view_insert_size(s, offset);
 		pump_banner_resize(s);
 	}
 	if (rc == 0)
@@ -346,6 +323,8 @@ session_set_monitor(struct session *s, unsigned index)
 		return 0;
 	if (buf_len(&p->offer) == 0)
 		return ERR_AGAIN; /* what it can do is not known yet */
+	if (p->wants_withhold)
+		return ERR_AGAIN; /* a recorder is on its way to this one */
 	if (!may_resize(p, index))
 		return ERR_UNSUPPORTED;
 	p->has_wish = false;

@@ -53,7 +53,7 @@ on_probe_time(evutil_socket_t fd, short what, void *arg)
 	struct view_area corner = { 0, 0, 1, 1 };
 
 	if (p->is_probed || s->format.unanswered == 0 || p->sw.is_active ||
-	    !view_is_one(&p->view) || rfb_format_switch_is_pending(&s->format))
+	    !view_is_one(&p->view) || p->format.is_held)
 		return;
 	p->is_probed = true;
 	if (pump_send_request(s, true, corner) != 0)
@@ -81,21 +81,22 @@ move(struct session *s, uint64_t offset, const struct rfb_rect *r)
 	return pump_edit(s, offset, offset + sizeof(xy), xy, sizeof(xy));
 }
 
-/* One black pixel, until it is drawn again, in place of the rectangle: the
- * count of the update is out already. */
-static int
-drop(struct session *s, uint64_t offset, const struct rfb_rect *r)
+int
+pump_view_drop(struct session *s, const struct rfb_framer_event *ev,
+    struct view_area *redraw)
 {
+	struct rfb_rect r = ev->rect;
 	uint8_t m[12 + 4] = { 0 };
 
-	store_be16(m, r->x);
-	store_be16(m + 2, r->y);
-	store_be16(m + 4, r->w);
-	store_be16(m + 6, r->h);
-	store_be32(m + 8, (uint32_t)r->encoding);
+	view_drop(&s->pump.view, &r, redraw);
+	store_be16(m, r.x);
+	store_be16(m + 2, r.y);
+	store_be16(m + 4, r.w);
+	store_be16(m + 6, r.h);
+	store_be32(m + 8, (uint32_t)r.encoding);
 	s->pump.is_dropping = true;
-	return pump_edit(
-	    s, offset, offset + 12, m, 12 + rfb_pixel_len(&s->format.current));
+	return pump_edit(s, ev->offset, ev->offset + 12, m,
+	    12 + rfb_pixel_len(&s->format.current));
 }
 
 int
@@ -104,27 +105,32 @@ pump_view_rect(struct session *s, const struct rfb_framer_event *ev)
 	struct pump *p = &s->pump;
 	struct rfb_rect r = ev->rect;
 	struct view_area again = { 0 };
-	enum view_fate fate = view_translate(&p->view, &r, &again);
 
-	p->redraw = view_join(p->redraw, again);
-	switch (fate) {
+	switch (view_translate(&p->view, &r, &again)) {
 	case VIEW_PASS:
-		return 0;
+		break;
 	case VIEW_MOVE:
-	case VIEW_STRAY:
 		return move(s, ev->offset, &r);
 	case VIEW_DROP:
-		return drop(s, ev->offset, &r);
+		return pump_withhold_rect(s, ev);
 	case VIEW_RESIZE:
 		/* what it becomes is known at its end */
 		p->rect_at = p->hold_at = ev->offset;
-		return 0;
-	case VIEW_REFUSE:
 		break;
 	}
-	p->why = "it draws outside the monitor that is viewed; view all of "
-		 "them";
-	return ERR_UNSUPPORTED;
+	return 0;
+}
+
+int
+pump_view_insert_size(struct session *s, uint64_t offset)
+{
+	static const uint8_t head[4] = { RFB_FRAMEBUFFER_UPDATE, 0, 0, 1 };
+	uint8_t size[VIEW_SIZE_LEN];
+	size_t len =
+	    view_write_size(&s->pump.view, s->pump.has_extended_size, size);
+	int rc = pump_edit(s, offset, offset, head, sizeof(head));
+
+	return rc != 0 ? rc : pump_edit(s, offset, offset, size, len);
 }
 
 int
@@ -171,6 +177,10 @@ pump_view_resize(struct session *s, const struct rfb_framer_event *ev)
 	buf_consume(&p->screens, buf_len(&p->screens));
 	if (rc < 0)
 		return rc;
+	p->is_resize_untold |= p->is_hiding && rc > 0;
+	p->is_fill_due |= p->is_withheld && rc > 0;
+	if (rc > 0)
+		pump_cover_resize(s);
 	if (view_is_one(&p->view) && p->hold_at == p->rect_at) {
 		int failed = replace(s, ev);
 

@@ -35,6 +35,7 @@ int
 pump_send_request(struct session *s, bool incremental, struct view_area a)
 {
 	rfb_format_switch_on_request(&s->format);
+	pump_cover_request(s, incremental, a);
 	return send_area(s, RFB_FRAMEBUFFER_UPDATE_REQUEST, incremental, a);
 }
 
@@ -44,17 +45,19 @@ pump_send_refresh(struct session *s, struct view_area a)
 	struct pump *p = &s->pump;
 
 	a = view_region(&p->view, a);
-	if (!rfb_format_switch_is_pending(&s->format))
+	if (!p->format.is_held)
 		return pump_send_request(s, false, a);
 	p->redraw = view_join(p->redraw, a);
 	pump_watch(s);
 	return 0;
 }
 
-static int
-send_continuous(struct session *s, bool enable, struct view_area a)
+int
+pump_send_continuous(struct session *s, bool enable, struct view_area a)
 {
 	s->pump.is_continuous = enable;
+	if (enable)
+		a = s->pump.cover.continuous = pump_cover_area(s, a);
 	s->pump.ends_asked += !enable;
 	rfb_format_switch_on_continuous(&s->format, enable);
 	return send_area(s, RFB_ENABLE_CONTINUOUS_UPDATES, enable, a);
@@ -64,8 +67,8 @@ int
 pump_continuous(struct session *s)
 {
 	struct pump *p = &s->pump;
-	bool is_wanted =
-	    p->wants_continuous && !pace_is_on(&p->pace) && !p->sw.is_active;
+	bool is_wanted = p->wants_continuous && !pace_is_on(&p->pace) &&
+	    !p->sw.is_active && !p->format.is_held;
 
 	if (is_wanted == p->is_continuous)
 		return 0;
@@ -75,7 +78,7 @@ pump_continuous(struct session *s)
 			return 0;
 		p->own_ends[p->n_own_ends++] = p->ends_asked + 1;
 	}
-	return send_continuous(
+	return pump_send_continuous(
 	    s, is_wanted, view_region(&p->view, p->continuous));
 }
 
@@ -126,33 +129,26 @@ on_set_encodings(struct session *s, const struct rfb_client_event *ev)
 
 	buf_consume(&p->offer, buf_len(&p->offer));
 	rc = buf_append(&p->offer, ev->bytes, ev->len);
-	p->has_extended_size = p->has_size = p->has_hextile = false;
+	p->has_extended_size = p->has_size = p->has_hextile = p->has_rre =
+	    false;
 	for (size_t i = 4; i + 4 <= ev->len; i += 4) {
 		int32_t encoding = (int32_t)load_be32(ev->bytes + i);
 
 		p->has_extended_size |= encoding == RFB_ENC_EXT_DESKTOP_SIZE;
 		p->has_size |= encoding == RFB_ENC_DESKTOP_SIZE;
 		p->has_hextile |= encoding == RFB_ENC_HEXTILE;
+		p->has_rre |= encoding == RFB_ENC_RRE;
 	}
 	return rc != 0 ? rc : pump_send_offer(s);
-}
-
-static int
-on_set_format(struct session *s, const struct rfb_client_event *ev)
-{
-	uint8_t fence[RFB_FORMAT_FENCE_LEN];
-	size_t fence_len;
-	int rc = rfb_format_switch_on_set_format(
-	    &s->format, &ev->pixel_format, fence, &fence_len);
-
-	if (rc == 0 && fence_len != 0)
-		rc = pump_send(s, fence, fence_len);
-	return rc != 0 ? rc : pump_send(s, ev->bytes, ev->len);
 }
 
 int
 pump_forward_request(struct session *s, bool incremental, struct view_area a)
 {
+	if (s->pump.format.is_held) {
+		pump_hold_request(&s->pump.format.held, incremental, a);
+		return 0;
+	}
 	if (view_is_one(&s->pump.view))
 		pump_view_asked(s);
 	return pump_send_request(s, incremental, view_region(&s->pump.view, a));
@@ -180,14 +176,16 @@ on_request(struct session *s, const struct rfb_client_event *ev)
 	struct view_area a = { ev->request.x, ev->request.y, ev->request.w,
 		ev->request.h };
 
+	if (pump_cover_viewer_asks(s) != 0)
+		return ERR_NOMEM;
 	if (is_answer_to_us(s, ev->request.incremental))
 		return 0;
 	if (s->pump.sw.is_active) {
-		pump_switch_hold(s, ev->request.incremental, a);
+		pump_hold_request(&s->pump.sw.held, ev->request.incremental, a);
 		return 0;
 	}
-	if (ev->request.incremental && pace_is_on(&s->pump.pace))
-		return pump_pace_request(s, a);
+	if (pace_is_on(&s->pump.pace))
+		return pump_pace_request(s, ev->request.incremental, a);
 	return pump_forward_request(s, ev->request.incremental, a);
 }
 
@@ -200,12 +198,17 @@ on_continuous(struct session *s, const struct rfb_client_event *ev)
 	p->continuous = (struct view_area){ ev->continuous.x, ev->continuous.y,
 		ev->continuous.w, ev->continuous.h };
 	p->n_swallow = 0;
-	if (ev->continuous.enable && p->sw.is_active)
+	/* it would not know the message */
+	if (!s->format.is_announced)
+		return 0;
+	if (pump_cover_viewer_asks(s) != 0)
+		return ERR_NOMEM;
+	if (ev->continuous.enable && (p->sw.is_active || p->format.is_held))
 		return 0;
 	if (ev->continuous.enable && pace_is_on(&p->pace))
 		return pump_pace_ask(s);
 	/* "off" goes on also when it is off: the viewer waits for its end */
-	return send_continuous(
+	return pump_send_continuous(
 	    s, ev->continuous.enable, view_region(&p->view, p->continuous));
 }
 
@@ -216,6 +219,8 @@ why_not_this_size(struct session *s, const struct rfb_client_event *ev)
 		return "the endpoint does not take it";
 	if (s->is_view_only)
 		return "view only";
+	if (s->pump.wants_withhold)
+		return "pictures are held back until a recorder is ready";
 	/* one monitor must not become the whole desktop */
 	if (view_is_one(&s->pump.view) || s->pump.sw.is_active)
 		return "one monitor is shown";
@@ -246,7 +251,7 @@ pump_client_message(void *arg, const struct rfb_client_event *ev)
 		return 0;
 	switch (ev->type) {
 	case RFB_SET_PIXEL_FORMAT:
-		return on_set_format(s, ev);
+		return pump_format_set(s, &ev->pixel_format);
 	case RFB_SET_ENCODINGS:
 		return on_set_encodings(s, ev);
 	case RFB_FRAMEBUFFER_UPDATE_REQUEST:

@@ -251,35 +251,18 @@ place(uint16_t v, uint16_t first, unsigned n)
 	return (uint16_t)min_size((size_t)(v - first), n - 1);
 }
 
-/* Outside, at least in part: moved so that it lies inside. */
-static enum view_fate
-move_inside(const struct view *v, struct rfb_rect *r, struct view_area *redraw)
+void
+view_drop(const struct view *v, struct rfb_rect *r, struct view_area *redraw)
 {
-	const struct view_area *a = &v->area;
-	struct view_area was = { r->x, r->y, r->w, r->h }, seen, spoilt;
+	const struct view_list *l = newest(v);
+	struct view_area was = { r->x, r->y, r->w, r->h }, a = v->area;
 
-	if (r->w > a->w || r->h > a->h)
-		return VIEW_REFUSE;
-	r->x = place(r->x, a->x, a->w - r->w + 1u);
-	r->y = place(r->y, a->y, a->h - r->h + 1u);
-	spoilt = (struct view_area){ (uint16_t)(a->x + r->x),
-		(uint16_t)(a->y + r->y), r->w, r->h };
-	*redraw = overlap(was, *a, &seen) ? view_join(seen, spoilt) : spoilt;
-	return VIEW_STRAY;
-}
-
-/* One pixel of the viewer's is drawn in its stead. */
-static enum view_fate
-drop(const struct view *v, struct rfb_rect *r, struct view_area *redraw)
-{
-	const struct view_area *a = &v->area;
-	struct view_area was = { r->x, r->y, r->w, r->h };
-
-	if (!overlap(was, *a, redraw))
-		*redraw = (struct view_area){ a->x, a->y, 1, 1 };
-	*r = (struct rfb_rect){ (uint16_t)(redraw->x - a->x),
-		(uint16_t)(redraw->y - a->y), 1, 1, RFB_ENC_RAW };
-	return VIEW_DROP;
+	if (!view_is_one(v))
+		a = (struct view_area){ 0, 0, l->width, l->height };
+	if (!overlap(was, a, redraw))
+		*redraw = (struct view_area){ a.x, a.y, 1, 1 };
+	*r = (struct rfb_rect){ (uint16_t)(redraw->x - a.x),
+		(uint16_t)(redraw->y - a.y), 1, 1, RFB_ENC_RAW };
 }
 
 static enum view_fate
@@ -288,24 +271,16 @@ translate_picture(
 {
 	const struct view_area *a = &v->area;
 
-	/* its source may lie anywhere; it is not offered, some are on the way
-	 */
-	if (r->encoding == RFB_ENC_COPYRECT)
-		return drop(v, r, redraw);
-	if (r->x >= a->x && r->y >= a->y && r->x + r->w <= a->x + a->w &&
-	    r->y + r->h <= a->y + a->h) {
+	/* the source of a CopyRect may lie anywhere; it is not offered, some
+	 * are on the way */
+	if (r->encoding != RFB_ENC_COPYRECT && r->x >= a->x && r->y >= a->y &&
+	    r->x + r->w <= a->x + a->w && r->y + r->h <= a->y + a->h) {
 		r->x -= a->x;
 		r->y -= a->y;
 		return a->x != 0 || a->y != 0 ? VIEW_MOVE : VIEW_PASS;
 	}
-	switch (r->encoding) {
-	case RFB_ENC_ZLIB:
-	case RFB_ENC_TIGHT:
-	case RFB_ENC_ZRLE:
-		return move_inside(v, r, redraw);
-	default:
-		return drop(v, r, redraw);
-	}
+	view_drop(v, r, redraw);
+	return VIEW_DROP;
 }
 
 enum view_fate

@@ -94,18 +94,24 @@ struct view_area view_seen(const struct view *v);
 enum view_fate {
 	VIEW_PASS,   /* as it is */
 	VIEW_MOVE,   /* x and y are written anew */
-	VIEW_STRAY,  /* outside, its payload has state: moved where it fits;
-		      * *redraw must be asked for again */
-	VIEW_DROP,   /* outside, no state: replaced; *redraw as above */
+	VIEW_DROP,   /* outside, at least in part: replaced; *redraw must be
+		      * asked for again */
 	VIEW_RESIZE, /* replaced by view_write_size */
-	VIEW_REFUSE, /* outside, and fits nowhere */
 };
 
 /*
- * For a rectangle of the endpoint's while one monitor is viewed. r: moved in
- * place (MOVE, STRAY); redraw: of the framebuffer, for STRAY and DROP.
+ * For a rectangle of the endpoint's while one monitor is viewed. r: written
+ * anew in place (MOVE, DROP); redraw: of the framebuffer, for DROP.
  */
 enum view_fate view_translate(
+    const struct view *v, struct rfb_rect *r, struct view_area *redraw);
+
+/*
+ * The rectangle r must not reach the viewer: it becomes one Raw pixel, at the
+ * place nearest to it that the viewer has, as the count of an update cannot
+ * be changed any more. redraw: what is spoilt or missing, of the framebuffer.
+ */
+void view_drop(
     const struct view *v, struct rfb_rect *r, struct view_area *redraw);
 
 /* A region of the viewer's in the endpoint's framebuffer; never empty. */

@@ -177,7 +177,8 @@ struct session {
 	bool is_restart_failed, is_restart_hopeless;
 	uint64_t deaths[2]; /* of recorders, the last ones */
 	uint64_t gap_since_ns;
-	char *desktop_name; /* as far as it is ASCII */
+	uint64_t unrecorded_ns; /* all gaps so far */
+	char *desktop_name;     /* as far as it is ASCII */
 	int status_fd;
 	struct event *status, *space;
 	struct event *ready_timer; /* how long a recorder may start */
@@ -428,6 +429,10 @@ void session_set_view_only(struct session *s, bool on);
 /* Returns 0, or why there is a bell only. */
 int session_show_banner(struct session *s, const char *text, unsigned seconds);
 void session_hide_banner(struct session *s);
+/* pump_withhold.c: no pictures for the technician, and a banner that says so;
+ * or all of them again. Not from the framer's callback. The session may be
+ * over afterwards. */
+void session_withhold(struct session *s, bool on);
 
 /* pump.c */
 void pump_start(struct session *s);
@@ -441,5 +446,8 @@ void pump_from_endpoint(struct session *s);
 void pump_to_viewer(struct session *s);
 void pump_from_viewer(struct session *s);
 void pump_to_endpoint(struct session *s);
+/* pump_cover.c: from here on it is recorded, or recorded anew. The session
+ * may be over afterwards. */
+void pump_cover_start(struct session *s);
 
 #endif

@@ -301,6 +301,8 @@ session_record_switch(struct session *s, bool on, const char **why)
 	session_record_mark(s, on ? TEE_MARK_START : TEE_MARK_STOP,
 	    tee_writer_get_published(s->ring.tee), NULL, 0);
 	s->is_recording = on;
+	if (on)
+		pump_cover_start(s);
 	session_record_check(s);
 	session_agent_indicator(s);
 	session_status_changed(s);

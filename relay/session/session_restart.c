@@ -8,10 +8,14 @@
  *   STARTED   the next one follows the stream, nothing is recorded yet
  *   NONE      it said READY: the gap is over
  *
- * The third death within a minute is policy's, and each wait has an end.
+ * The third death within a minute is policy's, each wait has an end, and so
+ * has the time that a session may be without a recorder in all. Where
+ * recording is enforced, no picture goes to the technician meanwhile
+ * (pump/pump_withhold.c).
  */
 #include <stdio.h>
 
+#include "common/bytes.h"
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
@@ -35,13 +39,35 @@ is_third(struct session *s)
 	return is_many;
 }
 
+/* What is left of the time without a recorder. */
+static uint64_t
+budget_left(const struct session *s, uint64_t now)
+{
+	uint64_t all =
+	    (uint64_t)s->loop->relay->conf.unrecorded_seconds * NS_PER_S;
+	uint64_t used = s->unrecorded_ns;
+
+	if (s->gap_since_ns != 0)
+		used += now - s->gap_since_ns;
+	return used < all ? all - used : 0;
+}
+
 /* Nothing is recorded meanwhile: not without a limit. */
 static void
 wait_at_most(struct session *s, int64_t seconds)
 {
-	const struct timeval tv = { seconds, 0 };
+	uint64_t ns = min_u64(
+	    (uint64_t)seconds * NS_PER_S, budget_left(s, clock_mono_ns()));
+	const struct timeval tv = { (time_t)(ns / NS_PER_S),
+		(suseconds_t)(ns % NS_PER_S / 1000) };
 
 	event_add(s->ready_timer, &tv);
+}
+
+static bool
+is_enforced(const struct session *s)
+{
+	return s->is_recorded && s->account.end_on_failure;
 }
 
 bool
@@ -52,6 +78,11 @@ session_restart_begin(struct session *s)
 		return false;
 	if (s->restart == RESTART_NONE && s->gap_since_ns == 0)
 		s->gap_since_ns = clock_mono_ns();
+	if (budget_left(s, clock_mono_ns()) == 0) {
+		log_error("recording_budget_spent", LOG_S("session", s->id),
+		    LOG_S("setting", "unrecorded_seconds"));
+		return false;
+	}
 	s->restart = RESTART_DEATH;
 	/* in the kernel's hands, on a disk that stands still, it may not die */
 	wait_at_most(s, s->loop->relay->conf.recorder_seconds);
@@ -60,6 +91,8 @@ session_restart_begin(struct session *s)
 	tee_writer_set_attached(s->ring.tee, false);
 	if (s->pump.is_stalled)
 		event_active(s->endpoint.readable, EV_READ, 0);
+	if (is_enforced(s))
+		session_withhold(s, true);
 	return true;
 }
 
@@ -87,6 +120,7 @@ repaint(struct session *s)
 	rc = pump_send_offer(s);
 	if (rc == 0)
 		rc = pump_send_refresh(s, view_seen(&s->pump.view));
+	pump_cover_start(s);
 	/* the framer may be at work: it leaves at the next turn */
 	event_active(s->endpoint.writable, EV_WRITE, 0);
 	return rc;
@@ -102,6 +136,8 @@ session_restart_boundary(struct session *s, uint64_t offset)
 		return; /* marks are short: the next boundary */
 	s->restart = RESTART_STARTED;
 	rc = session_record_start(s, true, REPAINT_SECONDS);
+	if (rc == 0)
+		wait_at_most(s, REPAINT_SECONDS);
 	if (rc == 0 && !s->is_recorded && s->is_recording)
 		session_record_mark(s, TEE_MARK_START, offset, NULL, 0);
 	if (rc == 0)
@@ -138,12 +174,14 @@ session_restart_failed(struct session *s)
 void
 session_restart_ready(struct session *s)
 {
-	uint64_t ms = (clock_mono_ns() - s->gap_since_ns) / NS_PER_MS;
+	uint64_t ns = clock_mono_ns() - s->gap_since_ns;
+	uint64_t ms = ns / NS_PER_MS;
 	char text[24];
 	const char *params[] = { s->id, text };
 
 	s->restart = RESTART_NONE;
 	s->gap_since_ns = 0;
+	s->unrecorded_ns += ns;
 	snprintf(text, sizeof(text), "%llu", (unsigned long long)ms);
 	atomic_fetch_add(&s->loop->relay->stats.recorder_restarts, 1);
 	log_warn("recording_resumed", LOG_S("session", s->id),
@@ -155,4 +193,5 @@ session_restart_ready(struct session *s)
 	    "id "
 	    "= $1",
 	    2, params);
+	session_withhold(s, false);
 }

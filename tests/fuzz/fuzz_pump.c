@@ -1,12 +1,15 @@
 /*
- * The pump between a hostile endpoint and a technician, while monitors are
- * switched, rates set and banners shown. Whatever the endpoint sent that the
- * framer took, a strict viewer has to be able to read what comes out: every
- * rectangle on its desktop, every message whole.
+ * The pump between a hostile endpoint and a hostile technician, while
+ * monitors are switched, rates set, banners shown, and recorders die.
+ * Whatever the endpoint sent that the framer took, a strict viewer has to be
+ * able to read what comes out: every rectangle on its desktop, every message
+ * whole. And no picture of the endpoint's comes out while no recorder is
+ * ready, once the message under way has ended.
  *
  * Input: operations of one byte and its arguments. The session around the
  * pump is made here; sockets and timers are arrays.
  */
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,10 +32,13 @@ static struct {
 	struct text_font *font;
 	struct rfb_framer *viewer; /* as strict as one can be */
 	size_t room;               /* bytes that the viewer's socket takes */
-	event_callback_fn timers[8];
-	struct event **slots[8];
+	event_callback_fn timers[16];
+	struct event **slots[16];
 	struct bytes out; /* what the endpoint sends next */
 	bool is_dead;
+	bool is_dark; /* no recorder is ready */
+	bool is_tail; /* a message that began before */
+	uint32_t random;
 } w;
 
 /* ---- what is around the pump ---- */
@@ -52,6 +58,20 @@ session_end(struct session *s, const char *code, const char *reason)
 {
 	s->state = SESSION_DEAD;
 	w.is_dead = true;
+}
+
+void
+session_refuse(struct session *s, const char *reason)
+{
+	session_end(s, "error", reason);
+}
+
+/* The same for the same input. */
+uint32_t
+randombytes_random(void)
+{
+	w.random = w.random * 1664525 + 1013904223;
+	return w.random;
 }
 
 void
@@ -239,9 +259,37 @@ next(struct input *in)
 	return *in->p++;
 }
 
+/* Banner: at the top, in the middle, docs/rfb.md. */
+static bool
+is_ours(const struct rfb_rect *r)
+{
+	uint16_t width, height;
+
+	rfb_framer_size(w.viewer, &width, &height);
+	if (r->w <= 1 && r->h <= 1)
+		return true;
+	if (r->encoding == RFB_ENC_RRE)
+		return r->x == 0 && r->y == 0 && r->w == width &&
+		    r->h == height;
+	return (r->encoding == RFB_ENC_RAW || r->encoding == RFB_ENC_HEXTILE) &&
+	    r->x + 1 >= width / 5 && r->y + r->h <= height / 4 + 1;
+}
+
 static int
 viewer_event(void *arg, const struct rfb_framer_event *ev)
 {
+	if (ev->kind == RFB_FRAMER_MESSAGE_END)
+		w.is_tail = false;
+	if (!w.is_dark || w.is_tail)
+		return 0;
+	if (ev->kind == RFB_FRAMER_RECT && pump_is_picture(ev->rect.encoding) &&
+	    !is_ours(&ev->rect))
+		abort();
+	/* ours is black, the endpoint's is not */
+	if (ev->kind == RFB_FRAMER_PAYLOAD && ev->rect.encoding == RFB_ENC_RRE)
+		for (size_t i = 0; i < ev->len; i++)
+			if (ev->data[i] != 0)
+				abort();
 	return 0;
 }
 
@@ -370,13 +418,29 @@ put_raw(struct bytes *b, struct input *in)
 		put8(b, next(in));
 }
 
+/* Red and blue change places: all lengths stay. */
+static void
+set_format(bool is_swapped)
+{
+	struct rfb_pixel_format pf = usual_format();
+	uint8_t m[20] = { RFB_SET_PIXEL_FORMAT };
+	uint8_t red = pf.red_shift;
+
+	if (is_swapped) {
+		pf.red_shift = pf.blue_shift;
+		pf.blue_shift = red;
+	}
+	rfb_pixel_format_write(&pf, m + 4);
+	rfb_client_messages_feed(w.session.client_messages, m, sizeof(m));
+}
+
 static void
 viewer_speaks(struct input *in)
 {
-	static const uint8_t offer[] = { RFB_SET_ENCODINGS, 0, 0, 8, 0, 0, 0, 5,
-		0, 0, 0, 16, 0, 0, 0, 1, 0, 0, 0, 0, 0xff, 0xff, 0xfe, 0xcc,
-		0xff, 0xff, 0xff, 0x21, 0xff, 0xff, 0xfe, 0xc8, 0xff, 0xff,
-		0xfe, 0xc7 };
+	static const uint8_t offer[] = { RFB_SET_ENCODINGS, 0, 0, 9, 0, 0, 0, 5,
+		0, 0, 0, 2, 0, 0, 0, 16, 0, 0, 0, 1, 0, 0, 0, 0, 0xff, 0xff,
+		0xfe, 0xcc, 0xff, 0xff, 0xff, 0x21, 0xff, 0xff, 0xfe, 0xc8,
+		0xff, 0xff, 0xfe, 0xc7 };
 	uint8_t what = next(in), m[10] = { 0 };
 	size_t len = 10;
 
@@ -409,9 +473,37 @@ viewer_speaks(struct input *in)
 		m[6] = 0;
 		break;
 	default:
+		set_format(what / 8 & 1);
 		return;
 	}
 	rfb_client_messages_feed(w.session.client_messages, m, len);
+}
+
+/* What was on its way counts as sent before. */
+static void
+recorder_dies(struct session *s)
+{
+	if (w.is_dark)
+		return;
+	w.room = SIZE_MAX;
+	pump_to_viewer(s);
+	if (w.is_dead)
+		return;
+	w.is_dark = true;
+	w.is_tail = !rfb_framer_is_between_messages(w.viewer) ||
+	    !rfb_framer_is_between_messages(s->framer);
+	s->restart = RESTART_BOUNDARY;
+	session_withhold(s, true);
+}
+
+static void
+recorder_is_ready(struct session *s)
+{
+	w.is_dark = false;
+	s->restart = RESTART_STARTED;
+	session_withhold(s, false);
+	if (!w.is_dead)
+		pump_cover_start(s);
 }
 
 static void
@@ -419,7 +511,7 @@ command(struct session *s, struct input *in)
 {
 	uint8_t what = next(in), value = next(in);
 
-	switch (what % 5) {
+	switch (what % 8) {
 	case 0:
 		session_set_monitor(s, value % 5);
 		break;
@@ -431,6 +523,12 @@ command(struct session *s, struct input *in)
 		break;
 	case 3:
 		session_show_banner(s, "This session ends.", value & 1);
+		break;
+	case 4:
+		recorder_dies(s);
+		break;
+	case 5:
+		recorder_is_ready(s);
 		break;
 	default:
 		session_hide_banner(s);
@@ -497,15 +595,19 @@ begin(struct session *s)
 	memset(w.timers, 0, sizeof(w.timers));
 	memset(w.slots, 0, sizeof(w.slots));
 	w.out.len = 0;
-	w.is_dead = false;
+	w.is_dead = w.is_dark = w.is_tail = false;
+	w.random = 0;
 	w.room = SIZE_MAX;
 	w.relay.font = w.font;
 	w.loop.relay = &w.relay;
 	s->loop = &w.loop;
 	s->state = SESSION_RUNNING;
 	s->account.clipboard = clipboard;
+	s->is_recorded = s->is_recording = true;
+	s->restart = RESTART_STARTED; /* recorded, without a ring to share */
+	s->viewer.leg.fd = -1;
 	ring_init(&s->ring, 0, NULL);
-	rfb_format_switch_init(&s->format, &pf);
+	rfb_format_switch_init(&s->format, &pf, true);
 	s->framer = rfb_framer_new(W, H, &pf, pump_framer_event, s);
 	s->client_messages = rfb_client_messages_new(pump_client_message, s);
 	w.viewer = rfb_framer_new(W, H, &pf, viewer_event, NULL);
@@ -514,6 +616,8 @@ begin(struct session *s)
 	buf_init(&s->pump.offer, 4 + 4 * RFB_MAX_ENCODINGS);
 	buf_init(&s->pump.screens, 4 + 16 * RFB_MAX_SCREENS);
 	s->pump.hold_at = PUMP_NOTHING_HELD;
+	pump_cover_drop_input(s);
+	pump_cover_start(s);
 	view_init(&s->pump.view, W, H);
 }
 
@@ -525,6 +629,7 @@ end(struct session *s)
 	rfb_client_messages_free(s->client_messages);
 	s->state = SESSION_DEAD;
 	session_hide_banner(s);
+	pump_cover_drop_input(s);
 	edits_release(&s->pump.edits);
 	view_release(&s->pump.view);
 	buf_release(&s->pump.offer);
@@ -549,9 +654,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		pump_from_endpoint(s);
 	if (!w.is_dead) {
 		pump_to_viewer(s);
-		/* all was sent, and whole messages out of whole messages */
-		if (!edits_is_empty(&s->pump.edits) ||
-		    (rfb_framer_is_between_messages(s->framer) &&
+		/* whole messages become whole messages, all of them sent */
+		if (rfb_framer_is_between_messages(s->framer) &&
+		    (!edits_is_empty(&s->pump.edits) ||
 			!rfb_framer_is_between_messages(w.viewer)))
 			abort();
 	}

@@ -18,8 +18,9 @@ static bool
 request(struct pace *p, uint64_t ms)
 {
 	struct view_area a = area;
+	bool is_full = false;
 
-	return pace_request(p, &a, 1000 * MS + ms * MS);
+	return pace_request(p, &a, &is_full, 1000 * MS + ms * MS);
 }
 
 static void
@@ -39,20 +40,21 @@ early_ones_are_held_and_joined(void **state)
 {
 	struct pace p = { 0 };
 	struct view_area a = { 0, 0, 5, 5 };
+	bool is_full = false;
 
 	pace_set(&p, 10);
 	assert_true(request(&p, 0));
 	assert_int_equal(pace_wait(&p, 1050 * MS), UINT64_MAX);
 	assert_false(request(&p, 50));
-	assert_false(pace_request(&p, &a, 1060 * MS));
+	assert_false(pace_request(&p, &a, &is_full, 1060 * MS));
 	assert_int_equal(pace_wait(&p, 1060 * MS), 40 * MS);
-	assert_false(pace_take(&p, &a, 1099 * MS));
-	assert_true(pace_take(&p, &a, 1100 * MS));
+	assert_false(pace_take(&p, &a, &is_full, 1099 * MS));
+	assert_true(pace_take(&p, &a, &is_full, 1100 * MS));
 	assert_int_equal(a.x, 0);
 	assert_int_equal(a.y, 0);
 	assert_int_equal(a.w, 40);
 	assert_int_equal(a.h, 60);
-	assert_false(pace_take(&p, &a, 2000 * MS));
+	assert_false(pace_take(&p, &a, &is_full, 2000 * MS));
 	(void)state;
 }
 
@@ -62,18 +64,44 @@ lateness_does_not_add_up(void **state)
 {
 	struct pace p = { 0 };
 	struct view_area a = area;
+	bool is_full = false;
 	uint64_t now = 1000 * MS;
 	unsigned n = 0;
 
 	pace_set(&p, 25);
 	while (now < 11000 * MS) {
-		if (!p.has_held && pace_request(&p, &a, now))
+		if (!p.has_held && pace_request(&p, &a, &is_full, now))
 			n++;
-		else if (pace_take(&p, &a, now))
+		else if (pace_take(&p, &a, &is_full, now))
 			n++;
 		now += 1300 * 1000; /* 1.3 ms */
 	}
 	assert_in_range(n, 245, 251);
+	(void)state;
+}
+
+/* A request that is not incremental is no way round the rate. */
+static void
+full_requests_are_held_too(void **state)
+{
+	struct pace p = { 0 };
+	struct view_area a = area;
+	bool is_full = true;
+
+	pace_set(&p, 1);
+	assert_true(pace_request(&p, &a, &is_full, 1000 * MS));
+	assert_true(is_full);
+	for (uint64_t i = 1; i < 100; i++) {
+		is_full = i == 50;
+		assert_false(pace_request(&p, &a, &is_full, (1000 + i) * MS));
+	}
+	is_full = false;
+	assert_true(pace_take(&p, &a, &is_full, 2000 * MS));
+	assert_true(is_full);
+	/* it is not full for ever */
+	is_full = false;
+	assert_true(pace_request(&p, &a, &is_full, 3000 * MS));
+	assert_false(is_full);
 	(void)state;
 }
 
@@ -97,19 +125,20 @@ the_end_lets_go_what_is_held(void **state)
 {
 	struct pace p = { 0 };
 	struct view_area a;
+	bool is_full;
 
 	pace_set(&p, 1);
 	assert_true(request(&p, 0));
 	assert_false(request(&p, 1));
 	pace_set(&p, 0);
 	assert_int_equal(pace_wait(&p, 1002 * MS), 0);
-	assert_true(pace_take(&p, &a, 1002 * MS));
+	assert_true(pace_take(&p, &a, &is_full, 1002 * MS));
 	assert_int_equal(a.w, area.w);
 	pace_set(&p, 1);
 	assert_true(request(&p, 3));
 	assert_false(request(&p, 4));
 	pace_forget(&p);
-	assert_false(pace_take(&p, &a, 9000 * MS));
+	assert_false(pace_take(&p, &a, &is_full, 9000 * MS));
 	(void)state;
 }
 
@@ -129,6 +158,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(without_a_rate_all_goes),
 		cmocka_unit_test(early_ones_are_held_and_joined),
+		cmocka_unit_test(full_requests_are_held_too),
 		cmocka_unit_test(lateness_does_not_add_up),
 		cmocka_unit_test(a_pause_saves_nothing),
 		cmocka_unit_test(the_end_lets_go_what_is_held),

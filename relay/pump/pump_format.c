@@ -1,0 +1,282 @@
+/*
+ * The viewer's pixel format on its way to the endpoint. Where nothing tells
+ * from which update on it holds, format and requests wait until the relay
+ * has shown that nothing is under way (rfb/quiet_probe.h):
+ *
+ *   relay -> endpoint   offer with Raw only; continuous updates off; a
+ *                       request of one pixel, and others until an answer
+ *                       is beyond doubt; then the format, the offer, and the
+ *                       viewer's requests
+ *   relay -> viewer     what it had asked for before, in the old format; the
+ *                       answers to the relay's questions are left out
+ *
+ * An endpoint that shows nothing for DEADLINE_NS ends the session: the
+ * recording could be misread otherwise. Rules: docs/rfb.md.
+ */
+#include <sodium.h>
+
+#include "common/bytes.h"
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "relay/pump/pump_internal.h"
+
+#define LOOK_NS     (100 * NS_PER_MS)
+#define ANSWER_NS   (4 * NS_PER_S) /* QEMU takes 3 s on a quiet screen */
+#define DEADLINE_NS (15 * NS_PER_S)
+
+void
+pump_hold_request(struct pump_held *h, bool incremental, struct view_area a)
+{
+	h->area = h->is_any ? view_join(h->area, a) : a;
+	h->is_any = true;
+	h->is_full |= !incremental;
+}
+
+static void
+on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+	struct session *s = arg;
+
+	if (!s->pump.format.is_held &&
+	    !rfb_format_switch_is_waiting(&s->format))
+		return;
+	session_refuse(s,
+	    "the endpoint did not show where it changed the pixel format, so "
+	    "its pictures cannot be recorded");
+}
+
+/* A new format while an older one still waits does not give it more time. */
+static int
+set_deadline(struct session *s, bool was_waiting)
+{
+	if (was_waiting)
+		return 0;
+	return pump_timer(
+	    s, &s->pump.format.deadline, on_deadline, DEADLINE_NS);
+}
+
+/* ---- asking ---- */
+
+static int
+ask(struct session *s, bool incremental)
+{
+	const struct rfb_quiet_probe *p = &s->pump.format.probe;
+
+	return pump_send_request(
+	    s, incremental, (struct view_area){ p->x, p->y, 1, 1 });
+}
+
+static int
+ask_other(struct session *s)
+{
+	struct pump_format *f = &s->pump.format;
+	struct view_area a =
+	    view_region(&s->pump.view, view_seen(&s->pump.view));
+	const struct rfb_rect area = { a.x, a.y, a.w, a.h, RFB_ENC_RAW };
+
+	rfb_quiet_probe_ask(&f->probe, &area, randombytes_random());
+	f->asked_ns = clock_mono_ns();
+	return ask(s, false);
+}
+
+/* Is it time for another question? Not while pictures come. */
+static bool
+is_due(const struct session *s)
+{
+	const struct pump_format *f = &s->pump.format;
+	uint64_t offset;
+
+	return f->n_pictures == 0 && s->format.ends_due == 0 &&
+	    pump_is_between(s, &offset) &&
+	    (f->probe.n_asked == 0 || f->probe.is_spoilt ||
+		clock_mono_ns() - f->asked_ns >= ANSWER_NS);
+}
+
+static void
+on_look_time(evutil_socket_t fd, short what, void *arg)
+{
+	struct session *s = arg;
+	struct pump_format *f = &s->pump.format;
+	int rc = 0;
+
+	if (!f->is_held)
+		return;
+	if (is_due(s))
+		rc = ask_other(s);
+	f->n_pictures = 0;
+	if (rc == 0)
+		rc = pump_timer(s, &f->timer, on_look_time, LOOK_NS);
+	if (rc != 0)
+		session_end(s, "error", "the relay is out of memory");
+	else
+		pump_settle(s);
+}
+
+/* ---- the format ---- */
+
+static int
+hold(struct session *s, const struct rfb_pixel_format *pf)
+{
+	struct pump_format *f = &s->pump.format;
+	int rc;
+
+	f->is_held = true;
+	f->has_update = f->is_droppable = false;
+	f->pf = *pf;
+	f->held = (struct pump_held){ 0 };
+	rfb_quiet_probe_init(&f->probe);
+	pump_watch(s);
+	s->encodings_policy.raw_only = true;
+	rc = pump_send_offer(s);
+	if (rc == 0)
+		rc = pump_continuous(s);
+	if (rc == 0 && s->format.ends_due == 0)
+		rc = ask_other(s);
+	if (rc == 0)
+		rc = pump_timer(s, &f->timer, on_look_time, LOOK_NS);
+	return rc;
+}
+
+/* Sends a format that may go now. */
+static int
+send_format(struct session *s, const struct rfb_pixel_format *pf,
+    const uint8_t *fence, size_t fence_len)
+{
+	uint8_t m[4 + RFB_PIXEL_FORMAT_LEN] = { RFB_SET_PIXEL_FORMAT };
+	int rc = fence_len != 0 ? pump_send(s, fence, fence_len) : 0;
+
+	rfb_pixel_format_write(pf, m + 4);
+	return rc != 0 ? rc : pump_send(s, m, sizeof(m));
+}
+
+int
+pump_format_set(struct session *s, const struct rfb_pixel_format *pf)
+{
+	struct pump_format *f = &s->pump.format;
+	uint8_t fence[RFB_FORMAT_FENCE_LEN];
+	enum rfb_format_action action;
+	bool was_waiting =
+	    f->is_held || rfb_format_switch_is_waiting(&s->format);
+	int rc;
+
+	if (f->is_held) {
+		f->pf = *pf;
+		return 0;
+	}
+	rc = rfb_format_switch_on_set_format(&s->format, pf, fence, &action);
+	if (rc != 0 || action == RFB_FORMAT_SWALLOW)
+		return rc;
+	if (action == RFB_FORMAT_HOLD)
+		rc = hold(s, pf);
+	else
+		rc = send_format(s, pf, fence,
+		    action == RFB_FORMAT_SEND_FENCED ? sizeof(fence) : 0);
+	if (rc == 0 && (f->is_held || rfb_format_switch_is_waiting(&s->format)))
+		rc = set_deadline(s, was_waiting);
+	return rc;
+}
+
+/* All that waited goes. */
+static int
+release(struct session *s)
+{
+	struct pump_format *f = &s->pump.format;
+	struct pump_held held = f->held;
+	int rc;
+
+	f->is_held = false;
+	event_del(f->timer);
+	event_del(f->deadline);
+	pump_watch(s);
+	rc = pump_format_set(s, &f->pf);
+	s->encodings_policy.raw_only = false;
+	if (rc == 0)
+		rc = pump_send_offer(s);
+	if (rc == 0)
+		rc = pump_continuous(s);
+	if (rc == 0 && held.is_any)
+		rc = pump_forward_request(s, !held.is_full, held.area);
+	return rc;
+}
+
+/* ---- what comes meanwhile ---- */
+
+void
+pump_format_update(struct session *s, uint64_t offset)
+{
+	struct pump *p = &s->pump;
+	struct pump_format *f = &p->format;
+
+	f->has_update = true;
+	rfb_quiet_probe_update(&f->probe);
+	/* edits of other kinds would stand inside the removal */
+	f->is_droppable = !view_is_one(&p->view) && !p->is_hiding &&
+	    !p->is_withholding && !p->are_streams_lost;
+	f->update_at = offset;
+	if (f->is_droppable)
+		p->hold_at = offset;
+}
+
+/* It has something for the viewer. */
+static void
+let_go(struct pump *p)
+{
+	if (!p->format.is_droppable)
+		return;
+	p->format.is_droppable = false;
+	p->hold_at = PUMP_NOTHING_HELD;
+}
+
+void
+pump_format_rect(struct session *s, const struct rfb_rect *r)
+{
+	struct pump *p = &s->pump;
+
+	if (pump_is_picture(r->encoding)) {
+		p->format.n_pictures++;
+		if (!rfb_quiet_probe_rect(&p->format.probe, r) ||
+		    r->encoding != RFB_ENC_RAW)
+			let_go(p);
+	} else if (r->encoding != RFB_ENC_LAST_RECT) {
+		let_go(p);
+	}
+}
+
+/* An update ended: what it says about the question. */
+static int
+look(struct session *s, uint64_t offset)
+{
+	struct pump_format *f = &s->pump.format;
+	bool is_ours = f->is_droppable;
+
+	f->has_update = f->is_droppable = false;
+	switch (rfb_quiet_probe_end(&f->probe)) {
+	case RFB_QUIET_ANSWERED:
+		if (s->format.ends_due == 0)
+			rfb_format_switch_on_quiet(&s->format);
+		return is_ours ? pump_edit(s, f->update_at, offset, NULL, 0)
+			       : 0;
+	case RFB_QUIET_ASK_AGAIN:
+		return ask(s, true);
+	case RFB_QUIET_ASK_OTHER: /* on_look_time */
+	case RFB_QUIET_WAIT:
+		break;
+	}
+	return 0;
+}
+
+int
+pump_format_boundary(struct session *s, uint64_t offset)
+{
+	struct pump_format *f = &s->pump.format;
+	int rc = 0;
+
+	if (!f->is_held)
+		return 0;
+	if (f->has_update)
+		rc = look(s, offset);
+	if (rc != 0 || !rfb_format_switch_may_send(&s->format))
+		return rc;
+	return release(s);
+}
