@@ -211,7 +211,8 @@ class X11vnc(XDesk):
                 '-desktop', 'an x11vnc desktop']
 
     def direct_options(self):
-        return super().direct_options() + ['--allow-clear']
+        return ['--host', 'localhost', '--port', str(self.port),
+                *self.login_options(), '--allow-clear']
 
     def dial(self, port, server_id):
         to = f'127.0.0.1:{port}'

@@ -1,5 +1,5 @@
 """A viewer of the tests' own: RFB 3.8 over VeNCrypt X509Plain, with Raw,
-CopyRect, Hextile, ZRLE and the desktop's size. It keeps the picture it was
+CopyRect, RRE, Hextile, ZRLE and the desktop's size. It keeps the picture it was
 sent, pixel by pixel, and every rectangle it came in, and fails on whatever a
 strict viewer would fail on.
 
@@ -16,7 +16,7 @@ import zlib
 
 import numpy as np
 
-RAW, COPYRECT, HEXTILE, ZRLE = 0, 1, 5, 16
+RAW, COPYRECT, RRE, HEXTILE, ZRLE = 0, 1, 2, 5, 16
 LAST_RECT, DESKTOP_SIZE, EXT_DESKTOP_SIZE = -224, -223, -308
 FENCE, CONTINUOUS, DESKTOP_NAME, CURSOR = -312, -313, -307, -239
 USUAL = (HEXTILE, ZRLE, COPYRECT, RAW, EXT_DESKTOP_SIZE, DESKTOP_SIZE,
@@ -294,7 +294,7 @@ class Client:
                                 f'{self.width}x{self.height} desktop')
         if encoding not in self.encodings:
             raise ProtocolError(f'encoding {encoding} was not offered')
-        decode = {RAW: self._raw, COPYRECT: self._copy,
+        decode = {RAW: self._raw, COPYRECT: self._copy, RRE: self._rre,
                   HEXTILE: self._hextile, ZRLE: self._zrle}[encoding]
         self.picture[y:y + h, x:x + w] = decode(w, h)
         self.fresh[y:y + h, x:x + w] = True
@@ -306,6 +306,16 @@ class Client:
     def _copy(self, w, h):
         x, y = self.stream.unpack('>HH')
         return self.picture[y:y + h, x:x + w].copy()
+
+    def _rre(self, w, h):
+        out = np.empty((h, w, 3), np.uint8)
+        n = self.stream.unpack('>I')[0]
+        out[:] = self._pixel()
+        for _ in range(n):
+            colour = self._pixel()
+            x, y, rw, rh = self.stream.unpack('>HHHH')
+            out[y:y + rh, x:x + rw] = colour
+        return out
 
     def _pixel(self):
         b, g, r, _ = self.stream.read(4)
