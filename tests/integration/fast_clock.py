@@ -136,8 +136,8 @@ def is_busy(pid):
             with open(f'{folder}/children', encoding='utf-8') as f:
                 if any(is_busy(child) for child in f.read().split()):
                     return True
-        except FileNotFoundError:
-            continue
+        except (FileNotFoundError, ProcessLookupError):
+            continue    # it ended meanwhile
     return False
 
 
