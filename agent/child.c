@@ -186,7 +186,8 @@ merge_env(const char *const *env)
 	return merged;
 }
 
-/* In the child, after fork: only async-signal-safe calls. */
+/* In the child, after fork with all signals blocked: only async-signal-safe
+ * calls. */
 static _Noreturn void
 become(const char *path, const char *const *argv, char **env, int in, int out)
 {
@@ -197,12 +198,32 @@ become(const char *path, const char *const *argv, char **env, int in, int out)
 	/* no dialog outlives a killed agent */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 #endif
-	signal(SIGPIPE, SIG_DFL);
+	for (int number = 1; number < NSIG; number++)
+		signal(number, SIG_DFL); /* fails for SIGKILL and SIGSTOP */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (dup2(in, 0) >= 0 && dup2(out, 1) >= 0 && dup2(out, 2) >= 0)
 		execve(path, (char *const *)argv, env);
 	_exit(127);
+}
+
+/*
+ * Forks with all signals blocked. The event loop's handlers write to a socket
+ * that parent and child share: a signal for the child, caught before exec(),
+ * would reach the agent as its own. Returns as fork().
+ */
+static pid_t
+fork_blocked(void)
+{
+	sigset_t all, before;
+	pid_t pid;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &before);
+	pid = fork();
+	if (pid != 0)
+		sigprocmask(SIG_SETMASK, &before, NULL);
+	return pid;
 }
 
 /* Forks with both pipes. Returns the pid or -1. */
@@ -219,7 +240,7 @@ spawn(struct child *c, const char *path, const char *const *argv, char **env)
 		close(in[1]);
 		return -1;
 	}
-	pid = fork();
+	pid = fork_blocked();
 	if (pid == 0)
 		become(path, argv, env, in[0], out[1]);
 	if (pid > 0)
