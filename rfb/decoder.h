@@ -9,10 +9,10 @@
  *
  * Memory, at most: the picture (4 bytes a pixel; twice while it changes its
  * size), 8 MiB for an endpoint's cursor and a JPEG in pieces, 1 MiB for
- * everything else. libjpeg takes up to 8 bytes a pixel of a rectangle, which
- * is at most 2048 wide, while it decodes a progressive JPEG, which no known
- * server sends; else some rows. What has grown stays: nothing is allocated
- * for an update like those before it.
+ * everything else. libjpeg takes up to 8 bytes a pixel of a rectangle, at most
+ * RFB_MAX_JPEG_PIXELS of them, while it decodes a progressive JPEG, which no
+ * known server sends; else some rows. What has grown stays: nothing is
+ * allocated for an update like those before it.
  *
  * Whatever a server sends is decoded or refused; the cases are listed in
  * docs/rfb.md. Inflating stops at the size a rectangle can hold.

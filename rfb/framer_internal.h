@@ -43,6 +43,7 @@ struct rfb_framer {
 	int32_t picture;         /* encoding of pixels, also inside a cursor */
 	uint16_t tile_x, tile_y; /* Hextile: of the next tile */
 	uint64_t data_len;       /* Tight: bytes before compression */
+	bool is_plain;           /* Tight: data is not deflated */
 
 	const uint8_t *span; /* payload of this piece, not yet reported */
 	size_t span_len;

@@ -5,12 +5,16 @@
  *
  *      control | [filter | [palette]] | data shorter than 12, or
  *                                       compact length and that many
+ *
+ * The length stands in front or follows from the size whatever the width is:
+ * servers of 4K screens send rectangles wider than the 2048 pixels that the
+ * specification allows, and viewers show them.
  */
 #include "common/err.h"
 #include "rfb/framer_internal.h"
 
-/* Wider rectangles are legal for Fill only. */
-#define TIGHT_MAX_WIDTH 2048
+/* No known viewer takes a gradient that is wider. */
+#define TIGHT_MAX_GRADIENT_WIDTH 2048
 
 /* Data shorter than this is sent as it is. */
 #define TIGHT_MIN_PACKED 12
@@ -19,6 +23,9 @@ enum tight_control {
 	TIGHT_FILL = 8,
 	TIGHT_JPEG = 9,
 	TIGHT_HAS_FILTER = 4, /* below Fill: this bit */
+	/* what Copy and an explicit filter are without deflate */
+	TIGHT_PLAIN = 10,
+	TIGHT_PLAIN_FILTER = TIGHT_PLAIN | TIGHT_HAS_FILTER,
 };
 
 enum tight_filter {
@@ -27,11 +34,25 @@ enum tight_filter {
 	TIGHT_GRADIENT = 2,
 };
 
+/* Not deflated: only one length is right. */
+static int
+check_data_len(struct rfb_framer *f, uint64_t len)
+{
+	if (f->is_plain && len != f->data_len)
+		return rfb_framer_fail(f, ERR_PROTOCOL,
+		    "plain Tight data of another length than its pixels");
+	if (len > framer_packed_max(f->data_len))
+		return rfb_framer_fail(
+		    f, ERR_LIMIT, "Tight data too long for its size");
+	return 0;
+}
+
 /* 1 to 3 bytes, 7 bits each, the last one 8; little end first. */
 static int
 compact_len(struct rfb_framer *f, const uint8_t *h)
 {
 	uint64_t len = h[0] & 0x7f;
+	int rc;
 
 	if (f->need < 3 && (h[f->need - 1] & 0x80) != 0) {
 		f->need++;
@@ -41,11 +62,10 @@ compact_len(struct rfb_framer *f, const uint8_t *h)
 		len |= (uint64_t)(h[1] & 0x7f) << 7;
 	if (f->need > 2)
 		len |= (uint64_t)h[2] << 14;
-	if (len > framer_packed_max(f->data_len))
-		return rfb_framer_fail(
-		    f, ERR_LIMIT, "Tight data too long for its size");
-	framer_next(f, len, 0, NULL);
-	return 0;
+	rc = check_data_len(f, len);
+	if (rc == 0)
+		framer_next(f, len, 0, NULL);
+	return rc;
 }
 
 /* data_len bytes before compression, behind palette_len bytes. */
@@ -90,10 +110,34 @@ filter_id(struct rfb_framer *f, const uint8_t *h)
 		if (f->pixel_len == 1)
 			return rfb_framer_fail(
 			    f, ERR_PROTOCOL, "Tight gradient of 8-bit pixels");
+		if (f->rect.w > TIGHT_MAX_GRADIENT_WIDTH)
+			return rfb_framer_fail(
+			    f, ERR_PROTOCOL, "Tight gradient too wide");
 		return begin_pixels(f);
 	default:
 		return rfb_framer_fail(f, ERR_PROTOCOL, "unknown Tight filter");
 	}
+}
+
+/* The number of pixels bounds what libjpeg allocates for a JPEG. */
+static int
+begin_jpeg(struct rfb_framer *f)
+{
+	if (framer_area(f) > RFB_MAX_JPEG_PIXELS)
+		return rfb_framer_fail(
+		    f, ERR_LIMIT, "JPEG with too many pixels");
+	f->data_len = framer_area(f) * 4;
+	framer_next(f, 0, 1, compact_len);
+	return 0;
+}
+
+static int
+begin_basic(struct rfb_framer *f, bool has_filter)
+{
+	if (!has_filter)
+		return begin_pixels(f);
+	framer_next(f, 0, 1, filter_id);
+	return 0;
 }
 
 int
@@ -101,25 +145,22 @@ rfb_framer_tight_control(struct rfb_framer *f, const uint8_t *h)
 {
 	unsigned control = h[0] >> 4;
 
-	if (control == TIGHT_FILL) {
+	f->is_plain = control == TIGHT_PLAIN || control == TIGHT_PLAIN_FILTER;
+	switch (control) {
+	case TIGHT_FILL:
 		framer_next(f, f->tpixel_len, 0, NULL);
 		return 0;
+	case TIGHT_JPEG:
+		return begin_jpeg(f);
+	case TIGHT_PLAIN:
+	case TIGHT_PLAIN_FILTER:
+		return begin_basic(f, control == TIGHT_PLAIN_FILTER);
+	default:
+		if (control > TIGHT_JPEG)
+			return rfb_framer_fail(
+			    f, ERR_PROTOCOL, "unknown Tight compression");
+		return begin_basic(f, (control & TIGHT_HAS_FILTER) != 0);
 	}
-	if (control > TIGHT_JPEG)
-		return rfb_framer_fail(
-		    f, ERR_PROTOCOL, "unknown Tight compression");
-	if (f->rect.w > TIGHT_MAX_WIDTH)
-		return rfb_framer_fail(
-		    f, ERR_PROTOCOL, "Tight rectangle too wide");
-	if (control == TIGHT_JPEG) {
-		f->data_len = framer_area(f) * 4;
-		framer_next(f, 0, 1, compact_len);
-		return 0;
-	}
-	if ((control & TIGHT_HAS_FILTER) == 0)
-		return begin_pixels(f);
-	framer_next(f, 0, 1, filter_id);
-	return 0;
 }
 
 int

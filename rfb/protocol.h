@@ -8,14 +8,15 @@
 #include <stdint.h>
 
 /* Limits that every parser enforces. */
-#define RFB_MAX_SIDE       16384     /* framebuffer width and height */
-#define RFB_MAX_CURSOR     1024      /* cursor width and height */
-#define RFB_MAX_CUT_TEXT   (1 << 24) /* bytes, clear or extended */
-#define RFB_MAX_NAME       4096      /* desktop name */
-#define RFB_MAX_REASON     4096      /* refusal text */
-#define RFB_MAX_FENCE      64
-#define RFB_MAX_CREDENTIAL 1024 /* user name, password */
-#define RFB_MAX_SCREENS    64
+#define RFB_MAX_SIDE        16384     /* framebuffer width and height */
+#define RFB_MAX_CURSOR      1024      /* cursor width and height */
+#define RFB_MAX_CUT_TEXT    (1 << 24) /* bytes, clear or extended */
+#define RFB_MAX_NAME        4096      /* desktop name */
+#define RFB_MAX_REASON      4096      /* refusal text */
+#define RFB_MAX_FENCE       64
+#define RFB_MAX_CREDENTIAL  1024 /* user name, password */
+#define RFB_MAX_SCREENS     64
+#define RFB_MAX_JPEG_PIXELS (1 << 25) /* one rectangle; 8K has fewer */
 
 /* Server messages. */
 enum rfb_server_message {
@@ -57,6 +58,10 @@ enum rfb_client_message {
 #define RFB_ENC_TIGHT    7
 #define RFB_ENC_ZRLE     16
 
+/* Wishes for a compression level. */
+#define RFB_ENC_COMPRESS_0 (-256)
+#define RFB_ENC_COMPRESS_1 (-255)
+
 /* Pseudo-encodings with or without a payload. */
 #define RFB_ENC_LAST_RECT           (-224)
 #define RFB_ENC_DESKTOP_SIZE        (-223)
@@ -72,6 +77,7 @@ enum rfb_client_message {
 #define RFB_ENC_CONTINUOUS_UPDATES  (-313)
 #define RFB_ENC_CURSOR_ALPHA        (-314)
 #define RFB_ENC_EXT_MOUSE_BUTTONS   (-316)
+#define RFB_ENC_TIGHT_PLAIN         (-317) /* "Tight encoding without zlib" */
 #define RFB_ENC_EXT_CLIPBOARD       ((int32_t)0xC0A1E5CE)
 #define RFB_ENC_VMWARE_CURSOR       0x574d5664
 #define RFB_ENC_VMWARE_CURSOR_POS   0x574d5666

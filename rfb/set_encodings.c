@@ -19,12 +19,13 @@ static const int32_t pseudo[] = { RFB_ENC_CURSOR, RFB_ENC_XCURSOR,
 	RFB_ENC_QEMU_EXT_KEY, RFB_ENC_EXT_MOUSE_BUTTONS, RFB_ENC_FENCE,
 	RFB_ENC_CONTINUOUS_UPDATES, RFB_ENC_EXT_CLIPBOARD };
 
-/* Wishes for quality and compression: they change no framing. */
+/* Wishes for quality and compression: the decoder knows all that may come. */
 static const struct {
 	int32_t first, last;
 } hints[] = {
 	{ -32, -23 },   /* JPEG quality */
 	{ -256, -247 }, /* compression */
+	{ RFB_ENC_TIGHT_PLAIN, RFB_ENC_TIGHT_PLAIN },
 	{ -512, -412 }, /* fine-grained quality */
 	{ -768, -763 }, /* subsampling */
 };
@@ -121,6 +122,18 @@ note(struct rfb_encodings_offer *offer, int32_t encoding)
 	}
 }
 
+/*
+ * Servers on libvncserver answer level 0 in forms of Tight that few viewers
+ * know: those that did not say so get level 1.
+ */
+static int32_t
+replace(int32_t encoding, bool knows_plain)
+{
+	return encoding == RFB_ENC_COMPRESS_0 && !knows_plain
+	    ? RFB_ENC_COMPRESS_1
+	    : encoding;
+}
+
 static bool
 has_encoding(const uint8_t *msg, size_t n, int32_t encoding)
 {
@@ -137,7 +150,7 @@ rfb_set_encodings_narrow(const uint8_t *msg, size_t len,
     struct rfb_encodings_offer *offer)
 {
 	size_t n, done = 4;
-	bool has_both;
+	bool has_both, knows_plain;
 	int32_t encoding;
 
 	memset(offer, 0, sizeof(*offer));
@@ -149,10 +162,12 @@ rfb_set_encodings_narrow(const uint8_t *msg, size_t len,
 	n = load_be16(msg + 2);
 	has_both = has_encoding(msg, n, RFB_ENC_FENCE) &&
 	    has_encoding(msg, n, RFB_ENC_CONTINUOUS_UPDATES);
+	knows_plain = has_encoding(msg, n, RFB_ENC_TIGHT_PLAIN);
 	for (size_t i = 0; i < n; i++) {
 		encoding = (int32_t)load_be32(msg + 4 + 4 * i);
 		if (!is_kept(encoding, policy, has_both))
 			continue;
+		encoding = replace(encoding, knows_plain);
 		if (cap - done < 4)
 			return ERR_LIMIT;
 		note(offer, encoding);

@@ -47,7 +47,8 @@ struct rfb_encodings_offer {
  * rfb_client_messages gives it), less what policy and allow-list remove, to
  * out (cap bytes; len suffices; may be msg itself) and fills *offer.
  * Fence and ContinuousUpdates are kept together or not at all: an endpoint
- * that knows one only would wait for ever, or close.
+ * that knows one only would wait for ever, or close. Compression level 0
+ * becomes level 1 unless the viewer knows Tight without zlib (-317).
  * Returns the bytes written, ERR_PROTOCOL if msg is no SetEncodings of that
  * length, or ERR_LIMIT if out is too small.
  */

@@ -105,6 +105,7 @@ enum enc_tight_step {
 struct enc_tight {
 	enum enc_tight_step step;
 	uint8_t control;
+	bool is_plain; /* not deflated */
 	size_t n_colours;
 	size_t data_len; /* before compression */
 	size_t left;     /* packed or JPEG bytes still to come */
@@ -213,6 +214,8 @@ enc_pixel(const struct enc_pixels *px, const uint8_t *p)
  */
 int enc_inflate(struct enc *e, struct enc_inflater *z, const uint8_t *in,
     size_t len, enc_sink *sink);
+/* The same for len bytes that are not deflated. */
+int enc_pass(struct enc *e, const uint8_t *in, size_t len, enc_sink *sink);
 void enc_inflater_reset(struct enc_inflater *z);
 void enc_inflater_release(struct enc_inflater *z);
 /* Whether anything of the stream was read. */

@@ -5,16 +5,22 @@
 #include "common/err.h"
 #include "rfb/enc/enc.h"
 
+static int
+open_scratch(struct enc *e)
+{
+	if (e->scratch == NULL)
+		e->scratch = malloc(ENC_SCRATCH);
+	return e->scratch != NULL ? 0 : enc_fail(e, ERR_NOMEM, "out of memory");
+}
+
 /* window_bits: negative for a stream without a header. */
 static int
 open_inflater(struct enc *e, struct enc_inflater *z, int window_bits)
 {
 	if (z->is_open)
 		return 0;
-	if (e->scratch == NULL)
-		e->scratch = malloc(ENC_SCRATCH);
-	if (e->scratch == NULL)
-		return enc_fail(e, ERR_NOMEM, "out of memory");
+	if (open_scratch(e) != 0)
+		return ERR_NOMEM;
 	memset(&z->z, 0, sizeof(z->z));
 	if (inflateInit2(&z->z, window_bits) != Z_OK)
 		return enc_fail(e, ERR_NOMEM, "out of memory");
@@ -162,5 +168,22 @@ enc_inflate(struct enc *e, struct enc_inflater *z, const uint8_t *in,
 			rc = check(e, s, status);
 	} while (
 	    rc == 0 && (s->avail_in > 0 || (is_full && !is_between_blocks(s))));
+	return rc;
+}
+
+int
+enc_pass(struct enc *e, const uint8_t *in, size_t len, enc_sink *sink)
+{
+	size_t n;
+	int rc = open_scratch(e);
+
+	while (rc == 0 && len > 0) {
+		n = min_size(len, ENC_SCRATCH - e->n_scratch);
+		memcpy(e->scratch + e->n_scratch, in, n);
+		e->n_scratch += n;
+		in += n;
+		len -= n;
+		rc = drain(e, sink);
+	}
 	return rc;
 }

@@ -3,6 +3,9 @@
  * streams. Source: community specification, "Tight Encoding".
  *
  *      control | [filter | [count | palette]] | plain, or length | packed
+ *
+ * Two controls have plain data behind the length: servers on libvncserver
+ * send them, asked or not, at compression level 0.
  */
 #include <string.h>
 
@@ -16,6 +19,8 @@ enum tight_control {
 	TIGHT_FILL = 8,
 	TIGHT_JPEG = 9,
 	TIGHT_HAS_FILTER = 4, /* a bit of those below Fill */
+	TIGHT_PLAIN = 10,     /* Copy, not deflated */
+	TIGHT_PLAIN_FILTER = TIGHT_PLAIN | TIGHT_HAS_FILTER,
 };
 
 enum tight_filter {
@@ -70,7 +75,9 @@ control(struct enc *e, struct enc_span *s)
 	}
 	e->tight.control = p[0] >> 4;
 	enc_done(e, s, 1);
-	if (e->tight.control > TIGHT_JPEG)
+	e->tight.is_plain = e->tight.control == TIGHT_PLAIN ||
+	    e->tight.control == TIGHT_PLAIN_FILTER;
+	if (e->tight.control > TIGHT_JPEG && !e->tight.is_plain)
 		return enc_fail(e, ERR_PROTOCOL, "unknown Tight compression");
 	if (e->tight.control == TIGHT_FILL)
 		e->tight.step = TIGHT_STEP_FILL;
@@ -165,6 +172,9 @@ length(struct enc *e, struct enc_span *s)
 	for (size_t i = 0; i < n; i++)
 		len |= (size_t)(i < 2 ? p[i] & 0x7f : p[i]) << 7 * i;
 	enc_done(e, s, n);
+	if (e->tight.is_plain && len != e->tight.data_len)
+		return enc_fail(e, ERR_PROTOCOL,
+		    "plain Tight data of another length than its pixels");
 	e->tight.left = len;
 	e->tight.step = e->tight.control == TIGHT_JPEG ? TIGHT_STEP_JPEG
 						       : TIGHT_STEP_PACKED;
@@ -221,6 +231,8 @@ packed(struct enc *e, struct enc_span *s)
 
 	if (e->tight.left == 0)
 		e->tight.step = TIGHT_STEP_DONE;
+	if (e->tight.is_plain)
+		return enc_pass(e, p, n, e->tight.sink);
 	return enc_inflate(
 	    e, &e->tight_streams[e->tight.control & 3], p, n, e->tight.sink);
 }

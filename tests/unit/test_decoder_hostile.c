@@ -402,7 +402,7 @@ struct tight_case {
 };
 
 static const struct tight_case tight_cases[] = {
-	{ "a0", 0, 0, "unknown Tight compression" },
+	{ "b0", 0, 0, "unknown Tight compression" },
 	{ "f0", 0, 0, "unknown Tight compression" },
 	{ "4003", 0, 0, "unknown Tight filter" },
 	{ "00", 59, 0, "Tight data too short" },

@@ -219,22 +219,36 @@ assert_tight(
 static void
 tight_controls_are_checked(void **state)
 {
-	for (unsigned c = 0xa0; c < 0x100; c++)
-		assert_tight(9, 9, (uint8_t[]){ (uint8_t)c }, 1, ERR_PROTOCOL);
+	for (unsigned c = 0; c < 0x100; c++)
+		assert_tight(9, 9, (uint8_t[]){ (uint8_t)c }, 1,
+		    c < 0xb0 || c >> 4 == 0xe ? 0 : ERR_PROTOCOL);
 	for (unsigned filter = 0; filter < 256; filter++)
 		assert_tight(9, 9, (uint8_t[]){ 0x40, (uint8_t)filter }, 2,
 		    filter > 2 ? ERR_PROTOCOL : 0);
 }
 
 static void
-tight_width_is_bounded_but_for_fill(void **state)
+tight_width_is_bounded_for_gradients(void **state)
 {
-	assert_tight(2049, 1, (uint8_t[]){ 0x80 }, 1, 0);
-	assert_tight(2048, 1, (uint8_t[]){ 0x00 }, 1, 0);
-	assert_tight(2049, 1, (uint8_t[]){ 0x00 }, 1, ERR_PROTOCOL);
-	assert_tight(2049, 1, (uint8_t[]){ 0x50 }, 1, ERR_PROTOCOL);
-	assert_tight(2048, 1, (uint8_t[]){ 0x90 }, 1, 0);
-	assert_tight(2049, 1, (uint8_t[]){ 0x90 }, 1, ERR_PROTOCOL);
+	static const uint8_t controls[] = { 0x80, 0x00, 0x90, 0xa0 };
+
+	for (size_t i = 0; i < N_ELEMENTS(controls); i++)
+		assert_tight(2049, 1, &controls[i], 1, 0);
+	assert_tight(2049, 1, (uint8_t[]){ 0x50, 1 }, 2, 0);
+	assert_tight(2048, 1, (uint8_t[]){ 0x50, 2 }, 2, 0);
+	assert_tight(2049, 1, (uint8_t[]){ 0x50, 2 }, 2, ERR_PROTOCOL);
+	assert_tight(2049, 1, (uint8_t[]){ 0xe0, 2 }, 2, ERR_PROTOCOL);
+}
+
+/* 60 bytes: not deflated, nothing else will do. */
+static void
+tight_plain_data_has_one_length(void **state)
+{
+	assert_tight(5, 4, (uint8_t[]){ 0xa0, 60 }, 2, 0);
+	assert_tight(5, 4, (uint8_t[]){ 0xa0, 59 }, 2, ERR_PROTOCOL);
+	assert_tight(5, 4, (uint8_t[]){ 0xa0, 61 }, 2, ERR_PROTOCOL);
+	assert_tight(5, 4, (uint8_t[]){ 0xe0, 0, 61 }, 3, ERR_PROTOCOL);
+	assert_tight(5, 4, (uint8_t[]){ 0x00, 61 }, 2, 0);
 }
 
 static void
@@ -382,7 +396,8 @@ main(void)
 		cmocka_unit_test_setup(compressed_lengths_are_bounded, set_up),
 		cmocka_unit_test_setup(tight_controls_are_checked, set_up),
 		cmocka_unit_test_setup(
-		    tight_width_is_bounded_but_for_fill, set_up),
+		    tight_width_is_bounded_for_gradients, set_up),
+		cmocka_unit_test_setup(tight_plain_data_has_one_length, set_up),
 		cmocka_unit_test_setup(tight_without_area_is_refused, set_up),
 		cmocka_unit_test_setup(
 		    tight_gradient_needs_more_than_a_byte, set_up),

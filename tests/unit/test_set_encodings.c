@@ -85,9 +85,9 @@ dropped_encodings_are_never_allowed(void **state)
 {
 	static const int32_t dropped[] = { 3, 8, 9, 10, 15, 17, 18, 19, 20, 21,
 		22, 25, 26, 27, 28, 29, 50, 0x48323634, -22, -33, -246, -259,
-		-260, -305, -306, -309, -310, -311, -317, -411, -513, -523,
-		-528, -762, -769, -1000, -1001, 1000, 1105, 0x574d5665,
-		0x574d5667, 0x574d5669, 0x574d566a, (int32_t)0xC0A1E5CF,
+		-260, -305, -306, -309, -310, -311, -411, -513, -523, -528,
+		-762, -769, -1000, -1001, 1000, 1105, 0x574d5665, 0x574d5667,
+		0x574d5669, 0x574d566a, (int32_t)0xC0A1E5CF,
 		(int32_t)0xFFFE0000, (int32_t)0xFFFF0000, (int32_t)0xFFFF8000,
 		INT32_MIN, INT32_MAX };
 
@@ -100,11 +100,23 @@ dropped_encodings_are_never_allowed(void **state)
 static void
 hints_are_kept(void **state)
 {
-	static const int32_t hints[] = { -23, -32, -247, -256, -412, -512, -763,
-		-768 };
+	static const int32_t hints[] = { -23, -32, -247, -255, -317, -412, -512,
+		-763, -768 };
 
 	NARROWED(hints, hints);
 	assert_false(offer.is_recordable);
+}
+
+/* The viewer of libvncclient without JPEG; TurboVNC's since 3.2. */
+static void
+level_0_is_for_viewers_that_know_plain_tight(void **state)
+{
+	static const int32_t libvnc[] = { 7, 1, 0, -256, -239 };
+	static const int32_t level_1[] = { 7, 1, 0, -255, -239 };
+	static const int32_t turbo[] = { 7, 1, 0, -256, -317 };
+
+	NARROWED(libvnc, level_1);
+	NARROWED(turbo, turbo);
 }
 
 static void
@@ -187,6 +199,8 @@ main(void)
 		cmocka_unit_test_setup(
 		    dropped_encodings_are_never_allowed, set_up),
 		cmocka_unit_test_setup(hints_are_kept, set_up),
+		cmocka_unit_test_setup(
+		    level_0_is_for_viewers_that_know_plain_tight, set_up),
 		cmocka_unit_test_setup(
 		    fence_and_continuous_updates_go_together, set_up),
 		cmocka_unit_test_setup(copyrect_is_dropped_by_policy, set_up),
