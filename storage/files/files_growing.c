@@ -93,7 +93,11 @@ answer_index(const struct ask *a, const struct webm_scan *scan)
 
 /* ---- the media ---- */
 
-/* Nothing may be kept: the same bytes change when the file is closed. */
+/*
+ * Nothing may be kept, and there is no validator (ETag, Last-Modified): the
+ * header changes when the file is closed, so that a download with If-Range
+ * starts anew, while a player with plain ranges continues.
+ */
 static void
 growing_headers(const struct files_request *r)
 {
@@ -112,7 +116,11 @@ answer_nothing(const struct files_request *r, bool has_range)
 		    "The recording has just begun; nothing can be shown yet.");
 }
 
-/* Ranges of what is there; the total is not known. Takes a->fd. */
+/*
+ * Ranges of the clusters that are closed now. Their end is given as the total:
+ * libavformat takes an unknown one (an asterisk) as 0 and reads nothing, and
+ * Chromium cannot seek without one. Takes a->fd.
+ */
 static void
 answer_media(struct ask *a, const struct webm_scan *scan)
 {
@@ -137,8 +145,9 @@ answer_media(struct ask *a, const struct webm_scan *scan)
 	growing_headers(r);
 	files_add_header(r->req, "Accept-Ranges", "bytes");
 	if (rc == 1) {
-		snprintf(text, sizeof(text), "bytes %" PRIu64 "-%" PRIu64 "/*",
-		    range.first, range.last);
+		snprintf(text, sizeof(text),
+		    "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, range.first,
+		    range.last, scan->bytes);
 		files_add_header(r->req, "Content-Range", text);
 		r->f->d->counters.files_partial++;
 	} else {

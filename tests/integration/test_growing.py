@@ -207,7 +207,7 @@ def test_ranges_of_a_growing_file(env, webm):
             ('bytes=-10', end - 10, end - 1)):
         r = env.get(url, Range=field)
         assert r.status_code == 206, field
-        assert r.headers['Content-Range'] == f'bytes {first}-{last}/*'
+        assert r.headers['Content-Range'] == f'bytes {first}-{last}/{end}'
         assert r.content == shown[first:last + 1]
         assert int(r.headers['Content-Length']) == last - first + 1
     r = env.get(url, Range=f'bytes={end}-')
@@ -225,7 +225,7 @@ def test_ranges_of_a_growing_file(env, webm):
     assert r.status_code == 200 and r.content == b''
     seg.grow_all()
     seg.close()
-    wait_for('the total is known', lambda: env.get(
+    wait_for('the total is the file\'s', lambda: env.get(
         url, Range='bytes=3-9').headers['Content-Range'] ==
         f'bytes 3-9/{len(webm)}')
     seg.wait_stored()
@@ -587,7 +587,7 @@ def test_growing_file_with_the_s3_store(tmp_path, cluster, webm,
         url = seg.wait_recording()
         end = seg.grow(2)
         assert env.get(url, Range=f'bytes=5-').headers['Content-Range'] == (
-            f'bytes 5-{end - 1}/*')
+            f'bytes 5-{end - 1}/{end}')
         f = Follower(env, url)
         f.wait(end)
         seg.grow_all()
