@@ -277,7 +277,8 @@ dial(struct control *c)
 {
 	const struct settings *s = c->to.settings;
 	const struct dial_to to = { &s->relay, &s->proxy, c->to.trust,
-		AGENT_ALPN_CONTROL, (unsigned)s->conf.connect_s };
+		AGENT_ALPN_CONTROL, (unsigned)s->conf.connect_s,
+		(unsigned)s->conf.peer_lost_s };
 
 	c->dial = dial_start(c->base, &to, on_dialed, c);
 	if (c->dial == NULL)

@@ -12,6 +12,7 @@
 
 #include "agent/resolve.h"
 #include "common/err.h"
+#include "common/tcp_liveness.h"
 
 #define MAX_ADDRESSES 8
 
@@ -29,7 +30,7 @@ struct dial {
 	struct sockaddr_storage addresses[MAX_ADDRESSES];
 	socklen_t lens[MAX_ADDRESSES];
 	unsigned n, next;
-	unsigned timeout_s;
+	unsigned timeout_s, lost_s;
 	int last_errno;
 	int fd;
 	struct event *ev; /* of fd, while no bufferevent has it */
@@ -258,7 +259,7 @@ start_connect(struct dial *d, unsigned i)
 	if (fd < 0)
 		return -1;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	tcp_liveness_start(fd, d->lost_s);
 	if (connect(fd, (struct sockaddr *)&d->addresses[i], d->lens[i]) == 0 ||
 	    errno == EINPROGRESS)
 		return fd;
@@ -341,6 +342,7 @@ dial_start(
 	d->trust = to->trust;
 	d->alpn = to->alpn;
 	d->timeout_s = to->timeout_s;
+	d->lost_s = to->lost_s;
 	d->cb = cb;
 	d->arg = arg;
 	d->fd = -1;

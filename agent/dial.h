@@ -24,6 +24,7 @@ struct dial_to {
 	const struct trust *trust; /* NULL: in clear */
 	const char *alpn;          /* static */
 	unsigned timeout_s;        /* for all steps together */
+	unsigned lost_s; /* a vanished peer is noticed within this time */
 };
 
 /*

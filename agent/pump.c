@@ -1,5 +1,6 @@
 #include "agent/pump.h"
 
+#include <errno.h>
 #include <event2/buffer.h>
 #include <event2/event.h>
 #include <stdbool.h>
@@ -7,6 +8,8 @@
 #include <stdlib.h>
 
 #include "agent/wire.h"
+#include "common/clock.h"
+#include "common/tcp_liveness.h"
 
 /* What is queued goes on being sent for so long after the other side ended. */
 #define LINGER_S 5
@@ -16,11 +19,14 @@ struct side {
 	struct bufferevent *bev;
 	uint64_t bytes; /* received */
 	bool is_paused; /* the other side is full */
+	struct tcp_liveness tcp;
 };
 
 struct pump {
 	struct side sides[2];
 	struct event *timer; /* lingering; and the first turn */
+	struct event *looks; /* at both peers */
+	unsigned lost_s;
 	bool is_ending;
 	unsigned ended; /* which */
 	char why[160];
@@ -38,6 +44,15 @@ static struct evbuffer *
 queue_of(struct side *s)
 {
 	return bufferevent_get_output(s->bev);
+}
+
+static void
+free_timers(struct pump *p)
+{
+	if (p != NULL && p->timer != NULL)
+		event_free(p->timer);
+	if (p != NULL && p->looks != NULL)
+		event_free(p->looks);
 }
 
 static void
@@ -132,6 +147,39 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	move(&p->sides[1]);
 }
 
+/* A side that is not read from reports no error by itself. */
+static bool
+is_lost_unheard(struct side *s)
+{
+	struct tcp_liveness_state state = tcp_liveness_look(&s->tcp,
+	    bufferevent_getfd(s->bev), s->pump->lost_s, clock_mono_ns());
+
+	return state.is_lost && s->is_paused;
+}
+
+static void
+on_looks(evutil_socket_t fd, short what, void *arg)
+{
+	struct pump *p = arg;
+
+	for (unsigned i = 0; i < 2 && !p->is_ending; i++) {
+		if (!is_lost_unheard(&p->sides[i]))
+			continue;
+		errno = ETIMEDOUT;
+		on_event(p->sides[i].bev, BEV_EVENT_ERROR, &p->sides[i]);
+		return; /* p may be freed */
+	}
+}
+
+static int
+start_looks(struct pump *p)
+{
+	const unsigned ms = p->lost_s * 1000 / TCP_LIVENESS_LOOKS;
+	const struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
+
+	return event_add(p->looks, &tv);
+}
+
 static void
 start_side(struct side *s, struct pump *p, struct bufferevent *bev)
 {
@@ -144,24 +192,28 @@ start_side(struct side *s, struct pump *p, struct bufferevent *bev)
 
 struct pump *
 pump_new(struct event_base *base, struct bufferevent *side0,
-    struct bufferevent *side1, pump_cb *cb, void *arg)
+    struct bufferevent *side1, unsigned lost_s, pump_cb *cb, void *arg)
 {
 	const struct timeval now = { 0 };
 	struct pump *p = calloc(1, sizeof(*p));
 
-	if (p != NULL)
+	if (p != NULL) {
 		p->timer = evtimer_new(base, on_timer, p);
-	if (p == NULL || p->timer == NULL) {
+		p->looks = event_new(base, -1, EV_PERSIST, on_looks, p);
+	}
+	if (p == NULL || p->timer == NULL || p->looks == NULL) {
 		wire_close(side0);
 		wire_close(side1);
+		free_timers(p);
 		free(p);
 		return NULL;
 	}
+	p->lost_s = lost_s;
 	p->cb = cb;
 	p->arg = arg;
 	start_side(&p->sides[0], p, side0);
 	start_side(&p->sides[1], p, side1);
-	if (event_add(p->timer, &now) != 0) {
+	if (event_add(p->timer, &now) != 0 || start_looks(p) != 0) {
 		pump_free(p);
 		return NULL;
 	}
@@ -175,6 +227,6 @@ pump_free(struct pump *p)
 		return;
 	wire_close(p->sides[0].bev);
 	wire_close(p->sides[1].bev);
-	event_free(p->timer);
+	free_timers(p);
 	free(p);
 }

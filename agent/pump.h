@@ -20,10 +20,11 @@ typedef void pump_cb(
 
 /*
  * Takes both connections, also on failure. What has been received or queued
- * on them already counts. Returns NULL for memory.
+ * on them already counts. lost_s: a peer that vanished is noticed within this
+ * time, one that does not read is not. Returns NULL for memory.
  */
 struct pump *pump_new(struct event_base *base, struct bufferevent *side0,
-    struct bufferevent *side1, pump_cb *cb, void *arg);
+    struct bufferevent *side1, unsigned lost_s, pump_cb *cb, void *arg);
 
 /* Closes both; cb is not called. NULL is fine. */
 void pump_free(struct pump *p);

@@ -159,7 +159,8 @@ on_server(void *arg, struct bufferevent *bev, const char *why)
 	    LOG_S("display", s->display->name));
 	relay = s->relay_bev;
 	s->relay_bev = NULL; /* transferred */
-	s->pump = pump_new(s->all->to.base, relay, bev, on_pump_end, s);
+	s->pump = pump_new(s->all->to.base, relay, bev,
+	    (unsigned)s->all->to.settings->conf.peer_lost_s, on_pump_end, s);
 	if (s->pump == NULL)
 		session_end(s, err_text(ERR_NOMEM));
 }
@@ -168,7 +169,8 @@ static void
 dial_server(struct session *s)
 {
 	const struct dial_to to = { .to = &s->display->at,
-		.timeout_s = (unsigned)s->all->to.settings->conf.connect_s };
+		.timeout_s = (unsigned)s->all->to.settings->conf.connect_s,
+		.lost_s = (unsigned)s->all->to.settings->conf.peer_lost_s };
 
 	s->state = SESSION_SERVER;
 	s->dial = dial_start(s->all->to.base, &to, on_server, s);
@@ -330,7 +332,8 @@ dial_relay(struct session *s)
 {
 	const struct sessions_to *all = &s->all->to;
 	const struct dial_to to = { &s->relay, &s->proxy, all->trust,
-		AGENT_ALPN_DATA, (unsigned)all->settings->conf.connect_s };
+		AGENT_ALPN_DATA, (unsigned)all->settings->conf.connect_s,
+		(unsigned)all->settings->conf.peer_lost_s };
 
 	s->dial = dial_start(all->base, &to, on_relay, s);
 	if (s->dial == NULL)

@@ -51,6 +51,9 @@ static const struct conf_opt agent_opts[] = {
 	    "each at random between 0 and that."),
 	ROW("connect_seconds", CONF_SECONDS, connect_s, "10", 1, 300,
 	    "Limit for a connection to be made and greeted."),
+	ROW("peer_lost_seconds", CONF_SECONDS, peer_lost_s, "60", 4, 3600,
+	    "A relay or VNC server that its network has cut off is noticed "
+	    "within this time."),
 };
 
 /* The two sections over s. */

@@ -29,7 +29,7 @@ struct settings {
 		char *relay, *displays, *proxy, *ca_file, *pin, *state_dir;
 		char *display_env, *xauthority;
 		char *consent_command, *indicator_command;
-		int64_t retry_s, connect_s;
+		int64_t retry_s, connect_s, peer_lost_s;
 	} conf;
 	struct conf_log log;
 	/* what they mean; settings_resolve */

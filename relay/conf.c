@@ -42,8 +42,9 @@ const struct conf_opt relay_conf_opts[RELAY_CONF_N] = {
 	    "know."),
 	ROW(agent_min_version, CONF_STR, "0.1.0", 0, 0,
 	    "Older agents are refused (T4)."),
-	ROW(agent_seconds, CONF_SECONDS, "30", 1, 3600,
-	    "How often an agent's control channel is probed."),
+	ROW(agent_seconds, CONF_SECONDS, "20", 1, 3600,
+	    "How often an agent's control channel is probed; without an answer "
+	    "to two probes it is gone."),
 	ROW(tls_cert_file, CONF_STR, "/etc/relaycam/tls.crt", 0, 0,
 	    "Certificate chain shown to viewers, PEM. Read again at SIGHUP."),
 	ROW(tls_key_file, CONF_STR, "/etc/relaycam/tls.key", 0, 0,
@@ -92,6 +93,9 @@ const struct conf_opt relay_conf_opts[RELAY_CONF_N] = {
 	    "for consent is not."),
 	ROW(connect_seconds, CONF_SECONDS, "10", 1, 120,
 	    "Time for one connection attempt to an endpoint."),
+	ROW(peer_lost_seconds, CONF_SECONDS, "60", 4, 3600,
+	    "A viewer, browser, endpoint or agent that its network has cut off "
+	    "is noticed within this time."),
 	ROW(recorder_seconds, CONF_SECONDS, "5", 1, 120,
 	    "A recorder that is not ready, or stands still with data "
 	    "waiting, for this long is dead."),

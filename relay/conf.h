@@ -26,6 +26,7 @@ struct relay_conf {
 	int64_t max_logins, max_logins_per_address;
 	int64_t ring_bytes;
 	int64_t handshake_seconds, login_seconds, connect_seconds;
+	int64_t peer_lost_seconds;
 	int64_t recorder_seconds, unrecorded_seconds;
 	int64_t max_pixels;   /* of a screen */
 	char *recording_mode; /* live | capture */
@@ -35,7 +36,7 @@ struct relay_conf {
 	int64_t node_lost_seconds;
 };
 
-#define RELAY_CONF_N 42
+#define RELAY_CONF_N 43
 extern const struct conf_opt relay_conf_opts[RELAY_CONF_N];
 
 #endif

@@ -7,6 +7,7 @@
 #include "common/err.h"
 #include "common/http.h"
 #include "common/log.h"
+#include "common/tcp_liveness.h"
 #include "relay/agent/agent_internal.h"
 #include "relay/wire/farewell.h"
 #include "relay/journal.h"
@@ -203,6 +204,14 @@ feed(struct agent *a)
 	}
 }
 
+static const char *
+why_gone(const struct agent *a)
+{
+	return tcp_liveness_is_lost(a->side.leg.error)
+	    ? "it does not answer any more"
+	    : "the connection broke";
+}
+
 static void
 on_readable(evutil_socket_t fd, short what, void *arg)
 {
@@ -220,9 +229,8 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 	}
 	if (a->state != AGENT_STATE_GONE && n != ERR_AGAIN) {
 		guess_end(&a->guess, GUESS_LEFT); /* counts, if it tried */
-		agent_close(a,
-		    n == ERR_LIMIT ? "it sends too fast"
-				   : "the connection broke");
+		agent_close(
+		    a, n == ERR_LIMIT ? "it sends too fast" : why_gone(a));
 	}
 	agent_unref(a);
 }
@@ -233,7 +241,7 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 	struct agent *a = arg;
 
 	if (side_flush(&a->side) != 0)
-		agent_close(a, "the connection broke");
+		agent_close(a, why_gone(a));
 }
 
 static void
@@ -258,7 +266,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	m.ping = ++a->n_pings;
 	agent_set_timer(a, a->loop->relay->conf.agent_seconds);
 	if (agent_tell(a, &m) != 0)
-		agent_close(a, "the connection broke");
+		agent_close(a, why_gone(a));
 }
 
 static void
@@ -287,8 +295,7 @@ conn_feed_agent(struct conn *c)
 	a->has_pin = c->has_peer_pin;
 	if (a->has_pin)
 		http_hex(c->peer_pin, sizeof(c->peer_pin), a->pin);
-	connection_limit_hand_over(
-	    l->relay->connections, &c->place, &a->place);
+	connection_limit_hand_over(l->relay->connections, &c->place, &a->place);
 	connection_limit_own(&a->place, on_evicted, a);
 	TAILQ_INSERT_TAIL(&l->agents, a, link);
 	atomic_fetch_add(&l->relay->stats.active, 1);

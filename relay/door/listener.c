@@ -11,6 +11,7 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
+#include "common/tcp_liveness.h"
 #include "relay/door/conn.h"
 #include "relay/relay.h"
 #include "relay/session/session.h"
@@ -69,7 +70,7 @@ take(struct listener *n, int fd, const struct sockaddr *addr)
 		return;
 	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	tcp_liveness_start(fd, (unsigned)r->conf.peer_lost_seconds);
 	if (n->door->kind == DOOR_VNC) {
 		conn_name_client(client, addr);
 		session_start(n->loop, fd, client, &place);
@@ -91,8 +92,8 @@ pause_accepting(struct listener *n)
 {
 	const struct timeval tv = { 0, RETRY_MS * 1000 };
 
-	log_error("accept_failed", LOG_S("door", n->door->setting),
-	    LOG_ERRNO(), LOG_I("again_in_ms", RETRY_MS));
+	log_error("accept_failed", LOG_S("door", n->door->setting), LOG_ERRNO(),
+	    LOG_I("again_in_ms", RETRY_MS));
 	event_del(n->readable);
 	event_add(n->retry, &tv);
 }

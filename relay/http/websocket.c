@@ -6,8 +6,8 @@
 #include "common/err.h"
 #include "relay/http/websocket_internal.h"
 
-/* a close and a pong always find room behind the text */
-#define QUEUE_LIMIT (WS_QUEUE_MAX + 2 * (WS_CONTROL_MAX + WS_HEADER_MAX))
+/* a close, a pong and a ping always find room behind the text */
+#define QUEUE_LIMIT (WS_QUEUE_MAX + 3 * (WS_CONTROL_MAX + WS_HEADER_MAX))
 #define QUEUE_KEEP  1024 /* a greater one is given back when it is empty */
 
 /* ---- to the leg ---- */
@@ -128,6 +128,15 @@ ws_pong(struct ws *ws, const uint8_t *data, size_t len)
 	ws_flush(ws);
 }
 
+void
+ws_ping(struct ws *ws)
+{
+	if (ws->is_broken || ws->is_closing)
+		return;
+	ws->has_ping = true;
+	ws_flush(ws);
+}
+
 /* Between two frames: what is queued. Returns 0 when nothing is left. */
 static int
 flush_queue(struct ws *ws)
@@ -137,6 +146,10 @@ flush_queue(struct ws *ws)
 	if (ws->has_pong && !ws->is_closing &&
 	    queue_frame(ws, WSLAY_PONG, ws->pong, ws->pong_len) == 0)
 		ws->has_pong = false;
+	/* one at a time: a peer that does not read gets no queue of them */
+	if (ws->has_ping && !ws->is_closing && buf_len(&ws->queue) == 0 &&
+	    queue_frame(ws, WSLAY_PING, NULL, 0) == 0)
+		ws->has_ping = false;
 	if (buf_len(&ws->queue) == 0)
 		return 0;
 	n = leg_take(ws, buf_head(&ws->queue), buf_len(&ws->queue));
@@ -191,7 +204,8 @@ ws_wants_write(const struct ws *ws)
 		return false;
 	if (leg_wants_write(ws->leg) || (ws->is_closing && ws->left > 0))
 		return true;
-	return ws->left == 0 && (buf_len(&ws->queue) > 0 || ws->has_pong);
+	return ws->left == 0 &&
+	    (buf_len(&ws->queue) > 0 || ws->has_pong || ws->has_ping);
 }
 
 /* ---- what callers send ---- */
@@ -261,7 +275,7 @@ ws_close(struct ws *ws, enum ws_code code, const char *reason)
 	memcpy(payload + 2, reason, len);
 	queue_frame(ws, WSLAY_CONNECTION_CLOSE, payload, len + 2);
 	ws->is_closing = true;
-	ws->has_pong = false;
+	ws->has_pong = ws->has_ping = false;
 	ws_flush(ws);
 }
 

@@ -77,6 +77,12 @@ bool ws_has_buffered(const struct ws *ws);
 ssize_t ws_send(struct ws *ws, const uint8_t *data, size_t len);
 
 /*
+ * Sends a ping as soon as a frame may begin, unless one waits already. What
+ * the peer answers shows in the bytes that its leg received.
+ */
+void ws_ping(struct ws *ws);
+
+/*
  * Queues a text message of len bytes of UTF-8 and sends what can be sent.
  * Returns 0, ERR_LIMIT (longer than WS_TEXT_MAX, or the peer reads so slowly
  * that WS_QUEUE_MAX bytes wait), ERR_IO or ERR_NOMEM.

@@ -43,6 +43,7 @@ struct ws {
 	struct buf queue; /* whole frames, for when left is 0 */
 	uint8_t pong[WS_CONTROL_MAX];
 	size_t pong_len;
+	bool has_ping; /* to be sent */
 	bool has_pong; /* only the newest ping is answered, section 5.5.3 */
 };
 

@@ -48,9 +48,8 @@ describe_end(
 		snprintf(reason, size, "the relay is out of memory");
 	} else {
 		*code = "endpoint";
-		snprintf(reason, size, "%s",
-		    rc == ERR_EOF ? "the endpoint closed the connection"
-				  : "the connection to the endpoint broke");
+		snprintf(reason, size, "the endpoint %s",
+		    session_endpoint_why(s, rc == ERR_EOF));
 	}
 }
 
@@ -256,7 +255,7 @@ begin_both(struct session *s)
 	}
 	buf_release(&s->viewer.in);
 	if (side_flush(&s->viewer) != 0) {
-		session_end(s, "normal", "the viewer closed the connection");
+		session_end(s, "normal", session_viewer_why(s));
 		return false;
 	}
 	return true;

@@ -284,7 +284,7 @@ pump_to_viewer(struct session *s)
 	    pump_banner_boundary(s, offset) == 0)
 		rc = flush(s);
 	if (rc != 0) {
-		session_end(s, "normal", "the viewer closed the connection");
+		session_end(s, "normal", session_viewer_why(s));
 		return;
 	}
 	if (has_output(s)) {

@@ -10,8 +10,6 @@
 
 /* ---- pump.c ---- */
 
-/* An error of the stream, or its end: what came before it is delivered. */
-void pump_endpoint_failed(struct session *s, ssize_t rc);
 /* The last of it is sent, or will not be. */
 void pump_drained(struct session *s);
 static inline bool

@@ -281,7 +281,7 @@ pump_viewer_failed(struct session *s, int rc)
 	char reason[200];
 
 	if (rc == ERR_EOF || rc == ERR_IO) {
-		session_end(s, "normal", "the viewer closed the connection");
+		session_end(s, "normal", session_viewer_why(s));
 		return;
 	}
 	snprintf(reason, sizeof(reason), "the viewer broke the protocol: %s",

@@ -19,7 +19,7 @@
 #include "rfb/handshake_server.h"
 
 #define CLOSING_SECONDS 3
-#define PART_SECONDS    2  /* a banner with the reason, before the end */
+#define PART_SECONDS    2 /* a banner with the reason, before the end */
 #define SLOW_QUERY_MS   1000
 #define LOBBY_SECONDS   20 /* time to read why there is no connection */
 
@@ -162,6 +162,7 @@ teardown(struct session *s)
 	if (s->part_timer != NULL)
 		event_free(s->part_timer);
 	session_access_release(s);
+	session_liveness_release(s);
 	free(s->part_reason);
 	s->part_reason = NULL;
 	s->part_timer = NULL;
@@ -407,8 +408,11 @@ session_new(struct loop *l, struct connection_place *place)
 	s->status_fd = -1;
 	ring_init(&s->ring, 0, &l->spare_ring);
 	s->deadline = evtimer_new(l->base, on_deadline, s);
-	if (s->deadline == NULL) {
+	if (s->deadline == NULL || session_liveness_start(s) != 0) {
 		connection_limit_leave(l->relay->connections, place);
+		session_liveness_release(s);
+		if (s->deadline != NULL)
+			event_free(s->deadline);
 		free(s);
 		return NULL;
 	}

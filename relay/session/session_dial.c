@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "common/err.h"
+#include "common/tcp_liveness.h"
 #include "relay/session/session_internal.h"
 
 /* A name lookup in a worker thread. */
@@ -129,7 +130,8 @@ open_socket(struct session *s, const struct sockaddr_storage *addr)
 	if (fd < 0)
 		return ERR_IO;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	tcp_liveness_start(
+	    fd, (unsigned)s->loop->relay->conf.peer_lost_seconds);
 	leg_init(&s->endpoint.leg, fd, &s->loop->batch);
 	buf_init(&s->endpoint.in, RFB_HANDSHAKE_INPUT_MAX);
 	s->endpoint.readable = event_new(

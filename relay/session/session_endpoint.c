@@ -123,7 +123,7 @@ go_on_with_tls(struct session *s)
 	s->state = SESSION_ENDPOINT;
 	if (rfb_handshake_client_tls_started(s->endpoint_handshake) != 0 ||
 	    side_flush(&s->endpoint) != 0)
-		session_endpoint_refuse(s, "closed the connection", "");
+		session_endpoint_refuse(s, session_endpoint_why(s, true), "");
 }
 
 static bool
@@ -134,7 +134,8 @@ on_event(struct session *s, int event)
 		return true;
 	case RFB_HANDSHAKE_START_TLS:
 		if (side_flush(&s->endpoint) != 0) {
-			session_endpoint_refuse(s, "closed the connection", "");
+			session_endpoint_refuse(
+			    s, session_endpoint_why(s, true), "");
 			return false;
 		}
 		session_endpoint_start_tls(s);
@@ -176,13 +177,13 @@ feed_handshake(struct session *s)
 		buf_consume(&s->endpoint.in, used);
 	} while (on_event(s, rc));
 	if (s->state == SESSION_ENDPOINT && side_flush(&s->endpoint) != 0)
-		session_endpoint_refuse(s, "closed the connection", "");
+		session_endpoint_refuse(s, session_endpoint_why(s, true), "");
 }
 
 static void
 on_gone(struct session *s)
 {
-	session_endpoint_refuse(s, "closed the connection", "");
+	session_endpoint_refuse(s, session_endpoint_why(s, true), "");
 }
 
 /* Reads once. Returns true when there may be more. */
@@ -241,5 +242,5 @@ on_endpoint_writable(evutil_socket_t fd, short what, void *arg)
 	else if (s->state == SESSION_ENDPOINT_TLS)
 		on_endpoint_readable(fd, what, arg);
 	else if (side_flush(&s->endpoint) != 0)
-		session_endpoint_refuse(s, "closed the connection", "");
+		session_endpoint_refuse(s, session_endpoint_why(s, true), "");
 }

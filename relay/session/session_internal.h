@@ -11,8 +11,8 @@
  * recorded; session_record.c, session_meta.c: the recorder; session_size.c:
  * how large a screen may be; session_restart.c: another one when it died;
  * session_control.c: commands while it runs; session_access.c: rights that
- * are taken back; session_audit.c: orders in the audit log; pump.c: bytes both
- * ways.
+ * are taken back; session_liveness.c: peers that vanished; session_audit.c:
+ * orders in the audit log; pump.c: bytes both ways.
  */
 #ifndef RELAY_SESSION_SESSION_INTERNAL_H
 #define RELAY_SESSION_SESSION_INTERNAL_H
@@ -21,6 +21,7 @@
 #include <jansson.h>
 
 #include "common/buf.h"
+#include "common/tcp_liveness.h"
 #include "common/tee.h"
 #include "relay/login/account.h"
 #include "relay/login/guess.h"
@@ -96,6 +97,14 @@ struct session_order {
 
 enum order_source { ORDER_FROM_COMMAND, ORDER_FROM_PAGE, ORDER_FROM_VIEWER };
 
+/* session_liveness.c */
+struct session_liveness {
+	struct event *timer;
+	struct tcp_liveness viewer, endpoint;
+	uint64_t heard; /* bytes from a browser until the last look */
+	unsigned n_looks, n_silent, n_closed;
+};
+
 /* session_audit.c: rows of late, and orders without one. */
 struct order_audit {
 	uint64_t since_ns, n_omitted;
@@ -119,8 +128,8 @@ struct session {
 	uint16_t door_port; /* of its one-time password */
 	int64_t ticket_id;
 	struct login_name name;
-	char *password;     /* the technician's, until checked */
-	struct guess guess; /* until it is known who it is */
+	char *password;              /* the technician's, until checked */
+	struct guess guess;          /* until it is known who it is */
 	struct session_check *check; /* of its password, under way */
 	struct connection_place place;
 	bool is_authenticated; /* by a ticket */
@@ -139,7 +148,7 @@ struct session {
 	X509_STORE *ca_store;
 	uint8_t seen_pin[32];
 	bool has_seen_pin;
-	bool has_row; /* in the table sessions */
+	bool has_row;       /* in the table sessions */
 	bool is_row_unsure; /* not answered: it may be there, or come late */
 
 	uint64_t start_mono_ns, start_wall_ns;
@@ -168,6 +177,7 @@ struct session {
 	bool is_view_forced; /* the end user allowed no more (C3) */
 	bool is_view_held;   /* somebody set it who is not the technician */
 	struct order_audit order_audit;
+	struct session_liveness liveness;
 	bool is_recorded;  /* by policy */
 	bool is_recording; /* now */
 	bool has_recorder, is_recorder_ready;
@@ -316,6 +326,15 @@ void session_run(struct session *s);
 const char *session_path(const struct session *s);
 void session_access_release(struct session *s);
 
+/* session_liveness.c */
+/* 0 or ERR_NOMEM. */
+int session_liveness_start(struct session *s);
+void session_liveness_release(struct session *s);
+/* Why the viewer's connection ended: a sentence, static. */
+const char *session_viewer_why(const struct session *s);
+/* The same of the endpoint, without a subject. */
+const char *session_endpoint_why(const struct session *s, bool is_orderly);
+
 /* session_audit.c */
 /*
  * What came of an order: actor gave it; value: any text, cut; why: it was
@@ -443,6 +462,8 @@ void pump_part(struct session *s, const char *code, const char *reason);
  * say why. */
 bool pump_may_part(const struct session *s);
 void pump_from_endpoint(struct session *s);
+/* An error of the stream, or its end: what came before it is delivered. */
+void pump_endpoint_failed(struct session *s, ssize_t rc);
 void pump_to_viewer(struct session *s);
 void pump_from_viewer(struct session *s);
 void pump_to_endpoint(struct session *s);

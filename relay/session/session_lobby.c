@@ -16,7 +16,7 @@
 static void
 gone(struct session *s)
 {
-	session_end(s, "normal", "the viewer closed the connection");
+	session_end(s, "normal", session_viewer_why(s));
 }
 
 /* Words for a browser page that waits. */

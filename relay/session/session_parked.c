@@ -5,12 +5,9 @@
  *
  *   CLAIM --job--> loop of the PARKED one: detach --job--> back: adopt
  */
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "common/err.h"
 #include "common/log.h"
@@ -19,10 +16,6 @@
 
 /* One endpoint may not fill the relay. */
 #define PARKED_MAX 16
-/* A machine that is gone without a word is noticed in a minute and a half. */
-#define IDLE_SECONDS  45
-#define PROBE_SECONDS 15
-#define PROBES        3
 
 /* A parked connection, as every loop may look it up. */
 struct parked {
@@ -137,24 +130,13 @@ session_start_parked(struct conn *c, struct account *account)
 	session_unref(s);
 }
 
-static void
-keep_alive(int fd)
-{
-	int idle = IDLE_SECONDS, pause = PROBE_SECONDS, n = PROBES, on = 1;
-
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &pause, sizeof(pause));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &n, sizeof(n));
-}
-
 void
 session_park(struct session *s)
 {
 	int rc;
 
-	if (connection_limit_move(s->loop->relay->connections, &s->place,
-		POOL_PARKED) != NULL) {
+	if (connection_limit_move(
+		s->loop->relay->connections, &s->place, POOL_PARKED) != NULL) {
 		session_end(s, "error", "max_parked connections wait already");
 		return;
 	}
@@ -166,7 +148,6 @@ session_park(struct session *s)
 				    : "out of memory");
 		return;
 	}
-	keep_alive(s->endpoint.leg.fd);
 	account_forget_secrets(&s->account);
 	session_set_state(s, SESSION_PARKED, 0);
 	s->is_parked = true;

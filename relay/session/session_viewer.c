@@ -119,8 +119,7 @@ static void
 on_gone(struct session *s)
 {
 	session_end(s, "normal",
-	    s->state == SESSION_CLOSING ? "refused"
-					: "the viewer closed the connection");
+	    s->state == SESSION_CLOSING ? "refused" : session_viewer_why(s));
 }
 
 /* Reads once. Returns true when there may be more to read. */

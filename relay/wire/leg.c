@@ -19,18 +19,46 @@
 static BIO_METHOD *batch_method;
 static pthread_once_t batch_once = PTHREAD_ONCE_INIT;
 
+/* The first one tells why: the kernel says EPIPE from then on. */
+static void
+note_error(struct leg *l, int error)
+{
+	if (l->error == 0)
+		l->error = error;
+}
+
 /* send(2) of what fits. Returns bytes taken (0: would block) or ERR_IO. */
 static ssize_t
-socket_send(int fd, const uint8_t *data, size_t len)
+socket_send(struct leg *l, const uint8_t *data, size_t len)
 {
 	ssize_t n;
 
 	do {
-		n = send(fd, data, len, MSG_NOSIGNAL);
+		n = send(l->fd, data, len, MSG_NOSIGNAL);
 	} while (n < 0 && errno == EINTR);
 	if (n >= 0)
 		return n;
-	return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : ERR_IO;
+	if (errno == EAGAIN || errno == EWOULDBLOCK)
+		return 0;
+	note_error(l, errno);
+	return ERR_IO;
+}
+
+/* recv(2). Returns bytes, 0 at the end, ERR_AGAIN or ERR_IO. */
+static ssize_t
+socket_receive(struct leg *l, uint8_t *data, size_t len)
+{
+	ssize_t n;
+
+	do {
+		n = recv(l->fd, data, len, 0);
+	} while (n < 0 && errno == EINTR);
+	if (n >= 0)
+		return n;
+	if (errno == EAGAIN || errno == EWOULDBLOCK)
+		return ERR_AGAIN;
+	note_error(l, errno);
+	return ERR_IO;
 }
 
 /* Keeps what the socket did not take. */
@@ -54,7 +82,7 @@ leg_flush(struct leg *l)
 	if (l->unsent == NULL)
 		return 0;
 	n = socket_send(
-	    l->fd, l->unsent + l->unsent_off, l->unsent_len - l->unsent_off);
+	    l, l->unsent + l->unsent_off, l->unsent_len - l->unsent_off);
 	if (n < 0)
 		return (int)n;
 	l->unsent_off += (size_t)n;
@@ -75,7 +103,7 @@ batch_send(struct leg *l)
 
 	if (b->len == 0)
 		return 0;
-	n = socket_send(l->fd, b->data, b->len);
+	n = socket_send(l, b->data, b->len);
 	if (n < 0)
 		rc = (int)n;
 	else if ((size_t)n < b->len)
@@ -120,12 +148,9 @@ receive(struct leg *l)
 	if (make_input_free(b) != 0)
 		return ERR_IO;
 	b->reader = NULL;
-	do {
-		n = recv(l->fd, b->input, len, 0);
-	} while (n < 0 && errno == EINTR);
+	n = socket_receive(l, b->input, len);
 	if (n < 0)
-		return errno == EAGAIN || errno == EWOULDBLOCK ? ERR_AGAIN
-							       : ERR_IO;
+		return n;
 	l->is_eof = n == 0;
 	if (n == 0)
 		return 0;
@@ -368,15 +393,9 @@ leg_read(struct leg *l, uint8_t *data, size_t len)
 		if (batch_send(l) != 0)
 			return ERR_IO;
 	} else {
-		do {
-			n = recv(l->fd, data, len, 0);
-		} while (n < 0 && errno == EINTR);
-		if (n < 0)
-			return errno == EAGAIN || errno == EWOULDBLOCK
-			    ? ERR_AGAIN
-			    : ERR_IO;
-		if (n == 0)
-			return ERR_EOF;
+		n = socket_receive(l, data, len);
+		if (n <= 0)
+			return n == 0 ? ERR_EOF : n;
 	}
 	l->bytes_in += (uint64_t)n;
 	return n;
@@ -427,9 +446,8 @@ leg_write(struct leg *l, const uint8_t *data, size_t len)
 	if (rc != 0)
 		return rc == ERR_AGAIN ? 0 : rc;
 	while (done < len && l->unsent == NULL) {
-		n = l->ssl != NULL
-		    ? write_records(l, data + done, len - done)
-		    : socket_send(l->fd, data + done, len - done);
+		n = l->ssl != NULL ? write_records(l, data + done, len - done)
+				   : socket_send(l, data + done, len - done);
 		if (n < 0)
 			return n;
 		if (n == 0)

@@ -51,6 +51,7 @@ struct leg {
 	size_t wanted;   /* bytes the caller has room for */
 	bool is_drained; /* the socket had less than was asked for */
 	bool is_eof;
+	int error;                    /* errno of what broke the socket, or 0 */
 	uint64_t bytes_in, bytes_out; /* of the stream, not of the wire */
 };
 

@@ -66,6 +66,12 @@ session_refuse(struct session *s, const char *reason)
 	session_end(s, "error", reason);
 }
 
+const char *
+session_viewer_why(const struct session *s)
+{
+	return "the viewer closed the connection";
+}
+
 /* The same for the same input. */
 uint32_t
 randombytes_random(void)

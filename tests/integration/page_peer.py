@@ -15,11 +15,11 @@ TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
 
 class PagePeer:
-    def __init__(self, rig, user, password):
+    def __init__(self, rig, user, password, host='localhost'):
         ctx = ssl.create_default_context(cafile=rig.stack.path('ca.pem'))
         port = rig.stack.ports.web
         self.sock = ctx.wrap_socket(
-            socket.create_connection(('localhost', port), 20),
+            socket.create_connection((host, port), 20),
             server_hostname='localhost')
         self.sock.sendall(REQUEST.format(port).encode())
         self.data = b''

@@ -61,9 +61,9 @@ class Stream:
 
 class Client:
     def __init__(self, port, ca, user, password, encodings=USUAL,
-                 small_window=False):
+                 small_window=False, host='localhost'):
         self.user, self.password = user, password
-        sock = socket.create_connection(('localhost', port), 10)
+        sock = socket.create_connection((host, port), 10)
         if small_window:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         self.stream = Stream(sock)

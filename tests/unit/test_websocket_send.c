@@ -239,6 +239,56 @@ test_broken_socket(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* Pings go out between frames, one at a time. */
+static void
+test_pings(void **state)
+{
+	static const uint8_t ping[] = { 0x80 | PING, 0 };
+	struct fixture *f = *state;
+	uint8_t *data = calloc(1, BIG);
+	struct seen s = { 0 };
+	size_t taken;
+
+	ws_ping(f->ws);
+	peer_read(f, &s);
+	assert_int_equal(s.len, sizeof(ping));
+	assert_memory_equal(s.wire, ping, sizeof(ping));
+	assert_false(ws_wants_write(f->ws));
+	/* inside of a frame they wait, and become one */
+	taken = (size_t)ws_send(f->ws, data, BIG);
+	assert_true(taken < BIG);
+	for (unsigned i = 0; i < 100; i++)
+		ws_ping(f->ws);
+	while (taken < BIG || ws_wants_write(f->ws)) {
+		peer_read(f, &s);
+		if (taken < BIG)
+			taken +=
+			    (size_t)ws_send(f->ws, data + taken, BIG - taken);
+		else
+			ws_flush(f->ws);
+	}
+	peer_read(f, &s);
+	s.at = sizeof(ping);
+	for (unsigned n_pings = 0; s.at < s.len || n_pings != 1;) {
+		size_t len = s.wire[s.at + 1], head = 2;
+
+		assert_true(s.at < s.len);
+		if (s.wire[s.at] == (0x80 | PING))
+			assert_int_equal(++n_pings, 1);
+		if (len == 126)
+			len = load_be16(s.wire + s.at + 2), head = 4;
+		else if (len == 127)
+			len = load_be64(s.wire + s.at + 2), head = 10;
+		s.at += head + len;
+	}
+	assert_int_equal(s.at, s.len);
+	ws_close(f->ws, WS_NORMAL, "");
+	ws_ping(f->ws);
+	assert_false(ws_wants_write(f->ws));
+	free(s.wire);
+	free(data);
+}
+
 int
 main(void)
 {
@@ -250,6 +300,7 @@ main(void)
 		TEST(test_close_inside_a_frame),
 		TEST(test_long_reason),
 		TEST(test_broken_socket),
+		TEST(test_pings),
 	};
 	int rc;
 
