@@ -13,6 +13,7 @@
 #include "common/bytes.h"
 #include "common/err.h"
 #include "common/http.h"
+#include "common/uuid.h"
 
 #define WALL_MAX INT64_C(9000000000000000000) /* year 2255 in ns */
 

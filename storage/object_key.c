@@ -111,20 +111,6 @@ object_key_media_type(const char *key)
 	return object_key_is_manifest(key) ? "application/json" : "video/webm";
 }
 
-bool
-is_uuid(const char *s)
-{
-	for (size_t i = 0; i < 36; i++) {
-		bool hyphen = i == 8 || i == 13 || i == 18 || i == 23;
-		bool digit = (s[i] >= '0' && s[i] <= '9') ||
-		    (s[i] >= 'a' && s[i] <= 'f');
-
-		if (hyphen ? s[i] != '-' : !digit)
-			return false;
-	}
-	return s[36] == '\0';
-}
-
 int
 beneath_dir(int root, const char *key, bool make, const char **name)
 {

@@ -38,9 +38,6 @@ char *object_key_manifest(const char *key, char out[OBJECT_KEY_MAX + 1]);
 /* "video/webm" and the like, of a safe key. */
 const char *object_key_media_type(const char *key);
 
-/* Lower-case UUID with hyphens. */
-bool is_uuid(const char *s);
-
 /*
  * Opens the folder that holds key, below root, following no symbolic link.
  * make: create missing folders (0750) on the way. *name is the last

@@ -42,10 +42,16 @@ static const char *const state_names[CAPTURE_STATES] = { "new", "recording",
 	"waiting", "asking", "encoding", "encoded", "failed", "lost" };
 
 char *
-capture_name(const struct capture *c, const char *suffix, char out[64])
+capture_name(
+    const struct capture *c, const char *suffix, char out[SPOOL_NAME_MAX])
 {
-	snprintf(out, 64, "%s%s", c->id, suffix);
-	return out;
+	return spool_name(c->folder, c->id, suffix, out);
+}
+
+int
+capture_sync_folder(const struct capture *c)
+{
+	return spool_folder_sync(c->q->dir, c->folder);
 }
 
 void
@@ -181,7 +187,7 @@ look(const struct capture *c)
 {
 	unsigned files = 0;
 	struct stat st;
-	char name[64];
+	char name[SPOOL_NAME_MAX];
 
 	for (size_t i = 0; i < CAPTURE_KINDS; i++) {
 		bool is_folder = capture_suffixes[i].bit >= F_ENCODE;
@@ -198,7 +204,7 @@ look(const struct capture *c)
 int
 capture_open(const struct capture *c, const char *suffix)
 {
-	char name[64];
+	char name[SPOOL_NAME_MAX];
 
 	return openat(c->q->dir, capture_name(c, suffix, name),
 	    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -232,7 +238,7 @@ log_once(struct capture *c, const char *event, const char *why)
 static int
 load_manifest(struct capture *c)
 {
-	char name[64], err[160] = "";
+	char name[SPOOL_NAME_MAX], err[160] = "";
 	int rc;
 
 	if (c->has_manifest)
@@ -252,7 +258,7 @@ load_manifest(struct capture *c)
 static void
 update_part(struct capture *c)
 {
-	char from[64], to[64];
+	char from[SPOOL_NAME_MAX], to[SPOOL_NAME_MAX];
 	time_t changed = 0;
 	int locked = is_locked(c, ".capture.part", &changed);
 
@@ -276,7 +282,7 @@ update_part(struct capture *c)
 	log_warn("capture_cut_off", LOG_S("capture", c->id));
 	renameat(c->q->dir, capture_name(c, ".capture.part", from), c->q->dir,
 	    capture_name(c, ".capture", to));
-	fsync(c->q->dir);
+	capture_sync_folder(c);
 	encode_queue_kick(c->q, false);
 }
 

@@ -54,7 +54,7 @@ is_same_file(const struct stat *a, const struct stat *b)
 bool
 encode_check_holds(const struct capture *c)
 {
-	char name[64];
+	char name[SPOOL_NAME_MAX];
 	struct stat st;
 
 	return fstatat(c->q->dir, capture_name(c, ".capture", name), &st,
@@ -125,7 +125,7 @@ encode_check_start(struct capture *c, const char *to, const char *sha256)
 {
 	struct encode_check *k;
 	size_t len;
-	char name[64];
+	char name[SPOOL_NAME_MAX];
 
 	if (fstatat(c->q->dir, capture_name(c, ".capture", name), &c->checked,
 		AT_SYMLINK_NOFOLLOW) != 0) {

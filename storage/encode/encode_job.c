@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +24,7 @@
 void
 encode_job_remove(struct capture *c, const char *suffix)
 {
-	char name[64];
+	char name[SPOOL_NAME_MAX];
 	int dir = c->q->dir;
 	int fd = openat(dir, capture_name(c, suffix, name),
 	    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -131,15 +132,19 @@ void
 encode_job_run(struct capture *c)
 {
 	struct daemon *d = c->q->d;
+	char dir[PATH_MAX];
 	char *argv[] = { "relaycam-recorder", "--first-seq", c->first_seq,
 		"--first-frame", c->first_frame, "--gap-start", c->gap_start,
-		"--replay", d->spool_conf.dir, c->id, NULL };
+		"--replay",
+		spool_folder_path(
+		    d->spool_conf.dir, c->folder, dir, sizeof(dir)),
+		c->id, NULL };
 	char why[160];
 	int fds[2], rc;
 
 	if (strcmp(c->gap_start, "0") == 0) { /* nothing came before it */
 		argv[5] = "--replay";
-		argv[6] = d->spool_conf.dir;
+		argv[6] = dir;
 		argv[7] = c->id;
 		argv[8] = NULL;
 	}
@@ -253,7 +258,8 @@ encode_job_start(struct capture *c)
 static bool
 note_stopped(struct capture *c)
 {
-	char name[64 + sizeof(CAPTURE_STOPPED)], folder[64];
+	char name[SPOOL_NAME_MAX + sizeof(CAPTURE_STOPPED)];
+	char folder[SPOOL_NAME_MAX];
 	size_t len = strlen(c->stopped);
 	int fd;
 	bool ok;
@@ -273,7 +279,7 @@ note_stopped(struct capture *c)
 static void
 finished(struct capture *c)
 {
-	char from[64], to[64];
+	char from[SPOOL_NAME_MAX], to[SPOOL_NAME_MAX];
 
 	if (!encode_check_holds(c)) {
 		encode_job_remove(c, ".encode");
@@ -284,7 +290,7 @@ finished(struct capture *c)
 	c->q->d->counters.encodes_ok++;
 	if (renameat(c->q->dir, capture_name(c, ".encode", from), c->q->dir,
 		capture_name(c, ".encoded", to)) != 0 ||
-	    fsync(c->q->dir) != 0)
+	    capture_sync_folder(c) != 0)
 		encode_job_failed(c, "the spool cannot be written");
 	else
 		capture_change(c, CAPTURE_ENCODED, "its encoder is done");
@@ -294,9 +300,10 @@ finished(struct capture *c)
 static bool
 has_segment(const struct capture *c)
 {
-	char name[128];
+	char name[2 * SPOOL_NAME_MAX], folder[SPOOL_NAME_MAX];
 
-	snprintf(name, sizeof(name), "%s.encode/%s.json", c->id, c->id);
+	snprintf(name, sizeof(name), "%s/%s.json",
+	    capture_name(c, ".encode", folder), c->id);
 	return faccessat(c->q->dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 

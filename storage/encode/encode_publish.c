@@ -21,29 +21,26 @@
 static int
 open_folder(const struct capture *c)
 {
-	char name[64];
+	char name[SPOOL_NAME_MAX];
 
 	return openat(c->q->dir, capture_name(c, ".encoded", name),
 	    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
-static bool
-has_ending(const char *name, const char *ending)
-{
-	size_t n = strlen(name), e = strlen(ending);
-
-	return n >= e && strcmp(name + n - e, ending) == 0;
-}
-
-/* Files of closed segments, in the folder's own words. */
+/*
+ * Files of closed segments, and no other name: what an encoder made of a
+ * hostile stream must not replace a capture that waits beside it.
+ */
 static bool
 is_wanted(const char *name, bool manifests)
 {
-	if (name[0] == '.' || strlen(name) < 37 ||
-	    has_ending(name, ".json.open") || has_ending(name, ".tmp") ||
-	    has_ending(name, ".part"))
+	const char *suffix = name + UUID_LEN;
+
+	if (strnlen(name, UUID_LEN) < UUID_LEN)
 		return false;
-	return has_ending(name, ".json") == manifests;
+	return manifests
+	    ? strcmp(suffix, ".json") == 0
+	    : strcmp(suffix, ".webm") == 0 || strcmp(suffix, ".jpg") == 0;
 }
 
 /* Manifests last: a segment is there once its manifest is. */
@@ -51,16 +48,19 @@ static int
 move_files(const struct capture *c, bool manifests)
 {
 	int fd = open_folder(c), copy = fd >= 0 ? dup(fd) : -1;
+	int to = spool_folder_open(c->q->dir, c->folder);
 	DIR *d = copy >= 0 ? fdopendir(copy) : NULL;
 	const struct dirent *e;
-	int rc = d != NULL ? 0 : ERR_IO;
+	int rc = d != NULL && to >= 0 ? 0 : ERR_IO;
 
 	while (rc == 0 && (e = readdir(d)) != NULL)
 		if (is_wanted(e->d_name, manifests) &&
-		    renameat(fd, e->d_name, c->q->dir, e->d_name) != 0)
+		    renameat(fd, e->d_name, to, e->d_name) != 0)
 			rc = ERR_IO;
-	if (rc == 0 && fsync(c->q->dir) != 0)
+	if (rc == 0 && fsync(to) != 0)
 		rc = ERR_IO;
+	if (to >= 0)
+		close(to);
 	if (d != NULL)
 		closedir(d);
 	else if (copy >= 0)
@@ -92,7 +92,7 @@ read_stopped(const struct capture *c, char *why, size_t len)
 static void
 keep(const struct capture *c)
 {
-	char from[64], to[64];
+	char from[SPOOL_NAME_MAX], to[SPOOL_NAME_MAX];
 
 	if (renameat(c->q->dir, capture_name(c, ".capture", from), c->q->dir,
 		capture_name(c, ".capture.kept", to)) != 0 &&
@@ -106,7 +106,7 @@ void
 encode_discard(struct capture *c)
 {
 	static const char *const files[] = { ".capture", ".capture.json" };
-	char name[64];
+	char name[SPOOL_NAME_MAX];
 
 	encode_job_remove(c, ".encode");
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
@@ -115,7 +115,7 @@ encode_discard(struct capture *c)
 		    errno != ENOENT)
 			log_error(
 			    "spool_remove", LOG_S("file", name), LOG_ERRNO());
-	fsync(c->q->dir);
+	capture_sync_folder(c);
 	encode_job_remove(c, ".encoded");
 	c->has_manifest = false;
 	c->status[0] = c->sent_status[0] = '\0';
@@ -185,11 +185,12 @@ on_nothing(void *arg, PGresult *res)
 static int
 load_first(struct capture *c, struct manifest *m)
 {
-	char name[64], err[160] = "";
+	char name[SPOOL_NAME_MAX], err[160] = "";
 	int fd = open_folder(c);
-	int rc = fd < 0 ? ERR_IO
-			: manifest_load(m, fd, capture_name(c, ".json", name),
-			      c->id, true, err, sizeof(err));
+	int rc = fd < 0
+	    ? ERR_IO
+	    : manifest_load(m, fd, spool_name("", c->id, ".json", name), c->id,
+		  true, err, sizeof(err));
 
 	if (fd >= 0)
 		close(fd);
@@ -200,7 +201,8 @@ load_first(struct capture *c, struct manifest *m)
 		    LOG_S("why", err));
 		return rc;
 	}
-	return faccessat(c->q->dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0
+	return faccessat(c->q->dir, capture_name(c, ".json", name), F_OK,
+		   AT_SYMLINK_NOFOLLOW) == 0
 	    ? 0
 	    : ERR_NOTFOUND;
 }

@@ -11,19 +11,20 @@
 #include "storage/worker.h"
 
 static void
-on_found(void *arg, const char *id)
+on_found(void *arg, const char *folder, const char *id)
 {
 	struct encode_queue *q = arg;
 	struct capture *c;
 
 	TAILQ_FOREACH(c, &q->captures, link)
-	if (strcmp(c->id, id) == 0)
+	if (strcmp(c->id, id) == 0 && strcmp(c->folder, folder) == 0)
 		return;
 	c = calloc(1, sizeof(*c));
 	if (c == NULL)
 		return;
 	c->q = q;
 	c->out = -1;
+	strcpy(c->folder, folder);
 	strcpy(c->id, id);
 	TAILQ_INSERT_TAIL(&q->captures, c, link);
 }
@@ -34,7 +35,7 @@ on_scan(void *arg)
 	struct encode_queue *q = arg;
 	struct capture *c, *next;
 
-	spool_watch_list(&q->watch, capture_suffixes, CAPTURE_KINDS, on_found);
+	spool_watch_list(&q->watch, capture_suffixes, CAPTURE_KINDS);
 	for (c = TAILQ_FIRST(&q->captures); c != NULL; c = next) {
 		next = TAILQ_NEXT(c, link);
 		capture_sync(c);
@@ -126,8 +127,8 @@ int
 encode_queue_new(struct daemon *d, char *err, size_t err_len)
 {
 	struct encode_queue *q = calloc(1, sizeof(*q));
-	static const struct spool_watch_ops ops = { on_scan, on_tick,
-		on_child };
+	static const struct spool_watch_ops ops = { on_scan, on_tick, on_child,
+		on_found, NULL };
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	int rc;
 

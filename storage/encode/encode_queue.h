@@ -37,7 +37,8 @@ enum capture_state {
 struct capture {
 	TAILQ_ENTRY(capture) link;
 	struct encode_queue *q;
-	char id[37]; /* of its first segment, too */
+	char folder[SPOOL_FOLDER_MAX]; /* as of an item, storage/spool/item.h */
+	char id[37];                   /* of its first segment, too */
 	enum capture_state state;
 	unsigned files;
 	struct manifest m;
@@ -105,8 +106,11 @@ bool capture_is_under_way(const struct capture *c);
 /* Not in a list any more. */
 void capture_free(struct capture *c);
 
-/* "<id><suffix>" into out; returns out. */
-char *capture_name(const struct capture *c, const char *suffix, char out[64]);
+/* Its name below the spool, into out; returns out. */
+char *capture_name(
+    const struct capture *c, const char *suffix, char out[SPOOL_NAME_MAX]);
+/* Writes renames and removals to the disk. 0 or ERR_IO. */
+int capture_sync_folder(const struct capture *c);
 /* A regular file of it for reading, or -1. */
 int capture_open(const struct capture *c, const char *suffix);
 /* The row shall say this. */

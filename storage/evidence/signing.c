@@ -242,6 +242,7 @@ signing_start(struct item *it,
 	j->seq = it->m.seq;
 	j->manifest_fd = -1;
 	strcpy(j->id, it->id);
+	item_file_name(it, ".json", j->name);
 	object_key_manifest(it->m.object_key, j->key);
 	snprintf(seq, sizeof(seq), "%lld", (long long)it->m.seq);
 	d->counters.store_jobs++;

@@ -15,6 +15,7 @@
 
 #include "common/evidence_sign.h"
 #include "storage/object_key.h"
+#include "storage/spool/spool_folder.h"
 #include "storage/store/store.h"
 #include "storage/worker.h"
 
@@ -68,8 +69,8 @@ struct signing_job {
 	void (*done)(struct item *it, const struct store_result *r);
 	atomic_bool *stopping;
 	const struct evidence_signer *signer; /* NULL: no key */
-	int fd, dir;                          /* media; spool folder */
-	char id[37];
+	int fd, dir;                          /* media; the spool */
+	char id[37], name[SPOOL_NAME_MAX];    /* of its manifest, in dir */
 	uint64_t bytes;
 	int64_t seq; /* of its row */
 	struct signing_head head;

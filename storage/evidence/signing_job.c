@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -157,15 +156,14 @@ complete(struct signing_job *j, json_t *manifest)
 static json_t *
 load(const struct signing_job *j)
 {
-	char name[64], *text = malloc(MANIFEST_MAX);
+	char *text = malloc(MANIFEST_MAX);
 	json_t *manifest = NULL;
 	size_t len = 0;
 	ssize_t n = 0;
 	int fd;
 
-	snprintf(name, sizeof(name), "%s.json", j->id);
 	fd = openat(
-	    j->dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	    j->dir, j->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	while (text != NULL && fd >= 0 && len < MANIFEST_MAX &&
 	    (n = read(fd, text + len, MANIFEST_MAX - len)) > 0)
 		len += (size_t)n;

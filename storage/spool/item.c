@@ -181,11 +181,11 @@ item_remove_files(struct item *it)
 		item_retry_later(it);
 		return;
 	}
-	fsync(it->d->spool->dir);
+	item_sync_folder(it);
 	item_unlink(it, ".jpg");
 	item_unlink(it, ".json.open");
 	item_unlink(it, ".json");
-	fsync(it->d->spool->dir);
+	item_sync_folder(it);
 	it->has_manifest = false; /* files of that name are new ones */
 	it->row_known = it->is_registered = false;
 	it->status[0] = it->sent_status[0] = '\0';
@@ -204,7 +204,7 @@ log_once(struct item *it, const char *event, const char *why)
 static int
 load_manifest(struct item *it, bool closed)
 {
-	char name[64], err[160] = "";
+	char name[SPOOL_NAME_MAX], err[160] = "";
 	int rc;
 
 	if (it->has_manifest && it->m.is_closed == closed)

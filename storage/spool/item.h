@@ -37,6 +37,8 @@ extern const char *const item_state_names[ITEM_STATES];
 struct item {
 	TAILQ_ENTRY(item) link;
 	struct daemon *d;
+	char folder[SPOOL_FOLDER_MAX]; /* its session; "": it lies in the spool
+					*/
 	char id[37];
 	enum item_state state;
 	bool seen, row_busy, row_known, was_logged;
@@ -103,8 +105,11 @@ enum {
 #define ITEM_KINDS 6
 extern const struct spool_suffix item_suffixes[ITEM_KINDS];
 
-/* "<id><suffix>" into out; returns out. */
-char *item_file_name(const struct item *it, const char *suffix, char out[64]);
+/* Its name below the spool, into out; returns out. */
+char *item_file_name(
+    const struct item *it, const char *suffix, char out[SPOOL_NAME_MAX]);
+/* Writes renames and removals to the disk. */
+void item_sync_folder(const struct item *it);
 /* Which of its files are there: ITEM_* bits. */
 unsigned item_look(const struct item *it);
 /* 1: a recorder holds .webm.part; 0: nobody does; negative: it is not there. */

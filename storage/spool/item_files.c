@@ -1,6 +1,5 @@
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -22,10 +21,17 @@ const struct spool_suffix item_suffixes[ITEM_KINDS] = {
 };
 
 char *
-item_file_name(const struct item *it, const char *suffix, char out[64])
+item_file_name(
+    const struct item *it, const char *suffix, char out[SPOOL_NAME_MAX])
 {
-	snprintf(out, 64, "%s%s", it->id, suffix);
-	return out;
+	return spool_name(it->folder, it->id, suffix, out);
+}
+
+void
+item_sync_folder(const struct item *it)
+{
+	if (spool_folder_sync(it->d->spool->dir, it->folder) != 0)
+		log_error("spool_sync", LOG_S("segment", it->id), LOG_ERRNO());
 }
 
 unsigned
@@ -33,7 +39,7 @@ item_look(const struct item *it)
 {
 	unsigned files = 0;
 	struct stat st;
-	char name[64];
+	char name[SPOOL_NAME_MAX];
 
 	for (size_t i = 0; i < ITEM_KINDS; i++)
 		if (fstatat(it->d->spool->dir,
@@ -47,7 +53,7 @@ item_look(const struct item *it)
 int
 item_is_locked(const struct item *it)
 {
-	char name[64];
+	char name[SPOOL_NAME_MAX];
 	int fd =
 	    openat(it->d->spool->dir, item_file_name(it, ".webm.part", name),
 		O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -64,7 +70,7 @@ off_t
 item_file_size(const struct item *it, const char *suffix, time_t *changed)
 {
 	struct stat st;
-	char name[64];
+	char name[SPOOL_NAME_MAX];
 
 	if (fstatat(it->d->spool->dir, item_file_name(it, suffix, name), &st,
 		AT_SYMLINK_NOFOLLOW) != 0)
@@ -77,7 +83,7 @@ item_file_size(const struct item *it, const char *suffix, time_t *changed)
 int
 item_open_file(const struct item *it, const char *suffix)
 {
-	char name[64];
+	char name[SPOOL_NAME_MAX];
 	struct stat st;
 	int fd = openat(it->d->spool->dir, item_file_name(it, suffix, name),
 	    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -92,7 +98,7 @@ item_open_file(const struct item *it, const char *suffix)
 int
 item_unlink(const struct item *it, const char *suffix)
 {
-	char name[64];
+	char name[SPOOL_NAME_MAX];
 
 	if (unlinkat(it->d->spool->dir, item_file_name(it, suffix, name), 0) ==
 		0 ||
@@ -105,10 +111,10 @@ item_unlink(const struct item *it, const char *suffix)
 void
 item_rename_media(const struct item *it)
 {
-	char from[64], to[64];
+	char from[SPOOL_NAME_MAX], to[SPOOL_NAME_MAX];
 	int dir = it->d->spool->dir;
 
 	renameat(dir, item_file_name(it, ".webm.part", from), dir,
 	    item_file_name(it, ".webm", to));
-	fsync(dir);
+	item_sync_folder(it);
 }

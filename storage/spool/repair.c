@@ -1,4 +1,5 @@
 /* Segments whose recorder died are finished by the recorder's own code. */
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,7 +29,10 @@ void
 repair_start(struct item *it)
 {
 	struct daemon *d = it->d;
-	char *argv[] = { "relaycam-recorder", "--repair", d->spool_conf.dir,
+	char dir[PATH_MAX];
+	char *argv[] = { "relaycam-recorder", "--repair",
+		spool_folder_path(
+		    d->spool_conf.dir, it->folder, dir, sizeof(dir)),
 		it->id, NULL };
 	char why[200];
 	int rc;

@@ -6,33 +6,45 @@
 #include "common/bytes.h"
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/log.h"
 #include "storage/daemon.h"
 #include "storage/object_key.h"
 #include "storage/rows.h"
 
 static bool
-has_item(const struct spool *s, const char *id)
+has_item(const struct spool *s, const char *folder, const char *id)
 {
 	const struct item *it;
 
 	TAILQ_FOREACH(it, &s->items, link)
-	if (strcmp(it->id, id) == 0)
+	if (strcmp(it->id, id) == 0 && strcmp(it->folder, folder) == 0)
 		return true;
 	return false;
 }
 
 static void
-on_found(void *arg, const char *id)
+on_found(void *arg, const char *folder, const char *id)
 {
 	struct spool *s = arg;
 	struct item *it;
 
-	if (has_item(s, id) || (it = calloc(1, sizeof(*it))) == NULL)
+	if (has_item(s, folder, id) || (it = calloc(1, sizeof(*it))) == NULL)
 		return;
 	it->d = s->d;
 	it->fd = it->poster_fd = -1;
+	strcpy(it->folder, folder);
 	strcpy(it->id, id);
 	TAILQ_INSERT_TAIL(&s->items, it, link);
+}
+
+/* Its session is over, or has no recorder now; a new one makes it anew. */
+static void
+on_empty(void *arg, const char *folder)
+{
+	struct spool *s = arg;
+
+	if (spool_folder_remove(s->dir, folder))
+		log_debug("spool_folder_removed", LOG_S("session", folder));
 }
 
 static void
@@ -41,7 +53,7 @@ on_scan(void *arg)
 	struct spool *s = arg;
 	struct item *it, *next;
 
-	spool_watch_list(&s->watch, item_suffixes, ITEM_KINDS, on_found);
+	spool_watch_list(&s->watch, item_suffixes, ITEM_KINDS);
 	for (it = TAILQ_FIRST(&s->items); it != NULL; it = next) {
 		next = TAILQ_NEXT(it, link);
 		item_sync(it);
@@ -146,8 +158,8 @@ spool_busy(const struct spool *s)
 int
 spool_new(struct daemon *d, char *err, size_t err_len)
 {
-	static const struct spool_watch_ops ops = { on_scan, on_tick,
-		on_child };
+	static const struct spool_watch_ops ops = { on_scan, on_tick, on_child,
+		on_found, on_empty };
 	struct spool *s = calloc(1, sizeof(*s));
 	int rc;
 

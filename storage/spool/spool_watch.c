@@ -1,9 +1,9 @@
 #include "storage/spool/spool_watch.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,7 +15,6 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "storage/daemon.h"
-#include "storage/object_key.h"
 
 #define SOON_MS  50
 #define LATER_MS 300 /* a lock is let go just after the last close */
@@ -101,43 +100,73 @@ on_child(evutil_socket_t fd, short what, void *arg)
 
 /* ---- what is in it ---- */
 
-static bool
-parse_name(
-    const char *name, const struct spool_suffix *list, size_t n, char id[37])
+#define EVENTS                                                                 \
+	(IN_CREATE | IN_MOVED_TO | IN_CLOSE_WRITE | IN_DELETE | IN_MOVED_FROM)
+
+/* A folder that is watched already stays it; one that goes takes its watch. */
+static void
+on_enter(void *arg, const char *folder)
 {
-	if (strlen(name) < 37)
-		return false;
-	memcpy(id, name, 36);
-	id[36] = '\0';
-	if (!is_uuid(id))
-		return false;
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(name + 36, list[i].suffix) == 0)
-			return true;
-	return false;
+	struct spool_watch *w = arg;
+	char path[PATH_MAX];
+	bool was_blind = w->is_blind;
+
+	spool_folder_path(w->d->spool_conf.dir, folder, path, sizeof(path));
+	if (inotify_add_watch(
+		w->inotify, path, EVENTS | IN_ONLYDIR | IN_DONT_FOLLOW) >= 0 ||
+	    errno != ENOSPC)
+		return;
+	w->is_blind = true;
+	if (!was_blind)
+		log_warn("spool_not_watched", LOG_S("folder", folder),
+		    LOG_S("remedy", "raise fs.inotify.max_user_watches"),
+		    LOG_I("scan_seconds", w->d->conf.scan_seconds));
+}
+
+static void
+on_found(void *arg, const char *folder, const char *id)
+{
+	struct spool_watch *w = arg;
+
+	w->ops->found(w->arg, folder, id);
+}
+
+static void
+on_empty(void *arg, const char *folder)
+{
+	struct spool_watch *w = arg;
+
+	w->ops->empty(w->arg, folder);
+}
+
+/* Said when there are more of them than before, by who removes folders. */
+static void
+tell_foreign(struct spool_watch *w, const struct spool_walk *walk)
+{
+	if (walk->n_foreign > w->n_foreign && w->ops->empty != NULL)
+		log_warn("spool_entry_ignored", LOG_S("name", walk->foreign),
+		    LOG_U("entries", walk->n_foreign),
+		    LOG_S("why", "neither a file nor a folder of a session"));
+	w->n_foreign = walk->n_foreign;
 }
 
 void
-spool_watch_list(struct spool_watch *w, const struct spool_suffix *list,
-    size_t n, void (*found)(void *arg, const char *id))
+spool_watch_list(
+    struct spool_watch *w, const struct spool_suffix *kinds, size_t n)
 {
-	int fd = openat(w->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-	const struct dirent *e;
-	char id[37];
+	struct spool_walk walk = { .kinds = kinds,
+		.n_kinds = n,
+		.found = on_found,
+		.enter = on_enter,
+		.empty = w->ops->empty != NULL ? on_empty : NULL,
+		.arg = w };
 
 	w->next_scan_ns =
 	    clock_mono_ns() + (uint64_t)w->d->conf.scan_seconds * NS_PER_S;
-	if (dir == NULL) {
+	if (spool_walk(w->dir, &walk) != 0)
 		log_error("spool_unreadable", LOG_ERRNO());
-		if (fd >= 0)
-			close(fd);
-		return;
-	}
-	while ((e = readdir(dir)) != NULL)
-		if (parse_name(e->d_name, list, n, id))
-			found(w->arg, id);
-	closedir(dir);
+	else
+		tell_foreign(w, &walk);
 }
 
 /* ---- life ---- */
@@ -166,9 +195,7 @@ can_be_used(struct spool_watch *w, const char *dir)
 	w->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	w->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	return w->dir >= 0 && w->inotify >= 0 &&
-	    inotify_add_watch(w->inotify, dir,
-		IN_CREATE | IN_MOVED_TO | IN_CLOSE_WRITE | IN_DELETE |
-		    IN_MOVED_FROM) >= 0 &&
+	    inotify_add_watch(w->inotify, dir, EVENTS) >= 0 &&
 	    faccessat(w->dir, ".", W_OK | X_OK, AT_EACCESS) == 0;
 }
 

@@ -1,7 +1,7 @@
 /*
- * What lives from the spool folder is told when that may have changed
- * (inotify), once a second, and when a child has ended; and lists the names
- * in it. Each user has a watch of its own. One loop.
+ * What lives from the spool is told when it, or the folder of a session in
+ * it, may have changed (inotify), once a second, and when a child has ended;
+ * and lists the names there. Each user has a watch of its own. One loop.
  */
 #ifndef STORAGE_SPOOL_SPOOL_WATCH_H
 #define STORAGE_SPOOL_SPOOL_WATCH_H
@@ -10,13 +10,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "storage/spool/spool_folder.h"
+
 struct daemon;
 struct event;
 
 struct spool_watch_ops {
-	void (*scan)(void *arg);  /* look through the folder */
+	void (*scan)(void *arg);  /* look through the folders */
 	bool (*tick)(void *arg);  /* each second; true: scan now */
 	void (*child)(void *arg); /* after SIGCHLD */
+	/* of a walk, spool_folder.h */
+	void (*found)(void *arg, const char *folder, const char *id);
+	void (*empty)(void *arg, const char *folder); /* may be NULL */
 };
 
 struct spool_watch {
@@ -26,12 +31,8 @@ struct spool_watch {
 	int dir, inotify;
 	struct event *changed, *soon, *tick, *child;
 	uint64_t soon_ns, next_scan_ns; /* clock_mono_ns */
-};
-
-/* A kind of file of the folder: "<uuid><suffix>", and its bit. */
-struct spool_suffix {
-	const char *suffix;
-	unsigned bit;
+	unsigned n_foreign;             /* entries, as of the last walk */
+	bool is_blind; /* some folder cannot be watched: they are scanned */
 };
 
 /*
@@ -47,10 +48,10 @@ void spool_watch_soon(struct spool_watch *w);
 void spool_watch_later(struct spool_watch *w);
 
 /*
- * Calls found with the UUID of every name that is one with a suffix of the
- * list, once a file. The folder is due again after scan_seconds.
+ * Walks through the spool; the folders of sessions are watched from then on.
+ * It is due again after scan_seconds.
  */
-void spool_watch_list(struct spool_watch *w, const struct spool_suffix *list,
-    size_t n, void (*found)(void *arg, const char *id));
+void spool_watch_list(
+    struct spool_watch *w, const struct spool_suffix *kinds, size_t n);
 
 #endif

@@ -1,7 +1,6 @@
 #include "storage/spool/vanished.h"
 
 #include <fcntl.h>
-#include <stdio.h>
 #include <sys/stat.h>
 
 #include "common/bytes.h"
@@ -10,6 +9,7 @@
 #include "common/log.h"
 #include "storage/daemon.h"
 #include "storage/node.h"
+#include "storage/spool/spool_folder.h"
 
 #define LOOK_NS (60 * NS_PER_S)
 
@@ -20,16 +20,15 @@ static const char *const suffixes[] = { ".webm.part", ".webm", ".json",
 	".encoded", ".capture.kept" };
 
 static bool
-has_files(const struct vanished *v, const char *id)
+has_files(const struct vanished *v, const char *folder, const char *id)
 {
-	char name[80];
+	char name[SPOOL_NAME_MAX];
 	struct stat st;
 
-	for (size_t i = 0; i < N_ELEMENTS(suffixes); i++) {
-		snprintf(name, sizeof(name), "%.36s%s", id, suffixes[i]);
-		if (fstatat(v->dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+	for (size_t i = 0; i < N_ELEMENTS(suffixes); i++)
+		if (fstatat(v->dir, spool_name(folder, id, suffixes[i], name),
+			&st, AT_SYMLINK_NOFOLLOW) == 0)
 			return true;
-	}
 	return false;
 }
 
@@ -54,7 +53,7 @@ static void
 on_rows(void *arg, PGresult *res)
 {
 	struct vanished *v = arg;
-	const char *id;
+	const char *id, *session;
 
 	v->is_asked = false;
 	if (v->d->exiting)
@@ -65,7 +64,8 @@ on_rows(void *arg, PGresult *res)
 	}
 	for (int i = 0; i < PQntuples(res); i++) {
 		id = PQgetvalue(res, i, 0);
-		if (!has_files(v, id))
+		session = PQgetvalue(res, i, 1);
+		if (!has_files(v, session, id) && !has_files(v, "", id))
 			close_row(v, id);
 	}
 }
@@ -78,11 +78,10 @@ vanished_look(struct vanished *v)
 
 	if (v->is_asked || now < v->next_ns || !db_is_connected(v->d->db))
 		return;
-	v->is_asked =
-	    db_query_now(v->d->db,
-		"SELECT id FROM segments WHERE status = 'recording' AND "
-		"spool_node = $1::uuid",
-		1, params, on_rows, v) == 0;
+	v->is_asked = db_query_now(v->d->db,
+			  "SELECT id, session_id FROM segments WHERE status = "
+			  "'recording' AND spool_node = $1::uuid",
+			  1, params, on_rows, v) == 0;
 	if (v->is_asked)
 		v->next_ns = now + LOOK_NS;
 }

@@ -6,6 +6,7 @@ import os
 import time
 
 import counter
+import spool_files
 from process import StartError, wait_until
 
 BEFORE_KILL_S = 2.0     # X4 says one second; the other is the machine's
@@ -55,7 +56,7 @@ class Ledger:
     def spool(self):
         """What is there, but for files whose recorder died before their
         manifest was: those are removed after a day."""
-        names = os.listdir(self.lab.stack.path('spool'))
+        names = spool_files.names(self.lab.stack.path('spool'))
         known = {n.split('.')[0] for n in names
                  if n.endswith(('.json', '.json.open'))}
         return sorted(n for n in names if n.split('.')[0] in known)

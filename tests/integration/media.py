@@ -8,6 +8,8 @@ import numpy as np
 from PIL import Image
 from process import wait_until
 
+import spool_files
+
 
 def run(argv, **kw):
     r = subprocess.run([str(a) for a in argv], capture_output=True, **kw)
@@ -38,15 +40,13 @@ def frame_times(path):
 def growing(spool):
     """{segment: frames in it} of the files that are being written."""
     found = {}
-    for name in os.listdir(spool):
-        if not name.endswith('.webm.part'):
-            continue
+    for path in spool_files.paths(spool, '.webm.part'):
         r = subprocess.run(
             ['ffprobe', '-v', 'quiet', '-count_packets', '-show_entries',
              'stream=nb_read_packets', '-of', 'csv=p=0',
-             os.path.join(spool, name)], capture_output=True, text=True)
+             path], capture_output=True, text=True)
         if r.stdout.strip().isdigit():  # else closed just now, or no frame
-            found[name.split('.')[0]] = int(r.stdout)
+            found[os.path.basename(path).split('.')[0]] = int(r.stdout)
     return found
 
 

@@ -1,6 +1,7 @@
 """relaycam-storage on its own: a database with one team, a spool folder that
 tests fill by hand as docs/spool.md says, either store, and, between the
 daemon and the S3 server, a gate that counts parts and can hold one back."""
+import fcntl
 import glob
 import hashlib
 import hmac
@@ -19,6 +20,7 @@ import uuid
 
 import requests
 
+import spool_files
 from pg import USERS
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
@@ -177,9 +179,11 @@ def evidence(segment, data, header):
 
 
 class Segment:
-    """One closed segment; place() puts it where a recorder would."""
+    """One closed segment; place() puts it where a recorder would, or, flat,
+    where one of an older version would."""
 
-    def __init__(self, env, size, session=None, seq=1, **changes):
+    def __init__(self, env, size, session=None, seq=1, flat=False,
+                 **changes):
         self.id = str(uuid.uuid4())
         self.session = session or str(uuid.uuid4())
         self.data = os.urandom(size)
@@ -204,13 +208,41 @@ class Segment:
             'retention_days': 90}
         self.manifest.update(changes)
         self.env = env
+        self.folder = env.spool if flat else os.path.join(
+            env.spool, self.session)
+        self.held = None
+
+    def enter(self):
+        """Makes the session's folder and holds it, as the relay does it for
+        a recorder; leave() is its end."""
+        while self.held is None:
+            os.makedirs(self.folder, exist_ok=True)
+            try:
+                fd = os.open(self.folder, os.O_RDONLY)
+                fcntl.flock(fd, fcntl.LOCK_SH)
+                if os.path.samestat(os.fstat(fd), os.stat(self.folder)):
+                    self.held = fd
+                    return
+                os.close(fd)
+            except FileNotFoundError:
+                pass
+
+    def leave(self):
+        if self.held is not None:
+            os.close(self.held)
+        self.held = None
+
+    def __del__(self):
+        self.leave()
 
     def path(self, suffix):
-        return os.path.join(self.env.spool, self.id + suffix)
+        self.enter()
+        return os.path.join(self.folder, self.id + suffix)
 
     def write(self, suffix, data):
         """To a hidden name, then renamed: what storage sees is whole."""
-        temp = os.path.join(self.env.spool, '.' + self.id + suffix)
+        self.enter()
+        temp = os.path.join(self.folder, '.' + self.id + suffix)
         with open(temp, 'wb') as f:
             f.write(data)
         os.rename(temp, self.path(suffix))
@@ -218,10 +250,11 @@ class Segment:
     def place(self):
         self.write('.json', json.dumps(self.manifest).encode())
         self.write('.webm', self.data)
+        self.leave()
         return self
 
     def files(self):
-        return {name[36:] for name in os.listdir(self.env.spool)
+        return {name[36:] for name in spool_files.listing(self.folder)
                 if name.startswith(self.id)}
 
     def row(self):

@@ -13,6 +13,7 @@ import uuid
 import pytest
 
 import media
+import spool_files
 from pg import Cluster
 from storage_env import (BUILD, ROOT, Segment, Storage, evidence,
                          wait_for)
@@ -72,6 +73,7 @@ class Capture(Segment):
                        check=True, timeout=60)
         self.write('.capture.json', json.dumps(self.manifest).encode())
         os.rename(self.path('.made'), self.path(kind))
+        self.leave()
         return self
 
     def rows(self):
@@ -91,7 +93,7 @@ class Capture(Segment):
         for pid in filter(str.isdigit, os.listdir('/proc')):
             try:
                 with open(f'/proc/{pid}/cmdline', 'rb') as f:
-                    if f'--replay\0{self.env.spool}\0{self.id}\0'.encode() \
+                    if f'--replay\0{self.folder}\0{self.id}\0'.encode() \
                             in f.read():
                         return int(pid)
             except OSError:
@@ -466,7 +468,8 @@ def test_storage_ends_while_encoding(env, how):
         assert '.encode' not in c.files()
     wait_for('the end of the encoder', lambda: not os.path.exists(
         f'/proc/{pid}') or c.encoder() is None)
-    assert not [n for n in os.listdir(env.spool) if '.webm' in n]
+    assert not spool_files.paths(env.spool, '.webm')
+    assert not spool_files.paths(env.spool, '.webm.part')
     env.start()
     row = c.wait_encoded(90)
     assert row['frames'] == 301
@@ -582,4 +585,4 @@ def test_names_that_are_no_captures(env):
     env.start()
     c = Capture(env, frames=5).place()
     c.wait_encoded()
-    assert len(os.listdir(env.spool)) == 4
+    assert len(spool_files.paths(env.spool)) == 4

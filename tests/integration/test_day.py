@@ -3,7 +3,6 @@ recorder, storage and PostgreSQL run on a clock that the test moves
 (fast_clock.py); technician and desktop do not. While it passes, the wall clock
 is set twice and the machine is suspended for an hour. T9."""
 import json
-import os
 import signal
 import subprocess
 import threading
@@ -15,6 +14,7 @@ from counter import Counter, read
 from process import wait_until
 
 import media
+import spool_files
 from fast_clock import NS, is_busy, make_fast_rig
 from rfb_client import Client
 from test_faults import process
@@ -91,11 +91,9 @@ def day(request):
 def start_of(rig):
     """The session's first moment, from the manifest in the spool."""
     def look():
-        spool = rig.stack.path('spool')
-        for name in os.listdir(spool):
-            if name.endswith('.json.open'):
-                with open(os.path.join(spool, name), encoding='utf-8') as f:
-                    return json.load(f)['start_mono_ns']
+        for path in spool_files.paths(rig.stack.path('spool'), '.json.open'):
+            with open(path, encoding='utf-8') as f:
+                return json.load(f)['start_mono_ns']
         return None
     return wait_until(look, 10, 'the manifest')
 

@@ -18,6 +18,7 @@ from counter import Counter, read
 from process import wait_until
 
 import media
+import spool_files
 from conftest import make_rig
 from rfb_client import Client
 from test_access import refusal
@@ -314,10 +315,10 @@ def test_copy_of_a_growing_file_is_repaired(tight, counter, tmp_path):
     wait_drawn(counter, 16)
     media.wait_pictures(tight.disk.path, random.randint(1, 30))
     copied_at = time.monotonic_ns()
-    name, = [f[:-len('.webm.part')] for f in os.listdir(tight.disk.path)
-             if f.endswith('.webm.part')]
+    part, = spool_files.paths(tight.disk.path, '.webm.part')
+    name = os.path.basename(part).split('.')[0]
     for end in ('.webm.part', '.json.open'):
-        shutil.copyfile(os.path.join(tight.disk.path, name + end),
+        shutil.copyfile(os.path.join(os.path.dirname(part), name + end),
                         tmp_path / (name + end))
     media.run([tight.stack.path('bin', 'relaycam-recorder'), '--repair',
                tmp_path, name])

@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+import spool_files
 from pg import Cluster
 from storage_env import BUILD, Storage, wait_for
 from test_capture import MAKE, Capture, violations
@@ -158,7 +159,7 @@ def finish(env, captures):
     for c in captures:
         assert c.wait_encoded(120)['frames'] == 251
         assert len(c.rows()) == 1
-    assert not [n for n in os.listdir(env.spool) if not n.startswith('.')]
+    assert not spool_files.paths(env.spool)
     assert not violations(env)
 
 
@@ -166,7 +167,7 @@ def test_storage_killed_with_several_encoders(env):
     captures, pids = several(env)
     env.kill()
     wait_for('the end of all encoders', lambda: not any(map(alive, pids)))
-    assert not [n for n in os.listdir(env.spool) if '.webm' in n]
+    assert not spool_files.paths(env.spool, '.webm')
     assert {c.row()['status'] for c in captures} == {'encoding'}
     env.start()
     finish(env, captures)

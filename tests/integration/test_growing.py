@@ -17,6 +17,7 @@ import urllib.parse
 import pytest
 import requests
 
+import spool_files
 import storage_env
 from pg import Cluster
 from storage_env import Ceph, Segment, Storage, wait_for
@@ -536,8 +537,8 @@ def test_spool_folder_that_goes_away(env, webm):
     f = Follower(env, url)
     f.wait(seg.grow())
     os.rename(env.spool, env.spool + '.gone')
-    for name in os.listdir(env.spool + '.gone'):
-        os.unlink(os.path.join(env.spool + '.gone', name))
+    for path in spool_files.paths(env.spool + '.gone'):
+        os.unlink(path)
     r = env.get(url)
     assert r.status_code == 404
     f.join(20)

@@ -10,6 +10,7 @@ from counter import Counter, read
 from process import wait_until
 
 import media
+import spool_files
 from fast_clock import NS, make_fast_rig
 from rfb_client import Client
 from test_faults import ended, process, recorder_pids
@@ -89,7 +90,7 @@ def check_stored(rig, counter, stopped):
     assert abs(int(end) - stack.clock.every(stopped.at)) < 2 * NS
     assert stack.sql('SELECT recording FROM sessions WHERE id = '
                      f"'{session}'") == [['f']]
-    assert os.listdir(stack.path('spool')) == []
+    assert spool_files.paths(stack.path('spool')) == []
     stack.ctl('check')
     return int(end)
 

@@ -15,6 +15,7 @@
 
 #include "common/bytes.h"
 #include "common/err.h"
+#include "common/uuid.h"
 #include "storage/manifest.h"
 #include "storage/store/s3_xml.h"
 
