@@ -80,7 +80,7 @@ enum tee_fd {
 	TEE_FD_SPACE_EVENT = 7, /* eventfd: recorder -> relay */
 	TEE_FD_STATUS = 8, /* seqpacket socket: struct tee_status to relay */
 	TEE_FD_META = 9,   /* memfd with the session's JSON, docs/tee.md */
-	TEE_FD_SPOOL = 10, /* the spool folder */
+	TEE_FD_SPOOL = 10, /* the session's folder in the spool */
 };
 
 /* Recorder -> relay, fixed size; the relay trusts nothing in it. */

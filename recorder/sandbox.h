@@ -1,18 +1,19 @@
 /*
  * What a recorder may still do once it has its descriptors: compute, map
  * anonymous memory, and create, write, rename and remove files directly
- * below the spool folder. It decodes hostile pictures, so everything else
- * is taken away before the first byte of a session is read: no network, no
- * program, no other file, no new process or thread.
+ * below one folder: its session's in the spool. It decodes hostile pictures, so
+ * everything else is taken away before the first byte of a session is read: no
+ * network, no program, no other file, no new process or thread.
  *
  * Layers: resource limits; Landlock and the folder as root (files; one of
  * them is enough, and not every system has both); seccomp (system calls;
  * required). A forbidden call kills the process; opening a file elsewhere
  * fails, as libraries try that on harmless occasions. Linux only.
  *
- * The folder is all sessions'. A recorder cannot list it, and names in it are
- * random; after sandbox_narrow() it opens no file that exists, so it reads
- * and writes only what it made itself.
+ * So it reaches no other session's files. Those of its own that an earlier
+ * recorder wrote it cannot list, and after sandbox_narrow() it opens no file
+ * that exists, so it reads and writes only what it made itself. A segment of
+ * an older version, directly in the spool, is repaired there.
  */
 #ifndef RECORDER_SANDBOX_H
 #define RECORDER_SANDBOX_H

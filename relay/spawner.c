@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -19,9 +18,11 @@
 #include "common/log.h"
 #include "common/tee.h"
 #include "relay/privileges.h"
+#include "relay/recorder_exec.h"
+#include "relay/recorder_folder.h"
 #include "relay/recorder_log.h"
 
-#define N_SENT (SPAWNER_FDS - 1) /* the spool folder is the spawner's */
+#define N_SENT (SPAWNER_FDS - 1) /* the folder is the spawner's */
 
 union fd_message {
 	struct cmsghdr align;
@@ -139,83 +140,6 @@ receive(int sock, struct order *o, int fds[N_SENT])
 	return 1;
 }
 
-/*
- * Moves the descriptors to their fixed numbers: first all above the range,
- * so that none is overwritten before it was moved.
- */
-static int
-place_fds(const int *fds, int spool, int log_fd)
-{
-	int high[SPAWNER_FDS], null;
-
-	/* not the relay's log itself: whatever it writes is a quotation */
-	if (dup2(log_fd, STDOUT_FILENO) < 0 || dup2(log_fd, STDERR_FILENO) < 0)
-		return ERR_IO;
-
-	for (int i = 0; i < SPAWNER_FDS; i++) {
-		high[i] =
-		    fcntl(i < N_SENT ? fds[i] : spool, F_DUPFD_CLOEXEC, 64);
-		if (high[i] < 0)
-			return ERR_IO;
-	}
-	for (int i = 0; i < SPAWNER_FDS; i++)
-		if (dup2(high[i], TEE_FD_DATA + i) < 0)
-			return ERR_IO;
-	/* 0 is /dev/null, docs/tee.md: nothing of ours to read */
-	null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	if (null < 0 || dup2(null, STDIN_FILENO) < 0)
-		return ERR_IO;
-	/* what the relay's own parent left open */
-	close_range(TEE_FD_SPOOL + 1, ~0u, CLOSE_RANGE_CLOEXEC);
-	return 0;
-}
-
-/* A recorder that cannot be run says so as a recorder would. */
-static void
-say_failed(int status_fd, const char *program)
-{
-	struct tee_status st = { .kind = TEE_STATUS_FAILED,
-		.code = (uint32_t)-ERR_IO };
-
-	snprintf(st.text, sizeof(st.text), "cannot run %.60s: %.30s", program,
-	    strerror(errno));
-	while (send(status_fd, &st, sizeof(st), MSG_NOSIGNAL) < 0 &&
-	    errno == EINTR)
-		;
-}
-
-static _Noreturn void
-become_recorder(const char *program, const int *fds, int spool, int log_fd)
-{
-	char *const argv[] = { (char *)(uintptr_t)program, NULL };
-	/* what sanitizers are told is the only thing worth passing on */
-	char *env[4] = { "PATH=/usr/bin:/bin", "TZ=UTC", NULL, NULL };
-	const char *asan = getenv("ASAN_OPTIONS");
-	char keep[256];
-	sigset_t none;
-
-	if (asan != NULL && strlen(asan) < sizeof(keep) - 14) {
-		strcpy(keep, "ASAN_OPTIONS=");
-		strcat(keep, asan);
-		env[2] = keep;
-	}
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	signal(SIGPIPE, SIG_DFL);
-	signal(SIGCHLD, SIG_DFL);
-	signal(SIGINT, SIG_DFL);
-	signal(SIGTERM, SIG_DFL);
-	signal(SIGHUP, SIG_DFL);
-	/* a terminal's Ctrl-C is for the relay, which drains */
-	setpgid(0, 0);
-	if (place_fds(fds, spool, log_fd) == 0)
-		execve(program, argv, env);
-	say_failed(TEE_FD_STATUS, program);
-	log_error(
-	    "recorder_exec_failed", LOG_S("program", program), LOG_ERRNO());
-	_exit(127);
-}
-
 /* Room to wait for one more. */
 static int
 make_room(struct spawner *p)
@@ -233,17 +157,21 @@ make_room(struct spawner *p)
 	return 0;
 }
 
-/* A pipe that keeps neither side waiting, and a process. */
+/* A pipe that keeps neither side waiting, and a process in that folder. */
 static int
-fork_recorder(struct spawner *p, struct child *c, const int *fds)
+fork_in(
+    struct spawner *p, struct child *c, const int *fds, int folder, bool is_new)
 {
 	int pair[2];
 
 	if (pipe2(pair, O_CLOEXEC | O_NONBLOCK) != 0)
 		return ERR_IO;
 	c->pid = fork();
-	if (c->pid == 0)
-		become_recorder(p->program, fds, p->dir, pair[1]);
+	if (c->pid == 0) {
+		if (is_new) /* here, so that no other one waits for the disk */
+			recorder_folder_sync(p->dir);
+		recorder_exec(p->program, fds, folder, pair[1]);
+	}
 	close(pair[1]);
 	c->log_fd = pair[0];
 	if (c->pid > 0)
@@ -252,20 +180,40 @@ fork_recorder(struct spawner *p, struct child *c, const int *fds)
 	return ERR_IO;
 }
 
+/* In the folder of its session, which the recorder's copy keeps. */
+static int
+fork_recorder(
+    struct spawner *p, struct child *c, const int *fds, const char **why)
+{
+	bool is_new;
+	int rc, folder = recorder_folder_open(p->dir, c->id, &is_new, why);
+
+	if (folder < 0)
+		return ERR_IO;
+	*why = "no process can be had for a recorder";
+	rc = fork_in(p, c, fds, folder, is_new);
+	close(folder);
+	return rc;
+}
+
 static void
 start_child(struct spawner *p, const struct order *o, const int *fds)
 {
 	struct child *c = calloc(1, sizeof(*c));
+	const char *why = "the spool cannot be opened";
 
 	if (p->dir < 0)
 		p->dir = open(p->spool, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (c != NULL)
+		memcpy(c->id, o->id, sizeof(c->id));
 	if (c == NULL || p->dir < 0 || make_room(p) != 0 ||
-	    fork_recorder(p, c, fds) != 0) {
-		say_failed(fds[TEE_FD_STATUS - TEE_FD_DATA], p->program);
+	    fork_recorder(p, c, fds, &why) != 0) {
+		recorder_exec_failed(fds[TEE_FD_STATUS - TEE_FD_DATA], why);
+		log_error("recorder_not_started", LOG_S("session", o->id),
+		    LOG_S("why", why));
 		free(c);
 		return;
 	}
-	memcpy(c->id, o->id, sizeof(c->id));
 	c->next = p->children;
 	p->children = c;
 	p->n_children++;

@@ -19,10 +19,10 @@
 #define SPAWNER_ID_LEN 37 /* a session's UUID with its NUL */
 
 /*
- * Forks. program: path of relaycam-recorder; spool: folder each recorder
- * gets as TEE_FD_SPOOL (opened by the spawner). user: account that spawner and
- * recorders become; NULL: none. Returns the socket to use with the other
- * calls, or ERR_IO.
+ * Forks. program: path of relaycam-recorder; spool: folder in which each
+ * session gets one of its own, its recorders' TEE_FD_SPOOL. user: account that
+ * spawner and recorders become; NULL: none. Returns the socket to use with the
+ * other calls, or ERR_IO.
  */
 int spawner_start(const char *program, const char *spool, const char *user);
 

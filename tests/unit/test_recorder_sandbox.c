@@ -319,6 +319,69 @@ files_only_below_the_spool(void **state)
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+#define SIBLING "00000000-0000-4000-8000-00000000000b"
+
+/* Ways to the folder beside its own, whose name it was told. */
+static const char *const to_sibling[] = { "../" SIBLING "/f", "/" SIBLING "/f",
+	"./../../" SIBLING "/f", "/../" SIBLING "/f", SIBLING "/f" };
+
+/* Everything a recorder may do with names, done there: 0 when all fail. */
+static int
+reach_sibling(void)
+{
+	static const int flags[] = { O_RDONLY, O_RDWR, O_PATH, O_RDWR | O_CREAT,
+		O_WRONLY | O_CREAT | O_EXCL };
+	int fd = openat(spool.fd, "own", O_RDWR | O_CREAT | O_EXCL, 0600);
+
+	if (fd < 0)
+		return 1;
+	for (size_t i = 0; i < N_ELEMENTS(to_sibling); i++) {
+		const char *name = to_sibling[i];
+		char fresh[80];
+
+		snprintf(fresh, sizeof(fresh), "%s.new", name);
+		for (size_t k = 0; k < N_ELEMENTS(flags); k++)
+			if (openat(spool.fd, name, flags[k], 0600) >= 0 ||
+			    openat(spool.fd, fresh, flags[k], 0600) >= 0)
+				return 10 + (int)i;
+		if (unlinkat(spool.fd, name, 0) == 0)
+			return 20 + (int)i;
+		if (renameat(spool.fd, name, spool.fd, "taken") == 0)
+			return 30 + (int)i;
+		if (renameat(spool.fd, "own", spool.fd, name) == 0 ||
+		    renameat(spool.fd, "own", spool.fd, fresh) == 0)
+			return 40 + (int)i;
+	}
+	return unlinkat(spool.fd, "own", 0) == 0 ? 0 : 2;
+}
+
+static void
+sibling_folder_is_out_of_reach(void **state)
+{
+	int whole = spool.fd, status, fd;
+	char text[8] = "";
+
+	(void)state;
+	assert_int_equal(mkdirat(whole, "own", 0700), 0);
+	assert_int_equal(mkdirat(whole, SIBLING, 0700), 0);
+	fd = openat(whole, SIBLING "/f", O_RDWR | O_CREAT, 0600);
+	assert_int_equal(write(fd, "theirs", 6), 6);
+	spool.fd = openat(whole, "own", O_RDONLY | O_DIRECTORY);
+	assert_true(spool.fd >= 0);
+	status = run_inside(reach_sibling);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	close(spool.fd);
+	spool.fd = whole;
+	assert_int_equal(pread(fd, text, sizeof(text), 0), 6);
+	assert_string_equal(text, "theirs");
+	close(fd);
+	assert_int_equal(unlinkat(whole, SIBLING "/f", 0), 0);
+	/* nothing was left in either */
+	assert_int_equal(unlinkat(whole, SIBLING, AT_REMOVEDIR), 0);
+	assert_int_equal(unlinkat(whole, "own", AT_REMOVEDIR), 0);
+}
+
 static int
 setup(void **state)
 {
@@ -357,6 +420,8 @@ main(void)
 		    files_only_below_the_spool, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    files_of_others_stay_shut, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    sibling_folder_is_out_of_reach, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

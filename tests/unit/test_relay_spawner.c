@@ -12,14 +12,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <signal.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "common/bytes.h"
 #include "common/tee.h"
+#include "relay/recorder_folder.h"
 #include "relay/recorder_log.h"
 #include "relay/spawner.h"
 
@@ -41,6 +46,14 @@ is_socket(int fd)
 	return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
 }
 
+/* The folder in which "here" lies has a folder that is ours. */
+static int
+is_below_spool(void)
+{
+	return faccessat(TEE_FD_SPOOL, "../here", F_OK, 0) == 0 &&
+	    faccessat(TEE_FD_SPOOL, "here", F_OK, 0) != 0;
+}
+
 static void
 look(char *text, size_t len)
 {
@@ -52,8 +65,8 @@ look(char *text, size_t len)
 		    (pread(fd, &digit, 1, 0) != 1 || digit != '0' + fd))
 			snprintf(text, len, "descriptor %d is another", fd);
 	if (fstat(TEE_FD_SPOOL, &st) != 0 || !S_ISDIR(st.st_mode) ||
-	    faccessat(TEE_FD_SPOOL, "here", F_OK, 0) != 0)
-		snprintf(text, len, "no spool folder");
+	    (st.st_mode & 0777) != 0700 || !is_below_spool())
+		snprintf(text, len, "no folder of its own");
 	for (int fd = TEE_FD_SPOOL + 1; fd < 256; fd++)
 		if (fcntl(fd, F_GETFD) >= 0)
 			snprintf(text, len, "descriptor %d is open", fd);
@@ -170,6 +183,97 @@ test_missing_program_is_told(void **state)
 	assert_int_equal(next_status(q.status, &st), 0);
 	close(q.status);
 	close(sock);
+}
+
+/* What is in the way of a session's folder is told, and followed nowhere. */
+static void
+test_folder_that_cannot_be(void **state)
+{
+	int sock, dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	static const char link[] = "00000000-0000-4000-8000-000000000003",
+			  file[] = "00000000-0000-4000-8000-000000000004";
+	const char *const bad[] = { "../../tmp", link, file, "" };
+	char id[SPAWNER_ID_LEN];
+
+	assert_int_equal(symlinkat("/tmp", dir, link), 0);
+	close(openat(dir, file, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+	sock = spawner_start(self, folder, NULL);
+	for (size_t i = 0; i < N_ELEMENTS(bad); i++) {
+		struct tee_status st = { 0 };
+		struct request q;
+
+		memset(id, 0, sizeof(id));
+		strcpy(id, bad[i]);
+		request_open(&q);
+		assert_int_equal(spawner_request(sock, id, q.fds), 0);
+		request_sent(&q);
+		assert_int_equal(next_status(q.status, &st), sizeof(st));
+		assert_int_equal(st.kind, TEE_STATUS_FAILED);
+		assert_non_null(strstr(st.text, "the session's folder"));
+		assert_int_equal(next_status(q.status, &st), 0);
+		close(q.status);
+	}
+	close(sock);
+	assert_int_equal(unlinkat(dir, link, 0), 0);
+	assert_int_equal(unlinkat(dir, file, 0), 0);
+	close(dir);
+}
+
+/* For as long as its recorder lives, also when the spawner is gone. */
+static void
+test_folder_is_held(void **state)
+{
+	int sock = spawner_start(self, folder, NULL), fd;
+	struct tee_status st = { 0 };
+	struct request q;
+	char name[64];
+
+	request_open(&q);
+	assert_int_equal(spawner_request(sock, ids[0], q.fds), 0);
+	request_sent(&q);
+	assert_int_equal(next_status(q.status, &st), sizeof(st));
+	snprintf(name, sizeof(name), "%s/%s", folder, ids[0]);
+	fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), -1);
+	close(sock);
+	assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), -1);
+	close(q.status);
+	assert_int_equal(flock(fd, LOCK_EX), 0); /* it ends */
+	close(fd);
+}
+
+/* A folder that is removed just before it is held is made anew. */
+static void
+test_folder_beside_its_removal(void **state)
+{
+	int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	pid_t remover = fork();
+
+	if (remover == 0)
+		for (;;) {
+			int fd = openat(dir, ids[2], O_RDONLY | O_DIRECTORY);
+
+			if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+				unlinkat(dir, ids[2], AT_REMOVEDIR);
+			close(fd);
+		}
+	for (unsigned i = 0; i < 2000; i++) {
+		const char *why = "";
+		bool is_new;
+		int file, fd = recorder_folder_open(dir, ids[2], &is_new, &why);
+
+		assert_true(fd >= 0);
+		file = openat(fd, "f", O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+		assert_true(file >= 0);
+		assert_int_equal(unlinkat(fd, "f", 0), 0);
+		close(file);
+		close(fd);
+	}
+	kill(remover, SIGKILL);
+	assert_int_equal(waitpid(remover, NULL, 0), remover);
+	unlinkat(dir, ids[2], AT_REMOVEDIR);
+	close(dir);
 }
 
 /* One recorder is killed by its session's name, the other one lives. */
@@ -314,6 +418,9 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_descriptors_under_their_numbers),
 		cmocka_unit_test(test_missing_program_is_told),
+		cmocka_unit_test(test_folder_that_cannot_be),
+		cmocka_unit_test(test_folder_is_held),
+		cmocka_unit_test(test_folder_beside_its_removal),
 		cmocka_unit_test(test_kill_by_session),
 		cmocka_unit_test(test_forged_line_is_quoted),
 		cmocka_unit_test(test_flood_of_lines),
@@ -335,6 +442,10 @@ main(int argc, char **argv)
 	dup2(rc, STDIN_FILENO);
 	rc = cmocka_run_group_tests(tests, NULL, NULL);
 	unlink(name);
+	for (int i = 0; i < 3; i++) {
+		snprintf(name, sizeof(name), "%s/%s", folder, ids[i]);
+		rmdir(name);
+	}
 	rmdir(folder);
 	return rc;
 }
