@@ -2,7 +2,6 @@
 
 #include <event2/buffer.h>
 #include <event2/event.h>
-#include <event2/http.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,17 +9,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/accept_pause.h"
+#include "common/bytes.h"
 #include "common/clock.h"
 #include "common/db.h"
 #include "common/err.h"
 #include "common/log.h"
+#include "common/metrics_server.h"
 #include "relay/heartbeat.h"
 #include "relay/relay.h"
 
-#define TIDY_SECONDS        10
-#define METRICS_SECONDS     30 /* that a client may be silent */
-#define METRICS_HEADERS_MAX 8192
+#define TIDY_SECONDS 10
 
 struct node {
 	struct relay *relay;
@@ -28,8 +26,7 @@ struct node {
 	struct db *db;
 	struct heartbeat *heartbeat;
 	struct event *tidy;
-	struct evhttp *http;
-	struct accept_pause accept_pause;
+	struct metrics_server *metrics;
 };
 
 static void
@@ -92,17 +89,8 @@ on_tidy(evutil_socket_t fd, short what, void *arg)
 	log_report_suppressed();
 }
 
-static void
-reply(struct evhttp_request *req, int code, struct evbuffer *body)
-{
-	evhttp_add_header(evhttp_request_get_output_headers(req),
-	    "Content-Type", "text/plain; version=0.0.4; charset=utf-8");
-	evhttp_send_reply(req, code, code == 200 ? "OK" : "Not ready", body);
-	evbuffer_free(body);
-}
-
-static void
-on_metrics(struct evhttp_request *req, void *arg)
+static unsigned
+print_metrics(void *arg, struct evbuffer *out)
 {
 	struct node *n = arg;
 	struct relay_stats *st = &n->relay->stats;
@@ -165,83 +153,66 @@ on_metrics(struct evhttp_request *req, void *arg)
 		    "Stream bytes from technicians, of ended sessions.",
 		    atomic_load(&st->bytes_from_technicians) },
 	};
-	struct evbuffer *body = evbuffer_new();
 
-	for (size_t i = 0; body != NULL && i < sizeof(rows) / sizeof(rows[0]);
-	     i++)
-		evbuffer_add_printf(body,
+	for (size_t i = 0; i < N_ELEMENTS(rows); i++)
+		evbuffer_add_printf(out,
 		    "# HELP relaycam_relay_%s %s\n# TYPE relaycam_relay_%s "
 		    "%s\nrelaycam_relay_%s %llu\n",
 		    rows[i].name, rows[i].help, rows[i].name, rows[i].type,
 		    rows[i].name, (unsigned long long)rows[i].value);
-	reply(req, 200, body);
+	return 200;
 }
 
-static void
-on_healthz(struct evhttp_request *req, void *arg)
+/* The loop turns: a probe for restarts asks no more than that. */
+static unsigned
+print_healthz(void *arg, struct evbuffer *out)
 {
-	struct evbuffer *body = evbuffer_new();
-
-	evbuffer_add_printf(body, "ok\n");
-	reply(req, 200, body);
+	evbuffer_add_printf(out, "ok\n");
+	return 200;
 }
 
-static void
-on_readyz(struct evhttp_request *req, void *arg)
+static unsigned
+print_readyz(void *arg, struct evbuffer *out)
 {
 	struct node *n = arg;
-	struct evbuffer *body = evbuffer_new();
 	const char *trouble = heartbeat_trouble(n->heartbeat);
-	bool is_draining = atomic_load(&n->relay->draining);
 
-	if (is_draining)
-		evbuffer_add_printf(body, "draining\n");
+	if (atomic_load(&n->relay->draining))
+		evbuffer_add_printf(out, "draining\n");
 	else if (trouble != NULL)
-		evbuffer_add_printf(body, "the database %s\n", trouble);
-	else
-		evbuffer_add_printf(body, "ready\n");
-	reply(req, is_draining || trouble != NULL ? 503 : 200, body);
+		evbuffer_add_printf(out, "the database %s\n", trouble);
+	else {
+		evbuffer_add_printf(out, "ready\n");
+		return 200;
+	}
+	return 503;
 }
 
-/* "host:port" of metrics_listen; an empty one serves nothing. */
+static const struct metrics_page pages[] = {
+	{ "/metrics", print_metrics },
+	{ "/healthz", print_healthz },
+	{ "/readyz", print_readyz },
+};
+
+/* An empty metrics_listen serves nothing. */
 static int
 serve(struct node *n, const char *where)
 {
-	const char *colon = where != NULL ? strrchr(where, ':') : NULL;
-	struct evhttp_bound_socket *sock;
-	char host[64];
+	const struct metrics_server_conf conf = { .setting =
+						      "relay.metrics_listen",
+		.listen = where,
+		.pages = pages,
+		.n_pages = N_ELEMENTS(pages),
+		.arg = n };
+	char err[400];
+	int rc;
 
 	if (where == NULL || *where == '\0')
 		return 0;
-	if (colon == NULL || (size_t)(colon - where) >= sizeof(host)) {
-		log_error("bad_setting",
-		    LOG_S("setting", "relay.metrics_listen"),
-		    LOG_S("value", where));
-		return ERR_CONFIG;
-	}
-	memcpy(host, where, (size_t)(colon - where));
-	host[colon - where] = '\0';
-	n->http = evhttp_new(n->base);
-	sock = n->http != NULL ? evhttp_bind_socket_with_handle(
-				     n->http, host, (uint16_t)atoi(colon + 1))
-			       : NULL;
-	if (sock == NULL ||
-	    accept_pause_init(&n->accept_pause,
-		evhttp_bound_socket_get_listener(sock),
-		"relay.metrics_listen") != 0) {
-		log_error("cannot_listen",
-		    LOG_S("setting", "relay.metrics_listen"),
-		    LOG_S("value", where), LOG_ERRNO());
-		return ERR_IO;
-	}
-	evhttp_set_allowed_methods(n->http, EVHTTP_REQ_GET);
-	evhttp_set_timeout(n->http, METRICS_SECONDS);
-	evhttp_set_max_headers_size(n->http, METRICS_HEADERS_MAX);
-	evhttp_set_max_body_size(n->http, 0);
-	evhttp_set_cb(n->http, "/metrics", on_metrics, n);
-	evhttp_set_cb(n->http, "/healthz", on_healthz, n);
-	evhttp_set_cb(n->http, "/readyz", on_readyz, n);
-	return 0;
+	rc = metrics_server_new(&n->metrics, n->base, &conf, err, sizeof(err));
+	if (rc != 0)
+		log_error("cannot_listen", LOG_S("why", err));
+	return rc;
 }
 
 void
@@ -313,9 +284,7 @@ node_free(struct node *n)
 		event_base_loopexit(n->base, &second);
 		event_base_dispatch(n->base);
 	}
-	accept_pause_release(&n->accept_pause);
-	if (n->http != NULL)
-		evhttp_free(n->http);
+	metrics_server_free(n->metrics);
 	if (n->tidy != NULL)
 		event_free(n->tidy);
 	db_free(n->db);

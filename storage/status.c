@@ -1,18 +1,16 @@
 #include "storage/status.h"
 
 #include <event2/buffer.h>
-#include <event2/http.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
 
-#include "common/accept_pause.h"
 #include "common/bytes.h"
 #include "common/db.h"
 #include "common/err.h"
+#include "common/metrics_server.h"
 #include "storage/daemon.h"
 #include "storage/encode/encode_queue.h"
-#include "storage/listener.h"
 #include "storage/node.h"
 #include "storage/spool/spool.h"
 
@@ -20,8 +18,7 @@
 
 struct status {
 	struct daemon *d;
-	struct evhttp *http;
-	struct accept_pause pause;
+	struct metrics_server *server;
 };
 
 struct metric {
@@ -140,84 +137,62 @@ print_spool(struct evbuffer *out, const struct daemon *d)
 	print(out, rows, N_ELEMENTS(rows));
 }
 
-static void
-reply(struct evhttp_request *req, int code, struct evbuffer *body)
-{
-	evhttp_add_header(evhttp_request_get_output_headers(req),
-	    "Content-Type", "text/plain; version=0.0.4; charset=utf-8");
-	evhttp_send_reply(
-	    req, code, code == 200 ? "OK" : "Service Unavailable", body);
-	if (body != NULL)
-		evbuffer_free(body);
-}
-
-static void
-on_metrics(struct evhttp_request *req, void *arg)
+static unsigned
+print_metrics(void *arg, struct evbuffer *out)
 {
 	struct status *s = arg;
-	struct evbuffer *out = evbuffer_new();
 
-	if (out != NULL) {
-		print_spool(out, s->d);
-		print_counters(out, &s->d->counters);
-	}
-	reply(req, out != NULL ? 200 : 503, out);
+	print_spool(out, s->d);
+	print_counters(out, &s->d->counters);
+	return 200;
 }
 
 /* The loop turns: that is all a probe for restarts should ask. */
-static void
-on_healthz(struct evhttp_request *req, void *arg)
+static unsigned
+print_healthz(void *arg, struct evbuffer *out)
 {
-	struct evbuffer *out = evbuffer_new();
-
-	if (out != NULL)
-		evbuffer_add_printf(out, "ok\n");
-	reply(req, 200, out);
+	evbuffer_add_printf(out, "ok\n");
+	return 200;
 }
 
-static void
-on_readyz(struct evhttp_request *req, void *arg)
+static unsigned
+print_readyz(void *arg, struct evbuffer *out)
 {
 	struct status *s = arg;
-	struct evbuffer *out = evbuffer_new();
 	const char *trouble = node_trouble(s->d->node);
-	bool is_ready = !s->d->stopping && trouble == NULL;
 
-	if (out != NULL && s->d->stopping)
+	if (s->d->stopping)
 		evbuffer_add_printf(out, "stopping\n");
-	else if (out != NULL && trouble != NULL)
+	else if (trouble != NULL)
 		evbuffer_add_printf(out, "the database %s\n", trouble);
-	else if (out != NULL)
+	else {
 		evbuffer_add_printf(out, "ok\n");
-	reply(req, is_ready ? 200 : 503, out);
+		return 200;
+	}
+	return 503;
 }
+
+static const struct metrics_page pages[] = {
+	{ "/metrics", print_metrics },
+	{ "/healthz", print_healthz },
+	{ "/readyz", print_readyz },
+};
 
 int
 status_new(struct daemon *d, char *err, size_t err_len)
 {
 	struct status *s = calloc(1, sizeof(*s));
-	struct evhttp_bound_socket *sock;
+	struct metrics_server_conf conf = { .setting = "storage.metrics_listen",
+		.listen = d->conf.metrics_listen,
+		.pages = pages,
+		.n_pages = N_ELEMENTS(pages),
+		.arg = s };
 
 	if (s == NULL)
 		return ERR_NOMEM;
 	d->status = s;
 	s->d = d;
-	s->http = evhttp_new(d->base);
-	if (s->http == NULL)
-		return ERR_NOMEM;
-	evhttp_set_allowed_methods(s->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD);
-	evhttp_set_max_headers_size(s->http, 8192);
-	evhttp_set_max_body_size(s->http, 0);
-	evhttp_set_timeout(s->http, 30);
-	evhttp_set_cb(s->http, "/metrics", on_metrics, s);
-	evhttp_set_cb(s->http, "/healthz", on_healthz, s);
-	evhttp_set_cb(s->http, "/readyz", on_readyz, s);
-	sock = listener_bind(s->http, "storage.metrics_listen",
-	    d->conf.metrics_listen, err, err_len);
-	if (sock == NULL)
-		return ERR_CONFIG;
-	return accept_pause_init(&s->pause,
-	    evhttp_bound_socket_get_listener(sock), "storage.metrics_listen");
+	return metrics_server_new(&s->server, d->base, &conf, err, err_len);
 }
 
 void
@@ -225,8 +200,6 @@ status_free(struct status *s)
 {
 	if (s == NULL)
 		return;
-	accept_pause_release(&s->pause);
-	if (s->http != NULL)
-		evhttp_free(s->http);
+	metrics_server_free(s->server);
 	free(s);
 }
