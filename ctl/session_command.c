@@ -114,7 +114,8 @@ wait_for_relay(struct ctl *c, const struct order *o, const char *id,
 			return STATUS_FAILED;
 		if (clock_mono_ns() > until)
 			return ctl_error("session %.8s: the relay did not "
-					 "answer within %d s",
+					 "answer within %d s; the order waits "
+					 "until it is back in the database",
 			    id, ANSWER_S);
 		poll(NULL, 0, ASK_MS);
 	}

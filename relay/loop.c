@@ -225,6 +225,7 @@ on_db_state(void *arg, bool connected)
 	if (!connected)
 		return;
 	session_access_check(arg);
+	session_orders_check(arg);
 	agents_check(arg, NULL);
 	restore(arg);
 }
@@ -243,7 +244,7 @@ on_node_lost(void *loop, const char *channel, const char *payload)
 static int
 loop_listen_for_orders(struct loop *l)
 {
-	int rc = db_listen(l->db, "relaycam_session", on_session_order, l);
+	int rc = session_orders_init(l);
 
 	if (rc == 0)
 		rc = db_listen(l->db, "relaycam_dial", agents_on_dial, l);
@@ -322,6 +323,7 @@ free_loop(struct loop *l)
 	event_free(l->life_timer);
 	event_free(l->restore_timer);
 	journal_release(l);
+	session_orders_release(l);
 	free(l->spare_ring);
 	close(l->command_fd);
 	event_base_free(l->base);

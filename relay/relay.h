@@ -104,6 +104,12 @@ struct loop {
 		struct event *timer;
 		bool is_asking, is_due;
 	} access; /* session_access.c */
+	struct session_orders {
+		int64_t *done; /* ids of what was carried out */
+		size_t n_done, cap;
+		size_t n_asked; /* the first ones go with the question */
+		bool is_asking, is_due;
+	} orders; /* session_orders.c */
 	struct event *restore_timer;
 	struct leg_batch batch;
 	uint8_t *spare_ring; /* ring.h */

@@ -90,6 +90,10 @@ BEGIN
         ('sessions',          'console', 'SELECT'),
         ('sessions',          'admin',   'SELECT'),
 
+        ('session_orders',    'relay',   'SELECT, DELETE'),
+        ('session_orders',    'console', 'SELECT, INSERT (session_id, command, value, given_by, is_own)'),
+        ('session_orders',    'admin',   'SELECT, INSERT (session_id, command, value, given_by, is_own)'),
+
         ('segments',          'relay',   'SELECT'),
         ('segments',          'storage', 'SELECT, INSERT, UPDATE, DELETE'),
         ('segments',          'console', 'SELECT, UPDATE (status, status_detail, locked, notes)'),

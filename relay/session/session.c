@@ -87,6 +87,17 @@ on_deadline(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
+struct session *
+session_find(struct loop *l, const char *id)
+{
+	struct session *s;
+
+	TAILQ_FOREACH(s, &l->sessions, link)
+	if (strcmp(s->id, id) == 0)
+		return s;
+	return NULL;
+}
+
 void
 session_set_state(struct session *s, enum session_state state, int64_t seconds)
 {

@@ -48,8 +48,11 @@ void session_access_stop(struct loop *l);
  * sessions, and of endpoints that wait here, say that they are. */
 void sessions_restore(struct loop *l);
 
-/* NOTIFY relaycam_session: a command to one of this loop's sessions. */
-void on_session_order(void *loop, const char *channel, const char *payload);
+/* Orders to this loop's sessions, session_orders.c. Init: once its database is
+ * there, 0 or ERR_NOMEM; check: asks for those that wait. */
+int session_orders_init(struct loop *l);
+void session_orders_check(struct loop *l);
+void session_orders_release(struct loop *l);
 /* Ends it whatever it is doing; reason: for people. */
 void session_end_by_command(struct session *s, const char *reason);
 

@@ -140,17 +140,6 @@ is_checked(const struct session *s)
 	    s->state >= SESSION_CHECK && s->state <= SESSION_RUNNING;
 }
 
-static struct session *
-find(struct loop *l, const char *id)
-{
-	struct session *s;
-
-	TAILQ_FOREACH(s, &l->sessions, link)
-	if (strcmp(s->id, id) == 0)
-		return s;
-	return NULL;
-}
-
 /* C1: what is being recorded by hand goes on; nobody may start or stop it. */
 static void
 set_may_record(struct session *s, bool may)
@@ -165,7 +154,7 @@ set_may_record(struct session *s, bool may)
 static void
 take_row(struct loop *l, const PGresult *res, int row)
 {
-	struct session *s = find(l, PQgetvalue(res, row, SESSION));
+	struct session *s = session_find(l, PQgetvalue(res, row, SESSION));
 
 	if (s == NULL || !is_checked(s))
 		return;

@@ -167,49 +167,19 @@ obey_and_tell(
 	    s, json_pack("{s:s s:s}", "type", "error", "text", why));
 }
 
+/* Carries out an order of the technician's page or one that came through the
+ * database, which is in s->order then. */
 void
 session_command(
     struct session *s, const char *command, const char *value, const char *by)
 {
 	session_ref(s);
-	if (strcmp(command, "agent_failed") == 0) {
-		char reason[700];
-
-		snprintf(reason, sizeof(reason),
-		    "endpoint %s cannot be used: %s", s->name.endpoint, value);
-		if (s->state == SESSION_AGENT)
-			session_refuse(s, reason);
-	} else if (strcmp(command, "end") == 0) {
+	if (strcmp(command, "end") == 0)
 		session_end_by_command(
 		    s, *value != '\0' ? value : "the session was ended");
-	} else {
+	else
 		obey_and_tell(s, command, value, by);
-	}
 	session_unref(s);
-}
-
-void
-on_session_order(void *loop, const char *channel, const char *payload)
-{
-	struct loop *l = loop;
-	json_t *o = json_loads(payload, 0, NULL);
-	const char *id = json_text(o, "session");
-	const struct session_order order = { json_text(o, "command"),
-		json_text(o, "value"), json_text(o, "by"),
-		json_is_true(json_object_get(o, "own")) };
-	struct session *s;
-
-	TAILQ_FOREACH(s, &l->sessions, link)
-	if (strcmp(s->id, id) == 0)
-		break;
-	if (s != NULL) {
-		session_ref(s);
-		s->order = &order;
-		session_command(s, order.command, order.value, order.by);
-		s->order = NULL;
-		session_unref(s);
-	}
-	json_decref(o);
 }
 
 /* ---- clocks ---- */

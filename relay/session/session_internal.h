@@ -10,9 +10,10 @@
  * endpoints that dialled in; session_open.c: the row, and how it is
  * recorded; session_record.c, session_meta.c: the recorder; session_size.c:
  * how large a screen may be; session_restart.c: another one when it died;
- * session_control.c: commands while it runs; session_access.c: rights that
- * are taken back; session_liveness.c: peers that vanished; session_audit.c:
- * orders in the audit log; pump.c: bytes both ways.
+ * session_control.c: commands while it runs; session_orders.c: those that
+ * came through the database; session_access.c: rights that are taken back;
+ * session_liveness.c: peers that vanished; session_audit.c: orders in the
+ * audit log; pump.c: bytes both ways.
  */
 #ifndef RELAY_SESSION_SESSION_INTERNAL_H
 #define RELAY_SESSION_SESSION_INTERNAL_H
@@ -199,6 +200,8 @@ struct session {
 };
 
 /* session.c */
+/* The loop's session of that id, or NULL. */
+struct session *session_find(struct loop *l, const char *id);
 void session_set_state(
     struct session *s, enum session_state state, int64_t seconds);
 /* Refuses the technician: the reason is shown by the viewer if it still can

@@ -133,8 +133,8 @@ class TcpStack(Stack):
     def start_postgres(self):
         p = super().start_postgres()
         if self.way is None:
-            self.way = Way((self.pg_host, 5432))
             self.socket_url = self.database_url
+            self.way = Way((self.pg_host, 5432))
             self._write_conf()
         return p
 

@@ -51,9 +51,9 @@ def session_row(rig):
 
 
 def command(rig, name, value):
-    order = json.dumps({'session': session_row(rig)['id'], 'command': name,
-                        'value': str(value), 'by': 'alice'})
-    rig.stack.sql(f"SELECT pg_notify('relaycam_session', '{order}')")
+    said = rig.stack.sql(f"SELECT session_command(NULL, "
+                         f"'{session_row(rig)['id']}', '{name}', '{value}')")
+    assert said == [['']], said
 
 
 def connect(rig, login='alice@desk1', offer='hextile', **kw):
