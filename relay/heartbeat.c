@@ -33,8 +33,9 @@ static const char beat_sql[] =
 /* What a relay carried that is gone; g has its id and last heartbeat. */
 #define WRITE_OFF(sessions_of, agents_of, parked_of, codes_of, attended_of)    \
 	"s AS (UPDATE sessions s SET ended_at = greatest(g.heartbeat_at, "     \
-	"s.started_at), end_code = 'node_lost', end_reason = 'the relay that " \
-	"carried it stopped', recording = false FROM g WHERE s.node_id = g.id" \
+	"s.started_at), lost_at = clock_timestamp(), end_code = 'node_lost', " \
+	"end_reason = 'the relay that carried it stopped', recording = false " \
+	"FROM g WHERE s.node_id = g.id"                                        \
 	" AND s.ended_at IS NULL" sessions_of                                  \
 	" RETURNING s.id, s.team_id, g.host, g.heartbeat_at), "                \
 	"a AS (INSERT INTO audit (team_id, actor, action, object, detail) "    \

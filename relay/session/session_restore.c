@@ -74,7 +74,8 @@ sessions_restore(struct loop *l)
 	show_indicators(l);
 	restore(l, running(l),
 	    "WITH u AS (UPDATE sessions s SET ended_at = NULL, end_code = "
-	    "NULL, end_reason = NULL, ended_mono_ns = NULL, recording = "
+	    "NULL, end_reason = NULL, ended_mono_ns = NULL, lost_at = NULL, "
+	    "recording = "
 	    "x.recording FROM jsonb_to_recordset($1::jsonb) x (id uuid, "
 	    "recording boolean) WHERE s.id = x.id AND s.node_id = $2 AND "
 	    "s.end_code = 'node_lost' RETURNING s.id, s.team_id) INSERT INTO "

@@ -176,6 +176,32 @@ def test_lost_end_of_a_session(env, code, why):
     s.agrees()
 
 
+@pytest.mark.parametrize('recovered,word,ms', [
+    (True, 'crash', 7456), (False, 'nospace', 7456), (False, 'size', 7456),
+    (False, 'error', 2456), (False, 'normal', 2456)])
+def test_lost_relay_went_on_after_its_last_heartbeat(env, recovered, word,
+                                                     ms):
+    """The gap ends when the relay was found gone, unless its recorder
+    outlived it; also where the file reaches beyond the last heartbeat."""
+    s = Session(env.start())
+    s.segment(1, 0, 1000, recovered=recovered,
+              end=word).place().wait_stored()
+
+    def lost(heartbeat_ms):
+        env.rows(
+            "UPDATE sessions SET ended_at = timestamptz 'epoch' + %s * "
+            "interval '1 us', lost_at = timestamptz 'epoch' + %s * interval "
+            "'1 us', end_code = 'node_lost', end_reason = 'x', ended_mono_ns "
+            '= NULL WHERE id = %s RETURNING id', (WALL + heartbeat_ms * MS) // 1000,
+            (WALL + 8456 * MS) // 1000, s.id)
+    lost(3456)
+    assert [(g[0], g[2]) for g in s.gaps()] == [(1, ms)]
+    s.agrees()
+    lost(900)
+    assert [g[2] for g in s.gaps()] == [7456] * (ms == 7456)
+    s.agrees()
+
+
 def end(s, at_ms, code, mono_ns=None):
     """As a relay does, by the wall clock, and by its own if it can."""
     s.env.rows("UPDATE sessions SET ended_at = timestamptz 'epoch' + %s * "
