@@ -46,6 +46,7 @@ BEGIN
         FROM pg_class c
         WHERE c.relnamespace = space::regnamespace AND c.relowner = owner_before
           AND c.relkind IN ('r', 'p', 'v', 'm', 'S')
+          AND c.relowner <> 'relaycam_owner'::regrole -- takes no lock in vain
           AND NOT EXISTS (SELECT FROM pg_depend d -- goes with its table
                           WHERE d.objid = c.oid AND d.deptype IN ('a', 'i', 'e')
                             AND d.classid = 'pg_class'::regclass)
@@ -53,6 +54,7 @@ BEGIN
         SELECT format('ALTER ROUTINE %s OWNER TO relaycam_owner', p.oid::regprocedure)
         FROM pg_proc p
         WHERE p.pronamespace = space::regnamespace AND p.proowner = owner_before
+          AND p.proowner <> 'relaycam_owner'::regrole
           AND NOT EXISTS (SELECT FROM pg_depend d
                           WHERE d.objid = p.oid AND d.deptype = 'e'
                             AND d.classid = 'pg_proc'::regclass)

@@ -266,6 +266,18 @@ def test_an_installation_with_one_role_changes_over(cluster, tmp_path):
         psycopg2.connect(c.url.replace('postgres@', 'site@'))
 
 
+def test_roles_again_while_programs_run(db):
+    """It waits for nobody, so it cannot end in a deadlock with them."""
+    with As(db, 'relaycam_owner') as p:
+        p.connection.cursor().execute(
+            'LOCK TABLE nodes, sessions, segments IN ROW EXCLUSIVE MODE')
+        r = subprocess.run(
+            ['psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-c',
+             "SET lock_timeout = '2s'", '-f', '-', db.url],
+            input=db.ok('migrate', '--roles'), capture_output=True, text=True)
+    assert r.returncode == 0, r.stderr
+
+
 # --- doctor ------------------------------------------------------------------
 
 def doctor(db, **changes):
