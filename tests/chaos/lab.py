@@ -182,9 +182,8 @@ class Lab:
 
     # --- sessions -----------------------------------------------------------
 
-    def open(self, desktop, tiger=False):
-        look = (TigerLook if tiger else Look)(self.stack, desktop,
-                                              self.password)
+    def open(self, desktop, kind=Look, **options):
+        look = kind(self.stack, desktop, self.password, **options)
         self.looks.append(look.start())
         return look
 

@@ -1,6 +1,7 @@
 """Is everything there? Compares what the desktops drew and what technicians
 saw with what the files show and what the system itself says is missing."""
 import bisect
+import collections
 import hashlib
 import os
 import time
@@ -13,6 +14,8 @@ BEFORE_KILL_S = 2.0     # X4 says one second; the other is the machine's
 LATENCY_S = 0.7         # from drawn to recorded, on a busy machine
 STRETCH, RATE = 2, 10   # pictures are so far apart when a recorder is behind
 UNSEEN_S = 3.0          # the technician was not sent it either
+STOOD_S = 0.11          # min_visible_ms, and a little
+RESIZE_S = 0.5          # a technician notices a resize so late, at most
 SEGMENT = ('id', 'session', 'seq', 'reason', 'status', 'first', 'last',
            'rate', 'start', 'end', 'recovered', 'key', 'sha256')
 
@@ -34,6 +37,7 @@ class Ledger:
         self.sessions, self.segments = {}, []
         self.unseen_ms = self.merged_ms = 0
         self.empty = []         # rows of files without a picture
+        self.stood = collections.Counter()  # values, by kind of technician
 
     def problem(self, text):
         self.problems.append(text)
@@ -194,7 +198,8 @@ class Ledger:
         session, segments = found
         drawn = look.desktop.drawn()
         shown = {v for g in segments for v in g['values'] if v is not None}
-        since, until = self.span(look, session, segments)
+        stood = self.seen_long_enough(look, session, shown)
+        since, until = self.span(look, session)
         times = [t for _, t in drawn]
         run = []
         for i in range(bisect.bisect_left(times, since), len(drawn) - 1):
@@ -202,18 +207,19 @@ class Ledger:
             if drawn[i + 1][1] > until:
                 break
             if value in shown or self.in_gap(session, at, drawn[i + 1][1]):
-                self.hole(look, session, run)
+                self.hole(look, session, run, stood)
                 run = []
             else:
                 run.append((value, at, drawn[i + 1][1]))
-        self.hole(look, session, run)
+        self.hole(look, session, run, stood)
 
-    def hole(self, look, session, run):
+    def hole(self, look, session, run, stood):
         """Values in a row that no file shows and no gap covers."""
         if not run:
             return
         s = (run[-1][2] - run[0][1]) / 1e9
-        seen = {v for v, _ in look.seen}
+        # a hostile one makes values stand too short to need a frame
+        seen = stood if look.kind == 'hostile' else {v for v, _ in look.seen}
         lost = [v for v, _, _ in run if v in seen]
         if s <= self.merged_s(session):
             self.merged_ms = max(self.merged_ms, round(s * 1000))
@@ -250,12 +256,46 @@ class Ledger:
             self.problem(f'session {best[1]} has no recording')
         return (best[1], segments) if segments else None
 
-    def span(self, look, session, segments):
+    def seen_long_enough(self, look, session, shown):
+        """The values that stood on the technician's screen; each has to be in
+        a frame (X2). A value was sent when it was seen, at the latest, and
+        replaced when the next one was drawn, at the earliest. A resize ends
+        what is shown, and its moment is not certain: such values are left
+        out."""
+        drawn = look.desktop.drawn()
+        ends = {v: (at, after) for (v, at), (_, after) in
+                zip(drawn, drawn[1:])}
+        until = self.relay_died(look, session, BEFORE_KILL_S)
+        first, stood = {}, set()
+        for value, at in look.seen:
+            first.setdefault(value, at)
+        lost = []
+        for value, at in first.items():
+            since, end = ends.get(value, (at, 0))
+            if at < since or end - at < STOOD_S * 1e9 or end > until or any(
+                    at <= r <= end + RESIZE_S * 1e9 for r in look.resized):
+                continue    # another value was read, or it did not stand
+            self.stood[look.kind] += 1
+            stood.add(value)
+            if value not in shown and not self.in_gap(session, at, end):
+                lost.append((value, self.seconds(at), round((end - at) / 1e6)))
+        if lost:
+            self.problem(
+                f'session {session} ({look.kind}) saw values for 0.1 s and '
+                f'more that are in no file and in no gap (value, s, ms): '
+                f'{lost}')
+        return stood
+
+    def relay_died(self, look, session, before_s):
+        """The end of what the technician saw, or so long before its relay
+        was killed."""
+        return min([look.end] + [
+            k['at'] - int(before_s * 1e9) for k in self.kills
+            if session in k['sessions'] and k['what'] == 'relay'])
+
+    def span(self, look, session):
         """From 2 s after the first picture until 2 s before what ended it."""
-        until = look.end
-        for k in self.kills:
-            if session in k['sessions'] and k['what'] == 'relay':
-                until = min(until, k['at'])
+        until = self.relay_died(look, session, 0)
         if look.seen:
             until = min(until, look.seen[-1][1] + int(1e9))
         return look.begin + int(2e9), until - int(BEFORE_KILL_S * 1e9)

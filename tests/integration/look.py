@@ -28,6 +28,7 @@ class Look:
     (value, monotonic ns); begin and end are moments of the same clock."""
 
     kind = 'client'
+    client_class = Client
     read = staticmethod(read_counter)
 
     def __init__(self, stack, desktop, password, **client):
@@ -35,6 +36,7 @@ class Look:
         self.stack, self.desktop, self.password = stack, desktop, password
         self.options = client
         self.seen, self.begin, self.end = [], None, None
+        self.resized = []
         self.refused = None
         self.client = None
         self.is_leaving = False
@@ -46,7 +48,7 @@ class Look:
 
     def _run(self):
         try:
-            self.client = Client(
+            self.client = self.client_class(
                 self.stack.ports.relay, self.stack.path('ca.pem'),
                 f'alice@{self.desktop.name}', self.password, **self.options)
             self.begin = time.monotonic_ns()

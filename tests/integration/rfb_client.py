@@ -8,6 +8,7 @@ strict viewer would fail on.
         c.run_until(lambda: c.covered())
         c.picture      # rows x columns x (R, G, B)
 """
+import operator
 import socket
 import ssl
 import struct
@@ -60,6 +61,8 @@ class Stream:
 
 
 class Client:
+    order = (2, 1, 0)   # red, green, blue among a pixel's four bytes
+
     def __init__(self, port, ca, user, password, encodings=USUAL,
                  small_window=False, host='localhost'):
         self.user, self.password = user, password
@@ -67,7 +70,7 @@ class Client:
         if small_window:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         self.stream = Stream(sock)
-        self.picture = np.zeros((1, 1, 3), np.uint8)
+        self.picture = self._blank(1, 1)
         self.inflate = zlib.decompressobj()
         self.screens = []
         self.rects = []         # (time, encoding, x, y, w, h)
@@ -176,12 +179,15 @@ class Client:
     def height(self):
         return self.picture.shape[0]
 
+    def _blank(self, w, h):
+        return np.zeros((h, w, len(self.order)), np.uint8)
+
     def _resize(self, w, h):
         self.sizes.append((w, h))
         if (w, h) == (self.width, self.height):
             return
         old = self.picture
-        self.picture = np.zeros((h, w, 3), np.uint8)
+        self.picture = self._blank(w, h)
         keep_h, keep_w = min(h, old.shape[0]), min(w, old.shape[1])
         self.picture[:keep_h, :keep_w] = old[:keep_h, :keep_w]
         self.fresh = np.zeros((h, w), bool)
@@ -301,14 +307,14 @@ class Client:
 
     def _raw(self, w, h):
         bgrx = np.frombuffer(self.stream.read(4 * w * h), np.uint8)
-        return bgrx.reshape(h, w, 4)[:, :, 2::-1]
+        return bgrx.reshape(h, w, 4)[:, :, self.order]
 
     def _copy(self, w, h):
         x, y = self.stream.unpack('>HH')
         return self.picture[y:y + h, x:x + w].copy()
 
     def _rre(self, w, h):
-        out = np.empty((h, w, 3), np.uint8)
+        out = self._blank(w, h)
         n = self.stream.unpack('>I')[0]
         out[:] = self._pixel()
         for _ in range(n):
@@ -318,13 +324,12 @@ class Client:
         return out
 
     def _pixel(self):
-        b, g, r, _ = self.stream.read(4)
-        return r, g, b
+        return operator.itemgetter(*self.order)(self.stream.read(4))
 
     def _hextile(self, w, h):
         s = self.stream
-        out = np.empty((h, w, 3), np.uint8)
-        back = fore = (0, 0, 0)
+        out = self._blank(w, h)
+        back = fore = 0
         for ty in range(0, h, 16):
             for tx in range(0, w, 16):
                 th, tw = min(16, h - ty), min(16, w - tx)

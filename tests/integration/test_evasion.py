@@ -11,6 +11,8 @@ import pytest
 from counter import Counter, read
 from conftest import make_rig
 from delay import Delay
+from hostile import (PADDING, repeat_format, set_format, switch_format,
+                     type_text)
 from look import read_counter
 from process import wait_until
 from test_faults import recorder_pids
@@ -20,8 +22,6 @@ import media
 from rfb_client import (COPYRECT, EXT_DESKTOP_SIZE, FENCE, CONTINUOUS, FORMAT,
                         HEXTILE, LAST_RECT, RAW, RRE, ZRLE, Client)
 
-# 32 bits as FORMAT, the colours in the byte that nobody looks at there
-PADDING = struct.pack('>BBBBHHHBBB3x', 32, 24, 0, 1, 7, 7, 3, 24, 27, 30)
 ALIKE = 28      # decibels
 COARSE = 17     # the same in 256 colours; misread, it is black: under 10
 
@@ -95,11 +95,8 @@ def tricky_rounds(c, seconds):
     and back before the next request."""
     c.auto = False
     for n in range(6):
-        c.send(b'\0\0\0\0' + FORMAT)
         c.forget()
-        c.request(incremental=False)
-        time.sleep(seconds * n / 3)  # the moment matters, none is right
-        c.send(b'\0\0\0\0' + PADDING)
+        switch_format(c, PADDING, seconds * n / 3)
         c.run_until(c.covered, 20)
 
 
@@ -137,8 +134,8 @@ def test_a_format_reaches_the_endpoint_when_nothing_is_under_way(place):
         c.request(incremental=False)
         c.run_until(c.covered, 20)
         c.request()         # nothing changes: it stays under way
-        c.send(b'\0\0\0\0' + small)
-        c.send(b'\0\0\0\0' + FORMAT)
+        set_format(c, small)
+        set_format(c, FORMAT)
         c.request(incremental=False)
         c.forget()
         c.run_until(c.covered, 20)
@@ -148,12 +145,6 @@ def test_a_format_reaches_the_endpoint_when_nothing_is_under_way(place):
 
 
 # --- input without a picture ------------------------------------------------
-
-def type_blindly(c, text):
-    for ch in text:
-        c.key(ord(ch), True)
-        c.key(ord(ch), False)
-
 
 def ask_nothing(c):
     pass
@@ -185,7 +176,7 @@ def test_input_without_a_picture_is_recorded(place, server, ask):
         c.auto = False
         ask(c)
         c.pointer(300, 200)
-        type_blindly(c, 'evil')
+        type_text(c, 'evil')
         # a viewer that does not read does not act
         wait_until(lambda: c.run_for(0.2) or len(desk.typed(at)) >= 4, 20,
                    'the keys at the desktop')
@@ -205,7 +196,7 @@ def test_whoever_asks_late_gets_all(place):
     """Its pictures were left out until then, and its zlib streams begin."""
     desk = place.desk('xvnc')
     with place.client(place.endpoint(desk), (ZRLE, HEXTILE, RAW)) as c:
-        type_blindly(c, 'late')
+        type_text(c, 'late')
         c.run_for(2)
         assert not c.updates
         c.forget()
@@ -240,7 +231,7 @@ def test_full_requests_are_metered(place):
 
 # --- while nobody records ---------------------------------------------------
 
-class Hostile:
+class Persistent:
     """Asks for all but the last rows, repeats formats as each update begins,
     and notes which values of the counter it is shown."""
 
@@ -261,8 +252,7 @@ class Hostile:
             value = read_counter(c.picture)
             if value is not None:
                 self.seen.append((value, time.monotonic_ns()))
-            c.send(b'\0\0\0\0' + FORMAT)
-            c.request(area=(0, 0, c.width, c.height - 10))
+            repeat_format(c)
 
 
 @pytest.fixture
@@ -277,7 +267,7 @@ def counting(place):
 def test_nothing_is_shown_while_nobody_records(place, counting):
     desk = counting
     with place.client(place.endpoint(desk), (HEXTILE, RRE, RAW)) as c:
-        h = Hostile(c)
+        h = Persistent(c)
         c.request(incremental=False)
         h.run(lambda: len(h.seen) > 8, 30)
         session = place.stack.ctl_json('sessions', 'list', '--state',
