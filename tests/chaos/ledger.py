@@ -14,6 +14,7 @@ BEFORE_KILL_S = 2.0     # X4 says one second; the other is the machine's
 LATENCY_S = 0.7         # from drawn to recorded, on a busy machine
 STRETCH, RATE = 2, 10   # pictures are so far apart when a recorder is behind
 UNSEEN_S = 3.0          # the technician was not sent it either
+IDLE_S = 5.0            # longer for a hostile one, which stops reading
 STOOD_S = 0.11          # min_visible_ms, and a little
 RESIZE_S = 0.5          # a technician notices a resize so late, at most
 SEGMENT = ('id', 'session', 'seq', 'reason', 'status', 'first', 'last',
@@ -223,7 +224,7 @@ class Ledger:
         lost = [v for v, _, _ in run if v in seen]
         if s <= self.merged_s(session):
             self.merged_ms = max(self.merged_ms, round(s * 1000))
-        elif lost or s > UNSEEN_S:
+        elif lost or s > UNSEEN_S + IDLE_S * (look.kind == 'hostile'):
             self.problem(
                 f'session {session} ({look.kind}): {len(run)} values from '
                 f'{run[0][0]} on, {s:.2f} s at {self.seconds(run[0][1])} s, '
@@ -298,7 +299,11 @@ class Ledger:
         until = self.relay_died(look, session, 0)
         if look.seen:
             until = min(until, look.seen[-1][1] + int(1e9))
-        return look.begin + int(2e9), until - int(BEFORE_KILL_S * 1e9)
+        # TigerVNC's viewer does not tell when its login was over
+        wall = time.time_ns() - time.monotonic_ns()
+        begin = int(float(self.sessions[session]['begin']) * 1e9) - wall
+        return (max(look.begin, begin) + int(2e9),
+                until - int(BEFORE_KILL_S * 1e9))
 
     def in_gap(self, session, at, until):
         slack = int(LATENCY_S * 1e9)
