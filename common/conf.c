@@ -74,7 +74,7 @@ const struct conf_opt conf_store_opts[12] = {
 	ROW(conf_store, "link_seconds", CONF_SECONDS, link_seconds, "600", 1,
 	    604800, NULL, "How long a link lives after it was issued (T6)."),
 	ROW(conf_store, "s3_endpoint", CONF_STR, s3_endpoint, NULL, 0, 0, NULL,
-	    "`https://host[:port]` of the S3 server."),
+	    "`https://host[:port]` of the S3 server, without a path."),
 	ROW(conf_store, "s3_region", CONF_STR, s3_region, "us-east-1", 0, 0,
 	    NULL, "Region that requests are signed for."),
 	ROW(conf_store, "s3_bucket", CONF_STR, s3_bucket, NULL, 0, 0, NULL,

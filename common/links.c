@@ -10,6 +10,7 @@
 #include "common/err.h"
 #include "common/http.h"
 #include "common/keyfile.h"
+#include "common/s3_endpoint.h"
 #include "common/sigv4.h"
 
 struct link_signer {
@@ -17,22 +18,18 @@ struct link_signer {
 	bool is_s3;
 	uint8_t key[LINK_KEY_LEN];
 	struct sigv4_key s3;
+	struct s3_endpoint endpoint;
 };
 
 static int
 read_s3_key(struct link_signer *s, char *err, size_t err_len)
 {
 	const struct conf_store *c = s->conf;
-	int rc;
+	int rc = s3_endpoint_read(&s->endpoint, c, err, err_len);
 
-	if (c->s3_endpoint == NULL || c->s3_bucket == NULL ||
-	    c->s3_access_key_file == NULL) {
-		snprintf(err, err_len,
-		    "store.kind = s3 needs s3_endpoint, "
-		    "s3_bucket and s3_access_key_file");
-		return ERR_CONFIG;
-	}
-	rc = sigv4_key_read(&s->s3, c->s3_access_key_file, err, err_len);
+	if (rc == 0)
+		rc =
+		    sigv4_key_read(&s->s3, c->s3_access_key_file, err, err_len);
 	s->s3.region = c->s3_region;
 	s->s3.service = "s3";
 	return rc == 0 ? 0 : ERR_CONFIG;
@@ -128,14 +125,11 @@ is_poster(const char *object_key)
 	return len > 4 && strcmp(object_key + len - 4, ".jpg") == 0;
 }
 
-/* "https://host[:port]" into scheme and host, bucket in front or behind. */
 static int
 make_s3(const struct link_signer *s, const char *object_key, uint64_t now_s,
     uint32_t seconds, char *url, size_t url_len)
 {
-	const struct conf_store *c = s->conf;
-	const char *authority = strstr(c->s3_endpoint, "://");
-	char host[320], path[LINK_OBJECT_MAX + 128], target[LINK_URL_MAX];
+	char path[LINK_OBJECT_MAX + 128], target[LINK_URL_MAX];
 	char name[256], disposition[300];
 	struct sigv4_pair query[] = {
 		{ "response-content-type",
@@ -143,7 +137,7 @@ make_s3(const struct link_signer *s, const char *object_key, uint64_t now_s,
 		{ "response-content-disposition", disposition },
 	};
 	struct sigv4_request rq = { .method = "GET",
-		.host = host,
+		.host = s->endpoint.host,
 		.path = path,
 		.query = query,
 		.n_query = N_ELEMENTS(query),
@@ -151,31 +145,16 @@ make_s3(const struct link_signer *s, const char *object_key, uint64_t now_s,
 		.time_s = now_s };
 	int rc;
 
-	if (authority == NULL)
-		return ERR_CONFIG;
-	authority += 3;
 	snprintf(disposition, sizeof(disposition), "inline; filename=\"%s\"",
 	    link_filename(object_key, name, sizeof(name)));
-	rc = fits(c->s3_path_style
-		? snprintf(host, sizeof(host), "%.*s",
-		      (int)strcspn(authority, "/"), authority)
-		: snprintf(host, sizeof(host), "%s.%.*s", c->s3_bucket,
-		      (int)strcspn(authority, "/"), authority),
-	    sizeof(host));
-	if (rc == 0)
-		rc = fits(c->s3_path_style
-			? snprintf(path, sizeof(path), "/%s/%s", c->s3_bucket,
-			      object_key)
-			: snprintf(path, sizeof(path), "/%s", object_key),
-		    sizeof(path));
+	rc = s3_endpoint_path(&s->endpoint, object_key, path, sizeof(path));
 	if (rc == 0)
 		rc =
 		    sigv4_presign(&s->s3, &rq, seconds, target, sizeof(target));
 	if (rc != 0)
 		return rc;
-	return fits(snprintf(url, url_len, "%.*s%s%s",
-			(int)(authority - c->s3_endpoint), c->s3_endpoint, host,
-			target),
+	return fits(snprintf(url, url_len, "%s://%s%s", s->endpoint.scheme,
+			s->endpoint.host, target),
 	    url_len);
 }
 

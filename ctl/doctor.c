@@ -134,7 +134,9 @@ static const struct command commands[] = {
 	{ NULL, "", 0, 0, OPTS(opts),
 	    "Checks this machine's part of the installation.\n\nRun it as the "
 	    "account of the daemons. Prints ok, warn or FAIL lines with the "
-	    "remedy;\nexit status 1 when anything FAILs. Changes nothing.",
+	    "remedy;\nexit status 1 when anything FAILs. Changes nothing; in "
+	    "an "
+	    "S3 bucket a small object\nis stored and removed again.",
 	    run },
 };
 

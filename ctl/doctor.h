@@ -49,11 +49,13 @@ void doctor_roles(struct doctor *d);
 
 /* doctor_services.c */
 void doctor_daemons(struct doctor *d);
-void doctor_store(struct doctor *d);
 /* Nothing answers at url. A warning when such a daemon (relay, storage) is
  * alive on another machine, otherwise a failure. */
 void doctor_no_answer(struct doctor *d, const char *check, const char *program,
     const char *url, const char *why);
+
+/* doctor_store.c: folder or bucket */
+void doctor_store(struct doctor *d);
 
 /* doctor_doors.c: the relay's ports */
 void doctor_doors(struct doctor *d);

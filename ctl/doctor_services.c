@@ -1,19 +1,13 @@
-/* doctor: relay and storage as they run, and the object store. */
-#include <errno.h>
+/* doctor: relay and storage as they run. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <unistd.h>
 
 #include "ctl/doctor.h"
 #include "ctl/http.h"
-#include "ctl/link.h"
 #include "ctl/pg.h"
 
 #define TIMEOUT_S 5
-#define MIB       (1 << 20)
 
 /* A wildcard address is asked on the loopback interface. */
 static void
@@ -105,68 +99,4 @@ doctor_daemons(struct doctor *d)
 {
 	check_daemon(d, "relay", &d->ctl->relay);
 	check_daemon(d, "storage", &d->ctl->storage);
-}
-
-/* --- store --------------------------------------------------------------- */
-
-static void
-check_folder(struct doctor *d)
-{
-	const char *dir = d->ctl->store.folder;
-	struct statvfs vfs;
-	struct stat st;
-
-	errno = 0;
-	if (stat(dir, &st) != 0 || !S_ISDIR(st.st_mode))
-		doctor_fail(d, "store",
-		    "make the folder, owned by the account of the daemons, or "
-		    "set [store] folder",
-		    "%s: %s", dir,
-		    errno != 0 ? strerror(errno) : "not a folder");
-	else if (access(dir, R_OK | W_OK | X_OK) != 0)
-		doctor_fail(d, "store",
-		    "give it to the account of the daemons, and run doctor as "
-		    "that account",
-		    "%s cannot be written by this account", dir);
-	else if (statvfs(dir, &vfs) == 0)
-		doctor_ok(d, "store", "folder %s, %lld MiB free", dir,
-		    (long long)vfs.f_bavail * (long long)vfs.f_frsize / MIB);
-}
-
-static void
-check_bucket(struct doctor *d)
-{
-	const struct conf_store *s = &d->ctl->store;
-	char why[HTTP_WHY_MAX];
-	long status = link_probe_bucket(d->ctl, why);
-
-	if (status == 200)
-		doctor_ok(d, "store", "S3 bucket %s at %s", s->s3_bucket,
-		    s->s3_endpoint);
-	else if (status == 403)
-		doctor_fail(d, "store",
-		    "check s3_access_key_file, s3_region, the rights on the "
-		    "bucket, and the clock",
-		    "%s refuses our key for bucket %s", s->s3_endpoint,
-		    s->s3_bucket);
-	else if (status == 404)
-		doctor_fail(d, "store", "make the bucket, or set s3_bucket",
-		    "%s has no bucket %s", s->s3_endpoint, s->s3_bucket);
-	else if (status > 0)
-		doctor_fail(d, "store", "look at the S3 server's log",
-		    "%s answers with status %ld", s->s3_endpoint, status);
-	else
-		doctor_fail(d, "store",
-		    "check s3_endpoint, s3_bucket, s3_access_key_file and "
-		    "s3_ca_file",
-		    "%s", why);
-}
-
-void
-doctor_store(struct doctor *d)
-{
-	if (strcmp(d->ctl->store.kind, "s3") == 0)
-		check_bucket(d);
-	else
-		check_folder(d);
 }

@@ -179,16 +179,40 @@ http_get(struct http_get *g)
 	return rc;
 }
 
+/* The beginning is kept, what does not fit is dropped. */
 static size_t
-on_ignored(char *data, size_t size, size_t n, void *arg)
+on_answer(char *data, size_t size, size_t n, void *arg)
 {
-	return size * n;
+	struct http_request *rq = arg;
+	size_t have, len = size * n;
+
+	if (rq->answer == NULL)
+		return len;
+	have = strlen(rq->answer);
+	snprintf(
+	    rq->answer + have, rq->answer_len - have, "%.*s", (int)len, data);
+	return len;
+}
+
+static void
+set_method(CURL *curl, const struct http_request *rq)
+{
+	bool sends =
+	    strcmp(rq->method, "PUT") == 0 || strcmp(rq->method, "POST") == 0;
+	const char *body = rq->body != NULL ? rq->body : "";
+
+	if (strcmp(rq->method, "HEAD") == 0)
+		curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
+	else if (sends) {
+		curl_easy_setopt(
+		    curl, CURLOPT_POSTFIELDSIZE, (long)strlen(body));
+		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
+	}
+	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, rq->method);
 }
 
 long
-http_probe(const char *method, const char *url, const char *ca_file,
-    const char *const *headers, size_t n_headers, int timeout_s,
-    char why[HTTP_WHY_MAX])
+http_request(struct http_request *rq)
 {
 	struct curl_slist *list = NULL;
 	CURL *curl = curl_easy_init();
@@ -196,24 +220,45 @@ http_probe(const char *method, const char *url, const char *ca_file,
 	CURLcode rc;
 
 	if (curl == NULL) {
-		snprintf(why, HTTP_WHY_MAX, "out of memory");
+		snprintf(rq->why, HTTP_WHY_MAX, "out of memory");
 		return -1;
 	}
 	_Static_assert(HTTP_WHY_MAX >= CURL_ERROR_SIZE, "message");
-	set_common(curl, url, ca_file, why);
-	curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)timeout_s);
-	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_ignored);
-	if (strcmp(method, "HEAD") == 0)
-		curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
-	for (size_t i = 0; i < n_headers; i++)
-		list = curl_slist_append(list, headers[i]);
+	set_common(curl, rq->url, rq->ca_file, rq->why);
+	curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)rq->timeout_s);
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_answer);
+	curl_easy_setopt(curl, CURLOPT_WRITEDATA, rq);
+	set_method(curl, rq);
+	/* not libcurl's guess at a form, nor a wait for 100 Continue */
+	list = curl_slist_append(list, "Content-Type:");
+	list = curl_slist_append(list, "Expect:");
+	for (size_t i = 0; i < rq->n_headers; i++)
+		list = curl_slist_append(list, rq->headers[i]);
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, list);
 	rc = curl_easy_perform(curl);
 	if (rc == CURLE_OK)
 		status = status_of(curl);
-	else if (why[0] == '\0')
-		snprintf(why, HTTP_WHY_MAX, "%s", curl_easy_strerror(rc));
+	else if (rq->why[0] == '\0')
+		snprintf(rq->why, HTTP_WHY_MAX, "%s", curl_easy_strerror(rc));
 	curl_slist_free_all(list);
 	curl_easy_cleanup(curl);
+	return status;
+}
+
+long
+http_probe(const char *method, const char *url, const char *ca_file,
+    const char *const *headers, size_t n_headers, int timeout_s,
+    char why[HTTP_WHY_MAX])
+{
+	struct http_request rq = { .method = method,
+		.url = url,
+		.ca_file = ca_file,
+		.headers = headers,
+		.n_headers = n_headers,
+		.timeout_s = timeout_s };
+	long status = http_request(&rq);
+
+	memcpy(why, rq.why, HTTP_WHY_MAX);
 	return status;
 }

@@ -39,9 +39,26 @@ int http_get(struct http_get *g);
  * not who gives it. */
 extern const char http_any_certificate[];
 
+/* One short request; everything is borrowed for the call. */
+struct http_request {
+	const char *method;
+	const char *url;
+	const char *ca_file;        /* as http_get's, or http_any_certificate */
+	const char *const *headers; /* "Name: value" lines, n_headers of them */
+	size_t n_headers;
+	const char *body; /* of PUT and POST, NUL-terminated; NULL: empty */
+	int timeout_s;
+	char *answer; /* out: the body's beginning, NUL-terminated; or NULL */
+	size_t answer_len;
+	char why[HTTP_WHY_MAX]; /* out: what went wrong */
+};
+
+/* Returns the HTTP status, or -1 with why filled. */
+long http_request(struct http_request *rq);
+
 /*
- * One short request; method GET or HEAD. headers: "Name: value" lines, n of
- * them. Returns the HTTP status, or -1 with why filled.
+ * The same for a body that does not matter; method GET or HEAD. headers: "Name:
+ * value" lines, n of them. Returns the HTTP status, or -1 with why filled.
  */
 long http_probe(const char *method, const char *url, const char *ca_file,
     const char *const *headers, size_t n_headers, int timeout_s,

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "common/links.h"
-#include "common/sigv4.h"
 #include "ctl/pg.h"
 #include "ctl/table.h"
 
@@ -84,89 +83,4 @@ recordings_run_link(struct ctl *c, const struct args *a)
 	printf("%s\n", link.url);
 	fprintf(stderr, "dies at %s\n", link.expires_at);
 	return STATUS_OK;
-}
-
-/* --- S3 ------------------------------------------------------------------ */
-
-/* Where the bucket is, by path or by host name. */
-struct bucket {
-	char host[512], path[256], url[1024];
-};
-
-static int
-locate(const struct conf_store *s, struct bucket *b, char *why)
-{
-	const char *host;
-	int scheme;
-
-	if (s->s3_endpoint == NULL || s->s3_bucket == NULL ||
-	    s->s3_access_key_file == NULL) {
-		snprintf(why, HTTP_WHY_MAX,
-		    "[store] kind = s3 needs s3_endpoint, s3_bucket and "
-		    "s3_access_key_file");
-		return -1;
-	}
-	host = strstr(s->s3_endpoint, "://");
-	if (host == NULL) {
-		snprintf(why, HTTP_WHY_MAX,
-		    "s3_endpoint = %s: expected https://host[:port]",
-		    s->s3_endpoint);
-		return -1;
-	}
-	scheme = (int)(host - s->s3_endpoint) + 3;
-	host += 3;
-	snprintf(b->host, sizeof(b->host), "%s%s%.*s",
-	    s->s3_path_style ? "" : s->s3_bucket, s->s3_path_style ? "" : ".",
-	    (int)strcspn(host, "/"), host);
-	snprintf(b->path, sizeof(b->path), "/%s",
-	    s->s3_path_style ? s->s3_bucket : "");
-	snprintf(b->url, sizeof(b->url), "%.*s%s%s", scheme, s->s3_endpoint,
-	    b->host, b->path);
-	return 0;
-}
-
-long
-link_probe_bucket(struct ctl *c, char why[HTTP_WHY_MAX])
-{
-	const struct sigv4_pair signed_headers[] = {
-		{ "x-amz-content-sha256", SIGV4_EMPTY },
-	};
-	char date[SIGV4_DATE_MAX], auth[1024];
-	char date_line[64], auth_line[1100];
-	const char *const headers[] = {
-		"x-amz-content-sha256: " SIGV4_EMPTY,
-		date_line,
-		auth_line,
-	};
-	struct sigv4_key key = { .region = c->store.s3_region,
-		.service = "s3" };
-	struct bucket b;
-	struct sigv4_request rq = { .method = "HEAD",
-		.host = b.host,
-		.path = b.path,
-		.headers = signed_headers,
-		.n_headers = 1,
-		.payload = SIGV4_EMPTY,
-		.time_s = clock_wall_ns() / NS_PER_S };
-	long status = -1;
-
-	if (locate(&c->store, &b, why) != 0)
-		return -1;
-	if (sigv4_key_read(
-		&key, c->store.s3_access_key_file, why, HTTP_WHY_MAX) != 0)
-		return -1;
-	key.region = c->store.s3_region;
-	key.service = "s3";
-	if (sigv4_authorization(&key, &rq, auth, sizeof(auth)) == 0) {
-		snprintf(date_line, sizeof(date_line), "x-amz-date: %s",
-		    sigv4_date(rq.time_s, date));
-		snprintf(
-		    auth_line, sizeof(auth_line), "Authorization: %s", auth);
-		status = http_probe(
-		    "HEAD", b.url, c->store.s3_ca_file, headers, 3, 10, why);
-	} else {
-		snprintf(why, HTTP_WHY_MAX, "the request cannot be signed");
-	}
-	sigv4_key_wipe(&key);
-	return status;
 }

@@ -26,10 +26,4 @@ int link_new(struct ctl *c, const struct recording *r, const char *action,
 const char *link_ca_file(
     const struct ctl *c, const struct recording *r, const char *given);
 
-/*
- * Asks the S3 server for the bucket (HEAD, signed). Returns the HTTP status,
- * or -1 with a sentence in why.
- */
-long link_probe_bucket(struct ctl *c, char why[HTTP_WHY_MAX]);
-
 #endif

@@ -220,7 +220,7 @@ rows_upload_failed(struct db *db, const char *segment, const char *detail,
 
 	add_text(&p, segment);
 	add_text(&p, detail);
-	add_int(&p, retry_seconds, true);
+	add_int(&p, retry_seconds, retry_seconds >= 0);
 	db_query_now(db,
 	    "UPDATE uploads SET attempts = attempts + 1, last_error = $2, "
 	    "next_try_at = now() + make_interval(secs => $3) "

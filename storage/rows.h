@@ -43,7 +43,8 @@ int rows_free_seq(struct db *db, const struct manifest *m, bool is_capture,
 /* Percent of a transfer. Not answered. */
 void rows_progress(struct db *db, const char *segment, int percent);
 
-/* A failed try, noted with the upload it leaves behind. Not answered. */
+/* A failed try, noted with the upload it leaves behind; retry_seconds -1:
+ * the last one. Not answered. */
 void rows_upload_failed(struct db *db, const char *segment, const char *detail,
     int64_t retry_seconds);
 

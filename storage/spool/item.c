@@ -45,7 +45,8 @@ is_final(const char *status)
 static void
 on_row_status(struct item *it, const char *status)
 {
-	if (is_final(status) && it->state == ITEM_CLOSED) {
+	if (is_final(status) &&
+	    (it->state == ITEM_CLOSED || it->has_given_up)) {
 		log_warn("segment_discarded", LOG_S("segment", it->id),
 		    LOG_S("status", status));
 		item_remove_files(it);
@@ -171,6 +172,25 @@ item_retry_later(struct item *it)
 	    clock_mono_ns() + (uint64_t)it->d->conf.retry_seconds * NS_PER_S;
 }
 
+void
+item_give_up(struct item *it, const char *status, const char *detail)
+{
+	item_retry_later(it);
+	it->has_given_up = true;
+	change_state(it, ITEM_BAD, detail);
+	item_want(it, status, detail);
+}
+
+/* Somebody may have deleted it in the console: the row's answer says so. */
+static void
+ask_row(struct item *it)
+{
+	it->retry_ns =
+	    clock_mono_ns() + (uint64_t)it->d->conf.retry_seconds * NS_PER_S;
+	it->sent_status[0] = '\0';
+	item_sync(it);
+}
+
 /* ---- decisions ---- */
 
 void
@@ -189,6 +209,8 @@ item_remove_files(struct item *it)
 	it->has_manifest = false; /* files of that name are new ones */
 	it->row_known = it->is_registered = false;
 	it->status[0] = it->sent_status[0] = '\0';
+	it->has_given_up = false;
+	it->n_corrupted = 0;
 	spool_kick(it->d->spool, false);
 }
 
@@ -405,7 +427,9 @@ item_update(struct item *it)
 	}
 	if (it->retry_ns > clock_mono_ns() || it->d->stopping)
 		return;
-	if (it->files & ITEM_JSON)
+	if (it->has_given_up)
+		ask_row(it);
+	else if (it->files & ITEM_JSON)
 		update_closed(it);
 	else if ((it->files & ITEM_OPEN) && !(it->files & ITEM_WEBM))
 		update_open(it);

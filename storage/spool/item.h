@@ -62,8 +62,10 @@ struct item {
 	struct child_watch watch;
 	bool was_stuck;
 	int seq_tries;
-	bool is_empty;  /* no picture is in it */
-	bool is_unseen; /* and none ever was */
+	int n_corrupted;   /* uploads whose stored copy was another one */
+	bool has_given_up; /* nothing is tried until the next start */
+	bool is_empty;     /* no picture is in it */
+	bool is_unseen;    /* and none ever was */
 };
 TAILQ_HEAD(item_list, item);
 
@@ -75,6 +77,8 @@ void item_want(struct item *it, const char *status, const char *detail);
 void item_sync(struct item *it);
 /* Tried again after retry_seconds. */
 void item_retry_later(struct item *it);
+/* Its row says so, and nothing is tried again until the daemon starts. */
+void item_give_up(struct item *it, const char *status, const char *detail);
 /* Removes media, then manifests, then syncs: the segment is stored or
  * deleted. */
 void item_remove_files(struct item *it);

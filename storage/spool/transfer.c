@@ -14,7 +14,8 @@
 #include "storage/evidence/signing.h"
 #include "storage/spool/spool.h"
 
-#define POSTER_MAX (1 << 20) /* bytes */
+#define POSTER_MAX        (1 << 20) /* bytes */
+#define CORRUPT_TRIES_MAX 5 /* uploads whose stored copy was another one */
 
 /* Ends the transfer; the item goes on from `state`. */
 static void
@@ -108,23 +109,52 @@ on_available(void *arg, PGresult *res)
 }
 
 static void
+log_failed(struct item *it, const struct store_result *r, int64_t retry_seconds)
+{
+	it->d->counters.transfers_failed++;
+	log_warn("transfer_failed", LOG_S("segment", it->id),
+	    LOG_S("why", r->detail), LOG_I("retry_seconds", retry_seconds));
+	rows_upload_failed(it->d->db, it->id, r->detail, retry_seconds);
+}
+
+/* Tried again, with the reason in sight (M2). */
+static void
 transfer_failed(struct item *it, const struct store_result *r)
 {
-	struct daemon *d = it->d;
-
 	transfer_end(it, ITEM_NEW);
 	if (r->err == ERR_CANCELLED) {
 		log_info("transfer_stopped", LOG_S("segment", it->id));
 		return;
 	}
-	d->counters.transfers_failed++;
-	log_warn("transfer_failed", LOG_S("segment", it->id),
-	    LOG_S("why", r->detail),
-	    LOG_I("retry_seconds", d->conf.retry_seconds));
-	rows_upload_failed(d->db, it->id, r->detail, d->conf.retry_seconds);
+	log_failed(it, r, it->d->conf.retry_seconds);
 	item_want(
 	    it, r->err == ERR_CORRUPT ? "corrupted" : "transfer", r->detail);
 	item_retry_later(it);
+}
+
+/*
+ * The store's part of a transfer. An object that is not what was sent is
+ * worth another try, but not for ever: each sends the whole file. The file
+ * stays in the spool, as the only copy.
+ */
+static void
+upload_failed(struct item *it, const struct store_result *r)
+{
+	char why[STORE_DETAIL_MAX];
+
+	if (r->err != ERR_CORRUPT || ++it->n_corrupted < CORRUPT_TRIES_MAX) {
+		transfer_failed(it, r);
+		return;
+	}
+	transfer_end(it, ITEM_NEW);
+	log_failed(it, r, -1);
+	snprintf(why, sizeof(why),
+	    "%.130s; not tried again after %d times: see to the store, then "
+	    "restart relaycam-storage",
+	    r->detail, CORRUPT_TRIES_MAX);
+	log_error("transfer_given_up", LOG_S("segment", it->id),
+	    LOG_I("tries", CORRUPT_TRIES_MAX), LOG_S("why", r->detail));
+	item_give_up(it, "corrupted", why);
 }
 
 /* Verified and stored, all of it: the row says so. */
@@ -151,7 +181,7 @@ on_manifest_stored(struct item *it, const struct store_result *r)
 	if (it->d->exiting)
 		transfer_end(it, ITEM_NEW);
 	else if (r->err != 0)
-		transfer_failed(it, r);
+		upload_failed(it, r);
 	else
 		stored(it);
 }
@@ -171,7 +201,7 @@ on_poster_stored(void *arg, const struct store_result *r)
 	if (it->d->exiting)
 		transfer_end(it, ITEM_NEW);
 	else if (r->err != 0)
-		transfer_failed(it, r);
+		upload_failed(it, r);
 	else {
 		memcpy(it->poster_sha256, r->sha256, sizeof(r->sha256));
 		store_manifest(it);
@@ -229,7 +259,7 @@ on_stored(void *arg, const struct store_result *r)
 		return;
 	}
 	if (r->err != 0) {
-		transfer_failed(it, r);
+		upload_failed(it, r);
 		return;
 	}
 	memcpy(it->sha256, r->sha256, sizeof(it->sha256));

@@ -17,6 +17,7 @@
 #include "common/err.h"
 #include "common/keyfile.h"
 #include "common/log.h"
+#include "common/s3_endpoint.h"
 #include "common/tls.h"
 #include "storage/counters.h"
 #include "storage/object_key.h"
@@ -49,7 +50,7 @@ struct s3_client {
 	const struct conf_store *conf;
 	struct counters *counters;
 	struct sigv4_key key;
-	char scheme[16], host[320];
+	struct s3_endpoint endpoint;
 	CURLM *multi;
 	struct event *timer;
 	struct call_list calls;
@@ -254,23 +255,53 @@ is_temporary(const struct call *c, CURLcode rc)
 	    c->r.status == 408;
 }
 
-/* "S3 403 SignatureDoesNotMatch: ..." */
+bool
+s3_is_denied(const struct s3_response *r)
+{
+	return r->err != 0 && r->status == 403 &&
+	    strcmp(r->code, "AccessDenied") == 0;
+}
+
+/* The right that a request needs, as policies name it. */
+static const char *
+right_of(const struct s3_request *rq)
+{
+	const char *first = rq->n_query > 0 ? rq->query[0].name : "";
+
+	if (strcmp(rq->method, "GET") == 0) {
+		if (strcmp(first, "uploads") == 0)
+			return "s3:ListBucketMultipartUploads";
+		return strcmp(first, "uploadId") == 0
+		    ? "s3:ListMultipartUploadParts"
+		    : "s3:GetObject";
+	}
+	if (strcmp(rq->method, "DELETE") == 0)
+		return strcmp(first, "uploadId") == 0
+		    ? "s3:AbortMultipartUpload"
+		    : "s3:DeleteObject";
+	return "s3:PutObject";
+}
+
+/* "S3: PUT: HTTP 403 AccessDenied: ..." */
 static void
 name_error(struct call *c)
 {
 	struct s3_response *r = &c->r;
-	char message[140] = "";
+	char message[100] = "";
 	const char *at;
 	uint8_t end = '\0';
+	bool denied;
 
 	buf_append(&c->body, &end, 1);
 	at = buf_len(&c->body) > 0 ? (const char *)buf_head(&c->body) : "";
 	s3_xml_text(&at, "Code", r->code, sizeof(r->code));
 	at = buf_len(&c->body) > 0 ? (const char *)buf_head(&c->body) : "";
 	s3_xml_text(&at, "Message", message, sizeof(message));
-	snprintf(r->detail, sizeof(r->detail), "S3: %s: HTTP %ld %s%s%s",
+	denied = r->status == 403 && strcmp(r->code, "AccessDenied") == 0;
+	snprintf(r->detail, sizeof(r->detail), "S3: %s: HTTP %ld %s%s%s%s%s",
 	    c->rq.method, r->status, r->code, message[0] != '\0' ? ": " : "",
-	    message);
+	    message, denied ? "; give the key the right " : "",
+	    denied ? right_of(&c->rq) : "");
 }
 
 static int
@@ -319,7 +350,7 @@ call_done(struct call *c, CURLcode rc)
 	if (rc != CURLE_OK) {
 		c->r.status = 0;
 		snprintf(c->r.detail, sizeof(c->r.detail), "S3: %.80s: %.140s",
-		    c->client->host,
+		    c->client->endpoint.host,
 		    c->curl_error[0] != '\0' ? c->curl_error
 					     : curl_easy_strerror(rc));
 	} else
@@ -373,7 +404,7 @@ call_sign(struct call *c, char *url, size_t url_len)
 	char date[SIGV4_DATE_MAX];
 	struct sigv4_pair headers[S3_QUERY_MAX + 1];
 	struct sigv4_request rq = { .method = c->rq.method,
-		.host = s->host,
+		.host = s->endpoint.host,
 		.path = path,
 		.query = c->rq.query,
 		.n_query = c->rq.n_query,
@@ -383,15 +414,12 @@ call_sign(struct call *c, char *url, size_t url_len)
 		.time_s = clock_wall_ns() / NS_PER_S };
 	int rc;
 
-	if (s->conf->s3_path_style)
-		snprintf(path, sizeof(path), "/%s%s%s", s->conf->s3_bucket,
-		    c->rq.key[0] != '\0' ? "/" : "", c->rq.key);
-	else
-		snprintf(path, sizeof(path), "/%s", c->rq.key);
+	rc = s3_endpoint_path(&s->endpoint, c->rq.key, path, sizeof(path));
 	memcpy(headers, c->rq.headers, c->rq.n_headers * sizeof(headers[0]));
 	headers[c->rq.n_headers] =
 	    (struct sigv4_pair){ "x-amz-content-sha256", rq.payload };
-	rc = sigv4_target(&rq, target, sizeof(target));
+	if (rc == 0)
+		rc = sigv4_target(&rq, target, sizeof(target));
 	if (rc == 0)
 		rc = sigv4_authorization(&s->key, &rq, text, sizeof(text));
 	if (rc == 0)
@@ -406,7 +434,8 @@ call_sign(struct call *c, char *url, size_t url_len)
 		    curl_slist_append(c->headers, "Content-Type:");
 		rc = more != NULL ? 0 : ERR_NOMEM;
 	}
-	snprintf(url, url_len, "%s://%s%s", s->scheme, s->host, target);
+	snprintf(url, url_len, "%s://%s%s", s->endpoint.scheme,
+	    s->endpoint.host, target);
 	return rc;
 }
 
@@ -497,43 +526,13 @@ s3_send(struct s3_client *s, const struct s3_request *rq, s3_cb *cb, void *arg)
 	TAILQ_INSERT_TAIL(&s->calls, c, link);
 	/* a key that cannot be read any more leaves the old one in force */
 	if (s->conf->s3_access_key_file != NULL)
-		sigv4_key_read(&s->key, s->conf->s3_access_key_file, why,
-		    sizeof(why));
+		sigv4_key_read(
+		    &s->key, s->conf->s3_access_key_file, why, sizeof(why));
 	evtimer_add(c->timer, &now);
 	return 0;
 }
 
 /* ---- the client ---- */
-
-static int
-read_endpoint(struct s3_client *c, char *err, size_t err_len)
-{
-	const struct conf_store *f = c->conf;
-	const char *sep;
-
-	if (f->s3_endpoint == NULL || f->s3_bucket == NULL ||
-	    f->s3_access_key_file == NULL) {
-		snprintf(err, err_len,
-		    "store.kind = s3 needs s3_endpoint, "
-		    "s3_bucket and s3_access_key_file");
-		return ERR_CONFIG;
-	}
-	sep = strstr(f->s3_endpoint, "://");
-	if (sep == NULL ||
-	    (strncmp(f->s3_endpoint, "https:", 6) != 0 &&
-		strncmp(f->s3_endpoint, "http:", 5) != 0)) {
-		snprintf(err, err_len,
-		    "store.s3_endpoint = %s: expected https://host[:port]",
-		    f->s3_endpoint);
-		return ERR_CONFIG;
-	}
-	snprintf(c->scheme, sizeof(c->scheme), "%.*s",
-	    (int)(sep - f->s3_endpoint), f->s3_endpoint);
-	snprintf(c->host, sizeof(c->host), "%s%s%.*s",
-	    f->s3_path_style ? "" : f->s3_bucket, f->s3_path_style ? "" : ".",
-	    (int)strcspn(sep + 3, "/"), sep + 3);
-	return 0;
-}
 
 int
 s3_client_new(struct s3_client **out, const struct store_env *env, char *err,
@@ -550,10 +549,10 @@ s3_client_new(struct s3_client **out, const struct store_env *env, char *err,
 	c->counters = env->counters;
 	c->key.region = env->conf->s3_region;
 	c->key.service = "s3";
-	rc = read_endpoint(c, err, err_len);
+	rc = s3_endpoint_read(&c->endpoint, env->conf, err, err_len);
 	if (rc == 0 &&
-	    sigv4_key_read(&c->key, env->conf->s3_access_key_file, err,
-		err_len) != 0)
+	    sigv4_key_read(
+		&c->key, env->conf->s3_access_key_file, err, err_len) != 0)
 		rc = ERR_CONFIG;
 	if (rc == 0 &&
 	    (curl_global_init(CURL_GLOBAL_DEFAULT) != 0 ||

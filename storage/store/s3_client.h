@@ -48,6 +48,9 @@ struct s3_response {
 };
 typedef void s3_cb(void *arg, const struct s3_response *r);
 
+/* The key is right, but lacks the right for this request. */
+bool s3_is_denied(const struct s3_response *r);
+
 /* 0, ERR_CONFIG with err, ERR_NOMEM. */
 int s3_client_new(struct s3_client **out, const struct store_env *env,
     char *err, size_t err_len);

@@ -16,16 +16,21 @@
  *
  * A part counts as finished when the server lists it with its right size and
  * with the MD5 of the local bytes as ETag (or, where ETags are no MD5s, the
- * ETag noted beside the same local SHA-256). Every body is sent with its
- * SHA-256 signed, so the server refuses bytes that changed under way.
+ * ETag noted beside the same local SHA-256). Every body is sent with its MD5
+ * and with its SHA-256 signed, so the server refuses bytes that changed under
+ * way.
+ *
+ * A key without s3:ListBucket is told 403 of an object that is not there:
+ * the file is sent then, and the last stat decides. Without
+ * s3:ListMultipartUploadParts the parts that were noted count as there, and
+ * the server's answer to complete decides.
  *
  * What the last stat proves: the object has the file's size, was created by
- * an upload of a file with this SHA-256 (x-amz-meta-sha256), and, unless the
- * server encrypts with KMS (its ETags are opaque then), consists of parts
- * with exactly the MD5s of the local parts in their order (ETag).
+ * an upload of a file with this SHA-256 (x-amz-meta-sha256), and, where its
+ * ETag is an MD5 (s3_etag.h), that it is the MD5 of the file. An object of
+ * several parts was joined from those whose ETags complete names.
  */
 #include <errno.h>
-#include <openssl/evp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +41,7 @@
 #include "common/http.h"
 #include "storage/counters.h"
 #include "storage/object_key.h"
+#include "storage/store/s3_etag.h"
 #include "storage/store/s3_upload.h"
 
 void
@@ -132,36 +138,13 @@ s3_upload_stat(struct upload *u, s3_cb *cb)
 	s3_upload_send(u, cb);
 }
 
-/* MD5 for one part; for several the MD5 of their MD5s and "-n". */
-static void
-expected_etag(const struct upload *u, char out[64])
-{
-	EVP_MD_CTX *md;
-	uint8_t digest[16];
-
-	if (u->n_parts == 1 && u->upload_id[0] == '\0') {
-		http_hex(u->hash.parts[0].md5, 16, out);
-		return;
-	}
-	memset(digest, 0, sizeof(digest));
-	md = EVP_MD_CTX_new();
-	if (md != NULL && EVP_DigestInit_ex(md, EVP_md5(), NULL) == 1) {
-		for (size_t i = 0; i < u->n_parts; i++)
-			EVP_DigestUpdate(md, u->hash.parts[i].md5, 16);
-		EVP_DigestFinal_ex(md, digest, NULL);
-	}
-	EVP_MD_CTX_free(md);
-	http_hex(digest, 16, out);
-	sprintf(out + 32, "-%zu", u->n_parts);
-}
-
 /* 0 when a stat's answer is our object, else ERR_CORRUPT and the reason. */
 static int
 compare(struct upload *u, const struct s3_response *r)
 {
-	char hex[65], etag[64];
+	bool is_single = u->n_parts == 1 && u->upload_id[0] == '\0';
+	char hex[65], md5[33];
 
-	expected_etag(u, etag);
 	http_hex(u->hash.sha256, 32, hex);
 	if (r->size != u->put.bytes)
 		return store_fail(&u->r, ERR_CORRUPT,
@@ -171,11 +154,12 @@ compare(struct upload *u, const struct s3_response *r)
 	if (strcmp(r->sha256, hex) != 0)
 		return store_fail(&u->r, ERR_CORRUPT,
 		    "SHA-256 noted with the stored object differs");
-	if (strncmp(r->encryption, "aws:kms", 7) != 0 &&
-	    strcmp(r->etag, etag) != 0)
+	http_hex(u->hash.parts[0].md5, 16, md5);
+	if (is_single &&
+	    s3_etag_judge(r->etag, md5, r->encryption) == S3_ETAG_DIFFERS)
 		return store_fail(&u->r, ERR_CORRUPT,
-		    "ETag of the stored object is %.60s, expected %s", r->etag,
-		    etag);
+		    "ETag of the stored object is %.60s, the file's MD5 is %s",
+		    r->etag, md5);
 	return 0;
 }
 
@@ -212,8 +196,9 @@ on_stat_first(void *arg, const struct s3_response *r)
 {
 	struct upload *u = arg;
 
+	/* denied may mean that it is not there, and s3:ListBucket neither */
 	if (r->err != 0 && strcmp(r->code, "NoSuchKey") != 0 &&
-	    r->status != 416) {
+	    r->status != 416 && !s3_is_denied(r)) {
 		s3_upload_fail(u, r->err, "%s", r->detail);
 		return;
 	}

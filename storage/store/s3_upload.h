@@ -30,6 +30,7 @@ struct upload {
 	struct part *parts;
 	char upload_id[1025];
 	bool was_restarted; /* NoSuchUpload: begun again once */
+	unsigned n_aborted; /* abandoned uploads of this key */
 	char marker[24];
 	/* of the request under way */
 	struct s3_request rq;

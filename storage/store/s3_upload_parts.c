@@ -9,13 +9,39 @@
 #include "common/http.h"
 #include "common/log.h"
 #include "storage/counters.h"
+#include "storage/store/s3_etag.h"
 #include "storage/store/s3_upload.h"
 #include "storage/store/s3_xml.h"
+
+#define ABORTS_MAX 1000 /* of abandoned uploads, for one put */
 
 static void start_create(struct upload *u);
 static void start_complete(struct upload *u);
 
 /* ---- list: what the server has ---- */
+
+/* Part i was sent earlier, with the bytes that the file has now. */
+static bool
+is_noted(const struct upload *u, size_t i)
+{
+	const struct part *p = &u->parts[i];
+
+	return p->noted_etag[0] != '\0' &&
+	    memcmp(p->noted_sha256, u->hash.parts[i].sha256, 32) == 0;
+}
+
+/* The key may not list parts: what was noted has to do. */
+static void
+take_noted(struct upload *u)
+{
+	for (size_t i = 0; i < u->n_parts; i++) {
+		struct part *p = &u->parts[i];
+
+		p->is_done = is_noted(u, i);
+		if (p->is_done)
+			strcpy(p->etag, p->noted_etag);
+	}
+}
 
 static void
 take_listed(struct upload *u, const char *part, const char *end)
@@ -41,9 +67,8 @@ take_listed(struct upload *u, const char *part, const char *end)
 	memmove(etag, etag + (etag[0] == '"'), strlen(etag) + (etag[0] != '"'));
 	etag[strcspn(etag, "\"")] = '\0';
 	http_hex(u->hash.parts[i].md5, 16, hex);
-	p->is_done = strcmp(etag, hex) == 0 ||
-	    (strcmp(etag, p->noted_etag) == 0 &&
-		memcmp(p->noted_sha256, u->hash.parts[i].sha256, 32) == 0);
+	p->is_done = s3_etag_judge(etag, hex, "") == S3_ETAG_SAME ||
+	    (strcmp(etag, p->noted_etag) == 0 && is_noted(u, i));
 	snprintf(p->etag, sizeof(p->etag), "%s", etag);
 }
 
@@ -102,6 +127,14 @@ on_listed(void *arg, const struct s3_response *r)
 		restart(u, r);
 		return;
 	}
+	if (s3_is_denied(r)) {
+		log_warn("parts_not_listed", LOG_S("segment", u->put.segment),
+		    LOG_S("why", r->detail));
+		take_noted(u);
+		count_resumed(u);
+		s3_upload_part(u);
+		return;
+	}
 	if (r->err != 0) {
 		s3_upload_fail(u, r->err, "%s", r->detail);
 		return;
@@ -145,8 +178,10 @@ on_aborted(void *arg, const struct s3_response *r)
 	struct upload *u = arg;
 
 	u->upload_id[0] = '\0';
-	if (r->err != 0 && !is_lost(r))
+	if (r->err != 0 && !is_lost(r) && !s3_is_denied(r))
 		s3_upload_fail(u, r->err, "%s", r->detail);
+	else if (s3_is_denied(r) || ++u->n_aborted == ABORTS_MAX)
+		start_create(u); /* they stay */
 	else
 		s3_upload_clean(u);
 }
@@ -158,6 +193,12 @@ on_clean(void *arg, const struct s3_response *r)
 	const char *at = r->body, *one, *end, *in;
 	char key[600];
 
+	if (s3_is_denied(r)) {
+		log_warn("uploads_not_listed", LOG_S("segment", u->put.segment),
+		    LOG_S("why", r->detail));
+		start_create(u);
+		return;
+	}
 	if (r->err != 0) {
 		s3_upload_fail(u, r->err, "%s", r->detail);
 		return;
@@ -310,6 +351,10 @@ on_completed(void *arg, const struct s3_response *r)
 	const char *at = r->body;
 	char code[64] = "";
 
+	if (strcmp(r->code, "InvalidPart") == 0) {
+		restart(u, r); /* it has other parts than were noted */
+		return;
+	}
 	/* the answer to an earlier try may have been lost: the stat tells */
 	if (r->err != 0 && !is_lost(r)) {
 		s3_upload_fail(u, r->err, "%s", r->detail);

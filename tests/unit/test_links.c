@@ -129,7 +129,7 @@ test_until(void **state)
 	char s3_file[] = "/tmp/relaycam-s3-XXXXXX", err[256], url[LINK_URL_MAX];
 	int fd = mkstemp(s3_file);
 	struct conf_store s3 = { .kind = "s3",
-		.s3_endpoint = "https://s3.example",
+		.s3_endpoint = "https://S3.example:443/",
 		.s3_region = "us-east-1",
 		.s3_bucket = "b",
 		.s3_access_key_file = s3_file,
@@ -153,6 +153,8 @@ test_until(void **state)
 		snprintf(
 		    want, sizeof(want), "X-Amz-Expires=%s&", rows[i].seconds);
 		assert_non_null(strstr(url, want));
+		/* what browsers make of it, and sign */
+		assert_memory_equal(url, "https://b.s3.example/", 21);
 		assert_int_equal(link_make_until(folder, KEY, NOW,
 				     rows[i].until, url, sizeof(url)),
 		    0);
