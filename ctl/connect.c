@@ -48,7 +48,7 @@ close_file(FILE *f, const char *path)
 	bool failed = ferror(f) != 0;
 
 	if (fclose(f) != 0 || failed)
-		return ctl_error("%s: %s", path, strerror(errno));
+		return ctl_failed(errno, "%s", path);
 	return 0;
 }
 
@@ -60,7 +60,7 @@ write_vnc_file(const struct connection *n, const char *path)
 	FILE *f = open_private(path);
 
 	if (f == NULL)
-		return ctl_error("%s: %s", path, strerror(errno));
+		return ctl_failed(errno, "%s", path);
 	viewer_place(&n->relay, place);
 	fprintf(f, "TigerVNC Configuration file Version 1.0\n\n");
 	fprintf(f, "ServerName=%s\n", place);
@@ -92,7 +92,7 @@ write_page(const struct connection *n, char *path, size_t len)
 		f = fd >= 0 ? fdopen(fd, "w") : NULL;
 	}
 	if (f == NULL)
-		return ctl_error("%s: %s", path, strerror(errno));
+		return ctl_failed(errno, "%s", path);
 	fprintf(f,
 	    "<!DOCTYPE html>\n<meta charset=\"utf-8\">\n<title>Relaycam</title>"
 	    "\n<meta name=\"referrer\" content=\"no-referrer\">\n"
@@ -218,7 +218,7 @@ take_ca(struct connection *n, const char *given)
 
 	if (given != NULL && (full == NULL || access(full, R_OK) != 0)) {
 		free(full);
-		return ctl_error("--ca %s: %s", given, strerror(errno));
+		return ctl_failed(errno, "--ca %s", given);
 	}
 	snprintf(
 	    n->ca_file, sizeof(n->ca_file), "%s", full != NULL ? full : "");

@@ -36,13 +36,18 @@ struct ctl {
 	struct conf_store store;
 	struct conf_secrets secrets;
 	struct conf_daemon relay, storage;
-	char *config_path; /* file that was read; NULL: none */
+	char *config_path;   /* file that was read; NULL: none */
 	const char *db_user; /* to log in as, borrowed; NULL: as the url says */
 	PGconn *db;          /* NULL until ctl_db (pg.h) */
 };
 
 /* "relaycam: ..." on standard error. Returns STATUS_FAILED. */
 __attribute__((format(printf, 1, 2))) int ctl_error(const char *fmt, ...);
+
+/* The same for what the system refused, with its reason and what helps.
+ * error: an errno. Returns STATUS_FAILED. */
+__attribute__((format(printf, 2, 3))) int ctl_failed(
+    int error, const char *fmt, ...);
 
 /* The same for wrong arguments. Returns STATUS_USAGE. */
 __attribute__((format(printf, 1, 2))) int ctl_usage(const char *fmt, ...);

@@ -12,6 +12,7 @@
 #include "ctl/doctor.h"
 #include "ctl/endpoint_test.h"
 #include "ctl/pg.h"
+#include "ctl/remedy.h"
 #include "ctl/schema.h"
 
 #define CLOCK_WARN_MS 2000
@@ -75,8 +76,8 @@ doctor_database(struct doctor *d)
 	char why[512];
 
 	if (pg_try_open(d->ctl, why, sizeof(why)) != 0) {
-		doctor_fail(d, "database",
-		    "start PostgreSQL, or set [database] url", "%s", why);
+		doctor_fail(
+		    d, "database", remedy_of_connection(why), "%s", why);
 		return;
 	}
 	if (!pg_answers(d->ctl)) {

@@ -102,8 +102,9 @@ run_create(struct ctl *c, const struct args *a)
 
 	(void)c;
 	if (rc != 0)
-		return ctl_error("cannot make %s: %s", path,
-		    rc == ERR_IO ? strerror(errno) : err_text(rc));
+		return rc == ERR_IO
+		    ? ctl_failed(errno, "cannot make %s", path)
+		    : ctl_error("cannot make %s: %s", path, err_text(rc));
 	printf("key %s: secret in %s, public in %s.pub\n", k.id, path, path);
 	return 0;
 }

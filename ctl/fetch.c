@@ -69,13 +69,12 @@ open_part(struct fetch *f)
 
 	f->fd = open(f->part, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (f->fd < 0)
-		return ctl_error(
-		    "cannot write %s: %s", f->part, strerror(errno));
+		return ctl_failed(errno, "cannot write %s", f->part);
 	if (flock(f->fd, LOCK_EX | LOCK_NB) != 0)
 		return ctl_error(
 		    "%s is being written by another relaycam", f->part);
 	if (fstat(f->fd, &st) != 0)
-		return ctl_error("%s: %s", f->part, strerror(errno));
+		return ctl_failed(errno, "%s", f->part);
 	f->have = st.st_size;
 	if (f->have > f->rec->bytes)
 		f->have = 0; /* no beginning of this file */
@@ -136,8 +135,7 @@ explain(const struct fetch *f, int rc, const char *why)
 	case ERR_NOSPACE:
 		return ctl_error("no space left for %s", f->part);
 	case ERR_IO:
-		return ctl_error(
-		    "cannot write %s: %s", f->part, strerror(errno));
+		return ctl_failed(errno, "cannot write %s", f->part);
 	case ERR_CORRUPT:
 		return ctl_error("the stored file is larger than the %lld "
 				 "bytes that were noted: \"relaycam recordings "
@@ -186,8 +184,7 @@ static int
 finish(struct fetch *f)
 {
 	if (ftruncate(f->fd, f->rec->bytes) != 0 || fsync(f->fd) != 0)
-		return ctl_error(
-		    "cannot write %s: %s", f->part, strerror(errno));
+		return ctl_failed(errno, "cannot write %s", f->part);
 	if (!is_right_file(f->part, f->rec)) {
 		unlink(f->part);
 		return ctl_error("what came has another SHA-256 than what was "
@@ -197,8 +194,7 @@ finish(struct fetch *f)
 		    f->rec->id);
 	}
 	if (rename(f->part, f->path) != 0)
-		return ctl_error(
-		    "cannot rename %s: %s", f->part, strerror(errno));
+		return ctl_failed(errno, "cannot rename %s", f->part);
 	printf("%s: %lld bytes, SHA-256 is right\n", f->path,
 	    (long long)f->rec->bytes);
 	return 0;

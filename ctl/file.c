@@ -55,7 +55,7 @@ file_read(const char *path, size_t max, char **text, size_t *len)
 	*text = NULL;
 	if (n >= 0)
 		return ctl_error("%s is larger than %zu bytes", path, max);
-	return ctl_error("cannot read %s: %s", path, strerror(saved));
+	return ctl_failed(saved, "cannot read %s", path);
 }
 
 int

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "common/bytes.h"
@@ -11,6 +12,7 @@
 #include "common/protect.h"
 #include "ctl/command.h"
 #include "ctl/ctl.h"
+#include "ctl/remedy.h"
 
 static struct ctl ctl;
 
@@ -76,6 +78,19 @@ int
 ctl_error(const char *fmt, ...)
 {
 	SAY_AND_RETURN(STATUS_FAILED);
+}
+
+int
+ctl_failed(int error, const char *fmt, ...)
+{
+	char what[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(what, sizeof(what), fmt, ap);
+	va_end(ap);
+	return ctl_error(
+	    "%s: %s; %s", what, strerror(error), remedy_of_errno(error));
 }
 
 int

@@ -10,6 +10,7 @@
 
 #include "common/db_hosts.h"
 #include "common/db_url.h"
+#include "ctl/remedy.h"
 
 #define SQLSTATE_NO_TABLE "42P01"
 #define CONNECT_SECONDS   10 /* a host, unless url says how long */
@@ -64,7 +65,8 @@ pg_open(struct ctl *c)
 
 	if (pg_try_open(c, why, sizeof(why)) == 0)
 		return 0;
-	return ctl_error("no database: %s; [database] url in %s names it", why,
+	return ctl_error("no database: %s; %s ([database] url is in %s)", why,
+	    remedy_of_connection(why),
 	    c->config_path != NULL ? c->config_path : "the settings");
 }
 
@@ -83,6 +85,7 @@ pg_explain(struct ctl *c, const PGresult *res)
 	const char *text = res != NULL
 	    ? PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY)
 	    : NULL;
+	const char *remedy = remedy_of_sqlstate(pg_state(res));
 	char why[512];
 
 	if (strcmp(pg_state(res), SQLSTATE_NO_TABLE) == 0)
@@ -92,7 +95,11 @@ pg_explain(struct ctl *c, const PGresult *res)
 	snprintf(why, sizeof(why), "%s",
 	    text != NULL ? text : PQerrorMessage(c->db));
 	one_line(why);
-	return ctl_error("database: %s", why);
+	if (PQstatus(c->db) != CONNECTION_OK)
+		remedy = "the connection is lost: look whether PostgreSQL "
+			 "runs, then try again";
+	return ctl_error("database: %s%s%s", why, remedy != NULL ? "; " : "",
+	    remedy != NULL ? remedy : "");
 }
 
 static bool

@@ -100,7 +100,7 @@ proof_set_read_folder(struct proof_set *s, const char *folder)
 	rc = nftw(folder, on_entry, 16, FTW_PHYS);
 	walked = NULL;
 	if (rc != 0)
-		return ctl_error("cannot read %s: %s", folder, strerror(errno));
+		return ctl_failed(errno, "cannot read %s", folder);
 	if (s->n == 0)
 		return ctl_error("there are no recordings in %s", folder);
 	qsort(s->list, s->n, sizeof(*s->list), by_path);

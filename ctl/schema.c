@@ -77,7 +77,7 @@ load_dir(struct schema *s, const char *dir)
 	int rc = 0;
 
 	if (d == NULL)
-		return ctl_error("schema folder %s: %s", dir, strerror(errno));
+		return ctl_failed(errno, "schema folder %s", dir);
 	while (rc == 0 && (e = readdir(d)) != NULL)
 		if (version_of(e->d_name) > 0)
 			rc = load_file(s, dir, e->d_name);

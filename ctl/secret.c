@@ -35,7 +35,7 @@ read_line(FILE *f, const char *from, struct secret *s)
 		s->text[s->len++] = (char)ch;
 	}
 	if (ferror(f))
-		return ctl_error("%s: %s", from, strerror(errno));
+		return ctl_failed(errno, "%s", from);
 	if (s->len > 0 && s->text[s->len - 1] == '\r')
 		s->len--;
 	s->text[s->len] = '\0';
@@ -49,7 +49,7 @@ read_file(const char *path, struct secret *s)
 	int rc;
 
 	if (f == NULL)
-		return ctl_error("password file %s: %s", path, strerror(errno));
+		return ctl_failed(errno, "password file %s", path);
 	setvbuf(f, NULL, _IONBF, 0); /* no copy of it stays in a buffer */
 	rc = read_line(f, path, s);
 	fclose(f);
@@ -94,7 +94,7 @@ ask(FILE *tty, const char *text, const char *whose, struct secret *s)
 
 	terminal_fd = fileno(tty);
 	if (tcgetattr(terminal_fd, &terminal_was) != 0)
-		return ctl_error("terminal: %s", strerror(errno));
+		return ctl_failed(errno, "terminal");
 	quiet = terminal_was;
 	quiet.c_lflag &= ~(tcflag_t)ECHO;
 	catch_signals(actions, true);

@@ -75,7 +75,7 @@ hash_file(const char *path, struct found *f)
 	snprintf(f->source, sizeof(f->source), "%s", path);
 	if (rc == 0)
 		return 0;
-	return ctl_error("cannot read %s: %s", path, strerror(errno));
+	return ctl_failed(errno, "cannot read %s", path);
 }
 
 /* The folder store's own file when this account can read it. */

@@ -92,7 +92,7 @@ get(struct ctl *c, const struct recording *r, const char *ca,
 	int rc;
 
 	if (fd < 0)
-		return ctl_error("cannot write %s: %s", path, strerror(errno));
+		return ctl_failed(errno, "cannot write %s", path);
 	rc = link_new(c, r, action, &link);
 	if (rc == 0)
 		rc = http_get(&g);
@@ -230,8 +230,7 @@ run_session(struct ctl *c, const struct args *a, struct proof_keys *keys)
 	if (rc != 0)
 		return rc;
 	if (mkdtemp(d.folder) == NULL)
-		return ctl_error(
-		    "cannot make %s: %s", d.folder, strerror(errno));
+		return ctl_failed(errno, "cannot make %s", d.folder);
 	rc = add_session(&d, &s, args_get(a, "session"));
 	if (rc == 0)
 		rc = proof_set_check(&s, keys);
@@ -259,8 +258,7 @@ run_verify(struct ctl *c, const struct args *a)
 	if (session)
 		return run_session(c, a, &keys);
 	if (stat(a->words[0], &st) != 0)
-		return ctl_error(
-		    "cannot read %s: %s", a->words[0], strerror(errno));
+		return ctl_failed(errno, "cannot read %s", a->words[0]);
 	if (!S_ISDIR(st.st_mode))
 		return run_file(a, &keys);
 	if (a->n_words > 1)

@@ -147,5 +147,5 @@ viewer_run(struct viewer *v, const char *user, const char *password)
 		return ctl_error("out of memory");
 	fflush(stdout);
 	execv(v->path, (char *const *)v->argv);
-	return ctl_error("%s: %s", v->path, strerror(errno));
+	return ctl_failed(errno, "%s", v->path);
 }
