@@ -15,7 +15,7 @@
 #include "common/log.h"
 #include "common/tls.h"
 #include "storage/daemon.h"
-#include "storage/files/files_connections.h"
+#include "common/tls_connections.h"
 #include "storage/files/files_internal.h"
 #include "storage/files/growing.h"
 #include "storage/listener.h"
@@ -116,7 +116,7 @@ serve_signed(struct files *f, struct evhttp_request *req)
 			: "This link is not valid.");
 		return;
 	}
-	if (!files_connections_link(f->connections, req) ||
+	if (!tls_connections_promote(f->connections, req) ||
 	    f->d->counters.files_active >= f->d->conf.downloads_max) {
 		f->d->counters.files_refused++;
 		files_add_header(req, "Retry-After", "10");
@@ -172,7 +172,7 @@ files_reload(struct files *f)
 	if (f == NULL)
 		return;
 	ctx = make_ctx(f, err, sizeof(err));
-	if (ctx != NULL && files_connections_set_ctx(f->connections, ctx) != 0) {
+	if (ctx != NULL && tls_connections_set_ctx(f->connections, ctx) != 0) {
 		snprintf(err, sizeof(err), "out of memory");
 		SSL_CTX_free(ctx);
 		ctx = NULL;
@@ -209,24 +209,31 @@ read_secrets(struct files *f, char *err, size_t err_len)
 
 /* Browsers open several connections for one download. */
 #define CONNECTIONS_PER_DOWNLOAD 4
+#define LIFE_SECONDS             30 /* from accepting to a valid link */
 
 /* A quarter of the descriptors for those without a link, as many for those
  * with one, the rest for files, the store and the encoders. */
-static struct files_connections *
+static struct tls_connections *
 new_connections(struct daemon *d)
 {
 	uint64_t quarter = d->n_descriptors / 4;
-	const struct files_connections_conf conf = {
+	const struct tls_connections_conf conf = {
 		.max = (unsigned)min_size(
 		    (size_t)d->conf.max_connections, quarter),
 		.max_per_address =
 		    (unsigned)d->conf.max_connections_per_address,
-		.max_linked = (unsigned)min_size((size_t)d->conf.downloads_max *
-			CONNECTIONS_PER_DOWNLOAD,
+		.life_seconds = LIFE_SECONDS,
+		.max_promoted = (unsigned)min_size(
+		    (size_t)d->conf.downloads_max * CONNECTIONS_PER_DOWNLOAD,
 		    quarter),
+		.promoted_setting = "downloads_max",
+		.expired = "it brought no valid link in time",
+		.displaced =
+		    "more connections came than storage.max_connections and "
+		    "max_connections_per_address allow",
 	};
 
-	return files_connections_new(d->base, &conf);
+	return tls_connections_new(d->base, &conf);
 }
 
 int
@@ -247,20 +254,20 @@ files_new(struct daemon *d, char *err, size_t err_len)
 	f->http = evhttp_new(d->base);
 	f->growing = growing_set_new(d->base);
 	if (f->http == NULL || f->growing == NULL || f->connections == NULL ||
-	    files_connections_set_ctx(f->connections, f->ctx) != 0)
+	    tls_connections_set_ctx(f->connections, f->ctx) != 0)
 		return ERR_NOMEM;
 	evhttp_set_allowed_methods(
 	    f->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_OPTIONS);
 	evhttp_set_max_headers_size(f->http, HEADERS_MAX);
 	evhttp_set_max_body_size(f->http, 0);
 	evhttp_set_timeout(f->http, FILES_IDLE_SECONDS);
-	evhttp_set_bevcb(f->http, files_connections_accept, f->connections);
+	evhttp_set_bevcb(f->http, tls_connections_accept, f->connections);
 	evhttp_set_gencb(f->http, on_request, f);
 	f->sock = listener_bind(
 	    f->http, "storage.listen", d->conf.listen, err, err_len);
 	if (f->sock == NULL)
 		return ERR_CONFIG;
-	return files_connections_watch(
+	return tls_connections_watch(
 	    f->connections, f->sock, "storage.listen");
 }
 
@@ -268,7 +275,7 @@ void
 files_stop(struct files *f)
 {
 	if (f != NULL && f->sock != NULL) {
-		files_connections_unwatch(f->connections);
+		tls_connections_unwatch(f->connections);
 		evhttp_del_accept_socket(f->http, f->sock);
 	}
 	if (f != NULL)
@@ -282,10 +289,10 @@ files_free(struct files *f)
 		return;
 	growing_set_stop(f->growing);
 	if (f->connections != NULL)
-		files_connections_unwatch(f->connections);
+		tls_connections_unwatch(f->connections);
 	if (f->http != NULL)
 		evhttp_free(f->http); /* ends all requests */
-	files_connections_free(f->connections);
+	tls_connections_free(f->connections);
 	growing_set_free(f->growing);
 	SSL_CTX_free(f->ctx);
 	if (f->root >= 0)

@@ -31,7 +31,7 @@ struct files {
 	struct evhttp *http;
 	struct evhttp_bound_socket *sock;
 	struct growing_set *growing;
-	struct files_connections *connections;
+	struct tls_connections *connections;
 };
 
 /* What a link is used for. */

@@ -1,4 +1,4 @@
-#include "storage/files/files_connections.h"
+#include "common/tls_connections.h"
 
 #include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
@@ -14,22 +14,23 @@
 #include "common/log.h"
 
 #define ACCEPTS_A_TURN 32
-#define LIFE_SECONDS   30 /* from accepting to a valid link */
 
-enum { POOL_UNLINKED, POOL_LINKED, N_POOLS };
+enum { POOL_NEWCOMERS, POOL_PROMOTED, N_POOLS };
 
 struct connection {
 	TAILQ_ENTRY(connection) link; /* of those that were just accepted */
 	bool is_fresh;
-	struct files_connections *set;
+	struct tls_connections *set;
 	struct bufferevent *bev; /* the HTTP server's, or the next one's */
 	SSL *ssl;
+	void *guard; /* what conf.opened made */
 	struct connection_place place;
 };
 TAILQ_HEAD(connection_fresh, connection);
 
-struct files_connections {
+struct tls_connections {
 	struct event_base *base;
+	struct tls_connections_conf conf;
 	struct connection_limit *limit;
 	struct connection_home home;
 	struct connection_fresh fresh;
@@ -61,11 +62,13 @@ on_ssl_free(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int index, long argl,
 		c->set->n_fresh--;
 	}
 	connection_limit_leave(c->set->limit, &c->place);
+	if (c->guard != NULL)
+		c->set->conf.closed(c->guard);
 	free(c);
 }
 
 static struct connection *
-connection_new(struct files_connections *s, SSL_CTX *ctx)
+connection_new(struct tls_connections *s, SSL_CTX *ctx)
 {
 	struct connection *c = calloc(1, sizeof(*c));
 
@@ -85,6 +88,11 @@ connection_new(struct files_connections *s, SSL_CTX *ctx)
 		return NULL;
 	}
 	bufferevent_openssl_set_allow_dirty_shutdown(c->bev, 1);
+	if (s->conf.opened != NULL &&
+	    (c->guard = s->conf.opened(s->conf.arg, c->bev)) == NULL) {
+		bufferevent_free(c->bev); /* frees c */
+		return NULL;
+	}
 	return c;
 }
 
@@ -104,17 +112,18 @@ cut(struct connection *c)
 static void
 on_evicted(void *owner, enum connection_eviction why)
 {
-	log_info("connection_closed", LOG_S("why",
-	    why == CONNECTION_EXPIRED
-		? "it brought no valid link in time"
-		: "more connections came than storage.max_connections and "
-		  "max_connections_per_address allow"));
-	cut(owner);
+	struct connection *c = owner;
+
+	log_info("connection_closed",
+	    LOG_S("why",
+		why == CONNECTION_EXPIRED ? c->set->conf.expired
+					  : c->set->conf.displaced));
+	cut(c);
 }
 
 /* It has its socket now, and with it an address. */
 static void
-admit(struct files_connections *s, struct connection *c)
+admit(struct tls_connections *s, struct connection *c)
 {
 	struct sockaddr_storage addr = { .ss_family = AF_UNSPEC };
 	socklen_t len = sizeof(addr);
@@ -124,7 +133,7 @@ admit(struct files_connections *s, struct connection *c)
 	getpeername(
 	    bufferevent_getfd(c->bev), (struct sockaddr *)&addr, &len);
 	from = connection_address_of((struct sockaddr *)&addr);
-	setting = connection_limit_enter(s->limit, &c->place, POOL_UNLINKED,
+	setting = connection_limit_enter(s->limit, &c->place, POOL_NEWCOMERS,
 	    &from, &s->home, clock_mono_ns());
 	if (setting != NULL) {
 		log_warn("connection_refused", LOG_S("setting", setting));
@@ -139,7 +148,7 @@ admit(struct files_connections *s, struct connection *c)
 static void
 on_admit(evutil_socket_t fd, short what, void *arg)
 {
-	struct files_connections *s = arg;
+	struct tls_connections *s = arg;
 	struct connection *c;
 
 	while ((c = TAILQ_FIRST(&s->fresh)) != NULL) {
@@ -153,7 +162,7 @@ on_admit(evutil_socket_t fd, short what, void *arg)
 static void
 on_evict(evutil_socket_t fd, short what, void *arg)
 {
-	struct files_connections *s = arg;
+	struct tls_connections *s = arg;
 
 	connection_limit_run_evictions(s->limit, &s->home);
 }
@@ -161,13 +170,13 @@ on_evict(evutil_socket_t fd, short what, void *arg)
 static void
 wake(void *arg)
 {
-	event_active(((struct files_connections *)arg)->evict, EV_READ, 0);
+	event_active(((struct tls_connections *)arg)->evict, EV_READ, 0);
 }
 
 static void
 on_tick(evutil_socket_t fd, short what, void *arg)
 {
-	struct files_connections *s = arg;
+	struct tls_connections *s = arg;
 
 	connection_limit_expire(s->limit, clock_mono_ns());
 	if (s->next == NULL)
@@ -178,9 +187,9 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 }
 
 struct bufferevent *
-files_connections_accept(struct event_base *base, void *arg)
+tls_connections_accept(struct event_base *base, void *arg)
 {
-	struct files_connections *s = arg;
+	struct tls_connections *s = arg;
 	struct connection *c = s->next;
 
 	s->next = connection_new(s, s->ctx);
@@ -201,8 +210,8 @@ files_connections_accept(struct event_base *base, void *arg)
 }
 
 bool
-files_connections_link(
-    struct files_connections *s, struct evhttp_request *req)
+tls_connections_promote(
+    struct tls_connections *s, struct evhttp_request *req)
 {
 	struct evhttp_connection *conn = evhttp_request_get_connection(req);
 	struct bufferevent *bev =
@@ -212,7 +221,7 @@ files_connections_link(
 	    ssl != NULL ? SSL_get_ex_data(ssl, ex_index) : NULL;
 
 	return c != NULL &&
-	    connection_limit_move(s->limit, &c->place, POOL_LINKED) == NULL;
+	    connection_limit_move(s->limit, &c->place, POOL_PROMOTED) == NULL;
 }
 
 /* ---- life ---- */
@@ -225,7 +234,7 @@ connection_drop(struct connection *c)
 }
 
 int
-files_connections_set_ctx(struct files_connections *s, SSL_CTX *ctx)
+tls_connections_set_ctx(struct tls_connections *s, SSL_CTX *ctx)
 {
 	struct connection *next = connection_new(s, ctx);
 
@@ -240,7 +249,7 @@ files_connections_set_ctx(struct files_connections *s, SSL_CTX *ctx)
 }
 
 int
-files_connections_watch(struct files_connections *s,
+tls_connections_watch(struct tls_connections *s,
     struct evhttp_bound_socket *sock, const char *setting)
 {
 	int rc = accept_pause_init(
@@ -251,14 +260,14 @@ files_connections_watch(struct files_connections *s,
 }
 
 void
-files_connections_unwatch(struct files_connections *s)
+tls_connections_unwatch(struct tls_connections *s)
 {
 	accept_pause_release(&s->pause);
 	s->is_watching = false;
 }
 
 static int
-start_events(struct files_connections *s)
+start_events(struct tls_connections *s)
 {
 	const struct timeval second = { 1, 0 };
 
@@ -271,21 +280,21 @@ start_events(struct files_connections *s)
 	    : ERR_NOMEM;
 }
 
-struct files_connections *
-files_connections_new(
-    struct event_base *base, const struct files_connections_conf *conf)
+struct tls_connections *
+tls_connections_new(
+    struct event_base *base, const struct tls_connections_conf *conf)
 {
 	const struct connection_pool pools[N_POOLS] = {
-		[POOL_UNLINKED] = { .setting = "max_connections",
+		[POOL_NEWCOMERS] = { .setting = "max_connections",
 		    .address_setting = "max_connections_per_address",
 		    .max = conf->max,
 		    .per_address = conf->max_per_address,
 		    .evicts = true,
-		    .life_ns = LIFE_SECONDS * NS_PER_S },
-		[POOL_LINKED] = { .setting = "downloads_max",
-		    .max = conf->max_linked },
+		    .life_ns = conf->life_seconds * NS_PER_S },
+		[POOL_PROMOTED] = { .setting = conf->promoted_setting,
+		    .max = conf->max_promoted },
 	};
-	struct files_connections *s = calloc(1, sizeof(*s));
+	struct tls_connections *s = calloc(1, sizeof(*s));
 
 	if (s == NULL)
 		return NULL;
@@ -293,23 +302,24 @@ files_connections_new(
 		ex_index =
 		    SSL_get_ex_new_index(0, NULL, NULL, NULL, on_ssl_free);
 	s->base = base;
+	s->conf = *conf;
 	TAILQ_INIT(&s->fresh);
 	connection_home_init(&s->home, wake, s);
 	s->limit = connection_limit_new(pools, N_POOLS);
 	if (ex_index < 0 || s->limit == NULL || start_events(s) != 0) {
-		files_connections_free(s);
+		tls_connections_free(s);
 		return NULL;
 	}
 	return s;
 }
 
 void
-files_connections_free(struct files_connections *s)
+tls_connections_free(struct tls_connections *s)
 {
 	if (s == NULL)
 		return;
 	connection_drop(s->next);
-	files_connections_unwatch(s);
+	tls_connections_unwatch(s);
 	if (s->admit != NULL)
 		event_free(s->admit);
 	if (s->evict != NULL)

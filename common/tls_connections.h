@@ -1,0 +1,61 @@
+/*
+ * The TLS connections of a server made with evhttp: how many there may be, and
+ * how long one may last that has not shown that it belongs here
+ * (common/connection_limit.h). evhttp accepts them; a place hangs on the
+ * connection's SSL object and is given back when that is freed. Closing is
+ * shutdown(2), which evhttp sees like a client that went away. One loop.
+ */
+#ifndef COMMON_TLS_CONNECTIONS_H
+#define COMMON_TLS_CONNECTIONS_H
+
+#include <openssl/ssl.h>
+#include <stdbool.h>
+
+struct evhttp_bound_socket;
+struct evhttp_request;
+struct bufferevent;
+struct event_base;
+struct tls_connections;
+
+/* Texts are static; copied. */
+struct tls_connections_conf {
+	unsigned max, max_per_address; /* of newcomers */
+	unsigned life_seconds;         /* of a newcomer */
+	unsigned max_promoted;
+	const char *promoted_setting; /* name of the setting behind that */
+	/* why a newcomer is closed, for the log */
+	const char *expired, *displaced;
+	/* Called with each connection before it has a socket; NULL: nothing is.
+	 * What opened returns (NULL: no memory) goes to closed when the
+	 * connection is freed, after its bufferevent. */
+	void *(*opened)(void *arg, struct bufferevent *bev);
+	void (*closed)(void *guard);
+	void *arg;
+};
+
+/* NULL only for memory. */
+struct tls_connections *tls_connections_new(
+    struct event_base *base, const struct tls_connections_conf *conf);
+/* After the HTTP server was freed. */
+void tls_connections_free(struct tls_connections *s);
+
+/* For evhttp_set_bevcb, whose argument s is. */
+struct bufferevent *tls_connections_accept(
+    struct event_base *base, void *s);
+
+/* The next connections use this context; referenced. Returns 0 or
+ * ERR_NOMEM: then the one before stays. */
+int tls_connections_set_ctx(struct tls_connections *s, SSL_CTX *ctx);
+
+/* Pauses it when a bound is reached. setting: static. 0 or ERR_NOMEM. */
+int tls_connections_watch(struct tls_connections *s,
+    struct evhttp_bound_socket *sock, const char *setting);
+/* Before the socket is closed. */
+void tls_connections_unwatch(struct tls_connections *s);
+
+/* The connection of this request belongs here: it is no newcomer any more.
+ * False: there are too many such connections. */
+bool tls_connections_promote(
+    struct tls_connections *s, struct evhttp_request *req);
+
+#endif
