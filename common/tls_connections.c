@@ -130,8 +130,7 @@ admit(struct tls_connections *s, struct connection *c)
 	struct connection_address from;
 	const char *setting;
 
-	getpeername(
-	    bufferevent_getfd(c->bev), (struct sockaddr *)&addr, &len);
+	getpeername(bufferevent_getfd(c->bev), (struct sockaddr *)&addr, &len);
 	from = connection_address_of((struct sockaddr *)&addr);
 	setting = connection_limit_enter(s->limit, &c->place, POOL_NEWCOMERS,
 	    &from, &s->home, clock_mono_ns());
@@ -210,8 +209,7 @@ tls_connections_accept(struct event_base *base, void *arg)
 }
 
 bool
-tls_connections_promote(
-    struct tls_connections *s, struct evhttp_request *req)
+tls_connections_promote(struct tls_connections *s, struct evhttp_request *req)
 {
 	struct evhttp_connection *conn = evhttp_request_get_connection(req);
 	struct bufferevent *bev =

@@ -40,8 +40,7 @@ struct tls_connections *tls_connections_new(
 void tls_connections_free(struct tls_connections *s);
 
 /* For evhttp_set_bevcb, whose argument s is. */
-struct bufferevent *tls_connections_accept(
-    struct event_base *base, void *s);
+struct bufferevent *tls_connections_accept(struct event_base *base, void *s);
 
 /* The next connections use this context; referenced. Returns 0 or
  * ERR_NOMEM: then the one before stays. */

@@ -21,7 +21,7 @@
 #include "relay/session/live_budget.h"
 #include "relay/login/refusals.h"
 #include "relay/journal.h"
-#include "relay/worker.h"
+#include "common/worker.h"
 
 struct db;
 struct event;

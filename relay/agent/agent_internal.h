@@ -10,7 +10,7 @@
 #include "common/db.h"
 #include "common/password.h"
 #include "relay/agent/agent.h"
-#include "relay/login/guess.h"
+#include "common/login/guess.h"
 #include "relay/relay.h"
 
 enum agent_state {

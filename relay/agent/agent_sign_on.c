@@ -68,8 +68,8 @@ agent_refuse_old(struct agent *a)
 bool
 agent_has_place(struct agent *a, enum relay_pool pool)
 {
-	const char *setting = connection_limit_move(
-	    a->loop->relay->connections, &a->place, pool);
+	const char *setting =
+	    connection_limit_move(a->loop->relay->connections, &a->place, pool);
 	char reason[120];
 
 	if (setting == NULL)
@@ -146,7 +146,8 @@ static void
 wait_for_turn(struct agent *a, void (*go)(void *agent))
 {
 	a->state = AGENT_STATE_LOOK_UP;
-	guess_set(&a->guess, a->loop, a->client_addr, "agent", a->pin, false);
+	guess_set(&a->guess, a->loop->relay->guesses, a->loop->base,
+	    a->client_addr, "agent", a->pin, false);
 	if (guess_wait(&a->guess, go, a) != 0)
 		agent_close(a, "out of memory");
 }

@@ -10,7 +10,7 @@
 #include "common/http.h"
 #include "common/log.h"
 #include "relay/login/account.h"
-#include "relay/login/guess.h"
+#include "common/login/guess.h"
 #include "relay/relay.h"
 #include "relay/session/session.h"
 #include "rfb/repeater.h"
@@ -121,8 +121,9 @@ look_up(struct conn *c, const struct rfb_repeater_hello *hello)
 	c->lookup = k;
 	side_read(&c->side, false);
 	event_add(c->deadline, &tv); /* wrong ones before it make it wait */
-	guess_set(&k->guess, c->loop, c->client_addr, "reverse",
-	    k->name[0] != '\0' ? k->name : k->pin, false);
+	guess_set(&k->guess, c->loop->relay->guesses, c->loop->base,
+	    c->client_addr, "reverse", k->name[0] != '\0' ? k->name : k->pin,
+	    false);
 	if (guess_wait(&k->guess, ask, k) != 0)
 		conn_close(c, "out of memory");
 }

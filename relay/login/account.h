@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "common/password.h"
-#include "relay/login/guesses.h"
+#include "common/login/guesses.h"
 
 enum endpoint_kind {
 	ENDPOINT_DIRECT,

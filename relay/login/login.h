@@ -1,5 +1,4 @@
-/* What a technician types as user name, and how wrong passwords slow down.
- * Pure functions. */
+/* What a technician types as user name. Pure functions. */
 #ifndef RELAY_LOGIN_LOGIN_H
 #define RELAY_LOGIN_LOGIN_H
 
@@ -31,14 +30,5 @@ int login_target_parse(struct login_name *n, const char *text);
 
 /* Nine digits: a code of attended access. */
 bool login_is_code(const char *endpoint);
-
-/*
- * How long an attempt waits: 0 after no failure, 0.5 s after the first,
- * doubling to LOGIN_DELAY_MAX_MS. Failures older than LOGIN_FORGET_S do not
- * count. failures: in a row; age_s: seconds since the last one.
- */
-#define LOGIN_DELAY_MAX_MS 16000
-#define LOGIN_FORGET_S     900
-uint32_t login_delay_ms(uint64_t failures, double age_s);
 
 #endif

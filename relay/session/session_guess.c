@@ -3,8 +3,9 @@
  * the next start. */
 #include "common/clock.h"
 #include "common/db.h"
-#include "relay/login/guess.h"
-#include "relay/login/known_login.h"
+#include "common/login/guess.h"
+#include "common/login/known_login.h"
+#include "common/login/login_rows.h"
 #include "relay/session/session_internal.h"
 
 static const char out_of_memory[] = "the relay is out of memory";
@@ -21,25 +22,26 @@ session_guess_password(struct session *s, void (*go)(void *session))
 {
 	struct account *a = &s->account;
 
-	guess_set(&s->guess, s->loop, s->client_addr, "person", s->name.person,
+	guess_set(&s->guess, s->loop->relay->guesses, s->loop->base,
+	    s->client_addr, "person", s->name.person,
 	    login_is_code(s->name.endpoint));
 	for (unsigned i = 0; i < GUESS_KEYS; i++)
 		guesses_learn(s->loop->relay->guesses, &s->guess.who, i,
 		    a->failures[i], a->failure_age_s[i], clock_mono_ns());
 	if (a->is_known_login)
-		guesses_know(s->loop->relay->guesses, &s->guess.who,
-		    clock_mono_ns());
+		guesses_know(
+		    s->loop->relay->guesses, &s->guess.who, clock_mono_ns());
 	wait_for_turn(s, go);
 }
 
 void
 session_guess_ticket(struct session *s, void (*go)(void *session))
 {
-	guess_set(&s->guess, s->loop, s->client_addr, NULL, NULL, false);
+	guess_set(&s->guess, s->loop->relay->guesses, s->loop->base,
+	    s->client_addr, NULL, NULL, false);
 	wait_for_turn(s, go);
 }
 
-/* Names that nobody has are counted like those of people. */
 static void
 write_wrong(struct session *s)
 {
@@ -52,20 +54,7 @@ write_wrong(struct session *s)
 	if (s->loop->is_closing)
 		return; /* the last checks of a relay that stops */
 	guess_prefix(prefix, s->client_addr);
-	db_query(s->loop->db,
-	    "WITH p AS (UPDATE people SET failed_logins = failed_logins + 1, "
-	    "last_failed_at = now() WHERE name = $1 RETURNING team_id), "
-	    "f AS (INSERT INTO login_failures AS l (client_addr, failed) "
-	    "SELECT what, 1 FROM (VALUES ($2, true), "
-	    "('name tried: ' || $1, $5::boolean), "
-	    "('codes tried by ' || $1, $6::boolean)) k(what, counts) "
-	    "WHERE counts ON CONFLICT (client_addr) DO UPDATE SET failed = "
-	    "CASE WHEN l.last_at < now() - interval '15 minutes' THEN 1 ELSE "
-	    "l.failed + 1 END, last_at = now()) "
-	    "INSERT INTO audit (team_id, actor, action, object, detail) "
-	    "SELECT (SELECT team_id FROM p), $1, 'login_failed', $4, "
-	    "jsonb_build_object('client', $3::text)",
-	    6, params, NULL, NULL);
+	db_query(s->loop->db, login_wrong_statement, 6, params, NULL, NULL);
 }
 
 void
@@ -97,10 +86,11 @@ session_guess_left(struct session *s)
 		guess_end(&s->guess, GUESS_LEFT);
 		note_left(s);
 	} else if (!s->is_authenticated) { /* the database was being asked */
-		guess_set(&s->guess, s->loop, s->client_addr, "person",
-		    s->name.person, login_is_code(s->name.endpoint));
-		guesses_left(s->loop->relay->guesses, &s->guess.who,
-		    clock_mono_ns());
+		guess_set(&s->guess, s->loop->relay->guesses, s->loop->base,
+		    s->client_addr, "person", s->name.person,
+		    login_is_code(s->name.endpoint));
+		guesses_left(
+		    s->loop->relay->guesses, &s->guess.who, clock_mono_ns());
 		note_left(s);
 	}
 }

@@ -25,7 +25,7 @@
 #include "common/tcp_liveness.h"
 #include "common/tee.h"
 #include "relay/login/account.h"
-#include "relay/login/guess.h"
+#include "common/login/guess.h"
 #include "relay/wire/leg.h"
 #include "relay/login/login.h"
 #include "relay/pump/pump.h"

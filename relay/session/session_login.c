@@ -7,7 +7,7 @@
 #include "common/db.h"
 #include "common/err.h"
 #include "common/log.h"
-#include "relay/login/known_login.h"
+#include "common/login/known_login.h"
 #include "relay/session/session_internal.h"
 #include "rfb/handshake_server.h"
 

@@ -6,7 +6,7 @@
 #include "common/bytes.h"
 #include "common/err.h"
 #include "common/password.h"
-#include "relay/login/password_queue.h"
+#include "common/login/password_queue.h"
 #include "relay/session/session_internal.h"
 
 static const char denied[] = "user name or password is wrong";

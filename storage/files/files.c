@@ -111,9 +111,8 @@ serve_signed(struct files *f, struct evhttp_request *req)
 	if (rc != 0) {
 		f->d->counters.files_denied++;
 		files_refuse(f, req, 403, "Forbidden",
-		    rc == ERR_TIMEOUT
-			? FILES_EXPIRED
-			: "This link is not valid.");
+		    rc == ERR_TIMEOUT ? FILES_EXPIRED
+				      : "This link is not valid.");
 		return;
 	}
 	if (!tls_connections_promote(f->connections, req) ||
@@ -267,8 +266,7 @@ files_new(struct daemon *d, char *err, size_t err_len)
 	    f->http, "storage.listen", d->conf.listen, err, err_len);
 	if (f->sock == NULL)
 		return ERR_CONFIG;
-	return tls_connections_watch(
-	    f->connections, f->sock, "storage.listen");
+	return tls_connections_watch(f->connections, f->sock, "storage.listen");
 }
 
 void

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "relay/login/known_login.h"
+#include "common/login/known_login.h"
 
 static void
 test_ids(void **state)

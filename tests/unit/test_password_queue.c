@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "common/err.h"
-#include "relay/login/password_queue.h"
+#include "common/login/password_queue.h"
 
 #define MANY (2 * PASSWORD_QUEUE_MAX)
 

@@ -10,7 +10,8 @@
 #include <cmocka.h>
 
 #include "common/clock.h"
-#include "relay/login/guesses.h"
+#include "common/login/guesses.h"
+#include "common/login/login_delay.h"
 #include "relay/login/login.h"
 #include "relay/login/refusals.h"
 

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "common/err.h"
+#include "common/login/login_delay.h"
 #include "relay/login/login.h"
 
 static void

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 #include <event2/event.h>
 
-#include "relay/worker.h"
+#include "common/worker.h"
 
 #define N_INBOXES 3
 

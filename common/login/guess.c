@@ -1,27 +1,25 @@
-#include "relay/login/guess.h"
+#include "common/login/guess.h"
 
 #include <event2/event.h>
 
 #include "common/clock.h"
 #include "common/err.h"
-#include "relay/relay.h"
 
 void
-guess_set(struct guess *t, struct loop *l, const char *client_addr,
-    const char *what, const char *name, bool codes)
+guess_set(struct guess *t, struct guesses *guesses, struct event_base *base,
+    const char *client_addr, const char *what, const char *name, bool codes)
 {
 	guess_end(t, GUESS_ABANDONED);
-	t->loop = l;
-	guess_who_set(
-	    l->relay->guesses, &t->who, client_addr, what, name, codes);
+	t->guesses = guesses;
+	t->base = base;
+	guess_who_set(guesses, &t->who, client_addr, what, name, codes);
 }
 
 /* Returns 0: it is being checked; else how long it waits. */
 static uint32_t
 ask(struct guess *t)
 {
-	uint32_t ms =
-	    guesses_ask(t->loop->relay->guesses, &t->who, clock_mono_ns());
+	uint32_t ms = guesses_ask(t->guesses, &t->who, clock_mono_ns());
 
 	t->is_checking = ms == 0;
 	t->is_waiting = ms != 0;
@@ -61,7 +59,7 @@ guess_wait(struct guess *t, void (*go)(void *arg), void *arg)
 	t->go = go;
 	t->arg = arg;
 	if (t->timer == NULL)
-		t->timer = evtimer_new(t->loop->base, on_time, t);
+		t->timer = evtimer_new(t->base, on_time, t);
 	if (t->timer == NULL)
 		return ERR_NOMEM;
 	wait_for(t, ms);
@@ -74,11 +72,9 @@ guess_end(struct guess *t, enum guess_result result)
 	if (t->timer != NULL)
 		event_del(t->timer);
 	if (t->is_checking)
-		guesses_done(
-		    t->loop->relay->guesses, &t->who, result, clock_mono_ns());
+		guesses_done(t->guesses, &t->who, result, clock_mono_ns());
 	else if (t->is_waiting && result == GUESS_LEFT)
-		guesses_left(
-		    t->loop->relay->guesses, &t->who, clock_mono_ns());
+		guesses_left(t->guesses, &t->who, clock_mono_ns());
 	t->is_checking = t->is_waiting = false;
 }
 

@@ -1,4 +1,4 @@
-#include "relay/worker.h"
+#include "common/worker.h"
 
 #include <event2/event.h>
 #include <stdbool.h>

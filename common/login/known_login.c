@@ -1,11 +1,11 @@
-#include "relay/login/known_login.h"
+#include "common/login/known_login.h"
 
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/http.h"
-#include "relay/login/guesses.h"
+#include "common/login/guesses.h"
 
 /* The offset is KNOWN_LOGINS_MAX less the one that is noted. */
 const char known_login_statement[] =
@@ -33,8 +33,8 @@ known_login_id(char out[KNOWN_LOGIN_ID_LEN],
 	guess_prefix(prefix, client_addr);
 	/* no name has a line feed, so no two pairs have one text; the first
 	 * line keeps it apart from other uses of the key */
-	n = snprintf(text, sizeof(text), "relaycam known login\n%s\n%s",
-	    person, prefix);
+	n = snprintf(
+	    text, sizeof(text), "relaycam known login\n%s\n%s", person, prefix);
 	if ((size_t)n >= sizeof(text))
 		n = sizeof(text) - 1;
 	crypto_generichash(hash, sizeof(hash), (const uint8_t *)text,

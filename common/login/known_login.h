@@ -4,8 +4,8 @@
  * another relay. The table known_logins holds a keyed hash of the pair, the
  * KNOWN_LOGINS_MAX latest ones of a person, for 30 days. No I/O.
  */
-#ifndef RELAY_LOGIN_KNOWN_LOGIN_H
-#define RELAY_LOGIN_KNOWN_LOGIN_H
+#ifndef COMMON_LOGIN_KNOWN_LOGIN_H
+#define COMMON_LOGIN_KNOWN_LOGIN_H
 
 #include <stdint.h>
 

@@ -9,14 +9,14 @@
  * Thread-safe. A job's `done` is called on the loop of its inbox (worker.h),
  * whatever came of it.
  */
-#ifndef RELAY_LOGIN_PASSWORD_QUEUE_H
-#define RELAY_LOGIN_PASSWORD_QUEUE_H
+#ifndef COMMON_LOGIN_PASSWORD_QUEUE_H
+#define COMMON_LOGIN_PASSWORD_QUEUE_H
 
 #include <stdatomic.h>
 #include <stdint.h>
 
-#include "relay/login/guesses.h"
-#include "relay/worker.h"
+#include "common/login/guesses.h"
+#include "common/worker.h"
 
 #define PASSWORD_QUEUE_MAX         256 /* jobs that wait */
 #define PASSWORD_QUEUE_PER_ADDRESS 8   /* of them */

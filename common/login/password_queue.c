@@ -1,4 +1,4 @@
-#include "relay/login/password_queue.h"
+#include "common/login/password_queue.h"
 
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -7,8 +7,8 @@
 
 #include "common/err.h"
 
-#define STRANGER_NICE   10
-#define NEW_PER_FAILED  3 /* turns of one lane to a turn of the other */
+#define STRANGER_NICE  10
+#define NEW_PER_FAILED 3 /* turns of one lane to a turn of the other */
 
 TAILQ_HEAD(password_list, password_job);
 
@@ -90,8 +90,7 @@ set_turn(struct password_queue *q, struct password_job *j)
 static void
 insert(struct password_queue *q, struct password_job *j)
 {
-	struct password_job *k =
-	    TAILQ_LAST(&q->lanes[j->lane], password_list);
+	struct password_job *k = TAILQ_LAST(&q->lanes[j->lane], password_list);
 
 	while (k != NULL && k->turn > j->turn)
 		k = TAILQ_PREV(k, password_list, link);
@@ -111,8 +110,7 @@ last_after(struct password_queue *q, const struct password_job *j)
 	for (int lane = GUESS_LANES - 1; k == NULL && lane >= 0; lane--)
 		k = TAILQ_LAST(&q->lanes[lane], password_list);
 	return k != NULL &&
-		(k->lane > j->lane ||
-		    (k->lane == j->lane && k->turn > j->turn))
+		(k->lane > j->lane || (k->lane == j->lane && k->turn > j->turn))
 	    ? k
 	    : NULL;
 }
@@ -167,8 +165,7 @@ static void *
 stranger_main(void *arg)
 {
 	/* of this thread only: Linux, setpriority(2) */
-	setpriority(
-	    PRIO_PROCESS, (id_t)syscall(SYS_gettid), STRANGER_NICE);
+	setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), STRANGER_NICE);
 	work(arg, false);
 	return NULL;
 }

@@ -14,8 +14,8 @@
  * the last failure, or when others need the place. Names that nobody has are
  * counted as those of people are. Thread-safe; no I/O.
  */
-#ifndef RELAY_LOGIN_GUESSES_H
-#define RELAY_LOGIN_GUESSES_H
+#ifndef COMMON_LOGIN_GUESSES_H
+#define COMMON_LOGIN_GUESSES_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -76,8 +76,7 @@ void guess_who_set(const struct guesses *g, struct guess_who *who,
  * May it be checked now? Returns 0: yes, guesses_done has to follow.
  * Otherwise milliseconds until it may ask again.
  */
-uint32_t guesses_ask(
-    struct guesses *g, struct guess_who *who, uint64_t now_ns);
+uint32_t guesses_ask(struct guesses *g, struct guess_who *who, uint64_t now_ns);
 /* What came of it. RIGHT takes back the failures of that name from that
  * address, not those that others made; never those of codes. */
 void guesses_done(struct guesses *g, const struct guess_who *who,

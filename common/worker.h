@@ -3,8 +3,8 @@
  * A job runs in a thread, then its `done` is called on the loop it came
  * from.
  */
-#ifndef RELAY_WORKER_H
-#define RELAY_WORKER_H
+#ifndef COMMON_WORKER_H
+#define COMMON_WORKER_H
 
 #include <pthread.h>
 #include <stdbool.h>

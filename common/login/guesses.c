@@ -1,4 +1,4 @@
-#include "relay/login/guesses.h"
+#include "common/login/guesses.h"
 
 #include <arpa/inet.h>
 #include <pthread.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "common/clock.h"
-#include "relay/login/login.h"
+#include "common/login/login_delay.h"
 
 #define WAYS    8  /* places that a key may be at */
 #define POLL_MS 50 /* another one is being checked */
@@ -161,9 +161,8 @@ get(struct guesses *g, uint64_t key, uint64_t now_ns)
 static uint32_t
 ms_until(uint64_t when_ns, uint64_t now_ns)
 {
-	return now_ns < when_ns
-	    ? (uint32_t)((when_ns - now_ns) / NS_PER_MS + 1)
-	    : 0;
+	return now_ns < when_ns ? (uint32_t)((when_ns - now_ns) / NS_PER_MS + 1)
+				: 0;
 }
 
 static int
@@ -187,8 +186,7 @@ static uint32_t
 new_wait_ms(struct entry *e, uint64_t now_ns)
 {
 	uint64_t next = e->last_ns + GUESS_NEW_MAX_MS * NS_PER_MS;
-	uint32_t ms =
-	    ms_until(next < e->next_ns ? next : e->next_ns, now_ns);
+	uint32_t ms = ms_until(next < e->next_ns ? next : e->next_ns, now_ns);
 
 	return ms == 0 && e->checking - e->checking_failed >= at_a_time(e)
 	    ? POLL_MS
@@ -241,8 +239,8 @@ struct asking {
 /* Finds or makes the entries, which are pinned: none of them takes the place
  * of another. */
 static void
-look_at_keys(struct guesses *g, const struct guess_who *who,
-    struct asking *a, uint64_t now_ns)
+look_at_keys(struct guesses *g, const struct guess_who *who, struct asking *a,
+    uint64_t now_ns)
 {
 	for (unsigned i = 0; i < GUESS_KEYS; i++) {
 		struct entry *e;
@@ -321,8 +319,7 @@ fail(struct entry *e, enum guess_key key, uint64_t now_ns)
 }
 
 static void
-fail_key(
-    struct guesses *g, uint64_t key, enum guess_key kind, uint64_t now_ns)
+fail_key(struct guesses *g, uint64_t key, enum guess_key kind, uint64_t now_ns)
 {
 	struct entry *e = key != 0 ? get(g, key, now_ns) : NULL;
 
@@ -400,8 +397,7 @@ guesses_done(struct guesses *g, const struct guess_who *who,
 }
 
 void
-guesses_left(
-    struct guesses *g, const struct guess_who *who, uint64_t now_ns)
+guesses_left(struct guesses *g, const struct guess_who *who, uint64_t now_ns)
 {
 	pthread_mutex_lock(&g->lock);
 	fail_key(g, who->keys[GUESS_ADDRESS], GUESS_ADDRESS, now_ns);
@@ -410,8 +406,7 @@ guesses_left(
 }
 
 void
-guesses_know(
-    struct guesses *g, const struct guess_who *who, uint64_t now_ns)
+guesses_know(struct guesses *g, const struct guess_who *who, uint64_t now_ns)
 {
 	struct entry *e;
 

@@ -1,18 +1,19 @@
 /*
- * A try to get in, on its loop: it waits until it may be checked
- * (relay/login/guesses.h), and says what came of it. Embedded in what tries:
+ * A try to get in, on one loop: it waits until it may be checked
+ * (common/login/guesses.h), and says what came of it. Embedded in what tries:
  * a session, an agent, a server that dials in.
  */
-#ifndef RELAY_LOGIN_GUESS_H
-#define RELAY_LOGIN_GUESS_H
+#ifndef COMMON_LOGIN_GUESS_H
+#define COMMON_LOGIN_GUESS_H
 
-#include "relay/login/guesses.h"
+#include "common/login/guesses.h"
 
 struct event;
-struct loop;
+struct event_base;
 
 struct guess {
-	struct loop *loop;
+	struct guesses *guesses;
+	struct event_base *base;
 	struct guess_who who;
 	struct event *timer;
 	void (*go)(void *arg);
@@ -21,8 +22,9 @@ struct guess {
 };
 
 /* Whom it is counted by (guess_who_set); what went before is abandoned. */
-void guess_set(struct guess *t, struct loop *l, const char *client_addr,
-    const char *what, const char *name, bool codes);
+void guess_set(struct guess *t, struct guesses *guesses,
+    struct event_base *base, const char *client_addr, const char *what,
+    const char *name, bool codes);
 
 /*
  * Calls go(arg) when it may be checked, perhaps at once; guess_end calls it
