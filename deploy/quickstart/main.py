@@ -2,13 +2,14 @@
 import argparse
 import json
 import os
+import shlex
 import signal
 import sys
 import time
 
 import demo
 from process import StartError, wait_until
-from stack import Ports, Stack
+from stack import ROOT, Ports, Stack
 
 ONCE_SECONDS = 20
 ENDPOINT_PASSWORD_LEN = 8  # all that VNC authentication looks at
@@ -89,9 +90,29 @@ def browser_link(stack):
     return stack.ctl_json('ticket', 'alice@desk1', '--valid', '1h')['url']
 
 
-def print_how_to(stack, password, args):
-    ca = stack.path('ca.pem')
-    ctl = f'{stack.path("bin", "relaycam")} --config {stack.conf_file}'
+def ctl_command(stack):
+    """The administrator's command line as whoever reads this can run it: it
+    needs the account of the daemons, which the database lets in and whose
+    keys it reads."""
+    words = [stack.path('bin', 'relaycam'), '--config', stack.conf_file]
+    if stack.user.pw_uid != os.getuid():
+        by = ['sudo', '-u'] if 'SUDO_USER' in os.environ else ['runuser', '-u']
+        words = [*by, stack.user.pw_name, '--', *words]
+    return shlex.join(words)
+
+
+def stop_command(args):
+    quickstart = os.path.join(ROOT, 'quickstart')
+    words = [quickstart, '--stop', '--state', os.path.abspath(args.state)]
+    if 'SUDO_USER' in os.environ and os.getuid() == 0:
+        words.insert(0, 'sudo')
+    return shlex.join(words)
+
+
+def print_how_to(stack, password, args, recording=None):
+    """recording: the id of one that is there, for a command that works."""
+    ca = shlex.quote(stack.path('ca.pem'))
+    ctl = ctl_command(stack)
     say(f'''
 Relaycam runs. Open the desktop in a browser; this link works once, for one
 hour. The browser warns of the certificate unless {ca} is among
@@ -114,10 +135,10 @@ quickstart has switched both on for its team "demo".
 
     {ctl} sessions list
     {ctl} recordings list
-    {ctl} recordings link ID
+    {ctl} recordings link {recording or "ID"}
 
 State and logs: {stack.state}. ''' + (
-        f'./quickstart --stop --state {stack.state} stops everything.'
+        f'This stops everything:\n\n    {stop_command(args)}\n'
         if args.once else 'Ctrl-C stops everything.'))
 
 
@@ -147,7 +168,7 @@ def serve(stack, args, on_result):
         result = record_once(stack, endpoint, password)
         if not args.keep:
             return result
-        print_how_to(stack, password, args)
+        print_how_to(stack, password, args, result['segments'][0]['id'])
         on_result(result)
     else:
         print_how_to(stack, password, args)

@@ -3,15 +3,20 @@ work, a second start on the same state, clear errors. M8, T6."""
 import hashlib
 import json
 import os
+import pathlib
+import re
 import shutil
 import socket
 import subprocess
 import tempfile
+import types
 
 import pytest
 import requests
 
+import main as quickstart_main
 import media
+import stack
 from conftest import BUILD, ROOT
 from ports import free_ports
 
@@ -115,3 +120,125 @@ def test_help_and_wrong_options():
     assert '--once' in quickstart('--help').stdout
     r = quickstart('--port-base', '12')
     assert r.returncode == 2
+
+
+# ---- what it prints ----
+
+class Person:
+    """root, or somebody who is not, with a checkout that he can read."""
+
+    def __init__(self, who, tmp_path):
+        self.prefix = []
+        self.root = ROOT
+        self.build = BUILD
+        if who == 'root' and os.getuid() != 0:
+            self.prefix = ['sudo', '--']
+        elif who == 'user' and os.getuid() == 0:
+            self.prefix = ['runuser', '-u', 'postgres', '--']
+            self._copy(tmp_path)
+
+    def _copy(self, folder):
+        self.root = str(folder / 'checkout')
+        self.build = os.path.join(self.root, 'build')
+        for name in ('deploy', os.path.join('relay', 'web')):
+            shutil.copytree(os.path.join(ROOT, name),
+                            os.path.join(self.root, name))
+        shutil.copy(os.path.join(ROOT, 'quickstart'), self.root)
+        for name, where in stack.PROGRAMS.items():
+            os.makedirs(os.path.join(self.build, where), exist_ok=True)
+            shutil.copy(os.path.join(BUILD, where, name),
+                        os.path.join(self.build, where))
+
+    def run(self, argv, **kw):
+        env = {k: v for k, v in os.environ.items()
+               if k not in ('SUDO_USER', 'XDG_RUNTIME_DIR')}
+        return subprocess.run(
+            [*self.prefix, *argv], capture_output=True, text=True,
+            timeout=300, cwd='/', env={**env, **kw})
+
+    def start(self, *args):
+        return self.run(['/usr/bin/python3', '-B', os.path.join(
+            self.root, 'deploy', 'quickstart', 'main.py'), '--build',
+            self.build, *args])
+
+
+def commands(text):
+    """The lines that are set apart and begin with a program."""
+    return [line.strip() for line in re.findall(r'^    (\S.*)$', text, re.M)
+            if not line.startswith(('http', 'user name', 'password'))]
+
+
+def value(text, name):
+    return re.search(rf'^    {name} +(\S+)$', text, re.M)[1]
+
+
+def sees_the_desktop(person, command, text, list_sessions):
+    """The viewer's line, on a screen; ended once the session is there."""
+    line = (f'{command} & v=$!; for i in $(seq 600); do '
+            f'{list_sessions} --state active | grep -q alice && break; '
+            'kill -0 $v || exit 9; sleep 0.1; done; kill $v; wait $v; '
+            f'{list_sessions} | grep alice')
+    return person.run(['xvfb-run', '-a', '/bin/sh', '-c', line],
+                      VNC_USERNAME=value(text, 'user name'),
+                      VNC_PASSWORD=value(text, 'password'))
+
+
+@pytest.mark.parametrize('who', ['root', 'user'])
+def test_every_printed_command_works(who):
+    top = pathlib.Path(tempfile.mkdtemp(prefix='rc-', dir='/tmp'))
+    os.chmod(top, 0o777)
+    person = Person(who, top)
+    state, base = str(top / 'state'), free_ports().relay
+    try:
+        r = person.start('--once', '--keep', '--state', state, '--port-base',
+                         str(base))
+        assert r.returncode == 0, r.stderr
+        doc = json.loads(r.stdout.splitlines()[-1])
+        viewer, sessions, recordings, link, stop = commands(r.stderr)
+        assert 'xtigervncviewer' in viewer and '--stop' in stop
+        seen = {}
+        for line in (sessions, recordings, link):
+            done = person.run(['/bin/sh', '-c', line])
+            assert done.returncode == 0, (line, done.stderr)
+            seen[line] = done.stdout
+        assert 'alice' in seen[sessions] and 'desk1' in seen[recordings]
+        assert doc['segments'][0]['id'] in link
+        got = requests.get(seen[link].strip(), timeout=30,
+                           verify=os.path.join(state, 'ca.pem'))
+        assert len(got.content) == doc['segments'][0]['bytes']
+        done = sees_the_desktop(person, viewer, r.stderr, sessions)
+        assert done.returncode == 0, (viewer, done.stdout, done.stderr)
+        for url in re.findall(r'https://localhost:\d+/', r.stderr):
+            page = requests.get(url, verify=os.path.join(state, 'ca.pem'),
+                                timeout=30)
+            assert page.status_code == 200
+        done = person.run(['/bin/sh', '-c', stop])
+        assert done.returncode == 0, (stop, done.stderr)
+        with socket.socket() as s:
+            assert s.connect_ex(('127.0.0.1', base)) != 0
+    finally:
+        person.start('--stop', '--state', state)
+        shutil.rmtree(top, ignore_errors=True)
+
+
+@pytest.mark.parametrize('uid,sudo,begins', [
+    (0, None, 'runuser -u relaycam -- /s/bin/relaycam'),
+    (0, 'bob', 'sudo -u relaycam -- /s/bin/relaycam'),
+    (999, None, '/s/bin/relaycam'),
+    (999, 'bob', '/s/bin/relaycam'),
+])
+def test_printed_for_whoever_reads(monkeypatch, uid, sudo, begins):
+    """sudo's caller pastes into a shell that is not root's."""
+    class Fake:
+        conf_file = '/s/conf/a b.conf'
+        user = types.SimpleNamespace(pw_uid=999, pw_name='relaycam')
+
+        @staticmethod
+        def path(*parts):
+            return os.path.join('/s', *parts)
+    monkeypatch.setattr(os, 'getuid', lambda: uid)
+    monkeypatch.delenv('SUDO_USER', raising=False)
+    if sudo:
+        monkeypatch.setenv('SUDO_USER', sudo)
+    line = quickstart_main.ctl_command(Fake)
+    assert line == begins + " --config '/s/conf/a b.conf'"
