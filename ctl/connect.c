@@ -3,14 +3,14 @@
  * For those who can reach the database; people use the console.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ctl/command.h"
+#include "ctl/connect_files.h"
+#include "ctl/hostport.h"
 #include "ctl/relay_address.h"
 #include "ctl/ticket.h"
 #include "ctl/viewer.h"
@@ -21,85 +21,10 @@ struct connection {
 	struct ticket ticket;
 	struct viewer viewer;
 	char ca_file[4096]; /* "": the system's CAs */
+	char profile[4096]; /* Remmina's */
+	char vnc_host[16];  /* where a one-time VNC password is good */
 	int64_t seconds;
 };
-
-/* --- files --------------------------------------------------------------- */
-
-/* Replaces a file of ours; nobody else can read it at any moment. */
-static FILE *
-open_private(const char *path)
-{
-	int fd;
-	FILE *f;
-
-	if (unlink(path) != 0 && errno != ENOENT)
-		return NULL;
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	f = fd >= 0 ? fdopen(fd, "w") : NULL;
-	if (f == NULL && fd >= 0)
-		close(fd);
-	return f;
-}
-
-static int
-close_file(FILE *f, const char *path)
-{
-	bool failed = ferror(f) != 0;
-
-	if (fclose(f) != 0 || failed)
-		return ctl_failed(errno, "%s", path);
-	return 0;
-}
-
-/* One line a setting; TigerVNC's own files begin like this. */
-static int
-write_vnc_file(const struct connection *n, const char *path)
-{
-	char place[VIEWER_PLACE_MAX];
-	FILE *f = open_private(path);
-
-	if (f == NULL)
-		return ctl_failed(errno, "%s", path);
-	viewer_place(&n->relay, place);
-	fprintf(f, "TigerVNC Configuration file Version 1.0\n\n");
-	fprintf(f, "ServerName=%s\n", place);
-	fprintf(f, "SecurityTypes=X509Plain\n");
-	if (n->ca_file[0] != '\0')
-		fprintf(f, "X509CA=%s\n", n->ca_file);
-	return close_file(f, path);
-}
-
-/*
- * The link goes to the browser in a page of our own: on its command line
- * everybody on this machine could read the ticket.
- */
-static int
-write_page(const struct connection *n, char *path, size_t len)
-{
-	const char *dir = getenv("XDG_RUNTIME_DIR");
-	char url[URL_MAX];
-	FILE *f;
-	int fd;
-
-	relay_address_url(&n->relay, url);
-	if (dir != NULL && *dir == '/') {
-		snprintf(path, len, "%s/relaycam-connect.html", dir);
-		f = open_private(path);
-	} else {
-		snprintf(path, len, "/tmp/relaycam-connect-XXXXXX.html");
-		fd = mkstemps(path, 5);
-		f = fd >= 0 ? fdopen(fd, "w") : NULL;
-	}
-	if (f == NULL)
-		return ctl_failed(errno, "%s", path);
-	fprintf(f,
-	    "<!DOCTYPE html>\n<meta charset=\"utf-8\">\n<title>Relaycam</title>"
-	    "\n<meta name=\"referrer\" content=\"no-referrer\">\n"
-	    "<meta http-equiv=\"refresh\" content=\"0;url=%s/#ticket=%s\">\n",
-	    url, n->ticket.text);
-	return close_file(f, path);
-}
 
 /* --- what can be done with a ticket -------------------------------------- */
 
@@ -129,17 +54,25 @@ print_links(const struct connection *n)
 	    (long long)n->seconds);
 }
 
+/* What a person types into the viewer's dialog. */
 static void
 print_login(const struct connection *n, FILE *f)
 {
-	fprintf(
-	    f, "user name: %s\npassword: %s\n", n->target.user, n->ticket.text);
+	if (n->ticket.port == 0)
+		fprintf(f, "user name: %s\n", n->target.user);
+	fprintf(f, "password: %s\n", n->ticket.text);
+}
+
+static bool
+takes_environment(const struct viewer *v)
+{
+	return v->kind != NULL && v->kind->words == VIEWER_TIGERVNC;
 }
 
 static void
 print_command(const struct connection *n)
 {
-	if (n->viewer.takes_environment) {
+	if (takes_environment(&n->viewer)) {
 		fputs("VNC_USERNAME=", stdout);
 		viewer_quote(stdout, n->target.user);
 		printf(" VNC_PASSWORD=%s ", n->ticket.text);
@@ -152,7 +85,7 @@ print_command(const struct connection *n)
 static int
 save(const struct connection *n, const char *path)
 {
-	int rc = write_vnc_file(n, path);
+	int rc = connect_write_vnc(path, &n->relay, n->ca_file);
 
 	if (rc != 0)
 		return rc;
@@ -167,7 +100,8 @@ static int
 open_browser(struct connection *n)
 {
 	char page[4096];
-	int rc = write_page(n, page, sizeof(page));
+	int rc =
+	    connect_write_page(&n->relay, n->ticket.text, page, sizeof(page));
 
 	n->viewer.argv[1] = page;
 	return rc != 0 ? rc : viewer_run(&n->viewer, "", "");
@@ -176,7 +110,7 @@ open_browser(struct connection *n)
 static int
 start_viewer(struct connection *n)
 {
-	if (!n->viewer.takes_environment) {
+	if (!takes_environment(&n->viewer)) {
 		fprintf(stderr, "When the viewer asks, within %lld s:\n",
 		    (long long)n->seconds);
 		print_login(n, stderr);
@@ -197,6 +131,8 @@ check_options(const struct args *a)
 {
 	static const char *const ways[] = { "browser", "vnc-file", "url",
 		"print" };
+	static const char *const of_viewers[] = { "viewer", "viewer-args",
+		"vnc-auth" };
 	int n = 0;
 
 	for (size_t i = 0; i < 4; i++)
@@ -204,8 +140,13 @@ check_options(const struct args *a)
 	if (n > 1)
 		return ctl_usage("give one of --browser, --vnc-file, --url and "
 				 "--print");
-	if (args_has(a, "viewer") && n > 0 && !args_has(a, "print"))
-		return ctl_usage("--viewer goes with --print or alone");
+	for (size_t i = 0; i < 3; i++)
+		if (args_has(a, of_viewers[i]) && n > 0 &&
+		    !args_has(a, "print"))
+			return ctl_usage(
+			    "--%s goes with --print or alone", of_viewers[i]);
+	if (args_has(a, "viewer-args") && !args_has(a, "viewer"))
+		return ctl_usage("--viewer-args needs --viewer PROGRAM");
 	return 0;
 }
 
@@ -224,6 +165,78 @@ take_ca(struct connection *n, const char *given)
 	    n->ca_file, sizeof(n->ca_file), "%s", full != NULL ? full : "");
 	free(full);
 	return 0;
+}
+
+/*
+ * A one-time VNC password goes over a port that speaks without TLS to this
+ * machine only, so the relay has to be here.
+ */
+static int
+check_vnc_auth(const struct ctl *c, struct connection *n)
+{
+	struct session_ports ports;
+	char port[8], why[256];
+	const char *who =
+	    n->viewer.kind != NULL ? n->viewer.kind->name : "this viewer";
+	int fd;
+
+	if (session_ports_read(c, &ports) != 0 || ports.n == 0)
+		return ctl_config("%s can send a VNC password only, and "
+				  "[relay] session_ports, where such passwords "
+				  "are taken, is not set",
+		    who);
+	snprintf(n->vnc_host, sizeof(n->vnc_host), "%s",
+	    strchr(ports.host, ':') != NULL && strcmp(ports.host, "::") != 0
+		? "::1"
+		: "127.0.0.1");
+	snprintf(port, sizeof(port), "%d", ports.first);
+	fd = tcp_connect(n->vnc_host, port, 5, why, sizeof(why));
+	if (fd < 0)
+		return ctl_error(
+		    "%s can send a VNC password only, over a port that speaks "
+		    "TLS from other machines (%s): run this on the relay's "
+		    "machine, or use \"relaycam ticket --vnc-auth\" and "
+		    "stunnel as docs/connect.md shows",
+		    who, why);
+	close(fd);
+	return 0;
+}
+
+static int
+find_viewer(struct ctl *c, const struct args *a, struct connection *n)
+{
+	int rc = viewer_find(
+	    args_get(a, "viewer"), args_get(a, "viewer-args"), &n->viewer);
+
+	if (rc == 0 && args_has(a, "vnc-auth"))
+		n->viewer.login = VIEWER_VNC_PASSWORD;
+	if (rc == 0 && n->viewer.login == VIEWER_VNC_PASSWORD)
+		rc = check_vnc_auth(c, n);
+	return rc;
+}
+
+/* The viewer's words, which may name the ticket's port. */
+static int
+fill_viewer(struct connection *n)
+{
+	struct viewer_place place = { .host = n->relay.host,
+		.port = n->relay.vnc_port,
+		.user = n->target.user,
+		.ca_file = n->ca_file,
+		.profile = n->profile };
+	char port[8];
+	int rc = 0;
+
+	if (n->ticket.port != 0) {
+		snprintf(port, sizeof(port), "%d", n->ticket.port);
+		place.host = n->vnc_host;
+		place.port = port;
+	} else if (n->viewer.kind != NULL &&
+	    n->viewer.kind->words == VIEWER_PROFILE &&
+	    n->viewer.args_template == NULL)
+		rc = connect_write_profile(&n->relay, n->target.user,
+		    n->ca_file, n->profile, sizeof(n->profile));
+	return rc != 0 ? rc : viewer_fill(&n->viewer, &place);
 }
 
 /* All that can fail without a ticket comes before there is one. */
@@ -247,10 +260,11 @@ prepare(struct ctl *c, const struct args *a, struct connection *n)
 	if (rc == 0 && args_has(a, "browser"))
 		rc = viewer_find_browser(&n->viewer, "");
 	else if (rc == 0 && needs_viewer(a))
-		rc = viewer_find(
-		    args_get(a, "viewer"), &n->relay, n->ca_file, &n->viewer);
+		rc = find_viewer(c, a, n);
 	if (rc == 0)
 		rc = target_find(c, a->words[0], &n->target);
+	if (rc == 0 && needs_viewer(a) && !args_has(a, "browser"))
+		rc = fill_viewer(n);
 	return rc;
 }
 
@@ -278,7 +292,11 @@ run(struct ctl *c, const struct args *a)
 	struct connection n = { 0 };
 	int rc = prepare(c, a, &n);
 
-	if (rc == 0)
+	if (rc == 0 && n.viewer.login == VIEWER_VNC_PASSWORD) {
+		rc = ticket_new_vnc(c, &n.target, n.seconds, &n.ticket);
+		if (rc == 0)
+			rc = fill_viewer(&n);
+	} else if (rc == 0)
 		rc = ticket_new(c, &n.target, n.seconds, &n.ticket);
 	if (rc == 0)
 		rc = use(&n, a);
@@ -288,6 +306,11 @@ run(struct ctl *c, const struct args *a)
 
 static const struct arg_opt opts[] = {
 	{ "viewer", "PROGRAM", "this one, not the first that is found" },
+	{ "viewer-args", "WORDS",
+	    "what PROGRAM takes, where relaycam does not know it; {host}, "
+	    "{port}, {display}, {uri}, {user} and {ca} are filled in" },
+	{ "vnc-auth", NULL,
+	    "with a VNC password of 8 characters; on the relay's machine" },
 	{ "browser", NULL, "open the relay's own viewer in the browser" },
 	{ "vnc-file", "FILE",
 	    "write a file that TigerVNC opens; start nothing" },
@@ -300,9 +323,11 @@ static const struct arg_opt opts[] = {
 static const struct command commands[] = {
 	{ NULL, "PERSON@ENDPOINT[/DISPLAY][+MONITOR]", 1, 1, OPTS(opts),
 	    "Connects to an endpoint.\n\nMakes a one-time ticket and starts "
-	    "the first of xtigervncviewer, vncviewer and gvncviewer\nwith it. "
-	    "TigerVNC gets it by its environment; other viewers ask, and what "
-	    "to type is\nprinted.",
+	    "the first of xtigervncviewer, vncviewer, gvncviewer,\n"
+	    "remote-viewer and remmina with it. TigerVNC gets it by its "
+	    "environment; other viewers ask,\nand what to type is printed. "
+	    "KRDC, Vinagre, SSVNC and TightVNC get a one-time VNC password\n"
+	    "on a port of [relay] session_ports.",
 	    run },
 };
 

@@ -1,7 +1,7 @@
 /*
  * VNC viewers of this machine, and how each is told where to connect.
  * Nothing secret goes on a command line, which everybody on the machine can
- * read.
+ * read. Order: viewer_find, viewer_fill, then viewer_print or viewer_run.
  */
 #ifndef CTL_VIEWER_H
 #define CTL_VIEWER_H
@@ -10,28 +10,45 @@
 #include <stdio.h>
 
 #include "ctl/relay_address.h"
+#include "ctl/viewer_kind.h"
 
-#define VIEWER_ARGS_MAX  8
+#define VIEWER_ARGS_MAX  32
+#define VIEWER_TEXT_MAX  16384 /* bytes of all words together */
 #define VIEWER_PLACE_MAX (HOST_MAX + 16)
 
 struct viewer {
 	char path[4096];
-	bool takes_environment; /* VNC_USERNAME, VNC_PASSWORD: TigerVNC */
-	char place[VIEWER_PLACE_MAX];
-	const char *argv[VIEWER_ARGS_MAX]; /* ends with NULL; borrowed */
+	const struct viewer_kind *kind; /* NULL: args_template says all */
+	const char *args_template;      /* --viewer-args, or NULL; borrowed */
+	enum viewer_login login;
+	char text[VIEWER_TEXT_MAX];
+	size_t text_len;
+	const char *argv[VIEWER_ARGS_MAX + 1]; /* ends with NULL */
+};
+
+/* Where it goes and what it checks; everything is borrowed. */
+struct viewer_place {
+	const char *host, *port;
+	const char *user;
+	const char *ca_file; /* "": the system's CAs */
+	const char *profile; /* of VIEWER_PROFILE */
 };
 
 /* "host::port", as VNC viewers read it. */
-void viewer_place(const struct relay_address *r, char out[VIEWER_PLACE_MAX]);
+void viewer_address(
+    const char *host, const char *port, char out[VIEWER_PLACE_MAX]);
 
 /*
- * The viewer to use: by name or path, or the first that is there of
- * xtigervncviewer, vncviewer, gvncviewer. ca_file: NULL or "": the system's
- * CAs. r and ca_file are borrowed until the viewer is started.
- * Returns 0 or STATUS_FAILED after a message.
+ * The viewer to use: by name or path (what it is decides the rest), or the
+ * first that is there of xtigervncviewer, vncviewer, gvncviewer,
+ * remote-viewer and remmina and can do VeNCrypt. args_template: its words, as
+ * --viewer-args has them; then any program will do. Returns 0 or
+ * STATUS_FAILED after a message.
  */
-int viewer_find(const char *name, const struct relay_address *r,
-    const char *ca_file, struct viewer *v);
+int viewer_find(const char *name, const char *args_template, struct viewer *v);
+
+/* Its command line. Returns 0 or STATUS_USAGE after a message. */
+int viewer_fill(struct viewer *v, const struct viewer_place *place);
 
 /* The browser, or rather what opens one: xdg-open. Same returns. */
 int viewer_find_browser(struct viewer *v, const char *what);

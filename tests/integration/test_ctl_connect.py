@@ -631,10 +631,15 @@ def bin_dir(ctl, tmp_path):
     return folder
 
 
-def program(folder, name):
-    """Says how it was started."""
+TIGERVNC = 'TigerVNC Viewer 64-bit v1.12.0'
+GVNCVIEWER = "Run 'gvncviewer --help' to see a full list"
+
+
+def program(folder, name, version=TIGERVNC):
+    """Says how it was started; when it is asked, what it is."""
     path = folder / name
-    path.write_text('#!/bin/sh\nfor a in "$0" "$@"; do echo "arg $a"; done\n'
+    path.write_text(f'#!/bin/sh\n[ "$1" != --version ] || '
+                    f'{{ echo "{version}"; exit; }}\nfor a in "$0" "$@"; do echo "arg $a"; done\n'
                     'echo "user $VNC_USERNAME"\n'
                     'echo "password $VNC_PASSWORD"\nexit 7\n')
     path.chmod(0o755)
@@ -657,7 +662,7 @@ def test_connect_with_tigervnc(ctl, bin_dir, tmp_path):
     cert, _ = ctl.certificate(tmp_path, 'relay.example')
     ctl.settings['relay.tls_cert_file'] = cert
     program(bin_dir, 'vncviewer')
-    program(bin_dir, 'gvncviewer')
+    program(bin_dir, 'gvncviewer', GVNCVIEWER)
     path = program(bin_dir, 'xtigervncviewer')
     r = ctl.run('connect', 'alice@desk1+2')
     assert r.returncode == 7, r.stderr  # the viewer's own
@@ -684,10 +689,11 @@ def test_connect_checks_by_the_systems_cas(ctl, bin_dir):
 
 
 def test_connect_with_a_viewer_that_asks(ctl, bin_dir):
-    path = program(bin_dir, 'gvncviewer')
+    program(bin_dir, 'xtigervncviewer', 'something else')
+    path = program(bin_dir, 'gvncviewer', GVNCVIEWER)
     r = ctl.run('connect', 'alice@desk1')
     argv, user, password = started(r)
-    assert argv == [path, 'relay.example::5900'] and (user, password) == (
+    assert argv == [path, 'relay.example:0'] and (user, password) == (
         '', '')
     assert 'user name: alice@desk1' in r.stderr
     ticket = re.search(r'^password: (rct_\S{43})$', r.stderr, re.M)[1]
@@ -697,8 +703,8 @@ def test_connect_with_a_viewer_that_asks(ctl, bin_dir):
 def test_connect_names_its_viewer(ctl, bin_dir, tmp_path):
     other = tmp_path / 'other'
     other.mkdir()
-    path = program(other, 'my-tigervnc')
-    program(bin_dir, 'vncviewer')
+    path = program(other, 'mine')
+    program(bin_dir, 'vncviewer', GVNCVIEWER)
     assert started(ctl.run('connect', '--viewer', path, 'alice@desk1'))[0][
         :2] == [path, '-SecurityTypes']
     assert 'no viewer "nope"' in ctl.fails(FAILED, 'connect', '--viewer',
@@ -782,6 +788,8 @@ def test_connect_url(ctl, bin_dir):
     (['alice@desk1', '--browser'], FAILED, 'no xdg-open'),
     (['alice@desk1', '--url', '--print'], USAGE, 'give one of'),
     (['alice@desk1', '--url', '--viewer', 'x'], USAGE, '--viewer goes'),
+    (['alice@desk1', '--url', '--vnc-auth'], USAGE, '--vnc-auth goes'),
+    (['alice@desk1', '--viewer-args', '{uri}'], USAGE, 'needs --viewer'),
     (['alice@desk1', '--url', '--ca', '/nonexistent'], FAILED,
      'No such file'),
     (['alice@desk1', '--url', '--valid', '2h'], USAGE, '1 to 3600'),
