@@ -14,6 +14,7 @@ struct rfb_client_messages {
 	void *arg;
 	struct buf kept;
 	bool has_ext_buttons; /* the last SetEncodings had -316 */
+	bool may_ext_buttons; /* the server has confirmed it */
 	int error;
 	const char *why;
 };
@@ -44,7 +45,9 @@ encodings_len(struct rfb_client_messages *m, const uint8_t *p, size_t have)
 static ssize_t
 pointer_len(struct rfb_client_messages *m, const uint8_t *p, size_t have)
 {
-	return m->has_ext_buttons && (p[1] & 0x80) != 0 ? 7 : 6;
+	return m->has_ext_buttons && m->may_ext_buttons && (p[1] & 0x80) != 0
+	    ? 7
+	    : 6;
 }
 
 static ssize_t
@@ -251,8 +254,15 @@ read_pixel_format(struct rfb_client_messages *m, struct rfb_client_event *ev,
 {
 	int rc = rfb_pixel_format_parse(&ev->pixel_format, p + 4);
 
+	if (rc == ERR_UNSUPPORTED && p[4] == 8) {
+		ev->wants_colour_map = true;
+		ev->pixel_format = rfb_pixel_format_bgr233;
+		return 0;
+	}
 	if (rc != 0)
-		return fail(m, rc, "pixel format that cannot be recorded");
+		return fail(m, rc,
+		    "pixel format that is neither true colour nor a colour "
+		    "map of 8 bits");
 	return 0;
 }
 
@@ -407,6 +417,12 @@ rfb_client_messages_free(struct rfb_client_messages *m)
 		return;
 	buf_release(&m->kept);
 	free(m);
+}
+
+void
+rfb_client_messages_allow_ext_buttons(struct rfb_client_messages *m)
+{
+	m->may_ext_buttons = true;
 }
 
 bool

@@ -40,6 +40,8 @@ struct rfb_client_event {
 	enum rfb_client_message type;
 	const uint8_t *bytes; /* the whole message, borrowed for the call */
 	size_t len;
+	bool wants_colour_map; /* RFB_SET_PIXEL_FORMAT: pixel_format is for the
+				* endpoint, the viewer needs rfb/colour_map.h */
 	bool is_vendor; /* an UltraVNC button was pressed: swallow it, the
 			 * endpoint did not say that it knows the message */
 	union {
@@ -108,12 +110,18 @@ void rfb_client_messages_free(struct rfb_client_messages *m);
  * Feed len bytes that follow ClientInit, borrowed; all are taken. A partial
  * message is kept: 7 bytes to 16 KiB, at most RFB_MAX_CUT_TEXT for a cut
  * text, and only as far as it has arrived.
- * Returns 0, ERR_PROTOCOL, ERR_LIMIT, ERR_UNSUPPORTED (a colour map),
- * ERR_NOMEM or what the callback returned; after an error only free and why
- * are allowed.
+ * Returns 0, ERR_PROTOCOL, ERR_LIMIT, ERR_UNSUPPORTED (a colour map of more
+ * than 8 bits, which no known server has either), ERR_NOMEM or what the
+ * callback returned; after an error only free and why are allowed.
  */
 int rfb_client_messages_feed(
     struct rfb_client_messages *m, const uint8_t *data, size_t len);
+
+/*
+ * The server has confirmed extended mouse buttons (-316): from here on a
+ * pointer event with bit 7 has 7 bytes while the viewer offers them.
+ */
+void rfb_client_messages_allow_ext_buttons(struct rfb_client_messages *m);
 
 /* True when every byte so far belongs to a complete message. */
 bool rfb_client_messages_is_between(const struct rfb_client_messages *m);

@@ -129,10 +129,11 @@ check_init(struct rfb_handshake_client *h, const uint8_t *data)
 		    "the endpoint's desktop is %ux%u; 1 to %u pixels a side "
 		    "can be recorded",
 		    init->width, init->height, RFB_MAX_SIDE);
-	if (rfb_pixel_format_parse(&init->pf, data + 4) != 0)
-		return rfb_client_fail(h, ERR_UNSUPPORTED,
-		    "the endpoint's pixel format is not one with true colour "
-		    "and 8, 16 or 32 bits");
+	init->is_own_format_unknown =
+	    rfb_pixel_format_parse(&init->pf, data + 4) != 0 ||
+	    !rfb_pixel_format_is_clear(&init->pf);
+	if (init->is_own_format_unknown)
+		init->pf = rfb_pixel_format_usual;
 	if (name_len > NAME_DROP_MAX)
 		return rfb_client_fail(h, ERR_LIMIT,
 		    "the endpoint's desktop name has %u bytes", name_len);

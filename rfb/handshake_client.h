@@ -47,7 +47,11 @@ struct rfb_client_params {
 
 struct rfb_server_init {
 	uint16_t width, height; /* 1..RFB_MAX_SIDE pixels */
+	/* What viewers are told. */
 	struct rfb_pixel_format pf;
+	/* The endpoint's own is another one, of which pictures cannot be read
+	 * for certain (a colour map): pf has to be asked for before any. */
+	bool is_own_format_unknown;
 	size_t name_len;
 	char name[RFB_MAX_NAME + 1]; /* as sent; NUL added, not cut off */
 };

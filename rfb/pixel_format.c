@@ -4,32 +4,63 @@
 #include "common/err.h"
 #include "rfb/pixel_format.h"
 
-/* Number of bits of a maximum 2^n - 1, n >= 1; 0 for anything else. */
-static unsigned
-channel_bits(uint16_t max)
-{
-	unsigned n = 0;
+const struct rfb_pixel_format rfb_pixel_format_usual = {
+	.bits_per_pixel = 32,
+	.depth = 24,
+	.true_colour = true,
+	.red_max = 255,
+	.green_max = 255,
+	.blue_max = 255,
+	.red_shift = 16,
+	.green_shift = 8,
+	.blue_shift = 0,
+};
 
-	if (max == 0 || (max & (max + 1)) != 0)
-		return 0;
-	while (max >> n != 0)
-		n++;
-	return n;
+const struct rfb_pixel_format rfb_pixel_format_bgr233 = {
+	.bits_per_pixel = 8,
+	.depth = 8,
+	.true_colour = true,
+	.red_max = 7,
+	.green_max = 7,
+	.blue_max = 3,
+	.red_shift = 0,
+	.green_shift = 3,
+	.blue_shift = 6,
+};
+
+/*
+ * 2^n - 1, or the 2 that SSVNC has for eight colours. With any other maximum
+ * servers disagree about the values that they send: QEMU counts its bits.
+ */
+static bool
+is_max_legal(uint16_t max)
+{
+	return max == 2 || (max != 0 && (max & (max + 1)) == 0);
 }
 
 static bool
 channel_fits(uint16_t max, uint8_t shift, uint8_t bits_per_pixel)
 {
-	unsigned n = channel_bits(max);
+	unsigned n = 0;
 
-	return n != 0 && shift + n <= bits_per_pixel;
+	while (max >> n != 0)
+		n++;
+	return is_max_legal(max) && shift + n <= bits_per_pixel;
 }
 
 /* The bits of the pixel that carry this channel. */
 static uint32_t
-channel_mask(uint16_t max, uint8_t shift)
+channel_bits(uint16_t max, uint8_t shift)
 {
-	return (uint32_t)max << shift;
+	return (uint32_t)rfb_channel_mask(max) << shift;
+}
+
+static uint32_t
+colour_bits(const struct rfb_pixel_format *pf)
+{
+	return channel_bits(pf->red_max, pf->red_shift) |
+	    channel_bits(pf->green_max, pf->green_shift) |
+	    channel_bits(pf->blue_max, pf->blue_shift);
 }
 
 static bool
@@ -102,16 +133,21 @@ rfb_pixel_len(const struct rfb_pixel_format *pf)
 	return pf->bits_per_pixel / 8;
 }
 
+/* All in the lower or all in the upper three bytes. */
+static bool
+fits_in_3_bytes(const struct rfb_pixel_format *pf)
+{
+	uint32_t bits = colour_bits(pf);
+
+	return (bits & 0xff000000) == 0 || (bits & 0xff) == 0;
+}
+
 size_t
 rfb_cpixel_len(const struct rfb_pixel_format *pf)
 {
-	uint32_t used = channel_mask(pf->red_max, pf->red_shift) |
-	    channel_mask(pf->green_max, pf->green_shift) |
-	    channel_mask(pf->blue_max, pf->blue_shift);
-
 	if (pf->bits_per_pixel != 32 || pf->depth > 24)
 		return rfb_pixel_len(pf);
-	return (used & 0xff000000) == 0 || (used & 0xff) == 0 ? 3 : 4;
+	return fits_in_3_bytes(pf) ? 3 : 4;
 }
 
 size_t
@@ -121,4 +157,17 @@ rfb_tpixel_len(const struct rfb_pixel_format *pf)
 	    pf->red_max == 255 && pf->green_max == 255 && pf->blue_max == 255;
 
 	return is_packed ? 3 : rfb_pixel_len(pf);
+}
+
+bool
+rfb_pixel_format_is_clear(const struct rfb_pixel_format *pf)
+{
+	bool is_888 =
+	    pf->red_max == 255 && pf->green_max == 255 && pf->blue_max == 255;
+
+	if (pf->bits_per_pixel != 32)
+		return true;
+	if (pf->depth > 24 && fits_in_3_bytes(pf))
+		return false;
+	return !is_888 || pf->depth == 24;
 }

@@ -76,6 +76,10 @@ is_kept(
 	switch (encoding) {
 	case RFB_ENC_COPYRECT:
 		return !policy->drop_copyrect && !policy->raw_only;
+	case RFB_ENC_TIGHT:
+	case RFB_ENC_ZRLE:
+		return !policy->is_format_unclear && !policy->stateless_only &&
+		    !policy->raw_only;
 	case RFB_ENC_DESKTOP_NAME:
 		return !policy->is_ultravnc;
 	case RFB_ENC_FENCE:

@@ -23,6 +23,9 @@ struct rfb_encodings_policy {
 	/* Raw only, for a moment: what answers a question of the relay's can
 	 * then be kept from the viewer. */
 	bool raw_only;
+	/* Neither Tight nor ZRLE: servers do not agree how they send pixels of
+	 * the format in force, rfb_pixel_format_is_clear. */
+	bool is_format_unclear;
 	/* The endpoint offered UltraVNC security types: -307 has another
 	 * meaning there. (SetDesktopSize, 251, must not go there either;
 	 * that is for who forwards messages to see to.) */

@@ -9,23 +9,12 @@
 #include "common/err.h"
 #include "relay/draw/lobby_screen.h"
 #include "rfb/client_messages.h"
+#include "rfb/colour_map.h"
 #include "rfb/handshake_server.h"
 
 #define ENCODINGS_MAX (4 + 4 * RFB_MAX_ENCODINGS)
 #define WORDS_MAX     1024
 #define ALL_BANDS     ((1u << LOBBY_N_BANDS) - 1)
-
-static const struct rfb_pixel_format own_format = {
-	.bits_per_pixel = 32,
-	.depth = 24,
-	.true_colour = true,
-	.red_max = 255,
-	.green_max = 255,
-	.blue_max = 255,
-	.red_shift = 16,
-	.green_shift = 8,
-	.blue_shift = 0,
-};
 
 struct lobby {
 	struct buf *out;
@@ -40,11 +29,11 @@ struct lobby {
 	size_t encodings_len; /* 0: none has come */
 	bool has_hextile, has_desktop_size, has_ext_desktop_size;
 	bool has_request;
+	bool is_map_due; /* the viewer asked for a colour map */
 
 	uint64_t n_fed, n_read; /* bytes taken; bytes of whole messages */
 	bool is_leaving;        /* stop behind the message under way */
 	bool is_stopped;        /* there; the parser has ended with it */
-	bool is_replaying;      /* SetEncodings to a new parser, not news */
 	const char *why;
 };
 
@@ -96,6 +85,19 @@ append_update_header(struct buf *out, unsigned n)
 	return buf_append(out, header, sizeof(header));
 }
 
+/* For a viewer that asked for one, before what is drawn with it. */
+static int
+append_map(struct lobby *l)
+{
+	uint8_t map[RFB_COLOUR_MAP_LEN];
+
+	if (!l->is_map_due)
+		return 0;
+	l->is_map_due = false;
+	rfb_colour_map_write(map);
+	return buf_append(l->out, map, sizeof(map));
+}
+
 /* Sends what changed to a viewer that waits for it; not more than one answer
  * is ever queued behind what has not been sent yet. */
 static int
@@ -108,7 +110,9 @@ answer(struct lobby *l)
 		return 0;
 	if (l->w > LOBBY_MAX_SIDE || l->h > LOBBY_MAX_SIDE)
 		return fail(l, ERR_LIMIT, "a desktop too large to draw on");
-	rc = append_update_header(l->out, n_rects(l, l->stale));
+	rc = append_map(l);
+	if (rc == 0)
+		rc = append_update_header(l->out, n_rects(l, l->stale));
 	for (unsigned i = 0; i < LOBBY_N_BANDS && rc == 0; i++) {
 		if ((l->stale & 1u << i) != 0)
 			rc = append_band(l, i);
@@ -174,12 +178,11 @@ on_message(void *arg, const struct rfb_client_event *ev)
 {
 	struct lobby *l = arg;
 
-	if (l->is_replaying)
-		return 0;
 	l->n_read += ev->len;
 	switch (ev->type) {
 	case RFB_SET_PIXEL_FORMAT:
 		l->format = ev->pixel_format;
+		l->is_map_due = ev->wants_colour_map;
 		break;
 	case RFB_SET_ENCODINGS:
 		if (ev->len > sizeof(l->encodings))
@@ -218,13 +221,11 @@ lobby_feed(struct lobby *l, const uint8_t *data, size_t len, size_t *used)
 
 /* Words. */
 
-/* Goes on after all with a viewer that was about to leave: a new parser,
- * which has to know what the old one had learnt from SetEncodings. */
+/* Goes on after all with a viewer that was about to leave: a new parser. What
+ * the old one had learnt is of no use without a server that confirms it. */
 static int
 stay(struct lobby *l)
 {
-	int rc = 0;
-
 	l->is_leaving = false;
 	if (!l->is_stopped)
 		return 0;
@@ -233,12 +234,7 @@ stay(struct lobby *l)
 	if (l->messages == NULL)
 		return fail(l, ERR_NOMEM, "no memory for the viewer");
 	l->is_stopped = false;
-	l->is_replaying = true;
-	if (l->encodings_len != 0)
-		rc = rfb_client_messages_feed(
-		    l->messages, l->encodings, l->encodings_len);
-	l->is_replaying = false;
-	return rc;
+	return 0;
 }
 
 static void
@@ -311,13 +307,14 @@ lobby_resize(struct lobby *l, uint16_t w, uint16_t h)
 	size_t len = 4 + 12;
 	int rc;
 
-	if (w == l->w && h == l->h)
-		return 0;
-	if (l->has_ext_desktop_size) {
+	rc = append_map(l);
+	if (rc != 0 || (w == l->w && h == l->h))
+		return rc;
+	if (!l->has_desktop_size && !l->has_ext_desktop_size)
+		return ERR_UNSUPPORTED;
+	if (!l->has_desktop_size) {
 		encoding = RFB_ENC_EXT_DESKTOP_SIZE;
 		len += put_screens(msg + len, w, h);
-	} else if (!l->has_desktop_size) {
-		return ERR_UNSUPPORTED;
 	}
 	store_be16(msg + 8, w);
 	store_be16(msg + 10, h);
@@ -376,7 +373,7 @@ lobby_new(struct buf *out, struct text_font *font, const char *endpoint,
 	l->font = font;
 	l->w = clamp_side(w);
 	l->h = clamp_side(h);
-	l->format = own_format;
+	l->format = rfb_pixel_format_usual;
 	l->stale = ALL_BANDS;
 	l->why = "no error";
 	l->messages = rfb_client_messages_new(on_message, l);

@@ -110,13 +110,15 @@ int lobby_leave(struct lobby *l, struct lobby_viewer *viewer);
 
 /*
  * After lobby_leave: appends the update that gives the viewer's desktop the
- * endpoint's size, w x h of 1 to RFB_MAX_SIDE: ExtendedDesktopSize (one
- * screen, id 1, reason 0) if offered, else DesktopSize. Nothing if it has
- * that size already. It answers the outstanding request (has_request is of
- * no use afterwards): the viewer will ask again, some only for changes, so
- * the caller asks the endpoint for everything, non-incremental, itself; a
- * request that was on its way may still speak of the old size. Returns 0,
- * ERR_UNSUPPORTED (the viewer cannot resize), ERR_LIMIT or ERR_NOMEM.
+ * endpoint's size, w x h of 1 to RFB_MAX_SIDE: DesktopSize if offered, else
+ * ExtendedDesktopSize (one screen, id 1, reason 0), which would tell the
+ * viewer that the endpoint takes SetDesktopSize. No size if it has
+ * that already. A colour map that is still due goes in front. It answers the
+ * outstanding request (has_request is of no use afterwards): the viewer will
+ * ask again, some only for changes, so the caller asks the endpoint for
+ * everything, non-incremental, itself; a request that was on its way may still
+ * speak of the old size. Returns 0, ERR_UNSUPPORTED (the viewer cannot resize),
+ * ERR_LIMIT or ERR_NOMEM.
  */
 int lobby_resize(struct lobby *l, uint16_t w, uint16_t h);
 

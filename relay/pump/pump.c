@@ -199,6 +199,16 @@ take_early_bytes(struct session *s)
 	return 0;
 }
 
+/* Before any request: every picture is drawn in it. */
+static int
+ask_for_format(struct session *s, const struct rfb_pixel_format *pf)
+{
+	uint8_t m[4 + RFB_PIXEL_FORMAT_LEN] = { RFB_SET_PIXEL_FORMAT };
+
+	rfb_pixel_format_write(pf, m + 4);
+	return pump_send(s, m, sizeof(m));
+}
+
 static int
 init(struct session *s, const struct rfb_server_init *init)
 {
@@ -211,6 +221,8 @@ init(struct session *s, const struct rfb_server_init *init)
 	    rfb_handshake_client_is_ultra(s->endpoint_handshake);
 	rfb_format_switch_init(&s->format, &init->pf, s->ring.tee != NULL);
 	s->endpoint.out.limit = TO_ENDPOINT_MAX;
+	if (init->is_own_format_unknown && ask_for_format(s, &init->pf) != 0)
+		return ERR_NOMEM;
 	edits_init(&p->edits);
 	buf_init(&p->offer, 4 + 4 * RFB_MAX_ENCODINGS);
 	buf_init(&p->screens, 4 + 16 * RFB_MAX_SCREENS);

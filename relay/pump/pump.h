@@ -56,6 +56,16 @@ struct pump_clipboard {
 	bool is_used, has_row;
 };
 
+/*
+ * What the endpoint has shown that it knows. (Fences: endpoint_has_fence of
+ * the session; continuous updates: format.is_announced of it.)
+ */
+struct pump_known {
+	bool has_screens; /* ExtendedDesktopSize, and so SetDesktopSize */
+	bool has_ext_key; /* QEMU's key event */
+	bool has_ext_clipboard;
+};
+
 /* What the viewer asked for while its requests are held back. */
 struct pump_held {
 	bool is_any, is_full; /* is_full: not incremental */
@@ -77,6 +87,7 @@ struct pump_switch {
 
 /* A pixel format of the viewer's that waits until nothing is under way. */
 struct pump_format {
+	bool is_map_due; /* the viewer waits for its colour map */
 	bool is_held;
 	bool is_droppable; /* the update under way may be for us alone */
 	struct rfb_pixel_format pf;
@@ -130,6 +141,8 @@ struct pump {
 	/* the viewer's offer */
 	struct buf offer; /* its last SetEncodings */
 	bool has_extended_size, has_size, has_hextile, has_rre;
+	bool has_ext_buttons;
+	struct pump_known known; /* by the endpoint */
 
 	/* continuous updates: the viewer's word, and what the endpoint does */
 	bool wants_continuous, is_continuous;

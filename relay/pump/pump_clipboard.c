@@ -103,7 +103,7 @@ pump_cut_text(struct session *s, const struct rfb_client_event *ev)
 		.is_extended = ev->cut_text.is_extended,
 		.len = (uint32_t)ev->cut_text.len };
 
-	if (m.is_extended && m.len < 4)
+	if (m.is_extended && (m.len < 4 || !s->pump.known.has_ext_clipboard))
 		return 0;
 	if (m.is_extended)
 		m.flags = load_be32(ev->cut_text.data);
@@ -137,6 +137,7 @@ decide(struct session *s, uint32_t length, uint32_t flags)
 		.is_extended = (length >> 31) != 0,
 		.flags = flags };
 
+	p->known.has_ext_clipboard |= m.is_extended;
 	m.len = m.is_extended ? 0u - length : length;
 	if (p->clipboard.is_holding)
 		p->hold_at = PUMP_NOTHING_HELD;

@@ -20,6 +20,7 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "relay/pump/pump_internal.h"
+#include "rfb/colour_map.h"
 
 #define LOOK_NS     (100 * NS_PER_MS)
 #define ANSWER_NS   (4 * NS_PER_S) /* QEMU takes 3 s on a quiet screen */
@@ -138,16 +139,32 @@ hold(struct session *s, const struct rfb_pixel_format *pf)
 	return rc;
 }
 
-/* Sends a format that may go now. */
+/* The offer again if it depends on this format. */
+static int
+narrow(struct session *s, bool is_unclear)
+{
+	if (is_unclear == s->encodings_policy.is_format_unclear)
+		return 0;
+	s->encodings_policy.is_format_unclear = is_unclear;
+	return pump_send_offer(s);
+}
+
+/* Sends a format that may go now; nothing is drawn in an unclear one by
+ * encodings that depend on it. */
 static int
 send_format(struct session *s, const struct rfb_pixel_format *pf,
     const uint8_t *fence, size_t fence_len)
 {
 	uint8_t m[4 + RFB_PIXEL_FORMAT_LEN] = { RFB_SET_PIXEL_FORMAT };
-	int rc = fence_len != 0 ? pump_send(s, fence, fence_len) : 0;
+	bool is_unclear = !rfb_pixel_format_is_clear(pf);
+	int rc = is_unclear ? narrow(s, true) : 0;
 
+	if (rc == 0 && fence_len != 0)
+		rc = pump_send(s, fence, fence_len);
 	rfb_pixel_format_write(pf, m + 4);
-	return rc != 0 ? rc : pump_send(s, m, sizeof(m));
+	if (rc == 0)
+		rc = pump_send(s, m, sizeof(m));
+	return rc == 0 && !is_unclear ? narrow(s, false) : rc;
 }
 
 int
@@ -175,6 +192,28 @@ pump_format_set(struct session *s, const struct rfb_pixel_format *pf)
 	if (rc == 0 && (f->is_held || rfb_format_switch_is_waiting(&s->format)))
 		rc = set_deadline(s, was_waiting);
 	return rc;
+}
+
+void
+pump_format_want_map(struct session *s)
+{
+	s->pump.format.is_map_due = true;
+	pump_watch(s);
+}
+
+int
+pump_format_map_boundary(struct session *s, uint64_t offset)
+{
+	uint8_t map[RFB_COLOUR_MAP_LEN];
+	struct pump *p = &s->pump;
+
+	if (!p->format.is_map_due ||
+	    edits_bytes(&p->edits) > EDITS_BYTES_MAX / 2)
+		return 0;
+	p->format.is_map_due = false;
+	pump_watch(s);
+	rfb_colour_map_write(map);
+	return pump_edit(s, offset, offset, map, sizeof(map));
 }
 
 /* All that waited goes. */

@@ -57,7 +57,8 @@ on_update_begins(struct session *s, uint64_t offset)
 	p->has_update = true;
 	p->is_probed = false;
 	p->is_hiding = p->cover.is_hidden;
-	if (insert_size(s, offset) != 0)
+	if (insert_size(s, offset) != 0 ||
+	    pump_format_map_boundary(s, offset) != 0)
 		return ERR_LIMIT;
 	p->is_withholding = p->is_withheld;
 	if (p->format.is_held)
@@ -77,6 +78,28 @@ on_update_begins(struct session *s, uint64_t offset)
 	rfb_pixel_format_write(&s->format.current, pf);
 	session_record_mark(s, TEE_MARK_PIXEL_FORMAT, offset, pf, sizeof(pf));
 	return rfb_framer_set_pixel_format(s->framer, &s->format.current);
+}
+
+/* An endpoint says what it knows by a rectangle, or by sending the message
+ * itself. Nothing optional is sent to it before. */
+static void
+note_known(struct session *s, int32_t encoding)
+{
+	struct pump_known *k = &s->pump.known;
+
+	switch (encoding) {
+	case RFB_ENC_EXT_DESKTOP_SIZE:
+		k->has_screens = true;
+		break;
+	case RFB_ENC_QEMU_EXT_KEY:
+		k->has_ext_key = true;
+		break;
+	case RFB_ENC_EXT_MOUSE_BUTTONS:
+		rfb_client_messages_allow_ext_buttons(s->client_messages);
+		break;
+	default:
+		break;
+	}
 }
 
 /* The first rectangle of an update that draws. */
@@ -113,6 +136,9 @@ on_message(struct session *s, const struct rfb_framer_event *ev)
 	case RFB_SERVER_CUT_TEXT:
 		pump_clipboard_begin(s, ev->offset);
 		return 0;
+	case RFB_SET_COLOUR_MAP:
+		/* not for a viewer: the format is always true colour */
+		return pump_edit(s, ev->offset, ev->offset + 1, NULL, 0);
 	default:
 		return 0;
 	}
@@ -145,6 +171,8 @@ on_payload(struct session *s, const struct rfb_framer_event *ev)
 		return on_server_fence(s, ev);
 	if (ev->type == RFB_SERVER_CUT_TEXT)
 		return pump_clipboard_payload(s, ev);
+	if (ev->type == RFB_SET_COLOUR_MAP)
+		return pump_edit(s, ev->offset, ev->offset + ev->len, NULL, 0);
 	if (ev->rect.encoding == RFB_ENC_EXT_DESKTOP_SIZE)
 		rc = pump_view_screens(s, ev);
 	if (rc == 0 && s->pump.is_dropping)
@@ -185,8 +213,11 @@ pump_framer_event(void *arg, const struct rfb_framer_event *ev)
 		return on_message(s, ev);
 	case RFB_FRAMER_RECT:
 		meter_add(&s->pump.meter, rfb_rect_work(&ev->rect));
-		if (ev->rect.encoding < 0 && pump_size_rect(s, ev) != 0)
-			return ERR_LIMIT;
+		if (ev->rect.encoding < 0) {
+			note_known(s, ev->rect.encoding);
+			if (pump_size_rect(s, ev) != 0)
+				return ERR_LIMIT;
+		}
 		if (!s->format.has_picture &&
 		    pump_is_picture(ev->rect.encoding) && on_picture(s) != 0)
 			return ERR_NOMEM;
@@ -215,7 +246,7 @@ pump_watch(struct session *s)
 	    p->banner != NULL || p->is_bell_due || p->is_size_due ||
 	    p->redraw.w != 0 || p->format.is_held || p->cover.is_hidden ||
 	    p->is_hiding || p->is_resize_untold || p->are_streams_lost ||
-	    p->wants_withhold || p->is_withheld;
+	    p->wants_withhold || p->is_withheld || p->format.is_map_due;
 }
 
 bool
@@ -260,6 +291,8 @@ pump_boundary(struct session *s, uint64_t offset)
 		rc = pump_withhold_boundary(s, offset);
 	if (rc == 0)
 		rc = redraw(s);
+	if (rc == 0)
+		rc = pump_format_map_boundary(s, offset);
 	if (rc == 0)
 		rc = pump_size_boundary(s, offset);
 	if (rc == 0)

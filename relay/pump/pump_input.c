@@ -95,11 +95,27 @@ pump_key(struct session *s, const struct rfb_client_event *ev)
 	return pump_cover_input(s, ev->bytes, ev->len);
 }
 
+/* For an endpoint that knows keysyms only. */
+static int
+plain_key(struct session *s, const struct rfb_client_event *ev)
+{
+	uint8_t m[8] = { RFB_KEY_EVENT, ev->qemu.down };
+	struct rfb_client_event key = { .type = RFB_KEY_EVENT,
+		.bytes = m,
+		.len = sizeof(m),
+		.key = { ev->qemu.down, ev->qemu.keysym } };
+
+	store_be32(m + 4, ev->qemu.keysym);
+	return ev->qemu.keysym != 0 ? pump_key(s, &key) : 0;
+}
+
 int
 pump_qemu(struct session *s, const struct rfb_client_event *ev)
 {
 	if (ev->qemu.subtype != RFB_QEMU_EXT_KEY || !pump_may_act(s))
 		return 0;
+	if (!s->pump.known.has_ext_key)
+		return plain_key(s, ev);
 	s->n_keys++;
 	note_key(&s->pump, ev->qemu.down,
 	    (struct pump_key){ ev->qemu.keysym, ev->qemu.keycode, true });
@@ -118,10 +134,15 @@ pump_pointer(struct session *s, const struct rfb_client_event *ev)
 	p->buttons = ev->pointer.buttons;
 	p->pointer_x = ev->pointer.x;
 	p->pointer_y = ev->pointer.y;
-	if (!view_is_one(&p->view) || ev->len > sizeof(m))
-		return pump_cover_input(s, ev->bytes, ev->len);
-	view_pointer(&p->view, &p->pointer_x, &p->pointer_y);
+	if (ev->len > sizeof(m))
+		return 0;
 	memcpy(m, ev->bytes, ev->len);
+	/* an endpoint that was offered more buttons and has not confirmed them
+	 * may all the same look for a seventh byte behind bit 7 */
+	if (ev->len == 6 && p->has_ext_buttons)
+		m[1] &= 0x7f;
+	if (view_is_one(&p->view))
+		view_pointer(&p->view, &p->pointer_x, &p->pointer_y);
 	store_be16(m + 2, p->pointer_x);
 	store_be16(m + 4, p->pointer_y);
 	return pump_cover_input(s, m, ev->len);

@@ -99,6 +99,8 @@ int pump_size_rect(struct session *s, const struct rfb_framer_event *ev);
  * answers it, once the viewer's messages are out of the way. */
 bool pump_size_refuses(struct session *s, unsigned w, unsigned h);
 void pump_size_tell(struct session *s);
+/* A wish for a size was not forwarded: the viewer is told. */
+void pump_size_say_no(struct session *s);
 int pump_size_boundary(struct session *s, uint64_t offset);
 
 /* ---- pump_switch.c ---- */
@@ -125,6 +127,9 @@ pump_format_is_pending(const struct session *s)
 void pump_format_update(struct session *s, uint64_t offset);
 void pump_format_rect(struct session *s, const struct rfb_rect *r);
 int pump_format_boundary(struct session *s, uint64_t offset);
+/* The viewer asked for a colour map: it is sent between two messages. */
+void pump_format_want_map(struct session *s);
+int pump_format_map_boundary(struct session *s, uint64_t offset);
 /* A request of the viewer's, until it may go. */
 void pump_hold_request(
     struct pump_held *h, bool incremental, struct view_area a);

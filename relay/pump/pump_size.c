@@ -61,6 +61,13 @@ pump_size_refuses(struct session *s, unsigned w, unsigned h)
 }
 
 void
+pump_size_say_no(struct session *s)
+{
+	s->pump.is_size_due = s->pump.has_extended_size;
+	pump_watch(s);
+}
+
+void
 pump_size_tell(struct session *s)
 {
 	struct pump *p = &s->pump;
@@ -69,8 +76,6 @@ pump_size_tell(struct session *s)
 	if (!p->is_size_refused || s->state != SESSION_RUNNING)
 		return;
 	p->is_size_refused = false;
-	p->is_size_due = p->has_extended_size;
-	pump_watch(s);
 	if (p->size_said_ns != 0 && now < p->size_said_ns + SAY_AGAIN_NS) {
 		pump_settle(s);
 		return;

@@ -121,13 +121,20 @@ pump_view_rect(struct session *s, const struct rfb_framer_event *ev)
 	return 0;
 }
 
+/* ExtendedDesktopSize promises that the endpoint takes SetDesktopSize. */
+static bool
+is_size_extended(const struct pump *p)
+{
+	return p->has_extended_size && (p->known.has_screens || !p->has_size);
+}
+
 int
 pump_view_insert_size(struct session *s, uint64_t offset)
 {
 	static const uint8_t head[4] = { RFB_FRAMEBUFFER_UPDATE, 0, 0, 1 };
 	uint8_t size[VIEW_SIZE_LEN];
 	size_t len =
-	    view_write_size(&s->pump.view, s->pump.has_extended_size, size);
+	    view_write_size(&s->pump.view, is_size_extended(&s->pump), size);
 	int rc = pump_edit(s, offset, offset, head, sizeof(head));
 
 	return rc != 0 ? rc : pump_edit(s, offset, offset, size, len);

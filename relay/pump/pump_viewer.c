@@ -130,7 +130,7 @@ on_set_encodings(struct session *s, const struct rfb_client_event *ev)
 	buf_consume(&p->offer, buf_len(&p->offer));
 	rc = buf_append(&p->offer, ev->bytes, ev->len);
 	p->has_extended_size = p->has_size = p->has_hextile = p->has_rre =
-	    false;
+	    p->has_ext_buttons = false;
 	for (size_t i = 4; i + 4 <= ev->len; i += 4) {
 		int32_t encoding = (int32_t)load_be32(ev->bytes + i);
 
@@ -138,6 +138,7 @@ on_set_encodings(struct session *s, const struct rfb_client_event *ev)
 		p->has_size |= encoding == RFB_ENC_DESKTOP_SIZE;
 		p->has_hextile |= encoding == RFB_ENC_HEXTILE;
 		p->has_rre |= encoding == RFB_ENC_RRE;
+		p->has_ext_buttons |= encoding == RFB_ENC_EXT_MOUSE_BUTTONS;
 	}
 	return rc != 0 ? rc : pump_send_offer(s);
 }
@@ -194,13 +195,13 @@ on_continuous(struct session *s, const struct rfb_client_event *ev)
 {
 	struct pump *p = &s->pump;
 
+	/* it would not know the message, now or later */
+	if (!s->format.is_announced)
+		return 0;
 	p->wants_continuous = ev->continuous.enable;
 	p->continuous = (struct view_area){ ev->continuous.x, ev->continuous.y,
 		ev->continuous.w, ev->continuous.h };
 	p->n_swallow = 0;
-	/* it would not know the message */
-	if (!s->format.is_announced)
-		return 0;
 	if (pump_cover_viewer_asks(s) != 0)
 		return ERR_NOMEM;
 	if (ev->continuous.enable && (p->sw.is_active || p->format.is_held))
@@ -215,7 +216,7 @@ on_continuous(struct session *s, const struct rfb_client_event *ev)
 static const char *
 why_not_this_size(struct session *s, const struct rfb_client_event *ev)
 {
-	if (s->encodings_policy.is_ultravnc)
+	if (s->encodings_policy.is_ultravnc || !s->pump.known.has_screens)
 		return "the endpoint does not take it";
 	if (s->is_view_only)
 		return "view only";
@@ -239,7 +240,10 @@ on_desktop_size(struct session *s, const struct rfb_client_event *ev)
 	    ev->desktop_size.h);
 	session_audit_order(
 	    s, ORDER_FROM_VIEWER, s->name.person, "desktop_size", size, why);
-	return why == NULL ? pump_send(s, ev->bytes, ev->len) : 0;
+	if (why == NULL)
+		return pump_send(s, ev->bytes, ev->len);
+	pump_size_say_no(s);
+	return 0;
 }
 
 int
@@ -251,6 +255,8 @@ pump_client_message(void *arg, const struct rfb_client_event *ev)
 		return 0;
 	switch (ev->type) {
 	case RFB_SET_PIXEL_FORMAT:
+		if (ev->wants_colour_map)
+			pump_format_want_map(s);
 		return pump_format_set(s, &ev->pixel_format);
 	case RFB_SET_ENCODINGS:
 		return on_set_encodings(s, ev);
@@ -269,7 +275,8 @@ pump_client_message(void *arg, const struct rfb_client_event *ev)
 	case RFB_CLIENT_CUT_TEXT:
 		return pump_cut_text(s, ev);
 	case RFB_CLIENT_FENCE:
-		return pump_send(s, ev->bytes, ev->len);
+		return s->endpoint_has_fence ? pump_send(s, ev->bytes, ev->len)
+					     : 0;
 	default:
 		return 0; /* power control and whatever comes: not forwarded */
 	}
@@ -310,6 +317,8 @@ pump_from_viewer(struct session *s)
 			    s->client_messages, l->scratch, (size_t)n);
 	}
 	pump_size_tell(s);
+	if (s->pump.is_size_due || s->pump.format.is_map_due)
+		pump_settle(s);
 	if (s->state == SESSION_RUNNING && !pump_is_draining(s))
 		pump_to_endpoint(s);
 	if (s->state == SESSION_RUNNING && rc != 0)

@@ -367,7 +367,8 @@ view_write_size(
 	const struct view_list *l = newest(v);
 	const struct view_monitor *m = view_find(v, v->index);
 	struct view_area a = view_seen(v);
-	unsigned n = view_is_one(v) ? 1 : l->n;
+	bool is_single = view_is_one(v) || l->n == 0;
+	unsigned n = is_single ? 1 : l->n;
 
 	memset(out, 0, 16);
 	store_be16(out + 4, a.w);
@@ -378,9 +379,9 @@ view_write_size(
 	if (!is_extended)
 		return 12;
 	out[12] = (uint8_t)n;
-	if (view_is_one(v))
+	if (is_single)
 		write_screen(out + 16, m != NULL ? m->id : 0, a);
-	for (unsigned i = 0; i < n && !view_is_one(v); i++) {
+	for (unsigned i = 0; i < n && !is_single; i++) {
 		m = &l->monitors[i];
 		write_screen(out + 16 + SCREEN_LEN * i, m->id,
 		    (struct view_area){ m->x, m->y, m->w, m->h });

@@ -91,8 +91,10 @@ row_table16(
 static uint32_t
 scale(uint32_t value, uint8_t shift, uint16_t max)
 {
-	uint32_t c = value >> shift & max;
+	uint32_t c = value >> shift & rfb_channel_mask(max);
 
+	if (c > max)
+		c = max;
 	return max == 0 ? 0 : (c * 255 + max / 2) / max;
 }
 
@@ -199,9 +201,10 @@ wide_pixels(const struct rfb_pixel_format *pf, size_t len, unsigned first)
 static unsigned
 cpixel_first(const struct rfb_pixel_format *pf)
 {
-	uint32_t used = (uint32_t)pf->red_max << pf->red_shift |
-	    (uint32_t)pf->green_max << pf->green_shift |
-	    (uint32_t)pf->blue_max << pf->blue_shift;
+	uint32_t used = (uint32_t)rfb_channel_mask(pf->red_max)
+		<< pf->red_shift |
+	    (uint32_t)rfb_channel_mask(pf->green_max) << pf->green_shift |
+	    (uint32_t)rfb_channel_mask(pf->blue_max) << pf->blue_shift;
 
 	return (used & (pf->big_endian ? 0xffu : 0xff000000u)) != 0;
 }

@@ -3,7 +3,8 @@
  * be the same messages. Each SetEncodings is narrowed in every way; what is
  * left must be allowed and in order.
  *
- * Input: one byte for the size of the pieces, then what the viewer sends.
+ * Input: one byte for the size of the pieces and, with bit 7, a server that
+ * has not confirmed extended mouse buttons; then what the viewer sends.
  */
 #include <stdlib.h>
 
@@ -26,6 +27,7 @@ narrow(const struct rfb_client_event *ev, unsigned bits)
 		.drop_copyrect = (bits & 1) != 0,
 		.stateless_only = (bits & 2) != 0,
 		.is_ultravnc = (bits & 4) != 0,
+		.is_format_unclear = (bits & 8) != 0,
 	};
 	struct rfb_encodings_offer offer;
 	ssize_t n = rfb_set_encodings_narrow(
@@ -49,7 +51,7 @@ on_message(void *arg, const struct rfb_client_event *ev)
 	for (size_t i = 0; i < ev->len; i++)
 		s->sum = s->sum * 31 + ev->bytes[i] + (uint32_t)s->n;
 	if (ev->type == RFB_SET_ENCODINGS) {
-		for (unsigned bits = 0; bits < 8; bits++)
+		for (unsigned bits = 0; bits < 16; bits++)
 			narrow(ev, bits);
 	}
 	if (ev->type == RFB_CLIENT_CUT_TEXT &&
@@ -59,7 +61,8 @@ on_message(void *arg, const struct rfb_client_event *ev)
 }
 
 static int
-run(struct seen *s, const uint8_t *data, size_t len, size_t piece)
+run(struct seen *s, const uint8_t *data, size_t len, size_t piece,
+    bool has_confirmed)
 {
 	struct rfb_client_messages *m = rfb_client_messages_new(on_message, s);
 	uint8_t *copy;
@@ -68,6 +71,8 @@ run(struct seen *s, const uint8_t *data, size_t len, size_t piece)
 
 	if (m == NULL)
 		abort();
+	if (has_confirmed)
+		rfb_client_messages_allow_ext_buttons(m);
 	for (size_t done = 0; done < len && rc == 0; done += n) {
 		n = min_size(piece, len - done);
 		copy = malloc(n);
@@ -91,8 +96,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
 	if (len < 2)
 		return 0;
-	rc = run(&whole, data + 1, len - 1, len);
-	rc_cut = run(&cut, data + 1, len - 1, 1 + data[0] % 16);
+	rc = run(&whole, data + 1, len - 1, len, data[0] < 128);
+	rc_cut = run(&cut, data + 1, len - 1, 1 + data[0] % 16, data[0] < 128);
 	if (rc != rc_cut || whole.n != cut.n || whole.len != cut.len ||
 	    whole.sum != cut.sum)
 		abort();

@@ -39,6 +39,9 @@ on_message(void *arg, const struct rfb_client_event *ev)
 	return 0;
 }
 
+/* The server knows extended mouse buttons. */
+static bool is_confirmed = true;
+
 static struct rfb_client_messages *
 open_parser(void)
 {
@@ -47,6 +50,8 @@ open_parser(void)
 	memset(&seen, 0, sizeof(seen));
 	m = rfb_client_messages_new(on_message, &seen);
 	assert_non_null(m);
+	if (is_confirmed)
+		rfb_client_messages_allow_ext_buttons(m);
 	return m;
 }
 
@@ -94,6 +99,15 @@ set_pixel_format(struct bytes *b)
 	put32(b, 0);
 	rfb_pixel_format_write(&pf, b->data + b->len);
 	b->len += RFB_PIXEL_FORMAT_LEN;
+}
+
+static void
+set_colour_map(struct bytes *b)
+{
+	put32(b, 0);
+	put8(b, 8);
+	put8(b, 8);
+	put_n(b, 14, 0);
 }
 
 static void
@@ -466,9 +480,41 @@ formats_that_cannot_be_recorded_are_refused(void **state)
 	in.data[4 + 3] = 0;
 	assert_int_equal(run(0), ERR_UNSUPPORTED);
 	assert_int_equal(run(1), ERR_UNSUPPORTED);
+	in.data[4] = in.data[5] = 16;
+	assert_int_equal(run(1), ERR_UNSUPPORTED);
 	in.data[4 + 3] = 1;
 	in.data[4] = 24;
 	assert_int_equal(run(1), ERR_PROTOCOL);
+}
+
+/* The endpoint is asked for true colour in its place. */
+static void
+colour_map_of_8_bits_becomes_true_colour(void **state)
+{
+	const struct rfb_client_event *ev;
+
+	ev = read_one(set_pixel_format);
+	assert_false(ev->wants_colour_map);
+	ev = read_one(set_colour_map);
+	assert_true(ev->wants_colour_map);
+	assert_true(rfb_pixel_format_equal(
+	    &ev->pixel_format, &rfb_pixel_format_bgr233));
+}
+
+/* Offered and not confirmed, bit 7 is the eighth button and no more. */
+static void
+buttons_are_extended_when_the_server_says_so(void **state)
+{
+	in.len = 0;
+	set_encodings(&in);
+	put16(&in, RFB_POINTER_EVENT << 8 | 0x80);
+	put32(&in, 0x00100020);
+	is_confirmed = false;
+	assert_int_equal(run(0), 0);
+	assert_int_equal(seen.n, 2);
+	is_confirmed = true;
+	assert_int_equal(run(0), 0);
+	assert_int_equal(seen.n, 1);
 }
 
 static void
@@ -502,6 +548,8 @@ main(void)
 		cmocka_unit_test(unknown_messages_are_refused),
 		cmocka_unit_test(lengths_are_bounded),
 		cmocka_unit_test(formats_that_cannot_be_recorded_are_refused),
+		cmocka_unit_test(colour_map_of_8_bits_becomes_true_colour),
+		cmocka_unit_test(buttons_are_extended_when_the_server_says_so),
 		cmocka_unit_test(receiver_can_stop_the_stream),
 	};
 

@@ -314,8 +314,6 @@ test_longest_reason(void **state)
 static void
 test_server_init(void **state)
 {
-	static const char format[] = "the endpoint's pixel format is not one "
-				     "with true colour and 8, 16 or 32 bits";
 	const struct bad bads[] = {
 		{ &may_clear, BYTES(INIT "\0\0\0\1" PF "\0\0\0\0"), BYTES(""),
 		    ERR_LIMIT,
@@ -338,22 +336,41 @@ test_server_init(void **state)
 		{ &may_clear, BYTES(INIT "\0\1\0\1" PF "\377\377\377\377"),
 		    BYTES(""), ERR_LIMIT,
 		    "the endpoint's desktop name has 4294967295 bytes" },
-		/* 24 bits a pixel; a colour map; a shift out of the pixel */
-		{ &may_clear,
-		    BYTES(INIT "\0\1\0\1\30\30\0\1\0\377\0\377\0\377\20\10\0"
-			       "\0\0\0\0\0\0\0"),
-		    BYTES(""), ERR_UNSUPPORTED, format },
-		{ &may_clear,
-		    BYTES(INIT "\0\1\0\1\10\10\0\0\0\7\0\7\0\3\0\3\6"
-			       "\0\0\0\0\0\0\0"),
-		    BYTES(""), ERR_UNSUPPORTED, format },
-		{ &may_clear,
-		    BYTES(INIT "\0\1\0\1\40\30\0\1\0\377\0\377\0\377\31\10\0"
-			       "\0\0\0\0\0\0\0"),
-		    BYTES(""), ERR_UNSUPPORTED, format },
 	};
 
 	check_all(bads, N_ELEMENTS(bads));
+}
+
+/* Its own format is never drawn in: another one is asked for first. */
+static void
+test_unknown_format(void **state)
+{
+	static const struct bad inits[] = {
+		/* 24 bits a pixel; a colour map; a shift out of the pixel; a
+		 * depth with which servers disagree about lengths */
+		{ .clear = INIT "\0\1\0\1\30\30\0\1\0\377\0\377\0\377\20"
+				"\10\0\0\0\0\0\0\0\0" },
+		{ .clear = INIT "\0\1\0\1\10\10\0\0\0\0\0\0\0\0\0"
+				"\0\0\0\0\0\0\0\0\0" },
+		{ .clear = INIT "\0\1\0\1\40\30\0\1\0\377\0\377\0\377\31"
+				"\10\0\0\0\0\0\0\0\0" },
+		{ .clear = INIT "\0\1\0\1\40\40\0\1\0\377\0\377\0\377\20"
+				"\10\0\0\0\0\0\0\0\0" },
+	};
+	const struct rfb_server_init *init;
+
+	for (size_t i = 0; i < N_ELEMENTS(inits); i++) {
+		clear.len = tls.len = 0;
+		fly(&clear, inits[i].clear, sizeof(INIT) - 1 + 24);
+		play_client_start(&played, &may_clear);
+		play_both(&played, &clear, &tls, 0);
+		assert_int_equal(played.rc, 0);
+		init = rfb_handshake_client_init(played.client);
+		assert_true(init->is_own_format_unknown);
+		assert_true(
+		    rfb_pixel_format_equal(&init->pf, &rfb_pixel_format_usual));
+		play_end(&played);
+	}
 }
 
 /* Credentials that would be cut off are not used at all. */
@@ -416,6 +433,7 @@ main(void)
 		cmocka_unit_test(test_reason_limits),
 		cmocka_unit_test(test_longest_reason),
 		cmocka_unit_test(test_server_init),
+		cmocka_unit_test(test_unknown_format),
 		cmocka_unit_test(test_long_credentials),
 		cmocka_unit_test(test_full_output),
 	};

@@ -54,7 +54,8 @@ hostile_formats_are_refused(void **state)
 		{ 0, 16, ERR_PROTOCOL }, { 1, 33, ERR_PROTOCOL },
 		{ 3, 0, ERR_UNSUPPORTED }, { 5, 0, ERR_PROTOCOL },
 		{ 5, 254, ERR_PROTOCOL }, { 7, 100, ERR_PROTOCOL }, { 8, 1, 0 },
-		{ 8, 2, ERR_PROTOCOL }, { 10, 25, ERR_PROTOCOL },
+		{ 8, 2, ERR_PROTOCOL }, { 10, 25, ERR_PROTOCOL }, { 5, 2, 0 },
+		{ 5, 4, ERR_PROTOCOL }, { 5, 128, ERR_PROTOCOL },
 		{ 11, 255, ERR_PROTOCOL }, { 12, 24, 0 },
 		{ 12, 31, ERR_PROTOCOL } };
 	struct rfb_pixel_format pf;
@@ -129,6 +130,58 @@ compact_pixels_follow_the_rules(void **state)
 	assert_lens(8, 8, rgb332, shift332, (size_t[]){ 1, 1, 1 });
 }
 
+/* As viewers ask for them: TigerVNC's low colours, UltraVNC, bVNC, SSVNC,
+ * TightVNC, gtk-vnc, a screen of 10 bits a colour. */
+static void
+formats_of_the_field_are_taken(void **state)
+{
+	static const uint8_t formats[][RFB_PIXEL_FORMAT_LEN] = {
+		{ 8, 3, 0, 1, 0, 1, 0, 1, 0, 1, 2, 1, 0 },
+		{ 8, 8, 0, 1, 0, 2, 0, 2, 0, 2, 0, 1, 2 },
+		{ 8, 6, 0, 1, 0, 3, 0, 3, 0, 3, 4, 2, 0 },
+		{ 8, 8, 0, 1, 0, 7, 0, 7, 0, 3, 0, 3, 6 },
+		{ 8, 8, 0, 1, 0, 7, 0, 7, 0, 3, 5, 2, 0 },
+		{ 16, 15, 0, 1, 0, 31, 0, 31, 0, 31, 10, 5, 0 },
+		{ 16, 16, 1, 1, 0, 63, 0, 31, 0, 31, 0, 6, 11 },
+		{ 16, 12, 0, 1, 0, 15, 0, 15, 0, 15, 8, 4, 0 },
+		{ 32, 30, 0, 1, 3, 255, 3, 255, 3, 255, 20, 10, 0 },
+		{ 32, 32, 0, 1, 0, 255, 0, 255, 0, 255, 16, 8, 0 },
+		{ 32, 24, 1, 1, 0, 255, 0, 255, 0, 255, 0, 8, 16 },
+	};
+	struct rfb_pixel_format pf;
+
+	for (size_t i = 0; i < N_ELEMENTS(formats); i++)
+		assert_int_equal(rfb_pixel_format_parse(&pf, formats[i]), 0);
+}
+
+/* Where the depth decides, servers do not agree. */
+static void
+clear_formats(void **state)
+{
+	static const struct {
+		uint8_t at, value;
+		bool is_clear;
+	} cases[] = { { 1, 24, true }, { 1, 32, false }, { 1, 25, false },
+		{ 1, 16, false }, { 5, 127, true }, { 0, 32, true } };
+	struct rfb_pixel_format pf;
+
+	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+		parse_changed(&pf, cases[i].at, cases[i].value);
+		assert_int_equal(
+		    rfb_pixel_format_is_clear(&pf), cases[i].is_clear);
+	}
+	assert_true(rfb_pixel_format_is_clear(&rfb_pixel_format_usual));
+	assert_true(rfb_pixel_format_is_clear(&rfb_pixel_format_bgr233));
+	/* 30 bits: all four bytes, whoever counts */
+	pf = (struct rfb_pixel_format){ 32, 30, false, true, 1023, 1023, 1023,
+		20, 10, 0 };
+	assert_true(rfb_pixel_format_is_clear(&pf));
+	/* 7 bits a colour in 28: three bytes or four */
+	pf = (struct rfb_pixel_format){ 32, 28, false, true, 127, 127, 127, 16,
+		8, 0 };
+	assert_false(rfb_pixel_format_is_clear(&pf));
+}
+
 int
 main(void)
 {
@@ -138,6 +191,8 @@ main(void)
 		cmocka_unit_test(refused_format_leaves_the_target_alone),
 		cmocka_unit_test(any_nonzero_byte_is_true_colour),
 		cmocka_unit_test(compact_pixels_follow_the_rules),
+		cmocka_unit_test(formats_of_the_field_are_taken),
+		cmocka_unit_test(clear_formats),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 #include "relay/draw/lobby.h"
 #include "relay/draw/lobby_screen.h"
 #include "rfb/client_messages.h"
+#include "rfb/colour_map.h"
 #include "rfb/framer.h"
 #include "tests/unit/draw_case.h"
 #include "tests/unit/rfb_bytes.h"
@@ -592,10 +593,11 @@ enter_and_leave(const int32_t *encodings, size_t n)
 	assert_int_equal(lobby_leave(hall.l, &v), 0);
 }
 
+/* ExtendedDesktopSize would promise what the endpoint may not know. */
 static void
 test_resize(void **state)
 {
-	static const int32_t both[] = { -223, -308 }, old[] = { 0, -223 },
+	static const int32_t both[] = { -308, -223 }, ext_only[] = { 0, -308 },
 			     none[] = { 0, 5, -224 };
 	static const uint8_t ext[] = { 0, 0, 0, 1, 0, 0, 0, 0, 0x07, 0x80, 0x04,
 		0x38, 0xff, 0xff, 0xfe, 0xcc, 1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0,
@@ -605,18 +607,18 @@ test_resize(void **state)
 
 	enter_and_leave(both, 2);
 	assert_int_equal(lobby_resize(hall.l, 1920, 1080), 0);
-	assert_int_equal(buf_len(&hall.out), sizeof(ext));
-	assert_memory_equal(buf_head(&hall.out), ext, sizeof(ext));
+	assert_int_equal(buf_len(&hall.out), sizeof(plain));
+	assert_memory_equal(buf_head(&hall.out), plain, sizeof(plain));
 	receive();
 	assert_int_equal(rfb_decoder_width(hall.viewer), 1920);
 	assert_int_equal(rfb_decoder_height(hall.viewer), 1080);
 	assert_int_equal(lobby_resize(hall.l, 1920, 1080), 0);
 	assert_int_equal(receive(), 0);
 	hall_close();
-	enter_and_leave(old, 2);
+	enter_and_leave(ext_only, 2);
 	assert_int_equal(lobby_resize(hall.l, 1920, 1080), 0);
-	assert_int_equal(buf_len(&hall.out), sizeof(plain));
-	assert_memory_equal(buf_head(&hall.out), plain, sizeof(plain));
+	assert_int_equal(buf_len(&hall.out), sizeof(ext));
+	assert_memory_equal(buf_head(&hall.out), ext, sizeof(ext));
 	hall_close();
 	enter_and_leave(none, 3);
 	assert_int_equal(lobby_resize(hall.l, LOBBY_W, LOBBY_H), 0);
@@ -633,7 +635,7 @@ test_stay(void **state)
 	size_t used;
 
 	hall_open();
-	PUT_ENCODINGS(0, -316); /* pointer events may have 7 bytes now */
+	PUT_ENCODINGS(0, -316); /* not confirmed: pointer events stay as long */
 	put_request(false, 0, LOBBY_H);
 	say();
 	receive();
@@ -643,27 +645,65 @@ test_stay(void **state)
 	assert_int_equal(lobby_leave(hall.l, &v), ERR_AGAIN);
 	put8(&in, 0x80);
 	put32(&in, 0x00100020);
-	put8(&in, 1);
 	put_request(false, 0, LOBBY_H);
 	assert_int_equal(lobby_feed(hall.l, in.data, in.len, &used), 0);
-	assert_int_equal(used, 6);
+	assert_int_equal(used, 5);
 	assert_int_equal(lobby_leave(hall.l, &v), 0);
 	assert_true(v.has_request);
 	assert_int_equal(lobby_resize(hall.l, 1280, 800), ERR_UNSUPPORTED);
 	assert_int_equal(lobby_set_text(hall.l, "No", "Sorry", ""), 0);
 	assert_true(receive() > 0);
 	assert_band(LOBBY_TEXT, "Sorry", &draw_formats[0]);
-	/* the rest, and what it learnt of the viewer, are still good */
+	/* the rest is still good */
 	feed(in.data + used, in.len - used);
 	assert_true(receive() > 0);
 	in.len = 0;
 	put8(&in, RFB_POINTER_EVENT);
 	put8(&in, 0x80);
 	put32(&in, 0x00100020);
-	put8(&in, 1);
 	say();
 	assert_int_equal(lobby_leave(hall.l, &v), 0);
 	assert_int_equal(v.encodings_len, 12);
+	hall_close();
+}
+
+/* A viewer with a colour map has it before the first picture, once for each
+ * time that it asks. */
+static void
+test_colour_map(void **state)
+{
+	struct lobby_viewer v;
+
+	hall_open();
+	put32(&in, RFB_SET_PIXEL_FORMAT << 24);
+	put8(&in, 8);
+	put8(&in, 8);
+	put_n(&in, 14, 0);
+	for (unsigned i = 0; i < 3; i++)
+		say();
+	assert_int_equal(buf_len(&hall.out), 0);
+	in.len = 0;
+	put_request(false, 0, LOBBY_H);
+	say();
+	assert_true(buf_len(&hall.out) > RFB_COLOUR_MAP_LEN);
+	assert_int_equal(buf_head(&hall.out)[0], RFB_SET_COLOUR_MAP);
+	assert_int_equal(load_be16(buf_head(&hall.out) + 4), 256);
+	assert_int_equal(
+	    buf_head(&hall.out)[RFB_COLOUR_MAP_LEN], RFB_FRAMEBUFFER_UPDATE);
+	assert_int_equal(lobby_leave(hall.l, &v), 0);
+	assert_true(
+	    rfb_pixel_format_equal(&v.format, &rfb_pixel_format_bgr233));
+	hall_close();
+	hall_open();
+	in.len = 0;
+	put32(&in, RFB_SET_PIXEL_FORMAT << 24);
+	put8(&in, 8);
+	put8(&in, 8);
+	put_n(&in, 14, 0);
+	say();
+	assert_int_equal(lobby_leave(hall.l, &v), 0);
+	assert_int_equal(lobby_resize(hall.l, LOBBY_W, LOBBY_H), 0);
+	assert_int_equal(buf_len(&hall.out), RFB_COLOUR_MAP_LEN);
 	hall_close();
 }
 
@@ -793,6 +833,7 @@ main(void)
 		cmocka_unit_test(test_leave_midway),
 		cmocka_unit_test(test_resize),
 		cmocka_unit_test(test_stay),
+		cmocka_unit_test(test_colour_map),
 		cmocka_unit_test(test_stay_resized),
 		cmocka_unit_test(test_extremes),
 		cmocka_unit_test(test_no_room),
