@@ -242,15 +242,17 @@ class NoVnc(Viewer):
 
 
 class LibVnc(Viewer):
-    """tests/viewers/libvnc_viewer.c on pipes."""
+    """tests/viewers/libvnc_viewer.c on pipes; options: its LIBVNC_..."""
     NAME = 'libvncclient'
+    options = {}
 
     def start(self):
         program = endpoints.own_copy(self.stack, os.path.join(
             self.stack.build, 'tests', 'viewers', 'libvnc_viewer'))
         self.spawn([program, 'localhost', str(self.port), self.ca],
                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                   env={**self.stack.env, 'VNC_USERNAME': self.login,
+                   env={**self.stack.env, **self.options,
+                        'VNC_USERNAME': self.login,
                         'VNC_PASSWORD': self.password})
         return self
 

@@ -4,6 +4,9 @@
  *
  * usage: libvnc_viewer HOST PORT CA.pem    VNC_USERNAME, VNC_PASSWORD
  *
+ * LIBVNC_LEVEL: compression level 0 to 9, without JPEG.
+ * LIBVNC_ALSO: one more encoding to offer, a number.
+ *
  * Logs in with VeNCrypt X509Plain, prints "desktop WIDTH HEIGHT NAME", then
  * obeys lines of standard input and answers each with "ok" or "failed":
  *   key KEYSYM...      a chord: numbers in C notation
@@ -146,6 +149,26 @@ watch(rfbClient *client)
 	return 0;
 }
 
+/* What a person would set in such a program. */
+static void
+set_options(rfbClient *client)
+{
+	static int also[2];
+	static rfbClientProtocolExtension extension = { .encodings = also };
+	const char *level = getenv("LIBVNC_LEVEL");
+	const char *number = getenv("LIBVNC_ALSO");
+
+	if (level != NULL) {
+		client->appData.encodingsString = "tight copyrect raw";
+		client->appData.compressLevel = atoi(level);
+		client->appData.enableJPEG = FALSE;
+	}
+	if (number != NULL) {
+		also[0] = atoi(number);
+		rfbClientRegisterExtension(&extension);
+	}
+}
+
 static rfbClient *
 connect_to(const char *host, int port)
 {
@@ -158,6 +181,7 @@ connect_to(const char *host, int port)
 	client->serverHost = strdup(host);
 	client->serverPort = port;
 	SetClientAuthSchemes(client, schemes, 1);
+	set_options(client);
 	/* frees the client when it fails */
 	return rfbInitClient(client, NULL, NULL) ? client : NULL;
 }
