@@ -23,6 +23,7 @@
 #include "common/tls.h"
 #include "common/login/guesses.h"
 #include "common/login/password_queue.h"
+#include "relay/login/password_process.h"
 #include "relay/node.h"
 #include "relay/privileges.h"
 #include "relay/relay.h"
@@ -254,8 +255,7 @@ new_connection_limit(void)
 	uint64_t n_files = connection_limit_descriptors();
 
 	if (pools_derive(pools, &relay.conf, n_files))
-		log_warn("descriptors_short",
-		    LOG_U("descriptors", n_files),
+		log_warn("descriptors_short", LOG_U("descriptors", n_files),
 		    LOG_U("max_logins", pools[POOL_VNC].max),
 		    LOG_U("max_sessions", pools[POOL_SESSION].max),
 		    LOG_U("max_agents", pools[POOL_AGENT].max),
@@ -373,6 +373,7 @@ serve(void)
 	    LOG_S("version", RELAYCAM_VERSION));
 	run_loops(base);
 	password_queue_free(relay.passwords);
+	password_processes_stop();
 	worker_pool_free(relay.lookups);
 	loops_release(&relay);
 	tidy_free(tidy);
@@ -402,7 +403,8 @@ main(int argc, char **argv)
 	/* before any thread or key exists */
 	relay.spawner = spawner_start(
 	    relay.conf.recorder_program, relay.spool.dir, relay.conf.user);
-	if (relay.spawner < 0 || sodium_init() < 0)
+	if (relay.spawner < 0 || sodium_init() < 0 ||
+	    password_processes_start(PASSWORD_THREADS, relay.conf.user) != 0)
 		die(EX_OSERR, "start", strerror(errno));
 	protect_process();
 	event_set_log_callback(log_from_libevent);

@@ -7,7 +7,6 @@
 
 #include "common/err.h"
 
-#define STRANGER_NICE  10
 #define NEW_PER_FAILED 3 /* turns of one lane to a turn of the other */
 
 TAILQ_HEAD(password_list, password_job);
@@ -20,6 +19,7 @@ struct password_queue {
 	unsigned n_waiting, n_new_in_a_row;
 	bool stopping;
 	unsigned n_started, n;
+	unsigned n_strangers; /* threads that run for them */
 	pthread_t threads[];
 };
 
@@ -139,8 +139,10 @@ static void
 work(struct password_queue *q, bool known_only)
 {
 	struct password_job *j;
+	unsigned thread;
 
 	pthread_mutex_lock(&q->lock);
+	thread = known_only ? 0 : ++q->n_strangers;
 	while (!q->stopping) {
 		j = next_job(q, known_only);
 		if (j == NULL) {
@@ -148,6 +150,7 @@ work(struct password_queue *q, bool known_only)
 			continue;
 		}
 		pthread_mutex_unlock(&q->lock);
+		j->thread = thread;
 		run(j);
 		pthread_mutex_lock(&q->lock);
 	}
@@ -165,7 +168,8 @@ static void *
 stranger_main(void *arg)
 {
 	/* of this thread only: Linux, setpriority(2) */
-	setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), STRANGER_NICE);
+	setpriority(
+	    PRIO_PROCESS, (id_t)syscall(SYS_gettid), PASSWORD_STRANGER_NICE);
 	work(arg, false);
 	return NULL;
 }

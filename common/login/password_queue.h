@@ -20,6 +20,7 @@
 
 #define PASSWORD_QUEUE_MAX         256 /* jobs that wait */
 #define PASSWORD_QUEUE_PER_ADDRESS 8   /* of them */
+#define PASSWORD_STRANGER_NICE     10  /* setpriority(2) */
 
 enum password_state {
 	PASSWORD_CHECKED, /* job.run was called */
@@ -33,6 +34,7 @@ struct password_job {
 	enum guess_lane lane;
 	_Atomic bool is_left; /* set on the loop when the client is gone */
 	enum password_state state;
+	unsigned thread; /* that calls job.run, from 0; 0: of known pairs */
 	/* the queue's own */
 	TAILQ_ENTRY(password_job) link;
 	uint64_t turn;

@@ -7,6 +7,7 @@
 #include "common/err.h"
 #include "common/password.h"
 #include "common/login/password_queue.h"
+#include "relay/login/password_process.h"
 #include "relay/session/session_internal.h"
 
 static const char denied[] = "user name or password is wrong";
@@ -85,7 +86,8 @@ run_check(struct job *j)
 {
 	struct session_check *c = (struct session_check *)j;
 
-	c->result = password_check(c->hash, c->password, strlen(c->password));
+	c->result = password_process_check(
+	    c->job.thread, c->hash, c->password, strlen(c->password));
 }
 
 void

@@ -1,0 +1,166 @@
+#include "relay/login/password_process.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/bytes.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "common/login/password_queue.h"
+#include "common/password.h"
+#include "common/protect.h"
+#include "relay/privileges.h"
+
+#define PASSWORD_LEN_MAX 4096
+#define CHILD_FD         3 /* all that a child has open beside 0 to 2 */
+
+/* One packet each; the answer is what password_check returned. */
+struct request {
+	bool has_hash;
+	char hash[PASSWORD_HASH_MAX];
+	uint32_t len;
+	char password[PASSWORD_LEN_MAX];
+};
+
+struct process {
+	pid_t pid; /* 0: there is none */
+	int fd;
+};
+
+static struct process processes[PASSWORD_PROCESSES_MAX];
+
+/* ---- the child ---- */
+
+static ssize_t
+receive(int fd, void *data, size_t len)
+{
+	ssize_t n;
+
+	do {
+		n = recv(fd, data, len, 0);
+	} while (n < 0 && errno == EINTR);
+	return n;
+}
+
+static _Noreturn void
+serve(void)
+{
+	struct request q;
+	int32_t rc;
+
+	while (receive(CHILD_FD, &q, sizeof(q)) == (ssize_t)sizeof(q)) {
+		rc = password_check(
+		    q.has_hash ? q.hash : NULL, q.password, q.len);
+		wipe(&q, sizeof(q));
+		if (send(CHILD_FD, &rc, sizeof(rc), MSG_NOSIGNAL) < 0)
+			break;
+	}
+	_exit(0);
+}
+
+/* It ends when the relay's end of the socket is closed, so the signals that
+ * reach a whole group are for the relay alone. */
+static _Noreturn void
+child_main(int fd, bool is_first, const char *user)
+{
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	if (dup2(fd, CHILD_FD) < 0 || close_range(CHILD_FD + 1, ~0U, 0) != 0 ||
+	    privileges_drop(user) != 0)
+		_exit(1);
+	if (!is_first)
+		setpriority(PRIO_PROCESS, 0, PASSWORD_STRANGER_NICE);
+	protect_process();
+	serve();
+}
+
+/* ---- the relay ---- */
+
+static int
+start(struct process *p, bool is_first, const char *user)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+		return ERR_IO;
+	p->pid = fork();
+	if (p->pid == 0)
+		child_main(pair[1], is_first, user);
+	close(pair[1]);
+	p->fd = pair[0];
+	if (p->pid > 0)
+		return 0;
+	close(pair[0]);
+	p->pid = 0;
+	return ERR_IO;
+}
+
+int
+password_processes_start(unsigned n, const char *user)
+{
+	assert(n <= PASSWORD_PROCESSES_MAX);
+	for (unsigned i = 0; i < n; i++)
+		if (start(&processes[i], i == 0, user) != 0)
+			return ERR_IO;
+	return 0;
+}
+
+static void
+stop(struct process *p)
+{
+	if (p->pid == 0)
+		return;
+	close(p->fd);
+	waitpid(p->pid, NULL, 0);
+	p->pid = 0;
+}
+
+void
+password_processes_stop(void)
+{
+	for (unsigned i = 0; i < PASSWORD_PROCESSES_MAX; i++)
+		stop(&processes[i]);
+}
+
+/* Returns false when the process is gone. */
+static bool
+ask(const struct process *p, const struct request *q, int32_t *rc)
+{
+	return send(p->fd, q, sizeof(*q), MSG_NOSIGNAL) ==
+	    (ssize_t)sizeof(*q) &&
+	    receive(p->fd, rc, sizeof(*rc)) == (ssize_t)sizeof(*rc);
+}
+
+int
+password_process_check(
+    unsigned i, const char *hash, const char *password, size_t len)
+{
+	struct process *p = &processes[i % PASSWORD_PROCESSES_MAX];
+	struct request q = { .has_hash = hash != NULL, .len = (uint32_t)len };
+	bool is_answered;
+	int32_t rc;
+
+	if (p->pid == 0 || len > sizeof(q.password) ||
+	    (hash != NULL && strlen(hash) >= sizeof(q.hash)))
+		return password_check(hash, password, len);
+	if (hash != NULL)
+		memcpy(q.hash, hash, strlen(hash));
+	memcpy(q.password, password, len);
+	is_answered = ask(p, &q, &rc);
+	wipe(&q, sizeof(q));
+	if (is_answered)
+		return rc;
+	log_error("password_process_gone", LOG_I("pid", p->pid));
+	kill(p->pid, SIGKILL);
+	stop(p);
+	return password_check(hash, password, len);
+}

@@ -1,0 +1,33 @@
+/*
+ * Password checks in child processes. Argon2id maps and fills 64 MB for each
+ * check, and meanwhile whoever maps or unmaps memory of the same process waits
+ * for the kernel's lock on its address space: an event loop waited for most of
+ * a second for a thread of low priority. A child has an address space of its
+ * own, holds no key, and ends with the relay.
+ */
+#ifndef RELAY_LOGIN_PASSWORD_PROCESS_H
+#define RELAY_LOGIN_PASSWORD_PROCESS_H
+
+#include <stddef.h>
+
+#define PASSWORD_PROCESSES_MAX 8
+
+/*
+ * Starts n processes, at most PASSWORD_PROCESSES_MAX, that run as the account
+ * user (NULL: as this one). Those from 1 on have a lower priority. Before any
+ * thread or key exists. Returns 0, or ERR_IO: then fewer were started, and
+ * password_process_check works all the same.
+ */
+int password_processes_start(unsigned n, const char *user);
+
+/* Ends them all; no check may be under way. */
+void password_processes_stop(void);
+
+/*
+ * password_check in process i; for each i one call at a time, from any thread.
+ * Checks in this process where there is no process i, or no longer.
+ */
+int password_process_check(
+    unsigned i, const char *hash, const char *password, size_t len);
+
+#endif
