@@ -16,6 +16,7 @@
 struct link_signer {
 	const struct conf_store *conf;
 	bool is_s3;
+	int64_t person; /* 0: nobody */
 	uint8_t key[LINK_KEY_LEN];
 	struct sigv4_key s3;
 	struct s3_endpoint endpoint;
@@ -74,16 +75,26 @@ link_signer_free(struct link_signer *s)
 	free(s);
 }
 
-/* HMAC over "relaycam-file\n<key>\n<expires>", as hex. */
+void
+link_signer_set_person(struct link_signer *s, int64_t person)
+{
+	s->person = person;
+}
+
+/*
+ * HMAC over "relaycam-file\n<key>\n<expires>", and "\n<person>" where there
+ * is one, as hex. No field holds a line feed.
+ */
 static void
 link_signature(const uint8_t key[LINK_KEY_LEN], const char *object_key,
-    const char *expires, char out[65])
+    const char *expires, const char *person, char out[65])
 {
 	char text[LINK_OBJECT_MAX + 64];
 	uint8_t mac[32];
 	unsigned len = sizeof(mac);
-	int n = snprintf(
-	    text, sizeof(text), "relaycam-file\n%s\n%s", object_key, expires);
+	int n = snprintf(text, sizeof(text), "relaycam-file\n%s\n%s%s%s",
+	    object_key, expires, person != NULL ? "\n" : "",
+	    person != NULL ? person : "");
 
 	HMAC(EVP_sha256(), key, LINK_KEY_LEN, (const uint8_t *)text,
 	    min_size((size_t)n, sizeof(text) - 1), mac, &len);
@@ -100,7 +111,7 @@ static int
 make_folder(const struct link_signer *s, const char *object_key,
     uint64_t expires_s, char *url, size_t url_len)
 {
-	char path[3 * LINK_OBJECT_MAX + 1], expires[24], hex[65];
+	char path[3 * LINK_OBJECT_MAX + 1], expires[24], person[24], hex[65];
 	size_t base_len = strlen(s->conf->public_url);
 
 	if (http_encode(object_key, 1, path, sizeof(path)) < 0)
@@ -109,10 +120,14 @@ make_folder(const struct link_signer *s, const char *object_key,
 		base_len--;
 	snprintf(
 	    expires, sizeof(expires), "%llu", (unsigned long long)expires_s);
-	link_signature(s->key, object_key, expires, hex);
+	snprintf(person, sizeof(person), "%lld", (long long)s->person);
+	link_signature(
+	    s->key, object_key, expires, s->person != 0 ? person : NULL, hex);
 	return fits(
-	    snprintf(url, url_len, "%.*s/files/%s?expires=%s&signature=%s",
-		(int)base_len, s->conf->public_url, path, expires, hex),
+	    snprintf(url, url_len, "%.*s/files/%s?expires=%s%s%s&signature=%s",
+		(int)base_len, s->conf->public_url, path, expires,
+		s->person != 0 ? "&person=" : "", s->person != 0 ? person : "",
+		hex),
 	    url_len);
 }
 
@@ -209,16 +224,20 @@ link_filename(const char *object_key, char *out, size_t out_len)
 
 int
 link_verify(const uint8_t key[LINK_KEY_LEN], const char *object_key,
-    const char *expires, const char *signature, uint64_t now_s,
-    uint64_t *expires_s)
+    const char *expires, const char *person, const char *signature,
+    uint64_t now_s, uint64_t *expires_s)
 {
 	char hex[65];
 
-	if (strlen(object_key) > LINK_OBJECT_MAX || strlen(expires) > 19 ||
+	if (strlen(object_key) > LINK_OBJECT_MAX ||
+	    strchr(object_key, '\n') != NULL || strlen(expires) > 19 ||
 	    expires[0] == '\0' ||
-	    strspn(expires, "0123456789") != strlen(expires))
+	    strspn(expires, "0123456789") != strlen(expires) ||
+	    (person != NULL &&
+		(strlen(person) > 18 || person[0] == '\0' ||
+		    strspn(person, "0123456789") != strlen(person))))
 		return ERR_DENIED;
-	link_signature(key, object_key, expires, hex);
+	link_signature(key, object_key, expires, person, hex);
 	if (strlen(signature) != 64 || !equal_constant_time(hex, signature, 64))
 		return ERR_DENIED;
 	*expires_s = strtoull(expires, NULL, 10);

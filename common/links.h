@@ -26,6 +26,10 @@ int link_signer_new(struct link_signer **out, const struct conf_store *conf,
     char *err, size_t err_len);
 void link_signer_free(struct link_signer *s);
 
+/* Links that are made from now on are this person's (people.id); 0: nobody's,
+ * as in the beginning. Only the folder store's links carry it. */
+void link_signer_set_person(struct link_signer *s, int64_t person);
+
 /*
  * Writes a link to object_key, valid from now_s (Unix time) for
  * conf->link_seconds, into url. Returns 0 and the Unix time of its death in
@@ -51,12 +55,12 @@ int link_make_until(const struct link_signer *s, const char *object_key,
 char *link_filename(const char *object_key, char *out, size_t out_len);
 
 /*
- * Checks the `expires` and `signature` of a folder store's link in constant
- * time. Returns 0 and the Unix time of its death in *expires_s, ERR_DENIED
- * (forged), or ERR_TIMEOUT (genuine, but dead).
+ * Checks the `expires`, `person` (NULL: none) and `signature` of a folder
+ * store's link in constant time. Returns 0 and the Unix time of its death in
+ * *expires_s, ERR_DENIED (forged), or ERR_TIMEOUT (genuine, but dead).
  */
 int link_verify(const uint8_t key[LINK_KEY_LEN], const char *object_key,
-    const char *expires, const char *signature, uint64_t now_s,
-    uint64_t *expires_s);
+    const char *expires, const char *person, const char *signature,
+    uint64_t now_s, uint64_t *expires_s);
 
 #endif

@@ -15,7 +15,7 @@
 
 #define ACCEPTS_A_TURN 32
 
-enum { POOL_NEWCOMERS, POOL_PROMOTED, N_POOLS };
+enum { POOL_NEWCOMERS, POOL_PROMOTED, POOL_PAUSED, N_POOLS };
 
 struct connection {
 	TAILQ_ENTRY(connection) link; /* of those that were just accepted */
@@ -88,6 +88,9 @@ connection_new(struct tls_connections *s, SSL_CTX *ctx)
 		return NULL;
 	}
 	bufferevent_openssl_set_allow_dirty_shutdown(c->bev, 1);
+	if (s->conf.read_ahead_max > 0)
+		bufferevent_setwatermark(
+		    c->bev, EV_READ, 0, s->conf.read_ahead_max);
 	if (s->conf.opened != NULL &&
 	    (c->guard = s->conf.opened(s->conf.arg, c->bev)) == NULL) {
 		bufferevent_free(c->bev); /* frees c */
@@ -118,6 +121,18 @@ on_evicted(void *owner, enum connection_eviction why)
 	    LOG_S("why",
 		why == CONNECTION_EXPIRED ? c->set->conf.expired
 					  : c->set->conf.displaced));
+	cut(c);
+}
+
+static void
+on_pause_evicted(void *owner, enum connection_eviction why)
+{
+	struct connection *c = owner;
+
+	log_info("paused_connection_closed",
+	    LOG_S("why",
+		why == CONNECTION_EXPIRED ? c->set->conf.pause_expired
+					  : c->set->conf.pause_displaced));
 	cut(c);
 }
 
@@ -208,18 +223,41 @@ tls_connections_accept(struct event_base *base, void *arg)
 	return c->bev;
 }
 
-bool
-tls_connections_promote(struct tls_connections *s, struct evhttp_request *req)
+static struct connection *
+connection_of(struct evhttp_request *req)
 {
 	struct evhttp_connection *conn = evhttp_request_get_connection(req);
 	struct bufferevent *bev =
 	    conn != NULL ? evhttp_connection_get_bufferevent(conn) : NULL;
 	SSL *ssl = bev != NULL ? bufferevent_openssl_get_ssl(bev) : NULL;
-	struct connection *c =
-	    ssl != NULL ? SSL_get_ex_data(ssl, ex_index) : NULL;
+
+	return ssl != NULL ? SSL_get_ex_data(ssl, ex_index) : NULL;
+}
+
+bool
+tls_connections_promote(struct tls_connections *s, struct evhttp_request *req)
+{
+	struct connection *c = connection_of(req);
 
 	return c != NULL &&
 	    connection_limit_move(s->limit, &c->place, POOL_PROMOTED) == NULL;
+}
+
+bool
+tls_connections_pause(struct tls_connections *s, struct evhttp_request *req)
+{
+	struct connection *c = connection_of(req);
+	struct connection_address from;
+
+	if (c == NULL || s->conf.max_paused == 0)
+		return false;
+	from = c->place.address;
+	connection_limit_leave(s->limit, &c->place);
+	if (connection_limit_enter(s->limit, &c->place, POOL_PAUSED, &from,
+		&s->home, clock_mono_ns()) != NULL)
+		return false;
+	connection_limit_own(&c->place, on_pause_evicted, c);
+	return true;
 }
 
 /* ---- life ---- */
@@ -291,6 +329,12 @@ tls_connections_new(
 		    .life_ns = conf->life_seconds * NS_PER_S },
 		[POOL_PROMOTED] = { .setting = conf->promoted_setting,
 		    .max = conf->max_promoted },
+		[POOL_PAUSED] = { .setting = "paused_max",
+		    .address_setting = "paused_max_per_address",
+		    .max = conf->max_paused,
+		    .per_address = conf->max_paused_per_address,
+		    .evicts = true,
+		    .life_ns = conf->paused_seconds * NS_PER_S },
 	};
 	struct tls_connections *s = calloc(1, sizeof(*s));
 

@@ -1,9 +1,10 @@
 /*
  * The TLS connections of a server made with evhttp: how many there may be, and
- * how long one may last that has not shown that it belongs here
- * (common/connection_limit.h). evhttp accepts them; a place hangs on the
- * connection's SSL object and is given back when that is freed. Closing is
- * shutdown(2), which evhttp sees like a client that went away. One loop.
+ * how long one may last that has not shown that it belongs here, or whose
+ * client has paused (common/connection_limit.h). evhttp accepts them; a place
+ * hangs on the connection's SSL object and is given back when that is freed.
+ * Closing is shutdown(2), which evhttp sees like a client that went away. One
+ * loop.
  */
 #ifndef COMMON_TLS_CONNECTIONS_H
 #define COMMON_TLS_CONNECTIONS_H
@@ -23,8 +24,16 @@ struct tls_connections_conf {
 	unsigned life_seconds;         /* of a newcomer */
 	unsigned max_promoted;
 	const char *promoted_setting; /* name of the setting behind that */
+	/* of connections whose client takes nothing (tls_connections_pause),
+	 * and for how long at most; 0: none are allowed */
+	unsigned max_paused, max_paused_per_address, paused_seconds;
+	/* Bytes that are read ahead of the request that is being answered;
+	 * more than evhttp's limits of a head and a body together, which it
+	 * must be able to notice. 0: no bound. */
+	unsigned read_ahead_max;
 	/* why a newcomer is closed, for the log */
 	const char *expired, *displaced;
+	const char *pause_expired, *pause_displaced; /* or a paused one */
 	/* Called with each connection before it has a socket; NULL: nothing is.
 	 * What opened returns (NULL: no memory) goes to closed when the
 	 * connection is freed, after its bufferevent. */
@@ -55,6 +64,15 @@ void tls_connections_unwatch(struct tls_connections *s);
 /* The connection of this request belongs here: it is no newcomer any more.
  * False: there are too many such connections. */
 bool tls_connections_promote(
+    struct tls_connections *s, struct evhttp_request *req);
+
+/*
+ * The client has taken nothing for a while: its connection has a place among
+ * the paused ones from now on, perhaps that of another one, until it moves
+ * again (tls_connections_promote) or its time there is over. False: there is
+ * no place for it.
+ */
+bool tls_connections_pause(
     struct tls_connections *s, struct evhttp_request *req);
 
 #endif

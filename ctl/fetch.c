@@ -118,7 +118,7 @@ attempt(struct fetch *f, char *why)
 		.on_data = on_data,
 		.arg = f };
 	struct signed_link link;
-	int rc = link_new(f->c, f->rec, "download", &link);
+	int rc = link_new(f->c, f->rec, NULL, "download", &link);
 
 	if (rc != 0)
 		return rc;

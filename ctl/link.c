@@ -1,6 +1,7 @@
 #include "ctl/link.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/links.h"
@@ -9,7 +10,8 @@
 
 /* Stored files are where the store is, others at their node (X1). */
 static int
-make(struct ctl *c, const struct recording *r, struct signed_link *out)
+make(struct ctl *c, const struct recording *r, const struct person_ref *person,
+    struct signed_link *out)
 {
 	struct conf_store node = c->store;
 	struct link_signer *signer;
@@ -26,6 +28,8 @@ make(struct ctl *c, const struct recording *r, struct signed_link *out)
 	if (rc != 0)
 		return ctl_config(
 		    "%s; the storage daemon must use the same", err);
+	if (person != NULL)
+		link_signer_set_person(signer, strtoll(person->id, NULL, 10));
 	rc = link_make(signer, r->object_key, now_s, out->url, sizeof(out->url),
 	    &expires_s);
 	link_signer_free(signer);
@@ -38,22 +42,47 @@ make(struct ctl *c, const struct recording *r, struct signed_link *out)
 	return 0;
 }
 
+/* Its links would be refused anyway, once they are dead. */
+static int
+person_must_watch(
+    struct ctl *c, const struct recording *r, const struct person_ref *person)
+{
+	PGresult *res = PG_QUERY(c, "SELECT file_refusal($1, $2::bigint)",
+	    r->object_key, person->id);
+	int rc;
+
+	if (res == NULL)
+		return STATUS_FAILED;
+	rc = PQgetisnull(res, 0, 0)
+	    ? 0
+	    : ctl_error("%s may not watch this recording", person->name);
+	PQclear(res);
+	return rc;
+}
+
 int
-link_new(struct ctl *c, const struct recording *r, const char *action,
+link_new(struct ctl *c, const struct recording *r,
+    const struct person_ref *person, const char *action,
     struct signed_link *out)
 {
+	json_t *detail;
 	int rc;
 
 	if (!recording_is_on_node(r) && strcmp(r->store, c->store.kind) != 0)
 		return ctl_config("recording %s is kept in the store \"%s\", "
 				  "[store] kind is %s",
 		    r->id, r->store, c->store.kind);
-	rc = make(c, r, out);
+	rc = person != NULL ? person_must_watch(c, r, person) : 0;
+	if (rc == 0)
+		rc = make(c, r, person, out);
 	if (rc != 0)
 		return rc;
-	return pg_audit(c, r->team_id, action, r->id,
-	    json_pack("{s:s,s:s}", "object_key", r->object_key, "expires_at",
-		out->expires_at));
+	detail = json_pack("{s:s,s:s}", "object_key", r->object_key,
+	    "expires_at", out->expires_at);
+	if (person != NULL)
+		json_object_set_new(
+		    detail, "person", json_string(person->name));
+	return pg_audit(c, r->team_id, action, r->id, detail);
 }
 
 const char *
@@ -67,14 +96,19 @@ link_ca_file(const struct ctl *c, const struct recording *r, const char *given)
 int
 recordings_run_link(struct ctl *c, const struct args *a)
 {
+	const char *name = args_get(a, "for");
 	struct signed_link link;
+	struct person_ref person;
 	struct recording r;
 	int rc = recording_find(c, a->words[0], &r);
 
 	if (rc == 0 && !recording_is_on_node(&r))
 		rc = recording_must_be_stored(&r);
+	if (rc == 0 && name != NULL)
+		rc = person_find(c, name, &person);
 	if (rc == 0)
-		rc = link_new(c, &r, "link", &link);
+		rc = link_new(
+		    c, &r, name != NULL ? &person : NULL, "link", &link);
 	if (rc != 0)
 		return rc;
 	if (args_has(a, "json"))

@@ -16,10 +16,12 @@ struct signed_link {
 };
 
 /*
- * Makes a link to r's stored file and writes the audit row `action`.
- * Returns 0 or a status after a message.
+ * Makes a link to r's file and writes the audit row `action`. person: whose
+ * link it is, NULL for nobody's; a link of a person who may not watch is
+ * refused. Returns 0 or a status after a message.
  */
-int link_new(struct ctl *c, const struct recording *r, const char *action,
+int link_new(struct ctl *c, const struct recording *r,
+    const struct person_ref *person, const char *action,
     struct signed_link *out);
 
 /* CA file to check the link's server with: given, or by the settings. */

@@ -298,7 +298,11 @@ static const struct arg_opt list_opts[] = {
 	OPT_UTC,
 };
 static const struct arg_opt show_opts[] = { OPT_JSON, OPT_UTC };
-static const struct arg_opt link_opts[] = { OPT_JSON };
+static const struct arg_opt link_opts[] = {
+	OPT_JSON,
+	{ "for", "PERSON",
+	    "the link is this person's, and so is what is seen" },
+};
 static const struct arg_opt fetch_opts[] = {
 	{ "output", "FILE", "write here; a folder keeps the file's name" },
 	{ "ca", "FILE", "PEM: CA of the server that the link points at" },
@@ -330,7 +334,7 @@ static const struct command commands[] = {
 	    "Makes a link to a file.\n\nAnybody who has it can watch or "
 	    "download until it dies, 10 minutes later\n([store] "
 	    "link_seconds); what is still being written can be watched while\n"
-	    "it grows. The audit log says that it was made.",
+	    "it grows. The audit log says that it was made and opened.",
 	    recordings_run_link },
 	{ "fetch", "RECORDING", 1, 1, OPTS(fetch_opts),
 	    "Downloads a stored file.\n\nAn interrupted download goes on "

@@ -48,7 +48,7 @@ hash_link(struct ctl *c, const struct recording *r, const char *ca_file,
 		.on_data = on_data,
 		.arg = &s };
 	struct signed_link link;
-	int rc = link_new(c, r, "verify", &link);
+	int rc = link_new(c, r, NULL, "verify", &link);
 
 	if (rc != 0)
 		return rc;

@@ -93,7 +93,7 @@ get(struct ctl *c, const struct recording *r, const char *ca,
 
 	if (fd < 0)
 		return ctl_failed(errno, "cannot write %s", path);
-	rc = link_new(c, r, action, &link);
+	rc = link_new(c, r, NULL, action, &link);
 	if (rc == 0)
 		rc = http_get(&g);
 	close(fd);

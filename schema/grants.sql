@@ -137,7 +137,9 @@ BEGIN
     -- write: the gap ledger, a new team's settings, and all that a removed
     -- endpoint had.
     FOR g IN SELECT * FROM (VALUES
-        ('gaps_update(uuid)'), ('team_defaults()'), ('endpoint_removed()')) AS v (name)
+        ('gaps_update(uuid)'), ('team_defaults()'), ('endpoint_removed()'),
+        ('file_refusal(text, bigint)'),
+        ('file_opened(text, bigint, text, text, jsonb)')) AS v (name)
     LOOP
         EXECUTE format('ALTER FUNCTION %I.%s SECURITY DEFINER SET search_path = %I, pg_temp',
                        space, g.name, space);

@@ -8,7 +8,7 @@
 		    hi, NULL, help                                             \
 	}
 
-const struct conf_opt conf_storage_opts[19] = {
+const struct conf_opt conf_storage_opts[24] = {
 	ROW(listen, CONF_STR, "0.0.0.0:8444", 0, 0,
 	    "address:port of the server of signed files (TLS); with S3 only of "
 	    "what is not stored yet."),
@@ -52,6 +52,20 @@ const struct conf_opt conf_storage_opts[19] = {
 	    "Of these, from one address (of IPv6, its first 64 bits). 0: "
 	    "addresses are not told apart, for a server behind something that "
 	    "hides them."),
+	ROW(grant_seconds, CONF_SECONDS, "1d", 0, 604800,
+	    "How long a client that opened a signed link while it lived may "
+	    "continue with that file (T6). 0: not beyond the link's life."),
+	ROW(stall_seconds, CONF_SECONDS, "60", 1, 3600,
+	    "A download whose client takes nothing for this long is paused: "
+	    "it has a place among those, and none among the downloads_max."),
+	ROW(paused_seconds, CONF_SECONDS, "1h", 1, 86400,
+	    "A download that was paused for this long is closed."),
+	ROW(paused_max, CONF_INT, "256", 1, 10000,
+	    "Paused downloads. Beyond it, the one that was paused first, of "
+	    "the address that has most, is closed."),
+	ROW(paused_max_per_address, CONF_INT, "32", 0, 10000,
+	    "Of these, from one address (of IPv6, its first 64 bits). 0: "
+	    "addresses are not told apart."),
 	ROW(follow_seconds, CONF_SECONDS, "1h", 1, 86400,
 	    "A download that follows a recording ends when nothing was added "
 	    "to it for this long (X1)."),

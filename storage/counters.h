@@ -14,7 +14,8 @@ struct counters {
 	uint64_t checked, check_corrupted, check_missing;
 	uint64_t files_ok, files_partial, files_denied, files_notfound;
 	uint64_t files_refused, files_bytes;
-	int64_t files_active;
+	uint64_t files_resumed; /* by a grant */
+	int64_t files_active, files_paused; /* active ones include paused */
 	int64_t store_jobs; /* operations of the store under way */
 };
 

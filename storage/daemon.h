@@ -22,9 +22,11 @@ struct conf_storage {
 	int64_t max_connections, max_connections_per_address;
 	int64_t encoders, recorder_stall_seconds, concurrency, downloads_max,
 	    stop_seconds, follow_seconds;
+	int64_t grant_seconds, stall_seconds, paused_seconds, paused_max,
+	    paused_max_per_address;
 };
 
-extern const struct conf_opt conf_storage_opts[19];
+extern const struct conf_opt conf_storage_opts[24];
 
 struct daemon {
 	struct conf_log log;

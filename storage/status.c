@@ -93,8 +93,14 @@ print_counters(struct evbuffer *out, const struct counters *c)
 		    c->files_refused },
 		{ "files_bytes_total", "", "counter",
 		    "Bytes of signed files sent.", c->files_bytes },
+		{ "files_resumed_total", "", "counter",
+		    "Requests whose link had died and that had a grant.",
+		    c->files_resumed },
 		{ "files_active", "", "gauge", "Downloads under way.",
 		    (uint64_t)c->files_active },
+		{ "files_paused", "", "gauge",
+		    "Of these, downloads whose client takes nothing.",
+		    (uint64_t)c->files_paused },
 	};
 
 	print(out, rows, N_ELEMENTS(rows));

@@ -59,39 +59,73 @@ read_path(struct files_request *r, const char **query)
 	return object_key_is_safe(r->key) ? 0 : ERR_NOTFOUND;
 }
 
+/* A value of the query that may be missing: NULL then. */
 static int
-check_link(struct files_request *r, const char *query)
+optional_value(
+    const char *query, const char *name, char *out, size_t len, char **value)
 {
-	char expires[32], signature[80];
+	long rc = http_query_value(query, name, out, len);
 
-	if (http_query_value(query, "expires", expires, sizeof(expires)) < 0 ||
-	    http_query_value(query, "signature", signature, sizeof(signature)) <
-		0)
-		return ERR_DENIED;
-	return link_verify(r->f->key, r->key, expires, signature,
-	    clock_wall_ns() / NS_PER_S, &r->expires_s);
+	*value = rc >= 0 ? out : NULL;
+	return rc >= 0 || rc == ERR_NOTFOUND ? 0 : ERR_DENIED;
 }
 
-/* The link was found right. */
-static void
-serve(struct files_request *r, const char *query)
+/* 0, ERR_DENIED, or ERR_TIMEOUT: it is genuine and dead. */
+static int
+check_link(struct files_request *r, const char *query, char signature[80])
 {
+	char expires[32], text[32], follow[4], *person;
+	int rc;
+
+	if (http_query_value(query, "expires", expires, sizeof(expires)) < 0 ||
+	    http_query_value(query, "signature", signature, 80) < 0 ||
+	    optional_value(query, "person", text, sizeof(text), &person) != 0)
+		return ERR_DENIED;
+	rc = link_verify(r->f->key, r->key, expires, person, signature,
+	    clock_wall_ns() / NS_PER_S, &r->expires_s);
+	if (rc != ERR_DENIED && person != NULL)
+		r->person = (int64_t)strtoull(person, NULL, 10);
+	r->wants_follow =
+	    http_query_value(query, "follow", follow, sizeof(follow)) == 1 &&
+	    follow[0] == '1';
+	return rc;
+}
+
+/* This client may have it. */
+static void
+serve(const struct files_request *asked)
+{
+	struct files_request r = *asked;
 	bool is_growing;
-	char follow[4];
-	int fd = files_open(r->f, r->key, &is_growing);
+	int fd = files_open(r.f, r.key, &is_growing);
 
 	if (fd < 0) {
-		files_elsewhere(r);
+		files_elsewhere(&r);
 		return;
 	}
-	if (r->what == FILES_MEDIA && is_growing &&
-	    http_query_value(query, "follow", follow, sizeof(follow)) == 1 &&
-	    follow[0] == '1')
-		r->what = FILES_FOLLOW;
-	if (is_growing || r->what == FILES_INDEX)
-		files_look(r, fd, is_growing);
+	if (r.what == FILES_MEDIA && is_growing && r.wants_follow)
+		r.what = FILES_FOLLOW;
+	if (is_growing || r.what == FILES_INDEX)
+		files_look(&r, fd, is_growing);
 	else
-		files_serve(r, fd);
+		files_serve(&r, fd);
+}
+
+/* One more may be served; else it was refused. */
+static bool
+has_place(const struct files_request *r)
+{
+	const struct daemon *d = r->f->d;
+
+	if (tls_connections_promote(r->f->connections, r->req) &&
+	    d->counters.files_active - d->counters.files_paused <
+		d->conf.downloads_max)
+		return true;
+	r->f->d->counters.files_refused++;
+	files_add_header(r->req, "Retry-After", "10");
+	files_refuse(r->f, r->req, 503, "Service Unavailable",
+	    "Too many downloads at a time; try again.");
+	return false;
 }
 
 static void
@@ -99,6 +133,8 @@ serve_signed(struct files *f, struct evhttp_request *req)
 {
 	struct files_request r = { .f = f, .req = req, .what = FILES_MEDIA };
 	const char *query = NULL;
+	char signature[80];
+	bool is_dead;
 	int rc = read_path(&r, &query);
 
 	if (rc != 0) {
@@ -107,23 +143,22 @@ serve_signed(struct files *f, struct evhttp_request *req)
 		    f, req, 404, "Not Found", "There is no such file.");
 		return;
 	}
-	rc = check_link(&r, query);
-	if (rc != 0) {
+	rc = check_link(&r, query, signature);
+	is_dead = rc == ERR_TIMEOUT;
+	if (rc != 0 && !(is_dead && files_has_grant(&r))) {
 		f->d->counters.files_denied++;
 		files_refuse(f, req, 403, "Forbidden",
-		    rc == ERR_TIMEOUT ? FILES_EXPIRED
-				      : "This link is not valid.");
+		    is_dead ? FILES_EXPIRED : "This link is not valid.");
 		return;
 	}
-	if (!tls_connections_promote(f->connections, req) ||
-	    f->d->counters.files_active >= f->d->conf.downloads_max) {
-		f->d->counters.files_refused++;
-		files_add_header(req, "Retry-After", "10");
-		files_refuse(f, req, 503, "Service Unavailable",
-		    "Too many downloads at a time; try again.");
+	if (!has_place(&r))
+		return;
+	if (is_dead) {
+		files_check_grant(&r, serve);
 		return;
 	}
-	serve(&r, query);
+	files_link_opened(&r, signature);
+	serve(&r);
 }
 
 static void
@@ -226,10 +261,20 @@ new_connections(struct daemon *d)
 		    (size_t)d->conf.downloads_max * CONNECTIONS_PER_DOWNLOAD,
 		    quarter),
 		.promoted_setting = "downloads_max",
+		/* each has an open file, too */
+		.max_paused =
+		    (unsigned)min_size((size_t)d->conf.paused_max, quarter / 4),
+		.max_paused_per_address =
+		    (unsigned)d->conf.paused_max_per_address,
+		.paused_seconds = (unsigned)d->conf.paused_seconds,
+		.read_ahead_max = 2 * HEADERS_MAX,
 		.expired = "it brought no valid link in time",
 		.displaced =
 		    "more connections came than storage.max_connections and "
 		    "max_connections_per_address allow",
+		.pause_expired = "it was paused for storage.paused_seconds",
+		.pause_displaced = "more are paused than storage.paused_max "
+				   "and paused_max_per_address allow",
 	};
 
 	return tls_connections_new(d->base, &conf);

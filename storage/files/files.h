@@ -3,8 +3,8 @@
  * one byte range, for the folder store. A link is looked at when the request
  * begins; its death does not disturb a running download (T6). A download
  * holds one open file and at most one chunk in memory; the next chunk is
- * read when the last one has gone to the client. Clients that take nothing
- * for a minute are dropped.
+ * read when the last one has gone to the client. A client that takes nothing
+ * for a minute is paused: it has a place among those, for an hour at most.
  */
 #ifndef STORAGE_FILES_FILES_H
 #define STORAGE_FILES_FILES_H

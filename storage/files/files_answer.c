@@ -58,6 +58,7 @@ files_media_headers(const struct files_request *r)
 	    link_filename(r->key, name, sizeof(name)));
 	files_add_header(r->req, "Content-Type", object_key_media_type(r->key));
 	files_add_header(r->req, "Content-Disposition", text);
+	files_grant_header(r);
 }
 
 void

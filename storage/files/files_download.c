@@ -10,6 +10,7 @@
 #include "common/bytes.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/tls_connections.h"
 #include "storage/daemon.h"
 #include "storage/files/files_internal.h"
 #include "storage/files/growing.h"
@@ -27,13 +28,17 @@ struct download {
 	bool follows;
 	struct event *timer;
 	uint64_t grew_ns;
+	/* runs while a chunk is on its way to the client */
+	struct event *stall;
+	bool is_paused;
 };
 
 static void on_drained(struct evhttp_connection *conn, void *arg);
 
 /*
- * A client that reads takes its time without saying anything; the server's
- * own limits come back for its next request.
+ * A client that reads takes its time without saying anything, and one that
+ * takes nothing may be a player that is paused: on_stall looks after that.
+ * The server's own limits come back for the next request.
  */
 static void
 set_timeouts(struct evhttp_connection *conn, bool is_download)
@@ -42,14 +47,18 @@ set_timeouts(struct evhttp_connection *conn, bool is_download)
 	struct timeval idle = { FILES_IDLE_SECONDS, 0 };
 
 	if (bev != NULL)
-		bufferevent_set_timeouts(
-		    bev, is_download ? NULL : &idle, &idle);
+		bufferevent_set_timeouts(bev, is_download ? NULL : &idle,
+		    is_download ? NULL : &idle);
 }
 
 static void
 download_free(struct download *dl)
 {
 	dl->r.f->d->counters.files_active--;
+	if (dl->is_paused)
+		dl->r.f->d->counters.files_paused--;
+	if (dl->stall != NULL)
+		event_free(dl->stall);
 	growing_cancel(&dl->wait);
 	if (dl->timer != NULL)
 		event_free(dl->timer);
@@ -89,6 +98,51 @@ download_end(struct download *dl, struct evhttp_connection *conn)
 	set_timeouts(conn, false);
 	evhttp_send_reply_end(dl->r.req);
 	download_free(dl);
+}
+
+/* ---- pausing ---- */
+
+/* The client has taken no whole chunk for stall_seconds. */
+static void
+on_stall(evutil_socket_t fd, short what, void *arg)
+{
+	struct download *dl = arg;
+	struct files *f = dl->r.f;
+
+	if (dl->is_paused)
+		return;
+	if (!tls_connections_pause(f->connections, dl->r.req)) {
+		log_info("download_closed", LOG_S("key", dl->r.key),
+		    LOG_S("why", "too many are paused"));
+		download_abort(dl);
+		return;
+	}
+	dl->is_paused = true;
+	f->d->counters.files_paused++;
+}
+
+/* A chunk goes out. */
+static void
+stall_watch(struct download *dl)
+{
+	struct timeval tv = { dl->r.f->d->conf.stall_seconds, 0 };
+
+	evtimer_add(dl->stall, &tv);
+}
+
+/* It has arrived. A connection that finds no place among the running ones
+ * keeps the one that it has, and its end. */
+static void
+stall_end(struct download *dl)
+{
+	struct files *f = dl->r.f;
+
+	evtimer_del(dl->stall);
+	if (dl->is_paused &&
+	    tls_connections_promote(f->connections, dl->r.req)) {
+		dl->is_paused = false;
+		f->d->counters.files_paused--;
+	}
 }
 
 /* ---- following ---- */
@@ -173,6 +227,7 @@ on_drained(struct evhttp_connection *conn, void *arg)
 	struct evbuffer_iovec room;
 	ssize_t got;
 
+	stall_end(dl);
 	if (n == 0) {
 		if (dl->follows)
 			follow_later(dl);
@@ -194,6 +249,7 @@ on_drained(struct evhttp_connection *conn, void *arg)
 	evbuffer_commit_space(dl->chunk, &room, 1);
 	dl->at += (uint64_t)got;
 	dl->r.f->d->counters.files_bytes += (uint64_t)got;
+	stall_watch(dl);
 	evhttp_send_reply_chunk_with_cb(dl->r.req, dl->chunk, on_drained, dl);
 }
 
@@ -203,9 +259,15 @@ download_new(const struct files_request *r, int fd)
 {
 	struct download *dl = calloc(1, sizeof(*dl));
 
-	if (dl != NULL)
+	if (dl != NULL) {
 		dl->chunk = evbuffer_new();
-	if (dl == NULL || dl->chunk == NULL) {
+		dl->stall = evtimer_new(r->f->d->base, on_stall, dl);
+	}
+	if (dl == NULL || dl->chunk == NULL || dl->stall == NULL) {
+		if (dl != NULL && dl->chunk != NULL)
+			evbuffer_free(dl->chunk);
+		if (dl != NULL && dl->stall != NULL)
+			event_free(dl->stall);
 		free(dl);
 		close(fd);
 		files_refuse_memory(r->f, r->req);

@@ -86,6 +86,7 @@ answer_index(const struct ask *a, const struct webm_scan *scan)
 	files_common_headers(a->r.f, a->r.req);
 	files_add_header(a->r.req, "Content-Type", "application/json");
 	files_add_header(a->r.req, "Cache-Control", "no-store");
+	files_grant_header(&a->r);
 	a->r.f->d->counters.files_ok++;
 	evhttp_send_reply(a->r.req, 200, "OK", out);
 	evbuffer_free(out);

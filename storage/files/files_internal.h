@@ -1,8 +1,8 @@
 /*
  * What the parts of the server of signed files share: files.c the server and
- * its links, files_answer.c whole files, files_download.c bytes to a client,
- * files_growing.c what is still being written, files_elsewhere.c what is
- * not on this node.
+ * its links, files_grant.c who may continue, files_answer.c whole files,
+ * files_download.c bytes to a client, files_growing.c what is still being
+ * written, files_elsewhere.c what is not on this node.
  */
 #ifndef STORAGE_FILES_FILES_INTERNAL_H
 #define STORAGE_FILES_FILES_INTERNAL_H
@@ -15,6 +15,8 @@
 
 #include "common/links.h"
 #include "storage/files/files.h"
+#include "storage/files/grant.h"
+#include "storage/files/opened.h"
 #include "storage/object_key.h"
 #include "storage/files/webm_scan.h"
 
@@ -32,6 +34,7 @@ struct files {
 	struct evhttp_bound_socket *sock;
 	struct growing_set *growing;
 	struct tls_connections *connections;
+	struct opened opened; /* for the audit log */
 };
 
 /* What a link is used for. */
@@ -47,6 +50,10 @@ struct files_request {
 	enum files_what what;
 	char key[OBJECT_KEY_MAX + 1];
 	uint64_t expires_s; /* Unix time of the link's death */
+	int64_t person;     /* whose link it is; 0: nobody's */
+	bool wants_follow;  /* follow=1 */
+	bool gives_grant;   /* the answer carries it */
+	struct grant grant;
 };
 
 /*
@@ -55,6 +62,19 @@ struct files_request {
  * recorder has not closed it yet.
  */
 int files_open(struct files *f, const char *key, bool *is_growing);
+
+/* ---- files_grant.c ---- */
+
+/* A living link was used: prepares the grant that the answer carries, and
+ * writes the audit log. signature: of the link. */
+void files_link_opened(struct files_request *r, const char *signature);
+/* Set-Cookie, if there is a grant to give. */
+void files_grant_header(const struct files_request *r);
+/* The link is genuine and dead: does this client have a grant? */
+bool files_has_grant(struct files_request *r);
+typedef void files_serve_cb(const struct files_request *r);
+/* Asks the database whether nothing was taken back, and then serves. */
+void files_check_grant(const struct files_request *r, files_serve_cb *serve);
 
 /* ---- files_answer.c ---- */
 

@@ -450,12 +450,16 @@ class Storage:
 
     # ---- links, made here from their description, not by the program ----
 
-    def link(self, key, seconds=600, expires=None):
+    def link(self, key, seconds=600, expires=None, person=None):
         expires = expires or int(time.time()) + seconds
-        text = f'relaycam-file\n{key}\n{expires}'.encode()
-        signature = hmac.new(self.link_key, text, 'sha256').hexdigest()
+        text = f'relaycam-file\n{key}\n{expires}'
+        if person is not None:
+            text += f'\n{person}'
+        signature = hmac.new(self.link_key, text.encode(),
+                             'sha256').hexdigest()
         return (f'{self.settings["store.public_url"]}/files/'
                 f'{urllib.parse.quote(key, safe="/")}?expires={expires}'
+                f'{f"&person={person}" if person is not None else ""}'
                 f'&signature={signature}')
 
     def get(self, url, method='GET', **headers):

@@ -56,6 +56,35 @@ make(char *url, size_t len, uint64_t *expires)
 }
 
 static void
+test_person_is_signed(void **state)
+{
+	char url[LINK_URL_MAX], expires[24] = "1800000600", *sig, err[256];
+	struct link_signer *s;
+	uint64_t end;
+
+	assert_int_equal(link_signer_new(&s, &conf, err, sizeof(err)), 0);
+	link_signer_set_person(s, 42);
+	assert_int_equal(link_make(s, KEY, NOW, url, sizeof(url), NULL), 0);
+	link_signer_free(s);
+	assert_non_null(strstr(url, "?expires=1800000600&person=42&sig"));
+	sig = strstr(url, "signature=") + 10;
+	assert_int_equal(
+	    link_verify(key, KEY, expires, "42", sig, NOW, &end), 0);
+	for (size_t i = 0; i < 7; i++) {
+		static const char *const other[] = { NULL, "", "4", "43", "042",
+			"42\n", "4200000000000000000000" };
+
+		assert_int_equal(
+		    link_verify(key, KEY, expires, other[i], sig, NOW, &end),
+		    ERR_DENIED);
+	}
+	/* nothing moves from one field to the next */
+	assert_int_equal(
+	    link_verify(key, KEY "\n1800000600", "42", NULL, sig, NOW, &end),
+	    ERR_DENIED);
+}
+
+static void
 test_folder_link(void **state)
 {
 	char url[LINK_URL_MAX], expires[32], sig[80], *query;
@@ -73,24 +102,30 @@ test_folder_link(void **state)
 	assert_true(http_query_value(query, "expires", expires, 32) > 0);
 	assert_int_equal(http_query_value(query, "signature", sig, 80), 64);
 	end = 0;
-	assert_int_equal(link_verify(key, KEY, expires, sig, NOW, &end), 0);
+	assert_int_equal(
+	    link_verify(key, KEY, expires, NULL, sig, NOW, &end), 0);
 	assert_int_equal(end, NOW + 600);
 	assert_int_equal(
-	    link_verify(key, KEY, expires, sig, NOW + 599, &end), 0);
+	    link_verify(key, KEY, expires, NULL, sig, NOW + 599, &end), 0);
 	assert_int_equal(
-	    link_verify(key, KEY, expires, sig, NOW + 600, &end), ERR_TIMEOUT);
+	    link_verify(key, KEY, expires, NULL, sig, NOW + 600, &end),
+	    ERR_TIMEOUT);
 	assert_int_equal(
-	    link_verify(key, KEY, "1800000601", sig, NOW, &end), ERR_DENIED);
+	    link_verify(key, KEY, "1800000601", NULL, sig, NOW, &end),
+	    ERR_DENIED);
 	assert_int_equal(
-	    link_verify(key, "t/other", expires, sig, NOW, &end), ERR_DENIED);
+	    link_verify(key, "t/other", expires, NULL, sig, NOW, &end),
+	    ERR_DENIED);
 	assert_int_equal(
-	    link_verify(key, KEY, "+1800000600", sig, NOW, &end), ERR_DENIED);
-	assert_int_equal(link_verify(key, KEY, "", sig, NOW, &end), ERR_DENIED);
+	    link_verify(key, KEY, "+1800000600", NULL, sig, NOW, &end),
+	    ERR_DENIED);
 	assert_int_equal(
-	    link_verify(key, KEY, expires, "", NOW, &end), ERR_DENIED);
+	    link_verify(key, KEY, "", NULL, sig, NOW, &end), ERR_DENIED);
+	assert_int_equal(
+	    link_verify(key, KEY, expires, NULL, "", NOW, &end), ERR_DENIED);
 	sig[63] = sig[63] == '0' ? '1' : '0';
 	assert_int_equal(
-	    link_verify(key, KEY, expires, sig, NOW, &end), ERR_DENIED);
+	    link_verify(key, KEY, expires, NULL, sig, NOW, &end), ERR_DENIED);
 }
 
 static void
@@ -280,6 +315,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_person_is_signed),
 		cmocka_unit_test(test_folder_link),
 		cmocka_unit_test(test_link_does_not_fit),
 		cmocka_unit_test(test_until),
