@@ -353,6 +353,24 @@ def wait_listening(reader, tunnel):
 def test_x11vnc(reader):
     reader.spawn('x11vnc', port=reader.port[5902])
     reader.run('x11vnc-add')
+    reader.use('desk4', 'direct')
+
+
+@runs('x11vnc-tls', 'x11vnc-tls-add')
+def test_x11vnc_with_tls(reader):
+    s, home = reader.stack, reader.home
+    s._write(f'{home}/rsa.ext', 'subjectAltName=DNS:localhost\n')
+    demo.run(['openssl', 'req', '-newkey', 'rsa:2048', '-nodes', '-subj',
+              '/CN=desk', '-keyout', f'{home}/desk-rsa.key', '-out',
+              f'{home}/rsa.csr'], s.user)
+    demo.run(['openssl', 'x509', '-req', '-in', f'{home}/rsa.csr', '-CA',
+              s.path('conf', 'ca.pem'), '-CAkey', s.path('conf', 'ca.key'),
+              '-CAserial', f'{home}/ca.srl', '-CAcreateserial', '-days', '9',
+              '-extfile', f'{home}/rsa.ext', '-out', f'{home}/desk-rsa.pem'],
+             s.user)
+    reader.spawn('x11vnc-tls', port=reader.port[5902])
+    said = reader.run('x11vnc-tls-add')
+    assert 'The relay would connect with: X509Vnc' in said, said
     reader.use('desk3', 'direct')
 
 
