@@ -216,6 +216,8 @@ uint8_t *
 tee_writer_room(struct tee_writer *t, size_t *len)
 {
 	*len = t->data_len - (size_t)(t->received - writer_freed(t));
+	if (tee_writer_is_short_of_marks(t))
+		*len = 0;
 	return t->data + (t->received & (t->data_len - 1));
 }
 
@@ -238,6 +240,12 @@ tee_writer_marks_free(const struct tee_writer *t)
 	    atomic_load_explicit(&t->ctl->marks_head, memory_order_relaxed);
 
 	return TEE_MARKS - (unsigned)(head - t->marks_tail);
+}
+
+bool
+tee_writer_is_short_of_marks(const struct tee_writer *t)
+{
+	return t->attached && tee_writer_marks_free(t) < TEE_MARKS_RESERVED;
 }
 
 static void
@@ -310,9 +318,14 @@ tee_writer_want_room(struct tee_writer *t, size_t n)
 {
 	/* room >= n  <=>  recorded >= received + n - data_len */
 	uint64_t used = t->received + n;
+	uint64_t at = used > t->data_len ? used - t->data_len : 0;
 
-	atomic_store(
-	    &t->ctl->room_at, used > t->data_len ? used - t->data_len : 0);
+	/* a mark has been read when the byte behind it has */
+	if (tee_writer_is_short_of_marks(t))
+		at = t->ctl->marks[(t->marks_tail + TEE_MARKS / 4) % TEE_MARKS]
+			 .offset +
+		    1;
+	atomic_store(&t->ctl->room_at, at);
 }
 
 int

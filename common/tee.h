@@ -125,7 +125,11 @@ void tee_writer_free(struct tee_writer *t);
  */
 int tee_writer_fd(const struct tee_writer *t, enum tee_fd which);
 
-/* Contiguous free room after `received`: returns its start, *len bytes. */
+/*
+ * Contiguous free room after `received`: returns its start, *len bytes. None
+ * while fewer than TEE_MARKS_RESERVED slots for marks are free: bytes without
+ * TIME marks would be taken for shown at another time.
+ */
 uint8_t *tee_writer_room(struct tee_writer *t, size_t *len);
 
 /* n bytes were written at tee_writer_room; received moves on. */
@@ -136,12 +140,14 @@ const uint8_t *tee_writer_at(const struct tee_writer *t, uint64_t offset);
 
 /*
  * Adds a mark; offset and mono_ns never go back. Returns 0, or ERR_AGAIN
- * when the ring of marks is full (treat as a full ring: stop reading).
- * TIME marks should leave TEE_MARKS_RESERVED slots for the other kinds.
+ * when the ring of marks is full. TIME marks must leave TEE_MARKS_RESERVED
+ * slots for the other kinds.
  */
 #define TEE_MARKS_RESERVED 256
 int tee_writer_mark(struct tee_writer *t, const struct tee_mark *m);
 unsigned tee_writer_marks_free(const struct tee_writer *t);
+/* The recorder left fewer than TEE_MARKS_RESERVED slots. */
+bool tee_writer_is_short_of_marks(const struct tee_writer *t);
 
 /* Lets the recorder read up to offset and wakes it where it asked. */
 void tee_writer_publish(struct tee_writer *t, uint64_t offset);
@@ -168,7 +174,8 @@ void tee_writer_set_attached(struct tee_writer *t, bool attached);
 int tee_writer_reattach(struct tee_writer *t, uint64_t mono_ns);
 
 /*
- * Ask for the SPACE event once at least n bytes of room are free. Check the
+ * Ask for the SPACE event once at least n bytes of room are free, or, when
+ * marks are short, a quarter of the marks has been read. Check the
  * room again after the call (it may have been freed just before).
  */
 void tee_writer_want_room(struct tee_writer *t, size_t n);

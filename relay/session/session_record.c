@@ -394,7 +394,9 @@ session_record_tick(struct session *s)
 	if (now > s->watched_ns + LOOK_LATE_NS)
 		s->watch_since_ns = now;
 	s->watched_ns = now;
-	if (recorded != s->watch_recorded || recorded == published) {
+	if (recorded != s->watch_recorded ||
+	    (recorded == published &&
+		!tee_writer_is_short_of_marks(s->ring.tee))) {
 		s->watch_recorded = recorded;
 		s->watch_since_ns = now;
 	} else if (now - s->watch_since_ns >

@@ -206,6 +206,49 @@ full_ring_of_marks_is_told(void **state)
 	close_pair(&p);
 }
 
+/* Bytes that cannot get a time are not taken; the wish is granted when the
+ * recorder has read a quarter of the marks. */
+static void
+short_of_marks_is_no_room(void **state)
+{
+	struct tee_mark m = { .kind = TEE_MARK_TIME }, got;
+	const uint8_t *data;
+	size_t len, room;
+	struct pair p;
+	int fd, n = 0;
+
+	open_pair(&p);
+	fd = tee_writer_fd(p.w, TEE_FD_SPACE_EVENT);
+	for (; tee_writer_marks_free(p.w) >= TEE_MARKS_RESERVED; n++) {
+		assert_false(tee_writer_is_short_of_marks(p.w));
+		m.offset = (uint64_t)n;
+		assert_int_equal(tee_writer_mark(p.w, &m), 0);
+		write_stream(p.w, 1);
+	}
+	assert_true(tee_writer_is_short_of_marks(p.w));
+	tee_writer_room(p.w, &room);
+	assert_int_equal(room, 0);
+	tee_writer_want_room(p.w, 1);
+	for (int i = 0; i < TEE_MARKS / 4; i++) {
+		assert_int_equal(tee_reader_next(p.r, &got, &data, &len), 1);
+		assert_int_equal(tee_reader_next(p.r, &got, &data, &len), 2);
+		assert_int_equal(len, 1);
+		tee_reader_consume(p.r, len);
+		assert_false(is_signalled(fd));
+	}
+	assert_int_equal(tee_reader_next(p.r, &got, &data, &len), 1);
+	assert_int_equal(tee_reader_next(p.r, &got, &data, &len), 2);
+	tee_reader_consume(p.r, len);
+	assert_true(is_signalled(fd));
+	tee_writer_room(p.w, &room);
+	assert_int_equal(
+	    room, RING - tee_writer_get_received(p.w) + TEE_MARKS / 4 + 1);
+	/* nobody reads them: nobody can be short of them */
+	tee_writer_set_attached(p.w, false);
+	assert_false(tee_writer_is_short_of_marks(p.w));
+	close_pair(&p);
+}
+
 static void
 wakes_only_when_asked(void **state)
 {
@@ -389,6 +432,7 @@ main(void)
 		cmocka_unit_test(without_recorder_only_forwarding_frees),
 		cmocka_unit_test(marks_come_exactly_at_their_offset),
 		cmocka_unit_test(full_ring_of_marks_is_told),
+		cmocka_unit_test(short_of_marks_is_no_room),
 		cmocka_unit_test(wakes_only_when_asked),
 		cmocka_unit_test(hostile_reader_page_is_clamped),
 		cmocka_unit_test(recorder_cannot_write_the_stream),
