@@ -1,5 +1,7 @@
 /* doctor: settings file, spool, keys, the recorder program. */
+#include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -75,6 +77,31 @@ check_space(struct doctor *d, const char *dir, int64_t least)
 		    (long long)free_bytes / MIB);
 }
 
+/* Set aside by storage, docs/spool.md: somebody has to look at it. */
+static void
+check_quarantine(struct doctor *d, const char *dir)
+{
+	char path[PATH_MAX];
+	const struct dirent *e;
+	unsigned n = 0;
+	DIR *list;
+
+	snprintf(path, sizeof(path), "%s/quarantine", dir);
+	list = opendir(path);
+	if (list == NULL)
+		return;
+	while ((e = readdir(list)) != NULL)
+		n += e->d_name[0] != '.';
+	closedir(list);
+	if (n > 0)
+		doctor_warn(d, "spool",
+		    "look at the audit entries recording_quarantined, and "
+		    "remove the folders in it when they are dealt with",
+		    "%s has files of %u session(s) whose manifest names "
+		    "another one",
+		    path, n);
+}
+
 void
 doctor_spool(struct doctor *d)
 {
@@ -100,6 +127,7 @@ doctor_spool(struct doctor *d)
 		    "%s is open to everybody", dir);
 	else
 		check_space(d, dir, d->ctl->spool.min_free_bytes);
+	check_quarantine(d, dir);
 	if (statfs(dir, &fs) == 0 && fs.f_type == TMPFS_MAGIC)
 		doctor_warn(d, "spool",
 		    "move [spool] dir to a disk: recordings wait there until "
@@ -130,7 +158,8 @@ doctor_link_key(struct doctor *d)
 	const char *path = d->ctl->store.link_key_file;
 
 	/* with S3 it signs only links to what is still being recorded */
-	if (strcmp(d->ctl->store.kind, "folder") == 0 || access(path, F_OK) == 0)
+	if (strcmp(d->ctl->store.kind, "folder") == 0 ||
+	    access(path, F_OK) == 0)
 		check_key(d, "link key", path,
 		    "make one for storage, console and relaycam alike: umask "
 		    "077; head -c 32 /dev/urandom > FILE");

@@ -450,3 +450,12 @@ JOIN (SELECT object, max(at) AS at,
       GROUP BY object) a ON a.object = s.id::text
 WHERE a.at < now() - interval '5 minutes'
   AND a.lost - a.corrected <> CASE WHEN s.end_code = 'node_lost' THEN 1 ELSE 0 END;
+
+-- X4, X7: the audit log says which recordings were set aside.
+SELECT 'quarantine_audit' AS name, g.id::text AS object,
+       'it was set aside, and the audit log does not say so' AS detail
+FROM segments g
+WHERE g.status = 'missing' AND g.status_detail LIKE 'set aside:%'
+  AND NOT EXISTS (SELECT 1 FROM audit a WHERE a.action = 'recording_quarantined'
+                  AND a.object = g.session_id::text
+                  AND a.detail ->> 'segment' = g.id::text);

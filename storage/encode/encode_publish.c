@@ -16,6 +16,7 @@
 #include "storage/daemon.h"
 #include "storage/encode/encode_queue.h"
 #include "storage/encode/encode_rows.h"
+#include "storage/spool/quarantine.h"
 #include "storage/spool/spool.h"
 
 static int
@@ -194,6 +195,11 @@ load_first(struct capture *c, struct manifest *m)
 
 	if (fd >= 0)
 		close(fd);
+	if (rc == 0 && quarantine_is_due(c->folder, m->session)) {
+		manifest_release(m);
+		snprintf(err, sizeof(err), "it names another session");
+		rc = ERR_PROTOCOL;
+	}
 	if (rc == 0)
 		return 1;
 	if (rc != ERR_NOTFOUND) {

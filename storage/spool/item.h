@@ -1,8 +1,8 @@
 /*
  * One segment in the spool: its files looked at anew whenever something may
  * have changed, and the next step decided from them (docs/spool.md's table).
- * Nothing is remembered that the files and rows do not say. item.c decides
- * and keeps the row, item_files.c has its files.
+ * Nothing is remembered that the files and rows do not say. item.c decides,
+ * item_row.c keeps the row, item_files.c has its files.
  */
 #ifndef STORAGE_SPOOL_ITEM_H
 #define STORAGE_SPOOL_ITEM_H

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "common/bytes.h"
+#include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
 #include "storage/daemon.h"

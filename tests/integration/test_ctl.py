@@ -797,6 +797,8 @@ VIOLATIONS = {
         "INSERT INTO evidence (segment_id, head_from, head_to, head_sha256, "
         "head_at) SELECT id, 1, bytes + 1, sha256, now() FROM segments "
         "WHERE seq = 1",
+    'quarantine_audit': "UPDATE segments SET status = 'missing', "
+                        "status_detail = 'set aside: x' WHERE seq = 1",
     'capture_status': "UPDATE segments SET is_capture = true WHERE seq = 1",
     'evidence_guard': "ALTER TABLE evidence_keys DISABLE TRIGGER "
                       "evidence_keys_stay",
