@@ -17,6 +17,7 @@
 #include "storage/spool/spool.h"
 
 #define REMNANT_S       86400 /* files without a manifest are kept this long */
+#define REMNANT_GRACE_S 60    /* between two steps of whoever is at its files */
 
 const char *const item_state_names[ITEM_STATES] = { "new", "recording",
 	"closed", "transfer", "stored", "repair", "wait", "missing", "bad" };
@@ -297,6 +298,20 @@ update_open(struct item *it)
 	}
 }
 
+/*
+ * Without a manifest for now: its recorder is opening it, or somebody is at
+ * its names. Only what nobody holds, and nothing happened to, is a remnant.
+ */
+static bool
+is_in_between(struct item *it)
+{
+	if ((it->files & ITEM_PART) && item_is_locked(it) != 0) {
+		change_state(it, ITEM_NEW, "being opened or closed");
+		return true; /* its next step is seen */
+	}
+	return item_quiet_s(it) < REMNANT_GRACE_S;
+}
+
 /* Files that nothing can be made of go after a day. */
 static void
 update_remnant(struct item *it)
@@ -305,6 +320,8 @@ update_remnant(struct item *it)
 		".jpg" };
 	time_t changed;
 
+	if (is_in_between(it))
+		return;
 	log_once(it, "spool_remnant", "no manifest; removed after a day");
 	change_state(it, ITEM_BAD, "no manifest");
 	for (size_t i = 0; i < N_ELEMENTS(kinds); i++)

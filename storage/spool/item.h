@@ -121,6 +121,9 @@ int item_is_locked(const struct item *it);
 /* Bytes, or -1; *changed (may be NULL): when, Unix time. */
 off_t item_file_size(
     const struct item *it, const char *suffix, time_t *changed);
+/* Seconds since one of its files was written, renamed or made; 0: now, or in
+ * the future. */
+uint64_t item_quiet_s(const struct item *it);
 /* A regular file of the item for reading, or -1. */
 int item_open_file(const struct item *it, const char *suffix);
 /* 0, also when there is none, or ERR_IO. */

@@ -81,6 +81,21 @@ item_file_size(const struct item *it, const char *suffix, time_t *changed)
 	return st.st_size;
 }
 
+uint64_t
+item_quiet_s(const struct item *it)
+{
+	uint64_t now = clock_wall_ns() / NS_PER_S, newest = 0;
+	struct stat st;
+	char name[SPOOL_NAME_MAX];
+
+	for (size_t i = 0; i < ITEM_KINDS; i++)
+		if (fstatat(it->d->spool->dir,
+			item_file_name(it, item_suffixes[i].suffix, name), &st,
+			AT_SYMLINK_NOFOLLOW) == 0)
+			newest = max_u64(newest, (uint64_t)st.st_ctim.tv_sec);
+	return newest < now ? now - newest : 0;
+}
+
 int
 item_open_file(const struct item *it, const char *suffix)
 {

@@ -279,3 +279,20 @@ def test_without_a_database_nothing_is_set_aside(env):
         assert thief.files() == {'.json', '.webm'}
     wait_for('it to be set aside',
              lambda: aside(env, known.session) == {'.json', '.webm'}, 60)
+
+
+# ---- what is no remnant ----
+
+def test_file_that_is_being_opened_is_no_remnant(env):
+    """At each split a recorder makes the next file before its manifest."""
+    env.start()
+    s = Segment(env, SMALL)
+    with open(s.path('.webm.part'), 'wb') as part:
+        fcntl.flock(part, fcntl.LOCK_EX)
+        scanned(env)
+        assert 'spool_remnant' not in env.log()
+    # nobody holds it now, but it was touched a moment ago
+    s.write('.x', b'')
+    scanned(env)
+    assert 'spool_remnant' not in env.log()
+    assert '.webm.part' in s.files()

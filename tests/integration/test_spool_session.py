@@ -112,6 +112,20 @@ def test_orphan_is_repaired_in_its_folder(rig):
     viewer.close()
 
 
+def test_ordinary_splits_are_no_remnants(rig):
+    """A new file, its manifest, the end of the old one: no false alarm."""
+    viewer, session, _ = working_session(rig, 1)
+    spool = rig.stack.path('spool')
+    seen = [media.wait_pictures(spool, 2)]
+    for rate in ('5', '7', '9', '11'):
+        command(rig, session['id'], 'frame_rate', rate)
+        demo.work(rig.endpoint, viewer, 1)
+        seen.append(media.wait_pictures(spool, 2, behind=seen))
+    viewer.close()
+    assert len(demo.wait_available(rig.stack, session['id'], 60)) == len(seen)
+    assert 'spool_remnant' not in rig.log('storage')
+
+
 def test_doctor_tells_of_what_was_set_aside(rig):
     def said():
         r = subprocess.run(
