@@ -180,7 +180,9 @@ def test_wrong_size_in_the_spool_is_corrupted(folder_env):
 ])
 def test_hostile_manifests_are_left_alone(folder_env, change):
     env = folder_env.start()
-    bad = Segment(env, SMALL, **change).place()
+    bad = Segment(env, SMALL)
+    bad.manifest.update(change)
+    bad.place()
     good = Segment(env, SMALL).place()
     good.wait_stored()
     wait_for('the refusal', lambda: 'manifest_refused' in env.log())
