@@ -159,12 +159,27 @@ rfb_tpixel_len(const struct rfb_pixel_format *pf)
 	return is_packed ? 3 : rfb_pixel_len(pf);
 }
 
+/*
+ * Two faults of libvncserver 0.9.14: of a raw ZRLE tile in 15 bits it sends
+ * half, and a colour in the highest bit of 32 counts as one in the lower three
+ * bytes.
+ */
+static bool
+is_wrong_in_libvncserver(const struct rfb_pixel_format *pf)
+{
+	if (pf->bits_per_pixel == 16)
+		return pf->green_max <= 31;
+	return (colour_bits(pf) & 0x80000000) != 0;
+}
+
 bool
 rfb_pixel_format_is_clear(const struct rfb_pixel_format *pf)
 {
 	bool is_888 =
 	    pf->red_max == 255 && pf->green_max == 255 && pf->blue_max == 255;
 
+	if (is_wrong_in_libvncserver(pf))
+		return false;
 	if (pf->bits_per_pixel != 32)
 		return true;
 	if (pf->depth > 24 && fits_in_3_bytes(pf))

@@ -53,9 +53,9 @@ rfb_channel_mask(uint16_t max)
 }
 
 /*
- * Whether all servers agree how many bytes its CPIXEL and TPIXEL have: the
- * specification looks at the depth, but QEMU never does, and most do not for
- * a CPIXEL.
+ * Whether ZRLE and Tight in it can be read for certain: whether all servers
+ * agree how many bytes its CPIXEL and TPIXEL have. The specification looks at
+ * the depth, but QEMU never does, and most do not for a CPIXEL.
  */
 bool rfb_pixel_format_is_clear(const struct rfb_pixel_format *pf);
 

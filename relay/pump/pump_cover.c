@@ -99,6 +99,12 @@ release_input(struct session *s)
 	return rc;
 }
 
+bool
+pump_cover_holds_input(const struct session *s)
+{
+	return must_wait(s);
+}
+
 int
 pump_cover_input(struct session *s, const void *data, size_t len)
 {

@@ -126,6 +126,7 @@ int
 pump_pointer(struct session *s, const struct rfb_client_event *ev)
 {
 	struct pump *p = &s->pump;
+	size_t len = ev->len;
 	uint8_t m[7];
 
 	if (!pump_may_act(s))
@@ -134,16 +135,19 @@ pump_pointer(struct session *s, const struct rfb_client_event *ev)
 	p->buttons = ev->pointer.buttons;
 	p->pointer_x = ev->pointer.x;
 	p->pointer_y = ev->pointer.y;
-	if (ev->len > sizeof(m))
+	if (len > sizeof(m))
 		return 0;
-	memcpy(m, ev->bytes, ev->len);
+	memcpy(m, ev->bytes, len);
 	/* an endpoint that was offered more buttons and has not confirmed them
-	 * may all the same look for a seventh byte behind bit 7 */
-	if (ev->len == 6 && p->has_ext_buttons)
+	 * may all the same look for a seventh byte behind bit 7; what waits
+	 * may come after another offer */
+	if ((len == 6 && p->has_ext_buttons) || pump_cover_holds_input(s)) {
 		m[1] &= 0x7f;
+		len = 6;
+	}
 	if (view_is_one(&p->view))
 		view_pointer(&p->view, &p->pointer_x, &p->pointer_y);
 	store_be16(m + 2, p->pointer_x);
 	store_be16(m + 4, p->pointer_y);
-	return pump_cover_input(s, m, ev->len);
+	return pump_cover_input(s, m, len);
 }

@@ -153,6 +153,8 @@ int pump_cover_picture(struct session *s);
 void pump_cover_resize(struct session *s);
 /* Input for the endpoint, at once or when all is asked for. */
 int pump_cover_input(struct session *s, const void *data, size_t len);
+/* Would it wait now? */
+bool pump_cover_holds_input(const struct session *s);
 /* Input that waits is not wanted any more. */
 void pump_cover_drop_input(struct session *s);
 

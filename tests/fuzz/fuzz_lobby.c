@@ -54,7 +54,8 @@ drain(struct run *r)
 {
 	check(buf_len(&r->out) <= LOBBY_OUT_LIMIT);
 	check(buf_len(&r->out) == 0 ||
-	    buf_head(&r->out)[0] == RFB_FRAMEBUFFER_UPDATE);
+	    buf_head(&r->out)[0] == RFB_FRAMEBUFFER_UPDATE ||
+	    buf_head(&r->out)[0] == RFB_SET_COLOUR_MAP);
 	buf_consume(&r->out, buf_len(&r->out));
 }
 
@@ -132,7 +133,10 @@ leave(struct run *r)
 static int
 on_event(void *arg, const struct rfb_framer_event *ev)
 {
-	check(ev->type == RFB_FRAMEBUFFER_UPDATE);
+	check(ev->type == RFB_FRAMEBUFFER_UPDATE ||
+	    ev->type == RFB_SET_COLOUR_MAP);
+	if (ev->type == RFB_SET_COLOUR_MAP)
+		return 0;
 	if (ev->kind == RFB_FRAMER_RECT)
 		check(ev->rect.encoding == RFB_ENC_RAW ||
 		    ev->rect.encoding == RFB_ENC_HEXTILE);

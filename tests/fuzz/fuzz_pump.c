@@ -4,7 +4,8 @@
  * Whatever the endpoint sent that the framer took, a strict viewer has to be
  * able to read what comes out: every rectangle on its desktop, every message
  * whole. And no picture of the endpoint's comes out while no recorder is
- * ready, once the message under way has ended.
+ * ready, once the message under way has ended. What goes to the endpoint are
+ * whole messages, optional ones only after it announced them.
  *
  * Input: operations of one byte and its arguments. The session around the
  * pump is made here; sockets and timers are arrays.
@@ -31,7 +32,10 @@ static struct {
 	struct relay relay;
 	struct text_font *font;
 	struct rfb_framer *viewer; /* as strict as one can be */
-	size_t room;               /* bytes that the viewer's socket takes */
+	struct rfb_framer *spoken; /* what the endpoint has said */
+	bool has_screens, has_keys, has_buttons, has_text, has_fence, has_end;
+	bool is_offered; /* -316, by the relay to the endpoint */
+	size_t room;     /* bytes that the viewer's socket takes */
 	event_callback_fn timers[16];
 	struct event **slots[16];
 	struct bytes out; /* what the endpoint sends next */
@@ -198,11 +202,107 @@ side_read(struct side *d, bool on)
 	d->is_reading = on;
 }
 
+/* ---- an endpoint that knows nothing but what it announced ---- */
+
+static int
+on_spoken(void *arg, const struct rfb_framer_event *ev)
+{
+	int32_t encoding = ev->rect.encoding;
+
+	if (ev->kind == RFB_FRAMER_RECT) {
+		w.has_screens |= encoding == RFB_ENC_EXT_DESKTOP_SIZE;
+		w.has_keys |= encoding == RFB_ENC_QEMU_EXT_KEY;
+		w.has_buttons |= encoding == RFB_ENC_EXT_MOUSE_BUTTONS;
+	}
+	if (ev->kind == RFB_FRAMER_MESSAGE) {
+		w.has_text |= ev->type == RFB_SERVER_CUT_TEXT;
+		w.has_fence |= ev->type == RFB_SERVER_FENCE;
+		w.has_end |= ev->type == RFB_END_OF_CONTINUOUS_UPDATES;
+	}
+	return 0;
+}
+
+static void
+must(bool is_true)
+{
+	if (!is_true)
+		abort();
+}
+
+static size_t
+encodings_len(const uint8_t *p)
+{
+	size_t n = load_be16(p + 2);
+
+	w.is_offered = false;
+	for (size_t i = 0; i < n; i++)
+		w.is_offered |= (int32_t)load_be32(p + 4 + 4 * i) ==
+		    RFB_ENC_EXT_MOUSE_BUTTONS;
+	return 4 + 4 * n;
+}
+
+/* It may go by what it was offered, whatever it confirmed. */
+static size_t
+pointer_len(const uint8_t *p)
+{
+	bool is_long = w.is_offered && (p[1] & 0x80) != 0;
+
+	must(!is_long || w.has_buttons);
+	return is_long ? 7 : 6;
+}
+
+static size_t
+heard_len(const uint8_t *p)
+{
+	switch (p[0]) {
+	case RFB_SET_PIXEL_FORMAT:
+		return 20;
+	case RFB_SET_ENCODINGS:
+		return encodings_len(p);
+	case RFB_FRAMEBUFFER_UPDATE_REQUEST:
+		return 10;
+	case RFB_KEY_EVENT:
+		return 8;
+	case RFB_POINTER_EVENT:
+		return pointer_len(p);
+	case RFB_CLIENT_CUT_TEXT:
+		must((int32_t)load_be32(p + 4) >= 0 || w.has_text);
+		return 8 + (size_t)abs((int32_t)load_be32(p + 4));
+	case RFB_ENABLE_CONTINUOUS_UPDATES:
+		must(w.has_end);
+		return 10;
+	case RFB_CLIENT_FENCE:
+		must(w.has_fence);
+		return 9 + (size_t)p[8];
+	case RFB_SET_DESKTOP_SIZE:
+		must(w.has_screens);
+		return 8 + 16 * (size_t)p[6];
+	case RFB_QEMU:
+		must(w.has_keys && p[1] == RFB_QEMU_EXT_KEY);
+		return 12;
+	default:
+		abort();
+	}
+}
+
+static void
+hear(const uint8_t *p, size_t len)
+{
+	size_t n;
+
+	for (; len > 0; p += n, len -= n) {
+		n = heard_len(p);
+		must(n <= len);
+	}
+}
+
 int
 side_flush(struct side *d)
 {
-	if (d == &w.session.endpoint)
-		buf_consume(&d->out, buf_len(&d->out));
+	if (d != &w.session.endpoint || buf_len(&d->out) == 0)
+		return 0;
+	hear(buf_head(&d->out), buf_len(&d->out));
+	buf_consume(&d->out, buf_len(&d->out));
 	return 0;
 }
 
@@ -216,6 +316,7 @@ side_recv(struct side *d, uint8_t *data, size_t len)
 	memcpy(data, w.out.data, n);
 	memmove(w.out.data, w.out.data + n, w.out.len - n);
 	w.out.len -= n;
+	rfb_framer_feed(w.spoken, data, n);
 	return (ssize_t)n;
 }
 
@@ -286,6 +387,7 @@ viewer_event(void *arg, const struct rfb_framer_event *ev)
 {
 	if (ev->kind == RFB_FRAMER_MESSAGE_END)
 		w.is_tail = false;
+	must(ev->type != RFB_SET_COLOUR_MAP);
 	if (!w.is_dark || w.is_tail)
 		return 0;
 	if (ev->kind == RFB_FRAMER_RECT && pump_is_picture(ev->rect.encoding) &&
@@ -317,6 +419,10 @@ put_screens(struct bytes *b, struct input *in)
 		put32(b, 0);
 	}
 }
+
+static const int32_t announcements[4] = { RFB_ENC_POINTER_POS,
+	RFB_ENC_QEMU_EXT_KEY, RFB_ENC_EXT_MOUSE_BUTTONS,
+	RFB_ENC_VMWARE_CURSOR_POS };
 
 /* A small rectangle of an encoding whose payload is easy to make. */
 static void
@@ -354,7 +460,7 @@ put_picture(struct bytes *b, struct input *in)
 		put_n(b, 3, what);
 		break;
 	case 5:
-		put_rect(b, x, y, 0, 0, RFB_ENC_POINTER_POS);
+		put_rect(b, x, y, 0, 0, announcements[what / 8 % 4]);
 		break;
 	case 6:
 		put_rect(b, 0, 0, fw, side, RFB_ENC_ZRLE);
@@ -382,6 +488,17 @@ put_cut_text(struct bytes *b, bool is_extended, uint8_t what)
 	put_n(b, len, what);
 }
 
+/* Never for the viewer. */
+static void
+put_colour_map(struct bytes *b, uint8_t n)
+{
+	put8(b, RFB_SET_COLOUR_MAP);
+	put8(b, 0);
+	put16(b, 0);
+	put16(b, n);
+	put_n(b, 6u * n, 0x55);
+}
+
 static void
 put_message(struct bytes *b, struct input *in)
 {
@@ -399,6 +516,8 @@ put_message(struct bytes *b, struct input *in)
 	case 2:
 		if (n == 0)
 			put8(b, RFB_BELL);
+		else if (n == 3)
+			put_colour_map(b, next(in));
 		else
 			put_cut_text(b, n > 1, next(in));
 		break;
@@ -440,19 +559,52 @@ set_format(bool is_swapped)
 	rfb_client_messages_feed(w.session.client_messages, m, sizeof(m));
 }
 
+/* What a viewer may send to servers that know it. */
+static void
+speak_of_more(uint8_t what, uint8_t m[12])
+{
+	size_t len = 12;
+
+	switch (what % 4) {
+	case 0:
+		m[0] = RFB_QEMU;
+		m[1] = RFB_QEMU_EXT_KEY;
+		break;
+	case 1:
+		m[0] = RFB_CLIENT_FENCE;
+		m[8] %= 4;
+		len = 9 + (size_t)m[8];
+		break;
+	case 2:
+		m[0] = RFB_CLIENT_CUT_TEXT;
+		store_be32(m + 4, 0u - 4);
+		break;
+	default: /* of 7 bytes once that was confirmed */
+		m[0] = RFB_POINTER_EVENT;
+		m[1] = 0x80;
+		len = w.has_buttons && w.is_offered ? 7 : 6;
+		break;
+	}
+	rfb_client_messages_feed(w.session.client_messages, m, len);
+}
+
 static void
 viewer_speaks(struct input *in)
 {
-	static const uint8_t offer[] = { RFB_SET_ENCODINGS, 0, 0, 9, 0, 0, 0, 5,
-		0, 0, 0, 2, 0, 0, 0, 16, 0, 0, 0, 1, 0, 0, 0, 0, 0xff, 0xff,
+	static const uint8_t offer[] = { RFB_SET_ENCODINGS, 0, 0, 10, 0, 0, 0,
+		5, 0, 0, 0, 2, 0, 0, 0, 16, 0, 0, 0, 1, 0, 0, 0, 0, 0xff, 0xff,
 		0xfe, 0xcc, 0xff, 0xff, 0xff, 0x21, 0xff, 0xff, 0xfe, 0xc8,
-		0xff, 0xff, 0xfe, 0xc7 };
-	uint8_t what = next(in), m[10] = { 0 };
+		0xff, 0xff, 0xfe, 0xc7, 0xff, 0xff, 0xfe, 0xc4 };
+	uint8_t what = next(in), m[12] = { 0 };
 	size_t len = 10;
 
-	for (size_t i = 2; i < sizeof(m); i++)
+	for (size_t i = 2; i < 10; i++)
 		m[i] = next(in);
 	m[1] = what / 8 & 1;
+	if (what >= 128) {
+		speak_of_more(what, m);
+		return;
+	}
 	switch (what % 8) {
 	case 0:
 		rfb_client_messages_feed(
@@ -617,6 +769,9 @@ begin(struct session *s)
 	s->framer = rfb_framer_new(W, H, &pf, pump_framer_event, s);
 	s->client_messages = rfb_client_messages_new(pump_client_message, s);
 	w.viewer = rfb_framer_new(W, H, &pf, viewer_event, NULL);
+	w.spoken = rfb_framer_new(W, H, &pf, on_spoken, NULL);
+	w.has_screens = w.has_keys = w.has_buttons = w.has_text = false;
+	w.has_fence = w.has_end = w.is_offered = false;
 	edits_init(&s->pump.edits);
 	buf_init(&s->endpoint.out, 1 << 20);
 	buf_init(&s->pump.offer, 4 + 4 * RFB_MAX_ENCODINGS);
@@ -632,6 +787,7 @@ end(struct session *s)
 {
 	rfb_framer_free(s->framer);
 	rfb_framer_free(w.viewer);
+	rfb_framer_free(w.spoken);
 	rfb_client_messages_free(s->client_messages);
 	s->state = SESSION_DEAD;
 	session_hide_banner(s);

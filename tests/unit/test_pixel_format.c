@@ -176,6 +176,15 @@ clear_formats(void **state)
 	pf = (struct rfb_pixel_format){ 32, 30, false, true, 1023, 1023, 1023,
 		20, 10, 0 };
 	assert_true(rfb_pixel_format_is_clear(&pf));
+	/* 15 bits, and the highest bit of 32: libvncserver */
+	pf = (struct rfb_pixel_format){ 16, 16, false, true, 31, 63, 31, 11, 5,
+		0 };
+	assert_true(rfb_pixel_format_is_clear(&pf));
+	pf.green_max = 31;
+	assert_false(rfb_pixel_format_is_clear(&pf));
+	pf = rfb_pixel_format_usual;
+	pf.red_shift = 24;
+	assert_false(rfb_pixel_format_is_clear(&pf));
 	/* 7 bits a colour in 28: three bytes or four */
 	pf = (struct rfb_pixel_format){ 32, 28, false, true, 127, 127, 127, 16,
 		8, 0 };
