@@ -112,6 +112,7 @@ pump_part(struct session *s, const char *code, const char *reason)
 		return;
 	}
 	session_ref(s);
+	pump_let_go(s);
 	/* in the middle of a message nothing can be inserted any more */
 	if (pump_is_between(s, &offset) &&
 	    session_show_banner(s, reason, 0) == 0)
@@ -155,7 +156,7 @@ pump_release(struct session *s)
 	view_release(&p->view);
 	buf_release(&p->offer);
 	buf_release(&p->screens);
-	wipe(p->keys, sizeof(p->keys));
+	wipe(&p->held, sizeof(p->held));
 }
 
 /* ---- start ---- */

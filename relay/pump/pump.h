@@ -7,10 +7,10 @@
  * pump_framer.c: what its bytes are; pump_viewer.c: technician to endpoint;
  * pump_view.c: one monitor; pump_switch.c: from one to another; pump_pace.c:
  * frame rate; pump_size.c: how large it may be; pump_banner.c: warnings;
- * pump_input.c: view only; pump_clipboard.c, clipboard.c: which of its messages
- * pass; pump_format.c: pixel formats; pump_cover.c: all that is recorded is
- * asked for, whatever the viewer asks; pump_withhold.c: no pictures while no
- * recorder is ready.
+ * pump_input.c, held_input.c: view only, what is down; pump_clipboard.c,
+ * clipboard.c: which of its messages pass; pump_format.c: pixel formats;
+ * pump_cover.c: all that is recorded is asked for, whatever the viewer asks;
+ * pump_withhold.c: no pictures while no recorder is ready.
  */
 #ifndef RELAY_PUMP_PUMP_H
 #define RELAY_PUMP_PUMP_H
@@ -21,6 +21,7 @@
 #include "common/buf.h"
 #include "relay/pump/clipboard.h"
 #include "relay/pump/edits.h"
+#include "relay/pump/held_input.h"
 #include "relay/pump/meter.h"
 #include "relay/pump/pace.h"
 #include "relay/pump/view.h"
@@ -32,14 +33,7 @@ struct banner;
 struct event;
 struct session;
 
-#define PUMP_KEYS     24 /* held down at a time; hands have fewer fingers */
 #define PUMP_OWN_ENDS 8
-
-/* A key that is down at the endpoint. */
-struct pump_key {
-	uint32_t keysym, keycode; /* keycode: 0 unless is_qemu */
-	bool is_qemu;
-};
 
 /* Of one direction, since the last row of the audit log. */
 struct pump_clipboard_use {
@@ -113,7 +107,7 @@ struct pump_cover {
 	bool is_behind;              /* the viewer does not read what it has */
 	unsigned n_waits;            /* of the timer, until has_picture */
 	struct view_area continuous; /* of the endpoint's, as sent */
-	struct buf input;            /* held back */
+	struct buf input; /* held back: a byte with its length, a message */
 	struct event *timer;
 };
 
@@ -193,10 +187,7 @@ struct pump {
 
 	struct pump_clipboard clipboard;
 
-	struct pump_key keys[PUMP_KEYS];
-	unsigned n_keys;
-	uint16_t buttons;
-	uint16_t pointer_x, pointer_y; /* last sent, of the framebuffer */
+	struct held_input held;
 };
 
 /* Directions in which the clipboard passes now. */

@@ -89,12 +89,15 @@ static int
 release_input(struct session *s)
 {
 	struct pump_cover *c = &s->pump.cover;
-	size_t len = buf_len(&c->input);
-	int rc;
+	size_t left = buf_len(&c->input);
+	const uint8_t *p;
+	int rc = 0;
 
-	if (len == 0 || must_wait(s))
+	if (left == 0 || must_wait(s))
 		return 0;
-	rc = pump_send(s, buf_head(&c->input), len);
+	for (p = buf_head(&c->input); rc == 0 && left > 0;
+	     left -= 1u + p[0], p += 1 + p[0])
+		rc = pump_pass_input(s, p + 1, p[0]);
 	pump_cover_drop_input(s);
 	return rc;
 }
@@ -105,19 +108,34 @@ pump_cover_holds_input(const struct session *s)
 	return must_wait(s);
 }
 
-int
-pump_cover_input(struct session *s, const void *data, size_t len)
+/* Too much waits: all of it is dropped, and nothing stays down. */
+static int
+drop_overflow(struct session *s)
 {
-	struct pump_cover *c = &s->pump.cover;
+	log_warn("input_dropped", LOG_S("session", s->id),
+	    LOG_U("bytes", buf_len(&s->pump.cover.input)));
+	pump_cover_drop_input(s);
+	return pump_release_input(s);
+}
 
-	if (!must_wait(s))
-		return pump_send(s, data, len);
-	if (buf_len(&c->input) + len > INPUT_MAX) {
-		log_warn("input_dropped", LOG_S("session", s->id),
-		    LOG_U("bytes", len));
-		return 0;
-	}
-	return buf_append(&c->input, data, len);
+int
+pump_cover_input(struct session *s, const void *message, size_t len)
+{
+	struct buf *b = &s->pump.cover.input;
+	const uint8_t head = (uint8_t)len;
+	int rc = 0;
+
+	if (len > HELD_MESSAGE_MAX)
+		return 0; /* no message of input is so long */
+	if (!must_wait(s) ||
+	    (buf_len(b) == 0 &&
+		held_input_lets_go(&s->pump.held, message, len)))
+		return pump_pass_input(s, message, len);
+	if (buf_len(b) + 1 + len > INPUT_MAX)
+		rc = drop_overflow(s);
+	if (rc == 0)
+		rc = buf_append(b, &head, 1);
+	return rc != 0 ? rc : buf_append(b, message, len);
 }
 
 void

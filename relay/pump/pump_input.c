@@ -1,4 +1,5 @@
-/* Keys and pointer of the technician, and view only (C3). */
+/* Keys and pointer of the technician, view only (C3), and what is let go at
+ * the end. */
 #include <string.h>
 
 #include "common/bytes.h"
@@ -7,60 +8,35 @@
 
 /* ---- what is down ---- */
 
-static void
-note_key(struct pump *p, bool down, struct pump_key k)
+int
+pump_pass_input(struct session *s, const void *message, size_t len)
 {
-	unsigned i = 0;
+	uint8_t first[HELD_MESSAGE_MAX];
+	size_t n = held_input_pass(&s->pump.held, message, len, first);
+	int rc = n > 0 ? pump_send(s, first, n) : 0;
 
-	while (i < p->n_keys &&
-	    (p->keys[i].is_qemu != k.is_qemu || p->keys[i].keysym != k.keysym ||
-		p->keys[i].keycode != k.keycode))
-		i++;
-	if (down && i == p->n_keys && i < PUMP_KEYS)
-		p->keys[p->n_keys++] = k;
-	if (!down && i < p->n_keys)
-		p->keys[i] = p->keys[--p->n_keys];
-}
-
-static int
-release_key(struct session *s, struct pump_key k)
-{
-	uint8_t m[12] = { RFB_KEY_EVENT };
-
-	if (!k.is_qemu) {
-		store_be32(m + 4, k.keysym);
-		return pump_send(s, m, 8);
-	}
-	m[0] = RFB_QEMU;
-	m[1] = RFB_QEMU_EXT_KEY;
-	store_be32(m + 4, k.keysym);
-	store_be32(m + 8, k.keycode);
-	return pump_send(s, m, sizeof(m));
-}
-
-static int
-release_buttons(struct session *s)
-{
-	struct pump *p = &s->pump;
-	uint8_t m[6] = { RFB_POINTER_EVENT };
-
-	p->buttons = 0;
-	store_be16(m + 2, p->pointer_x);
-	store_be16(m + 4, p->pointer_y);
-	return pump_send(s, m, sizeof(m));
+	return rc != 0 ? rc : pump_send(s, message, len);
 }
 
 int
 pump_release_input(struct session *s)
 {
-	struct pump *p = &s->pump;
-	int rc = 0;
+	uint8_t out[HELD_RELEASE_MAX];
+	size_t len = held_input_release(&s->pump.held, out);
+	int rc = len > 0 ? pump_send(s, out, len) : 0;
 
-	while (rc == 0 && p->n_keys > 0)
-		rc = release_key(s, p->keys[--p->n_keys]);
-	if (rc == 0 && p->buttons != 0)
-		rc = release_buttons(s);
+	wipe(out, sizeof(out));
 	return rc;
+}
+
+bool
+pump_let_go(struct session *s)
+{
+	if (s->endpoint.leg.fd < 0 || s->framer == NULL)
+		return false;
+	pump_cover_drop_input(s);
+	return pump_release_input(s) == 0 && side_flush(&s->endpoint) == 0 &&
+	    s->pump.held.is_used;
 }
 
 void
@@ -90,8 +66,6 @@ pump_key(struct session *s, const struct rfb_client_event *ev)
 	if (!pump_may_act(s))
 		return 0;
 	s->n_keys++;
-	note_key(&s->pump, ev->key.down,
-	    (struct pump_key){ .keysym = ev->key.keysym });
 	return pump_cover_input(s, ev->bytes, ev->len);
 }
 
@@ -117,24 +91,20 @@ pump_qemu(struct session *s, const struct rfb_client_event *ev)
 	if (!s->pump.known.has_ext_key)
 		return plain_key(s, ev);
 	s->n_keys++;
-	note_key(&s->pump, ev->qemu.down,
-	    (struct pump_key){ ev->qemu.keysym, ev->qemu.keycode, true });
 	return pump_cover_input(s, ev->bytes, ev->len);
 }
 
 int
 pump_pointer(struct session *s, const struct rfb_client_event *ev)
 {
-	struct pump *p = &s->pump;
+	const struct pump *p = &s->pump;
+	uint16_t x = ev->pointer.x, y = ev->pointer.y;
+	uint8_t m[HELD_MESSAGE_MAX];
 	size_t len = ev->len;
-	uint8_t m[7];
 
 	if (!pump_may_act(s))
 		return 0;
 	s->n_pointers++;
-	p->buttons = ev->pointer.buttons;
-	p->pointer_x = ev->pointer.x;
-	p->pointer_y = ev->pointer.y;
 	if (len > sizeof(m))
 		return 0;
 	memcpy(m, ev->bytes, len);
@@ -146,8 +116,8 @@ pump_pointer(struct session *s, const struct rfb_client_event *ev)
 		len = 6;
 	}
 	if (view_is_one(&p->view))
-		view_pointer(&p->view, &p->pointer_x, &p->pointer_y);
-	store_be16(m + 2, p->pointer_x);
-	store_be16(m + 4, p->pointer_y);
+		view_pointer(&p->view, &x, &y);
+	store_be16(m + 2, x);
+	store_be16(m + 4, y);
 	return pump_cover_input(s, m, len);
 }

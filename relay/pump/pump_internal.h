@@ -151,8 +151,9 @@ int pump_cover_update(struct session *s);
 int pump_cover_picture(struct session *s);
 /* The desktop has another size. */
 void pump_cover_resize(struct session *s);
-/* Input for the endpoint, at once or when all is asked for. */
-int pump_cover_input(struct session *s, const void *data, size_t len);
+/* A message of input for the endpoint, at once or when all is asked for. One
+ * that only lets a key go does not wait. */
+int pump_cover_input(struct session *s, const void *message, size_t len);
 /* Would it wait now? */
 bool pump_cover_holds_input(const struct session *s);
 /* Input that waits is not wanted any more. */
@@ -189,6 +190,8 @@ int pump_qemu(struct session *s, const struct rfb_client_event *ev);
 /* Input of the technician's reaches the endpoint: no view only, and pictures
  * are not withheld. */
 bool pump_may_act(const struct session *s);
+/* A message of input goes to the endpoint now. */
+int pump_pass_input(struct session *s, const void *message, size_t len);
 /* What is held down is let go at the endpoint. */
 int pump_release_input(struct session *s);
 

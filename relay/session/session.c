@@ -137,6 +137,7 @@ static void
 teardown(struct session *s)
 {
 	struct relay_stats *st = &s->loop->relay->stats;
+	bool has_input = s->state == SESSION_RUNNING && pump_let_go(s);
 
 	atomic_fetch_add(&st->bytes_from_endpoints, s->endpoint.leg.bytes_in);
 	atomic_fetch_add(&st->bytes_from_technicians, s->viewer.leg.bytes_in);
@@ -153,6 +154,10 @@ teardown(struct session *s)
 	if (s->viewer.leg.ssl != NULL || s->viewer.ws != NULL)
 		farewell(s->loop, &s->viewer);
 	side_release(&s->viewer);
+	/* a reset, because its last pictures were not read, could overtake it
+	 */
+	if (has_input)
+		farewell(s->loop, &s->endpoint);
 	side_release(&s->endpoint);
 	connection_limit_leave(s->loop->relay->connections, &s->place);
 	pump_release(s);

@@ -448,6 +448,10 @@ const struct view_monitor *session_monitors(
 /* Pictures a second, 0: as they come. */
 void session_set_frame_rate(struct session *s, unsigned fps);
 void session_set_view_only(struct session *s, bool on);
+/* The end: what is down at the endpoint is let go, as far as its connection
+ * takes it now. True: input was passed to it, and its last bytes should
+ * arrive. */
+bool pump_let_go(struct session *s);
 /* Returns 0, or why there is a bell only. */
 int session_show_banner(struct session *s, const char *text, unsigned seconds);
 void session_hide_banner(struct session *s);

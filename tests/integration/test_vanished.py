@@ -17,13 +17,13 @@ import network
 import rfb_client as rfb
 from agent_peer import Agent
 from page_peer import PING, PagePeer
+from plain_server import H, W, Server
 
 pytestmark = pytest.mark.skipif(not network.is_possible(),
                                 reason='makes networks')
 LOST_S = 6
 LATE_S = 40     # the kernel would take 15 minutes, or two hours
 GONE = 'does not answer any more'
-W, H = 320, 240
 
 
 @pytest.fixture(scope='module')
@@ -47,67 +47,6 @@ def machine():
     m = network.Machine()
     yield m
     m.remove()
-
-
-class Server:
-    """A VNC server without a password. It answers requests for all; `draws`:
-    the others too, ten times a second."""
-
-    def __init__(self, host, draws=False):
-        self.listener = socket.create_server((host, 0))
-        self.port = self.listener.getsockname()[1]
-        self.draws = draws
-        self.sockets = []
-        self.closed = 0
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self):
-        while True:
-            try:
-                s, _ = self.listener.accept()
-            except OSError:
-                return
-            self.sockets.append(s)
-            threading.Thread(target=self._serve, args=(s,),
-                             daemon=True).start()
-
-    def _serve(self, s):
-        try:
-            self._speak(s)
-        except OSError:
-            pass
-        self.closed += 1
-
-    def _speak(self, s):
-        stream = s.makefile('rb')
-
-        def read(n):
-            data = stream.read(n)
-            if len(data) < n:
-                raise OSError('closed')
-            return data
-        s.sendall(b'RFB 003.008\n')
-        read(12)
-        s.sendall(b'\1\1')
-        read(1)
-        s.sendall(b'\0\0\0\0')
-        read(1)
-        s.sendall(struct.pack('>HH16sI', W, H, rfb.FORMAT, 4) + b'fake')
-        picture = struct.pack('>BxHHHHHi', 0, 1, 0, 0, W, H, 0) + bytes(
-            W * H * 4)
-        while True:
-            kind = read(1)[0]
-            body = read({0: 19, 3: 9, 4: 7, 5: 5}[kind]) if kind != 2 else \
-                read(4 * struct.unpack('>xH', read(3))[0])
-            if kind == 3 and (self.draws or not body[0]):
-                if body[0]:
-                    time.sleep(0.1)
-                s.sendall(picture)
-
-    def close(self):
-        self.listener.close()
-        for s in self.sockets:
-            s.close()
 
 
 @pytest.fixture
@@ -182,11 +121,13 @@ def ends(rig, name, code, words):
 
 def test_technicians_and_browsers(rig, machine, server):
     """Idle: probes; with pictures on their way: unacknowledged data."""
-    peers = []
+    peers, servers = [], {}
     for name, draws in (('still', False), ('draws', True)):
-        server(f'{name}-vnc', draws)
+        servers[name] = server(f'{name}-vnc', draws)
         server(f'{name}-web', draws)
         c = machine.inside(technician, rig, f'{name}-vnc', machine.near)
+        c.key(0xffff, 1)
+        wait_until(lambda: servers[name].down(), LATE_S, 'the key')
         reader(c)
         peers += [c, machine.inside(browser, rig, f'{name}-web',
                                     machine.near)]
@@ -195,6 +136,8 @@ def test_technicians_and_browsers(rig, machine, server):
     machine.cut()
     for n in names:
         ends(rig, n, 'normal', 'the viewer')
+    wait_until(lambda: not servers['still'].down() and
+               not servers['draws'].down(), 10, 'their keys to be up')
 
 
 def test_endpoints(rig, machine, server):
