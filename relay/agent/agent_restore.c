@@ -1,11 +1,11 @@
 /* Rows of agents whose channel is here: what was written off is put right. */
 #include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/clock.h"
 #include "relay/agent/agent_internal.h"
+#include "relay/restore.h"
 
 /* Agents of l whose channel a column of res names. */
 static void
@@ -29,20 +29,6 @@ on_codes_restored(void *arg, PGresult *res)
 	if (db_ok(res, "session codes"))
 		refuse_listed(
 		    arg, res, "its session code was given to another agent");
-}
-
-/* list: stolen. */
-static void
-restore(struct loop *l, json_t *list, const char *sql, db_result_cb *cb)
-{
-	char *text =
-	    json_array_size(list) > 0 ? json_dumps(list, JSON_COMPACT) : NULL;
-	const char *params[] = { text, l->relay->node_id };
-
-	if (text != NULL)
-		db_query_now(l->db, sql, 2, params, cb, l);
-	free(text);
-	json_decref(list);
 }
 
 static json_t *
@@ -83,7 +69,7 @@ void
 agents_restore(struct loop *l)
 {
 #define X "jsonb_to_recordset($1::jsonb) x (id bigint, pin text, channel uuid)"
-	restore(l, enrolled(l),
+	restore_rows(l, enrolled(l),
 	    "UPDATE endpoints e SET agent_node = $2, agent_channel = "
 	    "x.channel, agent_seen_at = clock_timestamp() FROM "
 	    "jsonb_to_recordset($1::jsonb) x (id bigint, pin text, channel "
@@ -92,7 +78,7 @@ agents_restore(struct loop *l)
 	    "AND e.agent_cert_sha256 = decode(x.pin, 'hex') AND "
 	    "e.agent_node IS NULL",
 	    NULL);
-	restore(l, attended(l),
+	restore_rows(l, attended(l),
 	    "WITH x AS (SELECT * FROM jsonb_to_recordset($1::jsonb) y (code "
 	    "text, host text, version text, channel uuid, secret text, "
 	    "seconds integer)), i AS (INSERT INTO attended_codes (code, "

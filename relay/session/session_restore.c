@@ -1,10 +1,10 @@
 /* Rows of what runs here and was written off: by a relay that took this one
  * for dead while it could not reach the database. */
 #include <jansson.h>
-#include <stdlib.h>
 
 #include "common/db.h"
 #include "common/log.h"
+#include "relay/restore.h"
 #include "relay/session/session_internal.h"
 
 static void
@@ -13,20 +13,6 @@ on_restored(void *arg, PGresult *res)
 	if (db_ok(res, "sessions that run") && *PQcmdTuples(res) != '0')
 		log_warn(
 		    "sessions_restored", LOG_S("sessions", PQcmdTuples(res)));
-}
-
-/* list: stolen. */
-static void
-restore(struct loop *l, json_t *list, const char *sql, db_result_cb *cb)
-{
-	char *text =
-	    json_array_size(list) > 0 ? json_dumps(list, JSON_COMPACT) : NULL;
-	const char *params[] = { text, l->relay->node_id };
-
-	if (text != NULL)
-		db_query_now(l->db, sql, 2, params, cb, NULL);
-	free(text);
-	json_decref(list);
 }
 
 static json_t *
@@ -72,7 +58,7 @@ void
 sessions_restore(struct loop *l)
 {
 	show_indicators(l);
-	restore(l, running(l),
+	restore_rows(l, running(l),
 	    "WITH u AS (UPDATE sessions s SET ended_at = NULL, end_code = "
 	    "NULL, end_reason = NULL, ended_mono_ns = NULL, lost_at = NULL, "
 	    "recording = "
@@ -83,7 +69,7 @@ sessions_restore(struct loop *l)
 	    "'relay', 'session_lost_corrected', id::text, "
 	    "jsonb_build_object('why', 'its relay carries it still') FROM u",
 	    on_restored);
-	restore(l, parked(l),
+	restore_rows(l, parked(l),
 	    "UPDATE endpoints e SET parked_node = $2, parked_at = "
 	    "clock_timestamp() FROM (SELECT DISTINCT id FROM "
 	    "jsonb_to_recordset($1::jsonb) y (id bigint)) x WHERE e.id = x.id "
