@@ -89,8 +89,10 @@ const struct conf_opt relay_conf_opts[RELAY_CONF_N] = {
 	    "Time from connecting to the end of the TLS handshake."),
 	ROW(login_seconds, CONF_SECONDS, "30", 1, 600,
 	    "Time from TLS to the first picture, dialling out included; "
-	    "waiting "
-	    "for consent is not."),
+	    "typing a password and waiting for consent are not."),
+	ROW(login_dialog_seconds, CONF_SECONDS, "120", 1, 3600,
+	    "Time for a person to type a user name and a password, once the "
+	    "viewer is connected in TLS."),
 	ROW(connect_seconds, CONF_SECONDS, "10", 1, 120,
 	    "Time for one connection attempt to an endpoint."),
 	ROW(peer_lost_seconds, CONF_SECONDS, "60", 4, 3600,

@@ -25,7 +25,8 @@ struct relay_conf {
 	int64_t max_attended, max_attended_per_address;
 	int64_t max_logins, max_logins_per_address;
 	int64_t ring_bytes;
-	int64_t handshake_seconds, login_seconds, connect_seconds;
+	int64_t handshake_seconds, login_seconds, login_dialog_seconds;
+	int64_t connect_seconds;
 	int64_t peer_lost_seconds;
 	int64_t recorder_seconds, unrecorded_seconds;
 	int64_t max_pixels;   /* of a screen */
@@ -36,7 +37,7 @@ struct relay_conf {
 	int64_t node_lost_seconds;
 };
 
-#define RELAY_CONF_N 43
+#define RELAY_CONF_N 44
 extern const struct conf_opt relay_conf_opts[RELAY_CONF_N];
 
 #endif

@@ -168,6 +168,7 @@ on_command(evutil_socket_t fd, short what, void *arg)
 	if (read(fd, &n, sizeof(n)) < 0 && errno != EAGAIN)
 		return;
 	close_doors(l);
+	sessions_refuse_logins(l, "the relay is being stopped");
 	if (atomic_load(&l->wanted) == LOOP_STOP || tv.tv_sec == 0) {
 		end_all(l, "the relay is being stopped");
 		return;

@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "common/agent_proto.h"
+#include "common/bytes.h"
+#include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
 #include "common/tls.h"
@@ -94,10 +96,24 @@ conn_finish(struct conn *c)
 		side_read(&c->side, false);
 }
 
+/* Time for the next request, within the life that all of them have. */
+static struct timeval
+time_for_request(const struct conn *c)
+{
+	const struct relay_conf *conf = &c->loop->relay->conf;
+	uint64_t now = clock_mono_ns(), all = (uint64_t)conf->login_seconds,
+		 end = c->place.since_ns +
+	    (uint64_t)pools_request_life_s(conf) * NS_PER_S;
+	uint64_t ns = end > now ? min_u64(end - now, all * NS_PER_S) : 0;
+
+	return (struct timeval){ (time_t)(ns / NS_PER_S),
+		(suseconds_t)(ns % NS_PER_S / 1000) };
+}
+
 void
 conn_wait(struct conn *c)
 {
-	struct timeval tv = { c->loop->relay->conf.login_seconds, 0 };
+	const struct timeval tv = time_for_request(c);
 
 	if (side_flush(&c->side) != 0) {
 		conn_close(c, "the peer closed the connection");

@@ -17,12 +17,20 @@ bound(int64_t setting, uint64_t n_files, bool *is_low)
 	return (unsigned)n_files;
 }
 
+int64_t
+pools_request_life_s(const struct relay_conf *c)
+{
+	return c->handshake_seconds + 2 * c->login_seconds;
+}
+
+/* has_dialogs: people may type passwords there. */
 static struct connection_pool
-login_pool(const struct relay_conf *c, unsigned max)
+login_pool(const struct relay_conf *c, unsigned max, bool has_dialogs)
 {
 	/* the states' own limits come first: this one holds for all of them
-	 * together, and for requests one after the other */
-	int64_t life_s = c->handshake_seconds + 2 * c->login_seconds;
+	 * together */
+	int64_t life_s = pools_request_life_s(c) +
+	    (has_dialogs ? c->login_dialog_seconds : 0);
 
 	return (struct connection_pool){
 		.setting = "max_logins",
@@ -47,29 +55,26 @@ pools_derive(struct connection_pool out[POOL_N], const struct relay_conf *c,
 	unsigned agents = bound(c->max_agents, usable / 5, &is_low);
 	unsigned attended = bound(c->max_attended, usable / 20, &is_low);
 	unsigned parked = bound(c->max_parked, usable / 20, &is_low);
-	uint64_t rest =
-	    usable - (uint64_t)N_LOGIN_POOLS * logins - agents - attended -
-	    parked;
+	uint64_t rest = usable - (uint64_t)N_LOGIN_POOLS * logins - agents -
+	    attended - parked;
 
 	for (unsigned i = 0; i < N_LOGIN_POOLS; i++)
-		out[i] = login_pool(c, logins);
+		out[i] = login_pool(c, logins, i != POOL_REVERSE);
 	out[POOL_SESSION] = (struct connection_pool){
 		.setting = "max_sessions",
 		.max =
 		    bound(c->max_sessions, rest / POOL_SESSION_FILES, &is_low),
 	};
-	out[POOL_AGENT] = (struct connection_pool){
-		.setting = "max_agents", .max = agents
-	};
+	out[POOL_AGENT] =
+	    (struct connection_pool){ .setting = "max_agents", .max = agents };
 	out[POOL_ATTENDED] = (struct connection_pool){
 		.setting = "max_attended",
 		.address_setting = "max_attended_per_address",
 		.max = attended,
 		.per_address = (unsigned)c->max_attended_per_address,
 	};
-	out[POOL_PARKED] = (struct connection_pool){
-		.setting = "max_parked", .max = parked
-	};
+	out[POOL_PARKED] =
+	    (struct connection_pool){ .setting = "max_parked", .max = parked };
 	return is_low;
 }
 

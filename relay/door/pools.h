@@ -39,6 +39,10 @@ struct relay_conf;
 bool pools_derive(struct connection_pool out[POOL_N],
     const struct relay_conf *conf, uint64_t n_files);
 
+/* How long a connection may ask for one file after the other, or do without
+ * becoming a viewer, in all. */
+int64_t pools_request_life_s(const struct relay_conf *conf);
+
 /* Connections that have not logged in, at all listeners. */
 unsigned pools_count_logins(struct connection_limit *l);
 

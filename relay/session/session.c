@@ -371,6 +371,18 @@ session_end_by_command(struct session *s, const char *reason)
 	session_unref(s);
 }
 
+void
+sessions_refuse_logins(struct loop *l, const char *reason)
+{
+	struct session *s, *next;
+
+	for (s = TAILQ_FIRST(&l->sessions); s != NULL; s = next) {
+		next = TAILQ_NEXT(s, link);
+		if (s->state <= SESSION_LOGIN)
+			session_refuse(s, reason);
+	}
+}
+
 struct session *
 session_next(struct session *s)
 {

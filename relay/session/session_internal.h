@@ -133,6 +133,7 @@ struct session {
 	struct guess guess;          /* until it is known who it is */
 	struct session_check *check; /* of its password, under way */
 	struct connection_place place;
+	bool has_dialog;       /* time to type a password was given */
 	bool is_authenticated; /* by a ticket */
 	bool is_attended_tried;
 	struct lobby *lobby; /* what the viewer sees until RUNNING */

@@ -35,7 +35,9 @@ go_on_with_tls(struct session *s)
 		return;
 	}
 	rfb_handshake_server_tls_started(s->viewer_handshake);
-	session_set_state(s, SESSION_LOGIN, s->loop->relay->conf.login_seconds);
+	session_set_state(
+	    s, SESSION_LOGIN, s->loop->relay->conf.login_dialog_seconds);
+	s->has_dialog = true;
 }
 
 /* The viewer is through: ServerInit out, bytes both ways from here on. */
@@ -85,6 +87,22 @@ on_event(struct session *s, int event)
 	}
 }
 
+/* The viewer was asked for a password: people read, look it up and type. Once:
+ * a slow sender gets no more time. */
+static void
+allow_dialog(struct session *s)
+{
+	enum rfb_server_phase phase =
+	    rfb_handshake_server_phase(s->viewer_handshake);
+
+	if (s->has_dialog || s->state != SESSION_LOGIN ||
+	    (phase != RFB_SERVER_CREDENTIALS && phase != RFB_SERVER_RESPONSE))
+		return;
+	s->has_dialog = true;
+	session_set_state(
+	    s, SESSION_LOGIN, s->loop->relay->conf.login_dialog_seconds);
+}
+
 void
 session_feed_viewer(struct session *s)
 {
@@ -109,6 +127,7 @@ session_feed_viewer(struct session *s)
 			return;
 		}
 		buf_consume(&s->viewer.in, used);
+		allow_dialog(s);
 	} while (on_event(s, rc));
 	if (s->state != SESSION_DEAD && s->state != SESSION_RUNNING &&
 	    side_flush(&s->viewer) != 0)

@@ -10,6 +10,16 @@ import rfb_client as rfb
 W, H = 320, 240
 
 
+def exactly(s, n):
+    """n bytes of a socket."""
+    data = b''
+    while len(data) < n:
+        piece = s.recv(n - len(data))
+        assert piece, 'closed'
+        data += piece
+    return data
+
+
 class Server:
     """A VNC server without a password. It answers requests for all; `draws`:
     the others too, ten times a second. Like x11vnc and QEMU it leaves down what

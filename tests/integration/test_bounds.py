@@ -31,6 +31,7 @@ def rig(request):
         'relay.max_agents': AGENTS, 'relay.max_attended': CODES,
         'relay.max_attended_per_address': CODES_PER_ADDRESS,
         'relay.handshake_seconds': 10, 'relay.login_seconds': LOGIN_S,
+        'relay.login_dialog_seconds': LOGIN_S,
         'relay.reverse_clear': 'loopback'}).start()
 
 

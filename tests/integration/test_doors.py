@@ -22,6 +22,7 @@ def rig(request):
     return make_rig(request, settings={
         'relay.handshake_seconds': HANDSHAKE_S,
         'relay.login_seconds': LOGIN_S,
+        'relay.login_dialog_seconds': LOGIN_S,
         'relay.reverse_clear': 'loopback'}).start()
 
 

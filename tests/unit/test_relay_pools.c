@@ -18,7 +18,8 @@ static const struct relay_conf presets = { .max_sessions = 2000,
 	.max_logins = 2000,
 	.max_logins_per_address = 200,
 	.handshake_seconds = 10,
-	.login_seconds = 30 };
+	.login_seconds = 30,
+	.login_dialog_seconds = 120 };
 
 static uint64_t
 files_of(const struct connection_pool p[POOL_N])
@@ -47,7 +48,12 @@ test_settings_hold_where_descriptors_suffice(void **state)
 	assert_true(p[POOL_WEB].evicts);
 	assert_false(p[POOL_SESSION].evicts);
 	assert_false(p[POOL_AGENT].evicts);
-	assert_int_equal(p[POOL_WEB].life_ns, 70 * NS_PER_S);
+	/* where people type passwords, two minutes more */
+	assert_int_equal(pools_request_life_s(&presets), 70);
+	assert_int_equal(p[POOL_REVERSE].life_ns, 70 * NS_PER_S);
+	assert_int_equal(p[POOL_WEB].life_ns, 190 * NS_PER_S);
+	assert_int_equal(p[POOL_VNC].life_ns, 190 * NS_PER_S);
+	assert_int_equal(p[POOL_VNC_AUTH].life_ns, 190 * NS_PER_S);
 	assert_int_equal(p[POOL_SESSION].life_ns, 0);
 }
 
