@@ -12,6 +12,7 @@ import uuid
 import pytest
 
 from pg import Cluster
+from s3_peer import S3Peer
 from storage_env import (BUCKET, BUILD, Ceph, Gate, Segment, Storage,
                          wait_for)
 
@@ -269,3 +270,58 @@ def test_retries_of_what_arrives_wrong_end(env, ceph):
     env.stop()
     env.start()
     seg.wait_stored()
+
+
+# ---- parts, on servers that differ in more than Ceph's can show ----
+
+def other_digest(md5):
+    """32 hex digits that are no MD5 of ours, as of encrypted parts."""
+    return md5[::-1]
+
+
+@pytest.fixture
+def peer(request):
+    p = S3Peer(**request.param)
+    yield p
+    p.close()
+
+
+EVERY_LIST = {'list', 'list-uploads', 'list-parts'}
+PEERS = [{'etag': str.upper}, {'etag': lambda e: e[:20] + '=='},
+         {'etag': other_digest}, {'denied': EVERY_LIST},
+         {'etag': str.upper, 'denied': EVERY_LIST}]
+
+
+@pytest.mark.parametrize(
+    'peer', PEERS, indirect=True,
+    ids=['upper', 'opaque', 'other-digest', 'no-list', 'upper-no-list'])
+def test_upload_in_parts_goes_on(env, peer):
+    """Killed behind the first part: it is not sent again."""
+    peer.fail_part = 2
+    env.start(store__s3_endpoint=peer.url)
+    seg = Segment(env, LARGE).place()
+    wait_for('the first part is noted', lambda: env.rows(
+        'SELECT * FROM upload_parts WHERE segment_id = %s', seg.id))
+    env.kill()
+    peer.fail_part = None
+    env.start(store__s3_endpoint=peer.url)
+    seg.wait_stored()
+    assert peer.puts == [(seg.key, n) for n in (1, 2, 3)]
+    assert peer.objects[seg.key][0] == seg.data
+
+
+@pytest.mark.parametrize('peer', [{'denied': {'list-parts'}}], indirect=True)
+def test_notes_that_are_not_true(env, peer):
+    """The server has another part than was noted: all is sent again."""
+    peer.fail_part = 3
+    env.start(store__s3_endpoint=peer.url)
+    seg = Segment(env, LARGE).place()
+    wait_for('two parts are noted', lambda: len(env.rows(
+        'SELECT * FROM upload_parts WHERE segment_id = %s', seg.id)) == 2)
+    env.kill()
+    parts, = peer.uploads.values()
+    parts[1] = b'something else'
+    peer.fail_part = None
+    env.start(store__s3_endpoint=peer.url)
+    seg.wait_stored()
+    assert peer.objects[seg.key][0] == seg.data

@@ -1,0 +1,140 @@
+"""An S3 server of few rules for what Ceph's does not show: ETags of other
+forms, of parts as well, and keys that may list nothing. It keeps objects in
+memory and checks MD5s, not signatures.
+
+    server = S3Peer(etag=str.upper, denied={'list-parts'})
+    server.url, server.objects, server.puts      # (key, part) in order
+"""
+import base64
+import hashlib
+import re
+import threading
+import urllib.parse
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+def _error(code):
+    return f'<Error><Code>{code}</Code><Message>peer</Message></Error>'
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = 'HTTP/1.1'
+
+    def log_message(self, *args):
+        pass
+
+    def answer(self, status, body='', **headers):
+        if isinstance(body, str):
+            body = body.encode()
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace('_', '-'), value)
+        self.send_header('Content-Length', str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def refuse(self, status, code):
+        self.answer(status, _error(code))
+
+    def split(self):
+        url = urllib.parse.urlsplit(self.path)
+        key = urllib.parse.unquote(url.path).partition('/')[2].partition(
+            '/')[2]
+        query = dict(urllib.parse.parse_qsl(url.query,
+                                            keep_blank_values=True))
+        return self.server.peer, key, query
+
+    def body(self):
+        return self.rfile.read(int(self.headers.get('Content-Length') or 0))
+
+    def do_GET(self):
+        peer, key, query = self.split()
+        if 'uploads' in query:
+            if 'list-uploads' in peer.denied:
+                return self.refuse(403, 'AccessDenied')
+            return self.answer(200, '<ListMultipartUploadsResult/>')
+        if 'uploadId' in query:
+            if 'list-parts' in peer.denied:
+                return self.refuse(403, 'AccessDenied')
+            parts = peer.uploads[query['uploadId']]
+            return self.answer(200, ''.join(
+                f'<Part><PartNumber>{n}</PartNumber><ETag>"'
+                f'{peer.etag_of(d)}"</ETag><Size>{len(d)}</Size></Part>'
+                for n, d in sorted(parts.items())))
+        if key not in peer.objects:
+            if 'list' in peer.denied:
+                return self.refuse(403, 'AccessDenied')
+            return self.refuse(404, 'NoSuchKey')
+        data, etag, sha256 = peer.objects[key]
+        self.answer(206, data[:1], ETag=f'"{etag}"',
+                    Content_Range=f'bytes 0-0/{len(data)}',
+                    x_amz_meta_sha256=sha256)
+
+    def do_PUT(self):
+        peer, key, query = self.split()
+        data = self.body()
+        number = int(query.get('partNumber', 0))
+        md5 = base64.b64encode(hashlib.md5(data).digest()).decode()
+        if self.headers['Content-MD5'] != md5:
+            return self.refuse(400, 'BadDigest')
+        if number != 0 and number == peer.fail_part:
+            return self.refuse(503, 'SlowDown')
+        peer.puts.append((key, number))
+        if number:
+            peer.uploads[query['uploadId']][number] = data
+        else:
+            peer.objects[key] = (data, peer.etag_of(data),
+                                 self.headers['x-amz-meta-sha256'])
+        self.answer(200, ETag=f'"{peer.etag_of(data)}"')
+
+    def do_POST(self):
+        peer, key, query = self.split()
+        body = self.body().decode()
+        if 'uploads' in query:
+            name = f'upload-{len(peer.uploads)}'
+            peer.uploads[name] = {}
+            peer.sha256[name] = self.headers['x-amz-meta-sha256']
+            return self.answer(200, f'<UploadId>{name}</UploadId>')
+        parts = peer.uploads.get(query['uploadId'])
+        if parts is None:
+            return self.refuse(404, 'NoSuchUpload')
+        named = re.findall(r'<PartNumber>(\d+)</PartNumber><ETag>([^<]*)',
+                           body)
+        if any(peer.etag_of(parts.get(int(n), b'')) != e for n, e in named):
+            return self.refuse(400, 'InvalidPart')
+        data = b''.join(parts[int(n)] for n, _ in named)
+        digests = b''.join(hashlib.md5(parts[int(n)]).digest()
+                           for n, _ in named)
+        peer.objects[key] = (
+            data, f'{peer.etag_of(digests)}-{len(named)}',
+            peer.sha256[query['uploadId']])
+        del peer.uploads[query['uploadId']]
+        self.answer(200, '<CompleteMultipartUploadResult/>')
+
+    def do_DELETE(self):
+        peer, key, query = self.split()
+        if 'uploadId' in query:
+            peer.uploads.pop(query['uploadId'], None)
+        else:
+            peer.objects.pop(key, None)
+        self.answer(204)
+
+
+class S3Peer:
+    def __init__(self, etag=str.lower, denied=()):
+        self.change, self.denied = etag, set(denied)
+        self.objects, self.uploads, self.sha256 = {}, {}, {}
+        self.puts = []
+        self.fail_part = None
+        self.server = ThreadingHTTPServer(('127.0.0.1', 0), Handler)
+        self.server.peer = self
+        self.url = f'http://127.0.0.1:{self.server.server_port}'
+        threading.Thread(target=self.server.serve_forever,
+                         daemon=True).start()
+
+    def etag_of(self, data):
+        return self.change(hashlib.md5(data).hexdigest())
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
