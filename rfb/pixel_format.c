@@ -180,6 +180,9 @@ rfb_pixel_format_is_clear(const struct rfb_pixel_format *pf)
 
 	if (is_wrong_in_libvncserver(pf))
 		return false;
+	/* QEMU keeps eight bits of a maximum: 1023 becomes 255 */
+	if (pf->red_max > 255 || pf->green_max > 255 || pf->blue_max > 255)
+		return false;
 	if (pf->bits_per_pixel != 32)
 		return true;
 	if (pf->depth > 24 && fits_in_3_bytes(pf))
