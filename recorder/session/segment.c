@@ -185,6 +185,7 @@ begin(struct segment *sg, const struct segment_params *p)
 		.width = p->width,
 		.height = p->height,
 		.max_bytes = m->segment_bytes,
+		.gap_ms = m->codec == ENCODER_VP8 ? 0 : SEGMENT_GAP_MS,
 		.colour = WEBM_COLOUR_LIBYUV,
 		.date_wall_ns = wall_ns(m, p->start_mono_ns),
 		.title = m->endpoint,
@@ -279,23 +280,21 @@ segment_restate(struct segment *sg, const struct segment_params *p)
 }
 
 int
-segment_write(struct segment *sg, const uint8_t *data, size_t len,
-    uint64_t time_ms, bool is_key, size_t reserve)
+segment_write(
+    struct segment *sg, const struct webm_frame *frame, size_t reserve)
 {
-	struct webm_frame f = {
-		.data = data,
-		.len = len,
-		.time_ms = time_ms,
-		.is_key = is_key,
-	};
-	struct webm_frame with_next = f;
+	struct webm_frame with_rest = *frame;
 
-	if (reserve > 0) {
-		with_next.len += reserve + WEBM_FRAME_OVERHEAD;
-		if (!webm_writer_would_fit(sg->webm, &with_next))
-			return ERR_LIMIT;
-	}
-	return webm_writer_frame(sg->webm, &f);
+	with_rest.len += reserve;
+	if (reserve > 0 && !webm_writer_would_fit(sg->webm, &with_rest))
+		return ERR_LIMIT;
+	return webm_writer_frame(sg->webm, frame);
+}
+
+bool
+segment_is_pause(const struct segment *sg, uint64_t time_ms)
+{
+	return webm_writer_is_pause(sg->webm, time_ms);
 }
 
 /* Whole milliseconds of the session from the segment's start to t. */
@@ -311,11 +310,10 @@ segment_ms(const struct segment *sg, uint64_t t_ns)
 uint64_t
 segment_sync_due(const struct segment *sg)
 {
-	uint64_t open_ms = webm_writer_open_ms(sg->webm);
+	uint64_t due_ms = webm_writer_due_ms(sg->webm);
 
-	return open_ms == UINT64_MAX
-	    ? UINT64_MAX
-	    : sg->start_ns + (open_ms + WEBM_CLUSTER_MS + 1) * NS_PER_MS;
+	return due_ms == UINT64_MAX ? UINT64_MAX
+				    : sg->start_ns + (due_ms + 1) * NS_PER_MS;
 }
 
 int

@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "recorder/picture/activity.h"
 #include "recorder/meta.h"
+#include "recorder/webm/webm_writer.h"
 
 /* What all segments of a session share. */
 struct segment_store {
@@ -75,12 +76,17 @@ int segment_restate(struct segment *sg, const struct segment_params *p);
 
 /*
  * Adds a frame: time_ms from the segment's start, above the last one's (0
- * for the first). reserve: bytes of a frame that must still fit after it.
+ * for the first). VP9: at most SEGMENT_GAP_MS after it. reserve: bytes that
+ * must still fit after it, WEBM_FRAME_OVERHEAD a frame included.
  * Returns 0; ERR_LIMIT when that does not fit the size bound (nothing was
  * written); ERR_NOMEM, ERR_NOSPACE or ERR_IO.
  */
-int segment_write(struct segment *sg, const uint8_t *data, size_t len,
-    uint64_t time_ms, bool is_key, size_t reserve);
+#define SEGMENT_GAP_MS 1000
+int segment_write(
+    struct segment *sg, const struct webm_frame *frame, size_t reserve);
+
+/* Whether a key frame at time_ms would leave a hole, webm_writer_is_pause. */
+bool segment_is_pause(const struct segment *sg, uint64_t time_ms);
 
 /* When what was written last should be synced, or UINT64_MAX: it is. */
 uint64_t segment_sync_due(const struct segment *sg);

@@ -291,12 +291,13 @@ session_due(const struct session *s)
 			? PACER_NEVER
 			: s->open_by_ns);
 	else if (s->state == SESSION_RUNNING)
-		due = min_u64(picture_due(s), session_losing_due(s));
+		due = min_u64(min_u64(picture_due(s), session_losing_due(s)),
+		    session_repeat_due(s));
 	return s->segment == NULL ? due
 				  : min_u64(due, segment_sync_due(s->segment));
 }
 
-/* Takes the picture that is due at t, if one is. */
+/* Takes the picture, or the repeat of one, that is due at t, if one is. */
 static int
 run_picture(struct session *s, uint64_t t)
 {
@@ -306,8 +307,10 @@ run_picture(struct session *s, uint64_t t)
 		return s->open_by_ns <= t && !is_left_to_capture(s)
 		    ? session_first_picture(s)
 		    : 0;
-	if (s->state != SESSION_RUNNING || picture_due(s) > t)
+	if (s->state != SESSION_RUNNING)
 		return 0;
+	if (picture_due(s) > t)
+		return session_repeat_due(s) <= t ? session_repeat(s, t) : 0;
 	return session_take_picture(
 	    s, t, s->dirty_ns == PACER_NEVER ? PICTURE_QUIET : PICTURE_DAMAGE);
 }
@@ -531,7 +534,7 @@ session_note(const struct session *s, struct tee_note *note)
 	if (s->state == SESSION_JOINING)
 		note->last_ns = s->meta->gap_start_ns;
 	else if (s->state != SESSION_STOPPED)
-		note->last_ns = s->pacer.last_ns;
+		note->last_ns = max_u64(s->pacer.last_ns, s->repeated_ns);
 	if (sg != NULL)
 		memcpy(note->segment, segment_id(sg), META_UUID_LEN);
 }

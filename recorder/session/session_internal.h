@@ -77,6 +77,8 @@ struct session {
 	uint64_t last_time_ms;              /* last frame of the open segment */
 	uint8_t repeat[ENCODER_REPEAT_MAX]; /* packet that repeats it */
 	size_t repeat_len;
+	uint64_t
+	    repeated_ns; /* time of the last repeat that was due, 0: none */
 	uint64_t seq, next_frame;
 	bool is_leaving;       /* goes on as a capture, session_wants_capture */
 	bool is_wanted;        /* while joining: record then */
@@ -125,6 +127,51 @@ int session_end_segment(struct session *s, uint64_t t_ns, const char *end);
  * its size.
  */
 int session_set_area(struct session *s);
+
+/*
+ * Milliseconds of the segment at which a frame is shown, above those of its
+ * last one. A closing frame lasts the file's last millisecond, so that the
+ * file ends at t exactly.
+ */
+uint64_t session_frame_ms(
+    const struct session *s, uint64_t t_ns, bool is_closing);
+
+/*
+ * Writes a frame; duration_ms of it is 0 but for the segment's last. Returns
+ * as segment_write: ERR_LIMIT when it, and with has_reserve the repeats at
+ * the segment's end, do not fit.
+ */
+#define SESSION_END_BYTES (2 * (ENCODER_REPEAT_MAX + WEBM_FRAME_OVERHEAD))
+int session_write_frame(
+    struct session *s, const struct webm_frame *frame, bool has_reserve);
+
+/* The next frame does not fit: the file ends at t, and the picture there
+ * opens the next one. */
+int session_split_on_size(struct session *s, uint64_t t_ns);
+
+/* session_repeat.c: the last picture once more */
+
+/* When a repeat is due, or PACER_NEVER. */
+uint64_t session_repeat_due(const struct session *s);
+
+/* That repeat, at t. */
+int session_repeat(struct session *s, uint64_t t_ns);
+
+/*
+ * A picture at t is about to be taken: the one before it once more, where it
+ * stood for a while until something changed.
+ */
+int session_repeat_before(struct session *s, uint64_t t_ns);
+
+/*
+ * The last picture once more, twice where there is time for it, so that the
+ * file lasts until t. For VP8, and where there is no room, the header does.
+ */
+int session_repeat_to_end(struct session *s, uint64_t t_ns);
+
+/* When a closing picture has to stand in the segment, for its repeat to follow
+ * it where there is time for one. */
+uint64_t session_closing_ms(const struct session *s, uint64_t t_ns);
 
 /* session_replace.c: what stood for long enough has a frame */
 

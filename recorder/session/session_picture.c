@@ -134,13 +134,8 @@ session_second(const struct session *s, uint64_t t_ns)
 	return now > start ? (now - start) / 1000 : 0;
 }
 
-/*
- * Milliseconds of the segment at which a picture is shown, above those of
- * its last frame. A closing frame lasts the file's last millisecond, so that
- * the file ends at t exactly.
- */
-static uint64_t
-frame_ms(const struct session *s, uint64_t t_ns, bool is_closing)
+uint64_t
+session_frame_ms(const struct session *s, uint64_t t_ns, bool is_closing)
 {
 	uint64_t start = session_ms(s, segment_start_ns(s->segment));
 	uint64_t now = session_ms(s, t_ns);
@@ -157,7 +152,7 @@ frame_ms(const struct session *s, uint64_t t_ns, bool is_closing)
 static bool
 is_at_end(const struct session *s, uint64_t t_ns)
 {
-	return frame_ms(s, t_ns, true) == s->last_time_ms + 1;
+	return session_frame_ms(s, t_ns, true) == s->last_time_ms + 1;
 }
 
 /* Brings the canvas up to date, unless the screen has another size now. */
@@ -198,17 +193,20 @@ choose_tiles(struct session *s, enum picture_kind kind)
 	}
 }
 
-static int
-write_packet(struct session *s, const uint8_t *data, size_t len, uint64_t ms,
-    bool is_key, size_t reserve)
+int
+session_write_frame(
+    struct session *s, const struct webm_frame *f, bool has_reserve)
 {
-	int rc = segment_write(s->segment, data, len, ms, is_key, reserve);
+	int rc =
+	    segment_write(s->segment, f, has_reserve ? SESSION_END_BYTES : 0);
 
 	if (rc != 0)
 		return rc;
 	s->frames++;
-	s->last_time_ms = ms;
-	s->repeat_len = encoder_repeat(s->meta->codec, data, len, s->repeat);
+	s->last_time_ms = f->time_ms;
+	if (!f->is_repeat)
+		s->repeat_len =
+		    encoder_repeat(s->meta->codec, f->data, f->len, s->repeat);
 	return 0;
 }
 
@@ -244,19 +242,6 @@ encode_coarsely(struct session *s, uint64_t t_ns, struct encoder_packet *pkt)
 	if (rc == 0)
 		rc = encoder_set_range(s->encoder, RANGE_USUAL);
 	return rc;
-}
-
-/* Shows the last picture once more at t, so that the file lasts until t. */
-static int
-write_repeat(struct session *s, uint64_t t_ns)
-{
-	size_t len = s->repeat_len;
-	int rc;
-
-	if (len == 0 || is_at_end(s, t_ns))
-		return 0;
-	rc = write_packet(s, s->repeat, len, frame_ms(s, t_ns, true), false, 0);
-	return rc == ERR_LIMIT ? 0 : rc; /* the header has the duration */
 }
 
 /* What cannot be had is left out: no recording ends for a picture of it. */
@@ -297,14 +282,10 @@ close_files(struct session *s, uint64_t t_ns, const char *end)
 	return 0;
 }
 
-/*
- * The packet for t did not fit: the file ends before it, and the same
- * picture opens the next one as a key frame.
- */
-static int
-split_on_size(struct session *s, uint64_t t_ns)
+int
+session_split_on_size(struct session *s, uint64_t t_ns)
 {
-	int rc = write_repeat(s, t_ns);
+	int rc = session_repeat_to_end(s, t_ns);
 
 	if (rc == 0)
 		rc = close_files(s, t_ns, "size");
@@ -326,19 +307,30 @@ place_packet(struct session *s, uint64_t t_ns, enum picture_kind kind,
 {
 	bool is_closing = kind == PICTURE_CLOSING;
 	bool is_first = segment_frames(s->segment) == 0;
-	uint64_t ms = frame_ms(s, t_ns, is_closing);
-	/* room for the packet that shows it once more at the end */
-	size_t reserve = is_closing ? 0 : ENCODER_REPEAT_MAX;
-	int rc = write_packet(s, pkt->data, pkt->len, ms, pkt->is_key, reserve);
+	struct webm_frame f = {
+		.data = pkt->data,
+		.len = pkt->len,
+		.time_ms = is_closing ? session_closing_ms(s, t_ns)
+				      : session_frame_ms(s, t_ns, false),
+		.is_key = pkt->is_key,
+	};
+	int rc;
+
+	if (is_closing && f.time_ms == session_frame_ms(s, t_ns, true))
+		f.duration_ms = 1; /* it is the last one */
+	rc = session_write_frame(s, &f, true);
 
 	*is_done = rc == ERR_LIMIT && !is_first;
 	if (*is_done)
-		return is_closing ? write_repeat(s, t_ns)
-				  : split_on_size(s, t_ns);
+		return is_closing ? session_repeat_to_end(s, t_ns)
+				  : session_split_on_size(s, t_ns);
 	if (rc == ERR_LIMIT) {
 		rc = encode_coarsely(s, t_ns, pkt);
+		f.data = pkt->data;
+		f.len = pkt->len;
+		f.is_key = true;
 		if (rc == 0)
-			rc = write_packet(s, pkt->data, pkt->len, ms, true, 0);
+			rc = session_write_frame(s, &f, false);
 	}
 	if (rc != 0)
 		s->why = rc == ERR_LIMIT
@@ -377,26 +369,73 @@ wants_refinement(const struct session *s, uint64_t t_ns)
 		&s->tiles, (uint32_t)session_ms(s, t_ns), REFINE_REST_MS);
 }
 
+/* Whether the picture at t is to be a key frame; one after a pause leaves it
+ * to the next. */
+static bool
+wants_key(const struct session *s, uint64_t t_ns, enum picture_kind kind)
+{
+	if (segment_frames(s->segment) == 0)
+		return true;
+	return kind == PICTURE_DAMAGE && pacer_is_key_due(&s->pacer, t_ns) &&
+	    !segment_is_pause(s->segment, session_frame_ms(s, t_ns, false));
+}
+
+/* A file that ends at t gets a picture there if it cannot have a repeat. */
+static bool
+needs_last(const struct session *s, uint64_t t_ns, enum picture_kind kind)
+{
+	return kind == PICTURE_CLOSING && s->repeat_len == 0 &&
+	    !is_at_end(s, t_ns);
+}
+
+/* No tile needs a picture at t. */
+static int
+no_picture(struct session *s, uint64_t t_ns, enum picture_kind kind)
+{
+	pacer_nothing(&s->pacer, t_ns, kind == PICTURE_QUIET);
+	s->dirty_ns = PACER_NEVER;
+	return kind == PICTURE_CLOSING ? session_repeat_to_end(s, t_ns) : 0;
+}
+
+/* A picture was written: what it shows is done. */
+static void
+picture_taken(struct session *s, uint64_t t_ns, enum picture_kind kind,
+    const struct encoder_packet *pkt)
+{
+	bool is_coarse;
+
+	s->last_quantizer = pkt->quantizer;
+	is_coarse = tiles_coded(&s->tiles, pkt->is_key, pkt->quantizer);
+	if (s->canvas.n_dirty > 0)
+		activity_changed(
+		    &s->activity, session_second(s, t_ns), s->canvas.dirty);
+	if (!s->has_poster && poster_has_content(&s->canvas))
+		make_poster(s);
+	canvas_clean(&s->canvas);
+	s->dirty_ns = PACER_NEVER;
+	pacer_taken(
+	    &s->pacer, t_ns, pkt->is_key, kind == PICTURE_QUIET, is_coarse);
+}
+
 int
 session_take_picture(struct session *s, uint64_t t_ns, enum picture_kind kind)
 {
-	bool is_first = segment_frames(s->segment) == 0;
-	bool key = is_first ||
-	    (kind == PICTURE_DAMAGE && pacer_is_key_due(&s->pacer, t_ns));
+	bool is_first = segment_frames(s->segment) == 0, is_done, key;
 	struct encoder_packet pkt;
-	bool is_coarse, is_done;
 	int rc;
 
 	sync_canvas(s);
 	session_none_pending(s);
 	pacer_found(&s->pacer, s->canvas.n_dirty);
+	key = wants_key(s, t_ns, kind);
 	if (!key && kind == PICTURE_DAMAGE && wants_refinement(s, t_ns))
 		kind = PICTURE_REFINE;
-	if (!choose_tiles(s, kind) && !is_first &&
-	    (kind != PICTURE_CLOSING || is_at_end(s, t_ns))) {
-		pacer_nothing(&s->pacer, t_ns, kind == PICTURE_QUIET);
-		s->dirty_ns = PACER_NEVER;
-		return 0;
+	if (!choose_tiles(s, kind) && !is_first && !needs_last(s, t_ns, kind))
+		return no_picture(s, t_ns, kind);
+	rc = session_repeat_before(s, t_ns);
+	if (rc != 0) {
+		s->why = "the spool cannot be written";
+		return rc;
 	}
 	rc = encode_kind(s, t_ns, kind, key, &pkt);
 	if (rc != 0) {
@@ -406,17 +445,8 @@ session_take_picture(struct session *s, uint64_t t_ns, enum picture_kind kind)
 	rc = place_packet(s, t_ns, kind, &pkt, &is_done);
 	if (rc != 0 || is_done)
 		return rc;
-	s->last_quantizer = pkt.quantizer;
-	is_coarse = tiles_coded(&s->tiles, key, pkt.quantizer);
-	if (s->canvas.n_dirty > 0)
-		activity_changed(
-		    &s->activity, session_second(s, t_ns), s->canvas.dirty);
-	if (!s->has_poster && poster_has_content(&s->canvas))
-		make_poster(s);
-	canvas_clean(&s->canvas);
-	s->dirty_ns = PACER_NEVER;
-	pacer_taken(&s->pacer, t_ns, key, kind == PICTURE_QUIET, is_coarse);
-	return 0;
+	picture_taken(s, t_ns, kind, &pkt);
+	return kind == PICTURE_CLOSING ? session_repeat_to_end(s, t_ns) : 0;
 }
 
 int

@@ -13,11 +13,12 @@
 #define HEADER_LIMIT      (48 * 1024) /* a reader takes 64 KiB */
 #define CLUSTER_BYTES_MAX (64 * 1024 * 1024)
 #define SIDE_MAX          65535
+#define RELATIVE_MS_MAX   INT16_MAX /* of a block to its cluster */
 
 struct webm_writer {
 	int fd;
 	uint64_t max_bytes;
-	uint32_t cluster_ms, cluster_bytes;
+	uint32_t cluster_ms, cluster_bytes, gap_ms;
 	webm_block_cb *on_block;
 	void *arg;
 
@@ -33,7 +34,11 @@ struct webm_writer {
 	 */
 	struct buf cluster;
 	uint64_t cluster_at, pos;
-	uint64_t open_ms; /* of its first frame; UINT64_MAX: none is open */
+	uint64_t open_ms;    /* of its first frame; UINT64_MAX: none is open */
+	uint64_t content_ms; /* of its first frame that is no repeat, or
+			      * UINT64_MAX */
+	uint64_t longest_ms; /* between two frames of a cluster, since the
+			      * last key frame */
 
 	uint64_t n_frames, last_ms, end_ms;
 	uint64_t duration_ms; /* 0 until finished */
@@ -53,6 +58,7 @@ is_params_fine(const struct webm_params *p)
 	    p->height > SIDE_MAX)
 		return false;
 	if (p->cluster_ms > WEBM_CLUSTER_MS_MAX ||
+	    p->gap_ms > WEBM_CLUSTER_MS_MAX ||
 	    p->cluster_bytes > CLUSTER_BYTES_MAX || p->n_tags > WEBM_TAGS_MAX)
 		return false;
 	if (p->title != NULL && !is_text_fine(p->title))
@@ -76,9 +82,10 @@ writer_alloc(int fd, const struct webm_params *p)
 	w->cluster_ms = p->cluster_ms != 0 ? p->cluster_ms : WEBM_CLUSTER_MS;
 	w->cluster_bytes =
 	    p->cluster_bytes != 0 ? p->cluster_bytes : WEBM_CLUSTER_BYTES;
+	w->gap_ms = p->gap_ms;
 	w->on_block = p->on_block;
 	w->arg = p->arg;
-	w->open_ms = UINT64_MAX;
+	w->open_ms = w->content_ms = UINT64_MAX;
 	buf_init(&w->header, HEADER_LIMIT);
 	buf_init(&w->cluster,
 	    CLUSTER_BYTES_MAX + WEBM_FRAME_MAX + WEBM_FRAME_OVERHEAD);
@@ -146,12 +153,28 @@ struct plan {
 	uint64_t final_bytes;
 };
 
+bool
+webm_writer_is_pause(const struct webm_writer *w, uint64_t time_ms)
+{
+	return w->n_frames > 0 && time_ms > w->last_ms &&
+	    time_ms - w->last_ms > 2 * w->longest_ms;
+}
+
 static bool
 opens_cluster(const struct webm_writer *w, const struct webm_frame *f)
 {
-	return w->open_ms == UINT64_MAX || f->is_key ||
-	    f->time_ms - w->open_ms >= w->cluster_ms ||
-	    buf_len(&w->cluster) + f->len > w->cluster_bytes;
+	uint64_t age, len = buf_len(&w->cluster) + f->len;
+
+	if (w->open_ms == UINT64_MAX || f->is_key)
+		return true;
+	age = f->time_ms - w->open_ms;
+	if (age > RELATIVE_MS_MAX || len > CLUSTER_BYTES_MAX)
+		return true;
+	if (w->gap_ms != 0 && webm_writer_is_pause(w, f->time_ms))
+		return false;
+	if (f->is_repeat && w->content_ms == UINT64_MAX)
+		return age >= WEBM_QUIET_MS;
+	return age >= w->cluster_ms || len > w->cluster_bytes;
 }
 
 static struct plan
@@ -210,17 +233,26 @@ webm_writer_flush(struct webm_writer *w)
 		w->on_block(w->arg, WEBM_BLOCK_CLUSTER, w->cluster_at,
 		    buf_head(&w->cluster), buf_len(&w->cluster));
 	buf_consume(&w->cluster, buf_len(&w->cluster));
-	w->open_ms = UINT64_MAX;
+	w->open_ms = w->content_ms = UINT64_MAX;
 	return 0;
+}
+
+uint64_t
+webm_writer_due_ms(const struct webm_writer *w)
+{
+	if (w->open_ms == UINT64_MAX)
+		return UINT64_MAX;
+	/* the next frame may come after a pause: it has to be in here */
+	if (2 * w->longest_ms < w->gap_ms)
+		return w->last_ms + 2 * w->gap_ms;
+	return w->content_ms != UINT64_MAX ? w->content_ms + w->cluster_ms
+					   : w->open_ms + WEBM_QUIET_MS;
 }
 
 int
 webm_writer_tick(struct webm_writer *w, uint64_t now_ms)
 {
-	if (w->open_ms == UINT64_MAX || now_ms < w->open_ms ||
-	    now_ms - w->open_ms < w->cluster_ms)
-		return 0;
-	return webm_writer_flush(w);
+	return now_ms < webm_writer_due_ms(w) ? 0 : webm_writer_flush(w);
 }
 
 /*
@@ -259,10 +291,16 @@ static void
 count_frame(
     struct webm_writer *w, const struct webm_frame *f, const struct plan *p)
 {
+	if (f->is_key)
+		w->longest_ms = 0;
+	else if (!p->opens)
+		w->longest_ms = max_u64(w->longest_ms, f->time_ms - w->last_ms);
 	if (p->opens) {
 		w->cluster_at = w->pos;
 		w->open_ms = f->time_ms;
 	}
+	if (!f->is_repeat && w->content_ms == UINT64_MAX)
+		w->content_ms = f->time_ms;
 	w->pos += p->added;
 	w->n_frames++;
 	w->last_ms = f->time_ms;
@@ -346,12 +384,6 @@ uint64_t
 webm_writer_last_ms(const struct webm_writer *w)
 {
 	return w->last_ms;
-}
-
-uint64_t
-webm_writer_open_ms(const struct webm_writer *w)
-{
-	return w->open_ms;
 }
 
 uint64_t

@@ -21,6 +21,7 @@
 #define WEBM_MAX_BYTES      INT64_C(536870912) /* T10: 512 MiB */
 #define WEBM_CLUSTER_MS     1000
 #define WEBM_CLUSTER_MS_MAX 2000
+#define WEBM_QUIET_MS       5000 /* a cluster of repeats only */
 #define WEBM_CLUSTER_BYTES  (1024 * 1024)
 #define WEBM_FRAME_MAX      (64 * 1024 * 1024)
 #define WEBM_TAGS_MAX       16
@@ -72,6 +73,8 @@ struct webm_params {
 	uint64_t max_bytes;     /* 0: WEBM_MAX_BYTES */
 	uint32_t cluster_ms;    /* 0: WEBM_CLUSTER_MS; <= _MS_MAX */
 	uint32_t cluster_bytes; /* 0: WEBM_CLUSTER_BYTES */
+	uint32_t gap_ms; /* the owner lets no two frames be further apart than
+			  * this, <= _MS_MAX; 0: as far as it likes */
 	struct webm_colour colour;
 	uint8_t uuid[WEBM_UUID_LEN]; /* of the segment, SegmentUUID */
 	uint64_t date_wall_ns;       /* since 1970 UTC, DateUTC; 0: left out */
@@ -89,6 +92,7 @@ struct webm_frame {
 	uint64_t time_ms;     /* since the segment's start */
 	uint32_t duration_ms; /* 0: until the next; give it with the last */
 	bool is_key;
+	bool is_repeat; /* of the picture before: nothing is lost with it */
 };
 
 struct webm_writer;
@@ -119,7 +123,11 @@ bool webm_writer_would_fit(
  * first frame is a key frame; times grow strictly, by 1 ms at least. A key
  * frame begins a cluster, so does a frame cluster_ms after the cluster's
  * first or beyond cluster_bytes; the cluster before is then closed, synced
- * and reported.
+ * and reported. Repeats begin one WEBM_QUIET_MS after a cluster's first, if
+ * all in it are repeats.
+ *
+ * With gap_ms, a frame that is no key frame stays in the open cluster when
+ * webm_writer_is_pause says so; docs/webm.md has the reason.
  * Returns 0; ERR_PROTOCOL: no key frame first, or time not after the last;
  * ERR_LIMIT: too long, or it does not fit in max_bytes; ERR_NOMEM;
  * ERR_NOSPACE, ERR_IO. After any error the file ends with the last good
@@ -127,14 +135,27 @@ bool webm_writer_would_fit(
  */
 int webm_writer_frame(struct webm_writer *w, const struct webm_frame *f);
 
+/*
+ * Whether a frame at time_ms comes after a pause: more than twice the longest
+ * time between two frames of a cluster since the last key frame. A key frame
+ * there leaves a hole in what MediaSource players buffer.
+ */
+bool webm_writer_is_pause(const struct webm_writer *w, uint64_t time_ms);
+
 /* Closes the open cluster now; nothing to do is fine. 0, ERR_NOSPACE,
  * ERR_IO. */
 int webm_writer_flush(struct webm_writer *w);
 
 /*
- * Closes the open cluster when now_ms (since the segment's start) is
- * cluster_ms or more after its first frame; call it about twice a second, so
- * that a quiet screen is synced too. Returns as webm_writer_flush.
+ * When the open cluster is due to be closed by webm_writer_tick, so that a
+ * quiet screen is synced too; UINT64_MAX: none is open. One that may have to
+ * take the frame after a pause waits for it.
+ */
+uint64_t webm_writer_due_ms(const struct webm_writer *w);
+
+/*
+ * Closes the open cluster when it is due at now_ms (since the segment's
+ * start). Returns as webm_writer_flush.
  */
 int webm_writer_tick(struct webm_writer *w, uint64_t now_ms);
 
@@ -153,8 +174,6 @@ uint64_t webm_writer_final_bytes(const struct webm_writer *w);
 uint64_t webm_writer_frames(const struct webm_writer *w);
 /* Time of the last frame; 0 when there is none. */
 uint64_t webm_writer_last_ms(const struct webm_writer *w);
-/* Time of the open cluster's first frame, for timers; UINT64_MAX: none. */
-uint64_t webm_writer_open_ms(const struct webm_writer *w);
 /* What finish settled on; 0 before. */
 uint64_t webm_writer_duration_ms(const struct webm_writer *w);
 

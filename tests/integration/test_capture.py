@@ -139,7 +139,7 @@ def test_from_capture_to_available(env):
     row = c.wait_encoded()
     assert {s for s, _ in seen} >= {'encoding', 'available'}
     assert any(s == 'encoding' and 0 < p < 100 for s, p in seen), seen
-    assert row['frames'] == 121  # one at the end
+    assert row['frames'] == 122  # two at the end
     assert (row['seq'], row['first_frame']) == (1, 1)
     assert row['duration_ms'] == 12000
     assert not row['recovered']
@@ -395,7 +395,7 @@ def test_seen_before_and_after_a_restart(env):
         assert wait_for('more is seen', lambda: (
             h := seen_of(c))['head_to'] > head['head_to'] and h, 30)[
                 'head_to'] == len(whole)
-    assert c.wait_encoded()['frames'] == 61
+    assert c.wait_encoded()['frames'] == 62
     assert 'head_differs' not in env.log()
 
 
@@ -414,7 +414,7 @@ def test_capture_changed_while_it_is_encoded(env, tmp_path):
     c.write('.capture', data)  # the same bytes, another file
     (tmp_path / 'go').touch()
     wait_for('it is noticed', lambda: 'was changed meanwhile' in env.log())
-    assert c.wait_encoded()['frames'] == 21
+    assert c.wait_encoded()['frames'] == 22
 
 
 def test_check_ends_with_storage(env):
@@ -448,7 +448,7 @@ def test_killed_encoder(env):
     assert 'signal 9' in row['status_detail']
     assert '.encode' not in c.files()
     row = c.wait_encoded(90)
-    assert row['frames'] == 301
+    assert row['frames'] == 302
     assert len(c.rows()) == 1
 
 
@@ -472,7 +472,7 @@ def test_storage_ends_while_encoding(env, how):
     assert not spool_files.paths(env.spool, '.webm.part')
     env.start()
     row = c.wait_encoded(90)
-    assert row['frames'] == 301
+    assert row['frames'] == 302
     assert len(c.rows()) == 1
     assert not violations(env)
 
@@ -487,7 +487,7 @@ def test_killed_at_any_moment(env):
         env.kill()
     env.start()
     for c in captures:
-        assert c.wait_encoded()['frames'] == 41
+        assert c.wait_encoded()['frames'] == 42
         assert len(c.rows()) == 1
     assert not violations(env)
 
@@ -514,7 +514,7 @@ def test_damaged_capture_is_kept_and_tried_again(env):
         f.seek(1_000_000)
         f.write(byte)
     env.start()
-    assert c.wait_encoded()['frames'] == 61
+    assert c.wait_encoded()['frames'] == 62
 
 
 def audited(env):

@@ -17,6 +17,7 @@
 #include <time.h>
 
 #include "common/evidence.h"
+#include "recorder/webm/webm_reader.h"
 #include "tests/unit/recorder_child.h"
 
 #define W 320
@@ -181,6 +182,24 @@ check_media(const json_t *j)
 	    "rawvideo /dev/null 2>&1",
 	    path);
 	assert_string_equal(line, "");
+}
+
+/* Frames that are no repeats of the one before: those have one byte. */
+static inline int64_t
+n_pictures(const json_t *j)
+{
+	struct webm_reader *r;
+	struct webm_block b;
+	char path[160];
+	int64_t n = 0;
+	int fd = open(media_path(j, path), O_RDONLY);
+
+	assert_int_equal(webm_reader_new_fd(&r, fd), 0);
+	while (webm_reader_next(r, &b) == 1)
+		n += b.len > 1;
+	webm_reader_free(r);
+	close(fd);
+	return n;
 }
 
 /* X2: numbers without holes, times without gaps, over all segments. */

@@ -350,11 +350,11 @@ pace_follows_what_changes(void **state)
 
 	assert_int_equal(run_to_done(&c), 2);
 	check_chain(AT_MS(18000));
-	assert_in_range(num(manifests[0], "frames"), 20, 26);
+	assert_in_range(n_pictures(manifests[0]), 20, 26);
 	/* each of the 50 changes a second is in a frame, or counted */
 	check_merged(manifests[0], 5, 48);
 	check_merged(manifests[0], 11, 0);
-	assert_in_range(num(manifests[1], "frames"), 95, 110);
+	assert_in_range(n_pictures(manifests[1]), 95, 110);
 	free_manifests();
 	child_free(&c);
 }

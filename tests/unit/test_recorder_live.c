@@ -60,7 +60,7 @@ desktop(unsigned w, unsigned h, const char *codec, double psnr)
 	assert_string_equal(text(manifests[0], "split_reason"), "start");
 	assert_true(json_is_false(json_object_get(manifests[0], "recovered")));
 	/* 40 letters in 2 s at 10 a second, and a few besides */
-	assert_in_range(num(manifests[0], "frames"), 20, 32);
+	assert_in_range(n_pictures(manifests[0]), 20, 32);
 	assert_true(last_frame_psnr(manifests[0], w, h) >= psnr);
 	free_manifests();
 	child_free(&c);
@@ -105,8 +105,8 @@ the_same_again_is_no_picture(void **state)
 
 	assert_int_equal(run_to_done(&c), 1);
 	check_chain(AT_MS(4000));
-	/* the first, the line, the last; a helping where one came out coarse */
-	assert_in_range(num(manifests[0], "frames"), 3, 4);
+	/* the first, the line; a helping where one came out coarse */
+	assert_in_range(n_pictures(manifests[0]), 2, 3);
 	assert_true(last_frame_psnr(manifests[0], W, H) >= 45);
 	free_manifests();
 	child_free(&c);
@@ -176,8 +176,8 @@ splits_on_resize_twice(void **state)
 	assert_int_equal(run_to_done(&c), 3);
 	check_chain(AT_MS(8000));
 	ask(times, sizeof(times),
-	    "ffprobe -v error -show_entries packet=pts -of csv=p=0 %s | tr -d "
-	    ", | tr '\n' ' '",
+	    "ffprobe -v error -show_entries packet=pts,size -of csv=p=0 %s | "
+	    "awk -F, '$2 > 1 { printf \"%%d \", $1 }'",
 	    media_path(manifests[2], path));
 	assert_int_equal(strncmp(times, "0 400 700 1000 ", 15), 0);
 	free_manifests();

@@ -71,8 +71,8 @@ records_the_one_that_is_viewed(void **state)
 	assert_int_equal(num(manifests[1], "width"), RIGHT);
 	assert_int_equal(num(manifests[1], "height"), 201);
 	check_key(manifests[1], "monitor-2/");
-	/* its first picture, the one at 6000, quiet ones, the closing one */
-	assert_in_range(num(manifests[1], "frames"), 3, 6);
+	/* its first picture, the one at 6000, quiet ones */
+	assert_in_range(n_pictures(manifests[1]), 2, 5);
 	assert_string_equal(text(manifests[2], "monitor_name"), "eDP-1");
 	assert_int_equal(num(manifests[2], "monitor"), 1);
 	assert_int_equal(num(manifests[2], "width"), LEFT);

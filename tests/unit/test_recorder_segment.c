@@ -112,8 +112,12 @@ write_segment(struct segment_store *st)
 	for (unsigned i = 0; rc == 0 && i < N_FRAMES; i++) {
 		rc = encoder_encode(e, &c, 100 * i, 100, i == 0, c.dirty, &pkt);
 		if (rc == 0)
-			rc = segment_write(
-			    sg, pkt.data, pkt.len, 100 * i, i == 0, 0);
+			rc = segment_write(sg,
+			    &(struct webm_frame){ .data = pkt.data,
+				.len = pkt.len,
+				.time_ms = 100 * i,
+				.is_key = i == 0 },
+			    0);
 	}
 	if (rc == 0)
 		rc = segment_set_poster(sg, (const uint8_t *)"jpeg", 4);

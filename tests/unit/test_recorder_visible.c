@@ -304,7 +304,7 @@ what_stays_is_cheap(void **state)
 		show(&p, 1300 + 500 * i, 2, i);
 	}
 	assert_int_equal(end(&p, 22000), 1);
-	assert_in_range(num(manifests[0], "frames"), 40, 45);
+	assert_in_range(n_pictures(manifests[0]), 40, 45);
 	assert_int_equal(merged(manifests[0]), 0);
 	done();
 }
@@ -323,7 +323,7 @@ input_makes_small_changes_matter(void **state)
 		show(&p, 1000 + 50 * i, i % N_SPOTS, i);
 	}
 	assert_int_equal(end(&p, 9000), 1);
-	assert_in_range(num(manifests[0], "frames"), 48, 56);
+	assert_in_range(n_pictures(manifests[0]), 48, 56);
 	done();
 }
 

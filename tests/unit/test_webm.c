@@ -445,6 +445,63 @@ tick_closes_a_quiet_cluster(void **state)
 	close(fd);
 }
 
+/* Puts a frame; whether it began a cluster. */
+static bool
+begins_cluster(
+    struct webm_writer *w, struct seen *seen, uint64_t ms, bool key, bool again)
+{
+	const struct webm_frame f = { .data = (const uint8_t *)"x",
+		.len = 1,
+		.time_ms = ms,
+		.is_key = key,
+		.is_repeat = again };
+	unsigned before = (unsigned)seen->n;
+
+	assert_int_equal(webm_writer_frame(w, &f), 0);
+	return seen->n != before;
+}
+
+/* A frame after a pause is in the cluster of the one before it; repeats make
+ * long clusters. Nothing is closed while the next frame decides. */
+static void
+pauses_lie_within_clusters(void **state)
+{
+	struct seen seen = { 0 };
+	int fd = temp_file();
+	const struct webm_params p = { .width = 64,
+		.height = 48,
+		.gap_ms = 1000,
+		.on_block = on_block,
+		.arg = &seen };
+	struct webm_writer *w;
+
+	assert_int_equal(webm_writer_new(&w, fd, &p), 0);
+	assert_false(begins_cluster(w, &seen, 0, true, false));
+	assert_false(begins_cluster(w, &seen, 100, false, false));
+	/* three times as long as any before, and 1 s after the first */
+	assert_true(webm_writer_is_pause(w, 301));
+	assert_false(webm_writer_is_pause(w, 300));
+	assert_int_equal(webm_writer_tick(w, 1050), 0);
+	assert_int_equal(seen.n, 0);
+	assert_false(begins_cluster(w, &seen, 1100, false, true));
+	assert_int_equal(webm_writer_due_ms(w), 1000);
+	assert_int_equal(webm_writer_tick(w, 1100), 0);
+	assert_int_equal(seen.n, 1);
+	for (unsigned ms = 2100; ms < 7100; ms += 1000)
+		assert_false(begins_cluster(w, &seen, ms, false, true));
+	assert_int_equal(webm_writer_due_ms(w), 2100 + WEBM_QUIET_MS);
+	assert_true(begins_cluster(w, &seen, 7100, false, true));
+	/* a key frame: what is known from here on counts */
+	assert_true(begins_cluster(w, &seen, 8000, true, false));
+	assert_false(begins_cluster(w, &seen, 9000, false, false));
+	assert_true(begins_cluster(w, &seen, 9500, false, false));
+	/* the owner did not keep its word: it is synced all the same */
+	assert_true(begins_cluster(w, &seen, 9600, true, false));
+	assert_int_equal(webm_writer_due_ms(w), 11600);
+	webm_writer_free(w);
+	close(fd);
+}
+
 /* Any byte of a file flipped: no crash, no frame outside the file. */
 static void
 flipped_bytes_are_survived(void **state)
@@ -483,6 +540,7 @@ main(void)
 		cmocka_unit_test(bound_is_exact),
 		cmocka_unit_test(wrong_frames_are_refused),
 		cmocka_unit_test(tick_closes_a_quiet_cluster),
+		cmocka_unit_test(pauses_lie_within_clusters),
 		cmocka_unit_test(flipped_bytes_are_survived),
 	};
 

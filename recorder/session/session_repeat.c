@@ -1,0 +1,125 @@
+/*
+ * The last picture once more, VP9's show_existing_frame of one byte. A still
+ * screen would else be a long distance between two frames, which players make
+ * less of: they drop what follows, show it too early, or end. docs/webm.md has
+ * what each of them needs.
+ *
+ *	picture        quiet: one a second        changes  picture   end
+ *	   |......r......r......r......r.......r.....x.......|... r r|
+ *	                                 10 ms before      10 ms apart
+ */
+#include "common/bytes.h"
+#include "common/err.h"
+#include "recorder/session/session_internal.h"
+
+/*
+ * Who asks for the picture at a time gets the first frame from there on. So
+ * one that stood for a while is there until the next begins to come. Encoders
+ * of a fixed rate drop the second of two frames that are closer than theirs
+ * are: that would be the picture.
+ */
+#define STOOD_MS  250
+#define BEFORE_MS 10
+#define BEFORE_NS (BEFORE_MS * NS_PER_MS)
+
+/* A repeat that is due stands a little earlier: should the segment end right
+ * now, there is room for its last frame. */
+#define DUE_BACK_NS ((BEFORE_MS + 1) * NS_PER_MS)
+
+static int
+write_repeat(
+    struct session *s, uint64_t ms, uint32_t duration_ms, bool has_reserve)
+{
+	struct webm_frame f = {
+		.data = s->repeat,
+		.len = s->repeat_len,
+		.time_ms = ms,
+		.duration_ms = duration_ms,
+		.is_repeat = true,
+	};
+
+	return session_write_frame(s, &f, has_reserve);
+}
+
+/* Milliseconds of the segment until which the last picture is true. */
+static uint64_t
+stood_until_ms(const struct session *s, uint64_t t_ns)
+{
+	uint64_t start_ns = segment_start_ns(s->segment);
+
+	if (s->dirty_ns != PACER_NEVER)
+		t_ns = min_u64(t_ns, s->dirty_ns - BEFORE_NS);
+	return t_ns > start_ns ? (t_ns - start_ns) / NS_PER_MS : 0;
+}
+
+uint64_t
+session_repeat_due(const struct session *s)
+{
+	if (s->state != SESSION_RUNNING || s->segment == NULL ||
+	    s->repeat_len == 0)
+		return PACER_NEVER;
+	return segment_start_ns(s->segment) +
+	    (s->last_time_ms + SEGMENT_GAP_MS) * NS_PER_MS;
+}
+
+int
+session_repeat(struct session *s, uint64_t t_ns)
+{
+	uint64_t at_ns = t_ns - DUE_BACK_NS;
+	uint64_t ms = stood_until_ms(s, at_ns);
+	int rc;
+
+	if (ms <= s->last_time_ms)
+		ms = session_frame_ms(s, at_ns, false);
+	rc = write_repeat(s, ms, 0, true);
+	if (rc == ERR_LIMIT)
+		return session_split_on_size(s, t_ns);
+	s->repeated_ns = segment_start_ns(s->segment) + ms * NS_PER_MS;
+	return rc;
+}
+
+int
+session_repeat_before(struct session *s, uint64_t t_ns)
+{
+	uint64_t ms = stood_until_ms(s, t_ns);
+	int rc;
+
+	if (s->repeat_len == 0 || s->dirty_ns == PACER_NEVER ||
+	    ms < s->last_time_ms + STOOD_MS)
+		return 0;
+	rc = write_repeat(s, ms, 0, true);
+	return rc == ERR_LIMIT ? 0 : rc;
+}
+
+/* Whether a frame more can stand before t. */
+static bool
+has_room(const struct session *s, uint64_t t_ns)
+{
+	return session_frame_ms(s, t_ns, true) <
+	    session_frame_ms(s, t_ns, false);
+}
+
+uint64_t
+session_closing_ms(const struct session *s, uint64_t t_ns)
+{
+	uint64_t end = session_frame_ms(s, t_ns, true);
+
+	return s->repeat_len > 0 && end > s->last_time_ms + BEFORE_MS
+	    ? end - BEFORE_MS
+	    : end;
+}
+
+int
+session_repeat_to_end(struct session *s, uint64_t t_ns)
+{
+	uint64_t end = session_frame_ms(s, t_ns, true);
+	int rc = 0;
+
+	if (s->repeat_len == 0 || !has_room(s, t_ns))
+		return 0;
+	if (end > s->last_time_ms + BEFORE_MS)
+		rc = write_repeat(s, end - BEFORE_MS, 0, false);
+	if (rc == 0)
+		rc = write_repeat(s, end, 1, false);
+	return rc == ERR_LIMIT ? 0 : rc; /* the header has the duration */
+}

@@ -1,0 +1,205 @@
+/*
+ * The last picture once more while the screen is still, through the real
+ * recorder (argv[1]): what every player needs of a quiet recording,
+ * docs/webm.md.
+ */
+#include "recorder/session/segment.h"
+#include "tests/unit/recorder_check.h"
+
+#define FRAMES_MAX 512
+
+static struct webm_block frames[FRAMES_MAX];
+static size_t n_frames;
+
+static void
+load_frames(const json_t *j)
+{
+	struct webm_reader *r;
+	char path[160];
+	int fd = open(media_path(j, path), O_RDONLY);
+
+	assert_int_equal(webm_reader_new_fd(&r, fd), 0);
+	for (n_frames = 0; webm_reader_next(r, &frames[n_frames]) == 1;)
+		assert_true(++n_frames < FRAMES_MAX);
+	assert_int_equal(webm_reader_end(r), WEBM_END_FINISHED);
+	webm_reader_free(r);
+	close(fd);
+}
+
+/* The frame that a jump to time_ms shows: the first from there on. */
+static size_t
+frame_at(uint64_t time_ms)
+{
+	for (size_t i = 0; i < n_frames; i++)
+		if (frames[i].time_ms >= time_ms)
+			return i;
+	fail();
+	return 0;
+}
+
+static const unsigned changes[] = { 0, 3037, 3400, 9200, 9350, 30000 };
+
+/* How many changes frame i shows: those until the last one that is no
+ * repeat. */
+static unsigned
+shown_by(size_t i)
+{
+	unsigned n = 0;
+
+	while (frames[i].len == 1)
+		i--;
+	while (n < N_ELEMENTS(changes) && changes[n] <= frames[i].time_ms)
+		n++;
+	return n;
+}
+
+static void
+change(struct child *c, unsigned ms, unsigned seed)
+{
+	fixture_desktop(px, W, H, seed);
+	draw(c, AT_MS(ms), W, H);
+}
+
+/*
+ * A MediaSource player that begins at any key frame takes the last frame of a
+ * cluster to be as long as the longest it knows from there, and drops what
+ * comes later than twice that.
+ */
+static void
+check_no_hole(void)
+{
+	uint64_t longest = 0;
+
+	for (size_t i = 1; i < n_frames; i++) {
+		uint64_t gap = frames[i].time_ms - frames[i - 1].time_ms;
+
+		if (frames[i].cluster.offset != frames[i - 1].cluster.offset)
+			assert_true(gap <= 2 * longest);
+		else
+			longest = max_u64(longest, gap);
+		if (frames[i].is_key)
+			longest = 0;
+	}
+}
+
+static void
+check_end(const json_t *j)
+{
+	const struct webm_block *last = &frames[n_frames - 1];
+
+	assert_true(n_frames > 1);
+	assert_int_equal(last->time_ms + 1, (uint64_t)num(j, "duration_ms"));
+	assert_int_equal(last->duration_ms, 1);
+	assert_int_equal(last->time_ms - last[-1].time_ms, 10);
+}
+
+static const struct fixture_meta quiet_meta = { W, H, 10, START, 64 << 20, 0,
+	"vp9" };
+
+static void
+a_still_screen_is_repeated(void **state)
+{
+	struct child c;
+
+	(void)state;
+	child_new(&c, &quiet_meta, &spool);
+	for (unsigned i = 0; i < N_ELEMENTS(changes); i++)
+		change(&c, changes[i], i);
+	child_mark(&c, TEE_MARK_END, AT_MS(43800), TEE_END_NORMAL);
+	assert_int_equal(run_to_done(&c), 1);
+	check_chain(AT_MS(43800));
+	load_frames(manifests[0]);
+	for (size_t i = 1; i < n_frames; i++)
+		assert_true(frames[i].time_ms - frames[i - 1].time_ms <=
+		    SEGMENT_GAP_MS);
+	/* as few as that: one a second, one before a change, two at the end */
+	assert_true(n_frames - (size_t)n_pictures(manifests[0]) <=
+	    44 + N_ELEMENTS(changes) + 2);
+	for (unsigned i = 1; i < N_ELEMENTS(changes); i++) {
+		size_t k = frame_at(changes[i]);
+
+		assert_int_equal(frames[k].time_ms, changes[i]);
+		assert_int_equal(shown_by(k), i + 1);
+		/* 250 ms before the change a still is of what was there */
+		if (changes[i] - changes[i - 1] > 250)
+			assert_int_equal(
+			    shown_by(frame_at(changes[i] - 250)), i);
+	}
+	check_no_hole();
+	check_end(manifests[0]);
+	free_manifests();
+	child_free(&c);
+}
+
+/* A file that ends when a repeat is due, just before and just after. */
+static void
+any_end_is_exact(void **state)
+{
+	(void)state;
+	for (unsigned ms = 985; ms <= 1005; ms += 2) {
+		struct child c;
+
+		child_new(&c, &quiet_meta, &spool);
+		change(&c, 0, 1);
+		child_mark(&c, TEE_MARK_END, AT_MS(ms), TEE_END_NORMAL);
+		assert_int_equal(run_to_done(&c), 1);
+		check_chain(AT_MS(ms));
+		assert_int_equal(num(manifests[0], "duration_ms"), ms);
+		load_frames(manifests[0]);
+		assert_int_equal(frames[n_frames - 1].time_ms + 1, ms);
+		assert_int_equal(frames[n_frames - 1].duration_ms, 1);
+		free_manifests();
+		child_free(&c);
+		fixture_spool_remove(&spool);
+		fixture_spool_make(&spool);
+	}
+}
+
+/* Clusters of repeats are long: they cost a sync each. */
+static void
+a_quiet_hour_costs_little(void **state)
+{
+	static struct webm_block b;
+	size_t n = 0, n_clusters = 0;
+	struct webm_reader *r;
+	uint64_t offset = 0, picture_bytes = 0;
+	char path[160];
+	struct child c;
+	int fd;
+
+	(void)state;
+	child_new(&c, &quiet_meta, &spool);
+	change(&c, 0, 1);
+	child_mark(&c, TEE_MARK_END, AT_MS(3600000), TEE_END_NORMAL);
+	assert_int_equal(run_to_done(&c), 1);
+	fd = open(media_path(manifests[0], path), O_RDONLY);
+	assert_int_equal(webm_reader_new_fd(&r, fd), 0);
+	for (; webm_reader_next(r, &b) == 1; n++) {
+		n_clusters += b.cluster.offset != offset;
+		offset = b.cluster.offset;
+		picture_bytes += b.len > 1 ? b.len : 0;
+	}
+	webm_reader_free(r);
+	close(fd);
+	assert_in_range(n, 3600, 3660);
+	assert_in_range(n_clusters, 600, 760);
+	assert_true(
+	    (uint64_t)num(manifests[0], "bytes") - picture_bytes < 48 * 1024);
+	free_manifests();
+	child_free(&c);
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		WITH_SPOOL(a_still_screen_is_repeated),
+		WITH_SPOOL(any_end_is_exact),
+		WITH_SPOOL(a_quiet_hour_costs_little),
+	};
+
+	if (argc < 2)
+		return 2;
+	program = argv[1];
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
