@@ -9,6 +9,7 @@ import pytest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, 'deploy', 'quickstart'))
+sys.path.insert(0, os.path.join(ROOT, 'tests', 'players'))
 sys.path.insert(0, os.path.join(ROOT, 'tests', 'integration'))
 
 import demo  # noqa: E402

@@ -42,11 +42,12 @@ def growing(spool):
     found = {}
     for path in spool_files.paths(spool, '.webm.part'):
         r = subprocess.run(
-            ['ffprobe', '-v', 'quiet', '-count_packets', '-show_entries',
-             'stream=nb_read_packets', '-of', 'csv=p=0',
-             path], capture_output=True, text=True)
-        if r.stdout.strip().isdigit():  # else closed just now, or no frame
-            found[os.path.basename(path).split('.')[0]] = int(r.stdout)
+            ['ffprobe', '-v', 'quiet', '-show_entries', 'packet=size',
+             '-of', 'csv=p=0', path], capture_output=True, text=True)
+        # a frame of one byte repeats the one before
+        n = sum(int(s.strip(',')) > 1 for s in r.stdout.split())
+        if n > 0:   # else closed just now, or no frame
+            found[os.path.basename(path).split('.')[0]] = n
     return found
 
 

@@ -530,7 +530,7 @@ def test_stream_that_cannot_be_decoded(env):
     row = c.wait('available')
     wait_for('the capture is put aside',
              lambda: c.files() == {'.capture.kept'})
-    assert 15 <= row['frames'] <= 21 and row['end_why'] == 'error'
+    assert 15 <= row['frames'] <= 23 and row['end_why'] == 'error'
     assert row['status_detail'] == row['lost_why'] != ''
     entry, = audited(env)
     assert entry['object'] == c.session

@@ -1,0 +1,104 @@
+"""Programs that play a file: what they show at a time, and for how long."""
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import time
+
+import numpy as np
+from PIL import Image
+
+from counter import BITS, EDGE, HEIGHT, SIDE, ungray
+
+X = Y = 4
+LIMIT_S = 200
+
+
+def run(argv, **kw):
+    r = subprocess.run([str(a) for a in argv], capture_output=True,
+                       timeout=LIMIT_S, check=False, **kw)
+    assert r.returncode == 0, f'{argv}: {r.stderr.decode()[-1000:]}'
+    return r.stdout
+
+
+def number(grey):
+    """The number in a picture, rows of grey."""
+    row = grey[Y + HEIGHT // 2]
+    bits = [row[X + EDGE + i * SIDE + SIDE // 2] > 127
+            for i in range(BITS + 2)]
+    assert bits[0] and not bits[-1], 'no number is drawn'
+    return ungray(sum(int(b) << i for i, b in enumerate(bits[1:-1])))
+
+
+def _image(path):
+    return number(np.asarray(Image.open(path).convert('L')))
+
+
+def ffmpeg_still(path, second):
+    with tempfile.TemporaryDirectory() as d:
+        run(['ffmpeg', '-v', 'error', '-ss', second, '-i', path, '-frames:v',
+             1, f'{d}/still.png'])
+        return _image(f'{d}/still.png')
+
+
+def mpv_still(path, second):
+    with tempfile.TemporaryDirectory() as d:
+        run(['mpv', '--no-config', '--really-quiet', f'--start={second}',
+             '--frames=1', '--vo=image', '--vo-image-format=png',
+             f'--vo-image-outdir={d}', '--ao=null', path])
+        name, = os.listdir(d)
+        return _image(f'{d}/{name}')
+
+
+def ffmpeg_count(path):
+    """Packets, and seconds, of a file."""
+    out = run(['ffprobe', '-v', 'error', '-count_packets', '-show_entries',
+               'stream=nb_read_packets:format=duration', '-of', 'csv=p=0',
+               path]).decode().split()
+    return int(out[0]), float(out[1]) if out[1] != 'N/A' else None
+
+
+def to_mp4(path, out):
+    """The command of docs/players.md."""
+    run(['ffmpeg', '-v', 'error', '-i', path, '-fps_mode', 'passthrough',
+         '-enc_time_base', '1:1000', '-video_track_timescale', '1000', out])
+
+
+def thumbnails(path, every_s, folder):
+    """The command of docs/players.md."""
+    run(['ffmpeg', '-v', 'error', '-i', path, '-vf',
+         f"select='isnan(prev_selected_t)+gte(t-prev_selected_t,{every_s})'",
+         '-fps_mode', 'passthrough', f'{folder}/%05d.png'])
+    return [_image(f'{folder}/{n}') for n in sorted(os.listdir(folder))]
+
+
+def vlc_play(path):
+    """Seconds that it takes; VLC refuses to run as root."""
+    home = tempfile.mkdtemp(prefix='rc-vlc-')
+    argv = ['vlc', '-q', '-I', 'dummy', '--no-dbus', '--vout', 'dummy',
+            '--aout', 'none', '--no-media-library', '--play-and-exit']
+    if os.getuid() == 0:
+        os.chown(home, pwd.getpwnam('nobody').pw_uid, -1)
+        argv = ['setpriv', '--reuid=nobody', '--regid=nogroup',
+                '--clear-groups'] + argv
+    try:
+        copy = f'{home}/f.webm'
+        shutil.copy(path, copy)
+        os.chmod(copy, 0o644)
+        start = time.monotonic()
+        run(argv + [copy, 'vlc://quit'], env={**os.environ, 'HOME': home})
+        return time.monotonic() - start
+    finally:
+        shutil.rmtree(home)
+
+
+def gstreamer_numbers(path, size):
+    """Of each frame that matroskademux and vp9dec give."""
+    with tempfile.TemporaryDirectory() as d:
+        run(['gst-launch-1.0', '-q', 'filesrc', f'location={path}', '!',
+             'matroskademux', '!', 'vp9dec', '!', 'videoconvert', '!',
+             f'video/x-raw,format=GRAY8,width={size[0]}', '!', 'filesink',
+             f'location={d}/raw'])
+        raw = np.fromfile(f'{d}/raw', dtype=np.uint8)
+    return [number(f) for f in raw.reshape(-1, size[1], size[0])]
