@@ -3,6 +3,7 @@ its technician may only look: keys, QEMU's keys, buttons. C3, X6, T9."""
 import os
 import re
 import signal
+import socket
 import struct
 import threading
 import time
@@ -72,7 +73,8 @@ def session_id(rig, name='keys'):
 
 
 def closes(rig, c):
-    c.close()
+    # close(2) alone would wait for the thread that reads
+    c.stream.sock.shutdown(socket.SHUT_RDWR)
 
 
 def by_command(rig, c):
@@ -193,7 +195,7 @@ def test_x11vnc_holds_nothing(rig):
                     rig.stack.ctl('sessions', 'end',
                                   session_id(rig, 'x11vnc'), 'bye')
                 else:
-                    c.close()
+                    closes(rig, c)
                 wait_until(lambda: not held(), LATE_S, f'X to be free: {how}')
     finally:
         d.close()
