@@ -14,26 +14,12 @@ import pytest
 
 import media
 import spool_files
-from pg import Cluster
-from storage_env import (BUILD, ROOT, Segment, Storage, evidence,
-                         wait_for)
+from storage_env import BUILD, ROOT, Segment, evidence, wait_for
+from storage_fixtures import cluster, env  # noqa: F401
 
 MAKE = os.path.join(BUILD, 'tests', 'unit', 'capture_make')
 FORMAT = '2018000100ff00ff00ff100800000000'
 SECOND = 10**9
-
-
-@pytest.fixture(scope='module')
-def cluster():
-    with Cluster() as c:
-        yield c
-
-
-@pytest.fixture
-def env(tmp_path, cluster):
-    e = Storage(tmp_path, cluster)
-    yield e
-    e.close()
 
 
 class Capture(Segment):

@@ -11,24 +11,11 @@ import time
 import pytest
 
 import spool_files
-from pg import Cluster
-from storage_env import BUILD, Storage, wait_for
+from storage_env import BUILD, wait_for
+from storage_fixtures import cluster, env  # noqa: F401
 from test_capture import MAKE, Capture, violations
 
 CTL = os.path.join(BUILD, 'ctl', 'relaycam')
-
-
-@pytest.fixture(scope='module')
-def cluster():
-    with Cluster() as c:
-        yield c
-
-
-@pytest.fixture
-def env(tmp_path, cluster):
-    e = Storage(tmp_path, cluster)
-    yield e
-    e.close()
 
 
 @pytest.fixture

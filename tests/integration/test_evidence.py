@@ -16,8 +16,8 @@ from process import wait_until
 
 import media
 import storage_env
-from pg import Cluster
 from storage_env import Ceph, Segment, Storage, evidence, wait_for
+from storage_fixtures import cluster, env  # noqa: F401
 from test_growing import Growing, webm  # noqa: F401 (fixture)
 
 BUILD = storage_env.BUILD
@@ -360,19 +360,6 @@ def test_wrong_usage(copies, tmp_path):
 
 
 # ---- storage, with a recorder that is played ----
-
-@pytest.fixture(scope='module')
-def cluster():
-    with Cluster() as c:
-        yield c
-
-
-@pytest.fixture
-def env(tmp_path, cluster):
-    e = Storage(tmp_path, cluster)
-    yield e
-    e.close()
-
 
 def place(env, recorded, flip=False):
     """A real recording in the spool, under the names of this database."""

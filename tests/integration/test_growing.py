@@ -19,8 +19,8 @@ import requests
 
 import spool_files
 import storage_env
-from pg import Cluster
 from storage_env import Ceph, Segment, Storage, wait_for
+from storage_fixtures import cluster, env  # noqa: F401
 
 FRAMES = 60
 STEP_MS = 100
@@ -28,19 +28,6 @@ KEY_EVERY_MS = 2000
 CLUSTER = b'\x1f\x43\xb6\x75'
 CUES = b'\x1c\x53\xbb\x6b'
 UNKNOWN = b'\x01' + b'\xff' * 7
-
-
-@pytest.fixture(scope='module')
-def cluster():
-    with Cluster() as c:
-        yield c
-
-
-@pytest.fixture
-def env(tmp_path, cluster):
-    e = Storage(tmp_path, cluster)
-    yield e
-    e.close()
 
 
 @pytest.fixture(scope='module')

@@ -1,53 +1,22 @@
 """A folder for each session in the spool, docs/spool.md: what lies in one is
 that session's only, whoever wrote it (X4)."""
-import contextlib
 import fcntl
 import json
 import os
 import shutil
 import uuid
 
-import pytest
-
 import spool_files
-from pg import Cluster
-from storage_env import Segment, Storage, wait_for
+from storage_env import Segment, wait_for
+from storage_fixtures import cluster, database_away, env  # noqa: F401
 from test_capture import Capture
 
 SMALL = 100_000
 
 
-@pytest.fixture(scope='module')
-def cluster():
-    with Cluster() as c:
-        yield c
-
-
-@pytest.fixture
-def env(tmp_path, cluster):
-    e = Storage(tmp_path, cluster)
-    yield e
-    e.close()
-
-
 def audited(env, action):
     return env.rows('SELECT team_id, object, detail FROM audit '
                     'WHERE action = %s', action)
-
-
-@contextlib.contextmanager
-def database_away(env):
-    def allow(word):
-        env.cluster.sql('postgres', f'ALTER DATABASE "{env.name}" '
-                        f'ALLOW_CONNECTIONS {word}')
-    allow('false')
-    try:
-        env.cluster.sql('postgres', 'SELECT pg_terminate_backend(pid) FROM '
-                        'pg_stat_activity WHERE datname = %s', (env.name,))
-        wait_for('not ready', lambda: env.http('/readyz').status_code == 503)
-        yield
-    finally:
-        allow('true')
 
 
 def aside(env, session):
@@ -249,7 +218,8 @@ def test_recording_that_turns_into_anothers(env):
         os.rename(s.path('.webm.part'), s.path('.webm'))
     s.leave()
     assert 'names another session' in s.wait('missing')['status_detail']
-    assert aside(env, s.session) == {'.json', '.webm', '.json.open'}
+    wait_for('the files', lambda: aside(env, s.session) == {
+        '.json', '.webm', '.json.open'})
 
 
 def test_capture_of_another_session_is_set_aside(env):

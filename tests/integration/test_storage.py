@@ -13,17 +13,11 @@ import pytest
 import requests
 
 import storage_env
-from pg import Cluster
 from storage_env import Ceph, Segment, Storage, evidence, wait_for
+from storage_fixtures import cluster, database_away  # noqa: F401
 
 SMALL = 300_000
 LARGE = 60_000_000
-
-
-@pytest.fixture(scope='module')
-def cluster():
-    with Cluster() as c:
-        yield c
 
 
 @pytest.fixture(scope='module')
@@ -222,20 +216,11 @@ def test_manifest_that_names_others_is_refused(folder_env, who):
 
 def test_database_away_keeps_the_spool(folder_env):
     env = folder_env.start()
-    other = env.cluster
-    other.sql('postgres',
-              f'ALTER DATABASE "{env.name}" ALLOW_CONNECTIONS false')
-    try:
-        other.sql('postgres', 'SELECT pg_terminate_backend(pid) FROM '
-                  'pg_stat_activity WHERE datname = %s', (env.name,))
-        wait_for('not ready', lambda: env.http('/readyz').status_code == 503)
+    with database_away(env):
         seg = Segment(env, SMALL).place()
         wait_for('it is seen', lambda: seg.id in env.log())
         assert env.http('/healthz').status_code == 200
         assert seg.files() == {'.json', '.webm'}
-    finally:
-        other.sql('postgres',
-                  f'ALTER DATABASE "{env.name}" ALLOW_CONNECTIONS true')
     seg.wait_stored()
 
 

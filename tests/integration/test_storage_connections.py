@@ -7,25 +7,10 @@ import socket
 import ssl
 import time
 
-import pytest
-
-from pg import Cluster
-from storage_env import Segment, Storage, wait_for
+from storage_env import Segment, wait_for
+from storage_fixtures import cluster, env  # noqa: F401
 
 MAX, PER_ADDRESS = 30, 10
-
-
-@pytest.fixture(scope='module')
-def cluster():
-    with Cluster() as c:
-        yield c
-
-
-@pytest.fixture
-def env(tmp_path, cluster):
-    env = Storage(tmp_path, cluster)
-    yield env
-    env.close()
 
 
 def silent(env, source):

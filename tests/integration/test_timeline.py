@@ -8,27 +8,14 @@ import uuid
 import pytest
 
 import storage_env
-from pg import Cluster
 from storage_env import Ceph, Segment, Storage, wait_for
+from storage_fixtures import cluster, env  # noqa: F401
 
 CTL = os.path.join(storage_env.BUILD, 'ctl', 'relaycam')
 MS = 10**6
 WALL = 1_790_000_000 * 10**9
 MONO = 5 * 10**12
 JPEG = b'\xff\xd8\xff\xe0' + b'picture' * 100
-
-
-@pytest.fixture(scope='module')
-def cluster():
-    with Cluster() as c:
-        yield c
-
-
-@pytest.fixture
-def env(tmp_path, cluster):
-    e = Storage(tmp_path, cluster)
-    yield e
-    e.close()
 
 
 class Session:
