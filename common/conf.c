@@ -25,7 +25,7 @@ const struct conf_opt conf_log_opts[2] = {
 	    "event."),
 };
 
-const struct conf_opt conf_database_opts[6] = {
+const struct conf_opt conf_database_opts[7] = {
 	ROW(conf_database, "url", CONF_STR, url, "postgresql:///relaycam", 0, 0,
 	    NULL,
 	    "libpq connection string or URI. A password belongs into a "
@@ -38,6 +38,8 @@ const struct conf_opt conf_database_opts[6] = {
 	    "`relaycam_relay` ([hardening.md](hardening.md))."),
 	ROW(conf_database, "storage_user", CONF_STR, storage_user, NULL, 0, 0,
 	    NULL, "The same for storage: `relaycam_storage`."),
+	ROW(conf_database, "console_user", CONF_STR, console_user, NULL, 0, 0,
+	    NULL, "The same for the console: `relaycam_console`."),
 	ROW(conf_database, "admin_user", CONF_STR, admin_user, NULL, 0, 0,
 	    NULL,
 	    "The same for the command line `relaycam`: `relaycam_admin`."),

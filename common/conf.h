@@ -84,7 +84,7 @@ struct conf_log {
 struct conf_database {
 	char *url; /* libpq connection string */
 	/* who logs in instead of url's user, a program each; NULL: that one */
-	char *relay_user, *storage_user, *admin_user, *owner_user;
+	char *relay_user, *storage_user, *console_user, *admin_user, *owner_user;
 	int64_t answer_seconds;
 };
 struct conf_spool {
@@ -111,7 +111,7 @@ struct conf_secrets {
 };
 
 extern const struct conf_opt conf_log_opts[2];
-extern const struct conf_opt conf_database_opts[6];
+extern const struct conf_opt conf_database_opts[7];
 extern const struct conf_opt conf_spool_opts[2];
 extern const struct conf_opt conf_store_opts[12];
 extern const struct conf_opt conf_secrets_opts[2];
@@ -125,7 +125,7 @@ extern const struct conf_opt conf_secrets_opts[2];
 #define CONF_DATABASE(b)                                                       \
 	{                                                                      \
 		"database", "PostgreSQL, where all programs meet.",            \
-		    conf_database_opts, 6, (b)                                 \
+		    conf_database_opts, 7, (b)                                 \
 	}
 #define CONF_SPOOL(b)                                                          \
 	{                                                                      \

@@ -77,6 +77,9 @@ BEGIN
         ('known_logins',      'console', 'SELECT, INSERT, UPDATE, DELETE'),
         ('known_logins',      'admin',   'SELECT, DELETE'),
 
+        ('logins',            'console', 'SELECT, INSERT, DELETE'),
+        ('api_tokens',        'console', 'SELECT, INSERT, UPDATE (last_used_at), DELETE'),
+
         ('nodes',             'relay',   'SELECT, INSERT, UPDATE'),
         ('nodes',             'storage', 'SELECT, INSERT, UPDATE'),
         ('nodes',             'console', 'SELECT, INSERT, UPDATE'),
@@ -134,11 +137,11 @@ BEGIN
     END LOOP;
 
     -- What only these functions do to tables that their callers cannot
-    -- write: the gap ledger, a new team's settings, and all that a removed
-    -- endpoint had.
+    -- write: the gap ledger, a new team's settings, all that a removed endpoint
+    -- had, and the logins of a person whose password changed.
     FOR g IN SELECT * FROM (VALUES
         ('gaps_update(uuid)'), ('team_defaults()'), ('endpoint_removed()'),
-        ('file_refusal(text, bigint)'),
+        ('logins_end()'), ('file_refusal(text, bigint)'),
         ('file_opened(text, bigint, text, text, jsonb)')) AS v (name)
     LOOP
         EXECUTE format('ALTER FUNCTION %I.%s SECURITY DEFINER SET search_path = %I, pg_temp',
