@@ -1,0 +1,249 @@
+#include "console/api/answer.h"
+
+#include <event2/buffer.h>
+#include <event2/http.h>
+#include <openssl/sha.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#include "common/bytes.h"
+#include "common/http.h"
+#include "console/api/request.h"
+#include "console/http/fields.h"
+#include "console/routes.h"
+#include "console/worker.h"
+
+#define COMPRESS_MIN 1024
+#define ETAG_BYTES   16
+
+static const char *
+reason(unsigned status)
+{
+	switch (status) {
+	case 200:
+		return "OK";
+	case 201:
+		return "Created";
+	case 202:
+		return "Accepted";
+	case 204:
+		return "No Content";
+	case 304:
+		return "Not Modified";
+	case 400:
+		return "Bad Request";
+	case 401:
+		return "Unauthorized";
+	case 403:
+		return "Forbidden";
+	case 404:
+		return "Not Found";
+	case 405:
+		return "Method Not Allowed";
+	case 409:
+		return "Conflict";
+	case 415:
+		return "Unsupported Media Type";
+	case 422:
+		return "Unprocessable Content";
+	case 429:
+		return "Too Many Requests";
+	case 503:
+		return "Service Unavailable";
+	default:
+		return "Internal Server Error";
+	}
+}
+
+void
+request_field(struct request *r, const char *name, const char *value)
+{
+	if (r->http != NULL)
+		evhttp_add_header(
+		    evhttp_request_get_output_headers(r->http), name, value);
+}
+
+static const char *
+asked(const struct request *r, const char *name)
+{
+	return evhttp_find_header(
+	    evhttp_request_get_input_headers(r->http), name);
+}
+
+static void
+send_answer(struct request *r, unsigned status, struct evbuffer *body)
+{
+	struct worker_counters *n = &r->worker->place->counters;
+	struct evhttp_request *http = r->http;
+
+	atomic_fetch_add(&n->answers[status / 100], 1);
+	if (status == 403)
+		atomic_fetch_add(&n->refused, 1);
+	for (size_t i = 0; http != NULL && i < N_HTTP_FIELDS; i++)
+		request_field(r, http_fields[i].name, http_fields[i].value);
+	if (http != NULL && r->worker->is_stopping)
+		request_field(r, "Connection", "close");
+	request_free(r);
+	if (http != NULL)
+		evhttp_send_reply(http, (int)status, reason(status), body);
+	if (body != NULL)
+		evbuffer_free(body);
+}
+
+/* The list of Accept-Encoding names gzip, not with weight 0. */
+static bool
+takes_gzip(const struct request *r)
+{
+	const char *list = asked(r, "Accept-Encoding");
+	const char *gzip = list != NULL ? strstr(list, "gzip") : NULL;
+
+	return gzip != NULL && strncmp(gzip + 4, ";q=0", 4) != 0;
+}
+
+/* The text as gzip (RFC 1952); NULL when that cannot be. */
+static struct evbuffer *
+compress_text(const char *text, size_t len)
+{
+	struct evbuffer *out = evbuffer_new();
+	struct evbuffer_iovec v;
+	z_stream z = { .next_in = (Bytef *)(uintptr_t)text,
+		.avail_in = (uInt)len };
+	bool ok = false;
+
+	if (out == NULL ||
+	    deflateInit2(&z, 4, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) !=
+		Z_OK) {
+		if (out != NULL)
+			evbuffer_free(out);
+		return NULL;
+	}
+	if (evbuffer_reserve_space(
+		out, (ev_ssize_t)deflateBound(&z, (uLong)len), &v, 1) == 1) {
+		z.next_out = v.iov_base;
+		z.avail_out = (uInt)v.iov_len;
+		ok = deflate(&z, Z_FINISH) == Z_STREAM_END;
+		v.iov_len = z.total_out;
+		ok = ok && evbuffer_commit_space(out, &v, 1) == 0;
+	}
+	deflateEnd(&z);
+	if (ok)
+		return out;
+	evbuffer_free(out);
+	return NULL;
+}
+
+static void
+send_text(struct request *r, unsigned status, const char *type,
+    const char *text, size_t len)
+{
+	struct evbuffer *body = NULL;
+
+	if (r->http == NULL) {
+		request_free(r);
+		return;
+	}
+	request_field(r, "Content-Type", type);
+	if (len >= COMPRESS_MIN) {
+		request_field(r, "Vary", "Accept-Encoding");
+		if (takes_gzip(r) && (body = compress_text(text, len)) != NULL)
+			request_field(r, "Content-Encoding", "gzip");
+	}
+	if (body == NULL && (body = evbuffer_new()) != NULL)
+		evbuffer_add(body, text, len);
+	send_answer(r, status, body);
+}
+
+/* Is it the answer that the client has already? RFC 9110 section 13.1.2. */
+static bool
+is_same(struct request *r, const char *text, size_t len)
+{
+	uint8_t hash[SHA256_DIGEST_LENGTH];
+	char etag[2 * ETAG_BYTES + 3] = "\"", *end;
+	const char *have = asked(r, "If-None-Match");
+
+	SHA256((const uint8_t *)text, len, hash);
+	http_hex(hash, ETAG_BYTES, etag + 1);
+	end = etag + strlen(etag);
+	end[0] = '"';
+	end[1] = '\0';
+	request_field(r, "ETag", etag);
+	return have != NULL && strstr(have, etag) != NULL;
+}
+
+void
+request_json_text(struct request *r, unsigned status, const char *text)
+{
+	size_t len = strlen(text);
+
+	if (r->http != NULL && status == 200 &&
+	    r->route->method == EVHTTP_REQ_GET && is_same(r, text, len))
+		send_answer(r, 304, NULL);
+	else
+		send_text(r, status, "application/json", text, len);
+}
+
+void
+request_json(struct request *r, unsigned status, json_t *root)
+{
+	char *text = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
+
+	json_decref(root);
+	if (text == NULL) {
+		request_problem(r, 503, "unavailable", "Out of memory.");
+		return;
+	}
+	request_json_text(r, status, text);
+	free(text);
+}
+
+void
+request_empty(struct request *r, unsigned status)
+{
+	send_answer(r, status, NULL);
+}
+
+static void
+send_problem(struct request *r, unsigned status, const char *type, json_t *root)
+{
+	char name[80];
+	char *text;
+
+	snprintf(name, sizeof(name), "/problems/%s", type);
+	json_object_set_new(root, "type", json_string(name));
+	json_object_set_new(root, "title", json_string(reason(status)));
+	json_object_set_new(root, "status", json_integer(status));
+	text = json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS);
+	json_decref(root);
+	if (r->http != NULL && status == 401)
+		request_field(r, "WWW-Authenticate", "Bearer");
+	send_text(r, status, "application/problem+json",
+	    text != NULL ? text : "{}", text != NULL ? strlen(text) : 2);
+	free(text);
+}
+
+void
+request_problem(
+    struct request *r, unsigned status, const char *type, const char *detail)
+{
+	json_t *root = json_object();
+
+	if (detail != NULL)
+		json_object_set_new(root, "detail", json_string(detail));
+	send_problem(r, status, type, root);
+}
+
+void
+request_invalid(struct request *r, const char *pointer, const char *detail)
+{
+	send_problem(r, 422, "invalid",
+	    json_pack("{s:s,s:[{s:s,s:s}]}", "detail",
+		"A value is not as it should be.", "errors", "pointer", pointer,
+		"detail", detail));
+}
+
+void
+request_not_found(struct request *r)
+{
+	request_problem(r, 404, "not-found", "There is no such resource.");
+}

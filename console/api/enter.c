@@ -1,0 +1,286 @@
+#include "console/api/enter.h"
+
+#include <event2/http.h>
+#include <openssl/sha.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/bytes.h"
+#include "common/http.h"
+#include "console/api/answer.h"
+#include "console/api/request.h"
+#include "console/db_pool.h"
+#include "console/routes.h"
+#include "console/server.h"
+#include "console/worker.h"
+
+static const char enter_sql[] =
+    "SELECT person_id, person, role, team_id, team, time_zone, "
+    "' ' || array_to_string(scopes, ' ') || ' ', is_found, is_visible, "
+    "control, record, manage, playback FROM console_enter("
+    "decode($1, 'hex'), $2::boolean, $3, $4)";
+
+static const char used_sql[] =
+    "UPDATE api_tokens SET last_used_at = now() WHERE hash = "
+    "decode($1, 'hex') AND (last_used_at IS NULL OR last_used_at < now() - "
+    "interval '1 minute')";
+
+static const char *
+header(const struct request *r, const char *name)
+{
+	return evhttp_find_header(
+	    evhttp_request_get_input_headers(r->http), name);
+}
+
+/* ---- credentials ---- */
+
+/* 64 hex digits behind prefix in text, ended by nothing or ";". */
+static bool
+read_hex(struct request *r, const char *text, const char *prefix)
+{
+	size_t n = strlen(prefix);
+	const char *at = text;
+	char hex[2 * CREDENTIAL_LEN + 1];
+
+	if (at == NULL || strncmp(at, prefix, n) != 0)
+		return false;
+	snprintf(hex, sizeof(hex), "%s", at + n);
+	at += n + strlen(hex);
+	return strlen(hex) == 2 * CREDENTIAL_LEN &&
+	    (*at == '\0' || *at == ';') &&
+	    http_unhex(hex, r->person.credential, CREDENTIAL_LEN) == 0;
+}
+
+/* Cookies are separated by "; " (RFC 6265 section 4.2.1). */
+static bool
+read_cookie(struct request *r)
+{
+	const char *at = header(r, "Cookie");
+
+	while (at != NULL) {
+		at += strspn(at, " ");
+		if (read_hex(r, at, COOKIE_NAME "="))
+			return true;
+		at = strchr(at, ';');
+		if (at != NULL)
+			at++;
+	}
+	return false;
+}
+
+static bool
+read_credential(struct request *r)
+{
+	r->person.is_token =
+	    read_hex(r, header(r, "Authorization"), "Bearer " BEARER_PREFIX);
+	return r->person.is_token || read_cookie(r);
+}
+
+static void
+hash_text(const struct request *r, char out[2 * SHA256_DIGEST_LENGTH + 1])
+{
+	uint8_t hash[SHA256_DIGEST_LENGTH];
+
+	SHA256(r->person.credential, CREDENTIAL_LEN, hash);
+	http_hex(hash, sizeof(hash), out);
+}
+
+char *
+csrf_text(const uint8_t *credential, char out[CSRF_TEXT_MAX])
+{
+	uint8_t text[5 + CREDENTIAL_LEN] = "csrf:";
+	uint8_t hash[SHA256_DIGEST_LENGTH];
+
+	memcpy(text + 5, credential, CREDENTIAL_LEN);
+	SHA256(text, sizeof(text), hash);
+	wipe(text, sizeof(text));
+	return http_hex(hash, sizeof(hash), out);
+}
+
+/* A page of another site can send our cookie, not this field. */
+static bool
+has_csrf(const struct request *r)
+{
+	const char *given = header(r, "X-CSRF-Token");
+	char want[CSRF_TEXT_MAX];
+
+	if (r->person.is_token || r->route->method == EVHTTP_REQ_GET)
+		return true;
+	csrf_text(r->person.credential, want);
+	return given != NULL && strlen(given) == strlen(want) &&
+	    equal_constant_time(given, want, strlen(want));
+}
+
+static bool
+has_scope(const struct request *r)
+{
+	char word[64];
+
+	if (!r->person.is_token)
+		return true;
+	if (r->route->cookie_only)
+		return false;
+	if (r->route->scope == NULL)
+		return true;
+	snprintf(word, sizeof(word), " %s ", r->route->scope);
+	return strstr(r->person.scopes, word) != NULL ||
+	    strstr(r->person.scopes, " * ") != NULL;
+}
+
+/* ---- rights ---- */
+
+static bool
+has_right(const struct request *r)
+{
+	const struct object_rights *o = &r->rights;
+	bool is_owner = strcmp(r->person.role, "owner") == 0;
+
+	switch (r->route->right) {
+	case RIGHT_ANYBODY:
+	case RIGHT_PERSON:
+		return true;
+	case RIGHT_VISIBLE:
+		return o->is_visible;
+	case RIGHT_CONTROL:
+		return o->control;
+	case RIGHT_PLAYBACK:
+		return o->playback;
+	case RIGHT_KEEP:
+		return o->playback && o->manage;
+	case RIGHT_MANAGE:
+		return o->manage;
+	case RIGHT_COMMAND: /* session_command() has the last word */
+		return o->manage || o->is_visible;
+	case RIGHT_ADMIN:
+		return is_owner || strcmp(r->person.role, "admin") == 0;
+	case RIGHT_OWNER:
+		return is_owner;
+	default:
+		return false;
+	}
+}
+
+void
+request_audit(struct request *r, const char *action, const char *object,
+    struct json_t *given)
+{
+	json_t *detail = given != NULL ? given : json_object();
+	char *text;
+	const char *params[5] = { r->person.team_text, r->person.name, action,
+		object };
+
+	json_object_set_new(detail, "client", json_string(r->client));
+	json_object_set_new(detail, "door",
+	    json_string(r->person.is_token ? "api_token" : "console"));
+	text = json_dumps(detail, JSON_COMPACT);
+	json_decref(detail);
+	params[4] = text;
+	if (text != NULL)
+		db_pool_query(r->worker->db,
+		    "INSERT INTO audit (team_id, actor, action, object, "
+		    "detail) VALUES ($1, $2, $3, $4, $5)",
+		    5, params, NULL, NULL);
+	free(text);
+}
+
+static void
+refuse(struct request *r, const char *detail)
+{
+	request_audit(
+	    r, "refused", r->id, json_pack("{s:s}", "request", r->route->what));
+	request_problem(r, 403, "forbidden", detail);
+}
+
+static void
+copy(const PGresult *res, int col, char *out, size_t len)
+{
+	snprintf(out, len, "%s", PQgetvalue(res, 0, col));
+}
+
+static bool
+truth(const PGresult *res, int col)
+{
+	return PQgetvalue(res, 0, col)[0] == 't';
+}
+
+static void
+take_person(struct request *r, const PGresult *res)
+{
+	struct person *p = &r->person;
+
+	copy(res, 0, p->id_text, sizeof(p->id_text));
+	copy(res, 1, p->name, sizeof(p->name));
+	copy(res, 2, p->role, sizeof(p->role));
+	copy(res, 3, p->team_text, sizeof(p->team_text));
+	copy(res, 4, p->team, sizeof(p->team));
+	copy(res, 5, p->zone, sizeof(p->zone));
+	p->id = strtoll(p->id_text, NULL, 10);
+	p->team_id = strtoll(p->team_text, NULL, 10);
+	p->scopes = strdup(PQgetvalue(res, 0, 6));
+	r->rights = (struct object_rights){ .is_found = truth(res, 7),
+		.is_visible = truth(res, 8),
+		.control = truth(res, 9),
+		.record = truth(res, 10),
+		.manage = truth(res, 11),
+		.playback = truth(res, 12) };
+}
+
+static void
+note_use(struct request *r)
+{
+	char hash[2 * SHA256_DIGEST_LENGTH + 1];
+	const char *params[] = { hash };
+
+	hash_text(r, hash);
+	db_pool_query(r->worker->db, used_sql, 1, params, NULL, NULL);
+}
+
+static void
+on_entered(struct request *r, PGresult *res)
+{
+	if (PQntuples(res) != 1) {
+		request_problem(
+		    r, 401, "not-logged-in", "Log in, or give a valid token.");
+		return;
+	}
+	take_person(r, res);
+	if (r->person.is_token)
+		note_use(r);
+	if (r->person.scopes == NULL ||
+	    !server_promote(r->worker->server, r->http))
+		request_problem(
+		    r, 503, "unavailable", "Too many connections; try again.");
+	else if (!has_csrf(r))
+		request_problem(r, 403, "csrf",
+		    "X-CSRF-Token is missing or wrong; GET /api/v1/me has it.");
+	else if (r->route->object != OBJECT_NONE && !r->rights.is_found)
+		request_not_found(r);
+	else if (!has_scope(r))
+		refuse(r, "This token does not have the scope for that.");
+	else if (!has_right(r))
+		refuse(r, "You may not do that.");
+	else
+		r->route->run(r);
+}
+
+void
+request_enter(struct request *r)
+{
+	char hash[2 * SHA256_DIGEST_LENGTH + 1];
+	const char *params[] = { hash, "f", object_name(r->route->object),
+		r->id };
+
+	if (r->route->right == RIGHT_ANYBODY) {
+		r->route->run(r);
+		return;
+	}
+	if (!read_credential(r)) {
+		request_problem(
+		    r, 401, "not-logged-in", "Log in, or give a valid token.");
+		return;
+	}
+	hash_text(r, hash);
+	params[1] = r->person.is_token ? "t" : "f";
+	request_query(r, enter_sql, 4, params, on_entered);
+}

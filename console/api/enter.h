@@ -1,0 +1,31 @@
+/*
+ * Who asks, and may they? One statement (console_enter of the schema) reads
+ * the person of a cookie or bearer token and the rights on what the path
+ * names; the route's row says which right is needed. Refusals of what is
+ * visible go to the audit log (M7, X7).
+ */
+#ifndef CONSOLE_API_ENTER_H
+#define CONSOLE_API_ENTER_H
+
+#include <stdint.h>
+
+struct request;
+
+#define COOKIE_NAME   "__Host-relaycam"
+#define CSRF_TEXT_MAX 65 /* hex, with the NUL */
+#define BEARER_PREFIX "rcam_"
+
+/* Runs the route's handler, or answers 401, 403 or 404. */
+void request_enter(struct request *r);
+
+/* The CSRF token that goes with a cookie's bytes: a hash of them, so that no
+ * row is needed for it. Returns out. */
+char *csrf_text(const uint8_t *credential, char out[CSRF_TEXT_MAX]);
+
+/* Writes an entry into the audit log: who, from where, by which door. object:
+ * what it was done to; detail: an object, taken, or NULL. */
+struct json_t;
+void request_audit(struct request *r, const char *action, const char *object,
+    struct json_t *detail);
+
+#endif

@@ -1,0 +1,29 @@
+/* What the rows of routes.c run, a line per request. The person has the right
+ * of the row, and what {id} names is the person's team's. */
+#ifndef CONSOLE_API_HANDLERS_H
+#define CONSOLE_API_HANDLERS_H
+
+struct request;
+
+void login_run(struct request *r);
+void logout_run(struct request *r);
+void me_run(struct request *r);
+
+void tokens_list_run(struct request *r);
+void tokens_new_run(struct request *r);
+void tokens_delete_run(struct request *r);
+
+void sessions_list_run(struct request *r);
+void sessions_get_run(struct request *r);
+void sessions_patch_run(struct request *r);
+void sessions_delete_run(struct request *r);
+
+void recordings_list_run(struct request *r);
+void recordings_get_run(struct request *r);
+void recordings_patch_run(struct request *r);
+void recordings_delete_run(struct request *r);
+void recordings_lock_run(struct request *r);
+void recordings_unlock_run(struct request *r);
+void recordings_link_run(struct request *r);
+
+#endif

@@ -1,0 +1,173 @@
+/* recordings: recorded files, and what may be done to them (M5, M6, M7). The
+ * audit entry is written by the statement that makes the change. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/bytes.h"
+#include "console/api/enter.h"
+#include "console/api/handlers.h"
+#include "console/api/list.h"
+#include "console/api/request.h"
+
+#define NOTES_MAX  10000
+#define REASON_MAX 500
+
+#define ROW                                                                    \
+	"json_build_object('id', g.id, 'session', g.session_id, 'endpoint', "  \
+	"e.name, 'user', p.name, 'monitor', g.monitor, 'monitor_name', "       \
+	"g.monitor_name, 'seq', g.seq, 'status', g.status, 'progress', "       \
+	"g.progress, 'status_detail', g.status_detail, 'started_at', "         \
+	"utc_text(g.started_at), 'ended_at', utc_text(g.ended_at), "           \
+	"'duration_ms', g.duration_ms, 'bytes', g.bytes, 'width', g.width, "   \
+	"'height', g.height, 'frame_rate', g.frame_rate, 'codec', g.codec, "   \
+	"'split_reason', g.split_reason, 'first_frame', g.first_frame, "       \
+	"'last_frame', g.last_frame, 'frames', g.frames, 'merged', "           \
+	"g.n_merged, 'sha256', encode(g.sha256, 'hex'), 'recovered', "         \
+	"g.recovered, 'store', g.store, 'object_key', g.object_key, "          \
+	"'stored_at', utc_text(g.stored_at), 'expires_at', "                   \
+	"utc_text(g.expires_at), 'locked', g.locked, 'notes', g.notes)"
+
+#define FROM                                                                   \
+	"FROM segments g JOIN sessions s ON s.id = g.session_id "              \
+	"JOIN endpoints e ON e.id = s.endpoint_id "                            \
+	"JOIN people p ON p.id = s.person_id"
+
+static const struct list_filter filters[] = {
+	{ "session", "g.session_id = ?::uuid", NULL },
+	{ "endpoint", "e.name = ?", NULL },
+	{ "user", "p.name = ?", NULL },
+	{ "status", "g.status = ?",
+	    "recording|transfer|downloaded|encoding|available|missing|"
+	    "encoding_failed|corrupted|expired|deleted" },
+	{ "locked", "g.locked = (? = 'true')", "true|false" },
+	{ "from", "g.started_at >= console_time(?, $3)", NULL },
+	{ "to", "g.started_at < console_time(?, $3)", NULL },
+	{ "min_bytes", "g.bytes >= ?::bigint", NULL },
+	{ "max_bytes", "g.bytes <= ?::bigint", NULL },
+};
+
+static const struct list list = {
+	.row = ROW,
+	.from = FROM,
+	.where = "s.team_id = $2::bigint AND EXISTS (SELECT FROM "
+		 "endpoint_rights_of($1::bigint, s.endpoint_id) r WHERE "
+		 "r.playback)",
+	.filters = filters,
+	.n_filters = N_ELEMENTS(filters),
+	.key = "g.started_at",
+	.key_type = "timestamptz",
+	.id = "g.id",
+	.id_type = "uuid",
+};
+
+void
+recordings_list_run(struct request *r)
+{
+	list_run(r, &list);
+}
+
+static void
+on_row(struct request *r, PGresult *res)
+{
+	if (PQntuples(res) == 1)
+		request_json_text(r, 200, PQgetvalue(res, 0, 0));
+	else
+		request_not_found(r);
+}
+
+void
+recordings_get_run(struct request *r)
+{
+	const char *params[] = { r->id };
+
+	request_query(r, "SELECT " ROW "::text " FROM " WHERE g.id = $1::uuid",
+	    1, params, on_row);
+}
+
+/* ---- changes ---- */
+
+/* A change and the entry that says so; value is $6 in set and needs. */
+struct change {
+	const char *action, *set, *needs;
+	const char *refusal; /* why a row is left as it is */
+};
+
+static const struct change lock = { "lock", "locked = true",
+	"status NOT IN ('expired', 'deleted')",
+	"The recording's file is gone." };
+static const struct change unlock = { "unlock", "locked = false", "true", "" };
+static const struct change set_notes = { "notes", "notes = $6", "true", "" };
+static const struct change delete = { "delete",
+	"status = 'deleted', status_detail = $6",
+	"NOT locked AND status IN ('available', 'missing', 'corrupted')",
+	"The recording is locked, gone already, or not stored yet." };
+
+static void
+on_changed(struct request *r, PGresult *res)
+{
+	const struct change *c = r->state;
+
+	if (PQntuples(res) == 1)
+		recordings_get_run(r);
+	else
+		request_problem(r, 409, "not-done", c->refusal);
+}
+
+static void
+run(struct request *r, const struct change *c, const char *value)
+{
+	char sql[1024], detail[REQUEST_ADDRESS + 64];
+	const char *params[] = { r->id, r->person.team_text, r->person.name,
+		c->action, detail, value };
+
+	/* an address has no character that JSON escapes */
+	snprintf(detail, sizeof(detail), "{\"client\":\"%s\",\"door\":\"%s\"}",
+	    r->client, r->person.is_token ? "api_token" : "console");
+	snprintf(sql, sizeof(sql),
+	    "WITH u AS (UPDATE segments SET %s WHERE id = $1::uuid AND %s "
+	    "RETURNING id), a AS (INSERT INTO audit (team_id, actor, action, "
+	    "object, detail) SELECT $2::bigint, $3, $4, id::text, $5::jsonb || "
+	    "CASE WHEN $6 = '' THEN '{}' ELSE jsonb_build_object('value', "
+	    "$6::text) END FROM u) SELECT id FROM u",
+	    c->set, c->needs);
+	r->state = (void *)(uintptr_t)c;
+	request_query(r, sql, 6, params, on_changed);
+}
+
+void
+recordings_lock_run(struct request *r)
+{
+	run(r, &lock, "");
+}
+
+void
+recordings_unlock_run(struct request *r)
+{
+	run(r, &unlock, "");
+}
+
+void
+recordings_patch_run(struct request *r)
+{
+	const char *notes = request_text(r, "notes");
+
+	if (notes == NULL || strlen(notes) > NOTES_MAX ||
+	    json_object_size(r->body) != 1)
+		request_invalid(
+		    r, "/notes", "A text of at most 10000 bytes is expected.");
+	else
+		run(r, &set_notes, notes);
+}
+
+void
+recordings_delete_run(struct request *r)
+{
+	char reason[REASON_MAX + 1] = "";
+
+	if (!request_param(r, "reason", reason, sizeof(reason)))
+		request_invalid(
+		    r, "?reason", "A reason of 1 to 500 bytes is expected.");
+	else
+		run(r, &delete, reason);
+}

@@ -1,0 +1,185 @@
+#include "console/api/request.h"
+
+#include <arpa/inet.h>
+#include <event2/buffer.h>
+#include <event2/http.h>
+#include <openssl/sha.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/bytes.h"
+#include "common/err.h"
+#include "common/http.h"
+#include "common/log.h"
+#include "console/api/answer.h"
+#include "console/api/enter.h"
+#include "console/db_pool.h"
+#include "console/routes.h"
+#include "console/worker.h"
+
+/* ---- life ---- */
+
+static void
+on_closed(struct evhttp_connection *conn, void *arg)
+{
+	((struct request *)arg)->http = NULL;
+}
+
+static struct request *
+request_new(struct worker *w, struct evhttp_request *http)
+{
+	struct evhttp_connection *conn = evhttp_request_get_connection(http);
+	struct request *r = calloc(1, sizeof(*r));
+	char *address = NULL;
+	ev_uint16_t port;
+
+	if (r == NULL)
+		return NULL;
+	r->worker = w;
+	r->http = http;
+	evhttp_connection_get_peer(conn, &address, &port);
+	snprintf(r->client, sizeof(r->client), "%s",
+	    address != NULL ? address : "unknown");
+	evhttp_connection_set_closecb(conn, on_closed, r);
+	w->n_requests++;
+	return r;
+}
+
+void
+request_free(struct request *r)
+{
+	if (r->release != NULL)
+		r->release(r);
+	if (r->http != NULL)
+		evhttp_connection_set_closecb(
+		    evhttp_request_get_connection(r->http), NULL, NULL);
+	json_decref(r->body);
+	free(r->person.scopes);
+	wipe(&r->person, sizeof(r->person));
+	r->worker->n_requests--;
+	free(r);
+}
+
+/* ---- what was asked ---- */
+
+static bool
+is_write(const struct request *r)
+{
+	enum evhttp_cmd_type m = evhttp_request_get_command(r->http);
+
+	return m != EVHTTP_REQ_GET && m != EVHTTP_REQ_HEAD;
+}
+
+/* A JSON object, or nothing. True: it may go on. */
+static bool
+read_body(struct request *r)
+{
+	struct evbuffer *in = evhttp_request_get_input_buffer(r->http);
+	size_t len = evbuffer_get_length(in);
+	const char *type = evhttp_find_header(
+	    evhttp_request_get_input_headers(r->http), "Content-Type");
+	json_error_t why;
+
+	if (len == 0 || !is_write(r))
+		return true;
+	if (type == NULL || strncasecmp(type, "application/json", 16) != 0) {
+		request_problem(r, 415, "unsupported-media-type",
+		    "A body is JSON: Content-Type is application/json.");
+		return false;
+	}
+	r->body = json_loadb((const char *)evbuffer_pullup(in, -1), len,
+	    JSON_REJECT_DUPLICATES, &why);
+	if (!json_is_object(r->body)) {
+		request_problem(r, 400, "bad-json",
+		    r->body != NULL ? "The body is no JSON object." : why.text);
+		return false;
+	}
+	return true;
+}
+
+static void
+no_route(struct request *r, bool has_path)
+{
+	if (has_path)
+		request_problem(r, 405, "method-not-allowed",
+		    "This resource does not take that method.");
+	else
+		request_not_found(r);
+}
+
+void
+request_start(struct evhttp_request *http, void *arg)
+{
+	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(http);
+	const char *path = uri != NULL ? evhttp_uri_get_path(uri) : NULL;
+	struct request *r = request_new(arg, http);
+	enum evhttp_cmd_type method = evhttp_request_get_command(http);
+	bool has_path = false;
+
+	if (r == NULL || path == NULL) {
+		if (r != NULL)
+			request_free(r);
+		evhttp_send_error(http, r == NULL ? 503 : 400, NULL);
+		return;
+	}
+	r->query = evhttp_uri_get_query(uri);
+	if (method == EVHTTP_REQ_HEAD)
+		method = EVHTTP_REQ_GET;
+	r->route = route_find(method, path, r->id, sizeof(r->id), &has_path);
+	if (r->route == NULL) {
+		no_route(r, has_path);
+		return;
+	}
+	if (read_body(r))
+		request_enter(r);
+}
+
+bool
+request_param(const struct request *r, const char *name, char *out, size_t len)
+{
+	return http_query_value(r->query, name, out, len) >= 0 && *out != '\0';
+}
+
+const char *
+request_text(const struct request *r, const char *name)
+{
+	return json_string_value(json_object_get(r->body, name));
+}
+
+/* ---- the database ---- */
+
+static void
+on_result(void *arg, PGresult *res)
+{
+	struct request *r = arg;
+	ExecStatusType status = PQresultStatus(res);
+
+	if (r->http == NULL) {
+		request_free(r);
+	} else if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
+		r->on_rows(r, res);
+	} else if (res == NULL) {
+		request_problem(r, 503, "unavailable",
+		    "The database does not answer; try again.");
+	} else if (strncmp(db_sqlstate(res), "22", 2) == 0) {
+		request_problem(r, 400, "bad-value",
+		    "A value has another form than it should have.");
+	} else {
+		db_ok(res, r->route->path); /* logs it */
+		request_problem(r, 500, "internal",
+		    "The database refused it; the console's log says why.");
+	}
+}
+
+void
+request_query(struct request *r, const char *sql, int n,
+    const char *const *params, void (*on_rows)(struct request *, PGresult *))
+{
+	r->on_rows = on_rows;
+	if (db_pool_query(r->worker->db, sql, n, params, on_result, r) == 0)
+		return;
+	request_field(r, "Retry-After", "5");
+	request_problem(r, 503, "unavailable",
+	    "The database cannot be reached; try again.");
+}

@@ -1,0 +1,42 @@
+#include "console/conf.h"
+
+#define ROW(name, type, preset, lo, hi, help)                                  \
+	{                                                                      \
+#name, type, offsetof(struct conf_console, name), preset, lo,  \
+		    hi, NULL, help                                             \
+	}
+
+const struct conf_opt conf_console_opts[CONF_CONSOLE_N] = {
+	ROW(listen, CONF_STR, "0.0.0.0:8443", 0, 0,
+	    "address:port of the HTTP API (TLS 1.3, 1.2 accepted)."),
+	ROW(tls_cert_file, CONF_STR, "/etc/relaycam/tls.crt", 0, 0,
+	    "PEM certificate chain of that server; read again at SIGHUP."),
+	ROW(tls_key_file, CONF_STR, "/etc/relaycam/tls.key", 0, 0,
+	    "PEM private key of that server."),
+	ROW(metrics_listen, CONF_STR, "127.0.0.1:9092", 0, 0,
+	    "address:port of /metrics, /healthz and /readyz (clear HTTP)."),
+	ROW(workers, CONF_INT, "0", 0, 256,
+	    "Processes that share the port; 0: one per processor core."),
+	ROW(database_connections, CONF_INT, "4", 1, 64,
+	    "Connections to the database per worker."),
+	ROW(password_checks, CONF_INT, "2", 2, 64,
+	    "Threads per worker that check passwords; one of them is for "
+	    "people who logged in from the same address before."),
+	ROW(max_connections, CONF_INT, "1000", 1, 100000,
+	    "Connections at once per worker on which nobody logged in yet. "
+	    "Beyond it, the oldest one of the address that has most is "
+	    "closed."),
+	ROW(max_connections_per_address, CONF_INT, "100", 0, 100000,
+	    "Of these, from one address (of IPv6, its first 64 bits), per "
+	    "worker. 0: addresses are not told apart, for a server behind "
+	    "something that hides them."),
+	ROW(max_logged_in, CONF_INT, "4000", 1, 100000,
+	    "Connections at once per worker of people who logged in."),
+	ROW(request_seconds, CONF_SECONDS, "60", 1, 3600,
+	    "A connection on which nothing moves for this long is closed, and "
+	    "so is one on which nobody logged in by then."),
+	ROW(login_seconds, CONF_SECONDS, "12h", 60, 2592000,
+	    "A login in a browser ends after this time."),
+	ROW(stop_seconds, CONF_SECONDS, "30", 1, 3600,
+	    "At SIGTERM, requests under way get this long."),
+};

@@ -1,0 +1,187 @@
+#include "console/routes.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "common/bytes.h"
+#include "console/api/handlers.h"
+
+#define GET    EVHTTP_REQ_GET
+#define POST   EVHTTP_REQ_POST
+#define PATCH  EVHTTP_REQ_PATCH
+#define DELETE EVHTTP_REQ_DELETE
+#define V1     "/api/v1/"
+
+const struct route routes[] = {
+	{ POST, V1 "login", RIGHT_ANYBODY, OBJECT_NONE, NULL, true, login_run,
+	    "log in with a password" },
+	{ POST, V1 "logout", RIGHT_PERSON, OBJECT_NONE, NULL, true, logout_run,
+	    "end this login" },
+	{ GET, V1 "me", RIGHT_PERSON, OBJECT_NONE, NULL, false, me_run,
+	    "see who one is" },
+	{ GET, V1 "tokens", RIGHT_PERSON, OBJECT_NONE, NULL, true,
+	    tokens_list_run, "list one's own bearer tokens" },
+	{ POST, V1 "tokens", RIGHT_PERSON, OBJECT_NONE, NULL, true,
+	    tokens_new_run, "make a bearer token" },
+	{ DELETE, V1 "tokens/{id}", RIGHT_PERSON, OBJECT_NONE, NULL, true,
+	    tokens_delete_run, "take back one of one's own bearer tokens" },
+	{ GET, V1 "sessions", RIGHT_PERSON, OBJECT_NONE, "sessions:read", false,
+	    sessions_list_run,
+	    "list sessions: one's own, and those of endpoints that one may "
+	    "control" },
+	{ GET, V1 "sessions/{id}", RIGHT_VISIBLE, OBJECT_SESSION,
+	    "sessions:read", false, sessions_get_run, "see a session" },
+	{ PATCH, V1 "sessions/{id}", RIGHT_COMMAND, OBJECT_SESSION,
+	    "sessions:write", false, sessions_patch_run,
+	    "set a running session's frame rate or monitor; starting and "
+	    "stopping its recording needs the right record besides" },
+	{ DELETE, V1 "sessions/{id}", RIGHT_COMMAND, OBJECT_SESSION,
+	    "sessions:write", false, sessions_delete_run,
+	    "end a running session" },
+	{ GET, V1 "recordings", RIGHT_PERSON, OBJECT_NONE, "recordings:read",
+	    false, recordings_list_run,
+	    "list the recordings that one may play back" },
+	{ GET, V1 "recordings/{id}", RIGHT_PLAYBACK, OBJECT_RECORDING,
+	    "recordings:read", false, recordings_get_run,
+	    "see a recording's properties" },
+	{ PATCH, V1 "recordings/{id}", RIGHT_KEEP, OBJECT_RECORDING,
+	    "recordings:write", false, recordings_patch_run,
+	    "write a recording's notes" },
+	{ DELETE, V1 "recordings/{id}", RIGHT_KEEP, OBJECT_RECORDING,
+	    "recordings:write", false, recordings_delete_run,
+	    "delete a recording that is not locked" },
+	{ POST, V1 "recordings/{id}/lock", RIGHT_KEEP, OBJECT_RECORDING,
+	    "recordings:write", false, recordings_lock_run,
+	    "lock a recording" },
+	{ POST, V1 "recordings/{id}/unlock", RIGHT_KEEP, OBJECT_RECORDING,
+	    "recordings:write", false, recordings_unlock_run,
+	    "unlock a recording" },
+	{ POST, V1 "recordings/{id}/links", RIGHT_PLAYBACK, OBJECT_RECORDING,
+	    "recordings:read", false, recordings_link_run,
+	    "make a signed link to a recording" },
+};
+const size_t n_routes = N_ELEMENTS(routes);
+
+static const char *const right_texts[N_RIGHTS] = {
+	[RIGHT_ANYBODY] = "nobody needs to have logged in",
+	[RIGHT_PERSON] = "a login",
+	[RIGHT_VISIBLE] =
+	    "control of the endpoint, or the session is one's own",
+	[RIGHT_CONTROL] = "control of the endpoint",
+	[RIGHT_PLAYBACK] = "control of the endpoint, and the playback role",
+	[RIGHT_KEEP] = "control and manage of the endpoint, and the playback "
+		       "role",
+	[RIGHT_MANAGE] = "manage of the endpoint",
+	[RIGHT_COMMAND] = "manage of the endpoint, or control in one's own "
+			  "session",
+	[RIGHT_ADMIN] = "role admin or owner",
+	[RIGHT_OWNER] = "role owner",
+};
+
+static const char *const object_names[] = { "", "session", "recording",
+	"endpoint" };
+
+const char *
+object_name(enum object o)
+{
+	return object_names[o];
+}
+
+/* Letters, digits and dashes of a path's part. Returns its length; 0: it is
+ * none, or too long. */
+static size_t
+take_id(const char *path, char *id, size_t id_len)
+{
+	size_t n = strcspn(path, "/");
+
+	if (n == 0 || n >= id_len)
+		return 0;
+	for (size_t i = 0; i < n; i++)
+		if (!isalnum((unsigned char)path[i]) && path[i] != '-')
+			return 0;
+	memcpy(id, path, n);
+	id[n] = '\0';
+	return n;
+}
+
+static bool
+has_digits_at(const char *id, bool dashes)
+{
+	for (size_t i = 0; id[i] != '\0'; i++) {
+		bool is_dash = i == 8 || i == 13 || i == 18 || i == 23;
+
+		if (dashes && is_dash ? id[i] != '-'
+			: dashes      ? !isxdigit((unsigned char)id[i])
+				      : !isdigit((unsigned char)id[i]))
+			return false;
+	}
+	return true;
+}
+
+/* A UUID (RFC 9562), or a number of at most 18 digits. */
+static bool
+has_form(enum object o, const char *id)
+{
+	if (o == OBJECT_SESSION || o == OBJECT_RECORDING)
+		return strlen(id) == 36 && has_digits_at(id, true);
+	return strlen(id) <= 18 && has_digits_at(id, false);
+}
+
+static bool
+matches(const struct route *r, const char *path, char *id, size_t id_len)
+{
+	const char *hole = strstr(r->path, "{id}");
+	size_t before = hole != NULL ? (size_t)(hole - r->path) : 0;
+	size_t n;
+
+	id[0] = '\0';
+	if (hole == NULL)
+		return strcmp(r->path, path) == 0;
+	if (strncmp(r->path, path, before) != 0)
+		return false;
+	n = take_id(path + before, id, id_len);
+	return n > 0 && strcmp(hole + 4, path + before + n) == 0 &&
+	    has_form(r->object, id);
+}
+
+const struct route *
+route_find(enum evhttp_cmd_type method, const char *path, char *id,
+    size_t id_len, bool *has_path)
+{
+	*has_path = false;
+	for (size_t i = 0; i < n_routes; i++) {
+		if (!matches(&routes[i], path, id, id_len))
+			continue;
+		if (routes[i].method == method)
+			return &routes[i];
+		*has_path = true;
+	}
+	id[0] = '\0';
+	return NULL;
+}
+
+static const char *
+method_name(enum evhttp_cmd_type m)
+{
+	return m == GET  ? "GET"
+	    : m == POST  ? "POST"
+	    : m == PATCH ? "PATCH"
+			 : "DELETE";
+}
+
+void
+routes_print(FILE *f)
+{
+	fputs("| request | what it does | right | scope of a token |\n"
+	      "| --- | --- | --- | --- |\n",
+	    f);
+	for (size_t i = 0; i < n_routes; i++)
+		fprintf(f, "| `%s %s` | %s | %s | %s%s%s |\n",
+		    method_name(routes[i].method), routes[i].path,
+		    routes[i].what, right_texts[routes[i].right],
+		    routes[i].scope != NULL ? "`" : "",
+		    routes[i].scope != NULL     ? routes[i].scope
+			: routes[i].cookie_only ? "no token"
+						: "any",
+		    routes[i].scope != NULL ? "`" : "");
+}

@@ -1,0 +1,174 @@
+#include "console/status.h"
+
+#include <event2/buffer.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "common/bytes.h"
+#include "common/err.h"
+#include "common/metrics_server.h"
+#include "console/conf.h"
+#include "console/shared.h"
+
+#define M "relaycam_console_"
+
+struct status {
+	struct metrics_server *server;
+	struct shared *shared;
+	unsigned n;
+	bool is_stopping;
+};
+
+struct metric {
+	const char *name, *type, *help;
+	size_t offset; /* in struct worker_counters */
+};
+
+#define ROW(field, name, type, help)                                           \
+	{                                                                      \
+		name, type, help, offsetof(struct worker_counters, field)      \
+	}
+
+static const struct metric metrics[] = {
+	ROW(logins, "logins_total", "counter", "Passwords that were right."),
+	ROW(logins_failed, "login_failures_total", "counter",
+	    "Passwords that were wrong."),
+	ROW(refused, "refusals_total", "counter",
+	    "Requests refused for lack of a right."),
+	ROW(queries, "queries_total", "counter", "Statements sent."),
+	ROW(query_errors, "query_errors_total", "counter",
+	    "Statements without an answer, or with an error."),
+};
+
+static uint64_t
+sum(const struct status *s, size_t offset)
+{
+	uint64_t total = 0;
+
+	for (unsigned i = 0; i < s->n; i++) {
+		const char *c = (const char *)&s->shared->workers[i].counters;
+
+		total += atomic_load(
+		    (const _Atomic uint64_t *)(const void *)(c + offset));
+	}
+	return total;
+}
+
+static unsigned
+count_ready(const struct status *s)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < s->n; i++)
+		n += atomic_load(&s->shared->workers[i].state) == WORKER_READY;
+	return n;
+}
+
+static void
+print_answers(const struct status *s, struct evbuffer *out)
+{
+	evbuffer_add_printf(out,
+	    "# HELP " M "answers_total Answers by the class of their status.\n"
+	    "# TYPE " M "answers_total counter\n");
+	for (unsigned k = 1; k < 6; k++)
+		evbuffer_add_printf(out,
+		    M "answers_total{class=\"%uxx\"} %llu\n", k,
+		    (unsigned long long)sum(s,
+			offsetof(struct worker_counters, answers) +
+			    k * sizeof(uint64_t)));
+}
+
+static unsigned
+print_metrics(void *arg, struct evbuffer *out)
+{
+	const struct status *s = arg;
+
+	print_answers(s, out);
+	for (size_t i = 0; i < N_ELEMENTS(metrics); i++)
+		evbuffer_add_printf(out,
+		    "# HELP " M "%s %s\n# TYPE " M "%s %s\n" M "%s %llu\n",
+		    metrics[i].name, metrics[i].help, metrics[i].name,
+		    metrics[i].type, metrics[i].name,
+		    (unsigned long long)sum(s, metrics[i].offset));
+	evbuffer_add_printf(out,
+	    "# HELP " M "workers_ready Workers that serve.\n"
+	    "# TYPE " M "workers_ready gauge\n" M "workers_ready %u\n"
+	    "# HELP " M "worker_restarts_total Workers that died.\n"
+	    "# TYPE " M "worker_restarts_total counter\n" M
+	    "worker_restarts_total %llu\n",
+	    count_ready(s),
+	    (unsigned long long)atomic_load(&s->shared->restarts));
+	return 200;
+}
+
+static unsigned
+print_healthz(void *arg, struct evbuffer *out)
+{
+	evbuffer_add_printf(out, "ok\n");
+	return 200;
+}
+
+/* One worker that serves is enough: the kernel gives it the connections of
+ * those that are being started. */
+static unsigned
+print_readyz(void *arg, struct evbuffer *out)
+{
+	const struct status *s = arg;
+	unsigned waiting = 0;
+
+	for (unsigned i = 0; i < s->n; i++)
+		waiting += atomic_load(&s->shared->workers[i].state) ==
+		    WORKER_NO_DATABASE;
+	if (s->is_stopping)
+		evbuffer_add_printf(out, "stopping\n");
+	else if (count_ready(s) > 0)
+		evbuffer_add_printf(out, "ok\n");
+	else if (waiting > 0)
+		evbuffer_add_printf(out, "the database cannot be reached\n");
+	else
+		evbuffer_add_printf(out, "no worker has started\n");
+	return !s->is_stopping && count_ready(s) > 0 ? 200 : 503;
+}
+
+static const struct metrics_page pages[] = {
+	{ "/metrics", print_metrics },
+	{ "/healthz", print_healthz },
+	{ "/readyz", print_readyz },
+};
+
+int
+status_new(struct status **out, struct event_base *base,
+    const struct console_conf *conf, struct shared *shared, unsigned n,
+    char *err, size_t err_len)
+{
+	struct status *s = calloc(1, sizeof(*s));
+	const struct metrics_server_conf server = {
+		.setting = "console.metrics_listen",
+		.listen = conf->console.metrics_listen,
+		.pages = pages,
+		.n_pages = N_ELEMENTS(pages),
+		.arg = s,
+	};
+
+	*out = s;
+	if (s == NULL)
+		return ERR_NOMEM;
+	s->shared = shared;
+	s->n = n;
+	return metrics_server_new(&s->server, base, &server, err, err_len);
+}
+
+void
+status_stopping(struct status *s)
+{
+	s->is_stopping = true;
+}
+
+void
+status_free(struct status *s)
+{
+	if (s == NULL)
+		return;
+	metrics_server_free(s->server);
+	free(s);
+}

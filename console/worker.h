@@ -1,0 +1,41 @@
+/*
+ * One process that serves the API: event loop, server, database connections,
+ * threads for passwords. Parts are made in the order of the fields.
+ */
+#ifndef CONSOLE_WORKER_H
+#define CONSOLE_WORKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/password.h"
+#include "common/worker.h"
+#include "console/shared.h"
+
+struct console_conf;
+struct db_pool;
+struct event_base;
+struct guesses;
+struct password_queue;
+struct server;
+
+struct worker {
+	const struct console_conf *conf;
+	unsigned number;
+	struct worker_place *place;
+	struct event_base *base;
+	struct server *server;
+	struct db_pool *db;
+	struct job_inbox inbox;
+	struct guesses *guesses;
+	struct password_queue *passwords;
+	uint8_t seal_key[SEAL_KEY_LEN];
+	unsigned n_requests; /* under way */
+	bool is_stopping;
+};
+
+/* Serves until SIGTERM. number: from 0; shared_fd: of struct shared. Returns
+ * the exit status; EX_CONFIG when starting it again is of no use. */
+int worker_run(const struct console_conf *conf, unsigned number, int shared_fd);
+
+#endif
