@@ -44,6 +44,7 @@ make(struct request *r, const PGresult *res, char url[LINK_URL_MAX],
 		log_error("link_not_made", LOG_S("why", err));
 		return rc;
 	}
+	link_signer_set_person(signer, r->person.id);
 	rc = link_make(signer, PQgetvalue(res, 0, 0),
 	    clock_wall_ns() / NS_PER_S, url, LINK_URL_MAX, expires_s);
 	link_signer_free(signer);
