@@ -120,6 +120,8 @@ its authorities.
 
     {browser_link(stack)}
 
+The HTTP API (docs/api.md) is https://localhost:{stack.ports.console}/api/v1/
+
 Later, or again: https://localhost:{stack.ports.web}/#user=alice&endpoint=desk1
 
 Or connect with TigerVNC's viewer:
@@ -146,7 +148,7 @@ def wait_for_stop(stack):
     """Until a signal comes; a service that ends by itself is an error."""
     while True:
         for p in stack.processes:
-            if p.poll() is not None and p.name in ('relay', 'storage',
+            if p.poll() is not None and p.name in ('relay', 'storage', 'console',
                                                    'postgres', 'endpoint'):
                 raise StartError(f'{p.name} ended with status '
                                  f'{p.returncode}\n{p.log_tail()}')
@@ -160,6 +162,7 @@ def pid_file(args):
 def serve(stack, args, on_result):
     say(f'starting in {stack.state} ...')
     stack.start()
+    stack.start_console()
     with open(pid_file(args), 'w', encoding='ascii') as f:
         f.write(f'{os.getpid()}\n')
     password = demo.ensure_demo_team(stack, endpoint_password(stack))

@@ -14,7 +14,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 PG_BIN = '/usr/lib/postgresql/15/bin'
 PROGRAMS = {'relaycam-relay': 'relay', 'relaycam-recorder': 'recorder',
-            'relaycam-storage': 'storage', 'relaycam': 'ctl'}
+            'relaycam-storage': 'storage', 'relaycam-console': 'console',
+            'relaycam': 'ctl'}
 S3_KEY = 'TESTKEY0123456789AB'
 S3_SECRET = 'testsecret0123456789testsecret0123456789'
 BUCKET = 'relaycam'
@@ -36,6 +37,8 @@ class Ports:
         self.reverse = pick(5500, 6)
         self.session_first = pick(5910, 7)
         self.session_last = self.session_first + 3
+        self.console = pick(8443, 11)
+        self.console_metrics = pick(9092, 12)
         self.s3 = pick(7480, 20)
 
 
@@ -82,6 +85,8 @@ class Stack:
                  'storage_metrics': 'storage metrics',
                  'endpoint': 'the demo endpoint',
                  'web': 'the browser viewer',
+                 'console': 'the console',
+                 'console_metrics': 'console metrics',
                  'reverse': 'endpoints that dial in'}
         if self.s3:
             names['s3'] = 'the S3 server'
@@ -208,7 +213,7 @@ class Stack:
             'log.level': 'info',
             'database.url': self.database_url,
             **{f'database.{who}_user': f'relaycam_{who}'
-               for who in ('relay', 'storage', 'admin', 'owner')},
+               for who in ('relay', 'storage', 'console', 'admin', 'owner')},
             'secrets.seal_key_file': f'{conf}/seal.key',
             'secrets.evidence_key_file': f'{conf}/evidence.key',
             'spool.dir': self.path('spool'),
@@ -233,6 +238,10 @@ class Stack:
             'storage.tls_key_file': f'{conf}/relay.key',
             'storage.metrics_listen': f'127.0.0.1:{p.storage_metrics}',
             'storage.recorder_program': self.path('bin', 'relaycam-recorder'),
+            'console.listen': f'127.0.0.1:{p.console}',
+            'console.tls_cert_file': f'{conf}/relay.pem',
+            'console.tls_key_file': f'{conf}/relay.key',
+            'console.metrics_listen': f'127.0.0.1:{p.console_metrics}',
         }
         if self.s3:
             v.update({'store.s3_endpoint': f'http://127.0.0.1:{p.s3}',
@@ -337,6 +346,13 @@ class Stack:
                                  '--config', self.conf_file])
         wait_until(lambda: self.is_ready(self.ports.relay_metrics) and
                    tcp_answers(self.ports.relay), 20, 'the relay', p)
+        return p
+
+    def start_console(self):
+        p = self.spawn('console', [self.path('bin', 'relaycam-console'),
+                                   '--config', self.conf_file])
+        wait_until(lambda: self.is_ready(self.ports.console_metrics), 20,
+                   'the console', p)
         return p
 
     @staticmethod

@@ -26,6 +26,6 @@ def free_ports():
                 ports.relay, ports.files, ports.relay_metrics,
                 ports.storage_metrics, ports.endpoint, ports.web,
                 ports.reverse, ports.session_first, ports.session_last,
-                ports.s3)):
+                ports.s3, ports.console, ports.console_metrics)):
             return ports
     raise AssertionError('unreachable: the cycle never ends')
