@@ -43,10 +43,10 @@ const struct conf_opt conf_database_opts[7] = {
 	ROW(conf_database, "admin_user", CONF_STR, admin_user, NULL, 0, 0,
 	    NULL,
 	    "The same for the command line `relaycam`: `relaycam_admin`."),
-	ROW(conf_database, "owner_user", CONF_STR, owner_user, NULL, 0, 0,
-	    NULL, "The same for `relaycam migrate`: `relaycam_owner`."),
-	ROW(conf_database, "answer_seconds", CONF_SECONDS, answer_seconds,
-	    "10", 1, 3600, NULL,
+	ROW(conf_database, "owner_user", CONF_STR, owner_user, NULL, 0, 0, NULL,
+	    "The same for `relaycam migrate`: `relaycam_owner`."),
+	ROW(conf_database, "answer_seconds", CONF_SECONDS, answer_seconds, "10",
+	    1, 3600, NULL,
 	    "A server that leaves a query of relay or storage unanswered for "
 	    "this long is given up and connected to anew. Queries are limited "
 	    "to less."),
@@ -61,7 +61,7 @@ const struct conf_opt conf_spool_opts[2] = {
 	    "A recording does not start, or stops, when less is free (C6)."),
 };
 
-const struct conf_opt conf_store_opts[12] = {
+const struct conf_opt conf_store_opts[13] = {
 	ROW(conf_store, "kind", CONF_CHOICE, kind, "folder", 0, 0, "folder|s3",
 	    "`folder` for one machine, `s3` for any compatible server (M8)."),
 	ROW(conf_store, "folder", CONF_STR, folder,
@@ -69,12 +69,17 @@ const struct conf_opt conf_store_opts[12] = {
 	    "Where the folder store keeps recordings."),
 	ROW(conf_store, "public_url", CONF_STR, public_url,
 	    "https://localhost:8444", 0, 0, NULL,
-	    "What signed links of the folder store begin with."),
+	    "What links that the storage daemon signs begin with."),
 	ROW(conf_store, "link_key_file", CONF_STR, link_key_file,
 	    "/etc/relaycam/link.key", 0, 0, NULL,
-	    "32 random bytes that sign the folder store's links."),
+	    "32 random bytes that sign them."),
 	ROW(conf_store, "link_seconds", CONF_SECONDS, link_seconds, "600", 1,
 	    604800, NULL, "How long a link lives after it was issued (T6)."),
+	ROW(conf_store, "s3_links", CONF_CHOICE, s3_links, "storage", 0, 0,
+	    "storage|direct",
+	    "Where links to recordings in S3 lead: to the storage daemon, "
+	    "which reads them there, so that a client that began can continue "
+	    "(T6); `direct` to the S3 server, where it cannot."),
 	ROW(conf_store, "s3_endpoint", CONF_STR, s3_endpoint, NULL, 0, 0, NULL,
 	    "`https://host[:port]` of the S3 server, without a path."),
 	ROW(conf_store, "s3_region", CONF_STR, s3_region, "us-east-1", 0, 0,

@@ -97,6 +97,7 @@ struct conf_store {
 	char *folder;
 	char *public_url; /* of signed files: https://host:8444 */
 	char *link_key_file;
+	char *s3_links;       /* storage, direct */
 	int64_t link_seconds; /* T6: 600 */
 	char *s3_endpoint, *s3_region, *s3_bucket;
 	char *s3_access_key_file, *s3_ca_file;
@@ -113,7 +114,7 @@ struct conf_secrets {
 extern const struct conf_opt conf_log_opts[2];
 extern const struct conf_opt conf_database_opts[7];
 extern const struct conf_opt conf_spool_opts[2];
-extern const struct conf_opt conf_store_opts[12];
+extern const struct conf_opt conf_store_opts[13];
 extern const struct conf_opt conf_secrets_opts[2];
 
 /* { name, help, table, size, base } rows for the shared sections. */
@@ -135,7 +136,7 @@ extern const struct conf_opt conf_secrets_opts[2];
 #define CONF_STORE(b)                                                          \
 	{                                                                      \
 		"store", "Where recordings are kept, and how links are made.", \
-		    conf_store_opts, 12, (b)                                   \
+		    conf_store_opts, 13, (b)                                   \
 	}
 #define CONF_SECRETS(b)                                                        \
 	{                                                                      \

@@ -45,6 +45,13 @@ read_link_key(struct link_signer *s, char *err, size_t err_len)
 	return rc == 0 ? 0 : ERR_CONFIG;
 }
 
+bool
+link_is_direct(const struct conf_store *conf)
+{
+	return strcmp(conf->kind, "s3") == 0 && conf->s3_links != NULL &&
+	    strcmp(conf->s3_links, "direct") == 0;
+}
+
 int
 link_signer_new(struct link_signer **out, const struct conf_store *conf,
     char *err, size_t err_len)
@@ -56,7 +63,7 @@ link_signer_new(struct link_signer **out, const struct conf_store *conf,
 	if (s == NULL)
 		return ERR_NOMEM;
 	s->conf = conf;
-	s->is_s3 = strcmp(conf->kind, "s3") == 0;
+	s->is_s3 = link_is_direct(conf);
 	rc = s->is_s3 ? read_s3_key(s, err, err_len)
 		      : read_link_key(s, err, err_len);
 	if (rc != 0) {

@@ -1,12 +1,13 @@
 /*
  * Signed links to recordings that work without an account and die after
- * link_seconds (T6): presigned GET of S3, or, for the folder store, a URL of
- * the storage daemon signed with HMAC-SHA-256 over key and expiry. Reads key
- * files when made; otherwise no I/O. A link_signer is not thread-safe.
+ * link_seconds (T6): a URL of the storage daemon signed with HMAC-SHA-256
+ * over key and expiry, or, with s3_links = direct, a presigned GET of S3. Reads
+ * key files when made; otherwise no I/O. A link_signer is not thread-safe.
  */
 #ifndef COMMON_LINKS_H
 #define COMMON_LINKS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,9 @@
 
 struct link_signer;
 
+/* Whether links lead to the S3 server itself. */
+bool link_is_direct(const struct conf_store *conf);
+
 /*
  * Reads the link key or S3 access key that conf (borrowed, outlives the
  * signer) names. Returns 0, ERR_CONFIG with a sentence in err, or ERR_NOMEM.
@@ -27,7 +31,8 @@ int link_signer_new(struct link_signer **out, const struct conf_store *conf,
 void link_signer_free(struct link_signer *s);
 
 /* Links that are made from now on are this person's (people.id); 0: nobody's,
- * as in the beginning. Only the folder store's links carry it. */
+ * as in the beginning. Links to the S3 server
+ * do not carry it. */
 void link_signer_set_person(struct link_signer *s, int64_t person);
 
 /*
@@ -55,9 +60,9 @@ int link_make_until(const struct link_signer *s, const char *object_key,
 char *link_filename(const char *object_key, char *out, size_t out_len);
 
 /*
- * Checks the `expires`, `person` (NULL: none) and `signature` of a folder
- * store's link in constant time. Returns 0 and the Unix time of its death in
- * *expires_s, ERR_DENIED (forged), or ERR_TIMEOUT (genuine, but dead).
+ * Checks the `expires`, `person` (NULL: none) and `signature` of a link to
+ * the storage daemon in constant time. Returns 0 and the Unix time of its death
+ * in *expires_s, ERR_DENIED (forged), or ERR_TIMEOUT (genuine, but dead).
  */
 int link_verify(const uint8_t key[LINK_KEY_LEN], const char *object_key,
     const char *expires, const char *person, const char *signature,

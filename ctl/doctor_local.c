@@ -16,6 +16,7 @@
 
 #include "common/bytes.h"
 #include "common/keyfile.h"
+#include "common/links.h"
 #include "common/password.h"
 #include "ctl/doctor.h"
 
@@ -157,9 +158,8 @@ doctor_link_key(struct doctor *d)
 {
 	const char *path = d->ctl->store.link_key_file;
 
-	/* with S3 it signs only links to what is still being recorded */
-	if (strcmp(d->ctl->store.kind, "folder") == 0 ||
-	    access(path, F_OK) == 0)
+	/* else it signs only links to what is still being recorded */
+	if (!link_is_direct(&d->ctl->store) || access(path, F_OK) == 0)
 		check_key(d, "link key", path,
 		    "make one for storage, console and relaycam alike: umask "
 		    "077; head -c 32 /dev/urandom > FILE");

@@ -21,7 +21,7 @@ make(struct ctl *c, const struct recording *r, const struct person_ref *person,
 	int rc;
 
 	if (recording_is_on_node(r)) {
-		node.kind = "folder";
+		node.kind = "folder"; /* not in S3 yet */
 		node.public_url = (char *)(uintptr_t)r->node_url;
 	}
 	rc = link_signer_new(&signer, &node, err, sizeof(err));
@@ -90,7 +90,9 @@ link_ca_file(const struct ctl *c, const struct recording *r, const char *given)
 {
 	if (given != NULL)
 		return given;
-	return strcmp(r->store, "s3") == 0 ? c->store.s3_ca_file : NULL;
+	return strcmp(r->store, "s3") == 0 && link_is_direct(&c->store)
+	    ? c->store.s3_ca_file
+	    : NULL;
 }
 
 int

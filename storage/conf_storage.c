@@ -10,8 +10,8 @@
 
 const struct conf_opt conf_storage_opts[24] = {
 	ROW(listen, CONF_STR, "0.0.0.0:8444", 0, 0,
-	    "address:port of the server of signed files (TLS); with S3 only of "
-	    "what is not stored yet."),
+	    "address:port of the server of signed files (TLS); with direct S3 "
+	    "links only of what is not stored yet."),
 	ROW(tls_cert_file, CONF_STR, "/etc/relaycam/tls.crt", 0, 0,
 	    "PEM certificate chain of that server; read again at SIGHUP."),
 	ROW(tls_key_file, CONF_STR, "/etc/relaycam/tls.key", 0, 0,

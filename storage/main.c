@@ -22,6 +22,7 @@
 #include "common/db_url.h"
 #include "common/err.h"
 #include "common/keyfile.h"
+#include "common/links.h"
 #include "common/log.h"
 #include "common/protect.h"
 #include "storage/check.h"
@@ -170,13 +171,13 @@ become_user(const char *name)
 }
 
 /*
- * With S3, stored recordings are served there; what is still being written
- * is served here when there is a key to sign links with (X1).
+ * With S3 and direct links, stored recordings are served there; what is still
+ * being written is served here when there is a key to sign links with (X1).
  */
 static bool
 files_are_served(const struct daemon *d)
 {
-	if (strcmp(d->store_conf.kind, "s3") != 0 ||
+	if (!link_is_direct(&d->store_conf) ||
 	    access(d->store_conf.link_key_file, R_OK) == 0)
 		return true;
 	log_warn(

@@ -1,6 +1,6 @@
 /*
  * The server of signed files: GET and HEAD of /files/<key> over TLS, with
- * one byte range, for the folder store. A link is looked at when the request
+ * one byte range. A link is looked at when the request
  * begins; its death does not disturb a running download (T6). A download
  * holds one open file and at most one chunk in memory; the next chunk is
  * read when the last one has gone to the client. A client that takes nothing

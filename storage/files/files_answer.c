@@ -113,17 +113,15 @@ http_date(time_t t, char out[HTTP_DATE_MAX])
 	strftime(out, HTTP_DATE_MAX, "%a, %d %b %Y %H:%M:%S GMT", &tm);
 }
 
+/* date: NULL: it has none. */
 static void
-file_headers(
-    const struct files_request *r, const struct stat *st, const char *etag)
+file_headers(const struct files_request *r, const char *etag, const char *date)
 {
-	char date[HTTP_DATE_MAX];
-
 	files_media_headers(r);
-	http_date(st->st_mtime, date);
 	files_add_header(r->req, "Accept-Ranges", "bytes");
 	files_add_header(r->req, "ETag", etag);
-	files_add_header(r->req, "Last-Modified", date);
+	if (date != NULL)
+		files_add_header(r->req, "Last-Modified", date);
 	files_add_header(r->req, "Cache-Control", "private, max-age=0");
 }
 
@@ -147,15 +145,47 @@ range_headers(struct evhttp_request *req, const struct http_range *range,
 	return is_part ? 206 : 200;
 }
 
-void
-files_serve(const struct files_request *r, int fd)
+/* Sends a whole file of size bytes or a range of it; fd -1: from the store.
+ * Takes fd. */
+static void
+serve_range(const struct files_request *r, int fd, uint64_t size,
+    const char *etag, const char *date)
 {
 	const char *if_range = files_get_header(r->req, "If-Range");
 	struct http_range range = { 0 };
-	char etag[ETAG_MAX];
-	struct stat st;
-	uint64_t size;
 	int rc = 0, code;
+
+	if (if_range == NULL || strcmp(if_range, etag) == 0)
+		rc = http_range_parse(
+		    files_get_header(r->req, "Range"), size, &range);
+	if (rc == 0 && size > 0)
+		range.last = size - 1;
+	if (rc < 0) {
+		if (fd >= 0)
+			close(fd);
+		files_refuse_range(r, size);
+		return;
+	}
+	file_headers(r, etag, date);
+	code = range_headers(r->req, &range, rc == 1, size);
+	if (rc == 1)
+		r->f->d->counters.files_partial++;
+	else
+		r->f->d->counters.files_ok++;
+	if (size == 0) {
+		if (fd >= 0)
+			close(fd);
+		evhttp_send_reply(r->req, code, "OK", NULL);
+		return;
+	}
+	files_download(r, fd, range.first, range.last + 1, code);
+}
+
+void
+files_serve(const struct files_request *r, int fd)
+{
+	char etag[ETAG_MAX], date[HTTP_DATE_MAX];
+	struct stat st;
 
 	if (fstat(fd, &st) != 0) {
 		close(fd);
@@ -163,28 +193,17 @@ files_serve(const struct files_request *r, int fd)
 		    r->f, r->req, 500, "Internal Server Error", "Read error.");
 		return;
 	}
-	size = (uint64_t)st.st_size;
 	make_etag(&st, etag);
-	if (if_range == NULL || strcmp(if_range, etag) == 0)
-		rc = http_range_parse(
-		    files_get_header(r->req, "Range"), size, &range);
-	if (rc == 0 && size > 0)
-		range.last = size - 1;
-	if (rc < 0) {
-		close(fd);
-		files_refuse_range(r, size);
-		return;
-	}
-	file_headers(r, &st, etag);
-	code = range_headers(r->req, &range, rc == 1, size);
-	if (rc == 1)
-		r->f->d->counters.files_partial++;
-	else
-		r->f->d->counters.files_ok++;
-	if (size == 0) {
-		close(fd);
-		evhttp_send_reply(r->req, code, "OK", NULL);
-		return;
-	}
-	files_download(r, fd, range.first, range.last + 1, code);
+	http_date(st.st_mtime, date);
+	serve_range(r, fd, (uint64_t)st.st_size, etag, date);
+}
+
+void
+files_serve_stored(
+    const struct files_request *r, uint64_t size, const char *sha256)
+{
+	char etag[ETAG_MAX + 16];
+
+	snprintf(etag, sizeof(etag), "\"%.64s\"", sha256);
+	serve_range(r, -1, size, etag, NULL);
 }

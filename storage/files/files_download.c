@@ -1,4 +1,5 @@
-/* Bytes of an open file to a client, as fast as it takes them. */
+/* Bytes of an open file, or of a stored object, to a client, as fast as it
+ * takes them. */
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
@@ -14,6 +15,7 @@
 #include "storage/daemon.h"
 #include "storage/files/files_internal.h"
 #include "storage/files/growing.h"
+#include "storage/store/store.h"
 
 #define CHUNK     (256 * 1024)
 #define FOLLOW_MS 250 /* between two looks at a growing file */
@@ -22,7 +24,10 @@ struct download {
 	struct growing_wait wait; /* first: handed back by the scan */
 	struct files_request r;
 	struct evbuffer *chunk;
-	int fd;
+	int fd; /* -1: the store is asked for each chunk */
+	char etag[100];
+	bool is_reading;  /* it was asked */
+	bool is_gone;     /* the client went away meanwhile */
 	uint64_t at, end; /* end: one past the last byte */
 	/* until the file is closed */
 	bool follows;
@@ -64,8 +69,11 @@ download_free(struct download *dl)
 		event_free(dl->timer);
 	if (dl->chunk != NULL)
 		evbuffer_free(dl->chunk);
-	close(dl->fd);
-	free(dl);
+	if (dl->fd >= 0)
+		close(dl->fd);
+	dl->is_gone = true;
+	if (!dl->is_reading) /* else on_data does it */
+		free(dl);
 }
 
 /*
@@ -219,22 +227,63 @@ on_follow_timer(evutil_socket_t fd, short what, void *arg)
 
 /* ---- sending ---- */
 
+/* A chunk is there. */
 static void
-on_drained(struct evhttp_connection *conn, void *arg)
+send_chunk(struct download *dl, size_t len)
+{
+	dl->at += len;
+	dl->r.f->d->counters.files_bytes += len;
+	stall_watch(dl);
+	evhttp_send_reply_chunk_with_cb(dl->r.req, dl->chunk, on_drained, dl);
+}
+
+/* The store's answer. */
+static void
+on_data(void *arg, const struct store_data *data)
 {
 	struct download *dl = arg;
+
+	dl->is_reading = false;
+	if (dl->is_gone) {
+		free(dl);
+		return;
+	}
+	if (data->err != 0 || data->len == 0 || data->len > dl->end - dl->at ||
+	    evbuffer_add(dl->chunk, data->bytes, data->len) != 0) {
+		log_warn("download_read", LOG_S("key", dl->r.key),
+		    LOG_S("why", data->detail));
+		download_abort(dl);
+		return;
+	}
+	memcpy(dl->etag, data->etag, sizeof(dl->etag));
+	send_chunk(dl, data->len);
+}
+
+static void
+read_store(struct download *dl)
+{
+	struct store *store = dl->r.f->d->store;
+	const struct store_read read = { .key = dl->r.key,
+		.etag = dl->etag,
+		.offset = dl->at,
+		.len = min_u64(STORE_READ_MAX, dl->end - dl->at),
+		.on_data = on_data,
+		.arg = dl };
+
+	dl->is_reading = true;
+	if (store->ops->read(store, &read) != 0) {
+		dl->is_reading = false;
+		download_abort(dl);
+	}
+}
+
+static void
+read_file(struct download *dl)
+{
 	size_t n = (size_t)min_u64(CHUNK, dl->end - dl->at);
 	struct evbuffer_iovec room;
 	ssize_t got;
 
-	stall_end(dl);
-	if (n == 0) {
-		if (dl->follows)
-			follow_later(dl);
-		else
-			download_end(dl, conn);
-		return;
-	}
 	if (evbuffer_reserve_space(dl->chunk, (ssize_t)n, &room, 1) != 1) {
 		download_abort(dl);
 		return;
@@ -247,10 +296,23 @@ on_drained(struct evhttp_connection *conn, void *arg)
 	}
 	room.iov_len = (size_t)got;
 	evbuffer_commit_space(dl->chunk, &room, 1);
-	dl->at += (uint64_t)got;
-	dl->r.f->d->counters.files_bytes += (uint64_t)got;
-	stall_watch(dl);
-	evhttp_send_reply_chunk_with_cb(dl->r.req, dl->chunk, on_drained, dl);
+	send_chunk(dl, (size_t)got);
+}
+
+static void
+on_drained(struct evhttp_connection *conn, void *arg)
+{
+	struct download *dl = arg;
+
+	stall_end(dl);
+	if (dl->at < dl->end && dl->fd >= 0)
+		read_file(dl);
+	else if (dl->at < dl->end)
+		read_store(dl);
+	else if (dl->follows)
+		follow_later(dl);
+	else
+		download_end(dl, conn);
 }
 
 /* Takes fd; NULL after an answer. */
@@ -269,7 +331,8 @@ download_new(const struct files_request *r, int fd)
 		if (dl != NULL && dl->stall != NULL)
 			event_free(dl->stall);
 		free(dl);
-		close(fd);
+		if (fd >= 0)
+			close(fd);
 		files_refuse_memory(r->f, r->req);
 		return NULL;
 	}
@@ -298,7 +361,8 @@ answer_head(const struct files_request *r, int fd, int code)
 {
 	if (evhttp_request_get_command(r->req) != EVHTTP_REQ_HEAD)
 		return false;
-	close(fd);
+	if (fd >= 0)
+		close(fd);
 	evhttp_send_reply(
 	    r->req, code, code == 206 ? "Partial Content" : "OK", NULL);
 	return true;

@@ -22,7 +22,7 @@ static const char where_sql[] =
     "SELECT g.status, coalesce(g.store, ''), coalesce(g.bytes, 0), "
     "coalesce(g.duration_ms, 0), g.codec, coalesce(n.host, ''), "
     "coalesce(g.spool_node = $2::uuid, false), g.is_capture, g.progress, "
-    "g.status_detail, g.object_key "
+    "g.status_detail, g.object_key, coalesce(encode(g.sha256, 'hex'), '') "
     "FROM segments g LEFT JOIN nodes n ON n.id = g.spool_node "
     "WHERE g.object_key = $1 OR g.poster_key = $1 OR g.capture_key = $1";
 enum {
@@ -36,7 +36,8 @@ enum {
 	IS_CAPTURE,
 	PROGRESS,
 	DETAIL,
-	KEY
+	KEY,
+	DIGEST
 };
 
 /* A request that waits for the database; req is NULL once it went away. */
@@ -81,9 +82,12 @@ static void
 answer_s3(const struct files_request *r)
 {
 	char url[LINK_URL_MAX], err[300] = "out of memory";
+	struct conf_store conf = r->f->d->store_conf;
 	struct link_signer *signer;
-	int rc =
-	    link_signer_new(&signer, &r->f->d->store_conf, err, sizeof(err));
+	int rc;
+
+	conf.s3_links = "direct";
+	rc = link_signer_new(&signer, &conf, err, sizeof(err));
 
 	if (rc == 0) {
 		rc = link_make_until(signer, r->key, clock_wall_ns() / NS_PER_S,
@@ -104,6 +108,22 @@ answer_s3(const struct files_request *r)
 	files_add_header(r->req, "Location", url);
 	files_refuse(r->f, r->req, 307, "Temporary Redirect",
 	    "The recording was stored.");
+}
+
+/*
+ * From the S3 server through this daemon, where the same client may ask
+ * again (T6). A poster is small and asked for once: it is fetched there.
+ */
+static void
+serve_s3(const struct files_request *r, PGresult *res)
+{
+	uint64_t bytes = strtoull(PQgetvalue(res, 0, BYTES), NULL, 10);
+
+	if (link_is_direct(&r->f->d->store_conf) ||
+	    object_key_is_poster(r->key) || bytes == 0)
+		answer_s3(r);
+	else
+		files_serve_stored(r, bytes, PQgetvalue(res, 0, DIGEST));
 }
 
 /* The cues are in the file; a player finds them there. */
@@ -246,7 +266,7 @@ answer_row(const struct files_request *r, PGresult *res)
 		if (r->what == FILES_INDEX)
 			answer_s3_index(r, res);
 		else
-			answer_s3(r);
+			serve_s3(r, res);
 		return;
 	}
 	seconds = comes_later(r, res, text, sizeof(text));

@@ -94,9 +94,15 @@ void files_refuse_range(const struct files_request *r, uint64_t size);
 /* A whole file, or a range of it. Takes fd. */
 void files_serve(const struct files_request *r, int fd);
 
+/* The same of a recording in the store, which reads it. sha256: of all of it,
+ * in hex; that is its ETag. */
+void files_serve_stored(
+    const struct files_request *r, uint64_t size, const char *sha256);
+
 /* ---- files_download.c ---- */
 
-/* Sends the bytes from first up to end; the headers are there. Takes fd. */
+/* Sends the bytes from first up to end; the headers are there. Takes fd; -1:
+ * the store has them under r->key. */
 void files_download(const struct files_request *r, int fd, uint64_t first,
     uint64_t end, int code);
 /*

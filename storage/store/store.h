@@ -46,6 +46,28 @@ struct store_object {
 	uint8_t sha256[32];
 };
 
+#define STORE_READ_MAX (512 * 1024)
+
+/* Bytes of a stored object; borrowed for the call. */
+struct store_data {
+	int err;            /* 0 or ERR_* */
+	const char *detail; /* a sentence for people, or "" */
+	const char *bytes;
+	size_t len;     /* as many as were asked for, fewer at the end */
+	uint64_t size;  /* of the object */
+	char etag[100]; /* without quotes, "" when there is none */
+};
+typedef void store_data_cb(void *arg, const struct store_data *data);
+
+/* What to read; valid for the call. */
+struct store_read {
+	const char *key;
+	const char *etag; /* of an earlier answer: no other object's bytes */
+	uint64_t offset, len; /* len: 1..STORE_READ_MAX */
+	store_data_cb *on_data;
+	void *arg;
+};
+
 struct store_ops {
 	const char *name; /* as in segments.store */
 	/*
@@ -59,6 +81,9 @@ struct store_ops {
 	/* 0, ERR_NOTFOUND, ERR_CORRUPT; others say nothing about it. */
 	int (*check)(struct store *s, const struct store_object *o,
 	    store_done_cb *cb, void *arg);
+	/* NULL: its files can be opened. Returns 0, ERR_NOMEM, ERR_LIMIT or
+	 * ERR_PROTOCOL. */
+	int (*read)(struct store *s, const struct store_read *read);
 	/* Puts under way end with ERR_CANCELLED at their next boundary. */
 	void (*stop)(struct store *s);
 	void (*free)(struct store *s); /* nothing may be under way */

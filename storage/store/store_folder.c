@@ -365,7 +365,7 @@ folder_free(struct store *s)
 }
 
 static const struct store_ops folder_ops = { "folder", folder_put,
-	folder_remove, folder_check, folder_stop, folder_free };
+	folder_remove, folder_check, NULL, folder_stop, folder_free };
 
 int
 store_folder_new(

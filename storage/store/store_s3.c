@@ -136,6 +136,12 @@ s3_put(struct store *s, const struct store_put *put)
 	return s3_upload_start((struct s3_store *)s, put);
 }
 
+static int
+s3_read(struct store *s, const struct store_read *read)
+{
+	return s3_read_start((struct s3_store *)s, read);
+}
+
 static void
 s3_stop(struct store *s)
 {
@@ -150,7 +156,7 @@ s3_free(struct store *s)
 }
 
 static const struct store_ops s3_ops = { "s3", s3_put, s3_remove, s3_check,
-	s3_stop, s3_free };
+	s3_read, s3_stop, s3_free };
 
 int
 store_s3_new(

@@ -19,6 +19,9 @@ struct s3_store {
  */
 int s3_upload_start(struct s3_store *s, const struct store_put *put);
 
+/* store_ops.read. */
+int s3_read_start(struct s3_store *s, const struct store_read *read);
+
 /*
  * A ranged GET of the first byte: unlike HEAD it names errors in a body, and
  * it proves that the object can be read. Fills rq.

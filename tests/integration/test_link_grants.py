@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from pg import Cluster
-from storage_env import Segment, Storage, wait_for
+from storage_env import Ceph, Segment, Storage, wait_for
 
 NAME = '__Secure-relaycam-grant'
 SIZE = 3_000_000
@@ -24,9 +24,17 @@ def cluster():
         yield c
 
 
-@pytest.fixture
-def env(tmp_path, cluster):
-    e = Storage(tmp_path, cluster)
+@pytest.fixture(scope='module')
+def ceph(tmp_path_factory):
+    server = Ceph(tmp_path_factory.mktemp('ceph'))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=['folder', 's3'])
+def env(request, tmp_path, cluster):
+    e = Storage(tmp_path, cluster, request.getfixturevalue('ceph')
+                if request.param == 's3' else None)
     yield e
     e.close()
 

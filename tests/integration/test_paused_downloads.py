@@ -8,7 +8,7 @@ import time
 import pytest
 
 from pg import Cluster
-from storage_env import Segment, Storage, wait_for
+from storage_env import Ceph, Segment, Storage, wait_for
 
 SIZE = 40_000_000  # more than the sockets of both sides hold
 
@@ -19,9 +19,17 @@ def cluster():
         yield c
 
 
-@pytest.fixture
-def env(tmp_path, cluster):
-    e = Storage(tmp_path, cluster)
+@pytest.fixture(scope='module')
+def ceph(tmp_path_factory):
+    server = Ceph(tmp_path_factory.mktemp('ceph'))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=['folder', 's3'])
+def env(request, tmp_path, cluster):
+    e = Storage(tmp_path, cluster, request.getfixturevalue('ceph')
+                if request.param == 's3' else None)
     yield e
     e.close()
 

@@ -55,6 +55,30 @@ make(char *url, size_t len, uint64_t *expires)
 	link_signer_free(s);
 }
 
+/* A recording in S3 is read by the storage daemon. */
+static void
+test_links_lead_to_storage_with_s3(void **state)
+{
+	struct conf_store c = conf;
+	char url[LINK_URL_MAX], same[LINK_URL_MAX], err[256];
+	struct link_signer *s;
+
+	assert_int_equal(link_signer_new(&s, &c, err, sizeof(err)), 0);
+	assert_int_equal(link_make(s, KEY, NOW, same, sizeof(same), NULL), 0);
+	link_signer_free(s);
+	c.kind = "s3";
+	c.s3_links = "storage";
+	assert_false(link_is_direct(&c));
+	assert_int_equal(link_signer_new(&s, &c, err, sizeof(err)), 0);
+	assert_int_equal(link_make(s, KEY, NOW, url, sizeof(url), NULL), 0);
+	link_signer_free(s);
+	assert_string_equal(url, same);
+	c.s3_links = "direct";
+	assert_true(link_is_direct(&c));
+	c.kind = "folder";
+	assert_false(link_is_direct(&c));
+}
+
 static void
 test_person_is_signed(void **state)
 {
@@ -164,6 +188,7 @@ test_until(void **state)
 	char s3_file[] = "/tmp/relaycam-s3-XXXXXX", err[256], url[LINK_URL_MAX];
 	int fd = mkstemp(s3_file);
 	struct conf_store s3 = { .kind = "s3",
+		.s3_links = "direct",
 		.s3_endpoint = "https://S3.example:443/",
 		.s3_region = "us-east-1",
 		.s3_bucket = "b",
@@ -223,6 +248,7 @@ test_bad_keys(void **state)
 	assert_non_null(strstr(err, "mode 0644"));
 	assert_non_null(strstr(err, "chmod 0600"));
 	c.kind = "s3";
+	c.s3_links = "direct";
 	assert_int_equal(link_signer_new(&s, &c, err, sizeof(err)), ERR_CONFIG);
 	assert_non_null(strstr(err, "s3_endpoint"));
 }
@@ -316,6 +342,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_person_is_signed),
+		cmocka_unit_test(test_links_lead_to_storage_with_s3),
 		cmocka_unit_test(test_folder_link),
 		cmocka_unit_test(test_link_does_not_fit),
 		cmocka_unit_test(test_until),
