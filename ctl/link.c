@@ -8,11 +8,15 @@
 #include "ctl/pg.h"
 #include "ctl/table.h"
 
-/* Stored files are where the store is, others at their node (X1). */
+/*
+ * Stored files are where the store is, others at their node (X1). A link that
+ * this program uses itself leads to the S3 server, whose key it has.
+ */
 static int
 make(struct ctl *c, const struct recording *r, const struct person_ref *person,
-    struct signed_link *out)
+    bool is_ours, struct signed_link *out)
 {
+	static char direct[] = "direct";
 	struct conf_store node = c->store;
 	struct link_signer *signer;
 	uint64_t now_s = clock_wall_ns() / NS_PER_S;
@@ -24,6 +28,8 @@ make(struct ctl *c, const struct recording *r, const struct person_ref *person,
 		node.kind = "folder"; /* not in S3 yet */
 		node.public_url = (char *)(uintptr_t)r->node_url;
 	}
+	if (is_ours)
+		node.s3_links = direct;
 	rc = link_signer_new(&signer, &node, err, sizeof(err));
 	if (rc != 0)
 		return ctl_config(
@@ -74,7 +80,7 @@ link_new(struct ctl *c, const struct recording *r,
 		    r->id, r->store, c->store.kind);
 	rc = person != NULL ? person_must_watch(c, r, person) : 0;
 	if (rc == 0)
-		rc = make(c, r, person, out);
+		rc = make(c, r, person, strcmp(action, "link") != 0, out);
 	if (rc != 0)
 		return rc;
 	detail = json_pack("{s:s,s:s}", "object_key", r->object_key,
@@ -90,9 +96,7 @@ link_ca_file(const struct ctl *c, const struct recording *r, const char *given)
 {
 	if (given != NULL)
 		return given;
-	return strcmp(r->store, "s3") == 0 && link_is_direct(&c->store)
-	    ? c->store.s3_ca_file
-	    : NULL;
+	return strcmp(r->store, "s3") == 0 ? c->store.s3_ca_file : NULL;
 }
 
 int

@@ -18,7 +18,8 @@ struct signed_link {
 /*
  * Makes a link to r's file and writes the audit row `action`. person: whose
  * link it is, NULL for nobody's; a link of a person who may not watch is
- * refused. Returns 0 or a status after a message.
+ * refused. action: "link", or what this program does with it; then it leads to
+ * the S3 server itself. Returns 0 or a status after a message.
  */
 int link_new(struct ctl *c, const struct recording *r,
     const struct person_ref *person, const char *action,
