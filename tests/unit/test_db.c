@@ -319,7 +319,8 @@ test_rounds_go_on(void **state)
 	assert_true(b.n_connections >= 2);
 	a.mode = WELL;
 	run_until(&c, &c.n_came, 1);
-	assert_true(a.n_connections >= b.n_connections && a.n_connections >= 4);
+	/* the third one of a may find it well already */
+	assert_true(a.n_connections >= b.n_connections && a.n_connections >= 3);
 	client_stop(&c);
 	server_stop(&a);
 	server_stop(&b);
