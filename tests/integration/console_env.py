@@ -11,6 +11,7 @@ import subprocess
 
 import requests
 
+from console_openapi import DOCUMENT
 from ctl import BUILD, Ctl
 from storage_env import free_port, wait_for
 
@@ -19,7 +20,8 @@ PASSWORD = 'correct horse'
 
 
 class Client:
-    """Requests by path below /api/v1/, with a cookie or a bearer token."""
+    """Requests by path below /api/v1/, with a cookie or a bearer token. Each
+    answer has to be one that docs/openapi.yaml allows."""
 
     def __init__(self, console, token=None):
         self.console = console
@@ -30,8 +32,10 @@ class Client:
             self.http.headers['Authorization'] = f'Bearer {token}'
 
     def request(self, method, path, **kw):
-        return self.http.request(
+        r = self.http.request(
             method, f'{self.console.url}/api/v1/{path}', timeout=60, **kw)
+        DOCUMENT.check(method, '/' + path.split('?')[0], r, kw.get('json'))
+        return r
 
     def get(self, path, **kw):
         return self.request('GET', path, **kw)
