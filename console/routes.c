@@ -59,6 +59,12 @@ const struct route routes[] = {
 	{ POST, V1 "recordings/{id}/links", RIGHT_PLAYBACK, OBJECT_RECORDING,
 	    "recordings:read", false, recordings_link_run,
 	    "make a signed link to a recording" },
+	{ GET, V1 "settings/access", RIGHT_ADMIN, OBJECT_NONE, "settings:read",
+	    false, settings_get_run, "see the team's settings" },
+	{ PATCH, V1 "settings/access", RIGHT_OWNER, OBJECT_NONE,
+	    "settings:write", false, settings_patch_run,
+	    "change the team's settings, for sessions that start "
+	    "afterwards" },
 };
 const size_t n_routes = N_ELEMENTS(routes);
 

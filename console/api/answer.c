@@ -236,10 +236,16 @@ request_problem(
 void
 request_invalid(struct request *r, const char *pointer, const char *detail)
 {
+	request_invalid_all(
+	    r, json_pack("[{s:s,s:s}]", "pointer", pointer, "detail", detail));
+}
+
+void
+request_invalid_all(struct request *r, json_t *errors)
+{
 	send_problem(r, 422, "invalid",
-	    json_pack("{s:s,s:[{s:s,s:s}]}", "detail",
-		"A value is not as it should be.", "errors", "pointer", pointer,
-		"detail", detail));
+	    json_pack("{s:s,s:o}", "detail", "A value is not as it should be.",
+		"errors", errors));
 }
 
 void

@@ -26,4 +26,7 @@ void recordings_lock_run(struct request *r);
 void recordings_unlock_run(struct request *r);
 void recordings_link_run(struct request *r);
 
+void settings_get_run(struct request *r);
+void settings_patch_run(struct request *r);
+
 #endif

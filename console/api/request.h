@@ -49,6 +49,9 @@ struct request {
 	void (*on_rows)(struct request *r, PGresult *res);
 	void *state; /* the handler's own; release frees it */
 	void (*release)(struct request *r);
+	/* change.c: what follows a change */
+	void (*change_done)(struct request *r, const char *answer);
+	unsigned change_status;
 };
 
 /* For evhttp_set_gencb, whose argument w is. */
@@ -83,6 +86,8 @@ void request_problem(
 /* 422 for one member of the body ("/name") or one parameter ("?limit"). */
 void request_invalid(
     struct request *r, const char *pointer, const char *detail);
+/* The same for all that is wrong: a list of {pointer, detail}, taken. */
+void request_invalid_all(struct request *r, json_t *errors);
 /* The same answer for what is not there and what is another team's. */
 void request_not_found(struct request *r);
 
