@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/err.h"
 #include "common/http.h"
 #include "console/api/request.h"
+#include "console/routes.h"
 
 #define PARAMS_MAX 32
 #define VALUE_MAX  256
@@ -19,6 +21,13 @@ struct page {
 	const char *params[PARAMS_MAX];
 	char values[PARAMS_MAX][VALUE_MAX];
 	unsigned limit;
+	bool is_ascending;
+};
+
+/* What the answer needs of it. */
+struct page_end {
+	unsigned limit;
+	bool is_ascending;
 };
 
 static void
@@ -74,6 +83,8 @@ is_choice(const char *choices, const char *value)
 {
 	size_t n = strlen(value);
 
+	if (choices != NULL && strchr(value, '|') != NULL)
+		return false;
 	for (const char *at = choices; at != NULL;) {
 		if (strncmp(at, value, n) == 0 &&
 		    (at[n] == '|' || at[n] == '\0'))
@@ -85,22 +96,53 @@ is_choice(const char *choices, const char *value)
 	return choices == NULL;
 }
 
+/* A broken or too long value is refused, as the list without the filter would
+ * be a wrong answer. False: the request is answered; *has: it is there. */
+static bool
+take_param(
+    struct request *r, const char *name, char *out, size_t len, bool *has)
+{
+	long n = http_query_value(r->query, name, out, len);
+	char pointer[64];
+
+	*has = n > 0;
+	if (n >= 0 || n == ERR_NOTFOUND)
+		return true;
+	snprintf(pointer, sizeof(pointer), "?%s", name);
+	request_invalid(r, pointer, "It is too long, or broken.");
+	return false;
+}
+
+/* The same, and it is one of "a|b". */
+static bool
+take_choice(struct request *r, const char *name, const char *choices, char *out,
+    size_t len, bool *has)
+{
+	char pointer[64];
+
+	if (!take_param(r, name, out, len, has))
+		return false;
+	if (!*has || is_choice(choices, out))
+		return true;
+	snprintf(pointer, sizeof(pointer), "?%s", name);
+	request_invalid(r, pointer, choices);
+	return false;
+}
+
 static bool
 add_filters(struct request *r, struct page *p, const struct list *l)
 {
-	char value[VALUE_MAX], pointer[64];
+	char value[VALUE_MAX];
+	bool has;
 
 	for (size_t i = 0; i < l->n_filters; i++) {
 		const struct list_filter *f = &l->filters[i];
 
-		if (!request_param(r, f->name, value, sizeof(value)))
-			continue;
-		if (!is_choice(f->choices, value)) {
-			snprintf(pointer, sizeof(pointer), "?%s", f->name);
-			request_invalid(r, pointer, f->choices);
+		if (!take_choice(
+			r, f->name, f->choices, value, sizeof(value), &has))
 			return false;
-		}
-		add_filter(p, f->sql, value);
+		if (has)
+			add_filter(p, f->sql, value);
 	}
 	return true;
 }
@@ -108,42 +150,87 @@ add_filters(struct request *r, struct page *p, const struct list *l)
 static bool
 take_limit(struct request *r, struct page *p)
 {
-	char text[16], *end = text;
+	char text[8], pointer[] = "?limit";
+	long n = http_query_value(r->query, pointer + 1, text, sizeof(text));
 
 	p->limit = LIST_LIMIT;
-	if (!request_param(r, "limit", text, sizeof(text)))
+	if (n == 0 || n == ERR_NOTFOUND)
 		return true;
-	p->limit = (unsigned)strtoul(text, &end, 10);
-	if (*end == '\0' && p->limit >= 1 && p->limit <= LIST_LIMIT_MAX)
+	p->limit = n > 0 ? (unsigned)strtoul(text, NULL, 10) : 0;
+	if (n > 0 && strspn(text, "0123456789") == (size_t)n && p->limit >= 1 &&
+	    p->limit <= LIST_LIMIT_MAX)
 		return true;
-	request_invalid(r, "?limit", "1 to 200 are expected.");
+	request_invalid(r, pointer, "1 to 200 are expected.");
 	return false;
 }
 
-/* A cursor is the hex of "key id" of the last row. */
+static bool
+take_order(struct request *r, struct page *p)
+{
+	char text[8];
+	bool has;
+
+	if (!take_choice(r, "order", "desc|asc", text, sizeof(text), &has))
+		return false;
+	p->is_ascending = has && strcmp(text, "asc") == 0;
+	return true;
+}
+
+/* A cursor is the hex of "path order key id" of the last row: path and order
+ * keep it from being used elsewhere. */
+static int
+cursor_prefix(const struct request *r, bool is_ascending, char *out, size_t len)
+{
+	return snprintf(
+	    out, len, "%s %s ", r->route->path, is_ascending ? "asc" : "desc");
+}
+
+/* The key and id of a cursor's text, in plain; false: it is none of this
+ * list. */
+static bool
+read_cursor(const struct request *r, const struct page *p, const char *text,
+    char *plain, const char **key, const char **id)
+{
+	size_t n = strlen(text) / 2;
+	char prefix[VALUE_MAX], *space;
+	int prefix_len =
+	    cursor_prefix(r, p->is_ascending, prefix, sizeof(prefix));
+
+	if (strlen(text) % 2 != 0 || n >= VALUE_MAX ||
+	    http_unhex(text, (uint8_t *)plain, n) != 0)
+		return false;
+	plain[n] = '\0';
+	space = strrchr(plain, ' ');
+	if (strlen(plain) != n ||
+	    strncmp(plain, prefix, (size_t)prefix_len) != 0 ||
+	    space < plain + prefix_len)
+		return false;
+	*space = '\0';
+	*key = plain + prefix_len;
+	*id = space + 1;
+	return true;
+}
+
 static bool
 take_cursor(struct request *r, struct page *p, const struct list *l)
 {
-	char text[2 * VALUE_MAX], plain[VALUE_MAX], *id;
-	size_t n;
+	char text[2 * VALUE_MAX], plain[VALUE_MAX];
+	const char *key, *id;
+	long n = http_query_value(r->query, "cursor", text, sizeof(text));
 
-	if (!request_param(r, "cursor", text, sizeof(text)))
+	if (n == 0 || n == ERR_NOTFOUND)
 		return true;
-	n = strlen(text) / 2;
-	if (strlen(text) % 2 != 0 || n >= sizeof(plain) ||
-	    http_unhex(text, (uint8_t *)plain, n) != 0)
-		goto bad;
-	plain[n] = '\0';
-	id = strrchr(plain, ' ');
-	if (id == NULL || strlen(plain) != n)
-		goto bad;
-	*id++ = '\0';
+	if (n < 0 || !read_cursor(r, p, text, plain, &key, &id)) {
+		request_problem(r, 400, "bad-value",
+		    "The cursor is none that this list gave.");
+		return false;
+	}
 	add(p, " AND (");
 	add(p, l->key);
 	add(p, ", ");
 	add(p, l->id);
-	add(p, ") < (");
-	add_param(p, plain);
+	add(p, p->is_ascending ? ") > (" : ") < (");
+	add_param(p, key);
 	add(p, "::");
 	add(p, l->key_type);
 	add(p, ", ");
@@ -152,21 +239,20 @@ take_cursor(struct request *r, struct page *p, const struct list *l)
 	add(p, l->id_type);
 	add(p, ")");
 	return true;
-bad:
-	request_invalid(r, "?cursor", "It is none that this list gave.");
-	return false;
 }
 
 /* ---- the answer ---- */
 
 /* The cursor of the page behind this one. */
 static void
-write_cursor(FILE *f, const PGresult *res, int row)
+write_cursor(FILE *f, const struct request *r, const PGresult *res, int row)
 {
+	const struct page_end *end = r->state;
 	char hex[2 * VALUE_MAX + 1], plain[VALUE_MAX];
+	int n = cursor_prefix(r, end->is_ascending, plain, sizeof(plain));
 
-	snprintf(plain, sizeof(plain), "%s %s", PQgetvalue(res, row, 1),
-	    PQgetvalue(res, row, 2));
+	snprintf(plain + n, sizeof(plain) - (size_t)n, "%s %s",
+	    PQgetvalue(res, row, 1), PQgetvalue(res, row, 2));
 	fprintf(f, "\"%s\"", http_hex((uint8_t *)plain, strlen(plain), hex));
 }
 
@@ -174,7 +260,8 @@ write_cursor(FILE *f, const PGresult *res, int row)
 static void
 on_page(struct request *r, PGresult *res)
 {
-	int limit = (int)*(unsigned *)r->state, n = PQntuples(res);
+	const struct page_end *end = r->state;
+	int limit = (int)end->limit, n = PQntuples(res);
 	int shown = n < limit ? n : limit;
 	char *text = NULL;
 	size_t len;
@@ -189,7 +276,7 @@ on_page(struct request *r, PGresult *res)
 		fprintf(f, "%s%s", i > 0 ? "," : "", PQgetvalue(res, i, 0));
 	fputs("],\"cursor\":", f);
 	if (n > shown)
-		write_cursor(f, res, shown - 1);
+		write_cursor(f, r, res, shown - 1);
 	else
 		fputs("null", f);
 	fputs("}", f);
@@ -203,15 +290,13 @@ on_page(struct request *r, PGresult *res)
 static void
 add_order(struct page *p, const struct list *l)
 {
-	char limit[32];
+	const char *order = p->is_ascending ? "ASC" : "DESC";
+	char text[256];
 
-	add(p, " ORDER BY ");
-	add(p, l->key);
-	add(p, " DESC, ");
-	add(p, l->id);
 	/* one more says whether there is a next page */
-	snprintf(limit, sizeof(limit), " DESC LIMIT %u", p->limit + 1);
-	add(p, limit);
+	snprintf(text, sizeof(text), " ORDER BY %s %s, %s %s LIMIT %u", l->key,
+	    order, l->id, order, p->limit + 1);
+	add(p, text);
 }
 
 static void
@@ -244,22 +329,22 @@ void
 list_run(struct request *r, const struct list *l)
 {
 	struct page *p = calloc(1, sizeof(*p));
-	unsigned *limit = malloc(sizeof(*limit));
+	struct page_end *end = malloc(sizeof(*end));
 
-	r->state = limit;
+	r->state = end;
 	r->release = forget;
-	if (p == NULL || limit == NULL) {
+	if (p == NULL || end == NULL) {
 		request_problem(r, 503, "unavailable", "Out of memory.");
 		free(p);
 		return;
 	}
 	begin(p, r, l);
-	if (!take_limit(r, p) || !add_filters(r, p, l) ||
+	if (!take_limit(r, p) || !take_order(r, p) || !add_filters(r, p, l) ||
 	    !take_cursor(r, p, l)) {
 		free(p);
 		return;
 	}
-	*limit = p->limit;
+	*end = (struct page_end){ p->limit, p->is_ascending };
 	add_order(p, l);
 	if (p->is_too_long)
 		request_problem(r, 500, "internal", NULL);

@@ -27,8 +27,9 @@ struct list {
 	const char *where; /* what a person may see of it */
 	const struct list_filter *filters;
 	size_t n_filters;
-	/* the columns that pages are sorted by, newest first, and their types:
-	 * both together are unique, and an index has them */
+	/* the columns that pages are sorted by, the last first unless `order`
+	 * is "asc", and their types: both together are unique, and an index
+	 * has them */
 	const char *key, *key_type, *id, *id_type;
 };
 

@@ -50,8 +50,8 @@ static const struct list_filter filters[] = {
 static const struct list list = {
 	.row = ROW,
 	.from = FROM,
-	.where = "s.team_id = $2::bigint AND EXISTS (SELECT FROM "
-		 "endpoint_rights_of($1::bigint, s.endpoint_id) r WHERE "
+	.where = "s.team_id = $2::bigint AND s.endpoint_id IN (SELECT "
+		 "r.endpoint_id FROM endpoint_rights_all($1::bigint) r WHERE "
 		 "r.playback)",
 	.filters = filters,
 	.n_filters = N_ELEMENTS(filters),

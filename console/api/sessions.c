@@ -62,10 +62,9 @@ static const struct list_filter filters[] = {
 static const struct list list = {
 	.row = ROW,
 	.from = FROM,
-	.where =
-	    "s.team_id = $2::bigint AND (s.person_id = $1::bigint OR EXISTS "
-	    "(SELECT FROM endpoint_rights_of($1::bigint, s.endpoint_id) r "
-	    "WHERE r.control))",
+	.where = "s.team_id = $2::bigint AND (s.person_id = $1::bigint OR "
+		 "s.endpoint_id IN (SELECT r.endpoint_id FROM "
+		 "endpoint_rights_all($1::bigint) r WHERE r.control))",
 	.filters = filters,
 	.n_filters = N_ELEMENTS(filters),
 	.key = "s.started_at",
