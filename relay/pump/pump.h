@@ -170,6 +170,8 @@ struct pump {
 	bool is_size_refused; /* the technician has to be told */
 	bool is_size_due;     /* and the viewer, between two messages */
 	uint64_t size_said_ns;
+	uint64_t size_credit_ns; /* wishes for a size, one for each second */
+	uint64_t size_asked_ns;  /* the last one */
 
 	struct meter meter; /* of what the endpoint draws */
 	struct event *meter_timer;

@@ -99,6 +99,8 @@ int pump_size_rect(struct session *s, const struct rfb_framer_event *ev);
  * answers it, once the viewer's messages are out of the way. */
 bool pump_size_refuses(struct session *s, unsigned w, unsigned h);
 void pump_size_tell(struct session *s);
+/* True: there were too many wishes of late; each question is one. */
+bool pump_size_is_too_often(struct session *s);
 /* A wish for a size was not forwarded: the viewer is told. */
 void pump_size_say_no(struct session *s);
 int pump_size_boundary(struct session *s, uint64_t offset);

@@ -12,6 +12,9 @@
 #include "relay/pump/pump_internal.h"
 
 #define SAY_AGAIN_NS (5 * NS_PER_S)
+/* Each size that stands is a file of its own. Viewers ask when a drag rests,
+ * twice a second at most; 20 at once, and then one a second. */
+#define WISHES_MAX 20
 
 /* ExtendedDesktopSize, community specification: x, y of the rectangle. */
 #define REASON_THIS_CLIENT 1
@@ -58,6 +61,23 @@ pump_size_refuses(struct session *s, unsigned w, unsigned h)
 	session_size_say(s, w, h, p->size_text);
 	p->is_size_refused = true;
 	return true;
+}
+
+bool
+pump_size_is_too_often(struct session *s)
+{
+	struct pump *p = &s->pump;
+	uint64_t now = clock_mono_ns();
+
+	p->size_credit_ns = p->size_asked_ns == 0
+	    ? WISHES_MAX * NS_PER_S
+	    : min_u64(p->size_credit_ns + (now - p->size_asked_ns),
+		  WISHES_MAX * NS_PER_S);
+	p->size_asked_ns = now;
+	if (p->size_credit_ns < NS_PER_S)
+		return true;
+	p->size_credit_ns -= NS_PER_S;
+	return false;
 }
 
 void

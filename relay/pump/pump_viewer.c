@@ -227,6 +227,8 @@ why_not_this_size(struct session *s, const struct rfb_client_event *ev)
 		return "one monitor is shown";
 	if (pump_size_refuses(s, ev->desktop_size.w, ev->desktop_size.h))
 		return "more pixels than this site records";
+	if (pump_size_is_too_often(s))
+		return "too many changes of the size within a short time";
 	return NULL;
 }
 

@@ -3,6 +3,7 @@ by the size of the screen: what is above the site's limit is refused in words,
 what is too large to be encoded while the session runs becomes a capture.
 T1, T4, X2."""
 import subprocess
+import time
 
 import demo
 import pytest
@@ -83,6 +84,30 @@ def test_a_technician_asks_for_too_much(rig, size):
     assert ended(rig, session)['end_code'] == 'normal'
     segment, = demo.wait_available(rig.stack, session, 60)
     assert segment['width'] == was[0]
+
+
+def test_a_technician_asks_too_often(rig):
+    """Each size that stands is a file: 20 at once, then one a second."""
+    with connect(rig) as c:
+        session = session_row(rig)['id']
+        begin = time.monotonic()
+        for i in range(60):
+            n = len(answers(c))
+            size = 800 + i % 2 * 16, 600
+            c.set_desktop_size(*size, [(0, 0, *size)])
+            c.request(incremental=True)
+            c.run_until(lambda: len(answers(c)) > n, 30, 'an answer')
+        granted = sum(status == 0 for _, status in answers(c))
+        assert 20 <= granted <= 21 + (time.monotonic() - begin)
+        # the desktop is what the last one that was granted made it
+        c.forget()
+        c.request(incremental=False)
+        c.run_until(c.covered, 30)
+        xrandr(rig, '-s', '1280x800')
+        wait_until(lambda: rig.stack.sql(
+            "SELECT count(*) > 0 FROM audit WHERE object = "
+            f"'{session}' AND detail->>'why' LIKE 'too many changes%'") ==
+            [['t']], 30, 'the audit log')
 
 
 def test_too_large_for_live_is_a_capture(rig):
