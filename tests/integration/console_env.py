@@ -116,6 +116,13 @@ class Console:
         return self.sql('SELECT actor, object, detail FROM audit WHERE '
                         'action = %s ORDER BY id', (action,))
 
+    def audited(self, action, before=0):
+        """The newest row of an action, once there are more than `before`: the
+        answer to a request does not wait for its row."""
+        wait_for(f'the audit row of {action}',
+                 lambda: len(self.audit(action)) > before)
+        return self.audit(action)[-1]
+
     # --- the program --------------------------------------------------------
 
     def start(self):
