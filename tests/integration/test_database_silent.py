@@ -464,6 +464,9 @@ def test_read_only_is_no_end(rig, counter):
             "datname = 'relaycam' AND pid <> pg_backend_pid()")
     wait_ready(rig)
     s.end()
+    # each loop has a connection of its own
+    wait_until(lambda: Technician(rig).login(
+        'alice@desk1', rig.password) is None, LATE, 'a login')
 
 
 def test_what_is_never_taken_is_not_lost_in_silence(rig, counter):
