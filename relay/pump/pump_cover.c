@@ -29,6 +29,7 @@
 #define TICK_NS     (150 * NS_PER_MS)
 #define INPUT_WAITS 33
 #define INPUT_MAX   (256 * 1024)
+#define LENGTH_LEN  4 /* in front of each message that waits */
 
 static bool
 is_recorded(const struct session *s)
@@ -89,15 +90,17 @@ static int
 release_input(struct session *s)
 {
 	struct pump_cover *c = &s->pump.cover;
-	size_t left = buf_len(&c->input);
-	const uint8_t *p;
+	const uint8_t *p, *end;
 	int rc = 0;
 
-	if (left == 0 || must_wait(s))
+	if (buf_len(&c->input) == 0 || must_wait(s))
 		return 0;
-	for (p = buf_head(&c->input); rc == 0 && left > 0;
-	     left -= 1u + p[0], p += 1 + p[0])
-		rc = pump_pass_input(s, p + 1, p[0]);
+	p = buf_head(&c->input);
+	end = p + buf_len(&c->input);
+	for (size_t len; rc == 0 && p < end; p += LENGTH_LEN + len) {
+		len = load_be32(p);
+		rc = pump_pass_input(s, p + LENGTH_LEN, len);
+	}
 	pump_cover_drop_input(s);
 	return rc;
 }
@@ -122,19 +125,23 @@ int
 pump_cover_input(struct session *s, const void *message, size_t len)
 {
 	struct buf *b = &s->pump.cover.input;
-	const uint8_t head = (uint8_t)len;
+	uint8_t head[LENGTH_LEN];
 	int rc = 0;
 
-	if (len > HELD_MESSAGE_MAX)
-		return 0; /* no message of input is so long */
 	if (!must_wait(s) ||
 	    (buf_len(b) == 0 &&
 		held_input_lets_go(&s->pump.held, message, len)))
 		return pump_pass_input(s, message, len);
-	if (buf_len(b) + 1 + len > INPUT_MAX)
+	if (len > INPUT_MAX - LENGTH_LEN) { /* a text */
+		log_warn("input_dropped", LOG_S("session", s->id),
+		    LOG_U("bytes", len));
+		return 0;
+	}
+	if (buf_len(b) + LENGTH_LEN + len > INPUT_MAX)
 		rc = drop_overflow(s);
+	store_be32(head, (uint32_t)len);
 	if (rc == 0)
-		rc = buf_append(b, &head, 1);
+		rc = buf_append(b, head, LENGTH_LEN);
 	return rc != 0 ? rc : buf_append(b, message, len);
 }
 

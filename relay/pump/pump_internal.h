@@ -153,8 +153,9 @@ int pump_cover_update(struct session *s);
 int pump_cover_picture(struct session *s);
 /* The desktop has another size. */
 void pump_cover_resize(struct session *s);
-/* A message of input for the endpoint, at once or when all is asked for. One
- * that only lets a key go does not wait. */
+/* A message of input for the endpoint, keys, pointer or a text of any length,
+ * at once or when all is asked for. One that only lets a key go does not
+ * wait. */
 int pump_cover_input(struct session *s, const void *message, size_t len);
 /* Would it wait now? */
 bool pump_cover_holds_input(const struct session *s);
