@@ -5,9 +5,11 @@
 
 #include "common/bytes.h"
 #include "console/api/handlers.h"
+#include "console/api/request.h"
 
 #define GET    EVHTTP_REQ_GET
 #define POST   EVHTTP_REQ_POST
+#define PUT    EVHTTP_REQ_PUT
 #define PATCH  EVHTTP_REQ_PATCH
 #define DELETE EVHTTP_REQ_DELETE
 #define V1     "/api/v1/"
@@ -59,6 +61,39 @@ const struct route routes[] = {
 	{ POST, V1 "recordings/{id}/links", RIGHT_PLAYBACK, OBJECT_RECORDING,
 	    "recordings:read", false, recordings_link_run,
 	    "make a signed link to a recording" },
+	{ GET, V1 "endpoints", RIGHT_PERSON, OBJECT_NONE, "endpoints:read",
+	    false, endpoints_list_run,
+	    "list the endpoints that one may control" },
+	{ POST, V1 "endpoints", RIGHT_ADMIN, OBJECT_NONE, "endpoints:write",
+	    false, endpoints_new_run, "add an endpoint" },
+	{ GET, V1 "endpoints/{id}", RIGHT_CONTROL, OBJECT_ENDPOINT,
+	    "endpoints:read", false, endpoints_get_run, "see an endpoint" },
+	{ PATCH, V1 "endpoints/{id}", RIGHT_ADMIN, OBJECT_ENDPOINT,
+	    "endpoints:write", false, endpoints_patch_run,
+	    "change an endpoint, for sessions that start afterwards" },
+	{ DELETE, V1 "endpoints/{id}", RIGHT_ADMIN, OBJECT_ENDPOINT,
+	    "endpoints:write", false, endpoints_delete_run,
+	    "remove an endpoint" },
+	{ POST, V1 "endpoints/{id}/revoke", RIGHT_ADMIN, OBJECT_ENDPOINT,
+	    "endpoints:write", false, endpoints_revoke_run,
+	    "shut out an agent or a server that dials in" },
+	{ GET, V1 "endpoints/{id}/rights", RIGHT_ADMIN, OBJECT_ENDPOINT,
+	    "endpoints:read", false, rights_list_run,
+	    "list the rights that were given on an endpoint" },
+	{ PUT, V1 "endpoints/{id}/rights/{user}", RIGHT_ADMIN, OBJECT_ENDPOINT,
+	    "endpoints:write", false, rights_put_run,
+	    "set a person's rights on an endpoint" },
+	{ DELETE, V1 "endpoints/{id}/rights/{user}", RIGHT_ADMIN,
+	    OBJECT_ENDPOINT, "endpoints:write", false, rights_delete_run,
+	    "take a person's rights on an endpoint away" },
+	{ GET, V1 "enrol-tokens", RIGHT_ADMIN, OBJECT_NONE, "endpoints:read",
+	    false, enrol_tokens_list_run, "list enrolment tokens" },
+	{ POST, V1 "enrol-tokens", RIGHT_ADMIN, OBJECT_NONE, "endpoints:write",
+	    false, enrol_tokens_new_run,
+	    "make an enrolment token, or a new ID for kind reverse" },
+	{ DELETE, V1 "enrol-tokens/{id}", RIGHT_ADMIN, OBJECT_NONE,
+	    "endpoints:write", false, enrol_tokens_delete_run,
+	    "take back an enrolment token that was not used" },
 	{ GET, V1 "settings/access", RIGHT_ADMIN, OBJECT_NONE, "settings:read",
 	    false, settings_get_run, "see the team's settings" },
 	{ PATCH, V1 "settings/access", RIGHT_OWNER, OBJECT_NONE,
@@ -133,36 +168,57 @@ has_form(enum object o, const char *id)
 	return strlen(id) <= 18 && has_digits_at(id, false);
 }
 
+/* The name of a person; names are lower case. */
 static bool
-matches(const struct route *r, const char *path, char *id, size_t id_len)
+take_user(const char *name, char *user)
+{
+	size_t n = strlen(name);
+
+	if (n == 0 || n >= REQUEST_USER_MAX ||
+	    strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789._-") != n)
+		return false;
+	memcpy(user, name, n + 1);
+	return true;
+}
+
+static bool
+matches(const struct route *r, const char *path, char *id, char *user)
 {
 	const char *hole = strstr(r->path, "{id}");
 	size_t before = hole != NULL ? (size_t)(hole - r->path) : 0;
+	const char *rest, *last;
 	size_t n;
 
-	id[0] = '\0';
+	id[0] = user[0] = '\0';
 	if (hole == NULL)
 		return strcmp(r->path, path) == 0;
 	if (strncmp(r->path, path, before) != 0)
 		return false;
-	n = take_id(path + before, id, id_len);
-	return n > 0 && strcmp(hole + 4, path + before + n) == 0 &&
-	    has_form(r->object, id);
+	n = take_id(path + before, id, REQUEST_ID_MAX);
+	if (n == 0 || !has_form(r->object, id))
+		return false;
+	hole += 4;
+	rest = path + before + n;
+	last = strstr(hole, "{user}");
+	if (last == NULL)
+		return strcmp(hole, rest) == 0;
+	return strncmp(hole, rest, (size_t)(last - hole)) == 0 &&
+	    take_user(rest + (last - hole), user);
 }
 
 const struct route *
-route_find(enum evhttp_cmd_type method, const char *path, char *id,
-    size_t id_len, bool *has_path)
+route_find(enum evhttp_cmd_type method, const char *path, char *id, char *user,
+    bool *has_path)
 {
 	*has_path = false;
 	for (size_t i = 0; i < n_routes; i++) {
-		if (!matches(&routes[i], path, id, id_len))
+		if (!matches(&routes[i], path, id, user))
 			continue;
 		if (routes[i].method == method)
 			return &routes[i];
 		*has_path = true;
 	}
-	id[0] = '\0';
+	id[0] = user[0] = '\0';
 	return NULL;
 }
 
@@ -171,6 +227,7 @@ method_name(enum evhttp_cmd_type m)
 {
 	return m == GET  ? "GET"
 	    : m == POST  ? "POST"
+	    : m == PUT   ? "PUT"
 	    : m == PATCH ? "PATCH"
 			 : "DELETE";
 }

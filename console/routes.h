@@ -46,12 +46,12 @@ extern const struct route routes[];
 extern const size_t n_routes;
 
 /*
- * Finds the route of a method and a decoded path; {id} goes into id (of
- * id_len bytes). NULL: there is none; *has_path says whether another method
- * would do.
+ * Finds the route of a method and a decoded path; {id} goes into id
+ * (REQUEST_ID_MAX bytes), a {user} behind it into user (REQUEST_USER_MAX).
+ * NULL: there is none; *has_path says whether another method would do.
  */
 const struct route *route_find(enum evhttp_cmd_type method, const char *path,
-    char *id, size_t id_len, bool *has_path);
+    char *id, char *user, bool *has_path);
 
 /* Of object, as the schema names it; "" is none. */
 const char *object_name(enum object o);

@@ -1,5 +1,6 @@
 #include "console/api/body.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +10,9 @@
 
 #define DETAIL_MAX  160
 #define POINTER_MAX 128
+#define HOST_MAX    253
+#define NAME_SET                                                               \
+	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-"
 
 void
 body_wrong(json_t *errors, const char *pointer, const char *detail)
@@ -45,6 +49,32 @@ is_name(const char *s)
 
 	return n >= 1 && n <= 63 && strspn(s, set) == n &&
 	    strchr("._-", s[0]) == NULL;
+}
+
+static bool
+is_of(const char *s, const char *set)
+{
+	size_t n = s != NULL ? strspn(s, set) : 0;
+
+	return n >= 1 && n <= HOST_MAX && s[n] == '\0';
+}
+
+/* An IPv6 address may have a zone ("fe80::1%eth0"). */
+static bool
+is_host(const char *s)
+{
+	char address[INET6_ADDRSTRLEN];
+	struct in6_addr any;
+	size_t n = s != NULL ? strcspn(s, "%") : 0;
+
+	if (s == NULL || strchr(s, ':') == NULL)
+		return is_of(s, NAME_SET "_");
+	if (n >= sizeof(address) ||
+	    (s[n] == '%' && !is_of(s + n + 1, NAME_SET "_")))
+		return false;
+	memcpy(address, s, n);
+	address[n] = '\0';
+	return inet_pton(AF_INET6, address, &any) == 1;
 }
 
 static bool
@@ -93,7 +123,6 @@ is_right(const struct member *m, json_t *v)
 		return json_is_integer(v) && json_integer_value(v) >= m->lo &&
 		    json_integer_value(v) <= m->hi;
 	case MEMBER_TEXT:
-	case MEMBER_SECRET:
 		return has_length(m, s) && !has_control(s);
 	case MEMBER_LINES:
 		return has_length(m, s);
@@ -101,6 +130,10 @@ is_right(const struct member *m, json_t *v)
 		return is_name(s);
 	case MEMBER_CHOICE:
 		return is_choice(m->choices, s);
+	case MEMBER_HOST:
+		return is_host(s);
+	case MEMBER_TLS_NAME:
+		return is_of(s, NAME_SET "_:");
 	case MEMBER_SHA256:
 		return take_sha256(v);
 	default:
@@ -123,7 +156,6 @@ expected(const struct member *m, char out[DETAIL_MAX])
 		    "A whole number from %lld to %lld is expected.", lo, hi);
 		return out;
 	case MEMBER_TEXT:
-	case MEMBER_SECRET:
 		snprintf(out, DETAIL_MAX,
 		    "A text of %lld to %lld bytes without control characters "
 		    "is expected.",
@@ -139,6 +171,12 @@ expected(const struct member *m, char out[DETAIL_MAX])
 	case MEMBER_CHOICE:
 		snprintf(out, DETAIL_MAX, "One of %s is expected.", m->choices);
 		return out;
+	case MEMBER_HOST:
+		return "A DNS name or an IP address is expected, without a "
+		       "port.";
+	case MEMBER_TLS_NAME:
+		return "The DNS name or IP address in its certificate is "
+		       "expected.";
 	default:
 		return "A SHA-256 is expected, 64 hex digits.";
 	}

@@ -14,13 +14,14 @@ struct request;
 
 enum member_kind {
 	MEMBER_BOOL,
-	MEMBER_INT,    /* lo to hi */
-	MEMBER_TEXT,   /* lo to hi bytes, without control characters */
-	MEMBER_SECRET, /* the same; its value is in no message */
-	MEMBER_LINES,  /* lo to hi bytes, which may be lines */
-	MEMBER_NAME,   /* as the schema has names: 1 to 63 of a-z 0-9 . _ - */
-	MEMBER_CHOICE, /* one of choices */
-	MEMBER_SHA256, /* 64 hex digits; colons between bytes are taken out */
+	MEMBER_INT,      /* lo to hi */
+	MEMBER_TEXT,     /* lo to hi bytes, without control characters */
+	MEMBER_LINES,    /* lo to hi bytes, which may be lines */
+	MEMBER_NAME,     /* as the schema has names: 1 to 63 of a-z 0-9 . _ - */
+	MEMBER_CHOICE,   /* one of choices */
+	MEMBER_HOST,     /* a DNS name or an IP address, without a port */
+	MEMBER_TLS_NAME, /* what a certificate carries */
+	MEMBER_SHA256,   /* 64 hex digits; colons between bytes are taken out */
 };
 
 struct member {

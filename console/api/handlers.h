@@ -29,4 +29,19 @@ void recordings_link_run(struct request *r);
 void settings_get_run(struct request *r);
 void settings_patch_run(struct request *r);
 
+void endpoints_list_run(struct request *r);
+void endpoints_new_run(struct request *r);
+void endpoints_get_run(struct request *r);
+void endpoints_patch_run(struct request *r);
+void endpoints_delete_run(struct request *r);
+void endpoints_revoke_run(struct request *r);
+
+void rights_list_run(struct request *r);
+void rights_put_run(struct request *r);
+void rights_delete_run(struct request *r);
+
+void enrol_tokens_list_run(struct request *r);
+void enrol_tokens_new_run(struct request *r);
+void enrol_tokens_delete_run(struct request *r);
+
 #endif

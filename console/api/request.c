@@ -126,7 +126,7 @@ request_start(struct evhttp_request *http, void *arg)
 	r->query = evhttp_uri_get_query(uri);
 	if (method == EVHTTP_REQ_HEAD)
 		method = EVHTTP_REQ_GET;
-	r->route = route_find(method, path, r->id, sizeof(r->id), &has_path);
+	r->route = route_find(method, path, r->id, r->user, &has_path);
 	if (r->route == NULL) {
 		no_route(r, has_path);
 		return;

@@ -11,9 +11,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define REQUEST_ID_MAX  64 /* of what {id} in a path says */
-#define REQUEST_ADDRESS 64
-#define CREDENTIAL_LEN  32 /* bytes of a cookie or of a bearer token */
+#define REQUEST_ID_MAX   64 /* of what {id} in a path says */
+#define REQUEST_USER_MAX 64
+#define REQUEST_ADDRESS  64
+#define CREDENTIAL_LEN   32 /* bytes of a cookie or of a bearer token */
 
 struct evhttp_request;
 struct route;
@@ -42,6 +43,7 @@ struct request {
 	const struct route *route;
 	const char *query; /* of the URI; borrowed; NULL: none */
 	char id[REQUEST_ID_MAX];
+	char user[REQUEST_USER_MAX]; /* what {user} in the path says */
 	char client[REQUEST_ADDRESS];
 	json_t *body; /* an object, or NULL */
 	struct person person;
