@@ -31,6 +31,8 @@ const struct route routes[] = {
 	    sessions_list_run,
 	    "list sessions: one's own, and those of endpoints that one may "
 	    "control" },
+	{ GET, V1 "sessions.csv", RIGHT_PERSON, OBJECT_NONE, "sessions:read",
+	    false, sessions_csv_run, "the same list as CSV" },
 	{ GET, V1 "sessions/{id}", RIGHT_VISIBLE, OBJECT_SESSION,
 	    "sessions:read", false, sessions_get_run, "see a session" },
 	{ PATCH, V1 "sessions/{id}", RIGHT_COMMAND, OBJECT_SESSION,
@@ -100,6 +102,10 @@ const struct route routes[] = {
 	    "settings:write", false, settings_patch_run,
 	    "change the team's settings, for sessions that start "
 	    "afterwards" },
+	{ GET, V1 "audit", RIGHT_ADMIN, OBJECT_NONE, "audit:read", false,
+	    audit_list_run, "list the team's audit log" },
+	{ GET, V1 "audit.csv", RIGHT_ADMIN, OBJECT_NONE, "audit:read", false,
+	    audit_csv_run, "the same list as CSV" },
 };
 const size_t n_routes = N_ELEMENTS(routes);
 

@@ -71,19 +71,56 @@ asked(const struct request *r, const char *name)
 	    evhttp_request_get_input_headers(r->http), name);
 }
 
+/* Counts the answer and adds what every answer has. */
 static void
-send_answer(struct request *r, unsigned status, struct evbuffer *body)
+add_fields(struct request *r, unsigned status)
 {
 	struct worker_counters *n = &r->worker->place->counters;
-	struct evhttp_request *http = r->http;
 
 	atomic_fetch_add(&n->answers[status / 100], 1);
 	if (status == 403)
 		atomic_fetch_add(&n->refused, 1);
-	for (size_t i = 0; http != NULL && i < N_HTTP_FIELDS; i++)
+	for (size_t i = 0; i < N_HTTP_FIELDS; i++)
 		request_field(r, http_fields[i].name, http_fields[i].value);
-	if (http != NULL && r->worker->is_stopping)
+	/* of HTTP/1.0, the end of the connection is the end of a stream */
+	if (r->worker->is_stopping || r->is_begun)
 		request_field(r, "Connection", "close");
+}
+
+void
+request_begin(struct request *r, unsigned status)
+{
+	r->is_begun = true;
+	add_fields(r, status);
+	evhttp_send_reply_start(r->http, (int)status, reason(status));
+}
+
+void
+request_end(struct request *r)
+{
+	struct evhttp_request *http = r->http;
+
+	request_free(r);
+	evhttp_send_reply_end(http);
+}
+
+void
+request_break(struct request *r)
+{
+	struct evhttp_connection *conn =
+	    r->http != NULL ? evhttp_request_get_connection(r->http) : NULL;
+
+	request_free(r);
+	if (conn != NULL)
+		evhttp_connection_free(conn);
+}
+
+static void
+send_answer(struct request *r, unsigned status, struct evbuffer *body)
+{
+	struct evhttp_request *http = r->http;
+
+	add_fields(r, status);
 	request_free(r);
 	if (http != NULL)
 		evhttp_send_reply(http, (int)status, reason(status), body);
@@ -209,6 +246,11 @@ send_problem(struct request *r, unsigned status, const char *type, json_t *root)
 	char name[80];
 	char *text;
 
+	if (r->is_begun) {
+		json_decref(root);
+		request_break(r);
+		return;
+	}
 	snprintf(name, sizeof(name), "/problems/%s", type);
 	json_object_set_new(root, "type", json_string(name));
 	json_object_set_new(root, "title", json_string(reason(status)));

@@ -1,4 +1,4 @@
-/* The end of a request: its answer is sent and it is freed. */
+/* Sending a request's answer, and the end of the request. */
 #ifndef CONSOLE_API_ANSWER_H
 #define CONSOLE_API_ANSWER_H
 
@@ -6,5 +6,17 @@ struct request;
 
 /* Frees without an answer: it was sent, or the client went away. */
 void request_free(struct request *r);
+
+/* The client went away; what is under way finds no http and frees it. */
+void request_lost(struct request *r);
+
+/*
+ * A streamed answer: begin sends its head, the caller sends chunks by evhttp,
+ * end ends it. Once it is begun, request_problem() and request_break() close
+ * the connection, so that the client sees that it is not complete.
+ */
+void request_begin(struct request *r, unsigned status);
+void request_end(struct request *r);
+void request_break(struct request *r);
 
 #endif

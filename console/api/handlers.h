@@ -14,6 +14,7 @@ void tokens_new_run(struct request *r);
 void tokens_delete_run(struct request *r);
 
 void sessions_list_run(struct request *r);
+void sessions_csv_run(struct request *r);
 void sessions_get_run(struct request *r);
 void sessions_patch_run(struct request *r);
 void sessions_delete_run(struct request *r);
@@ -43,5 +44,8 @@ void rights_delete_run(struct request *r);
 void enrol_tokens_list_run(struct request *r);
 void enrol_tokens_new_run(struct request *r);
 void enrol_tokens_delete_run(struct request *r);
+
+void audit_list_run(struct request *r);
+void audit_csv_run(struct request *r);
 
 #endif

@@ -22,7 +22,10 @@ struct list_filter {
 };
 
 struct list {
-	const char *row;   /* SQL: the row as JSON */
+	const char *row; /* SQL: the row as JSON */
+	/* SQL: the row as a line of CSV, and the line above all; NULL: there
+	 * is no such export */
+	const char *csv_row, *csv_head;
 	const char *from;  /* FROM and what joins it */
 	const char *where; /* what a person may see of it */
 	const struct list_filter *filters;
@@ -35,5 +38,9 @@ struct list {
 
 /* Answers a request for a page of it: {"items": [...], "cursor": ...}. */
 void list_run(struct request *r, const struct list *l);
+
+/* Answers with all rows as CSV (RFC 4180), streamed; the filters are those of
+ * list_run(). Notes the export in the audit log (X7). */
+void list_csv_run(struct request *r, const struct list *l);
 
 #endif

@@ -23,7 +23,16 @@
 static void
 on_closed(struct evhttp_connection *conn, void *arg)
 {
-	((struct request *)arg)->http = NULL;
+	request_lost(arg);
+}
+
+void
+request_lost(struct request *r)
+{
+	/* evhttp lets go of a request that has no answer yet */
+	if (evhttp_request_get_connection(r->http) == NULL)
+		evhttp_request_free(r->http);
+	r->http = NULL;
 }
 
 static struct request *

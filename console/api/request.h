@@ -41,6 +41,7 @@ struct request {
 	struct worker *worker;
 	struct evhttp_request *http; /* NULL: the client went away */
 	const struct route *route;
+	bool is_begun;     /* the head of a streamed answer is sent */
 	const char *query; /* of the URI; borrowed; NULL: none */
 	char id[REQUEST_ID_MAX];
 	char user[REQUEST_USER_MAX]; /* what {user} in the path says */

@@ -30,6 +30,28 @@
 	"s.client_addr, 'viewer', s.viewer, 'desktop_name', s.desktop_name, "  \
 	"'end_code', s.end_code, 'end_reason', s.end_reason)"
 
+#define LOCAL(at)                                                              \
+	"csv_text(to_char(" at " AT TIME ZONE $3::text, 'YYYY-MM-DD "          \
+	"HH24:MI:SS'))"
+
+#define CSV                                                                    \
+	"concat_ws(',', s.id, csv_text(e.name), csv_text(p.name), " LOCAL(     \
+	    "s.started_at") ", " LOCAL("s.ended_at") ", "                      \
+						     "csv_text(floor(extract(" \
+						     "epoch FROM "             \
+						     "coalesce(s.ended_at, "   \
+						     "now()) - "               \
+						     "s.started_at))::text), " \
+						     "s.access, s.path, "      \
+						     "s.door, " RECORDING ", " \
+						     "g.n, g.bytes, "          \
+						     "csv_text(s.client_addr)" \
+						     ", csv_text(s.viewer), "  \
+						     "csv_text(s.desktop_"     \
+						     "name), "                 \
+						     "csv_text(s.end_code), "  \
+						     "csv_text(s.end_reason))"
+
 /* LATERAL: the sums are made for the rows that are shown, not for all. */
 #define FROM                                                                   \
 	"FROM sessions s JOIN endpoints e ON e.id = s.endpoint_id "            \
@@ -61,6 +83,11 @@ static const struct list_filter filters[] = {
 
 static const struct list list = {
 	.row = ROW,
+	.csv_row = CSV,
+	.csv_head =
+	    "id,endpoint,user,started_at,ended_at,duration_s,access,path,door,"
+	    "recording,segments,bytes,client_addr,viewer,desktop_name,end_code,"
+	    "end_reason",
 	.from = FROM,
 	.where = "s.team_id = $2::bigint AND (s.person_id = $1::bigint OR "
 		 "s.endpoint_id IN (SELECT r.endpoint_id FROM "
@@ -77,6 +104,12 @@ void
 sessions_list_run(struct request *r)
 {
 	list_run(r, &list);
+}
+
+void
+sessions_csv_run(struct request *r)
+{
+	list_csv_run(r, &list);
 }
 
 static void
