@@ -48,4 +48,11 @@ void enrol_tokens_delete_run(struct request *r);
 void audit_list_run(struct request *r);
 void audit_csv_run(struct request *r);
 
+void users_list_run(struct request *r);
+void users_new_run(struct request *r);
+void users_get_run(struct request *r);
+void users_patch_run(struct request *r);
+
+void tickets_new_run(struct request *r);
+
 #endif

@@ -1,0 +1,53 @@
+/* tickets: the one-time login of Connect. It is in this answer and nowhere
+ * else. */
+#include <stdlib.h>
+
+#include "common/bytes.h"
+#include "console/api/body.h"
+#include "console/api/change.h"
+#include "console/api/handlers.h"
+#include "console/api/one_time.h"
+#include "console/api/request.h"
+
+static const struct member members[] = {
+	{ "endpoint", .kind = MEMBER_NAME, .is_needed = true },
+	{ "display", .kind = MEMBER_NAME },
+	{ "monitor", .kind = MEMBER_INT, .lo = 0, .hi = 64 },
+	{ "seconds", .kind = MEMBER_INT, .lo = 1, .hi = 3600 },
+};
+
+static void
+forget(struct request *r)
+{
+	wipe(r->state, sizeof(struct one_time));
+	free(r->state);
+}
+
+static void
+on_new(struct request *r, const char *answer)
+{
+	const struct one_time *t = r->state;
+	json_t *o = json_loads(answer, 0, NULL);
+
+	json_object_set_new(o, "password", json_string(t->text));
+	request_json(r, 201, o);
+}
+
+void
+tickets_new_run(struct request *r)
+{
+	struct one_time *t;
+
+	if (!body_is_right(r, members, N_ELEMENTS(members)))
+		return;
+	t = calloc(1, sizeof(*t));
+	if (t == NULL) {
+		request_problem(r, 503, "unavailable", "Out of memory.");
+		return;
+	}
+	r->state = t;
+	r->release = forget;
+	one_time_new(t, "rct_");
+	json_object_set_new(r->body, "hash", json_string(t->hash));
+	change_then(r, "console_ticket_new", on_new);
+}
