@@ -10,6 +10,7 @@
 #include "common/bytes.h"
 #include "common/http.h"
 #include "console/api/request.h"
+#include "console/http/accept_encoding.h"
 #include "console/http/fields.h"
 #include "console/routes.h"
 #include "console/worker.h"
@@ -128,16 +129,6 @@ send_answer(struct request *r, unsigned status, struct evbuffer *body)
 		evbuffer_free(body);
 }
 
-/* The list of Accept-Encoding names gzip, not with weight 0. */
-static bool
-takes_gzip(const struct request *r)
-{
-	const char *list = asked(r, "Accept-Encoding");
-	const char *gzip = list != NULL ? strstr(list, "gzip") : NULL;
-
-	return gzip != NULL && strncmp(gzip + 4, ";q=0", 4) != 0;
-}
-
 /* The text as gzip (RFC 1952); NULL when that cannot be. */
 static struct evbuffer *
 compress_text(const char *text, size_t len)
@@ -183,7 +174,8 @@ send_text(struct request *r, unsigned status, const char *type,
 	request_field(r, "Content-Type", type);
 	if (len >= COMPRESS_MIN) {
 		request_field(r, "Vary", "Accept-Encoding");
-		if (takes_gzip(r) && (body = compress_text(text, len)) != NULL)
+		if (accepts_gzip(asked(r, "Accept-Encoding")) &&
+		    (body = compress_text(text, len)) != NULL)
 			request_field(r, "Content-Encoding", "gzip");
 	}
 	if (body == NULL && (body = evbuffer_new()) != NULL)
@@ -205,7 +197,8 @@ is_same(struct request *r, const char *text, size_t len)
 	end[0] = '"';
 	end[1] = '\0';
 	request_field(r, "ETag", etag);
-	return have != NULL && strstr(have, etag) != NULL;
+	return have != NULL &&
+	    (strcmp(have, "*") == 0 || strstr(have, etag) != NULL);
 }
 
 void
