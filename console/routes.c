@@ -116,6 +116,9 @@ const struct route routes[] = {
 	    "settings:write", false, settings_patch_run,
 	    "change the team's settings, for sessions that start "
 	    "afterwards" },
+	{ GET, V1 "disk-space", RIGHT_ADMIN, OBJECT_NONE, "recordings:read",
+	    false, disk_space_run,
+	    "see how much space the team's recordings take" },
 	{ GET, V1 "audit", RIGHT_ADMIN, OBJECT_NONE, "audit:read", false,
 	    audit_list_run, "list the team's audit log" },
 	{ GET, V1 "audit.csv", RIGHT_ADMIN, OBJECT_NONE, "audit:read", false,

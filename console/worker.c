@@ -124,7 +124,9 @@ make_parts(struct worker *w, char *err, size_t err_len)
 	w->db = db_pool_new(w);
 	w->guesses = guesses_new();
 	w->passwords = password_queue_new((unsigned)c->console.password_checks);
-	if (w->db == NULL || w->guesses == NULL || w->passwords == NULL)
+	w->disk = worker_pool_new(1);
+	if (w->db == NULL || w->guesses == NULL || w->passwords == NULL ||
+	    w->disk == NULL)
 		return -1;
 	return server_new(&w->server, w, err, err_len);
 }
@@ -133,6 +135,8 @@ static void
 free_parts(struct worker *w)
 {
 	password_queue_free(w->passwords);
+	if (w->disk != NULL)
+		worker_pool_free(w->disk);
 	while (job_inbox_drain(&w->inbox))
 		;
 	db_pool_free(w->db);

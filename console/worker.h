@@ -29,6 +29,7 @@ struct worker {
 	struct job_inbox inbox;
 	struct guesses *guesses;
 	struct password_queue *passwords;
+	struct worker_pool *disk; /* a thread that asks disks */
 	uint8_t seal_key[SEAL_KEY_LEN];
 	unsigned n_requests; /* under way */
 	bool is_stopping;

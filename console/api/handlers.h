@@ -45,6 +45,8 @@ void enrol_tokens_list_run(struct request *r);
 void enrol_tokens_new_run(struct request *r);
 void enrol_tokens_delete_run(struct request *r);
 
+void disk_space_run(struct request *r);
+
 void audit_list_run(struct request *r);
 void audit_csv_run(struct request *r);
 

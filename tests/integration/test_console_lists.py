@@ -1,6 +1,7 @@
 """Lists of the console: pages by cursor in both orders, what cursors and
 limits are refused, and indexes that their statements use."""
 import json
+import os
 import re
 import uuid
 
@@ -218,3 +219,45 @@ def test_list_statements_use_their_index(bulk, path, who):
         if path == 'sessions' and not query.startswith('recording='):
             assert 'Sort' not in [n['Node Type'] for n in parts], (
                 query, shown)
+
+
+# --- disk space --------------------------------------------------------------
+
+def test_disk_space_by_endpoint(console):
+    console.sql("INSERT INTO endpoints (team_id, name, host, port) SELECT id, "
+                "'desk9', 'h', 1 FROM teams WHERE name = 'demo'")
+    session = console.ctl.session()
+    console.sql("UPDATE sessions SET endpoint_id = (SELECT id FROM endpoints "
+                "WHERE name = 'desk9') WHERE id = %s", (session,))
+    console.ctl.segment(session, 1, size=70000)
+    console.ctl.segment(session, 2, size=5, status='deleted')
+    console.ctl.segment(session, 3, size=None, status='recording')
+    try:
+        space = console.login('adam').get('disk-space').json()
+        assert [(e['endpoint'], e['used_bytes'], e['recordings'])
+                for e in space['endpoints']] == [
+                    ('desk9', 70000, 2), ('desk1', 10000, 10)]
+        assert (space['used_bytes'], space['recordings']) == (80000, 12)
+        assert console.login('olga').get('disk-space').json()[
+            'endpoints'] == []
+        assert console.login('mia').get('disk-space').status_code == 403
+    finally:
+        console.sql('DELETE FROM segments WHERE session_id = %s', (session,))
+        console.sql('DELETE FROM sessions WHERE id = %s', (session,))
+
+
+def test_free_space_is_that_of_the_stores_folder(cluster, tmp_path):
+    c = Console(tmp_path, cluster, **{'store.folder': tmp_path}).start()
+    space = c.login('alice').get('disk-space').json()
+    disk = os.statvfs(tmp_path)
+    assert space['total_bytes'] == disk.f_blocks * disk.f_frsize
+    assert 0 < space['free_bytes'] <= space['total_bytes']
+    assert c.stop() == 0, c.log()
+
+
+def test_free_space_of_a_folder_that_is_not_there(cluster, tmp_path):
+    c = Console(tmp_path, cluster,
+                **{'store.folder': tmp_path / 'none'}).start()
+    space = c.login('alice').get('disk-space').json()
+    assert space['free_bytes'] is None and space['total_bytes'] is None
+    assert c.stop() == 0, c.log()
