@@ -58,6 +58,12 @@ BEGIN
           AND NOT EXISTS (SELECT FROM pg_depend d
                           WHERE d.objid = p.oid AND d.deptype = 'e'
                             AND d.classid = 'pg_proc'::regclass)
+        UNION ALL
+        SELECT format('ALTER TYPE %s OWNER TO relaycam_owner', t.oid::regtype)
+        FROM pg_type t
+        JOIN pg_class c ON c.oid = t.typrelid AND c.relkind = 'c' -- no table's
+        WHERE t.typnamespace = space::regnamespace AND t.typowner = owner_before
+          AND t.typowner <> 'relaycam_owner'::regrole
     LOOP
         EXECUTE o.sql;
     END LOOP;
