@@ -18,6 +18,9 @@ def rig(request):
     rig.endpoint.xdotool('windowkill', rig.endpoint.clock)
     with Client(rig.stack.ports.relay, rig.stack.path('ca.pem'),
                 'alice@desk1', rig.password) as c:
+        # what an endpoint did not announce is not forwarded to it
+        c.request(incremental=False)
+        c.run_until(lambda: c.screens)
         c.set_desktop_size(*SIZE, MONITORS)
         c.request()
         c.run_until(lambda: (c.width, c.height) == SIZE)

@@ -208,10 +208,13 @@ def test_every_printed_command_works(who):
         assert len(got.content) == doc['segments'][0]['bytes']
         done = sees_the_desktop(person, viewer, r.stderr, sessions)
         assert done.returncode == 0, (viewer, done.stdout, done.stderr)
-        for url in re.findall(r'https://localhost:\d+/', r.stderr):
+        for url in re.findall(r'https://localhost:\d+/(?!api)', r.stderr):
             page = requests.get(url, verify=os.path.join(state, 'ca.pem'),
                                 timeout=30)
             assert page.status_code == 200
+        api = re.search(r'https://localhost:\d+/api/v1/', r.stderr)[0]
+        assert requests.get(api + 'me', verify=os.path.join(state, 'ca.pem'),
+                            timeout=30).status_code == 401
         done = person.run(['/bin/sh', '-c', stop])
         assert done.returncode == 0, (stop, done.stderr)
         with socket.socket() as s:

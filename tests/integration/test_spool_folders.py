@@ -27,7 +27,9 @@ def aside(env, session):
 
 def scanned(env):
     """Something that came later than all else was taken."""
-    Segment(env, SMALL).place().wait_stored()
+    s = Segment(env, SMALL).place()
+    s.wait_stored()
+    wait_for('its folder to go', lambda: not os.path.exists(s.folder))
 
 
 # ---- where files are found ----

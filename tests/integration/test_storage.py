@@ -721,7 +721,8 @@ def test_presigned_link_of_s3(s3_env, tmp_path):
         argv += ['--set', f'{key}={env.settings[key]}']
     # straight to the server: the gate is the daemon's way
     argv += ['--set', f'store.s3_endpoint={env.ceph.url}',
-             '--set', 'store.link_seconds=3']
+             '--set', 'store.link_seconds=3',
+             '--set', 'store.s3_links=direct']
     r = subprocess.run([*argv, 'recordings', 'link', seg.id], check=True,
                        capture_output=True, text=True)
     url = next(w for w in r.stdout.split() if w.startswith('http'))
