@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -243,35 +244,59 @@ test_folder_is_held(void **state)
 	close(fd);
 }
 
+/* Removes the third session's folder whenever nobody holds it, as storage does
+ * after each scan, until it is killed. */
+static _Noreturn void
+remove_again_and_again(int dir)
+{
+	const struct timespec scan = { 0, 100000 };
+
+	for (;;) {
+		int fd = openat(dir, ids[2], O_RDONLY | O_DIRECTORY);
+
+		if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+			unlinkat(dir, ids[2], AT_REMOVEDIR);
+		if (fd >= 0)
+			close(fd);
+		nanosleep(&scan, NULL);
+	}
+}
+
+/* Holds it, makes a file in it and removes that. Returns whether all went
+ * well. */
+static bool
+use_folder(int dir)
+{
+	const char *why = "";
+	bool is_new, is_well = false;
+	int file, fd = recorder_folder_open(dir, ids[2], &is_new, &why);
+
+	if (fd < 0)
+		return false;
+	file = openat(fd, "f", O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	if (file >= 0) {
+		is_well = unlinkat(fd, "f", 0) == 0;
+		close(file);
+	}
+	close(fd);
+	return is_well;
+}
+
 /* A folder that is removed just before it is held is made anew. */
 static void
 test_folder_beside_its_removal(void **state)
 {
 	int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	pid_t remover = fork();
+	unsigned n = 0;
 
 	if (remover == 0)
-		for (;;) {
-			int fd = openat(dir, ids[2], O_RDONLY | O_DIRECTORY);
-
-			if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
-				unlinkat(dir, ids[2], AT_REMOVEDIR);
-			close(fd);
-		}
-	for (unsigned i = 0; i < 2000; i++) {
-		const char *why = "";
-		bool is_new;
-		int file, fd = recorder_folder_open(dir, ids[2], &is_new, &why);
-
-		assert_true(fd >= 0);
-		file = openat(fd, "f", O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
-		assert_true(file >= 0);
-		assert_int_equal(unlinkat(fd, "f", 0), 0);
-		close(file);
-		close(fd);
-	}
+		remove_again_and_again(dir);
+	while (n < 2000 && use_folder(dir))
+		n++;
 	kill(remover, SIGKILL);
 	assert_int_equal(waitpid(remover, NULL, 0), remover);
+	assert_int_equal(n, 2000);
 	unlinkat(dir, ids[2], AT_REMOVEDIR);
 	close(dir);
 }
