@@ -87,6 +87,8 @@ class Process(subprocess.Popen):
     def _in_child():
         # a terminal's Ctrl-C goes to us alone: we stop things in order
         os.setpgid(0, 0)
+        # started by nohup, all of them would ignore the end of a terminal
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
     def log_tail(self, lines=12):
