@@ -372,6 +372,13 @@ start(struct metrics_server *s)
 	    : ERR_NOMEM;
 }
 
+unsigned
+metrics_print_healthz(void *arg, struct evbuffer *out)
+{
+	evbuffer_add_printf(out, "ok\n");
+	return 200;
+}
+
 int
 metrics_server_new(struct metrics_server **out, struct event_base *base,
     const struct metrics_server_conf *conf, char *err, size_t err_len)

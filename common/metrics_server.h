@@ -24,6 +24,10 @@ struct metrics_page {
 	unsigned (*print)(void *arg, struct evbuffer *out);
 };
 
+/* The page of /healthz: the loop turns, which is all that a probe for restarts
+ * should ask. */
+unsigned metrics_print_healthz(void *arg, struct evbuffer *out);
+
 struct metrics_server_conf {
 	const char *setting; /* static; its name, for err and the log */
 	const char *listen;  /* "127.0.0.1:9091", "[::]:9091" or ":9091" */

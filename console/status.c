@@ -101,13 +101,6 @@ print_metrics(void *arg, struct evbuffer *out)
 	return 200;
 }
 
-static unsigned
-print_healthz(void *arg, struct evbuffer *out)
-{
-	evbuffer_add_printf(out, "ok\n");
-	return 200;
-}
-
 /* One worker that serves is enough: the kernel gives it the connections of
  * those that are being started. */
 static unsigned
@@ -132,7 +125,7 @@ print_readyz(void *arg, struct evbuffer *out)
 
 static const struct metrics_page pages[] = {
 	{ "/metrics", print_metrics },
-	{ "/healthz", print_healthz },
+	{ "/healthz", metrics_print_healthz },
 	{ "/readyz", print_readyz },
 };
 

@@ -163,14 +163,6 @@ print_metrics(void *arg, struct evbuffer *out)
 	return 200;
 }
 
-/* The loop turns: a probe for restarts asks no more than that. */
-static unsigned
-print_healthz(void *arg, struct evbuffer *out)
-{
-	evbuffer_add_printf(out, "ok\n");
-	return 200;
-}
-
 static unsigned
 print_readyz(void *arg, struct evbuffer *out)
 {
@@ -190,7 +182,7 @@ print_readyz(void *arg, struct evbuffer *out)
 
 static const struct metrics_page pages[] = {
 	{ "/metrics", print_metrics },
-	{ "/healthz", print_healthz },
+	{ "/healthz", metrics_print_healthz },
 	{ "/readyz", print_readyz },
 };
 

@@ -156,14 +156,6 @@ print_metrics(void *arg, struct evbuffer *out)
 	return 200;
 }
 
-/* The loop turns: that is all a probe for restarts should ask. */
-static unsigned
-print_healthz(void *arg, struct evbuffer *out)
-{
-	evbuffer_add_printf(out, "ok\n");
-	return 200;
-}
-
 static unsigned
 print_readyz(void *arg, struct evbuffer *out)
 {
@@ -183,7 +175,7 @@ print_readyz(void *arg, struct evbuffer *out)
 
 static const struct metrics_page pages[] = {
 	{ "/metrics", print_metrics },
-	{ "/healthz", print_healthz },
+	{ "/healthz", metrics_print_healthz },
 	{ "/readyz", print_readyz },
 };
 
