@@ -9,7 +9,7 @@
 #include "ctl/args.h"
 #include "ctl/ctl.h"
 #include "ctl/relay_address.h"
-#include "ctl/token.h"
+#include "common/token.h"
 
 #define ENROL_SECONDS     86400
 #define ENROL_SECONDS_MAX (30 * 86400)

@@ -7,6 +7,7 @@
 #include "common/bytes.h"
 #include "ctl/pg.h"
 #include "ctl/relay_address.h"
+#include "ctl/secret.h"
 
 #define EXPIRES                                                                \
 	"floor(extract(epoch from now() + $4::integer * "                      \
@@ -93,7 +94,7 @@ ticket_new_vnc(
     struct ctl *c, const struct target *t, int64_t seconds, struct ticket *k)
 {
 	struct session_ports ports;
-	struct secret password;
+	struct secret password = { 0 };
 	char *sealed, *list;
 	char valid[24];
 	PGresult *res = NULL;
@@ -108,7 +109,8 @@ ticket_new_vnc(
 				  "VeNCrypt: set [relay] session_ports, such "
 				  "as 127.0.0.1:5910-5919");
 	snprintf(valid, sizeof(valid), "%lld", (long long)seconds);
-	token_new_vnc(&password);
+	token_new_vnc(password.text);
+	password.len = TOKEN_VNC_LEN;
 	sealed = secret_seal(c, &password);
 	list = session_ports_array(&ports);
 	if (sealed != NULL && list != NULL && PG_RUN(c, "BEGIN") == 0)

@@ -3,7 +3,7 @@
 #define CTL_TICKET_H
 
 #include "ctl/target.h"
-#include "ctl/token.h"
+#include "common/token.h"
 
 #define TICKET_SECONDS     60
 #define TICKET_SECONDS_MAX 3600

@@ -9,7 +9,7 @@
 #include "console/api/change.h"
 #include "console/api/handlers.h"
 #include "console/api/list.h"
-#include "console/api/one_time.h"
+#include "common/token.h"
 #include "console/api/request.h"
 
 static const struct list_filter filters[] = {
@@ -41,7 +41,7 @@ enrol_tokens_list_run(struct request *r)
 /* ---- a new one ---- */
 
 struct pair {
-	struct one_time token, id; /* of kind agent, of kind reverse */
+	struct token token, id; /* of kind agent, of kind reverse */
 };
 
 static const struct member members[] = {
@@ -58,7 +58,7 @@ forget(struct request *r)
 
 /* "PC-7-ABCD...": upper case, because some servers send it so anyway. */
 static json_t *
-server_id(const char *endpoint, const struct one_time *id)
+server_id(const char *endpoint, const struct token *id)
 {
 	char name[64];
 	size_t n = 0;
@@ -100,10 +100,12 @@ enrol_tokens_new_run(struct request *r)
 	}
 	r->state = p;
 	r->release = forget;
-	one_time_new(&p->token, "rce_");
-	one_time_new_base32(&p->id);
-	json_object_set_new(r->body, "token_hash", json_string(p->token.hash));
-	json_object_set_new(r->body, "secret_hash", json_string(p->id.hash));
+	token_new(&p->token, "rce_");
+	token_new_base32(&p->id);
+	json_object_set_new(
+	    r->body, "token_hash", json_string(p->token.hash + 2));
+	json_object_set_new(
+	    r->body, "secret_hash", json_string(p->id.hash + 2));
 	change_then(r, "console_enrol_token_new", on_new);
 }
 

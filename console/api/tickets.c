@@ -6,7 +6,7 @@
 #include "console/api/body.h"
 #include "console/api/change.h"
 #include "console/api/handlers.h"
-#include "console/api/one_time.h"
+#include "common/token.h"
 #include "console/api/request.h"
 
 static const struct member members[] = {
@@ -19,14 +19,14 @@ static const struct member members[] = {
 static void
 forget(struct request *r)
 {
-	wipe(r->state, sizeof(struct one_time));
+	wipe(r->state, sizeof(struct token));
 	free(r->state);
 }
 
 static void
 on_new(struct request *r, const char *answer)
 {
-	const struct one_time *t = r->state;
+	const struct token *t = r->state;
 	json_t *o = json_loads(answer, 0, NULL);
 
 	json_object_set_new(o, "password", json_string(t->text));
@@ -36,7 +36,7 @@ on_new(struct request *r, const char *answer)
 void
 tickets_new_run(struct request *r)
 {
-	struct one_time *t;
+	struct token *t;
 
 	if (!body_is_right(r, members, N_ELEMENTS(members)))
 		return;
@@ -47,7 +47,7 @@ tickets_new_run(struct request *r)
 	}
 	r->state = t;
 	r->release = forget;
-	one_time_new(t, "rct_");
-	json_object_set_new(r->body, "hash", json_string(t->hash));
+	token_new(t, "rct_");
+	json_object_set_new(r->body, "hash", json_string(t->hash + 2));
 	change_then(r, "console_ticket_new", on_new);
 }

@@ -1,4 +1,4 @@
-#include "ctl/token.h"
+#include "common/token.h"
 
 #include <assert.h>
 #include <sodium.h>
@@ -55,11 +55,9 @@ token_new_base32(struct token *t)
 
 /* Without 0 O 1 l I, which people take for one another. */
 void
-token_new_vnc(struct secret *s)
+token_new_vnc(char out[TOKEN_VNC_LEN + 1])
 {
-	memset(s, 0, sizeof(*s));
-	s->len = 8;
-	draw(s->text, s->len,
+	draw(out, TOKEN_VNC_LEN,
 	    "abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789");
 }
 

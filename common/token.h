@@ -2,17 +2,18 @@
  * Secrets that are made here, shown once and stored as their SHA-256:
  * tickets, enrolment tokens, IDs of servers that dial out. No I/O.
  */
-#ifndef CTL_TOKEN_H
-#define CTL_TOKEN_H
+#ifndef COMMON_TOKEN_H
+#define COMMON_TOKEN_H
 
-#include "ctl/secret.h"
+#include <stddef.h>
 
 #define TOKEN_TEXT_MAX 64 /* with the NUL */
 #define TOKEN_HASH_MAX 67 /* "\x", 64 hex digits, NUL */
 
 struct token {
 	char text[TOKEN_TEXT_MAX];
-	char hash[TOKEN_HASH_MAX]; /* of the text, as bytea for PostgreSQL */
+	/* of the text, as bytea for PostgreSQL; hex from the third on */
+	char hash[TOKEN_HASH_MAX];
 };
 
 /*
@@ -28,7 +29,8 @@ void token_new(struct token *t, const char *prefix);
 void token_new_base32(struct token *t);
 
 /* 8 letters and digits: all that VNC authentication looks at. */
-void token_new_vnc(struct secret *s);
+#define TOKEN_VNC_LEN 8
+void token_new_vnc(char out[TOKEN_VNC_LEN + 1]);
 
 void token_wipe(struct token *t);
 
