@@ -16,6 +16,7 @@
 struct link_signer {
 	const struct conf_store *conf;
 	bool is_s3;
+	bool is_download;
 	int64_t person; /* 0: nobody */
 	uint8_t key[LINK_KEY_LEN];
 	struct sigv4_key s3;
@@ -88,6 +89,12 @@ link_signer_set_person(struct link_signer *s, int64_t person)
 	s->person = person;
 }
 
+void
+link_signer_set_download(struct link_signer *s, bool is_download)
+{
+	s->is_download = is_download;
+}
+
 /*
  * HMAC over "relaycam-file\n<key>\n<expires>", and "\n<person>" where there
  * is one, as hex. No field holds a line feed.
@@ -131,20 +138,24 @@ make_folder(const struct link_signer *s, const char *object_key,
 	link_signature(
 	    s->key, object_key, expires, s->person != 0 ? person : NULL, hex);
 	return fits(
-	    snprintf(url, url_len, "%.*s/files/%s?expires=%s%s%s&signature=%s",
-		(int)base_len, s->conf->public_url, path, expires,
+	    snprintf(url, url_len,
+		"%.*s/files/%s?expires=%s%s%s&signature=%s%s", (int)base_len,
+		s->conf->public_url, path, expires,
 		s->person != 0 ? "&person=" : "", s->person != 0 ? person : "",
-		hex),
+		hex, s->is_download ? "&download=1" : ""),
 	    url_len);
 }
 
-/* The picture of a recording lies beside it. */
-static bool
-is_poster(const char *object_key)
+/* A picture and a signed manifest lie beside a recording. */
+static const char *
+media_type(const char *object_key)
 {
-	size_t len = strlen(object_key);
+	const char *dot = strrchr(object_key, '.');
 
-	return len > 4 && strcmp(object_key + len - 4, ".jpg") == 0;
+	return dot == NULL              ? "video/webm"
+	    : strcmp(dot, ".jpg") == 0  ? "image/jpeg"
+	    : strcmp(dot, ".json") == 0 ? "application/json"
+					: "video/webm";
 }
 
 static int
@@ -154,8 +165,7 @@ make_s3(const struct link_signer *s, const char *object_key, uint64_t now_s,
 	char path[LINK_OBJECT_MAX + 128], target[LINK_URL_MAX];
 	char name[256], disposition[300];
 	struct sigv4_pair query[] = {
-		{ "response-content-type",
-		    is_poster(object_key) ? "image/jpeg" : "video/webm" },
+		{ "response-content-type", media_type(object_key) },
 		{ "response-content-disposition", disposition },
 	};
 	struct sigv4_request rq = { .method = "GET",
@@ -167,7 +177,8 @@ make_s3(const struct link_signer *s, const char *object_key, uint64_t now_s,
 		.time_s = now_s };
 	int rc;
 
-	snprintf(disposition, sizeof(disposition), "inline; filename=\"%s\"",
+	snprintf(disposition, sizeof(disposition), "%s; filename=\"%s\"",
+	    s->is_download ? "attachment" : "inline",
 	    link_filename(object_key, name, sizeof(name)));
 	rc = s3_endpoint_path(&s->endpoint, object_key, path, sizeof(path));
 	if (rc == 0)

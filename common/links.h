@@ -35,6 +35,9 @@ void link_signer_free(struct link_signer *s);
  * do not carry it. */
 void link_signer_set_person(struct link_signer *s, int64_t person);
 
+/* Links that are made from now on are ones that browsers save, not show. */
+void link_signer_set_download(struct link_signer *s, bool is_download);
+
 /*
  * Writes a link to object_key, valid from now_s (Unix time) for
  * conf->link_seconds, into url. Returns 0 and the Unix time of its death in

@@ -70,11 +70,21 @@ optional_value(
 	return rc >= 0 || rc == ERR_NOTFOUND ? 0 : ERR_DENIED;
 }
 
+/* How a link is used is up to its user, and not signed. */
+static bool
+is_on(const char *query, const char *name)
+{
+	char text[4];
+
+	return http_query_value(query, name, text, sizeof(text)) == 1 &&
+	    text[0] == '1';
+}
+
 /* 0, ERR_DENIED, or ERR_TIMEOUT: it is genuine and dead. */
 static int
 check_link(struct files_request *r, const char *query, char signature[80])
 {
-	char expires[32], text[32], follow[4], *person;
+	char expires[32], text[32], *person;
 	int rc;
 
 	if (http_query_value(query, "expires", expires, sizeof(expires)) < 0 ||
@@ -85,9 +95,8 @@ check_link(struct files_request *r, const char *query, char signature[80])
 	    clock_wall_ns() / NS_PER_S, &r->expires_s);
 	if (rc != ERR_DENIED && person != NULL)
 		r->person = (int64_t)strtoull(person, NULL, 10);
-	r->wants_follow =
-	    http_query_value(query, "follow", follow, sizeof(follow)) == 1 &&
-	    follow[0] == '1';
+	r->wants_follow = is_on(query, "follow");
+	r->is_download = is_on(query, "download");
 	return rc;
 }
 

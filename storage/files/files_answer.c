@@ -42,6 +42,7 @@ files_common_headers(struct files *f, struct evhttp_request *req)
 	files_add_header(req, "Access-Control-Allow-Origin", origin);
 	files_add_header(
 	    req, "Access-Control-Allow-Headers", "Range, If-Range");
+	files_add_header(req, "Access-Control-Max-Age", "600");
 	files_add_header(req, "Access-Control-Expose-Headers",
 	    "Accept-Ranges, Content-Length, Content-Range, ETag, "
 	    "Retry-After");
@@ -54,7 +55,8 @@ files_media_headers(const struct files_request *r)
 	char name[256], text[300];
 
 	files_common_headers(r->f, r->req);
-	snprintf(text, sizeof(text), "inline; filename=\"%s\"",
+	snprintf(text, sizeof(text), "%s; filename=\"%s\"",
+	    r->is_download ? "attachment" : "inline",
 	    link_filename(r->key, name, sizeof(name)));
 	files_add_header(r->req, "Content-Type", object_key_media_type(r->key));
 	files_add_header(r->req, "Content-Disposition", text);

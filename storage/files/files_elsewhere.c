@@ -24,7 +24,8 @@ static const char where_sql[] =
     "coalesce(g.spool_node = $2::uuid, false), g.is_capture, g.progress, "
     "g.status_detail, g.object_key, coalesce(encode(g.sha256, 'hex'), '') "
     "FROM segments g LEFT JOIN nodes n ON n.id = g.spool_node "
-    "WHERE g.object_key = $1 OR g.poster_key = $1 OR g.capture_key = $1";
+    "WHERE g.object_key = $1 OR g.poster_key = $1 OR g.capture_key = $1 "
+    "OR g.id = (SELECT e.segment_id FROM evidence e WHERE e.object_key = $1)";
 enum {
 	STATUS,
 	STORE,
@@ -110,18 +111,17 @@ answer_s3(const struct files_request *r)
 	    "The recording was stored.");
 }
 
-/*
- * From the S3 server through this daemon, where the same client may ask
- * again (T6). A poster is small and asked for once: it is fetched there.
- */
+/* From the S3 server through this daemon, where the same client may ask
+ * again (T6), and where pages of the console may read it. */
 static void
 serve_s3(const struct files_request *r, PGresult *res)
 {
 	uint64_t bytes = strtoull(PQgetvalue(res, 0, BYTES), NULL, 10);
 
-	if (link_is_direct(&r->f->d->store_conf) ||
-	    object_key_is_poster(r->key) || bytes == 0)
+	if (link_is_direct(&r->f->d->store_conf) || bytes == 0)
 		answer_s3(r);
+	else if (!object_key_is_valid(r->key))
+		files_serve_beside(r);
 	else
 		files_serve_stored(r, bytes, PQgetvalue(res, 0, DIGEST));
 }
@@ -297,7 +297,7 @@ answer_found(const struct files_request *asked, PGresult *res)
 {
 	struct files_request r = *asked;
 
-	if (!object_key_is_poster(r.key) &&
+	if (object_key_is_valid(r.key) &&
 	    strcmp(r.key, PQgetvalue(res, 0, KEY)) != 0) {
 		snprintf(r.key, sizeof(r.key), "%s", PQgetvalue(res, 0, KEY));
 		if (serve_renamed(&r))

@@ -2,7 +2,8 @@
  * What the parts of the server of signed files share: files.c the server and
  * its links, files_grant.c who may continue, files_answer.c whole files,
  * files_download.c bytes to a client, files_growing.c what is still being
- * written, files_elsewhere.c what is not on this node.
+ * written, files_elsewhere.c what is not on this node, files_beside.c posters
+ * and manifests in S3.
  */
 #ifndef STORAGE_FILES_FILES_INTERNAL_H
 #define STORAGE_FILES_FILES_INTERNAL_H
@@ -52,6 +53,7 @@ struct files_request {
 	uint64_t expires_s; /* Unix time of the link's death */
 	int64_t person;     /* whose link it is; 0: nobody's */
 	bool wants_follow;  /* follow=1 */
+	bool is_download;   /* download=1: browsers save it */
 	bool gives_grant;   /* the answer carries it */
 	struct grant grant;
 };
@@ -120,5 +122,10 @@ void files_look(const struct files_request *r, int fd, bool is_growing);
 
 /* The file is not on this node: says where it is, or leads there. */
 void files_elsewhere(const struct files_request *r);
+
+/* ---- files_beside.c ---- */
+
+/* A poster or a signed manifest in the store, which reads it. */
+void files_serve_beside(const struct files_request *r);
 
 #endif
