@@ -102,6 +102,9 @@ BEGIN
         ('segments',          'console', 'SELECT, UPDATE (status, status_detail, locked, notes)'),
         ('segments',          'admin',   'SELECT, UPDATE (status, status_detail, locked, notes)'),
 
+        ('recording_notes',   'console', 'SELECT, INSERT'),
+        ('recording_notes',   'admin',   'SELECT'),
+
         -- X2: follows from segments and sessions, by gaps_update alone
         ('gaps',              'console', 'SELECT'),
         ('gaps',              'admin',   'SELECT'),

@@ -16,6 +16,7 @@ void tokens_delete_run(struct request *r);
 void sessions_list_run(struct request *r);
 void sessions_csv_run(struct request *r);
 void sessions_get_run(struct request *r);
+void sessions_timeline_run(struct request *r);
 void sessions_patch_run(struct request *r);
 void sessions_delete_run(struct request *r);
 
@@ -26,6 +27,10 @@ void recordings_delete_run(struct request *r);
 void recordings_lock_run(struct request *r);
 void recordings_unlock_run(struct request *r);
 void recordings_link_run(struct request *r);
+void recordings_notes_list_run(struct request *r);
+void recordings_notes_new_run(struct request *r);
+void recordings_manifest_run(struct request *r);
+void recordings_poster_run(struct request *r);
 
 void settings_get_run(struct request *r);
 void settings_patch_run(struct request *r);

@@ -1,54 +1,38 @@
 /* recordings/{id}/links: signed links, also to what is still being written
  * (T6, X1). The audit entry is there before the link is (X7). */
-#include <stdio.h>
 #include <string.h>
 
+#include "common/bytes.h"
 #include "common/clock.h"
-#include "common/links.h"
-#include "common/log.h"
-#include "console/api/enter.h"
+#include "console/api/body.h"
+#include "console/api/file_link.h"
 #include "console/api/handlers.h"
 #include "console/api/request.h"
-#include "console/conf.h"
-#include "console/worker.h"
 
 static const char link_sql[] =
-    "WITH g AS (SELECT g.id, g.object_key, g.status, coalesce(g.store, '') AS "
-    "store, CASE WHEN NOT g.is_capture AND g.status IN ('recording', "
-    "'transfer') THEN n.files_url END AS node_url FROM segments g "
+    "WITH g AS (SELECT g.id, g.object_key, g.status, " FILE_LINK_NODE
+    " AS node_url FROM segments g "
     "LEFT JOIN nodes n ON n.id = g.spool_node WHERE g.id = $1::uuid AND "
     "g.object_key IS NOT NULL), "
     "a AS (INSERT INTO audit (team_id, actor, action, object, detail) "
     "SELECT $2::bigint, $3, 'link', id::text, jsonb_build_object("
     "'object_key', object_key, 'client', $4::text, 'door', $5::text) "
     "FROM g WHERE status = 'available' OR node_url IS NOT NULL) "
-    "SELECT object_key, store, node_url FROM g "
+    "SELECT object_key, node_url FROM g "
     "WHERE status = 'available' OR node_url IS NOT NULL";
 
-/* Returns 0 and the link, or an error. */
-static int
-make(struct request *r, const PGresult *res, char url[LINK_URL_MAX],
-    uint64_t *expires_s)
-{
-	struct conf_store store = r->worker->conf->store;
-	struct link_signer *signer;
-	char err[512];
-	int rc;
+static const struct member members[] = {
+	{ "disposition", .kind = MEMBER_CHOICE,
+	    .choices = "inline|attachment" },
+};
 
-	if (!PQgetisnull(res, 0, 2)) { /* at the node that writes it */
-		store.kind = (char *)(uintptr_t) "folder";
-		store.public_url = PQgetvalue(res, 0, 2);
-	}
-	rc = link_signer_new(&signer, &store, err, sizeof(err));
-	if (rc != 0) {
-		log_error("link_not_made", LOG_S("why", err));
-		return rc;
-	}
-	link_signer_set_person(signer, r->person.id);
-	rc = link_make(signer, PQgetvalue(res, 0, 0),
-	    clock_wall_ns() / NS_PER_S, url, LINK_URL_MAX, expires_s);
-	link_signer_free(signer);
-	return rc;
+/* Are browsers to save it, not to show it? */
+static bool
+is_download(const struct request *r)
+{
+	const char *disposition = request_text(r, "disposition");
+
+	return disposition != NULL && strcmp(disposition, "attachment") == 0;
 }
 
 static void
@@ -63,7 +47,9 @@ on_key(struct request *r, PGresult *res)
 		    "while it is written.");
 		return;
 	}
-	if (make(r, res, url, &expires_s) != 0) {
+	if (file_link_make(r, PQgetvalue(res, 0, 0),
+		PQgetisnull(res, 0, 1) ? NULL : PQgetvalue(res, 0, 1),
+		is_download(r), url, &expires_s) != 0) {
 		request_problem(r, 500, "internal",
 		    "No link can be made; the console's log says why.");
 		return;
@@ -79,5 +65,7 @@ recordings_link_run(struct request *r)
 	const char *params[] = { r->id, r->person.team_text, r->person.name,
 		r->client, r->person.is_token ? "api_token" : "console" };
 
-	request_query(r, link_sql, 5, params, on_key);
+	if (json_object_size(r->body) == 0 ||
+	    body_is_right(r, members, N_ELEMENTS(members)))
+		request_query(r, link_sql, 5, params, on_key);
 }

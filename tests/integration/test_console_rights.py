@@ -27,7 +27,12 @@ ROUTES = [('GET', 'sessions/{session}'), ('PATCH', 'sessions/{active}'),
           ('DELETE', 'recordings/{recording}'),
           ('POST', 'recordings/{recording}/lock'),
           ('POST', 'recordings/{recording}/unlock'),
-          ('POST', 'recordings/{recording}/links')]
+          ('POST', 'recordings/{recording}/links'),
+          ('GET', 'sessions/{session}/timeline'),
+          ('GET', 'recordings/{recording}/notes'),
+          ('POST', 'recordings/{recording}/notes'),
+          ('GET', 'recordings/{recording}/manifest'),
+          ('GET', 'recordings/{recording}/poster')]
 
 
 def path_of(console, path):
