@@ -14,6 +14,7 @@
 #include "common/bytes.h"
 #include "common/clock.h"
 #include "common/conf.h"
+#include "common/curl_loop.h"
 #include "common/err.h"
 #include "common/keyfile.h"
 #include "common/log.h"
@@ -51,72 +52,11 @@ struct s3_client {
 	struct counters *counters;
 	struct sigv4_key key;
 	struct s3_endpoint endpoint;
-	CURLM *multi;
-	struct event *timer;
+	struct curl_loop *loop;
 	struct call_list calls;
 };
 
 static void call_start(struct call *c);
-
-/* ---- libcurl on libevent ---- */
-
-static void check_done(struct s3_client *c);
-
-static void
-on_socket_ready(evutil_socket_t fd, short what, void *arg)
-{
-	struct s3_client *c = arg;
-	int flags = (what & EV_READ ? CURL_CSELECT_IN : 0) |
-	    (what & EV_WRITE ? CURL_CSELECT_OUT : 0);
-	int running;
-
-	curl_multi_socket_action(c->multi, fd, flags, &running);
-	check_done(c);
-}
-
-static void
-on_curl_timer(evutil_socket_t fd, short what, void *arg)
-{
-	struct s3_client *c = arg;
-	int running;
-
-	curl_multi_socket_action(c->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-	check_done(c);
-}
-
-/* libcurl says what to watch on a socket; its event hangs on sockp. */
-static int
-on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *sockp)
-{
-	struct s3_client *c = arg;
-	struct event *ev = sockp;
-	short events = EV_PERSIST | (what & CURL_POLL_IN ? EV_READ : 0) |
-	    (what & CURL_POLL_OUT ? EV_WRITE : 0);
-
-	if (ev != NULL)
-		event_free(ev);
-	ev = NULL;
-	if (what != CURL_POLL_REMOVE) {
-		ev = event_new(c->base, fd, events, on_socket_ready, c);
-		if (ev != NULL)
-			event_add(ev, NULL);
-	}
-	curl_multi_assign(c->multi, fd, ev);
-	return 0;
-}
-
-static int
-on_curl_timeout(CURLM *multi, long ms, void *arg)
-{
-	struct s3_client *c = arg;
-	struct timeval tv = { ms / 1000, (ms % 1000) * 1000 };
-
-	if (ms < 0)
-		evtimer_del(c->timer);
-	else
-		evtimer_add(c->timer, &tv);
-	return 0;
-}
 
 /* ---- one call ---- */
 
@@ -125,7 +65,7 @@ call_free(struct call *c)
 {
 	TAILQ_REMOVE(&c->client->calls, c, link);
 	if (c->easy != NULL) {
-		curl_multi_remove_handle(c->client->multi, c->easy);
+		curl_loop_remove(c->client->loop, c->easy);
 		curl_easy_cleanup(c->easy);
 	}
 	curl_slist_free_all(c->headers);
@@ -337,10 +277,11 @@ call_retry(struct call *c)
 }
 
 static void
-call_done(struct call *c, CURLcode rc)
+call_done(void *arg, CURLcode rc)
 {
+	struct call *c = arg;
+
 	curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &c->r.status);
-	curl_multi_remove_handle(c->client->multi, c->easy);
 	curl_easy_cleanup(c->easy);
 	c->easy = NULL;
 	if (rc == CURLE_OK && c->r.status >= 200 && c->r.status < 300) {
@@ -360,23 +301,6 @@ call_done(struct call *c, CURLcode rc)
 	else
 		call_finish(c,
 		    rc == CURLE_OK ? error_of(c->r.status) : ERR_UNAVAILABLE);
-}
-
-static void
-check_done(struct s3_client *c)
-{
-	CURLMsg *msg;
-	int left;
-
-	while ((msg = curl_multi_info_read(c->multi, &left)) != NULL) {
-		struct call *call = NULL;
-
-		if (msg->msg != CURLMSG_DONE)
-			continue;
-		curl_easy_getinfo(
-		    msg->easy_handle, CURLINFO_PRIVATE, (char **)&call);
-		call_done(call, msg->data.result);
-	}
 }
 
 static int
@@ -501,7 +425,7 @@ call_start(struct call *c)
 		return;
 	}
 	call_options(c, url);
-	curl_multi_add_handle(c->client->multi, c->easy);
+	curl_loop_add(c->client->loop, c->easy);
 }
 
 int
@@ -554,19 +478,12 @@ s3_client_new(struct s3_client **out, const struct store_env *env, char *err,
 	    sigv4_key_read(
 		&c->key, env->conf->s3_access_key_file, err, err_len) != 0)
 		rc = ERR_CONFIG;
-	if (rc == 0 &&
-	    (curl_global_init(CURL_GLOBAL_DEFAULT) != 0 ||
-		(c->multi = curl_multi_init()) == NULL ||
-		(c->timer = evtimer_new(env->base, on_curl_timer, c)) == NULL))
+	if (rc == 0 && (c->loop = curl_loop_new(env->base, call_done)) == NULL)
 		rc = ERR_NOMEM;
 	if (rc != 0) {
 		s3_client_free(c);
 		return rc;
 	}
-	curl_multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket);
-	curl_multi_setopt(c->multi, CURLMOPT_SOCKETDATA, c);
-	curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, on_curl_timeout);
-	curl_multi_setopt(c->multi, CURLMOPT_TIMERDATA, c);
 	*out = c;
 	return 0;
 }
@@ -580,9 +497,7 @@ s3_client_free(struct s3_client *c)
 		return;
 	while ((call = TAILQ_FIRST(&c->calls)) != NULL)
 		call_free(call);
-	curl_multi_cleanup(c->multi);
-	if (c->timer != NULL)
-		event_free(c->timer);
+	curl_loop_free(c->loop);
 	sigv4_key_wipe(&c->key);
 	free(c);
 }
