@@ -37,6 +37,15 @@ const struct conf_opt conf_console_opts[CONF_CONSOLE_N] = {
 	    "so is one on which nobody logged in by then."),
 	ROW(login_seconds, CONF_SECONDS, "12h", 60, 2592000,
 	    "A login in a browser ends after this time."),
+	ROW(public_url, CONF_STR, NULL, 0, 0,
+	    "https://host[:port] at which browsers reach the console; single "
+	    "sign-on needs it."),
+	ROW(provider_ca_file, CONF_STR, NULL, 0, 0,
+	    "PEM certificates that providers of single sign-on are verified "
+	    "with, besides the system's."),
+	ROW(provider_seconds, CONF_SECONDS, "10", 1, 60,
+	    "Each answer of a provider of single sign-on has to come within "
+	    "this time."),
 	ROW(stop_seconds, CONF_SECONDS, "30", 1, 3600,
 	    "At SIGTERM, requests under way get this long."),
 };

@@ -7,12 +7,14 @@
 struct conf_console {
 	char *listen, *tls_cert_file, *tls_key_file;
 	char *metrics_listen;
+	char *public_url, *provider_ca_file;
 	int64_t workers, database_connections, password_checks;
 	int64_t max_connections, max_connections_per_address, max_logged_in;
 	int64_t request_seconds, login_seconds, stop_seconds;
+	int64_t provider_seconds;
 };
 
-#define CONF_CONSOLE_N 13
+#define CONF_CONSOLE_N 16
 extern const struct conf_opt conf_console_opts[CONF_CONSOLE_N];
 
 /* All that a process of the console reads from the settings file. */

@@ -17,6 +17,8 @@
 const struct route routes[] = {
 	{ POST, V1 "login", RIGHT_ANYBODY, OBJECT_NONE, NULL, true, login_run,
 	    "log in with a password" },
+	{ GET, V1 "login/methods", RIGHT_ANYBODY, OBJECT_NONE, NULL, true,
+	    login_methods_run, "see in which ways one can log in" },
 	{ POST, V1 "logout", RIGHT_PERSON, OBJECT_NONE, NULL, true, logout_run,
 	    "end this login" },
 	{ GET, V1 "me", RIGHT_PERSON, OBJECT_NONE, NULL, false, me_run,
@@ -123,6 +125,16 @@ const struct route routes[] = {
 	    false, users_patch_run,
 	    "change a person's role or password, disable them; an owner needs "
 	    "role owner" },
+	{ GET, V1 "users/{id}/identity", RIGHT_ADMIN, OBJECT_NONE, "users:read",
+	    false, identities_get_run,
+	    "see who a person is at single sign-on" },
+	{ PUT, V1 "users/{id}/identity", RIGHT_ADMIN, OBJECT_NONE,
+	    "users:write", false, identities_put_run,
+	    "link a person to who they are at single sign-on; an owner needs "
+	    "role owner" },
+	{ DELETE, V1 "users/{id}/identity", RIGHT_ADMIN, OBJECT_NONE,
+	    "users:write", false, identities_delete_run,
+	    "take that link away" },
 	{ POST, V1 "tickets", RIGHT_PERSON, OBJECT_NONE, "tickets:write", false,
 	    tickets_new_run,
 	    "make a one-time login of one's own for an endpoint that one may "
@@ -133,6 +145,15 @@ const struct route routes[] = {
 	    "settings:write", false, settings_patch_run,
 	    "change the team's settings, for sessions that start "
 	    "afterwards" },
+	{ GET, V1 "settings/single-sign-on", RIGHT_ADMIN, OBJECT_NONE,
+	    "settings:read", false, sso_settings_get_run,
+	    "see the team's single sign-on" },
+	{ PATCH, V1 "settings/single-sign-on", RIGHT_OWNER, OBJECT_NONE,
+	    "single-sign-on:write", false, sso_settings_patch_run,
+	    "set up or change the team's single sign-on" },
+	{ DELETE, V1 "settings/single-sign-on", RIGHT_OWNER, OBJECT_NONE,
+	    "single-sign-on:write", false, sso_settings_delete_run,
+	    "remove the team's single sign-on" },
 	{ GET, V1 "disk-space", RIGHT_ADMIN, OBJECT_NONE, "recordings:read",
 	    false, disk_space_run,
 	    "see how much space the team's recordings take" },

@@ -4,6 +4,7 @@
 #include <event2/thread.h>
 #include <signal.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sysexits.h>
@@ -18,6 +19,8 @@
 #include "common/login/password_queue.h"
 #include "console/conf.h"
 #include "console/db_pool.h"
+#include "console/http/fetch.h"
+#include "console/oidc/url.h"
 #include "console/server.h"
 
 #define STOP_POLL_MS 50
@@ -117,6 +120,14 @@ make_parts(struct worker *w, char *err, size_t err_len)
 	if (keyfile_read("secrets.seal_key_file", c->secrets.seal_key_file,
 		w->seal_key, sizeof(w->seal_key), err, err_len) != 0)
 		return -1;
+	if (c->console.public_url != NULL &&
+	    !oidc_origin_is_right(c->console.public_url)) {
+		snprintf(err, err_len,
+		    "console.public_url = %s: expected https://host or "
+		    "https://host:port, without a path",
+		    c->console.public_url);
+		return -1;
+	}
 	w->base = event_base_new();
 	if (w->base == NULL || job_inbox_init(&w->inbox, w->base) != 0 ||
 	    add_events(w) != 0 || set_role((struct console_conf *)(uintptr_t)c))
@@ -125,8 +136,11 @@ make_parts(struct worker *w, char *err, size_t err_len)
 	w->guesses = guesses_new();
 	w->passwords = password_queue_new((unsigned)c->console.password_checks);
 	w->disk = worker_pool_new(1);
-	if (w->db == NULL || w->guesses == NULL || w->passwords == NULL ||
-	    w->disk == NULL)
+	w->fetcher = fetcher_new(w->base,
+	    &(struct fetcher_conf){ c->console.provider_ca_file,
+		(long)c->console.provider_seconds });
+	if (w->fetcher == NULL || w->db == NULL || w->guesses == NULL ||
+	    w->passwords == NULL || w->disk == NULL)
 		return -1;
 	return server_new(&w->server, w, err, err_len);
 }
@@ -140,6 +154,7 @@ free_parts(struct worker *w)
 	while (job_inbox_drain(&w->inbox))
 		;
 	db_pool_free(w->db);
+	fetcher_free(w->fetcher);
 	server_free(w->server);
 	job_inbox_release(&w->inbox);
 	guesses_free(w->guesses);

@@ -15,6 +15,7 @@
 struct console_conf;
 struct db_pool;
 struct event_base;
+struct fetcher;
 struct guesses;
 struct password_queue;
 struct server;
@@ -29,6 +30,7 @@ struct worker {
 	struct job_inbox inbox;
 	struct guesses *guesses;
 	struct password_queue *passwords;
+	struct fetcher *fetcher;  /* asks providers of single sign-on */
 	struct worker_pool *disk; /* a thread that asks disks */
 	uint8_t seal_key[SEAL_KEY_LEN];
 	unsigned n_requests; /* under way */

@@ -459,3 +459,17 @@ WHERE g.status = 'missing' AND g.status_detail LIKE 'set aside:%'
   AND NOT EXISTS (SELECT 1 FROM audit a WHERE a.action = 'recording_quarantined'
                   AND a.object = g.session_id::text
                   AND a.detail ->> 'segment' = g.id::text);
+
+-- Single sign-on that is on has an owner who can log in without it.
+SELECT 'password_owner' AS name, t.name AS object,
+       format('%s cannot log in with a password when the provider is away',
+              coalesce(p.name, 'nobody')) AS detail
+FROM single_sign_on s JOIN teams t ON t.id = s.team_id
+LEFT JOIN people p ON p.id = s.password_owner_id AND p.team_id = s.team_id
+WHERE s.enabled AND (p.id IS NULL OR p.role <> 'owner' OR p.disabled OR p.password_hash IS NULL);
+
+-- A person is linked to who they are at a provider of their own team.
+SELECT 'identity_team' AS name, p.name AS object,
+       'is linked to single sign-on of another team' AS detail
+FROM identities i JOIN people p ON p.id = i.person_id
+WHERE p.team_id <> i.team_id;

@@ -80,6 +80,13 @@ BEGIN
         ('logins',            'console', 'SELECT, INSERT, DELETE'),
         ('api_tokens',        'console', 'SELECT, INSERT, UPDATE (last_used_at), DELETE'),
 
+        ('single_sign_on',    'console', 'SELECT, INSERT, UPDATE, DELETE'),
+        ('single_sign_on',    'admin',   'SELECT, INSERT, UPDATE, DELETE'),
+        ('identities',        'console', 'SELECT, INSERT, UPDATE, DELETE'),
+        ('identities',        'admin',   'SELECT, INSERT, UPDATE, DELETE'),
+        ('single_sign_on_documents', 'console', 'SELECT, INSERT, UPDATE'),
+        ('single_sign_on_states',    'console', 'SELECT, INSERT, DELETE'),
+
         ('nodes',             'relay',   'SELECT, INSERT, UPDATE'),
         ('nodes',             'storage', 'SELECT, INSERT, UPDATE'),
         ('nodes',             'console', 'SELECT, INSERT, UPDATE'),

@@ -30,6 +30,8 @@ reason(unsigned status)
 		return "Accepted";
 	case 204:
 		return "No Content";
+	case 303:
+		return "See Other";
 	case 304:
 		return "Not Modified";
 	case 400:
@@ -50,6 +52,8 @@ reason(unsigned status)
 		return "Unprocessable Content";
 	case 429:
 		return "Too Many Requests";
+	case 502:
+		return "Bad Gateway";
 	case 503:
 		return "Service Unavailable";
 	default:
@@ -225,6 +229,12 @@ request_json(struct request *r, unsigned status, json_t *root)
 	}
 	request_json_text(r, status, text);
 	free(text);
+}
+
+void
+request_html(struct request *r, unsigned status, const char *html)
+{
+	send_text(r, status, "text/html; charset=utf-8", html, strlen(html));
 }
 
 void

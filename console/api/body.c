@@ -11,6 +11,7 @@
 #define DETAIL_MAX  160
 #define POINTER_MAX 128
 #define HOST_MAX    253
+#define TEXTS_MAX   200
 #define NAME_SET                                                               \
 	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-"
 
@@ -111,6 +112,26 @@ take_sha256(json_t *v)
 	return n == 64 && json_string_set(v, hex) == 0;
 }
 
+/* Texts without control characters. */
+static bool
+is_texts(const struct member *m, const json_t *list)
+{
+	const json_t *v;
+	size_t i;
+
+	if (!json_is_array(list) || (int64_t)json_array_size(list) > m->hi)
+		return false;
+	json_array_foreach(list, i, v)
+	{
+		const char *s = json_string_value(v);
+
+		if (s == NULL || *s == '\0' || strlen(s) > TEXTS_MAX ||
+		    has_control(s))
+			return false;
+	}
+	return true;
+}
+
 static bool
 is_right(const struct member *m, json_t *v)
 {
@@ -134,6 +155,8 @@ is_right(const struct member *m, json_t *v)
 		return is_host(s);
 	case MEMBER_TLS_NAME:
 		return is_of(s, NAME_SET "_:");
+	case MEMBER_TEXTS:
+		return is_texts(m, v);
 	case MEMBER_SHA256:
 		return take_sha256(v);
 	default:
@@ -164,6 +187,12 @@ expected(const struct member *m, char out[DETAIL_MAX])
 	case MEMBER_LINES:
 		snprintf(out, DETAIL_MAX,
 		    "A text of %lld to %lld bytes is expected.", lo, hi);
+		return out;
+	case MEMBER_TEXTS:
+		snprintf(out, DETAIL_MAX,
+		    "A list of at most %lld texts of 1 to %d bytes is "
+		    "expected.",
+		    hi, TEXTS_MAX);
 		return out;
 	case MEMBER_NAME:
 		return "1 to 63 of a-z 0-9 . _ - are expected, beginning with "

@@ -21,6 +21,7 @@ enum member_kind {
 	MEMBER_CHOICE,   /* one of choices */
 	MEMBER_HOST,     /* a DNS name or an IP address, without a port */
 	MEMBER_TLS_NAME, /* what a certificate carries */
+	MEMBER_TEXTS,    /* a list of at most hi texts of 1 to 200 bytes */
 	MEMBER_SHA256,   /* 64 hex digits; colons between bytes are taken out */
 };
 

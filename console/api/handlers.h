@@ -6,6 +6,7 @@
 struct request;
 
 void login_run(struct request *r);
+void login_methods_run(struct request *r);
 void logout_run(struct request *r);
 void me_run(struct request *r);
 
@@ -34,6 +35,12 @@ void recordings_poster_run(struct request *r);
 
 void settings_get_run(struct request *r);
 void settings_patch_run(struct request *r);
+void sso_settings_get_run(struct request *r);
+void sso_settings_patch_run(struct request *r);
+void sso_settings_delete_run(struct request *r);
+void identities_get_run(struct request *r);
+void identities_put_run(struct request *r);
+void identities_delete_run(struct request *r);
 
 void endpoints_list_run(struct request *r);
 void endpoints_new_run(struct request *r);

@@ -174,6 +174,10 @@ on_result(void *arg, PGresult *res)
 	} else if (strncmp(db_sqlstate(res), "22", 2) == 0) {
 		request_problem(r, 400, "bad-value",
 		    "A value has another form than it should have.");
+	} else if (strcmp(db_sqlstate(res), "RC001") == 0) {
+		/* the schema's own refusal, in a sentence */
+		request_problem(r, 409, "not-done",
+		    PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY));
 	} else {
 		db_ok(res, r->route->path); /* logs it */
 		request_problem(r, 500, "internal",

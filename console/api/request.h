@@ -83,6 +83,8 @@ void request_json(struct request *r, unsigned status, json_t *root);
 /* text: JSON, borrowed; sends an ETag, and 304 where the client has it. */
 void request_json_text(struct request *r, unsigned status, const char *text);
 void request_empty(struct request *r, unsigned status);
+/* html: a whole page, borrowed. */
+void request_html(struct request *r, unsigned status, const char *html);
 /* type: a word of docs/api.md; detail: a sentence, or NULL. */
 void request_problem(
     struct request *r, unsigned status, const char *type, const char *detail);

@@ -1,0 +1,53 @@
+/*
+ * Requests of a worker to other servers over HTTPS: bounded in number, size
+ * and time, certificates verified, redirects not followed. On the worker's
+ * loop; nothing blocks.
+ */
+#ifndef CONSOLE_HTTP_FETCH_H
+#define CONSOLE_HTTP_FETCH_H
+
+#include <stddef.h>
+
+struct event_base;
+struct fetcher;
+
+#define FETCH_MAX             64 /* at once in a worker */
+#define FETCH_PER_ADDRESS_MAX 8  /* of these, for one client */
+
+struct fetcher_conf {
+	const char *ca_file; /* trusted besides the system's; NULL: none */
+	long seconds;        /* for one answer, from the first byte sent */
+};
+
+struct fetch {
+	const char *url;
+	const char *form;          /* a POST's body; NULL: GET */
+	const char *authorization; /* field; NULL: none */
+	size_t max;                /* bytes of an answer's body */
+};
+
+struct fetch_answer {
+	int err;          /* 0: there is an answer, whatever its status */
+	const char *why;  /* of err: a sentence's end */
+	unsigned status;  /* HTTP */
+	const char *body; /* NUL-terminated; borrowed for the call */
+	size_t len;
+};
+typedef void fetch_cb(void *arg, const struct fetch_answer *a);
+
+/* conf: copied; its text is borrowed for good. NULL only for memory. */
+struct fetcher *fetcher_new(
+    struct event_base *base, const struct fetcher_conf *conf);
+/* Requests under way are dropped unanswered. */
+void fetcher_free(struct fetcher *f);
+
+/*
+ * Sends a request on behalf of the client with this address. cb is called once,
+ * from the loop, after 0 alone; err of its answer is ERR_UNAVAILABLE,
+ * ERR_TIMEOUT or ERR_LIMIT (longer than max). Returns 0, ERR_LIMIT (too many
+ * are under way) or ERR_NOMEM.
+ */
+int fetch_start(struct fetcher *f, const char *client, const struct fetch *rq,
+    fetch_cb *cb, void *arg);
+
+#endif
