@@ -38,8 +38,9 @@ const struct conf_opt conf_console_opts[CONF_CONSOLE_N] = {
 	ROW(login_seconds, CONF_SECONDS, "12h", 60, 2592000,
 	    "A login in a browser ends after this time."),
 	ROW(public_url, CONF_STR, NULL, 0, 0,
-	    "https://host[:port] at which browsers reach the console; single "
-	    "sign-on needs it."),
+	    "https://host[:port] at which browsers reach the console; links "
+	    "to it begin with it, and single sign-on and passkeys need it. "
+	    "Passkeys are bound to its host, which is a name."),
 	ROW(provider_ca_file, CONF_STR, NULL, 0, 0,
 	    "PEM certificates that providers of single sign-on are verified "
 	    "with, besides the system's."),

@@ -16,6 +16,7 @@ static const struct command_group *const groups[] = {
 	&group_ticket,
 	&group_connect,
 	&group_settings,
+	&group_console,
 	&group_sessions,
 	&group_recordings,
 	&group_verify,

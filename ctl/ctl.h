@@ -28,6 +28,8 @@ struct conf_daemon {
 	char *public_ca_file; /* and check it by */
 	char *web_listen, *reverse_listen, *session_ports;
 	char *web_dir, *novnc_dir;
+	/* console only */
+	char *public_url; /* as browsers reach it */
 };
 
 struct ctl {
@@ -35,7 +37,7 @@ struct ctl {
 	struct conf_spool spool;
 	struct conf_store store;
 	struct conf_secrets secrets;
-	struct conf_daemon relay, storage;
+	struct conf_daemon relay, storage, console;
 	char *config_path;   /* file that was read; NULL: none */
 	const char *db_user; /* to log in as, borrowed; NULL: as the url says */
 	PGconn *db;          /* NULL until ctl_db (pg.h) */

@@ -45,6 +45,13 @@ static const struct conf_opt storage_opts[] = {
 	ROW("metrics_listen", metrics_listen, "127.0.0.1:9091"),
 	ROW("recorder_program", recorder_program, "relaycam-recorder"),
 };
+static const struct conf_opt console_opts[] = {
+	ROW("listen", listen, "0.0.0.0:8443"),
+	ROW("tls_cert_file", cert_file, "/etc/relaycam/tls.crt"),
+	ROW("tls_key_file", key_file, "/etc/relaycam/tls.key"),
+	ROW("metrics_listen", metrics_listen, "127.0.0.1:9092"),
+	ROW("public_url", public_url, NULL),
+};
 
 static const struct conf_section sections[] = {
 	CONF_DATABASE(&ctl.database),
@@ -53,6 +60,7 @@ static const struct conf_section sections[] = {
 	CONF_SECRETS(&ctl.secrets),
 	{ "relay", "", OPTS(relay_opts), &ctl.relay, true },
 	{ "storage", "", OPTS(storage_opts), &ctl.storage, true },
+	{ "console", "", OPTS(console_opts), &ctl.console, true },
 };
 
 static void

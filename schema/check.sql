@@ -473,3 +473,9 @@ SELECT 'identity_team' AS name, p.name AS object,
        'is linked to single sign-on of another team' AS detail
 FROM identities i JOIN people p ON p.id = i.person_id
 WHERE p.team_id <> i.team_id;
+
+-- A one-time link was used while it was good.
+SELECT 'first_run_used' AS name, encode(hash, 'hex') AS object,
+       format('used at %s, good from %s to %s', used_at, created_at, expires_at) AS detail
+FROM first_run_links
+WHERE used_at NOT BETWEEN created_at AND expires_at;

@@ -78,6 +78,8 @@ BEGIN
         ('known_logins',      'admin',   'SELECT, DELETE'),
 
         ('logins',            'console', 'SELECT, INSERT, DELETE'),
+        ('first_run_links',   'console', 'SELECT, UPDATE (used_at)'),
+        ('first_run_links',   'admin',   'SELECT, INSERT, DELETE'),
         ('api_tokens',        'console', 'SELECT, INSERT, UPDATE (last_used_at), DELETE'),
 
         ('single_sign_on',    'console', 'SELECT, INSERT, UPDATE, DELETE'),

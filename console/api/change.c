@@ -12,7 +12,7 @@ static const struct {
 	const char *name;
 	unsigned status;
 } problems[] = { { "not-found", 404 }, { "forbidden", 403 }, { "exists", 409 },
-	{ "not-done", 409 } };
+	{ "not-done", 409 }, { "dead-link", 403 } };
 
 void
 change_show(struct request *r, PGresult *res)
@@ -65,7 +65,8 @@ run(struct request *r, const char *function)
 {
 	char sql[160], origin[REQUEST_ADDRESS + 64];
 	char *body;
-	const char *params[] = { r->person.id_text, origin, NULL };
+	const char *who = r->person.id_text;
+	const char *params[] = { *who != '\0' ? who : NULL, origin, NULL };
 
 	if (r->body == NULL)
 		r->body = json_object();

@@ -1,7 +1,8 @@
 /*
  * Changes that a function of the schema makes: f(who, origin, body), which
  * writes the audit entries too and answers with console_result. who is the
- * person's number; origin says from where and by which door.
+ * person's number, NULL while nobody has logged in; origin says from where and
+ * by which door.
  */
 #ifndef CONSOLE_API_CHANGE_H
 #define CONSOLE_API_CHANGE_H

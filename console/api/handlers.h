@@ -7,6 +7,7 @@ struct request;
 
 void login_run(struct request *r);
 void login_methods_run(struct request *r);
+void first_run_run(struct request *r);
 void logout_run(struct request *r);
 void me_run(struct request *r);
 

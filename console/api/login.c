@@ -1,8 +1,6 @@
 /* POST login: a password, checked in the worker's queue behind the throttle
  * that all doors share. */
 #include <ctype.h>
-#include <openssl/sha.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,17 +8,14 @@
 #include "common/bytes.h"
 #include "common/clock.h"
 #include "common/err.h"
-#include "common/http.h"
 #include "common/login/guess.h"
 #include "common/login/known_login.h"
 #include "common/login/login_rows.h"
 #include "common/login/password_queue.h"
 #include "common/password.h"
-#include "console/api/enter.h"
 #include "console/api/handlers.h"
-#include "console/api/me.h"
+#include "console/api/login_open.h"
 #include "console/api/request.h"
-#include "console/conf.h"
 #include "console/db_pool.h"
 #include "console/worker.h"
 
@@ -37,12 +32,6 @@ static const char account_sql[] =
     "FROM unnest(ARRAY[$2, 'name tried: ' || $1]) WITH ORDINALITY k(what, at) "
     "LEFT JOIN login_failures l ON l.client_addr = k.what) f "
     "LEFT JOIN people p ON p.name = $1 LEFT JOIN teams t ON t.id = p.team_id";
-
-static const char login_sql[] =
-    "WITH old AS (DELETE FROM logins WHERE expires_at < now()) "
-    "INSERT INTO logins (hash, person_id, client_addr, expires_at) "
-    "SELECT decode($1, 'hex'), id, $3, now() + $4::integer * interval '1 "
-    "second' FROM people WHERE id = $2 AND NOT disabled";
 
 struct login {
 	struct password_job job;
@@ -76,46 +65,15 @@ release(struct request *r)
 /* ---- it was right ---- */
 
 static void
-on_login(struct request *r, PGresult *res)
-{
-	char hex[2 * CREDENTIAL_LEN + 1], cookie[256];
-
-	if (*PQcmdTuples(res) == '0') {
-		request_problem(r, 401, "wrong-password",
-		    "User name or password is wrong.");
-		return;
-	}
-	http_hex(r->person.credential, CREDENTIAL_LEN, hex);
-	snprintf(cookie, sizeof(cookie),
-	    COOKIE_NAME "=%s; Path=/; Secure; HttpOnly; SameSite=Strict; "
-			"Max-Age=%lld",
-	    hex, (long long)r->worker->conf->console.login_seconds);
-	request_field(r, "Set-Cookie", cookie);
-	wipe(hex, sizeof(hex));
-	wipe(cookie, sizeof(cookie));
-	request_audit(r, "login", r->person.name, NULL);
-	request_json(r, 200, me_json(r));
-}
-
-static void
 let_in(struct request *r)
 {
 	struct login *l = r->state;
 	const char *known[] = { r->person.name, l->prefix, l->known };
-	uint8_t hash[SHA256_DIGEST_LENGTH];
-	char hex[2 * SHA256_DIGEST_LENGTH + 1], seconds[24];
-	const char *params[] = { hex, r->person.id_text, r->client, seconds };
 
 	guess_end(&l->guess, GUESS_RIGHT);
-	atomic_fetch_add(&r->worker->place->counters.logins, 1);
 	db_pool_query(
 	    r->worker->db, known_login_statement, 3, known, NULL, NULL);
-	randombytes_buf(r->person.credential, CREDENTIAL_LEN);
-	SHA256(r->person.credential, CREDENTIAL_LEN, hash);
-	http_hex(hash, sizeof(hash), hex);
-	snprintf(seconds, sizeof(seconds), "%lld",
-	    (long long)r->worker->conf->console.login_seconds);
-	request_query(r, login_sql, 4, params, on_login);
+	login_open(r, "password");
 }
 
 /* ---- it was wrong ---- */

@@ -55,6 +55,7 @@ struct request {
 	/* change.c: what follows a change */
 	void (*change_done)(struct request *r, const char *answer);
 	unsigned change_status;
+	const char *login_how; /* login_open.c: what the person proved */
 };
 
 /* For evhttp_set_gencb, whose argument w is. */

@@ -90,6 +90,22 @@ def browser_link(stack):
     return stack.ctl_json('ticket', 'alice@desk1', '--valid', '1h')['url']
 
 
+def console_login(stack):
+    """How to get into the console: a one-time link that makes an owner, until
+    it was used."""
+    url = f'https://localhost:{stack.ports.console}/'
+    owners = [u['name'] for u in stack.ctl_json('user', 'list')
+              if u['role'] == 'owner' and u['name'] != 'alice']
+    if owners:
+        return f'{url} (log in as {owners[0]})'
+    link = stack.ctl_json('console', 'first-run-link', '--team', 'demo')
+    return f'''{url}
+
+Make yourself its owner; this link works once, for one hour:
+
+    {link["url"]}'''
+
+
 def ctl_command(stack):
     """The administrator's command line as whoever reads this can run it: it
     needs the account of the daemons, which the database lets in and whose
@@ -114,9 +130,10 @@ def print_how_to(stack, password, args, recording=None):
     ca = shlex.quote(stack.path('ca.pem'))
     ctl = ctl_command(stack)
     say(f'''
-Relaycam runs. Open the desktop in a browser; this link works once, for one
-hour. The browser warns of the certificate unless {ca} is among
-its authorities.
+Relaycam runs. The console is {console_login(stack)}
+
+Open the desktop in a browser; this link works once, for one hour. The browser
+warns of the certificate unless {ca} is among its authorities.
 
     {browser_link(stack)}
 

@@ -241,6 +241,7 @@ class Stack:
             'console.listen': f'127.0.0.1:{p.console}',
             'console.tls_cert_file': f'{conf}/relay.pem',
             'console.tls_key_file': f'{conf}/relay.key',
+            'console.public_url': f'https://localhost:{p.console}',
             'console.metrics_listen': f'127.0.0.1:{p.console_metrics}',
         }
         if self.s3:

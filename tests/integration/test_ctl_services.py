@@ -545,7 +545,8 @@ def test_presets_are_those_of_the_daemons(ctl):
     with open(main, encoding='utf-8') as f:
         text = ' '.join(f.read().split())
     for program, section in (('relaycam-relay', 'relay'),
-                             ('relaycam-storage', 'storage')):
+                             ('relaycam-storage', 'storage'),
+                             ('relaycam-console', 'console')):
         r = subprocess.run([ctl.stack.path('bin', program),
                             '--config-reference'], capture_output=True,
                            text=True, check=True)
@@ -553,10 +554,11 @@ def test_presets_are_those_of_the_daemons(ctl):
         presets = {c[1].strip(' `'): c[3].strip() for c in (
             line.split('|') for line in body.splitlines()) if len(c) > 4}
         own_rows = text.split(f'{section}_opts[] = {{')[1].split('};')[0]
+        own = {'relay': ('recorder_program', 'web_listen', 'web_dir',
+                         'novnc_dir'),
+               'storage': ('recorder_program',), 'console': ()}
         for key in ('tls_cert_file', 'tls_key_file', 'metrics_listen',
-                    'recorder_program', 'listen') + (
-                        ('web_listen', 'web_dir', 'novnc_dir')
-                        if section == 'relay' else ()):
+                    'listen') + own[section]:
             row = own_rows.split(f'ROW("{key}",')[1].split('),')[0]
             assert row.split('"')[1] == presets[key], (section, key)
 

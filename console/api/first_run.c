@@ -1,0 +1,156 @@
+/* POST first-run: a one-time link of `relaycam console first-run-link` makes
+ * an owner, and while there is none, the first team. Wrong tokens are slowed
+ * down by the throttle that all doors share, by address. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/bytes.h"
+#include "common/clock.h"
+#include "common/login/guess.h"
+#include "common/login/login_rows.h"
+#include "common/token.h"
+#include "console/api/answer.h"
+#include "console/api/body.h"
+#include "console/api/change.h"
+#include "console/api/handlers.h"
+#include "console/api/login_open.h"
+#include "console/api/password_change.h"
+#include "console/api/request.h"
+#include "console/db_pool.h"
+#include "console/worker.h"
+
+#define ACTOR "first-run link" /* in the audit log; no person's name */
+
+static const struct member members[] = {
+	{ "token", .kind = MEMBER_TEXT, .lo = 1, .hi = 128, .is_needed = true },
+	{ "team", .kind = MEMBER_NAME },
+	{ "name", .kind = MEMBER_NAME, .is_needed = true },
+	PASSWORD_MEMBER(true),
+	{ "time_zone", .kind = MEMBER_TEXT, .lo = 1, .hi = 64 },
+};
+
+static const char look_sql[] =
+    "SELECT first_run_is_open(decode($1, 'hex')), coalesce(max(failed), 0), "
+    "coalesce(max(extract(epoch FROM now() - last_at)), 0) "
+    "FROM login_failures WHERE client_addr = $2";
+
+struct first_run {
+	struct request *request;
+	struct guess guess;
+	char prefix[GUESS_PREFIX_LEN];
+	bool is_open;
+};
+
+static void
+release(struct request *r)
+{
+	struct first_run *f = r->state;
+
+	guess_release(&f->guess);
+	free(f);
+}
+
+static void
+take_text(json_t *o, const char *name, char *out, size_t len)
+{
+	const char *s = json_string_value(json_object_get(o, name));
+
+	snprintf(out, len, "%s", s != NULL ? s : "");
+}
+
+static void
+on_made(struct request *r, const char *answer)
+{
+	struct person *p = &r->person;
+	json_t *o = json_loads(answer, 0, NULL);
+
+	take_text(o, "id", p->id_text, sizeof(p->id_text));
+	take_text(o, "user", p->name, sizeof(p->name));
+	take_text(o, "role", p->role, sizeof(p->role));
+	take_text(o, "team_id", p->team_text, sizeof(p->team_text));
+	take_text(o, "team", p->team, sizeof(p->team));
+	take_text(o, "time_zone", p->zone, sizeof(p->zone));
+	json_decref(o);
+	login_open(r, "first-run link");
+}
+
+static void
+make(struct request *r)
+{
+	change_then(r, "console_first_run", on_made);
+}
+
+static void
+refuse(struct request *r)
+{
+	struct first_run *f = r->state;
+	const char *params[] = { ACTOR, f->prefix, r->client, "console", "f",
+		"f" };
+
+	atomic_fetch_add(&r->worker->place->counters.logins_failed, 1);
+	db_pool_query(
+	    r->worker->db, login_wrong_statement, 6, params, NULL, NULL);
+	guess_end(&f->guess, GUESS_WRONG);
+	request_problem(r, 403, "dead-link",
+	    "This link was used, is too old, or never was one.");
+}
+
+static void
+check(void *arg)
+{
+	struct first_run *f = arg;
+
+	if (!f->is_open) {
+		refuse(f->request);
+		return;
+	}
+	guess_end(&f->guess, GUESS_RIGHT);
+	if (f->request->http == NULL) /* it left: the link stays good */
+		request_free(f->request);
+	else
+		password_change(f->request, make);
+}
+
+static void
+on_look(struct request *r, PGresult *res)
+{
+	struct first_run *f = r->state;
+	struct guesses *guesses = r->worker->guesses;
+
+	f->is_open = PQgetvalue(res, 0, 0)[0] == 't';
+	guess_set(&f->guess, guesses, r->worker->base, r->client, "first run",
+	    NULL, false);
+	guesses_learn(guesses, &f->guess.who, GUESS_ADDRESS,
+	    strtoull(PQgetvalue(res, 0, 1), NULL, 10),
+	    strtod(PQgetvalue(res, 0, 2), NULL), clock_mono_ns());
+	if (guess_wait(&f->guess, check, f) != 0)
+		request_problem(r, 503, "unavailable", "Out of memory.");
+}
+
+void
+first_run_run(struct request *r)
+{
+	const char *token;
+	char hash[TOKEN_HASH_MAX];
+	struct first_run *f;
+	const char *params[] = { hash + 2, NULL };
+
+	if (!body_is_right(r, members, N_ELEMENTS(members)))
+		return;
+	f = calloc(1, sizeof(*f));
+	if (f == NULL) {
+		request_problem(r, 503, "unavailable", "Out of memory.");
+		return;
+	}
+	f->request = r;
+	r->state = f;
+	r->release = release;
+	token = request_text(r, "token");
+	token_hash(token, strlen(token), hash);
+	body_wipe(r->body, "token");
+	json_object_set_new(r->body, "hash", json_string(hash + 2));
+	guess_prefix(f->prefix, r->client);
+	params[1] = f->prefix;
+	request_query(r, look_sql, 2, params, on_look);
+}

@@ -1,0 +1,59 @@
+#include "console/api/login_open.h"
+
+#include <openssl/sha.h>
+#include <sodium.h>
+#include <stdio.h>
+
+#include "common/bytes.h"
+#include "common/http.h"
+#include "console/api/enter.h"
+#include "console/api/me.h"
+#include "console/api/request.h"
+#include "console/conf.h"
+#include "console/worker.h"
+
+static const char login_sql[] =
+    "WITH old AS (DELETE FROM logins WHERE expires_at < now()) "
+    "INSERT INTO logins (hash, person_id, client_addr, expires_at) "
+    "SELECT decode($1, 'hex'), id, $3, now() + $4::integer * interval '1 "
+    "second' FROM people WHERE id = $2 AND NOT disabled";
+
+static void
+on_login(struct request *r, PGresult *res)
+{
+	char hex[2 * CREDENTIAL_LEN + 1], cookie[256];
+
+	if (*PQcmdTuples(res) == '0') {
+		request_problem(r, 401, "wrong-password",
+		    "User name or password is wrong.");
+		return;
+	}
+	http_hex(r->person.credential, CREDENTIAL_LEN, hex);
+	snprintf(cookie, sizeof(cookie),
+	    COOKIE_NAME "=%s; Path=/; Secure; HttpOnly; SameSite=Strict; "
+			"Max-Age=%lld",
+	    hex, (long long)r->worker->conf->console.login_seconds);
+	request_field(r, "Set-Cookie", cookie);
+	wipe(hex, sizeof(hex));
+	wipe(cookie, sizeof(cookie));
+	request_audit(
+	    r, "login", r->person.name, json_pack("{s:s}", "by", r->login_how));
+	request_json(r, 200, me_json(r));
+}
+
+void
+login_open(struct request *r, const char *how)
+{
+	uint8_t hash[SHA256_DIGEST_LENGTH];
+	char hex[2 * SHA256_DIGEST_LENGTH + 1], seconds[24];
+	const char *params[] = { hex, r->person.id_text, r->client, seconds };
+
+	r->login_how = how;
+	atomic_fetch_add(&r->worker->place->counters.logins, 1);
+	randombytes_buf(r->person.credential, CREDENTIAL_LEN);
+	SHA256(r->person.credential, CREDENTIAL_LEN, hash);
+	http_hex(hash, sizeof(hash), hex);
+	snprintf(seconds, sizeof(seconds), "%lld",
+	    (long long)r->worker->conf->console.login_seconds);
+	request_query(r, login_sql, 4, params, on_login);
+}
