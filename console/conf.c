@@ -20,7 +20,7 @@ const struct conf_opt conf_console_opts[CONF_CONSOLE_N] = {
 	ROW(database_connections, CONF_INT, "4", 1, 64,
 	    "Connections to the database per worker."),
 	ROW(password_checks, CONF_INT, "2", 2, 64,
-	    "Threads per worker that check passwords; one of them is for "
+	    "Processes per worker that check passwords; one of them is for "
 	    "people who logged in from the same address before."),
 	ROW(max_connections, CONF_INT, "1000", 1, 100000,
 	    "Connections at once per worker on which nobody logged in yet. "

@@ -16,6 +16,7 @@
 #include "common/keyfile.h"
 #include "common/log.h"
 #include "common/login/guesses.h"
+#include "common/login/password_process.h"
 #include "common/login/password_queue.h"
 #include "console/conf.h"
 #include "console/db_pool.h"
@@ -149,6 +150,7 @@ static void
 free_parts(struct worker *w)
 {
 	password_queue_free(w->passwords);
+	password_processes_stop();
 	if (w->disk != NULL)
 		worker_pool_free(w->disk);
 	while (job_inbox_drain(&w->inbox))
@@ -169,7 +171,10 @@ worker_run(const struct console_conf *conf, unsigned number, int shared_fd)
 
 	w->conf = conf;
 	w->number = number;
+	/* processes before any thread or key exists */
 	if (sodium_init() < 0 || attach_shared(w, shared_fd) != 0 ||
+	    password_processes_start(
+		(unsigned)conf->console.password_checks, NULL) != 0 ||
 	    evthread_use_pthreads() != 0 ||
 	    make_parts(w, err, sizeof(err)) != 0) {
 		log_error("start_failed", LOG_S("why", err));

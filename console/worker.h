@@ -1,6 +1,6 @@
 /*
  * One process that serves the API: event loop, server, database connections,
- * threads for passwords. Parts are made in the order of the fields.
+ * processes for passwords. Parts are made in the order of the fields.
  */
 #ifndef CONSOLE_WORKER_H
 #define CONSOLE_WORKER_H

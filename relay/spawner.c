@@ -1,3 +1,4 @@
+#include "common/privileges.h"
 #include "relay/spawner.h"
 
 #include <errno.h>
@@ -17,7 +18,6 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "common/tee.h"
-#include "relay/privileges.h"
 #include "relay/recorder_exec.h"
 #include "relay/recorder_folder.h"
 #include "relay/recorder_log.h"

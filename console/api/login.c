@@ -11,8 +11,8 @@
 #include "common/login/guess.h"
 #include "common/login/known_login.h"
 #include "common/login/login_rows.h"
+#include "common/login/password_process.h"
 #include "common/login/password_queue.h"
-#include "common/password.h"
 #include "console/api/handlers.h"
 #include "console/api/login_open.h"
 #include "console/api/request.h"
@@ -108,7 +108,8 @@ run_check(struct job *j)
 {
 	struct login *l = (struct login *)j;
 
-	l->result = password_check(l->hash, l->password, strlen(l->password));
+	l->result = password_process_check(
+	    l->job.thread, l->hash, l->password, strlen(l->password));
 }
 
 static void

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "common/bytes.h"
+#include "common/login/password_process.h"
 #include "common/login/password_queue.h"
-#include "common/password.h"
 #include "console/api/body.h"
 #include "console/api/request.h"
 #include "console/worker.h"
@@ -25,7 +25,8 @@ run_hash(struct job *j)
 	struct hashing *h = (struct hashing *)j;
 	const char *password = request_text(h->request, "password");
 
-	h->result = password_hash(password, strlen(password), h->hash);
+	h->result = password_process_hash(
+	    h->job.thread, password, strlen(password), h->hash);
 }
 
 static void

@@ -5,9 +5,9 @@
 
 #include "common/bytes.h"
 #include "common/err.h"
+#include "common/login/password_process.h"
 #include "common/password.h"
 #include "common/login/password_queue.h"
-#include "relay/login/password_process.h"
 #include "relay/session/session_internal.h"
 
 static const char denied[] = "user name or password is wrong";

@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 #include "common/err.h"
+#include "common/login/password_process.h"
 #include "common/login/password_queue.h"
 #include "common/password.h"
-#include "relay/login/password_process.h"
 
 #define N 2
 
@@ -116,7 +116,7 @@ test_killed(void **state)
 
 /* Signals for the whole group, as systemd and terminals send them. */
 static void
-test_signals_are_for_the_relay(void **state)
+test_signals_are_for_the_parent(void **state)
 {
 	pid_t pids[PASSWORD_PROCESSES_MAX];
 
@@ -130,20 +130,51 @@ test_signals_are_for_the_relay(void **state)
 	assert_int_equal(children(pids), N);
 }
 
-/* First of all: the 64 MB of a check are not in this process. */
+static void
+test_hashes(void **state)
+{
+	char longest[8192], made[PASSWORD_HASH_MAX];
+	pid_t pids[PASSWORD_PROCESSES_MAX];
+
+	memset(longest, 'x', sizeof(longest));
+	for (unsigned i = 0; i < N; i++) {
+		assert_int_equal(
+		    password_process_hash(i, password, 13, made), 0);
+		assert_int_equal(password_check(made, password, 13), 0);
+		assert_int_equal(
+		    password_check(made, password, 12), ERR_DENIED);
+	}
+	assert_int_equal(
+	    password_process_hash(0, longest, sizeof(longest), made), 0);
+	assert_int_equal(password_check(made, longest, sizeof(longest)), 0);
+	assert_int_equal(children(pids), N);
+	kill(pids[0], SIGKILL);
+	assert_int_equal(password_process_hash(0, password, 13, made), 0);
+	assert_int_equal(password_check(made, password, 13), 0);
+}
+
+/* First of all: the 64 MB of a check or a hash are not in this process. */
 static void
 test_memory_is_the_childs(void **state)
 {
+	char made[PASSWORD_HASH_MAX];
+
 	assert_int_equal(
 	    password_process_check(0, NULL, password, 13), ERR_DENIED);
+	assert_int_equal(password_process_hash(1, password, 13, made), 0);
 	assert_true(peak_kb(RUSAGE_SELF) < 64 * 1024);
 }
 
 static void
 test_without_processes(void **state)
 {
+	char made[PASSWORD_HASH_MAX];
+
 	assert_int_equal(check(0, password), 0);
 	assert_int_equal(check(7, "wrong"), ERR_DENIED);
+	assert_int_equal(check(PASSWORD_PROCESSES_MAX, password), 0);
+	assert_int_equal(password_process_hash(0, password, 13, made), 0);
+	assert_int_equal(password_check(made, password, 13), 0);
 }
 
 int
@@ -155,10 +186,11 @@ main(void)
 	};
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_answers, start, stop),
+		cmocka_unit_test_setup_teardown(test_hashes, start, stop),
 		cmocka_unit_test_setup_teardown(test_priorities, start, stop),
 		cmocka_unit_test_setup_teardown(test_killed, start, stop),
 		cmocka_unit_test_setup_teardown(
-		    test_signals_are_for_the_relay, start, stop),
+		    test_signals_are_for_the_parent, start, stop),
 		cmocka_unit_test(test_without_processes),
 	};
 	int failed = cmocka_run_group_tests(first, NULL, NULL);

@@ -1,16 +1,18 @@
 /*
- * Password checks in child processes. Argon2id maps and fills 64 MB for each
- * check, and meanwhile whoever maps or unmaps memory of the same process waits
- * for the kernel's lock on its address space: an event loop waited for most of
- * a second for a thread of low priority. A child has an address space of its
- * own, holds no key, and ends with the relay.
+ * Password hashes are made and checked in child processes. Argon2id maps and
+ * fills 64 MB for each, and meanwhile whoever maps or unmaps memory of the same
+ * process waits for the kernel's lock on its address space: an event loop
+ * waited for most of a second for a thread of low priority. A child has an
+ * address space of its own, holds no key, and ends with its parent.
  */
-#ifndef RELAY_LOGIN_PASSWORD_PROCESS_H
-#define RELAY_LOGIN_PASSWORD_PROCESS_H
+#ifndef COMMON_LOGIN_PASSWORD_PROCESS_H
+#define COMMON_LOGIN_PASSWORD_PROCESS_H
 
 #include <stddef.h>
 
-#define PASSWORD_PROCESSES_MAX 8
+#include "common/password.h"
+
+#define PASSWORD_PROCESSES_MAX 64
 
 /*
  * Starts n processes, at most PASSWORD_PROCESSES_MAX, that run as the account
@@ -29,5 +31,9 @@ void password_processes_stop(void);
  */
 int password_process_check(
     unsigned i, const char *hash, const char *password, size_t len);
+
+/* password_hash, in the same way. */
+int password_process_hash(
+    unsigned i, const char *password, size_t len, char out[PASSWORD_HASH_MAX]);
 
 #endif

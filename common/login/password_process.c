@@ -1,4 +1,4 @@
-#include "relay/login/password_process.h"
+#include "common/login/password_process.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -15,19 +15,23 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "common/login/password_queue.h"
-#include "common/password.h"
+#include "common/privileges.h"
 #include "common/protect.h"
-#include "relay/privileges.h"
 
 #define PASSWORD_LEN_MAX 4096
 #define CHILD_FD         3 /* all that a child has open beside 0 to 2 */
 
-/* One packet each; the answer is what password_check returned. */
+/* One packet each way. */
 struct request {
-	bool has_hash;
-	char hash[PASSWORD_HASH_MAX];
+	enum { MAKE_HASH, CHECK, CHECK_NOBODY } what;
+	char hash[PASSWORD_HASH_MAX]; /* CHECK */
 	uint32_t len;
 	char password[PASSWORD_LEN_MAX];
+};
+
+struct answer {
+	int32_t rc;                   /* of password_check or password_hash */
+	char hash[PASSWORD_HASH_MAX]; /* MAKE_HASH */
 };
 
 struct process {
@@ -54,20 +58,25 @@ static _Noreturn void
 serve(void)
 {
 	struct request q;
-	int32_t rc;
 
 	while (receive(CHILD_FD, &q, sizeof(q)) == (ssize_t)sizeof(q)) {
-		rc = password_check(
-		    q.has_hash ? q.hash : NULL, q.password, q.len);
+		struct answer a = { 0 };
+
+		if (q.what == MAKE_HASH)
+			a.rc = password_hash(q.password, q.len, a.hash);
+		else
+			a.rc = password_check(
+			    q.what == CHECK ? q.hash : NULL, q.password, q.len);
 		wipe(&q, sizeof(q));
-		if (send(CHILD_FD, &rc, sizeof(rc), MSG_NOSIGNAL) < 0)
+		if (send(CHILD_FD, &a, sizeof(a), MSG_NOSIGNAL) < 0)
 			break;
+		wipe(&a, sizeof(a));
 	}
 	_exit(0);
 }
 
-/* It ends when the relay's end of the socket is closed, so the signals that
- * reach a whole group are for the relay alone. */
+/* It ends when the parent's end of the socket is closed, so the signals that
+ * reach a whole group are for the parent alone. */
 static _Noreturn void
 child_main(int fd, bool is_first, const char *user)
 {
@@ -83,7 +92,7 @@ child_main(int fd, bool is_first, const char *user)
 	serve();
 }
 
-/* ---- the relay ---- */
+/* ---- the parent ---- */
 
 static int
 start(struct process *p, bool is_first, const char *user)
@@ -131,36 +140,56 @@ password_processes_stop(void)
 		stop(&processes[i]);
 }
 
-/* Returns false when the process is gone. */
+/* Returns false when there is no process i, or no longer. */
 static bool
-ask(const struct process *p, const struct request *q, int32_t *rc)
+ask(unsigned i, struct request *q, const char *password, size_t len,
+    struct answer *a)
 {
-	return send(p->fd, q, sizeof(*q), MSG_NOSIGNAL) ==
-	    (ssize_t)sizeof(*q) &&
-	    receive(p->fd, rc, sizeof(*rc)) == (ssize_t)sizeof(*rc);
+	struct process *p = i < PASSWORD_PROCESSES_MAX ? &processes[i] : NULL;
+	bool is_answered;
+
+	if (p == NULL || p->pid == 0 || len > sizeof(q->password))
+		return false;
+	q->len = (uint32_t)len;
+	memcpy(q->password, password, len);
+	is_answered =
+	    send(p->fd, q, sizeof(*q), MSG_NOSIGNAL) == (ssize_t)sizeof(*q) &&
+	    receive(p->fd, a, sizeof(*a)) == (ssize_t)sizeof(*a);
+	wipe(q, sizeof(*q));
+	if (is_answered)
+		return true;
+	log_error("password_process_gone", LOG_I("pid", p->pid));
+	kill(p->pid, SIGKILL);
+	stop(p);
+	return false;
 }
 
 int
 password_process_check(
     unsigned i, const char *hash, const char *password, size_t len)
 {
-	struct process *p = &processes[i % PASSWORD_PROCESSES_MAX];
-	struct request q = { .has_hash = hash != NULL, .len = (uint32_t)len };
-	bool is_answered;
-	int32_t rc;
+	struct request q = { .what = hash != NULL ? CHECK : CHECK_NOBODY };
+	struct answer a;
 
-	if (p->pid == 0 || len > sizeof(q.password) ||
-	    (hash != NULL && strlen(hash) >= sizeof(q.hash)))
+	if (hash != NULL && strlen(hash) >= sizeof(q.hash))
 		return password_check(hash, password, len);
 	if (hash != NULL)
 		memcpy(q.hash, hash, strlen(hash));
-	memcpy(q.password, password, len);
-	is_answered = ask(p, &q, &rc);
-	wipe(&q, sizeof(q));
-	if (is_answered)
-		return rc;
-	log_error("password_process_gone", LOG_I("pid", p->pid));
-	kill(p->pid, SIGKILL);
-	stop(p);
-	return password_check(hash, password, len);
+	return ask(i, &q, password, len, &a)
+	    ? a.rc
+	    : password_check(hash, password, len);
+}
+
+int
+password_process_hash(
+    unsigned i, const char *password, size_t len, char out[PASSWORD_HASH_MAX])
+{
+	struct request q = { .what = MAKE_HASH };
+	struct answer a;
+
+	if (!ask(i, &q, password, len, &a))
+		return password_hash(password, len, out);
+	memcpy(out, a.hash, sizeof(a.hash));
+	wipe(&a, sizeof(a));
+	return a.rc;
 }

@@ -1,4 +1,4 @@
-#include "relay/privileges.h"
+#include "common/privileges.h"
 
 #include <errno.h>
 #include <grp.h>
