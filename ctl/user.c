@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/bytes.h"
 #include "common/password.h"
 #include "ctl/command.h"
 #include "ctl/names.h"
@@ -22,6 +23,9 @@ static const struct column cols[] = {
 	{ "disabled", "DISABLED", COLUMN_BOOL, "p.disabled" },
 	{ "has_password", "PASSWORD", COLUMN_BOOL,
 	    "(p.password_hash IS NOT NULL)" },
+	{ "has_totp", "TOTP", COLUMN_BOOL,
+	    "EXISTS (SELECT FROM totp o WHERE o.person_id = p.id "
+	    "AND o.confirmed_at IS NOT NULL)" },
 	{ "last_login_at", "LAST LOGIN", COLUMN_TIME, "p.last_login_at" },
 	{ "failed_logins", "FAILED", COLUMN_INT, "p.failed_logins" },
 	{ "rights", NULL, COLUMN_JSON,
@@ -320,6 +324,32 @@ run_enable(struct ctl *c, const struct args *a)
 	return set_disabled(c, a->words[0], false);
 }
 
+static int
+run_totp_off(struct ctl *c, const struct args *a)
+{
+	struct person_ref p;
+	PGresult *res = NULL;
+	int rc = PG_RUN(c, "BEGIN");
+
+	if (rc == 0)
+		rc = person_find(c, a->words[0], &p);
+	if (rc == 0)
+		res =
+		    PG_QUERY(c, "DELETE FROM totp WHERE person_id = $1", p.id);
+	if (rc == 0 && res == NULL)
+		rc = STATUS_FAILED;
+	if (rc == 0 && *PQcmdTuples(res) == '0')
+		rc = ctl_error("%s has no authenticator", p.name);
+	if (rc == 0)
+		rc = pg_audit(c, p.team_id, "totp_off", p.name, NULL);
+	if (rc == 0)
+		rc = PG_RUN(c, "COMMIT");
+	if (rc == 0)
+		printf("%s logs in with the password alone\n", p.name);
+	PQclear(res);
+	return rc;
+}
+
 static const struct arg_opt add_opts[] = {
 	OPT_TEAM,
 	{ "role", "ROLE", "owner, admin or member (default: member)" },
@@ -357,6 +387,9 @@ static const struct command commands[] = {
 	{ "disable", "NAME", 1, 1, NULL, 0,
 	    "Refuses a person's logins and new sessions.", run_disable },
 	{ "enable", "NAME", 1, 1, NULL, 0, "Takes that back.", run_enable },
+	{ "totp-off", "NAME", 1, 1, NULL, 0,
+	    "Takes a person's authenticator and recovery codes away.",
+	    run_totp_off },
 	{ "grant", "NAME ENDPOINT RIGHT...", 3, 5, NULL, 0,
 	    "Gives a member rights on an endpoint.\n\nRights: control "
 	    "(connect), record (start and stop recordings), manage (lock,\n"
@@ -369,4 +402,5 @@ static const struct command commands[] = {
 };
 
 const struct command_group group_user = { "user",
-	"people: roles, passwords, rights on endpoints", commands, 8 };
+	"people: roles, passwords, rights on endpoints", commands,
+	N_ELEMENTS(commands) };

@@ -479,3 +479,12 @@ SELECT 'first_run_used' AS name, encode(hash, 'hex') AS object,
        format('used at %s, good from %s to %s', used_at, created_at, expires_at) AS detail
 FROM first_run_links
 WHERE used_at NOT BETWEEN created_at AND expires_at;
+
+-- Recovery codes go with an authenticator that was confirmed.
+SELECT 'recovery_codes' AS name, p.name AS object,
+       format('%s codes, of an authenticator that was not confirmed', count(*)) AS detail
+FROM recovery_codes r
+JOIN totp t USING (person_id)
+JOIN people p ON p.id = r.person_id
+WHERE t.confirmed_at IS NULL
+GROUP BY p.name;

@@ -78,6 +78,10 @@ BEGIN
         ('known_logins',      'admin',   'SELECT, DELETE'),
 
         ('logins',            'console', 'SELECT, INSERT, DELETE'),
+        ('totp',              'console', 'SELECT, INSERT, UPDATE, DELETE'),
+        ('totp',              'admin',   'SELECT, DELETE'),
+        ('recovery_codes',    'console', 'SELECT, INSERT, UPDATE (used_at), DELETE'),
+        ('recovery_codes',    'admin',   'SELECT'),
         ('first_run_links',   'console', 'SELECT, UPDATE (used_at)'),
         ('first_run_links',   'admin',   'SELECT, INSERT, DELETE'),
         ('api_tokens',        'console', 'SELECT, INSERT, UPDATE (last_used_at), DELETE'),

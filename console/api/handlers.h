@@ -11,6 +11,13 @@ void first_run_run(struct request *r);
 void logout_run(struct request *r);
 void me_run(struct request *r);
 
+void totp_get_run(struct request *r);
+void totp_new_run(struct request *r);
+void totp_confirm_run(struct request *r);
+void totp_remove_run(struct request *r);
+void recovery_codes_new_run(struct request *r);
+void users_totp_delete_run(struct request *r);
+
 void tokens_list_run(struct request *r);
 void tokens_new_run(struct request *r);
 void tokens_delete_run(struct request *r);

@@ -1,45 +1,40 @@
 /* POST login: a password, checked in the worker's queue behind the throttle
- * that all doors share. */
+ * that all doors share, and the code of people who have a second factor. */
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/bytes.h"
-#include "common/clock.h"
 #include "common/err.h"
-#include "common/login/guess.h"
-#include "common/login/known_login.h"
-#include "common/login/login_rows.h"
 #include "common/login/password_process.h"
 #include "common/login/password_queue.h"
+#include "console/api/guess_person.h"
 #include "console/api/handlers.h"
 #include "console/api/login_open.h"
 #include "console/api/request.h"
-#include "console/db_pool.h"
+#include "console/api/second_factor.h"
 #include "console/worker.h"
 
 #define PASSWORD_MAX 1024
+#define CODE_MAX     64
 
-/* Failures as guesses_learn takes them: of the address, and of the name. */
+enum col { ID, TEAM_ID, TEAM, ZONE, ROLE, HASH, HAS_FACTOR, FAILURES };
+
 static const char account_sql[] =
     "SELECT p.id, p.team_id, t.name, t.time_zone, p.role, "
-    "CASE WHEN p.disabled THEN NULL ELSE p.password_hash END, f.n[1], "
-    "f.age[1], f.n[2], f.age[2], EXISTS (SELECT FROM known_logins WHERE id = "
-    "decode($3, 'hex') AND last_at > now() - interval '30 days') "
-    "FROM (SELECT array_agg(l.failed ORDER BY k.at) AS n, array_agg("
-    "extract(epoch FROM now() - l.last_at) ORDER BY k.at) AS age "
-    "FROM unnest(ARRAY[$2, 'name tried: ' || $1]) WITH ORDINALITY k(what, at) "
-    "LEFT JOIN login_failures l ON l.client_addr = k.what) f "
-    "LEFT JOIN people p ON p.name = $1 LEFT JOIN teams t ON t.id = p.team_id";
+    "CASE WHEN p.disabled THEN NULL ELSE p.password_hash END, "
+    "EXISTS (SELECT FROM totp o WHERE o.person_id = p.id AND "
+    "o.confirmed_at IS NOT NULL), " GUESS_COLUMNS " FROM " GUESS_FROM
+    " LEFT JOIN people p ON p.name = $1 LEFT JOIN teams t ON t.id = p.team_id";
 
 struct login {
 	struct password_job job;
 	struct request *request;
-	struct guess guess;
-	char prefix[GUESS_PREFIX_LEN], known[KNOWN_LOGIN_ID_LEN];
+	struct guess_person guess;
 	char *hash, *password;
-	int result; /* of password_check */
+	bool has_factor; /* a code is asked for */
+	int result;      /* of password_check */
 };
 
 static void
@@ -56,24 +51,53 @@ release(struct request *r)
 {
 	struct login *l = r->state;
 
-	guess_release(&l->guess);
+	guess_release(&l->guess.guess);
 	forget(&l->hash);
 	forget(&l->password);
 	free(l);
 }
 
-/* ---- it was right ---- */
+/* ---- the password was right ---- */
 
 static void
-let_in(struct request *r)
+let_in(struct request *r, const char *how)
 {
 	struct login *l = r->state;
-	const char *known[] = { r->person.name, l->prefix, l->known };
 
-	guess_end(&l->guess, GUESS_RIGHT);
-	db_pool_query(
-	    r->worker->db, known_login_statement, 3, known, NULL, NULL);
-	login_open(r, "password");
+	guess_person_right(&l->guess, r);
+	login_open(r, how);
+}
+
+static void
+on_code(struct request *r, bool is_right)
+{
+	struct login *l = r->state;
+
+	if (is_right) {
+		let_in(r, "password and code");
+		return;
+	}
+	guess_person_wrong(&l->guess, r);
+	request_problem(
+	    r, 401, "wrong-code", "The code is wrong, too old, or was used.");
+}
+
+/* The password alone neither counts as a failure nor takes any back. */
+static void
+on_password(struct request *r)
+{
+	struct login *l = r->state;
+	const char *code = request_text(r, "code");
+
+	if (!l->has_factor) {
+		let_in(r, "password");
+	} else if (code != NULL) {
+		second_factor_check(r, code, on_code);
+	} else {
+		guess_end(&l->guess.guess, GUESS_ABANDONED);
+		request_problem(r, 401, "second-factor",
+		    "Log in with a code of the authenticator too.");
+	}
 }
 
 /* ---- it was wrong ---- */
@@ -82,13 +106,8 @@ static void
 refuse(struct request *r)
 {
 	struct login *l = r->state;
-	const char *params[] = { r->person.name, l->prefix, r->client,
-		"console", "t", "f" };
 
-	atomic_fetch_add(&r->worker->place->counters.logins_failed, 1);
-	db_pool_query(
-	    r->worker->db, login_wrong_statement, 6, params, NULL, NULL);
-	guess_end(&l->guess, GUESS_WRONG);
+	guess_person_wrong(&l->guess, r);
 	request_problem(
 	    r, 401, "wrong-password", "User name or password is wrong.");
 }
@@ -121,7 +140,7 @@ checked(struct job *j)
 	if (l->job.state != PASSWORD_CHECKED)
 		too_busy(r);
 	else if (l->result == 0 && r->http != NULL)
-		let_in(r);
+		on_password(r);
 	else if (l->result == ERR_NOMEM)
 		request_problem(r, 503, "unavailable", "Out of memory.");
 	else
@@ -136,18 +155,10 @@ check(void *arg)
 	l->job.job = (struct job){ .run = run_check,
 		.done = checked,
 		.inbox = &l->request->worker->inbox };
-	l->job.address = l->guess.who.keys[GUESS_ADDRESS];
-	l->job.lane = l->guess.who.lane;
+	l->job.address = l->guess.guess.who.keys[GUESS_ADDRESS];
+	l->job.lane = l->guess.guess.who.lane;
 	if (password_queue_submit(l->request->worker->passwords, &l->job) != 0)
 		too_busy(l->request);
-}
-
-static void
-learn(struct login *l, const PGresult *res, enum guess_key key, int col)
-{
-	guesses_learn(l->guess.guesses, &l->guess.who, key,
-	    strtoull(PQgetvalue(res, 0, col), NULL, 10),
-	    strtod(PQgetvalue(res, 0, col + 1), NULL), clock_mono_ns());
 }
 
 static void
@@ -162,20 +173,16 @@ on_account(struct request *r, PGresult *res)
 	struct login *l = r->state;
 	struct person *p = &r->person;
 
-	copy(res, 0, p->id_text, sizeof(p->id_text));
-	copy(res, 1, p->team_text, sizeof(p->team_text));
-	copy(res, 2, p->team, sizeof(p->team));
-	copy(res, 3, p->zone, sizeof(p->zone));
-	copy(res, 4, p->role, sizeof(p->role));
-	if (!PQgetisnull(res, 0, 5))
-		l->hash = strdup(PQgetvalue(res, 0, 5));
-	guess_set(&l->guess, r->worker->guesses, r->worker->base, r->client,
-	    "person", p->name, false);
-	learn(l, res, GUESS_ADDRESS, 6);
-	learn(l, res, GUESS_NAME, 8);
-	if (PQgetvalue(res, 0, 10)[0] == 't')
-		guesses_know(l->guess.guesses, &l->guess.who, clock_mono_ns());
-	if (guess_wait(&l->guess, check, l) != 0)
+	copy(res, ID, p->id_text, sizeof(p->id_text));
+	copy(res, TEAM_ID, p->team_text, sizeof(p->team_text));
+	copy(res, TEAM, p->team, sizeof(p->team));
+	copy(res, ZONE, p->zone, sizeof(p->zone));
+	copy(res, ROLE, p->role, sizeof(p->role));
+	if (!PQgetisnull(res, 0, HASH))
+		l->hash = strdup(PQgetvalue(res, 0, HASH));
+	l->has_factor = PQgetvalue(res, 0, HAS_FACTOR)[0] == 't';
+	guess_person_learn(&l->guess, r, res, FAILURES);
+	if (guess_wait(&l->guess.guess, check, l) != 0)
 		request_problem(r, 503, "unavailable", "Out of memory.");
 }
 
@@ -192,24 +199,37 @@ take_name(struct request *r, const char *name)
 	return true;
 }
 
+/* False: the request is answered with what is wrong. */
+static bool
+is_right(struct request *r)
+{
+	const char *password = request_text(r, "password");
+	const json_t *code = json_object_get(r->body, "code");
+
+	if (!take_name(r, request_text(r, "user")))
+		request_invalid(r, "/user", "1 to 63 characters are expected.");
+	else if (password == NULL || strlen(password) > PASSWORD_MAX)
+		request_invalid(
+		    r, "/password", "At most 1024 bytes are expected.");
+	else if (code != NULL &&
+	    (!json_is_string(code) || json_string_length(code) > CODE_MAX))
+		request_invalid(r, "/code", "At most 64 bytes are expected.");
+	else
+		return true;
+	return false;
+}
+
 void
 login_run(struct request *r)
 {
-	const char *password = request_text(r, "password");
 	struct login *l;
 	const char *params[3] = { r->person.name };
 
-	if (!take_name(r, request_text(r, "user"))) {
-		request_invalid(r, "/user", "1 to 63 characters are expected.");
+	if (!is_right(r))
 		return;
-	}
-	if (password == NULL || strlen(password) > PASSWORD_MAX) {
-		request_invalid(
-		    r, "/password", "At most 1024 bytes are expected.");
-		return;
-	}
 	l = calloc(1, sizeof(*l));
-	if (l == NULL || (l->password = strdup(password)) == NULL) {
+	if (l == NULL ||
+	    (l->password = strdup(request_text(r, "password"))) == NULL) {
 		free(l);
 		request_problem(r, 503, "unavailable", "Out of memory.");
 		return;
@@ -217,10 +237,8 @@ login_run(struct request *r)
 	l->request = r;
 	r->state = l;
 	r->release = release;
-	guess_prefix(l->prefix, r->client);
-	known_login_id(
-	    l->known, r->worker->seal_key, r->person.name, r->client);
-	params[1] = l->prefix;
-	params[2] = l->known;
+	guess_person_set(&l->guess, r);
+	params[1] = l->guess.prefix;
+	params[2] = l->guess.known;
 	request_query(r, account_sql, 3, params, on_account);
 }

@@ -56,6 +56,9 @@ struct request {
 	void (*change_done)(struct request *r, const char *answer);
 	unsigned change_status;
 	const char *login_how; /* login_open.c: what the person proved */
+	/* second_factor.c: a code, and what follows its check */
+	char factor_code[8];
+	void (*factor_checked)(struct request *r, bool is_right);
 };
 
 /* For evhttp_set_gencb, whose argument w is. */

@@ -38,12 +38,13 @@ def peak_kb(pid):
                         ).split()[1])
 
 
-def waiting(console):
-    """Those that sleep because they were stopped."""
-    def state(pid):
+def state(pid):
+    """'T': stopped, 'Z' or '': ended; proc(5)."""
+    try:
         with open(f'/proc/{pid}/stat', encoding='ascii') as f:
             return f.read().rsplit(')', 1)[1].split()[0]
-    return sum(state(p) == 'T' for p in checkers(console))
+    except OSError:
+        return ''
 
 
 def test_others_are_answered_while_passwords_are_checked(console):
@@ -53,7 +54,8 @@ def test_others_are_answered_while_passwords_are_checked(console):
     assert len(pids) == CHECKS
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
-    wait_for('stopped ones', lambda: waiting(console) == CHECKS, 30)
+    wait_for('stopped ones', lambda: [state(p) for p in pids] == ['T'] * CHECKS,
+             30)
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         try:
             slow = [
@@ -104,5 +106,5 @@ def test_processes_end_with_their_worker(console):
     assert len(pids) == CHECKS
     (worker,) = console.workers()
     os.kill(worker, signal.SIGKILL)
-    wait_for('their end', lambda: not any(
-        os.path.exists(f'/proc/{p}') for p in pids), 60)
+    wait_for('their end', lambda: all(state(p) in ('', 'Z') for p in pids),
+             60)
