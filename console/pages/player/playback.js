@@ -1,0 +1,514 @@
+/*
+ * Plays a session's recordings as one: a MediaSource whose times are those of
+ * the timeline, fed by one recording after the other, so that the next one is
+ * there before this one ends. What is appended is what was checked.
+ *
+ * Events: 'change' (state, rate, live), 'gap' (detail: the gap that the position
+ * is in or that is passed, or null),
+ * 'skipped' (detail: ms), 'problem' (detail: a sentence, or null), 'model'.
+ */
+import {FileError} from './recording_file.js';
+
+const AHEAD_MS = 20000;     /* kept ready at normal speed */
+const BEHIND_S = 60;        /* kept behind the position */
+const GAP_NOTICE_MS = 1500;
+const POLL_MS = 400;        /* of a growing file */
+const LIVE_LAG_MS = 3000;   /* more than that behind is caught up at once */
+const LIVE_KEEP_MS = 300;
+const REBUILDS_MAX = 20;    /* after bytes that cannot be decoded */
+
+const sleep = (ms, signal) => new Promise((done, fail) => {
+  const timer = setTimeout(done, ms);
+  if (signal)
+    signal.addEventListener('abort', () => {
+      clearTimeout(timer);
+      fail(new DOMException('stopped', 'AbortError'));
+    }, {once: true});
+});
+
+export class Playback extends EventTarget {
+  /* openFile(recording): a RecordingFile. */
+  constructor(video, model, openFile) {
+    super();
+    this.video = video;
+    this.model = model;
+    this.openFile = openFile;
+    this.files = new Map();
+    this.run = null;        /* what feeds: {stop: AbortController} */
+    this.wantsPlay = false;
+    this.isLive = false;
+    this.rate = 1;
+    this.skipsIdle = false;
+    this.monitor = 0;       /* 0: whatever the technician looked at */
+    this.targetMs = 0;
+    this.fedToMs = 0;
+    this.gapUntil = 0;
+    this.passing = null;
+    this.rebuilds = 0;
+    this.video.addEventListener('error', () => this.onMediaError());
+    this.video.addEventListener('ended', () => this.tell('change'));
+    this.video.addEventListener('seeked', () => this.tell('change'));
+    this.timer = setInterval(() => this.tick(), 100);
+  }
+
+  close() {
+    clearInterval(this.timer);
+    this.stopFeeding();
+    if (this.url)
+      URL.revokeObjectURL(this.url);
+    this.video.removeAttribute('src');
+  }
+
+  tell(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, {detail}));
+  }
+
+  /* ---- what a page asks for ---- */
+
+  get positionMs() {
+    return this.isReady ? this.video.currentTime * 1000 : this.targetMs;
+  }
+
+  get isReady() {
+    return this.media && this.media.readyState !== 'closed' && this.video.readyState > 0;
+  }
+
+  get isPlaying() {
+    return this.wantsPlay;
+  }
+
+  play() {
+    this.wantsPlay = true;
+    this.hasEnded = false;
+    const end = this.model.durationMs;
+    if (this.model.state === 'ended' && this.positionMs >= end - 100)
+      this.seek(0);
+    this.video.play().catch(() => {});
+    this.tell('change');
+  }
+
+  pause() {
+    this.wantsPlay = false;
+    this.isLive = false;
+    this.video.pause();
+    this.tell('change');
+  }
+
+  setRate(rate) {
+    this.rate = rate;
+    this.video.playbackRate = rate;
+    this.tell('change');
+  }
+
+  /* Shows the picture of a position. One in a gap leads behind it. */
+  seek(ms) {
+    this.isLive = false;
+    this.moveTo(Math.min(Math.max(ms, 0), Math.max(this.model.durationMs, 0)));
+  }
+
+  moveTo(ms) {
+    this.targetMs = ms;
+    if (this.isBuffered(ms)) {
+      this.video.currentTime = ms / 1000;
+      this.tell('change');
+      return;
+    }
+    this.feedFrom(ms);
+  }
+
+  goLive() {
+    if (this.model.state !== 'active')
+      return;
+    this.isLive = true;
+    this.setRate(1);
+    this.wantsPlay = true;
+    const last = this.model.recordings.filter(r => r.isPlayable).pop();
+    if (last) {
+      const end = this.model.endOf(last);
+      this.targetMs = Math.max(last.fromMs, end - LIVE_KEEP_MS);
+      if (!this.isBuffered(this.targetMs))
+        this.feedFrom(this.targetMs);
+      else
+        this.video.currentTime = this.targetMs / 1000;
+    }
+    this.video.play().catch(() => {});
+    this.tell('change');
+  }
+
+  /* The frame behind (1) or before (-1) the one that is shown. */
+  step(direction) {
+    this.pause();
+    const now = this.positionMs, {recording} = this.model.at(now);
+    const file = recording && this.files.get(recording.id);
+    const times = file ? file.frames.map(t => recording.fromMs + t) : [];
+    if (direction > 0) {
+      const next = times.find(t => t > now + 0.9);
+      const behind = recording && this.model.next(recording);
+      if (next !== undefined)
+        this.moveTo(next + 0.4);
+      else if (behind)
+        this.moveTo(behind.fromMs + 0.4);
+    } else {
+      const shown = times.filter(t => t <= now + 0.9).pop();
+      this.moveTo(Math.max(0, (shown !== undefined ? shown : now) - 1));
+    }
+  }
+
+  /* ---- the media element ---- */
+
+  isBuffered(ms) {
+    const b = this.video.buffered, t = ms / 1000;
+    for (let i = 0; this.isReady && i < b.length; i++)
+      if (t >= b.start(i) && t < b.end(i))
+        return true;
+    return false;
+  }
+
+  async openMedia(signal) {
+    if (this.media && this.media.readyState !== 'closed' && this.buffer)
+      return;
+    const media = new MediaSource();
+    this.media = media;
+    this.buffer = null;
+    if (this.url)
+      URL.revokeObjectURL(this.url);
+    this.url = URL.createObjectURL(media);
+    this.video.src = this.url;
+    await new Promise(done => {
+      media.addEventListener('sourceopen', done, {once: true});
+      signal.addEventListener('abort', done, {once: true});
+    });
+    if (signal.aborted) {
+      this.media = null;
+      throw new DOMException('stopped', 'AbortError');
+    }
+    this.codec = 'vp9';
+    this.buffer = media.addSourceBuffer('video/webm; codecs="vp9"');
+    this.video.playbackRate = this.rate;
+  }
+
+  /* Waits until the buffer can be changed. */
+  async idle() {
+    const b = this.buffer;
+    if (b.updating)
+      await new Promise(done => {
+        b.addEventListener('updateend', done, {once: true});
+        setTimeout(done, 10000); /* of a media element that failed */
+      });
+  }
+
+  async change(what) {
+    await this.idle();
+    what(this.buffer);
+    await this.idle();
+  }
+
+  async append(bytes, signal) {
+    for (;;) {
+      if (signal.aborted)
+        throw new DOMException('stopped', 'AbortError');
+      try {
+        await this.change(b => b.appendBuffer(bytes));
+        return;
+      } catch (e) {
+        if (e.name !== 'QuotaExceededError')
+          throw e;
+        await this.drop(5);
+        await sleep(500, signal);
+      }
+    }
+  }
+
+  /* Lets go what is more than `seconds` behind the position. */
+  async drop(seconds) {
+    const to = this.video.currentTime - seconds;
+    const b = this.video.buffered;
+    if (b.length > 0 && b.start(0) < to - 5)
+      await this.change(x => x.remove(0, to));
+  }
+
+  /* The decoder gave up, as it may on bytes that were changed: behind the place
+   * it goes on. */
+  async onMediaError() {
+    const at = Math.max(this.positionMs, this.targetMs);
+    const {recording} = this.model.at(at);
+    const file = recording && this.files.get(recording.id);
+    this.stopFeeding();
+    this.media = null;
+    this.targetMs = at;
+    this.rebuilds++;
+    if (!file || this.rebuilds > REBUILDS_MAX) {
+      this.tell('problem', 'The browser cannot decode this recording.');
+      return;
+    }
+    this.tell('problem', 'A part of this recording cannot be decoded, and is left out.');
+    await file.loadCues().catch(() => {});
+    const cue = file.cues.find(c => recording.fromMs + c.timeMs > at + 250);
+    const next = this.model.next(recording);
+    if (cue)
+      this.feedFrom(recording.fromMs + cue.timeMs);
+    else if (next)
+      this.feedFrom(next.fromMs);
+  }
+
+  /* ---- feeding ---- */
+
+  stopFeeding() {
+    if (this.run)
+      this.run.stop.abort();
+    this.run = null;
+  }
+
+  /* Everything that is buffered goes; the recording of ms, and those behind it,
+   * come. */
+  feedFrom(ms) {
+    this.stopFeeding();
+    const run = {stop: new AbortController()};
+    this.run = run;
+    this.targetMs = ms;
+    const previous = this.feeding || Promise.resolve();
+    this.feeding = previous.then(() => this.feed(ms, run.stop.signal)).catch(e => {
+      if (e.name !== 'AbortError' && !run.stop.signal.aborted) {
+        this.tell('problem', e.message);
+        if (!(e instanceof FileError))
+          console.warn('player:', e);
+      }
+    });
+  }
+
+  async feed(ms, signal) {
+    if (signal.aborted)
+      return;
+    await this.openMedia(signal);
+    await this.idle();
+    let recording = this.model.playableFrom(ms);
+    if (!recording) {
+      this.run = null;
+      return;
+    }
+    if (this.media.readyState === 'open')
+      this.buffer.abort();
+    this.setDuration();
+    await this.change(b => b.remove(0, Infinity));
+    this.setDuration();
+    const start = Math.max(ms, recording.fromMs);
+    this.video.currentTime = start / 1000;
+    if (this.wantsPlay)
+      this.video.play().catch(() => {});
+    for (let from = start; recording; from = recording && recording.fromMs) {
+      await this.feedRecording(recording, from - recording.fromMs, signal);
+      recording = await this.nextRecording(recording, signal);
+    }
+    await this.idle();
+    if (this.media.readyState === 'open')
+      this.media.endOfStream();
+  }
+
+  setDuration() {
+    const seconds = Math.max(this.model.durationMs / 1000, 0.1) +
+      (this.model.state === 'active' ? 86400 : 0);
+    if (this.media.readyState === 'open' && !(this.media.duration >= seconds))
+      this.media.duration = seconds;
+  }
+
+  /* The one behind it; of a running session it may have to be waited for. */
+  async nextRecording(recording, signal) {
+    for (;;) {
+      const next = this.model.next(recording);
+      if (next || this.model.state !== 'active')
+        return next;
+      await sleep(POLL_MS, signal);
+    }
+  }
+
+  fileOf(recording) {
+    let file = this.files.get(recording.id);
+    if (!file) {
+      file = this.openFile(recording);
+      this.files.set(recording.id, file);
+    }
+    return file;
+  }
+
+  /* Tries again what will come later. */
+  async patiently(signal, what) {
+    for (;;) {
+      try {
+        const out = await what();
+        this.tell('problem', null);
+        return out;
+      } catch (e) {
+        if (!(e instanceof FileError) || !e.retryMs)
+          throw e;
+        this.tell('problem', e.message);
+        await sleep(e.retryMs, signal);
+      }
+    }
+  }
+
+  async feedRecording(recording, fromMs, signal) {
+    const file = this.fileOf(recording);
+    await this.patiently(signal, () => file.open(signal));
+    if (fromMs > 0 || file.isGrowing)
+      await this.patiently(signal, () => file.loadCues(signal));
+    await this.beginFile(recording, file, signal);
+    let at = file.offsetFor(fromMs);
+    const take = async (offset, bytes) => {
+      await this.append(bytes, signal);
+      file.reader.push(offset, bytes);
+      at = offset + bytes.length;
+      this.fedToMs = recording.fromMs + file.lastFrameMs;
+    };
+    if (at < file.head.length && !file.isGrowing)
+      await take(at, file.head.subarray(at, Math.min(file.head.length, file.end)));
+    for (;;) {
+      if (at >= file.end) {
+        if (!file.isGrowing)
+          break;
+        await this.waitForGrowth(recording, file, signal);
+        continue;
+      }
+      await this.waitForNeed(recording, file, signal);
+      const to = file.pieceEnd(at);
+      await this.patiently(signal, () => file.read(at, to, signal, take));
+      if (this.model.grow(recording.id, this.fedToMs))
+        this.tell('model');
+      await this.drop(BEHIND_S);
+      file.completeBlocks(signal).catch(() => {});
+    }
+  }
+
+  async beginFile(recording, file, signal) {
+    await this.idle();
+    if (this.media.readyState === 'open')
+      this.buffer.abort();
+    if (file.header.codec !== this.codec) {
+      this.buffer.changeType(`video/webm; codecs="${file.header.codec}"`);
+      this.codec = file.header.codec;
+    }
+    this.buffer.timestampOffset = recording.fromMs / 1000;
+    file.startFrames();
+    await this.append(file.head.subarray(0, file.header.length), signal);
+  }
+
+  async waitForNeed(recording, file, signal) {
+    const ahead = AHEAD_MS * Math.max(1, this.rate);
+    while (this.fedToMs - this.positionMs > ahead &&
+        !(this.video.seeking && !this.isBuffered(this.positionMs)))
+      await sleep(100, signal);
+  }
+
+  async waitForGrowth(recording, file, signal) {
+    await sleep(POLL_MS, signal);
+    const index = await this.patiently(signal, () => file.lookAtGrowing(signal));
+    if (this.model.grow(recording.id, recording.fromMs + index.duration_ms))
+      this.tell('model');
+    if (!index.growing) { /* its header says now where the cues are */
+      file.header = null;
+      await this.patiently(signal, () => file.open(signal));
+    }
+  }
+
+  /* A newer answer of the server: files that are known go on. */
+  setModel(model) {
+    for (const r of model.recordings) {
+      const file = this.files.get(r.id);
+      if (file) {
+        if (r.isGrowing)
+          model.grow(r.id, this.model.endOf(file.recording));
+        file.recording = r;
+        file.askManifest();
+      }
+    }
+    this.model = model;
+    if (!this.run && model.playableFrom(this.targetMs))
+      this.feedFrom(this.targetMs);
+    this.tell('model');
+  }
+
+  /* ---- while it plays ---- */
+
+  tick() {
+    if (!this.isReady || this.video.seeking)
+      return;
+    const now = this.positionMs, hole = this.holeAt(now);
+    this.nameGap(now, hole);
+    if (this.isLive)
+      this.keepLive(now);
+    if (!this.wantsPlay)
+      return;
+    if (this.video.paused && !this.video.ended)
+      this.video.play().catch(() => {});
+    if (this.video.ended && this.model.state === 'ended') {
+      this.wantsPlay = false;
+      this.tell('change');
+      return;
+    }
+    if (!this.passHole(hole) && !this.isLive && !this.passMonitor(now) && this.skipsIdle)
+      this.passIdle(now);
+  }
+
+  /* What is buffered ends here, and there is more behind a hole: [end, start] of
+   * the hole in milliseconds; null: it plays on. Without data for the next
+   * picture a browser stops up to a second early. */
+  holeAt(now) {
+    const b = this.video.buffered, t = now / 1000;
+    const early = this.video.readyState <= 2 ? 1.5 : 0.06;
+    for (let i = 0; i + 1 < b.length; i++)
+      if (t >= b.end(i) - early && t < b.start(i + 1))
+        return [b.end(i) * 1000, b.start(i + 1) * 1000];
+    return null;
+  }
+
+  /* The picture that is shown in a gap is the one before it: that is said. A
+   * short gap passes like everything else, as browsers close small holes. */
+  nameGap(now, hole) {
+    const gap = this.model.at(hole ? hole[0] + 1 : now).gap || null;
+    if (gap === this.passing || (!gap && performance.now() < this.gapUntil))
+      return;
+    this.passing = gap;
+    this.gapUntil = gap ? performance.now() + GAP_NOTICE_MS : 0;
+    this.tell('gap', gap);
+  }
+
+  /* Playing continues behind a hole, once a gap has been named. */
+  passHole(hole) {
+    if (hole && (!this.passing || performance.now() >= this.gapUntil))
+      this.video.currentTime = hole[1] / 1000 + 0.001;
+    return hole !== null;
+  }
+
+  /* Only one monitor is wanted, and another one is shown here. */
+  passMonitor(now) {
+    const {recording} = this.model.at(now);
+    if (!this.monitor || !recording || recording.monitor === this.monitor)
+      return false;
+    const next = this.model.recordings.find(r => r.fromMs > now && r.monitor === this.monitor);
+    if (next)
+      this.moveTo(next.fromMs);
+    else
+      this.pause();
+    return true;
+  }
+
+  passIdle(now) {
+    const to = this.model.idleEnd(now);
+    if (to === null)
+      return;
+    this.tell('skipped', to - now);
+    this.moveTo(to);
+  }
+
+  keepLive(now) {
+    const b = this.video.buffered;
+    if (b.length === 0)
+      return;
+    const end = b.end(b.length - 1) * 1000;
+    if (end - now > LIVE_LAG_MS)
+      this.video.currentTime = (end - LIVE_KEEP_MS) / 1000;
+    else if (this.video.playbackRate !== (end - now > 1500 ? 1.1 : 1))
+      this.video.playbackRate = end - now > 1500 ? 1.1 : 1;
+    if (this.model.state !== 'active')
+      this.isLive = false;
+  }
+}

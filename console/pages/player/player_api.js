@@ -1,0 +1,49 @@
+/* What the player asks of the console (docs/api.md). api: get(path, query) and
+ * post(path, body) of base/api.js, or the like. */
+
+export class PlayerApi {
+  constructor(api) {
+    this.api = api;
+  }
+
+  me() {
+    return this.api.get('me');
+  }
+
+  session(id) {
+    return this.api.get('sessions/' + id);
+  }
+
+  /* All pages. */
+  async timeline(id) {
+    const pages = [];
+    let cursor;
+    do {
+      pages.push(await this.api.get(`sessions/${id}/timeline`, {cursor}));
+      cursor = pages[pages.length - 1].cursor;
+    } while (cursor);
+    return pages;
+  }
+
+  /* disposition: 'attachment': browsers save it. */
+  link(recording, disposition = 'inline') {
+    return this.api.post(`recordings/${recording}/links`, {disposition});
+  }
+
+  manifest(recording) {
+    return this.api.get(`recordings/${recording}/manifest`);
+  }
+
+  async notes(recording) {
+    return (await this.api.get(`recordings/${recording}/notes`)).items;
+  }
+
+  addNote(recording, atMs, text) {
+    return this.api.post(`recordings/${recording}/notes`,
+      {at_ms: Math.max(0, Math.round(atMs)), text});
+  }
+
+  posterUrl(recording) {
+    return `/api/v1/recordings/${recording}/poster`;
+  }
+}

@@ -1,0 +1,519 @@
+/*
+ * <rc-player session="UUID">: plays all recordings of a session as one, with
+ * its timeline, and checks what it plays against the signed manifests.
+ *
+ * Properties: api (a PlayerApi), set before it is connected; links (a Links).
+ * Attributes: session; recording, to begin with; skip-idle="off" for pages that
+ * are shared.
+ */
+import {button, el} from './dom.js';
+import {findKey} from './keys.js';
+import {Links} from './links.js';
+import {Playback} from './playback.js';
+import {askForText, showHelp} from './player_dialogs.js';
+import {playerTable} from './player_table.js';
+import {RecordingFile} from './recording_file.js';
+import {GAP_TEXTS, PROBLEM_TEXTS} from './texts.js';
+import './timeline_element.js';
+import {
+  SPEEDS, TimelineModel, clockText, formatHash, nextSpeed, parseHash, parsePosition,
+  spokenText, stillName, wallHash, wallText} from './timeline_model.js';
+
+const POLL_MS = 3000;          /* of a running session's timeline */
+const POLL_STORED_MS = 10000;  /* of an ended one's whose files are on their way */
+const THUMBNAIL_MS = 5000;     /* a picture is kept of each of these */
+const THUMBNAILS_MAX = 400;
+
+const setting = {
+  get(name, otherwise) {
+    try {
+      return localStorage.getItem('relaycam-player-' + name) ?? otherwise;
+    } catch {
+      return otherwise;
+    }
+  },
+  set(name, value) {
+    try {
+      localStorage.setItem('relaycam-player-' + name, value);
+    } catch { /* it is for this page only */ }
+  },
+};
+
+export class PlayerElement extends HTMLElement {
+  connectedCallback() {
+    if (this.playback || this.isStarting)
+      return;
+    this.isStarting = true;
+    this.links = this.links || new Links(id => this.api.link(id));
+    this.savedMs = 0;
+    this.thumbnails = new Map();
+    this.showsWall = setting.get('wall', '') === 'on';
+    this.areLettersOn = setting.get('letters', 'on') === 'on';
+    this.build();
+    this.onKey = e => this.key(e);
+    document.addEventListener('keydown', this.onKey);
+    this.start().catch(e => this.say(e.message, 'bad'));
+  }
+
+  disconnectedCallback() {
+    document.removeEventListener('keydown', this.onKey);
+    window.removeEventListener('hashchange', this.onHash);
+    cancelAnimationFrame(this.frame);
+    clearTimeout(this.poll);
+    clearInterval(this.renewals);
+    if (this.playback)
+      this.playback.close();
+    this.playback = null;
+    this.isStarting = false;
+  }
+
+  /* ---- building ---- */
+
+  build() {
+    this.classList.add('rcp');
+    this.video = el('video', {muted: true, playsInline: true, disablePictureInPicture: true});
+    this.video.setAttribute('aria-label', 'Recording');
+    this.notice = el('div.rcp-notice', {role: 'status', hidden: true});
+    this.stage = el('div.rcp-stage', {}, this.video, this.notice);
+    this.stage.addEventListener('click', () => this.run({does: 'toggle'}));
+    this.timeline = el('rc-timeline');
+    this.timeline.addEventListener('seek', e => this.seek(e.detail));
+    this.timeline.posterUrl = id => this.api.posterUrl(id);
+    this.timeline.thumbnail = ms => this.thumbnails.get(Math.floor(ms / THUMBNAIL_MS)) || null;
+    this.timeline.showsWall = this.showsWall;
+    this.check = el('div.rcp-check', {role: 'status'});
+    this.below = el('div.rcp-below');
+    this.replaceChildren(el('link', {rel: 'stylesheet', href: new URL('player.css', import.meta.url).href}),
+      this.stage, this.timeline, this.buildBar(), this.check, this.below);
+  }
+
+  buildBar() {
+    const act = does => () => this.run({does});
+    const skip = by => () => this.run({does: 'skip', by});
+    this.playButton = button('play', 'Play', act('toggle'), 'space');
+    this.clock = el('output.rcp-clock', {}, '0:00');
+    this.speed = el('select.rcp-speed', {
+      'aria-label': 'Speed', onchange: () => this.setSpeed(Number(this.speed.value))},
+    ...SPEEDS.map(s => el('option', {value: String(s)}, s + '×')));
+    this.speed.value = '1';
+    this.idleBox = el('input', {type: 'checkbox', onchange: () => this.setIdle(this.idleBox.checked)});
+    this.idleText = el('span', {}, 'Skip quiet times');
+    this.live = el('button.rcp-live', {type: 'button', hidden: true, onclick: act('end')}, 'Go live');
+    this.monitors = el('select.rcp-monitor', {
+      hidden: true, 'aria-label': 'Monitor', onchange: () => this.setMonitor(Number(this.monitors.value))});
+    return el('div.rcp-bar', {role: 'group', 'aria-label': 'Player'},
+      this.playButton, button('back', '10 seconds back', skip(-10000), 'J'),
+      button('on', '10 seconds on', skip(10000), 'L'), this.clock, this.live,
+      el('span.rcp-space'), this.monitors, this.speed,
+      el('label.rcp-idle', {}, this.idleBox, this.idleText),
+      button('still', 'Save a still', act('still'), 'S'), button('note', 'Write a note', act('note'), 'N'),
+      button('link', 'Copy a link to this time', act('copy')),
+      button('download', 'Download this file', act('download')),
+      button('full', 'Full screen', act('full'), 'F'), button('help', 'Keys', act('help'), '?'));
+  }
+
+  /* ---- starting ---- */
+
+  async start() {
+    const id = this.getAttribute('session');
+    const [me, session, pages] = await Promise.all([
+      this.api.me(), this.api.session(id), this.api.timeline(id)]);
+    this.zone = this.timeline.zone = me.time_zone;
+    this.endpoint = session.endpoint;
+    this.pages = pages;
+    const model = new TimelineModel(pages);
+    if (model.recordings.length === 0 && model.state === 'ended') {
+      this.say('Nothing of this session was recorded.');
+      return;
+    }
+    this.playback = new Playback(this.video, model, r => new RecordingFile(
+      r, this.links, this.api, () => this.showChecks()));
+    this.listen();
+    this.takeModel(model);
+    this.setSpeed(Number(setting.get('speed', '1')));
+    this.setIdle(this.getAttribute('skip-idle') !== 'off' && setting.get('idle', '') === 'on');
+    const wanted = model.recordings.find(r => r.id === this.getAttribute('recording'));
+    const ms = parseHash(location.hash, model) ?? (wanted ? wanted.fromMs : null);
+    if (ms === null && model.state === 'active')
+      this.playback.goLive();
+    else
+      this.playback.seek(ms ?? 0);
+    this.loop();
+    this.schedulePoll();
+    this.renewals = setInterval(() => this.links.renew(), 1000);
+    this.loadNotes();
+    this.dispatchEvent(new CustomEvent('ready'));
+  }
+
+  listen() {
+    const p = this.playback;
+    p.addEventListener('change', () => this.showState());
+    p.addEventListener('gap', e => this.showGap(e.detail));
+    p.addEventListener('skipped', e => {
+      this.savedMs += e.detail;
+      this.showIdle();
+    });
+    p.addEventListener('problem', e => this.showProblem(e.detail));
+    p.addEventListener('model', () => this.timeline.setModel(this.playback.model));
+    this.onHash = () => {
+      const ms = parseHash(location.hash, p.model);
+      if (ms !== null)
+        this.seek(ms);
+    };
+    window.addEventListener('hashchange', this.onHash);
+  }
+
+  takeModel(model) {
+    this.timeline.setModel(model);
+    const many = model.monitors.length > 1;
+    this.monitors.hidden = !many;
+    if (this.monitors.options.length !== model.monitors.length + 1)
+      this.monitors.replaceChildren(el('option', {value: '0'}, 'All monitors'),
+        ...model.monitors.map(m => el('option', {value: String(m.monitor)},
+          m.name ? `${m.monitor}: ${m.name}` : `Monitor ${m.monitor}`)));
+    this.below.replaceChildren(playerTable(model, this.pages, this.zone));
+    this.showState();
+    this.showIdle();
+    this.showChecks();
+  }
+
+  schedulePoll() {
+    const {model} = this.playback;
+    const isOnItsWay = model.recordings.some(r => ['recording', 'transfer', 'downloaded', 'encoding']
+      .includes(r.status));
+    if (model.state !== 'active' && !isOnItsWay)
+      return;
+    this.poll = setTimeout(() => this.refresh().catch(() => {}).then(
+      () => this.playback && this.schedulePoll()),
+    model.state === 'active' ? POLL_MS : POLL_STORED_MS);
+  }
+
+  async refresh() {
+    this.pages = await this.api.timeline(this.getAttribute('session'));
+    if (!this.playback)
+      return;
+    const model = new TimelineModel(this.pages);
+    this.playback.setModel(model);
+    this.takeModel(model);
+  }
+
+  /* ---- what is done ---- */
+
+  get positionMs() {
+    return this.playback ? this.playback.positionMs : 0;
+  }
+
+  seek(ms) {
+    this.playback.seek(ms);
+    this.timeline.setPosition(ms);
+  }
+
+  setSpeed(speed) {
+    const known = SPEEDS.includes(speed) ? speed : 1;
+    this.playback.setRate(known);
+    this.speed.value = String(known);
+    setting.set('speed', String(known));
+  }
+
+  setIdle(on) {
+    this.playback.skipsIdle = on;
+    this.idleBox.checked = on;
+    this.timeline.showsIdle = on;
+    this.timeline.draw();
+    setting.set('idle', on ? 'on' : 'off');
+    this.showIdle();
+  }
+
+  setMonitor(monitor) {
+    this.playback.monitor = monitor;
+  }
+
+  key(e) {
+    const row = this.playback && !document.querySelector('dialog[open]') &&
+      findKey(e, this.areLettersOn);
+    if (!row)
+      return;
+    /* arrows belong to a select or to a slider of the page */
+    if (e.target.closest && e.target.closest('select, [role=menu], [role=listbox], [role=grid]'))
+      return;
+    e.preventDefault();
+    this.run(row);
+  }
+
+  run(row) {
+    const p = this.playback, now = this.positionMs;
+    if (!p)
+      return;
+    switch (row.does) {
+    case 'toggle': p.isPlaying ? p.pause() : p.play(); break;
+    case 'skip': this.seek(now + row.by); break;
+    case 'frame': p.step(row.by); break;
+    case 'speed': this.setSpeed(nextSpeed(p.rate, row.by)); break;
+    case 'tenth': this.seek(p.model.durationMs * (row.to ?? Number(row.key)) / 10); break;
+    case 'jump': this.jump(row.kind, row.by); break;
+    case 'end': this.end(); break;
+    case 'still': this.still(); break;
+    case 'note': this.note(); break;
+    case 'wall': this.toggleWall(); break;
+    case 'goto': this.goTo(); break;
+    case 'idle': this.setIdle(!p.skipsIdle); break;
+    case 'copy': this.copyLink(); break;
+    case 'download': this.download(); break;
+    case 'full': this.toggleFull(); break;
+    case 'help': showHelp(this, this.areLettersOn, on => {
+      this.areLettersOn = on;
+      setting.set('letters', on ? 'on' : 'off');
+    }); break;
+    }
+  }
+
+  jump(kind, direction) {
+    const to = this.playback.model.jump(kind, this.positionMs, direction);
+    if (to !== null)
+      this.seek(to);
+    else
+      this.say(`There is no ${direction > 0 ? 'next' : 'earlier'} ${kind}.`, '', 1500);
+  }
+
+  end() {
+    if (this.playback.model.state === 'active')
+      this.playback.goLive();
+    else
+      this.seek(this.playback.model.durationMs - 1);
+  }
+
+  toggleWall() {
+    this.showsWall = this.timeline.showsWall = !this.showsWall;
+    setting.set('wall', this.showsWall ? 'on' : 'off');
+    this.timeline.draw();
+  }
+
+  toggleFull() {
+    if (document.fullscreenElement)
+      document.exitFullscreen();
+    else if (this.requestFullscreen)
+      this.requestFullscreen().catch(() => {});
+  }
+
+  async goTo() {
+    const text = await askForText(this, 'Go to a time', 'Such as 12:03, 1:02:03.5, or ' +
+      wallText(this.playback.model.wallMs(this.positionMs), this.zone), clockText(this.positionMs));
+    if (text === null)
+      return;
+    const ms = parsePosition(text, this.playback.model, this.zone);
+    if (ms === null || ms < 0 || ms > this.playback.model.durationMs)
+      this.say('This time is not in the recording.', 'bad', 3000);
+    else
+      this.seek(ms);
+  }
+
+  canvas(width) {
+    const v = this.video, c = document.createElement('canvas');
+    c.width = width || v.videoWidth;
+    c.height = Math.round(c.width * v.videoHeight / v.videoWidth);
+    c.getContext('2d').drawImage(v, 0, 0, c.width, c.height);
+    return c;
+  }
+
+  still() {
+    if (!this.video.videoWidth)
+      return;
+    const name = stillName(this.endpoint, this.playback.model.wallMs(this.positionMs));
+    this.canvas().toBlob(blob => {
+      const url = URL.createObjectURL(blob);
+      el('a', {href: url, download: name}).click();
+      setTimeout(() => URL.revokeObjectURL(url), 10000);
+      this.say(`Saved as ${name}`, '', 2500);
+    }, 'image/png');
+  }
+
+  here() {
+    const {recording} = this.playback.model.at(this.positionMs);
+    return recording || this.playback.model.playableFrom(this.positionMs);
+  }
+
+  async note() {
+    const at = this.positionMs, recording = this.here();
+    this.playback.pause();
+    const text = await askForText(this, `Note at ${clockText(at)}`,
+      'Others who may play this recording see it with your name.', '', 2000);
+    if (!text || !recording)
+      return;
+    try {
+      await this.api.addNote(recording.id, at - recording.fromMs, text);
+      await this.loadNotes();
+    } catch (e) {
+      this.say(e.message, 'bad', 5000);
+    }
+  }
+
+  async loadNotes() {
+    const {recordings} = this.playback.model;
+    const lists = await Promise.all(recordings.slice(0, 50).map(async r => {
+      const notes = await this.api.notes(r.id).catch(() => []);
+      return notes.map(n => ({...n, recording: r, positionMs: r.fromMs + n.at_ms}));
+    }));
+    this.timeline.notes = lists.flat();
+    this.timeline.draw();
+  }
+
+  async copyLink() {
+    const page = location.href.split('#')[0] + formatHash(this.positionMs);
+    await this.copy(page, 'The link to this time was copied.');
+  }
+
+  async copy(text, done) {
+    try {
+      await navigator.clipboard.writeText(text);
+      this.say(done, '', 2500);
+    } catch {
+      await askForText(this, 'Copy this link', '', text);
+    }
+  }
+
+  async download() {
+    const recording = this.here();
+    if (!recording)
+      return;
+    const {url} = await this.api.link(recording.id, 'attachment');
+    el('a', {href: url}).click();
+  }
+
+  /* ---- what is shown ---- */
+
+  /* kind: '', 'gap' or 'bad'; without ms it stays. */
+  say(text, kind = '', ms = 0) {
+    clearTimeout(this.noticeTimer);
+    this.notice.textContent = text || '';
+    this.notice.dataset.kind = kind;
+    this.notice.hidden = !text;
+    this.isProblem = false;
+    if (ms > 0)
+      this.noticeTimer = setTimeout(() => { this.notice.hidden = true; }, ms);
+  }
+
+  showGap(gap) {
+    this.stage.classList.toggle('rcp-gap', gap !== null);
+    if (gap)
+      this.say(`Nothing was recorded here for ${gap.ms} ms: ${GAP_TEXTS[gap.why]}.`, 'gap');
+    else if (this.notice.dataset.kind === 'gap')
+      this.say('');
+  }
+
+  showProblem(text) {
+    if (text) {
+      this.say(text, 'bad');
+      this.isProblem = true;
+    } else if (this.isProblem) {
+      this.say('');
+    }
+  }
+
+  showState() {
+    const p = this.playback;
+    if (!p)
+      return;
+    const name = p.isPlaying ? 'pause' : 'play';
+    if (this.playButton.dataset.is !== name) {
+      const fresh = button(name, name === 'play' ? 'Play' : 'Pause', null, 'space');
+      this.playButton.replaceChildren(...fresh.childNodes);
+      this.playButton.setAttribute('aria-label', fresh.getAttribute('aria-label'));
+      this.playButton.title = fresh.title;
+      this.playButton.dataset.is = name;
+    }
+    this.live.hidden = p.model.state !== 'active';
+    this.live.textContent = p.isLive ? 'Live' : 'Go live';
+    this.live.setAttribute('aria-pressed', String(p.isLive));
+  }
+
+  showIdle() {
+    const all = this.playback.model.idleMs();
+    this.idleText.textContent = 'Skip quiet times' +
+      (this.savedMs > 0 ? ` (saved ${clockText(this.savedMs)})` :
+        all > 0 ? ` (${clockText(all)})` : '');
+  }
+
+  loop() {
+    const now = this.positionMs;
+    if (now !== this.shownMs) {
+      this.shownMs = now;
+      const model = this.playback.model;
+      this.clock.textContent = this.showsWall ? wallText(model.wallMs(now), this.zone) :
+        `${clockText(now)} / ${clockText(model.durationMs)}`;
+      this.timeline.setPosition(now);
+      this.keepThumbnail(now);
+    }
+    this.frame = requestAnimationFrame(() => this.loop());
+  }
+
+  /* A picture of each few seconds that were played, for the timeline. */
+  keepThumbnail(ms) {
+    const slot = Math.floor(ms / THUMBNAIL_MS);
+    if (this.video.seeking || this.video.readyState < 2 || this.thumbnails.has(slot) ||
+        this.thumbnails.size >= THUMBNAILS_MAX)
+      return;
+    this.thumbnails.set(slot, this.canvas(200).toDataURL('image/jpeg', 0.6));
+  }
+
+  /* ---- checks ---- */
+
+  showChecks() {
+    if (!this.playback)
+      return;
+    const files = [...this.playback.files.values()], checks = [];
+    for (const f of files)
+      for (const b of f.check.blocks || []) {
+        if (b.state !== 'good' && b.state !== 'bad')
+          continue;
+        const times = f.timesOf(b), r = f.recording;
+        if (!times && b.state === 'good')
+          continue;
+        const end = this.playback.model.endOf(r);
+        const [from, to] = times || [0, end - r.fromMs];
+        checks.push({recording: r, state: b.state, fromMs: r.fromMs + from,
+                     toMs: Math.min(r.fromMs + to, end)});
+      }
+    this.timeline.checks = checks;
+    this.timeline.draw();
+    this.tellChecks(files, checks);
+  }
+
+  tellChecks(files, checks) {
+    const bad = files.map(f => ({f, block: f.check.firstBad()})).filter(x => x.block)
+      .sort((a, b) => a.f.recording.fromMs - b.f.recording.fromMs)[0];
+    const wrong = files.find(f => f.problem && f.problem !== 'unsigned' && f.problem !== 'unreachable');
+    let state = 'unknown', text = 'Nothing has been checked yet.';
+    const odd = files.find(f => f.problem);
+    if (bad) {
+      state = 'bad';
+      text = this.badText(bad.f, bad.block);
+    } else if (wrong) {
+      state = 'bad';
+      text = `File ${wrong.recording.seq}: ${PROBLEM_TEXTS[wrong.problem]}`;
+    } else if (checks.length > 0) {
+      state = 'good';
+      const ms = checks.reduce((sum, c) => sum + c.toMs - c.fromMs, 0);
+      text = `Checked while it plays: ${spokenText(ms)} of ` +
+        `${spokenText(this.playback.model.durationMs)} are as they were recorded and signed.`;
+    } else if (odd) {
+      text = PROBLEM_TEXTS[odd.problem];
+    } else if (files.some(f => f.isGrowing)) {
+      text = 'This recording is still being written; it is signed when it is stored.';
+    }
+    if (this.check.textContent !== text)
+      this.check.textContent = text;
+    this.check.dataset.state = state;
+  }
+
+  badText(f, b) {
+    const times = f.timesOf(b), r = f.recording;
+    const where = times ? `from ${clockText(r.fromMs + times[0], true)} to ` +
+      clockText(Math.min(r.fromMs + times[1], this.playback.model.endOf(r)), true) :
+      'its header or its index';
+    return `File ${r.seq} was changed after it was recorded: bytes ${b.offset} to ` +
+      `${b.offset + b.length - 1}, ${where}.`;
+  }
+}
+
+customElements.define('rc-player', PlayerElement);
+export {wallHash};

@@ -1,0 +1,236 @@
+/* One recording as the player reads it: ranges by signed links, header, cues,
+ * and its check against the manifest. */
+import {BlockCheck} from './block_check.js';
+import {checkManifest} from './manifest.js';
+import {FrameReader, readCues, readHeader} from './webm.js';
+
+const HEAD_BYTES = 64 * 1024;
+const PIECE_BYTES = 512 * 1024;  /* of a request without a list of blocks */
+const CUES_MAX = 8 * 1024 * 1024;
+
+export class FileError extends Error {
+  constructor(status, message, retryMs) {
+    super(message);
+    this.status = status;
+    this.retryMs = retryMs; /* 0: it is of no use */
+  }
+}
+
+export class RecordingFile {
+  /* recording: of TimelineModel; api: {manifest(id)}; onCheck(file): the check
+   * knows more. */
+  constructor(recording, links, api, onCheck) {
+    this.recording = recording;
+    this.id = recording.id;
+    this.links = links;
+    this.api = api;
+    this.check = new BlockCheck(() => onCheck(this));
+    this.onCheck = onCheck;
+    this.problem = null;   /* of the manifest; null: none, or not known yet */
+    this.isManifestAsked = false;
+    this.header = null;
+    this.head = null;      /* the first bytes */
+    this.size = 0;         /* as far as it is there */
+    this.isGrowing = recording.isGrowing;
+    this.cues = [];
+    this.clusters = [];    /* [offset, timeMs] as they were read, by offset */
+    this.frames = [];      /* milliseconds of the recording, without repeats */
+    this.reader = null;
+  }
+
+  /* ---- requests ---- */
+
+  async request(range, signal, path = '') {
+    for (let tries = 0; ; tries++) {
+      let url = await this.links.url(this.id);
+      if (path)
+        url = url.replace('.webm?', '.webm' + path + '?');
+      let r;
+      try {
+        r = await fetch(url, {headers: range ? {Range: range} : {}, signal,
+                              credentials: 'omit', cache: 'no-store'});
+      } catch (e) {
+        if (signal && signal.aborted)
+          throw e;
+        throw new FileError(0, 'The storage server cannot be reached.', 2000);
+      }
+      if (r.ok || r.status === 416)
+        return r;
+      /* the link died, or the file went from its node to the store */
+      if ((r.status === 403 || r.status === 404) && tries === 0) {
+        this.links.forget(this.id);
+        continue;
+      }
+      const wait = Number(r.headers.get('Retry-After')) || (r.status >= 500 ? 2 : 0);
+      throw new FileError(r.status, (await r.text()).trim(), wait * 1000);
+    }
+  }
+
+  noteSize(r) {
+    const total = /\/(\d+)$/.exec(r.headers.get('Content-Range') || '');
+    if (total)
+      this.size = Number(total[1]);
+  }
+
+  /* The bytes from `from` up to `to`, as they come: calls take(offset, bytes).
+   * Fewer where the file ends. */
+  async read(from, to, signal, take) {
+    const r = await this.request(`bytes=${from}-${to - 1}`, signal);
+    this.noteSize(r);
+    if (r.status === 416)
+      return;
+    if (r.status !== 206)
+      throw new FileError(r.status, 'The storage server gives no ranges.', 0);
+    const body = r.body.getReader();
+    let at = from;
+    for (;;) {
+      const {done, value} = await body.read();
+      if (done)
+        return;
+      /* the header changes once more, when the file is closed */
+      if (!this.isGrowing || (this.header && at >= this.header.length))
+        this.check.add(at, value);
+      await take(at, value);
+      at += value.length;
+    }
+  }
+
+  async readAll(from, to, signal) {
+    const pieces = [];
+    let n = 0;
+    await this.read(from, to, signal, (offset, bytes) => {
+      pieces.push(bytes);
+      n += bytes.length;
+    });
+    const out = new Uint8Array(n);
+    let at = 0;
+    for (const p of pieces) {
+      out.set(p, at);
+      at += p.length;
+    }
+    return out;
+  }
+
+  /* ---- opening ---- */
+
+  /* Reads the header. The manifest is asked for meanwhile. */
+  async open(signal) {
+    if (this.header)
+      return;
+    this.askManifest();
+    this.head = await this.readAll(0, HEAD_BYTES, signal);
+    this.header = readHeader(this.head);
+    if (!this.header)
+      throw new FileError(0, 'The recording has just begun; nothing can be shown yet.', 1000);
+  }
+
+  askManifest() {
+    if (this.isManifestAsked || this.recording.status !== 'available')
+      return;
+    this.isManifestAsked = true;
+    this.loadManifest().catch(() => { this.problem = 'unreachable'; })
+      .then(() => this.onCheck(this));
+  }
+
+  async loadManifest() {
+    const about = await this.api.manifest(this.id);
+    if (!about.url) {
+      this.problem = 'unsigned';
+      return;
+    }
+    const r = await fetch(about.url, {credentials: 'omit', cache: 'no-store'});
+    if (!r.ok)
+      throw new FileError(r.status, 'no manifest', 0);
+    const found = await checkManifest(await r.text(), this.id, about.key);
+    this.problem = found.problem;
+    if (found.blocks) {
+      this.check.setBlocks(found.blocks);
+      await this.completeBlocks();
+    }
+  }
+
+  /* Cues, where they are needed; those of a growing file anew each time. */
+  async loadCues(signal) {
+    if (this.isGrowing)
+      await this.lookAtGrowing(signal);
+    else if (this.cues.length === 0 && this.header.cuesAt !== null)
+      this.cues = readCues(await this.readAll(this.header.cuesAt,
+        Math.min(this.size, this.header.cuesAt + CUES_MAX), signal), this.header.segmentData);
+  }
+
+  /* What the storage server says of a file that grows: {growing, duration_ms}. */
+  async lookAtGrowing(signal) {
+    const index = await (await this.request(null, signal, '/index.json')).json();
+    this.size = Math.max(this.size, index.bytes);
+    this.isGrowing = index.growing;
+    this.cues = index.cues.map(([timeMs, offset]) => ({timeMs, offset}));
+    return index;
+  }
+
+  /* ---- places ---- */
+
+  /* Where clusters end: at the cues, or as far as it is there. */
+  get end() {
+    return !this.isGrowing && this.header && this.header.cuesAt ? this.header.cuesAt : this.size;
+  }
+
+  /* The cluster to begin with for a time: of the key frame before it. */
+  offsetFor(timeMs) {
+    let offset = this.header.length;
+    for (const c of this.cues)
+      if (c.timeMs <= timeMs)
+        offset = Math.max(offset, c.offset);
+    return offset;
+  }
+
+  /* How far one request from `offset` goes: a block, so that it can be checked
+   * as soon as it is there. */
+  pieceEnd(offset) {
+    const block = this.check.blockAt(offset);
+    return Math.min(block ? block.offset + block.length : offset + PIECE_BYTES, this.end);
+  }
+
+  /* ---- frames ---- */
+
+  /* Frames are read from here on. */
+  startFrames() {
+    this.reader = new FrameReader(f => {
+      const last = this.clusters[this.clusters.length - 1];
+      if (!last || last[0] < f.offset)
+        this.clusters.push([f.offset, f.timeMs]);
+      if (!f.isRepeat)
+        this.frames.push(f.timeMs);
+      this.lastFrameMs = f.timeMs;
+    });
+    this.frames = [];
+    this.clusters = [];
+    this.lastFrameMs = 0;
+  }
+
+  /* [fromMs, toMs] of the recording that a block shows; null: of the whole. */
+  timesOf(block) {
+    const end = block.offset + block.length;
+    const total = this.recording.toMs !== null ? this.recording.toMs - this.recording.fromMs : Infinity;
+    if (block.offset === 0 || (this.header && this.header.cuesAt !== null &&
+        block.offset >= this.header.cuesAt))
+      return null;
+    const known = [...this.clusters, ...this.cues.map(c => [c.offset, c.timeMs])];
+    const before = known.filter(([o]) => o <= block.offset).map(([, t]) => t);
+    const inside = known.filter(([o]) => o >= block.offset && o < end).map(([, t]) => t);
+    const behind = known.filter(([o]) => o >= end).map(([, t]) => t);
+    const from = block.offset === this.header.length ? 0 :
+      inside.length > 0 ? Math.min(...inside) : before.length > 0 ? Math.max(...before) : 0;
+    return [from, behind.length > 0 ? Math.min(...behind) : total];
+  }
+
+  /* Fetches what is missing of blocks that were begun, so that they can be
+   * checked too. */
+  async completeBlocks(signal) {
+    for (const b of this.check.blocks || []) {
+      const missing = b.state === 'unknown' ? this.check.missing(b) : null;
+      const isBegun = missing && (missing[0] > b.offset || missing[1] < b.offset + b.length);
+      if (isBegun)
+        await this.read(missing[0], missing[1], signal, () => {});
+    }
+  }
+}

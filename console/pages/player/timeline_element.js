@@ -1,0 +1,298 @@
+/*
+ * <rc-timeline>: a lane per monitor with recordings, gaps to scale, split
+ * marks, quiet times, activity, what was checked, notes; a head that is moved
+ * by pointer or keys.
+ *
+ * Events: 'seek' (detail: ms), 'note' (detail: a note).
+ */
+import {el, button} from './dom.js';
+import {activityColumns, clockText, spokenText, wallText} from './timeline_model.js';
+import {GAP_TEXTS, SPLIT_TEXTS, STATUS_TEXTS} from './texts.js';
+
+const ZOOM_MAX = 512;
+
+export class TimelineElement extends HTMLElement {
+  constructor() {
+    super();
+    this.model = null;
+    this.positionMs = 0;
+    this.zoom = 1;
+    this.fromMs = 0;
+    this.checks = [];   /* {recording, fromMs, toMs, state} */
+    this.notes = [];    /* {recording, positionMs, text, author} */
+    this.showsIdle = false;
+    this.showsWall = false;
+    this.zone = 'UTC';
+    this.posterUrl = null;
+  }
+
+  connectedCallback() {
+    if (this.lanes)
+      return;
+    this.classList.add('rct');
+    this.lanes = el('div.rct-lanes');
+    this.head = el('div.rct-head', {hidden: true});
+    this.tip = el('div.rct-tip', {hidden: true, role: 'tooltip'});
+    this.scale = el('div.rct-scale', {'aria-hidden': 'true'});
+    this.zoomOut = button('minus', 'Zoom out', () => this.zoomBy(0.5));
+    this.zoomIn = button('plus', 'Zoom in', () => this.zoomBy(2));
+    this.track = el('div.rct-track', {
+      role: 'slider', tabIndex: 0, 'aria-label': 'Position', 'aria-valuemin': '0'},
+    this.lanes, this.head);
+    this.append(el('div.rct-side', {}, this.labels = el('div.rct-labels'),
+      el('div.rct-zoom', {}, this.zoomOut, this.zoomIn)),
+    el('div.rct-main', {}, this.noteRow = el('div.rct-notes'), this.track, this.scale, this.tip));
+    this.track.addEventListener('pointerdown', e => this.onDown(e));
+    this.track.addEventListener('pointermove', e => this.onMove(e));
+    this.track.addEventListener('pointerleave', () => this.hideTip());
+    this.track.addEventListener('wheel', e => this.onWheel(e), {passive: false});
+    this.onEscape = e => {
+      if (e.key === 'Escape')
+        this.hideTip();
+    };
+    document.addEventListener('keydown', this.onEscape);
+    this.resizes = new ResizeObserver(() => this.drawActivity());
+    this.resizes.observe(this.track);
+  }
+
+  disconnectedCallback() {
+    document.removeEventListener('keydown', this.onEscape);
+    if (this.resizes)
+      this.resizes.disconnect();
+  }
+
+  /* ---- what is shown ---- */
+
+  get spanMs() {
+    return Math.max(this.model ? this.model.durationMs : 0, 1000) / this.zoom;
+  }
+
+  /* Percent of the width. */
+  x(ms) {
+    return 100 * (ms - this.fromMs) / this.spanMs;
+  }
+
+  place(e, fromMs, toMs) {
+    const left = Math.max(this.x(fromMs), 0), right = Math.min(this.x(toMs), 100);
+    e.hidden = right < 0 || left > 100 || right < left;
+    e.style.left = left + '%';
+    e.style.width = Math.max(right - left, 0) + '%';
+    return e;
+  }
+
+  setModel(model) {
+    this.model = model;
+    this.draw();
+  }
+
+  setPosition(ms) {
+    this.positionMs = ms;
+    if (this.zoom > 1 && !this.isDragging &&
+        (ms < this.fromMs || ms > this.fromMs + this.spanMs)) {
+      this.fromMs = Math.max(0, ms - this.spanMs * 0.1);
+      this.draw();
+      return;
+    }
+    this.drawHead();
+  }
+
+  zoomBy(factor) {
+    const at = this.positionMs, share = (at - this.fromMs) / this.spanMs;
+    this.zoom = Math.min(Math.max(this.zoom * factor, 1), ZOOM_MAX);
+    const most = this.model ? this.model.durationMs - this.spanMs : 0;
+    this.fromMs = Math.min(Math.max(at - share * this.spanMs, 0), Math.max(most, 0));
+    this.draw();
+  }
+
+  onWheel(e) {
+    if (!e.ctrlKey && !e.metaKey)
+      return;
+    e.preventDefault();
+    this.zoomBy(e.deltaY < 0 ? 1.5 : 1 / 1.5);
+  }
+
+  /* ---- drawing ---- */
+
+  draw() {
+    if (!this.model || !this.lanes)
+      return;
+    const monitors = this.model.monitors;
+    this.labels.replaceChildren(...monitors.map(m => el('div.rct-label', {
+      title: m.name || ''}, monitors.length > 1 || m.monitor > 1 ? 'Monitor ' + m.monitor : 'Screen')));
+    this.lanes.replaceChildren(...monitors.map(m => this.lane(m)));
+    this.noteRow.replaceChildren(...this.notes.map(n => this.note(n)));
+    this.noteRow.hidden = this.notes.length === 0;
+    this.zoomOut.disabled = this.zoom <= 1;
+    this.zoomIn.disabled = this.zoom >= ZOOM_MAX;
+    this.drawScale();
+    this.drawActivity();
+    this.drawHead();
+  }
+
+  lane(m) {
+    const lane = el('div.rct-lane', {}, el('canvas.rct-activity'));
+    const recordings = this.model.recordings.filter(r => r.monitor === m.monitor);
+    lane.dataset.monitor = m.monitor;
+    for (const r of recordings)
+      lane.append(this.recording(r));
+    for (const g of this.model.gaps.filter(g => g.monitors.includes(m.monitor)))
+      lane.append(this.place(el('div.rct-gap', {}, el('span', {}, `${g.ms} ms`)), g.fromMs, g.toMs));
+    if (this.showsIdle)
+      for (const [a, b] of this.model.idle)
+        if (recordings.some(r => a >= r.fromMs && a < this.model.endOf(r)))
+          lane.append(this.place(el('div.rct-idle'), a, b));
+    for (const c of this.checks.filter(c => c.recording.monitor === m.monitor))
+      lane.append(this.place(el(`div.rct-check.rct-${c.state}`), c.fromMs, c.toMs));
+    return lane;
+  }
+
+  recording(r) {
+    const e = this.place(el('div.rct-recording'), r.fromMs, this.model.endOf(r));
+    e.classList.toggle('rct-growing', r.isGrowing);
+    e.classList.toggle('rct-away', !r.isPlayable);
+    e.classList.toggle('rct-split', r.seq > 1);
+    return e;
+  }
+
+  note(n) {
+    const e = this.place(el('button.rct-note', {
+      type: 'button', title: `${n.author}: ${n.text}`,
+      'aria-label': `Note at ${clockText(n.positionMs)}: ${n.text}`,
+      onclick: () => this.dispatchEvent(new CustomEvent('seek', {detail: n.positionMs}))}),
+    n.positionMs, n.positionMs);
+    e.style.width = '';
+    return e;
+  }
+
+  drawScale() {
+    const steps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400];
+    const width = this.track.clientWidth || 800, most = Math.max(2, Math.floor(width / 110));
+    const step = 1000 * (steps.find(s => this.spanMs / 1000 / s <= most) || 21600);
+    const marks = [];
+    for (let ms = Math.ceil(this.fromMs / step) * step; ms <= this.fromMs + this.spanMs; ms += step) {
+      const mark = el('span', {}, this.showsWall ?
+        wallText(this.model.wallMs(ms), this.zone).slice(11) : clockText(ms));
+      mark.style.left = this.x(ms) + '%';
+      if (this.x(ms) > 93)
+        mark.className = 'rct-last';
+      marks.push(mark);
+    }
+    this.scale.replaceChildren(...marks);
+  }
+
+  drawActivity() {
+    if (!this.model || !this.lanes)
+      return;
+    for (const lane of this.lanes.children) {
+      const canvas = lane.querySelector('canvas');
+      const columns = Math.max(1, Math.floor(lane.clientWidth / 2));
+      const height = Math.max(1, lane.clientHeight);
+      canvas.width = columns * 2;
+      canvas.height = height;
+      const g = canvas.getContext('2d');
+      const changedColour = this.colour('--rct-changed'), eventsColour = this.colour('--rct-events');
+      const all = activityColumns(this.model, this.fromMs, this.fromMs + this.spanMs,
+        columns, Number(lane.dataset.monitor));
+      all.forEach((c, i) => {
+        const changed = c.changed > 0 ? 3 + Math.sqrt(c.changed) * (height - 8) : 0;
+        g.fillStyle = changedColour;
+        g.fillRect(i * 2, height - changed, 1.5, changed);
+        if (c.events > 0) {
+          const events = 2 + c.events * (height / 3);
+          g.fillStyle = eventsColour;
+          g.fillRect(i * 2, height - events, 1.5, events);
+        }
+      });
+    }
+  }
+
+  /* As a canvas takes it: light-dark() is resolved by the element's scheme. */
+  colour(name) {
+    this.labels.style.color = `var(${name})`;
+    const colour = getComputedStyle(this.labels).color;
+    this.labels.style.color = '';
+    return colour;
+  }
+
+  drawHead() {
+    if (!this.model)
+      return;
+    const x = this.x(this.positionMs);
+    this.head.hidden = x < 0 || x > 100;
+    this.head.style.left = x + '%';
+    this.track.setAttribute('aria-valuemax', Math.round(this.model.durationMs / 1000));
+    this.track.setAttribute('aria-valuenow', Math.round(this.positionMs / 1000));
+    this.track.setAttribute('aria-valuetext', this.describe(this.positionMs));
+  }
+
+  describe(ms) {
+    const {gap} = this.model.at(ms);
+    const text = `${spokenText(ms)} of ${spokenText(this.model.durationMs)}`;
+    return gap ? `${text}, in a gap of ${gap.ms} milliseconds` : text;
+  }
+
+  /* ---- pointer ---- */
+
+  msAt(e) {
+    const box = this.track.getBoundingClientRect();
+    const share = Math.min(Math.max((e.clientX - box.left) / box.width, 0), 1);
+    return this.fromMs + share * this.spanMs;
+  }
+
+  onDown(e) {
+    if (!this.model || e.button !== 0)
+      return;
+    this.isDragging = true;
+    this.track.setPointerCapture(e.pointerId);
+    this.seekTo(e);
+    this.track.addEventListener('pointerup', () => { this.isDragging = false; }, {once: true});
+    this.track.addEventListener('pointercancel', () => { this.isDragging = false; }, {once: true});
+  }
+
+  seekTo(e) {
+    this.dispatchEvent(new CustomEvent('seek', {detail: this.msAt(e)}));
+  }
+
+  onMove(e) {
+    if (!this.model)
+      return;
+    if (this.isDragging && performance.now() - (this.draggedAt || 0) > 120) {
+      this.draggedAt = performance.now();
+      this.seekTo(e);
+    }
+    this.showTip(e);
+  }
+
+  showTip(e) {
+    const ms = this.msAt(e), box = this.track.getBoundingClientRect();
+    const {recording, gap} = this.model.at(ms);
+    const lines = [el('strong', {}, clockText(ms)),
+      el('span', {}, wallText(this.model.wallMs(ms), this.zone))];
+    if (gap)
+      lines.push(el('span', {}, `Gap of ${gap.ms} ms: ${GAP_TEXTS[gap.why]}`));
+    if (recording && recording.seq > 1 && Math.abs(this.x(ms) - this.x(recording.fromMs)) < 1)
+      lines.push(el('span', {}, `File ${recording.seq}: ${SPLIT_TEXTS[recording.splitReason]}`));
+    if (recording && !recording.isPlayable)
+      lines.push(el('span', {}, `This file ${STATUS_TEXTS[recording.status]}`));
+    const image = this.tipImage(recording, ms);
+    this.tip.replaceChildren(...(image ? [image] : []), ...lines);
+    this.tip.hidden = false;
+    const half = this.tip.offsetWidth / 2, x = e.clientX - box.left;
+    this.tip.style.left = Math.min(Math.max(x, half), Math.max(box.width - half, half)) + 'px';
+  }
+
+  tipImage(recording, ms) {
+    const seen = this.thumbnail ? this.thumbnail(ms) : null;
+    if (seen)
+      return el('img', {src: seen, alt: ''});
+    if (recording && recording.hasPoster && this.posterUrl)
+      return el('img', {src: this.posterUrl(recording.id), alt: ''});
+    return null;
+  }
+
+  hideTip() {
+    this.tip.hidden = true;
+  }
+}
+
+customElements.define('rc-timeline', TimelineElement);
