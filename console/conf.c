@@ -32,6 +32,14 @@ const struct conf_opt conf_console_opts[CONF_CONSOLE_N] = {
 	    "something that hides them."),
 	ROW(max_logged_in, CONF_INT, "4000", 1, 100000,
 	    "Connections at once per worker of people who logged in."),
+	ROW(max_event_streams, CONF_INT, "2000", 0, 100000,
+	    "Clients at once per worker that listen to events; they count as "
+	    "logged in too. 0: none are refused for that."),
+	ROW(max_event_streams_per_person, CONF_INT, "20", 0, 100000,
+	    "Of these, of one person, per worker. 0: unlimited."),
+	ROW(max_event_streams_per_address, CONF_INT, "500", 0, 100000,
+	    "Of these, from one address, per worker. 0: addresses are not told "
+	    "apart, for a server behind something that hides them."),
 	ROW(request_seconds, CONF_SECONDS, "60", 1, 3600,
 	    "A connection on which nothing moves for this long is closed, and "
 	    "so is one on which nobody logged in by then."),

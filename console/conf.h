@@ -10,11 +10,13 @@ struct conf_console {
 	char *public_url, *provider_ca_file;
 	int64_t workers, database_connections, password_checks;
 	int64_t max_connections, max_connections_per_address, max_logged_in;
+	int64_t max_event_streams, max_event_streams_per_person;
+	int64_t max_event_streams_per_address;
 	int64_t request_seconds, login_seconds, stop_seconds;
 	int64_t provider_seconds;
 };
 
-#define CONF_CONSOLE_N 16
+#define CONF_CONSOLE_N 19
 extern const struct conf_opt conf_console_opts[CONF_CONSOLE_N];
 
 /* All that a process of the console reads from the settings file. */

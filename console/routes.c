@@ -175,6 +175,10 @@ const struct route routes[] = {
 	{ GET, V1 "disk-space", RIGHT_ADMIN, OBJECT_NONE, "recordings:read",
 	    false, disk_space_run,
 	    "see how much space the team's recordings take" },
+	{ GET, V1 "events", RIGHT_PERSON, OBJECT_NONE, "events:read", false,
+	    events_run,
+	    "listen to changes of sessions, recordings and endpoints; each as "
+	    "GET of it would be allowed" },
 	{ GET, V1 "audit", RIGHT_ADMIN, OBJECT_NONE, "audit:read", false,
 	    audit_list_run, "list the team's audit log" },
 	{ GET, V1 "audit.csv", RIGHT_ADMIN, OBJECT_NONE, "audit:read", false,

@@ -18,6 +18,7 @@ struct worker_counters {
 	_Atomic uint64_t answers[6];
 	_Atomic uint64_t logins, logins_failed, refused; /* 403 */
 	_Atomic uint64_t queries, query_errors;
+	_Atomic uint64_t event_streams; /* now */
 };
 
 struct worker_place {

@@ -38,6 +38,8 @@ static const struct metric metrics[] = {
 	ROW(queries, "queries_total", "counter", "Statements sent."),
 	ROW(query_errors, "query_errors_total", "counter",
 	    "Statements without an answer, or with an error."),
+	ROW(event_streams, "event_streams", "gauge",
+	    "Clients that listen to events."),
 };
 
 static uint64_t

@@ -20,6 +20,7 @@
 #include "common/login/password_queue.h"
 #include "console/conf.h"
 #include "console/db_pool.h"
+#include "console/events/feed.h"
 #include "console/http/fetch.h"
 #include "console/oidc/url.h"
 #include "console/server.h"
@@ -53,6 +54,7 @@ on_term(evutil_socket_t sig, short what, void *arg)
 	stop_deadline_ns = clock_mono_ns() +
 	    (uint64_t)w->conf->console.stop_seconds * NS_PER_S;
 	server_stop(w->server);
+	feed_stop(w->feed);
 	event_add(stop_timer, &tv);
 }
 
@@ -134,14 +136,15 @@ make_parts(struct worker *w, char *err, size_t err_len)
 	    add_events(w) != 0 || set_role((struct console_conf *)(uintptr_t)c))
 		return -1;
 	w->db = db_pool_new(w);
+	w->feed = feed_new(w);
 	w->guesses = guesses_new();
 	w->passwords = password_queue_new((unsigned)c->console.password_checks);
 	w->disk = worker_pool_new(1);
 	w->fetcher = fetcher_new(w->base,
 	    &(struct fetcher_conf){ c->console.provider_ca_file,
 		(long)c->console.provider_seconds });
-	if (w->fetcher == NULL || w->db == NULL || w->guesses == NULL ||
-	    w->passwords == NULL || w->disk == NULL)
+	if (w->fetcher == NULL || w->db == NULL || w->feed == NULL ||
+	    w->guesses == NULL || w->passwords == NULL || w->disk == NULL)
 		return -1;
 	return server_new(&w->server, w, err, err_len);
 }
@@ -158,6 +161,7 @@ free_parts(struct worker *w)
 	db_pool_free(w->db);
 	fetcher_free(w->fetcher);
 	server_free(w->server);
+	feed_free(w->feed);
 	job_inbox_release(&w->inbox);
 	guesses_free(w->guesses);
 	wipe(w->seal_key, sizeof(w->seal_key));

@@ -16,6 +16,7 @@ struct console_conf;
 struct db_pool;
 struct event_base;
 struct fetcher;
+struct feed;
 struct guesses;
 struct password_queue;
 struct server;
@@ -27,6 +28,7 @@ struct worker {
 	struct event_base *base;
 	struct server *server;
 	struct db_pool *db;
+	struct feed *feed;
 	struct job_inbox inbox;
 	struct guesses *guesses;
 	struct password_queue *passwords;

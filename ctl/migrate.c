@@ -113,6 +113,9 @@ apply(struct ctl *c, const struct migration *m)
 
 	snprintf(version, sizeof(version), "%d", m->version);
 	rc = PG_RUN(c, "BEGIN");
+	/* or a table could not be altered behind an update of its rows */
+	if (rc == 0)
+		rc = PG_RUN(c, "SET CONSTRAINTS ALL IMMEDIATE");
 	if (rc == 0)
 		rc = run_script(c, m);
 	if (rc == 0 && PQtransactionStatus(c->db) != PQTRANS_INTRANS)

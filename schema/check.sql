@@ -488,3 +488,21 @@ JOIN totp t USING (person_id)
 JOIN people p ON p.id = r.person_id
 WHERE t.confirmed_at IS NULL
 GROUP BY p.name;
+
+-- Events are in bounds.
+SELECT 'events_bounded' AS name, 'events' AS object,
+       format('%s rows, %s are kept', count(*), events_kept()) AS detail
+FROM events HAVING count(*) > events_kept() + 200;
+
+-- The triggers that make events are there.
+SELECT 'event_triggers' AS name, w.tbl AS object,
+       format('the trigger %s that makes events is missing or off', w.trg) AS detail
+FROM (VALUES ('sessions', 'session_event_new'), ('sessions', 'session_event'),
+             ('segments', 'segment_event_new'), ('segments', 'segment_event'),
+             ('endpoints', 'endpoint_event_new'), ('endpoints', 'endpoint_event'),
+             ('access_settings', 'settings_event'), ('people', 'person_event'),
+             ('endpoint_rights', 'right_event'), ('logins', 'login_ended'),
+             ('api_tokens', 'token_ended')) w (tbl, trg)
+WHERE NOT EXISTS (SELECT 1 FROM pg_trigger
+                  WHERE tgrelid = w.tbl::regclass
+                    AND tgname = w.trg AND tgenabled IN ('O', 'A'));

@@ -93,6 +93,9 @@ BEGIN
         ('single_sign_on_documents', 'console', 'SELECT, INSERT, UPDATE'),
         ('single_sign_on_states',    'console', 'SELECT, INSERT, DELETE'),
 
+        -- event_add() writes it for all
+        ('events',            'console', 'SELECT'),
+
         ('nodes',             'relay',   'SELECT, INSERT, UPDATE'),
         ('nodes',             'storage', 'SELECT, INSERT, UPDATE'),
         ('nodes',             'console', 'SELECT, INSERT, UPDATE'),
@@ -154,10 +157,11 @@ BEGIN
 
     -- What only these functions do to tables that their callers cannot
     -- write: the gap ledger, a new team's settings, all that a removed endpoint
-    -- had, and the logins of a person whose password changed.
+    -- had, the logins of a person whose password changed, and events.
     FOR g IN SELECT * FROM (VALUES
         ('gaps_update(uuid)'), ('team_defaults()'), ('endpoint_removed()'),
-        ('logins_end()'), ('file_refusal(text, bigint)'),
+        ('logins_end()'), ('event_of_session()'), ('event_of_segment()'),
+        ('event_of_endpoint()'), ('event_of_access()'), ('file_refusal(text, bigint)'),
         ('file_opened(text, bigint, text, text, jsonb)')) AS v (name)
     LOOP
         EXECUTE format('ALTER FUNCTION %I.%s SECURITY DEFINER SET search_path = %I, pg_temp',

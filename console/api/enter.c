@@ -77,13 +77,13 @@ read_credential(struct request *r)
 	return r->person.is_token || read_cookie(r);
 }
 
-static void
-hash_text(const struct request *r, char out[2 * SHA256_DIGEST_LENGTH + 1])
+char *
+credential_hash(const struct person *p, char out[CREDENTIAL_HASH_MAX])
 {
 	uint8_t hash[SHA256_DIGEST_LENGTH];
 
-	SHA256(r->person.credential, CREDENTIAL_LEN, hash);
-	http_hex(hash, sizeof(hash), out);
+	SHA256(p->credential, CREDENTIAL_LEN, hash);
+	return http_hex(hash, sizeof(hash), out);
 }
 
 char *
@@ -229,10 +229,10 @@ take_person(struct request *r, const PGresult *res)
 static void
 note_use(struct request *r)
 {
-	char hash[2 * SHA256_DIGEST_LENGTH + 1];
+	char hash[CREDENTIAL_HASH_MAX];
 	const char *params[] = { hash };
 
-	hash_text(r, hash);
+	credential_hash(&r->person, hash);
 	db_pool_query(r->worker->db, used_sql, 1, params, NULL, NULL);
 }
 
@@ -267,7 +267,7 @@ on_entered(struct request *r, PGresult *res)
 void
 request_enter(struct request *r)
 {
-	char hash[2 * SHA256_DIGEST_LENGTH + 1];
+	char hash[CREDENTIAL_HASH_MAX];
 	const char *params[] = { hash, "f", object_name(r->route->object),
 		r->id };
 
@@ -280,7 +280,7 @@ request_enter(struct request *r)
 		    r, 401, "not-logged-in", "Log in, or give a valid token.");
 		return;
 	}
-	hash_text(r, hash);
+	credential_hash(&r->person, hash);
 	params[1] = r->person.is_token ? "t" : "f";
 	request_query(r, enter_sql, 4, params, on_entered);
 }

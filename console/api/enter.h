@@ -9,14 +9,20 @@
 
 #include <stdint.h>
 
+struct person;
 struct request;
 
-#define COOKIE_NAME   "__Host-relaycam"
-#define CSRF_TEXT_MAX 65 /* hex, with the NUL */
-#define BEARER_PREFIX "rcam_"
+#define COOKIE_NAME         "__Host-relaycam"
+#define CSRF_TEXT_MAX       65 /* hex, with the NUL */
+#define BEARER_PREFIX       "rcam_"
+#define CREDENTIAL_HASH_MAX 65 /* hex, with the NUL */
 
 /* Runs the route's handler, or answers 401, 403 or 404. */
 void request_enter(struct request *r);
+
+/* The SHA-256 of a cookie's or token's bytes, as the database has it. Returns
+ * out. */
+char *credential_hash(const struct person *p, char out[CREDENTIAL_HASH_MAX]);
 
 /* The CSRF token that goes with a cookie's bytes: a hash of them, so that no
  * row is needed for it. Returns out. */

@@ -67,6 +67,8 @@ void enrol_tokens_delete_run(struct request *r);
 
 void disk_space_run(struct request *r);
 
+void events_run(struct request *r);
+
 void audit_list_run(struct request *r);
 void audit_csv_run(struct request *r);
 

@@ -9,6 +9,7 @@
 #include "console/api/handlers.h"
 #include "console/api/list.h"
 #include "console/api/request.h"
+#include "console/api/rows.h"
 
 #define NOTES_MAX  10000
 #define REASON_MAX 500
@@ -32,6 +33,8 @@
 	"FROM segments g JOIN sessions s ON s.id = g.session_id "              \
 	"JOIN endpoints e ON e.id = s.endpoint_id "                            \
 	"JOIN people p ON p.id = s.person_id"
+
+const char recording_row_sql[] = "SELECT " ROW " " FROM " WHERE g.id = ";
 
 static const struct list_filter filters[] = {
 	{ "session", "g.session_id = ?::uuid", NULL },

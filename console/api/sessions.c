@@ -8,6 +8,7 @@
 #include "console/api/handlers.h"
 #include "console/api/list.h"
 #include "console/api/request.h"
+#include "console/api/rows.h"
 
 /* T5: uploaded, under way with its percentage, or failed. */
 #define RECORDING                                                              \
@@ -64,6 +65,8 @@
 	"('recording', 'transfer', 'downloaded', 'encoding')) AS busy, "       \
 	"min(x.progress) FILTER (WHERE x.status IN ('transfer', 'encoding')) " \
 	"AS progress FROM segments x WHERE x.session_id = s.id) g ON true"
+
+const char session_row_sql[] = "SELECT " ROW " " FROM " WHERE s.id = ";
 
 static const struct list_filter filters[] = {
 	{ "state", "(s.ended_at IS NULL) = (? = 'active')", "active|ended" },

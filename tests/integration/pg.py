@@ -16,6 +16,7 @@ import itertools
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -60,6 +61,11 @@ class Cluster:
         self._run(f'{BIN}/initdb', '-D', data, '-A', 'trust', '-E', 'UTF8',
                   '--locale', 'C.UTF-8', '-U', 'postgres', '--no-sync',
                   check=True)
+        return self.boot(timeout_s)
+
+    def boot(self, timeout_s=30):
+        """Runs it on the data that are there."""
+        data = os.path.join(self.dir, 'data')
         argv = [f'{BIN}/postgres', '-D', data, '-k', self.dir, '-c',
                 'listen_addresses=', '-c', 'fsync=off', '-c',
                 'max_connections=40']
@@ -75,6 +81,21 @@ class Cluster:
                 raise RuntimeError('PostgreSQL did not start:\n' + self.log())
             time.sleep(0.05)
         return self
+
+    def kill(self):
+        """kill -9 of all its processes; boot() starts it again."""
+        with open(os.path.join(self.dir, 'data', 'postmaster.pid'),
+                  encoding='ascii') as f:
+            postmaster = int(f.readline())
+        children = subprocess.run(['pgrep', '-P', str(postmaster)],
+                                  capture_output=True, text=True).stdout
+        for pid in (postmaster, *map(int, children.split())):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self.process.wait(20)
+        self.process = None
 
     def log(self):
         with open(os.path.join(self.dir, 'log'), encoding='utf-8') as f:
