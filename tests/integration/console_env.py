@@ -6,6 +6,7 @@
     alice.get('sessions').json()
 """
 import os
+import re
 import signal
 import subprocess
 
@@ -17,6 +18,8 @@ from storage_env import free_port, wait_for
 
 PROGRAM = os.path.join(BUILD, 'console', 'relaycam-console')
 PASSWORD = 'correct horse'
+# of ASan, LeakSanitizer and UBSan
+REPORT = re.compile(r'Sanitizer: |: runtime error: ')
 
 
 class Client:
@@ -165,15 +168,18 @@ class Console:
         return [int(p) for p in out.split()]
 
     def stop(self):
-        """SIGTERM; returns the exit status."""
+        """SIGTERM; returns the exit status. A sanitizer's report of a worker
+        is a failure: the supervisor's status does not tell of it."""
         if self.process is None:
             return 0
         self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.wait(60)
+            status = self.process.wait(60)
         finally:
             self.process.kill()
             self.process = None
+        assert not REPORT.search(self.log()), self.log()[-5000:]
+        return status
 
     # --- clients ------------------------------------------------------------
 
