@@ -1,8 +1,7 @@
 /*
- * The files of the browser viewer, read once into memory and served from
- * there: our page from one folder, noVNC's modules from another. A request
- * is looked up by its exact path in a table and never touches the file
- * system. Immutable after loading: any thread may read it.
+ * The files of the browser viewer, read once into memory (common/file_table)
+ * and served from there: our page from one folder, noVNC's modules from
+ * another. Immutable after loading: any thread may read it.
  */
 #ifndef RELAY_HTTP_STATIC_FILES_H
 #define RELAY_HTTP_STATIC_FILES_H
@@ -10,9 +9,9 @@
 #include <stddef.h>
 
 #include "common/buf.h"
+#include "common/file_table.h"
 
-#define STATIC_FILES_MAX_BYTES (16u << 20)
-#define STATIC_FILES_MAX       1000
+#define STATIC_FILES_MAX_BYTES FILE_TABLE_MAX_BYTES
 /* what one answer may need beside its file */
 #define STATIC_FILES_HEAD_MAX 2048
 
