@@ -57,4 +57,10 @@ const struct conf_opt conf_console_opts[CONF_CONSOLE_N] = {
 	    "this time."),
 	ROW(stop_seconds, CONF_SECONDS, "30", 1, 3600,
 	    "At SIGTERM, requests under way get this long."),
+	ROW(pages_dir, CONF_STR, "/usr/share/relaycam/console", 0, 0,
+	    "Folder with the pages that people see; read at the start and at "
+	    "SIGHUP. Empty: the HTTP API alone."),
+	ROW(modules_dir, CONF_STR, "/usr/share/relaycam/console-modules", 0, 0,
+	    "Folder with the JavaScript modules of others that the pages "
+	    "use."),
 };

@@ -14,9 +14,10 @@ struct conf_console {
 	int64_t max_event_streams_per_address;
 	int64_t request_seconds, login_seconds, stop_seconds;
 	int64_t provider_seconds;
+	char *pages_dir, *modules_dir;
 };
 
-#define CONF_CONSOLE_N 19
+#define CONF_CONSOLE_N 21
 extern const struct conf_opt conf_console_opts[CONF_CONSOLE_N];
 
 /* All that a process of the console reads from the settings file. */

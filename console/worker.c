@@ -23,6 +23,7 @@
 #include "console/events/feed.h"
 #include "console/http/fetch.h"
 #include "console/oidc/url.h"
+#include "console/pages.h"
 #include "console/server.h"
 
 #define STOP_POLL_MS 50
@@ -58,10 +59,29 @@ on_term(evutil_socket_t sig, short what, void *arg)
 	event_add(stop_timer, &tv);
 }
 
+/* As they are in the folder now; when that fails the old ones stay. */
+static void
+reload_pages(struct worker *w)
+{
+	struct pages *pages;
+	char err[512] = "out of memory";
+
+	if (pages_new(&pages, &w->conf->console, &w->conf->store, err,
+		sizeof(err)) != 0) {
+		log_error("pages_not_reloaded", LOG_S("why", err));
+		return;
+	}
+	pages_free(w->pages);
+	w->pages = pages;
+}
+
 static void
 on_hup(evutil_socket_t sig, short what, void *arg)
 {
-	server_reload(((struct worker *)arg)->server);
+	struct worker *w = arg;
+
+	server_reload(w->server);
+	reload_pages(w);
 }
 
 static void
@@ -146,6 +166,8 @@ make_parts(struct worker *w, char *err, size_t err_len)
 	if (w->fetcher == NULL || w->db == NULL || w->feed == NULL ||
 	    w->guesses == NULL || w->passwords == NULL || w->disk == NULL)
 		return -1;
+	if (pages_new(&w->pages, &c->console, &c->store, err, err_len) != 0)
+		return -1;
 	return server_new(&w->server, w, err, err_len);
 }
 
@@ -162,6 +184,7 @@ free_parts(struct worker *w)
 	fetcher_free(w->fetcher);
 	server_free(w->server);
 	feed_free(w->feed);
+	pages_free(w->pages);
 	job_inbox_release(&w->inbox);
 	guesses_free(w->guesses);
 	wipe(w->seal_key, sizeof(w->seal_key));

@@ -18,6 +18,7 @@ struct event_base;
 struct fetcher;
 struct feed;
 struct guesses;
+struct pages;
 struct password_queue;
 struct server;
 
@@ -27,6 +28,7 @@ struct worker {
 	struct worker_place *place;
 	struct event_base *base;
 	struct server *server;
+	struct pages *pages; /* NULL: the API alone */
 	struct db_pool *db;
 	struct feed *feed;
 	struct job_inbox inbox;

@@ -85,8 +85,12 @@ add_fields(struct request *r, unsigned status)
 	atomic_fetch_add(&n->answers[status / 100], 1);
 	if (status == 403)
 		atomic_fetch_add(&n->refused, 1);
-	for (size_t i = 0; i < N_HTTP_FIELDS; i++)
-		request_field(r, http_fields[i].name, http_fields[i].value);
+	for (size_t i = 0; r->http != NULL && i < N_HTTP_FIELDS; i++)
+		if (evhttp_find_header(
+			evhttp_request_get_output_headers(r->http),
+			http_fields[i].name) == NULL)
+			request_field(
+			    r, http_fields[i].name, http_fields[i].value);
 	/* of HTTP/1.0, the end of the connection is the end of a stream */
 	if (r->worker->is_stopping || r->is_begun)
 		request_field(r, "Connection", "close");
@@ -184,6 +188,31 @@ send_text(struct request *r, unsigned status, const char *type,
 	}
 	if (body == NULL && (body = evbuffer_new()) != NULL)
 		evbuffer_add(body, text, len);
+	send_answer(r, status, body);
+}
+
+void
+request_bytes(
+    struct request *r, unsigned status, const char *type, struct request_body b)
+{
+	struct evbuffer *body;
+
+	if (r->http == NULL) {
+		request_free(r);
+		return;
+	}
+	request_field(r, "Content-Type", type);
+	if (b.gzip != NULL) {
+		request_field(r, "Vary", "Accept-Encoding");
+		if (accepts_gzip(asked(r, "Accept-Encoding")))
+			request_field(r, "Content-Encoding", "gzip");
+		else
+			b.gzip = NULL;
+	}
+	body = evbuffer_new();
+	if (body != NULL)
+		evbuffer_add(body, b.gzip != NULL ? b.gzip : b.data,
+		    b.gzip != NULL ? b.gzip_len : b.len);
 	send_answer(r, status, body);
 }
 

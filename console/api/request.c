@@ -15,6 +15,7 @@
 #include "console/api/answer.h"
 #include "console/api/enter.h"
 #include "console/db_pool.h"
+#include "console/pages.h"
 #include "console/routes.h"
 #include "console/worker.h"
 
@@ -130,6 +131,10 @@ request_start(struct evhttp_request *http, void *arg)
 		if (r != NULL)
 			request_free(r);
 		evhttp_send_error(http, r == NULL ? 503 : 400, NULL);
+		return;
+	}
+	if (pages_has(path)) {
+		pages_answer(r->worker->pages, r, path);
 		return;
 	}
 	r->query = evhttp_uri_get_query(uri);

@@ -42,6 +42,7 @@ struct request {
 	struct evhttp_request *http; /* NULL: the client went away */
 	const struct route *route;
 	bool is_begun;     /* the head of a streamed answer is sent */
+	bool is_not_found; /* pages.c: no page has this path */
 	const char *query; /* of the URI; borrowed; NULL: none */
 	char id[REQUEST_ID_MAX];
 	char user[REQUEST_USER_MAX]; /* what {user} in the path says */
@@ -82,6 +83,15 @@ const char *request_text(const struct request *r, const char *name);
 
 /* ---- answers; each is the last thing that is done with r ---- */
 
+/* A body and the same as gzip (NULL: it is not compressed). */
+struct request_body {
+	const void *data, *gzip;
+	size_t len, gzip_len;
+};
+
+/* body: borrowed; which of both is sent is the client's choice. */
+void request_bytes(struct request *r, unsigned status, const char *type,
+    struct request_body body);
 /* root: taken; NULL is out of memory. */
 void request_json(struct request *r, unsigned status, json_t *root);
 /* text: JSON, borrowed; sends an ETag, and 304 where the client has it. */
@@ -100,7 +110,8 @@ void request_invalid_all(struct request *r, json_t *errors);
 /* The same answer for what is not there and what is another team's. */
 void request_not_found(struct request *r);
 
-/* Adds a field to the answer that follows. */
+/* Adds a field to the answer that follows; of those that every answer has
+ * (http/fields.h), it takes the place. */
 void request_field(struct request *r, const char *name, const char *value);
 
 #endif

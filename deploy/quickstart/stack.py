@@ -75,7 +75,7 @@ class Stack:
         self._make_folders()
         self._check_space()
         self._copy_programs()
-        self._copy_page()
+        self._copy_pages()
         self._make_keys()
         self._write_conf()
 
@@ -152,10 +152,15 @@ class Stack:
             os.chmod(target + '.new', 0o755)
             os.rename(target + '.new', target)
 
-    def _copy_page(self):
-        """Nor may the sources lie where it can."""
-        shutil.copytree(os.path.join(ROOT, 'relay', 'web'), self.path('web'),
-                        dirs_exist_ok=True)
+    def _copy_pages(self):
+        """Nor may the sources lie where it can. Only what the folders have
+        now: a file of an earlier version would be served too."""
+        for target, source in (
+                ('web', os.path.join(ROOT, 'relay', 'web')),
+                ('pages', os.path.join(ROOT, 'console', 'pages')),
+                ('modules', os.path.join(self.build, 'console', 'modules'))):
+            shutil.rmtree(self.path(target), ignore_errors=True)
+            shutil.copytree(source, self.path(target))
 
     def _make_keys(self):
         for name in ('link.key', 'seal.key'):
@@ -227,6 +232,8 @@ class Stack:
             'relay.session_ports':
                 f'127.0.0.1:{p.session_first}-{p.session_last}',
             'relay.web_dir': self.path('web'),
+            'console.pages_dir': self.path('pages'),
+            'console.modules_dir': self.path('modules'),
             'relay.public_host': 'localhost',
             'relay.public_ca_file': self.path('ca.pem'),
             'relay.tls_cert_file': f'{conf}/relay.pem',
@@ -234,6 +241,7 @@ class Stack:
             'relay.metrics_listen': f'127.0.0.1:{p.relay_metrics}',
             'relay.recorder_program': self.path('bin', 'relaycam-recorder'),
             'storage.listen': f'127.0.0.1:{p.files}',
+            'storage.cors_origin': f'https://localhost:{p.console}',
             'storage.tls_cert_file': f'{conf}/relay.pem',
             'storage.tls_key_file': f'{conf}/relay.key',
             'storage.metrics_listen': f'127.0.0.1:{p.storage_metrics}',

@@ -16,6 +16,8 @@ from console_openapi import DOCUMENT
 from ctl import BUILD, Ctl
 from storage_env import free_port, wait_for
 
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__))))
 PROGRAM = os.path.join(BUILD, 'console', 'relaycam-console')
 PASSWORD = 'correct horse'
 # of ASan, LeakSanitizer and UBSan
@@ -81,6 +83,8 @@ class Console:
             'console.metrics_listen': f'127.0.0.1:{self.metrics_port}',
             'console.tls_cert_file': self.cert,
             'console.tls_key_file': key,
+            'console.pages_dir': os.path.join(ROOT, 'console', 'pages'),
+            'console.modules_dir': os.path.join(BUILD, 'console', 'modules'),
             'console.workers': '2', 'log.level': 'debug', **settings}
         self.process = None
         self.fill()

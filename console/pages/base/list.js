@@ -1,0 +1,89 @@
+// A list of the API, page by page, kept as it is at the console.
+import { useCallback, useEffect, useRef, useState } from './html.js';
+import { get } from './api.js';
+import { useLive } from './live.js';
+
+const PAGE = 100;
+
+// The first page anew, in front of what was loaded behind it. null: there is
+// a hole between both.
+function merge(first, old, idOf) {
+  const last = first.at(-1);
+  if (!last) return [];
+  const at = old.findIndex((item) => idOf(item) === idOf(last));
+  if (at < 0) return null;
+  const seen = new Set(first.map(idOf));
+  return [...first, ...old.slice(at + 1).filter((item) => !seen.has(idOf(item)))];
+}
+
+// query: filters; changes begin a new list. Returns { items (null: not here
+// yet), more, busy, problem, loadMore, refresh, put }.
+export function useList(path, query, { live = true, idOf = (item) => item.id } = {}) {
+  const [state, setState] = useState({ items: null, cursor: null, problem: null, busy: true });
+  const now = useRef(state);
+  const key = JSON.stringify([path, query]);
+  const run = useRef(0);
+  const change = (part) => {
+    now.current = { ...now.current, ...part };
+    setState(now.current);
+  };
+
+  const fetchPage = (cursor) => get(path, { ...query, limit: PAGE, cursor });
+
+  const load = useCallback(async () => {
+    const mine = ++run.current;
+    change({ busy: true, problem: null });
+    try {
+      const page = await fetchPage();
+      if (mine === run.current) change({ items: page.items, cursor: page.cursor, busy: false });
+    } catch (problem) {
+      if (mine === run.current) change({ problem, busy: false });
+    }
+  }, [key]);
+
+  useEffect(() => {
+    change({ items: null, cursor: null });
+    load();
+  }, [key]);
+
+  const loadMore = useCallback(async () => {
+    const { busy, cursor, problem } = now.current;
+    if (busy || !cursor || problem) return;
+    const mine = run.current;
+    change({ busy: true });
+    try {
+      const page = await fetchPage(cursor);
+      if (mine !== run.current) return;
+      change({ items: [...now.current.items, ...page.items], cursor: page.cursor, busy: false });
+    } catch (error) {
+      if (mine === run.current) change({ problem: error, busy: false });
+    }
+  }, [key]);
+
+  const refresh = useCallback(async () => {
+    const mine = run.current;
+    if (now.current.busy || !now.current.items) return;
+    const page = await fetchPage();
+    if (mine !== run.current || now.current.busy) return;
+    const items = page.cursor ? merge(page.items, now.current.items, idOf) : page.items;
+    const next = items
+      ? { items, cursor: page.cursor ? now.current.cursor ?? page.cursor : null }
+      : { items: page.items, cursor: page.cursor };
+    if (JSON.stringify(next.items) !== JSON.stringify(now.current.items)) change(next);
+  }, [key]);
+
+  useLive(live ? refresh : async () => {}, [key, live]);
+
+  // One item as it is now; null: it is gone.
+  const put = useCallback((id, item) => {
+    const items = now.current.items || [];
+    change({
+      items: item
+        ? items.map((old) => (idOf(old) === id ? item : old))
+        : items.filter((old) => idOf(old) !== id),
+    });
+  }, [key]);
+
+  const retry = now.current.items ? () => { change({ problem: null }); loadMore(); } : load;
+  return { ...state, more: state.cursor !== null, loadMore, refresh, put, retry };
+}

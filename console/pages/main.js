@@ -1,0 +1,95 @@
+// From the address to a view.
+import { html, render, useEffect, useErrorBoundary, useState } from './base/html.js';
+import { match, navigate, route } from './base/router.js';
+import { loadMe, me } from './base/session.js';
+import { useStore } from './base/store.js';
+import { DialogHost } from './parts/dialog.js';
+import { Downloads } from './parts/downloads.js';
+import { explain } from './parts/problem.js';
+import { Shell } from './parts/shell.js';
+import { Toasts } from './parts/toast.js';
+import { T } from './texts.js';
+
+// path, the module of its view
+const VIEWS = [
+  ['/sessions', () => import('./views/sessions.js')],
+  ['/sessions/:id', () => import('./views/session.js')],
+  ['/sessions/:id/play', () => import('./views/play.js')],
+  ['/active-sessions', () => import('./views/active_sessions.js')],
+  ['/recordings', () => import('./views/recordings.js')],
+  ['/recordings/:recording', () => import('./views/play.js')],
+];
+const notFound = () => import('./views/not_found.js');
+const login = () => import('./views/login.js');
+
+// The console was updated: modules of the page's version are gone. Once only.
+function reloadForNewVersion(error) {
+  if (sessionStorage.getItem('reloaded') === location.href) throw error;
+  sessionStorage.setItem('reloaded', location.href);
+  location.reload();
+}
+
+function useModule(load) {
+  const [shown, setShown] = useState({});
+  useEffect(() => {
+    let stale = false;
+    load().then((module) => {
+      sessionStorage.removeItem('reloaded');
+      if (!stale) setShown({ load, View: module.default });
+    }, reloadForNewVersion);
+    return () => { stale = true; };
+  }, [load]);
+  return shown;
+}
+
+function View({ load, params }) {
+  const { View: Shown, load: of } = useModule(load);
+  const { path } = useStore(route);
+  // the old one stays until the new one is here
+  if (!Shown || of !== load) return null;
+  return html`<${Shown} key=${path} ...${params} />`;
+}
+
+function Routed({ person }) {
+  const { path } = useStore(route);
+  const found = match(path, VIEWS);
+  return html`<${Shell} person=${person}>
+    <${View} load=${found ? found.value : notFound} params=${{ person, ...found?.params }} />
+  <//>`;
+}
+
+// Logged in or not decides before the path does.
+function Entrance() {
+  const person = useStore(me);
+  const { path, query } = useStore(route);
+  useEffect(() => {
+    if (person === null && path !== '/login') {
+      const next = location.pathname + location.search;
+      navigate(next === '/' ? '/login' : `/login?next=${encodeURIComponent(next)}`, { replace: true });
+    } else if (person && (path === '/login' || path === '/')) {
+      navigate(query.next?.startsWith('/') && !query.next.startsWith('//') ? query.next : '/sessions',
+        { replace: true });
+    }
+  }, [person, path]);
+  if (person === undefined) return null;
+  if (person === null) return path === '/login' ? html`<${View} load=${login} />` : null;
+  return path === '/login' || path === '/' ? null : html`<${Routed} person=${person} />`;
+}
+
+function Start() {
+  const [problem, setProblem] = useState(null);
+  const [broken] = useErrorBoundary((error) => console.error(error));
+  const load = () => {
+    setProblem(null);
+    loadMe().catch(setProblem);
+  };
+  useEffect(load, []);
+  if (problem || broken)
+    return html`<main class="sheet"><div class="card"><h1>${T.problem.start}</h1>
+      <p>${problem ? explain(problem) : T.problem.unknown}</p>
+      <button type="button" class="primary" onClick=${problem ? load : () => location.reload()}>${T.tryAgain}</button>
+    </div></main>`;
+  return html`<${Entrance} /><${DialogHost} /><div class="corner"><${Downloads} /><${Toasts} /></div>`;
+}
+
+render(html`<${Start} />`, document.getElementById('app'));

@@ -1,0 +1,133 @@
+// A long list: only the rows in sight are in the document. Arrows move
+// between rows; the menu of a row opens by its button, a right click, or the
+// menu key. On narrow screens a row is a card.
+import { html, useEffect, useLayoutEffect, useRef, useState } from '../base/html.js';
+import { T } from '../texts.js';
+import { Icon } from './icon.js';
+import { openMenu, openMenuAt } from './menu.js';
+import { Empty, ProblemBox } from './problem.js';
+
+const SPARE = 12; // rows above and below the window
+const FEW = 80; // so many are simply drawn
+const STEP = 6;
+
+// Which rows are in sight, from where the table's body is.
+function useWindow(body, n) {
+  const [range, setRange] = useState([0, FEW]);
+  const height = useRef(44);
+  useLayoutEffect(() => {
+    const measure = () => {
+      const row = body.current?.querySelector('tr[data-row]');
+      if (!row) return;
+      height.current = row.offsetHeight || height.current;
+      const top = body.current.getBoundingClientRect().top;
+      const first = Math.floor(Math.max(0, -top / height.current - SPARE) / STEP) * STEP;
+      const last = Math.min(n, first + Math.ceil(innerHeight / height.current) + 2 * SPARE + STEP);
+      setRange((old) => (old[0] === first && old[1] === last ? old : [first, last]));
+    };
+    measure();
+    addEventListener('scroll', measure, { passive: true });
+    addEventListener('resize', measure);
+    return () => {
+      removeEventListener('scroll', measure);
+      removeEventListener('resize', measure);
+    };
+  }, [n]);
+  return n <= FEW ? [0, n, height.current] : [...range, height.current];
+}
+
+const Spacer = ({ rows, height, columns }) => rows > 0 && html`<tr class="spacer" aria-hidden="true">
+  <td colspan=${columns} style=${{ height: `${rows * height}px` }}></td></tr>`;
+
+function moveFocus(event) {
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  const row = event.target.closest('tr[data-row]');
+  if (!step || !row || event.target.matches('input[type=text], select')) return;
+  const next = step > 0 ? row.nextElementSibling : row.previousElementSibling;
+  const to = next?.querySelector('[data-main]');
+  if (!to) return;
+  event.preventDefault();
+  to.focus();
+}
+
+function Heading({ column, order, onOrder }) {
+  if (!column.sorts)
+    return html`<th role="columnheader" scope="col" class=${`c-${column.key}`}>
+      ${column.unseen ? html`<span class="unseen">${column.label}</span>` : column.label}</th>`;
+  return html`<th role="columnheader" scope="col" class=${`c-${column.key}`}
+      aria-sort=${order === 'asc' ? 'ascending' : 'descending'}>
+    <button type="button" class="sort" onClick=${() => onOrder(order === 'asc' ? '' : 'asc')}>
+      ${column.label}<${Icon} name=${order === 'asc' ? 'up' : 'down'} /></button></th>`;
+}
+
+function Check({ item, label, index, selection }) {
+  return html`<td role="cell" class="c-check"><label class="check">
+    <input type="checkbox" checked=${selection.has(item)} aria-label=${T.table.select(label)}
+      onClick=${(e) => selection.toggle(index, e.shiftKey)} /></label></td>`;
+}
+
+function Row({ item, index, columns, selection, menu, label, onOpen }) {
+  const show = (event) => {
+    if (event.target.closest('input')) return;
+    event.preventDefault();
+    const box = event.target.getBoundingClientRect();
+    // by keyboard there is no pointer
+    const keyed = event.button !== 2 && event.clientX === 0;
+    openMenu({ x: keyed ? box.left : event.clientX, y: keyed ? box.bottom : event.clientY,
+      items: menu(item), label: T.table.actions(label) });
+  };
+  return html`<tr role="row" data-row aria-rowindex=${index + 2}
+      class=${selection?.has(item) ? 'selected' : ''}
+      onContextMenu=${menu && show}
+      onDblClick=${onOpen && ((e) => { if (!e.target.closest('a, button, input, label')) onOpen(item); })}>
+    ${selection && html`<${Check} item=${item} index=${index} label=${label} selection=${selection} />`}
+    ${columns.map((c) => html`<td role="cell" class=${`c-${c.key}`} data-label=${c.label}>${c.cell(item)}</td>`)}
+    ${menu && html`<td role="cell" class="c-menu"><button type="button" class="plain"
+      aria-haspopup="menu" aria-label=${T.table.actions(label)}
+      onClick=${(e) => openMenuAt(e.currentTarget, menu(item), T.table.actions(label))}>
+      <${Icon} name="more" /></button></td>`}
+  </tr>`;
+}
+
+// list: of useList; columns: [{ key, label, cell(item), sorts, unseen }];
+// one cell of each row has a control with data-main. nameOf(item): for people
+// who do not see the row. selection: of useSelection.
+export function Table({ label, list, columns, nameOf, idOf = (i) => i.id, menu, selection,
+  order, onOrder, onOpen, empty }) {
+  const body = useRef(null);
+  const items = list.items || [];
+  const [first, last, height] = useWindow(body, items.length);
+  const n = columns.length + (selection ? 1 : 0) + (menu ? 1 : 0);
+  useEffect(() => {
+    if (last > items.length - 2 * SPARE) list.loadMore();
+  }, [last, items.length]);
+  if (list.problem && !list.items)
+    return html`<${ProblemBox} problem=${list.problem} onRetry=${list.retry} />`;
+  if (list.items?.length === 0) return html`<${Empty} title=${empty.title}>${empty.text}<//>`;
+  const said = list.items === null ? T.table.loading
+    : list.more ? T.table.soMany(items.length) : T.table.all(items.length);
+  return html`<div class="table-box">
+    <table role="table" aria-label=${label} aria-busy=${list.items === null}
+        aria-rowcount=${list.more ? -1 : items.length + 1}>
+      <thead role="rowgroup"><tr role="row" aria-rowindex="1">
+        ${selection && html`<th role="columnheader" class="c-check"><label class="check">
+          <input type="checkbox" aria-label=${T.table.selectAll} checked=${selection.all}
+            onClick=${selection.toggleAll} /></label></th>`}
+        ${columns.map((c) => html`<${Heading} key=${c.key} column=${c} order=${order} onOrder=${onOrder} />`)}
+        ${menu && html`<th role="columnheader" class="c-menu"><span class="unseen">${T.table.menu}</span></th>`}
+      </tr></thead>
+      <tbody role="rowgroup" ref=${body} onKeyDown=${moveFocus}>
+        ${list.items === null && [0, 1, 2, 3, 4, 5].map((i) => html`<tr key=${i} class="ghost" aria-hidden="true">
+          <td colspan=${n}><span></span></td></tr>`)}
+        <${Spacer} rows=${first} height=${height} columns=${n} />
+        ${items.slice(first, last).map((item, i) => html`<${Row} key=${idOf(item)} item=${item}
+          index=${first + i} columns=${columns} selection=${selection} menu=${menu}
+          label=${nameOf(item)} onOpen=${onOpen} />`)}
+        <${Spacer} rows=${items.length - last} height=${height} columns=${n} />
+      </tbody>
+    </table>
+    ${list.problem && html`<${ProblemBox} problem=${list.problem} onRetry=${list.retry} />`}
+    <p class="unseen" role="status">${said}</p>
+    ${list.items && html`<p class="table-foot" key=${items.length} aria-hidden="true">${said}</p>`}
+  </div>`;
+}
