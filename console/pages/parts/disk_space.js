@@ -1,0 +1,49 @@
+// What recordings take: the team, and each endpoint (M5).
+import { html, useEffect, useState } from '../base/html.js';
+import { get } from '../base/api.js';
+import { formatBytes } from '../base/format.js';
+import { useLive } from '../base/live.js';
+import { ProblemBox } from './problem.js';
+import { T } from '../texts.js';
+
+const D = T.diskSpace;
+const SHOWN = 8;
+
+function Bar({ label, part, whole, said }) {
+  const percent = whole > 0 ? Math.max(part > 0 ? 1 : 0, Math.round((100 * part) / whole)) : 0;
+  return html`<li><div class="bar-text"><span>${label}</span><b>${said}</b></div>
+    <div class="bar" aria-hidden="true"><div style=${{ width: `${percent}%` }}></div></div></li>`;
+}
+
+export function DiskSpace() {
+  const [space, setSpace] = useState(null);
+  const [problem, setProblem] = useState(null);
+  const [all, setAll] = useState(false);
+  const load = () => get('disk-space').then((s) => {
+    setSpace(s);
+    setProblem(null);
+  });
+  useEffect(() => { load().catch(setProblem); }, []);
+  useLive(load, []);
+  if (problem && !space) return html`<aside class="space"><${ProblemBox} problem=${problem} onRetry=${() => load().catch(setProblem)} /></aside>`;
+  const endpoints = space?.endpoints || [];
+  const largest = endpoints[0]?.used_bytes || 0;
+  return html`<aside class="space" aria-label=${D.title} aria-busy=${space === null}>
+    <h2>${D.title}</h2>
+    ${space && html`<dl class="space-sums">
+      <div><dt>${D.used}</dt><dd>${formatBytes(space.used_bytes)}</dd></div>
+      <div><dt>${D.recordings}</dt><dd>${D.count(space.recordings)}</dd></div>
+      <div><dt>${D.free}</dt><dd>${space.free_bytes === null ? D.noLimit : formatBytes(space.free_bytes)}</dd></div>
+    </dl>
+    ${space.total_bytes !== null && html`<ul class="bars">
+      <${Bar} label=${D.disk} part=${space.total_bytes - space.free_bytes} whole=${space.total_bytes}
+        said=${D.of(formatBytes(space.total_bytes - space.free_bytes), formatBytes(space.total_bytes))} /></ul>`}
+    <h3>${D.byEndpoint}</h3>
+    ${endpoints.length === 0 ? html`<p class="soft">${D.none}</p>` : html`<ul class="bars">
+      ${endpoints.slice(0, all ? undefined : SHOWN).map((e) => html`<${Bar} key=${e.id} label=${html`<a
+        href=${`/recordings?endpoint=${encodeURIComponent(e.endpoint)}`}>${e.endpoint}</a>`}
+        part=${e.used_bytes} whole=${largest} said=${formatBytes(e.used_bytes)} />`)}</ul>`}
+    ${endpoints.length > SHOWN && html`<button type="button" onClick=${() => setAll(!all)}>
+      ${all ? D.fewer : D.all(endpoints.length)}</button>`}`}
+  </aside>`;
+}

@@ -1,0 +1,119 @@
+// Recordings (M5): the files, what they take, and what may be done with them.
+import { html, useEffect, useState } from '../base/html.js';
+import { get } from '../base/api.js';
+import { downloads } from '../base/downloads.js';
+import { formatBytes, formatDuration, formatTime, knownZone } from '../base/format.js';
+import { useList } from '../base/list.js';
+import { navigate, route, setQuery } from '../base/router.js';
+import { useSelection } from '../base/selection.js';
+import { isAdmin } from '../base/session.js';
+import { useStore } from '../base/store.js';
+import { DiskSpace } from '../parts/disk_space.js';
+import { percentOf } from '../parts/downloads.js';
+import { Filters, isDate, nextDay } from '../parts/filters.js';
+import { Icon } from '../parts/icon.js';
+import { Page } from '../parts/page.js';
+import { Pill, StatusPill } from '../parts/pill.js';
+import { bulkActions, editNotes, menuOf } from '../parts/recording_actions.js';
+import { Table } from '../parts/table.js';
+import { T } from '../texts.js';
+
+const R = T.recordings;
+const F = T.filters;
+
+const fieldsOf = (names) => [
+  { name: 'endpoint', label: F.device, wide: true, suggest: names },
+  { name: 'status', label: F.status, options: Object.entries(T.status) },
+  { name: 'locked', label: F.locked, options: Object.entries(R.locks) },
+  { name: 'user', label: F.user },
+  { name: 'from', label: F.from, type: 'date' },
+  { name: 'to', label: F.to, type: 'date' },
+];
+
+function recordingQuery({ endpoint, status, locked, user, from, to, order }) {
+  return { endpoint, status, locked, user, order, from: isDate(from) ? from : '', to: nextDay(to) };
+}
+
+// Names for the filter by device.
+function useEndpointNames() {
+  const [names, setNames] = useState([]);
+  useEffect(() => {
+    get('endpoints', { limit: 200 }).then((page) => setNames(page.items.map((e) => e.name)), () => {});
+  }, []);
+  return names;
+}
+
+// What will happen to it next, in words.
+function nextOf(r, zone) {
+  if (r.status === 'available') {
+    if (r.locked) return R.next.locked;
+    return r.expires_at ? R.next.expires(formatTime(r.expires_at, zone).slice(0, 10)) : '';
+  }
+  return R.next[r.status] || '';
+}
+
+function State({ recording, zone, list }) {
+  const going = list.find((d) => d.id === recording.id && d.state === 'running');
+  return html`${going
+    ? html`<${Pill} kind="busy" progress=${percentOf(going)}>${T.downloads.running}<//>`
+    : html`<${StatusPill} file=${recording} />`}
+    <span class="next">${nextOf(recording, zone)}</span>`;
+}
+
+function Device({ recording: r }) {
+  return html`<a data-main href=${`/recordings/${r.id}`}>${r.endpoint}</a>
+    ${r.locked && html`<span class="mark" title=${R.isLocked}><${Icon} name="lock" /><span class="unseen">${R.isLocked}</span></span>`}
+    ${r.notes && html`<span class="mark" title=${r.notes.slice(0, 300)}><${Icon} name="note" /><span class="unseen">${R.hasNotes}</span></span>`}`;
+}
+
+const columnsOf = (zone, list) => [
+  { key: 'endpoint', label: R.device, cell: (r) => html`<${Device} recording=${r} />` },
+  { key: 'user', label: R.user, cell: (r) => r.user },
+  { key: 'time', label: R.recorded, sorts: true, cell: (r) => formatTime(r.started_at, zone) },
+  { key: 'duration', label: R.length, cell: (r) => formatDuration(r.duration_ms) },
+  { key: 'size', label: R.size, cell: (r) => formatBytes(r.bytes) },
+  { key: 'monitor', label: R.monitor, cell: (r) => r.monitor_name || T.session.monitor(r.monitor) },
+  { key: 'status', label: R.status, cell: (r) => html`<${State} recording=${r} zone=${zone} list=${list} />` },
+];
+
+function Bulk({ selection, list }) {
+  const n = selection.items.length;
+  if (n === 0) return null;
+  const bytes = selection.items.reduce((sum, r) => sum + (r.bytes || 0), 0);
+  return html`<div class="bulk" role="region" aria-label=${R.selectedRegion}>
+    <b>${R.selected(n, formatBytes(bytes))}</b>
+    ${bulkActions(selection.items, list).map((a) => html`<button type="button" key=${a.label} class=${a.danger ? 'danger' : ''}
+      disabled=${a.disabled} title=${a.disabled ? a.why : undefined} onClick=${a.run}>
+      <${Icon} name=${a.icon} />${a.label}</button>`)}
+    <button type="button" class="plain" aria-label=${R.clearSelection} title=${R.clearSelection}
+      onClick=${selection.clear}><${Icon} name="close" /></button>
+  </div>`;
+}
+
+export default function Recordings({ person }) {
+  const { query } = useStore(route);
+  const going = useStore(downloads);
+  const names = useEndpointNames();
+  const zone = knownZone(person.time_zone);
+  const asked = recordingQuery(query);
+  const list = useList('recordings', asked);
+  const selection = useSelection(list, JSON.stringify(asked));
+  const fields = fieldsOf(names);
+  const isFiltered = fields.some((f) => query[f.name]);
+  const table = html`<${Table} label=${R.title} list=${list} columns=${columnsOf(zone, going)}
+    menu=${(r) => menuOf(r, list)} selection=${selection}
+    nameOf=${(r) => `${r.endpoint}, ${formatTime(r.started_at, zone)}`}
+    order=${query.order} onOrder=${(order) => setQuery({ ...query, order })}
+    onOpen=${(r) => editNotes(r, list)}
+    empty=${isFiltered
+    ? { title: R.noneFoundTitle, text: html`<p>${R.noneFound}</p>` }
+    : { title: R.noneTitle, text: html`<p>${R.none}</p>
+        ${isAdmin(person) && html`<a class="button" href="/settings">${R.toSettings}</a>`}` }} />`;
+  return html`<${Page} title=${R.title} lead=${R.lead(zone)}>
+    <${Filters} fields=${fields} />
+    <div class=${isAdmin(person) ? 'beside' : ''}>
+      <div class="beside-main"><${Bulk} selection=${selection} list=${list} />${table}</div>
+      ${isAdmin(person) && html`<${DiskSpace} />`}
+    </div>
+  <//>`;
+}
