@@ -178,8 +178,8 @@ def test_all_that_is_named_is_there(console):
                            fetch(console, '/').text))
     for name in files(PAGES, '.js'):
         with open(os.path.join(PAGES, name), encoding='utf-8') as f:
-            for to in re.findall(r"(?:from|import)\s*\(?\s*'(\.[^']+)'",
-                                 f.read()):
+            for to in re.findall(r"(?:from|import|new URL)\s*\(?\s*'"
+                                 r"([^']+\.(?:js|css))'", f.read()):
                 named.add(os.path.normpath(
                     os.path.join(os.path.dirname(name), to)))
     assert named <= have, named - have

@@ -86,11 +86,13 @@ def test_pipelined_requests_are_answered_in_turn(console):
 
 
 def test_every_answer_has_the_strict_fields(console):
-    for path in ('/', '/api/v1/me', '/api/v1/login'):
+    for path in ('/', '/nothing', '/api/v1/nothing', '/api/v1/me',
+                 '/api/v1/login'):
         r = requests.get(console.url + path, verify=console.cert, timeout=30)
         f = r.headers
-        assert f['Content-Type'] == 'application/problem+json'
-        assert r.json()['status'] == r.status_code
+        if path.startswith('/api/'):
+            assert f['Content-Type'] == 'application/problem+json'
+            assert r.json()['status'] == r.status_code
         assert 'unsafe-inline' not in f['Content-Security-Policy']
         assert "frame-ancestors 'none'" in f['Content-Security-Policy']
         assert f['X-Content-Type-Options'] == 'nosniff'
