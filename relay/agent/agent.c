@@ -310,7 +310,7 @@ conn_feed_agent(struct conn *c)
 		side_read(&a->side, true);
 		feed(a);
 		if (a->state != AGENT_STATE_GONE && side_has_buffered(&a->side))
-			event_active(a->side.readable, EV_READ, 0);
+			side_wake(&a->side);
 	}
 	conn_given_away(c);
 	agent_unref(a);

@@ -126,7 +126,7 @@ conn_wait(struct conn *c)
 		buf_release(&c->side.out);
 		/* the next request may be here already */
 		if (buf_len(&c->side.in) > 0 || side_has_buffered(&c->side))
-			event_active(c->side.readable, EV_READ, 0);
+			side_wake(&c->side);
 	}
 }
 

@@ -78,6 +78,7 @@ drain(struct session *s, const char *code, const char *reason)
 		return;
 	}
 	p->end_code = code;
+	p->is_stalled = false; /* nothing is read any more */
 	side_read(&s->endpoint, false);
 	pump_to_viewer(s);
 }
@@ -312,7 +313,7 @@ pump_start(struct session *s)
 		return;
 	side_read(&s->viewer, true);
 	if (side_has_buffered(&s->viewer))
-		event_active(s->viewer.readable, EV_READ, 0);
+		side_wake(&s->viewer);
 	pump_cover_start(s);
 	pump_to_endpoint(s);
 	if (s->state == SESSION_RUNNING)

@@ -170,7 +170,7 @@ pump_from_endpoint(struct session *s)
 		pump_endpoint_failed(s, rc);
 	else if (s->state == SESSION_RUNNING && rc == 0 && !s->pump.is_stalled)
 		/* others first, then more of this one */
-		event_active(s->endpoint.readable, EV_READ, 0);
+		side_wake(&s->endpoint);
 	session_unref(s);
 }
 
@@ -295,5 +295,5 @@ pump_to_viewer(struct session *s)
 	}
 	ring_idle(&s->ring);
 	if (s->pump.is_stalled && room_left(s) > 0)
-		event_active(s->endpoint.readable, EV_READ, 0);
+		side_wake(&s->endpoint);
 }

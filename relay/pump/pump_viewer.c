@@ -329,7 +329,7 @@ pump_from_viewer(struct session *s)
 		pump_viewer_failed(s, (int)n);
 	else if (s->state == SESSION_RUNNING && n > 0 && s->viewer.is_reading)
 		/* not read to the end: TLS may hold what no event reports */
-		event_active(s->viewer.readable, EV_READ, 0);
+		side_wake(&s->viewer);
 	wipe(l->scratch, most); /* key strokes */
 	session_unref(s);
 }
@@ -354,6 +354,6 @@ pump_to_endpoint(struct session *s)
 	} else if (left <= OUT_LOW && !s->viewer.is_reading) {
 		side_read(&s->viewer, true);
 		if (side_has_buffered(&s->viewer))
-			event_active(s->viewer.readable, EV_READ, 0);
+			side_wake(&s->viewer);
 	}
 }

@@ -176,7 +176,7 @@ session_adopt_agent(struct loop *l, const char *ticket, struct side *side)
 		session_agent_feed(s);
 		if (s->state == SESSION_AGENT &&
 		    side_has_buffered(&s->endpoint))
-			event_active(s->endpoint.readable, EV_READ, 0);
+			side_wake(&s->endpoint);
 	}
 	session_unref(s);
 	return true;

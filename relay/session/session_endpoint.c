@@ -59,7 +59,7 @@ session_endpoint_talk(struct session *s)
 	side_read(&s->endpoint, true);
 	feed_handshake(s);
 	if (s->state == SESSION_ENDPOINT && side_has_buffered(&s->endpoint))
-		event_active(s->endpoint.readable, EV_READ, 0);
+		side_wake(&s->endpoint);
 }
 
 void

@@ -98,6 +98,15 @@ side_read(struct side *d, bool on)
 		event_del(d->readable);
 }
 
+void
+side_wake(struct side *d)
+{
+	/* first: libevent ignores event_add() on an event that is active, and
+	 * it would never be watched again */
+	side_read(d, true);
+	event_active(d->readable, EV_READ, 0);
+}
+
 int
 side_flush(struct side *d)
 {

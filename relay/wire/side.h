@@ -54,6 +54,12 @@ void side_release(struct side *d);
 /* Watches for input, or stops watching. */
 void side_read(struct side *d, bool on);
 
+/*
+ * Watches for input, and has on_readable called in the loop's next turn even
+ * when the socket has none: for what is buffered, or waits for room.
+ */
+void side_wake(struct side *d);
+
 /* Sends what `out` holds. Returns 0 (all gone or waiting for room) or an
  * error. */
 int side_flush(struct side *d);

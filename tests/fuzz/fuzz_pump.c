@@ -202,6 +202,12 @@ side_read(struct side *d, bool on)
 	d->is_reading = on;
 }
 
+void
+side_wake(struct side *d)
+{
+	d->is_reading = true;
+}
+
 /* ---- an endpoint that knows nothing but what it announced ---- */
 
 static int
