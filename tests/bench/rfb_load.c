@@ -213,6 +213,15 @@ technician_handshake(struct peer *p)
 	get(p, text, min_size(load_be32(init + 20), sizeof(text)));
 	/* SetEncodings: Raw */
 	put(p, "\2\0\0\1\0\0\0\0", 8);
+	/* a recorded viewer that never asks gets no picture; the endpoint does
+	 * not read what it is asked */
+	if (opt.mode == THROUGHPUT || opt.mode == CHUNKS) {
+		memset(init, 0, 10);
+		init[0] = 3; /* FramebufferUpdateRequest */
+		store_be16(init + 6, WIDTH);
+		store_be16(init + 8, HEIGHT);
+		put(p, init, 10);
+	}
 }
 
 /* ---- the work ---- */
