@@ -58,6 +58,7 @@ def test_silent_connections_keep_nobody_out(env):
         # one address has its share at most
         for s in flood:
             s.close()
+        wait_for('all places to be free', lambda: n_files(env) <= before)
         flood = [silent(env, '127.0.20.9') for n in range(PER_ADDRESS + 9)]
         wait_for('its share', lambda: sum(map(is_open, flood)) ==
                  PER_ADDRESS)
