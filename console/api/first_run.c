@@ -72,7 +72,7 @@ on_made(struct request *r, const char *answer)
 	take_text(o, "team", p->team, sizeof(p->team));
 	take_text(o, "time_zone", p->zone, sizeof(p->zone));
 	json_decref(o);
-	login_open(r, "first-run link");
+	login_open(r, LOGIN_FIRST_RUN);
 }
 
 static void

@@ -6,6 +6,8 @@
 struct request;
 
 void login_run(struct request *r);
+void sso_start_run(struct request *r);
+void sso_callback_run(struct request *r);
 void login_methods_run(struct request *r);
 void first_run_run(struct request *r);
 void logout_run(struct request *r);

@@ -3,6 +3,7 @@
 #include <openssl/sha.h>
 #include <sodium.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "common/bytes.h"
 #include "common/http.h"
@@ -16,16 +17,29 @@ static const char login_sql[] =
     "WITH old AS (DELETE FROM logins WHERE expires_at < now()) "
     "INSERT INTO logins (hash, person_id, client_addr, expires_at) "
     "SELECT decode($1, 'hex'), id, $3, now() + $4::integer * interval '1 "
-    "second' FROM people WHERE id = $2 AND NOT disabled";
+    "second' FROM people WHERE id = $2 AND NOT disabled AND "
+    "($5::boolean OR password_login_is_open(id)) RETURNING 1";
+
+/* The teams' own ways in, when a team closes the others. */
+static bool
+is_always_open(const char *how)
+{
+	return strcmp(how, LOGIN_SINGLE_SIGN_ON) == 0 ||
+	    strcmp(how, LOGIN_FIRST_RUN) == 0;
+}
 
 static void
 on_login(struct request *r, PGresult *res)
 {
 	char hex[2 * CREDENTIAL_LEN + 1], cookie[256];
 
-	if (*PQcmdTuples(res) == '0') {
-		request_problem(r, 401, "wrong-password",
-		    "User name or password is wrong.");
+	if (PQntuples(res) == 0) {
+		request_audit(r, "login_failed", "console",
+		    json_pack("{s:s,s:s}", "by", r->login_how, "why",
+			"the team logs in by single sign-on"));
+		request_problem(r, 403, "single-sign-on-needed",
+		    "You cannot log in this way: your team uses single "
+		    "sign-on, or you were disabled.");
 		return;
 	}
 	http_hex(r->person.credential, CREDENTIAL_LEN, hex);
@@ -38,7 +52,10 @@ on_login(struct request *r, PGresult *res)
 	wipe(cookie, sizeof(cookie));
 	request_audit(
 	    r, "login", r->person.name, json_pack("{s:s}", "by", r->login_how));
-	request_json(r, 200, me_json(r));
+	if (r->login_done != NULL)
+		r->login_done(r);
+	else
+		request_json(r, 200, me_json(r));
 }
 
 void
@@ -46,7 +63,8 @@ login_open(struct request *r, const char *how)
 {
 	uint8_t hash[SHA256_DIGEST_LENGTH];
 	char hex[2 * SHA256_DIGEST_LENGTH + 1], seconds[24];
-	const char *params[] = { hex, r->person.id_text, r->client, seconds };
+	const char *params[] = { hex, r->person.id_text, r->client, seconds,
+		is_always_open(how) ? "t" : "f" };
 
 	r->login_how = how;
 	atomic_fetch_add(&r->worker->place->counters.logins, 1);
@@ -55,5 +73,5 @@ login_open(struct request *r, const char *how)
 	http_hex(hash, sizeof(hash), hex);
 	snprintf(seconds, sizeof(seconds), "%lld",
 	    (long long)r->worker->conf->console.login_seconds);
-	request_query(r, login_sql, 4, params, on_login);
+	request_query(r, login_sql, 5, params, on_login);
 }

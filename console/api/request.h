@@ -60,6 +60,8 @@ struct request {
 	/* second_factor.c: a code, and what follows its check */
 	char factor_code[8];
 	void (*factor_checked)(struct request *r, bool is_right);
+	/* login_open.c: the answer once somebody is logged in */
+	void (*login_done)(struct request *r);
 };
 
 /* For evhttp_set_gencb, whose argument w is. */

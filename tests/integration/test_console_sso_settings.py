@@ -2,7 +2,7 @@
 provider."""
 import pytest
 
-from console_env import Console
+from console_env import PASSWORD, Console
 from pg import Cluster
 
 SECRET = 'top+secret/="\u00e4'
@@ -216,3 +216,20 @@ def test_an_admin_does_not_link_an_owner(console, alice):
             method, f'users/{owner}/identity').status_code == 404
     assert olga.request('PUT', f'users/{owner}/identity',
                         json=link).status_code == 404
+
+
+def test_passwords_can_be_closed(console, alice):
+    change(alice, **NEW, enabled=True)
+    assert console.client().login('mia').status_code == 200
+    change(alice, password_login=False)
+    before = len(console.audit('login_failed'))
+    r = console.client().login('mia')
+    assert r.status_code == 403
+    assert console.audited('login_failed', before)[0] == 'mia'
+    assert r.json()['type'] == '/problems/single-sign-on-needed'
+    # a wrong password says nothing of that
+    assert console.client().login('mia', 'wrong').status_code == 401
+    console.sql('DELETE FROM login_failures')
+    assert console.client().login('alice', PASSWORD).status_code == 200
+    change(alice, enabled=False)
+    assert console.client().login('mia').status_code == 200
