@@ -2,6 +2,7 @@
 
 #include <event2/event.h>
 #include <event2/thread.h>
+#include <fido.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -151,6 +152,7 @@ make_parts(struct worker *w, char *err, size_t err_len)
 		    c->console.public_url);
 		return -1;
 	}
+	passkey_rp_set(&w->rp, c->console.public_url);
 	w->base = event_base_new();
 	if (w->base == NULL || job_inbox_init(&w->inbox, w->base) != 0 ||
 	    add_events(w) != 0 || set_role((struct console_conf *)(uintptr_t)c))
@@ -196,6 +198,7 @@ worker_run(const struct console_conf *conf, unsigned number, int shared_fd)
 	struct worker *w = &worker_;
 	char err[512] = "out of memory";
 
+	fido_init(0);
 	w->conf = conf;
 	w->number = number;
 	/* processes before any thread or key exists */

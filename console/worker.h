@@ -10,6 +10,7 @@
 
 #include "common/password.h"
 #include "common/worker.h"
+#include "console/login/passkey.h"
 #include "console/shared.h"
 
 struct console_conf;
@@ -37,6 +38,7 @@ struct worker {
 	struct fetcher *fetcher;  /* asks providers of single sign-on */
 	struct worker_pool *disk; /* a thread that asks disks */
 	uint8_t seal_key[SEAL_KEY_LEN];
+	struct passkey_rp rp;
 	unsigned n_requests; /* under way */
 	bool is_stopping;
 };

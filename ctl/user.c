@@ -26,6 +26,8 @@ static const struct column cols[] = {
 	{ "has_totp", "TOTP", COLUMN_BOOL,
 	    "EXISTS (SELECT FROM totp o WHERE o.person_id = p.id "
 	    "AND o.confirmed_at IS NOT NULL)" },
+	{ "passkeys", "PASSKEYS", COLUMN_INT,
+	    "(SELECT count(*) FROM passkeys k WHERE k.person_id = p.id)" },
 	{ "last_login_at", "LAST LOGIN", COLUMN_TIME, "p.last_login_at" },
 	{ "failed_logins", "FAILED", COLUMN_INT, "p.failed_logins" },
 	{ "rights", NULL, COLUMN_JSON,
@@ -324,30 +326,56 @@ run_enable(struct ctl *c, const struct args *a)
 	return set_disabled(c, a->words[0], false);
 }
 
+/* What a person logs in with, to be taken away. */
+struct factor {
+	const char *sql, *none, *action, *done;
+};
+
 static int
-run_totp_off(struct ctl *c, const struct args *a)
+take_factor(struct ctl *c, const char *name, const struct factor *f)
 {
 	struct person_ref p;
 	PGresult *res = NULL;
 	int rc = PG_RUN(c, "BEGIN");
 
 	if (rc == 0)
-		rc = person_find(c, a->words[0], &p);
+		rc = person_find(c, name, &p);
 	if (rc == 0)
-		res =
-		    PG_QUERY(c, "DELETE FROM totp WHERE person_id = $1", p.id);
+		res = PG_QUERY(c, f->sql, p.id);
 	if (rc == 0 && res == NULL)
 		rc = STATUS_FAILED;
 	if (rc == 0 && *PQcmdTuples(res) == '0')
-		rc = ctl_error("%s has no authenticator", p.name);
+		rc = ctl_error("%s has no %s", p.name, f->none);
 	if (rc == 0)
-		rc = pg_audit(c, p.team_id, "totp_off", p.name, NULL);
+		rc = pg_audit(c, p.team_id, f->action, p.name, NULL);
 	if (rc == 0)
 		rc = PG_RUN(c, "COMMIT");
 	if (rc == 0)
-		printf("%s logs in with the password alone\n", p.name);
+		printf("%s %s\n", p.name, f->done);
 	PQclear(res);
 	return rc;
+}
+
+static int
+run_totp_off(struct ctl *c, const struct args *a)
+{
+	static const struct factor totp = {
+		"DELETE FROM totp WHERE person_id = $1", "authenticator",
+		"totp_off", "logs in without a code"
+	};
+
+	return take_factor(c, a->words[0], &totp);
+}
+
+static int
+run_passkeys_off(struct ctl *c, const struct args *a)
+{
+	static const struct factor passkeys = {
+		"DELETE FROM passkeys WHERE person_id = $1", "passkey",
+		"passkeys_deleted", "has no passkeys any more"
+	};
+
+	return take_factor(c, a->words[0], &passkeys);
 }
 
 static const struct arg_opt add_opts[] = {
@@ -390,6 +418,8 @@ static const struct command commands[] = {
 	{ "totp-off", "NAME", 1, 1, NULL, 0,
 	    "Takes a person's authenticator and recovery codes away.",
 	    run_totp_off },
+	{ "passkeys-off", "NAME", 1, 1, NULL, 0,
+	    "Takes all passkeys of a person away.", run_passkeys_off },
 	{ "grant", "NAME ENDPOINT RIGHT...", 3, 5, NULL, 0,
 	    "Gives a member rights on an endpoint.\n\nRights: control "
 	    "(connect), record (start and stop recordings), manage (lock,\n"

@@ -20,6 +20,15 @@ void totp_remove_run(struct request *r);
 void recovery_codes_new_run(struct request *r);
 void users_totp_delete_run(struct request *r);
 
+void passkey_login_options_run(struct request *r);
+void passkey_login_run(struct request *r);
+void passkeys_list_run(struct request *r);
+void passkeys_options_run(struct request *r);
+void passkeys_new_run(struct request *r);
+void passkeys_patch_run(struct request *r);
+void passkeys_delete_run(struct request *r);
+void users_passkeys_delete_run(struct request *r);
+
 void tokens_list_run(struct request *r);
 void tokens_new_run(struct request *r);
 void tokens_delete_run(struct request *r);

@@ -12,6 +12,7 @@
 #include "console/api/guess_person.h"
 #include "console/api/handlers.h"
 #include "console/api/login_open.h"
+#include "console/api/passkey_check.h"
 #include "console/api/request.h"
 #include "console/api/second_factor.h"
 #include "console/worker.h"
@@ -82,6 +83,21 @@ on_code(struct request *r, bool is_right)
 	    r, 401, "wrong-code", "The code is wrong, too old, or was used.");
 }
 
+/* It has to be the same person's. */
+static void
+on_passkey(struct request *r, const struct person *owner)
+{
+	struct login *l = r->state;
+
+	if (owner != NULL && strcmp(owner->id_text, r->person.id_text) == 0) {
+		let_in(r, "password and passkey");
+		return;
+	}
+	guess_person_wrong(&l->guess, r);
+	request_problem(r, 401, "wrong-passkey",
+	    "This passkey is not this person's, or was not asked for.");
+}
+
 /* The password alone neither counts as a failure nor takes any back. */
 static void
 on_password(struct request *r)
@@ -91,12 +107,15 @@ on_password(struct request *r)
 
 	if (!l->has_factor) {
 		let_in(r, "password");
+	} else if (json_object_get(r->body, "credential") != NULL) {
+		passkey_check(r, on_passkey);
 	} else if (code != NULL) {
 		second_factor_check(r, code, on_code);
 	} else {
 		guess_end(&l->guess.guess, GUESS_ABANDONED);
 		request_problem(r, 401, "second-factor",
-		    "Log in with a code of the authenticator too.");
+		    "Log in with a code of the authenticator, or a passkey, "
+		    "too.");
 	}
 }
 

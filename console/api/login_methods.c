@@ -13,7 +13,7 @@ on_methods(struct request *r, PGresult *res)
 
 	request_json(r, 200,
 	    json_pack("{s:b,s:o,s:b}", "password", 1, "single_sign_on", sso,
-		"passkeys", 0));
+		"passkeys", r->worker->rp.is_usable));
 }
 
 void

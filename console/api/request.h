@@ -62,6 +62,9 @@ struct request {
 	void (*factor_checked)(struct request *r, bool is_right);
 	/* login_open.c: the answer once somebody is logged in */
 	void (*login_done)(struct request *r);
+	/* passkey_check.c: whose passkey it is, and what follows */
+	struct person passkey_owner;
+	void (*passkey_checked)(struct request *r, const struct person *owner);
 };
 
 /* For evhttp_set_gencb, whose argument w is. */
