@@ -18,7 +18,9 @@ const struct conf_opt conf_console_opts[CONF_CONSOLE_N] = {
 	ROW(workers, CONF_INT, "0", 0, 256,
 	    "Processes that share the port; 0: one per processor core."),
 	ROW(database_connections, CONF_INT, "4", 1, 64,
-	    "Connections to the database per worker."),
+	    "Connections to the database per worker, besides one for events "
+	    "and "
+	    "one for requests with an Idempotency-Key."),
 	ROW(password_checks, CONF_INT, "2", 2, 64,
 	    "Processes per worker that check passwords; one of them is for "
 	    "people who logged in from the same address before."),

@@ -19,6 +19,7 @@
 #include "common/login/guesses.h"
 #include "common/login/password_process.h"
 #include "common/login/password_queue.h"
+#include "console/api/idempotency.h"
 #include "console/conf.h"
 #include "console/db_pool.h"
 #include "console/events/feed.h"
@@ -159,6 +160,7 @@ make_parts(struct worker *w, char *err, size_t err_len)
 		return -1;
 	w->db = db_pool_new(w);
 	w->feed = feed_new(w);
+	w->idempotency = idempotency_queue_new(w);
 	w->guesses = guesses_new();
 	w->passwords = password_queue_new((unsigned)c->console.password_checks);
 	w->disk = worker_pool_new(1);
@@ -166,7 +168,8 @@ make_parts(struct worker *w, char *err, size_t err_len)
 	    &(struct fetcher_conf){ c->console.provider_ca_file,
 		(long)c->console.provider_seconds });
 	if (w->fetcher == NULL || w->db == NULL || w->feed == NULL ||
-	    w->guesses == NULL || w->passwords == NULL || w->disk == NULL)
+	    w->idempotency == NULL || w->guesses == NULL ||
+	    w->passwords == NULL || w->disk == NULL)
 		return -1;
 	if (pages_new(&w->pages, &c->console, &c->store, err, err_len) != 0)
 		return -1;
@@ -182,6 +185,7 @@ free_parts(struct worker *w)
 		worker_pool_free(w->disk);
 	while (job_inbox_drain(&w->inbox))
 		;
+	idempotency_queue_free(w->idempotency);
 	db_pool_free(w->db);
 	fetcher_free(w->fetcher);
 	server_free(w->server);

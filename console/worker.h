@@ -19,6 +19,7 @@ struct event_base;
 struct fetcher;
 struct feed;
 struct guesses;
+struct idempotency_queue;
 struct pages;
 struct password_queue;
 struct server;
@@ -32,6 +33,7 @@ struct worker {
 	struct pages *pages; /* NULL: the API alone */
 	struct db_pool *db;
 	struct feed *feed;
+	struct idempotency_queue *idempotency;
 	struct job_inbox inbox;
 	struct guesses *guesses;
 	struct password_queue *passwords;

@@ -506,3 +506,8 @@ FROM (VALUES ('sessions', 'session_event_new'), ('sessions', 'session_event'),
 WHERE NOT EXISTS (SELECT 1 FROM pg_trigger
                   WHERE tgrelid = w.tbl::regclass
                     AND tgname = w.trg AND tgenabled IN ('O', 'A'));
+
+-- Kept answers have one.
+SELECT 'idempotency_answer' AS name, encode(id, 'hex') AS object,
+       'was committed without its answer' AS detail
+FROM idempotency_keys WHERE num_nulls(status, answer) > 0;

@@ -98,6 +98,7 @@ BEGIN
 
         -- event_add() writes it for all
         ('events',            'console', 'SELECT'),
+        ('idempotency_keys',  'console', 'SELECT, INSERT, UPDATE, DELETE'),
 
         ('nodes',             'relay',   'SELECT, INSERT, UPDATE'),
         ('nodes',             'storage', 'SELECT, INSERT, UPDATE'),

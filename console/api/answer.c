@@ -9,6 +9,7 @@
 
 #include "common/bytes.h"
 #include "common/http.h"
+#include "console/api/idempotency.h"
 #include "console/api/request.h"
 #include "console/http/accept_encoding.h"
 #include "console/http/fields.h"
@@ -179,6 +180,8 @@ send_text(struct request *r, unsigned status, const char *type,
 		request_free(r);
 		return;
 	}
+	if (idempotency_answer(r, status, text, len))
+		return;
 	request_field(r, "Content-Type", type);
 	if (len >= COMPRESS_MIN) {
 		request_field(r, "Vary", "Accept-Encoding");
@@ -267,9 +270,22 @@ request_html(struct request *r, unsigned status, const char *html)
 }
 
 void
+request_send(struct request *r, unsigned status, const char *text, size_t len)
+{
+	if (len == 0)
+		send_answer(r, status, NULL);
+	else
+		send_text(r, status,
+		    status < 400 ? "application/json"
+				 : "application/problem+json",
+		    text, len);
+}
+
+void
 request_empty(struct request *r, unsigned status)
 {
-	send_answer(r, status, NULL);
+	if (!idempotency_answer(r, status, "", 0))
+		send_answer(r, status, NULL);
 }
 
 static void

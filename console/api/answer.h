@@ -2,6 +2,8 @@
 #ifndef CONSOLE_API_ANSWER_H
 #define CONSOLE_API_ANSWER_H
 
+#include <stddef.h>
+
 struct request;
 
 /* Frees without an answer: it was sent, or the client went away. */
@@ -9,6 +11,11 @@ void request_free(struct request *r);
 
 /* The client went away; what is under way finds no http and frees it. */
 void request_lost(struct request *r);
+
+/* Sends an answer that is kept for its Idempotency-Key: JSON, or from status
+ * 400 on a problem document; len 0: no body. */
+void request_send(
+    struct request *r, unsigned status, const char *text, size_t len);
 
 /*
  * A streamed answer: begin sends its head, the caller sends chunks by evhttp,

@@ -9,6 +9,7 @@
 #include "common/bytes.h"
 #include "common/http.h"
 #include "console/api/answer.h"
+#include "console/api/idempotency.h"
 #include "console/api/request.h"
 #include "console/db_pool.h"
 #include "console/routes.h"
@@ -260,7 +261,7 @@ on_entered(struct request *r, PGresult *res)
 		refuse(r, "This token does not have the scope for that.");
 	else if (!has_right(r))
 		refuse(r, "You may not do that.");
-	else
+	else if (idempotency_take(r))
 		r->route->run(r);
 }
 

@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "console/api/answer.h"
 #include "console/api/enter.h"
+#include "console/api/idempotency.h"
 #include "console/db_pool.h"
 #include "console/pages.h"
 #include "console/routes.h"
@@ -59,6 +60,7 @@ request_new(struct worker *w, struct evhttp_request *http)
 void
 request_free(struct request *r)
 {
+	idempotency_release(r);
 	if (r->release != NULL)
 		r->release(r);
 	if (r->http != NULL)
@@ -168,10 +170,13 @@ on_result(void *arg, PGresult *res)
 {
 	struct request *r = arg;
 	ExecStatusType status = PQresultStatus(res);
+	bool is_done = status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK;
 
+	if (!is_done)
+		idempotency_failed(r);
 	if (r->http == NULL) {
 		request_free(r);
-	} else if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
+	} else if (is_done) {
 		r->on_rows(r, res);
 	} else if (res == NULL) {
 		request_problem(r, 503, "unavailable",
@@ -194,8 +199,14 @@ void
 request_query(struct request *r, const char *sql, int n,
     const char *const *params, void (*on_rows)(struct request *, PGresult *))
 {
+	int rc;
+
 	r->on_rows = on_rows;
-	if (db_pool_query(r->worker->db, sql, n, params, on_result, r) == 0)
+	if (r->idempotency != NULL)
+		rc = idempotency_query(r, sql, n, params, on_result);
+	else
+		rc = db_pool_query(r->worker->db, sql, n, params, on_result, r);
+	if (rc == 0)
 		return;
 	request_field(r, "Retry-After", "5");
 	request_problem(r, 503, "unavailable",

@@ -17,6 +17,7 @@
 #define CREDENTIAL_LEN   32 /* bytes of a cookie or of a bearer token */
 
 struct evhttp_request;
+struct idempotency;
 struct route;
 struct worker;
 
@@ -50,6 +51,7 @@ struct request {
 	json_t *body; /* an object, or NULL */
 	struct person person;
 	struct object_rights rights;
+	struct idempotency *idempotency; /* NULL: it has no Idempotency-Key */
 	void (*on_rows)(struct request *r, PGresult *res);
 	void *state; /* the handler's own; release frees it */
 	void (*release)(struct request *r);
