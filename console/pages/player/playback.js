@@ -5,7 +5,7 @@
  *
  * Events: 'change' (state, rate, live), 'gap' (detail: the gap that the position
  * is in or that is passed, or null),
- * 'skipped' (detail: ms), 'problem' (detail: a sentence, or null), 'model'.
+ * 'left-out': what cannot be decoded was; 'skipped' (detail: ms), 'problem' (detail: a sentence, or null), 'model'.
  */
 import {FileError} from './recording_file.js';
 
@@ -108,6 +108,7 @@ export class Playback extends EventTarget {
 
   moveTo(ms) {
     this.targetMs = ms;
+    this.announce(this.model.at(ms).gap || null);
     if (this.isBuffered(ms)) {
       this.video.currentTime = ms / 1000;
       this.tell('change');
@@ -241,7 +242,7 @@ export class Playback extends EventTarget {
       this.tell('problem', 'The browser cannot decode this recording.');
       return;
     }
-    this.tell('problem', 'A part of this recording cannot be decoded, and is left out.');
+    this.tell('left-out');
     await file.loadCues().catch(() => {});
     const cue = file.cues.find(c => recording.fromMs + c.timeMs > at + 250);
     const next = this.model.next(recording);
@@ -332,10 +333,11 @@ export class Playback extends EventTarget {
 
   /* Tries again what will come later. */
   async patiently(signal, what) {
-    for (;;) {
+    for (let isLate = false; ; isLate = true) {
       try {
         const out = await what();
-        this.tell('problem', null);
+        if (isLate)
+          this.tell('problem', null);
         return out;
       } catch (e) {
         if (!(e instanceof FileError) || !e.retryMs)
@@ -464,7 +466,12 @@ export class Playback extends EventTarget {
    * short gap passes like everything else, as browsers close small holes. */
   nameGap(now, hole) {
     const gap = this.model.at(hole ? hole[0] + 1 : now).gap || null;
-    if (gap === this.passing || (!gap && performance.now() < this.gapUntil))
+    if (gap || performance.now() >= this.gapUntil)
+      this.announce(gap);
+  }
+
+  announce(gap) {
+    if (gap === this.passing)
       return;
     this.passing = gap;
     this.gapUntil = gap ? performance.now() + GAP_NOTICE_MS : 0;

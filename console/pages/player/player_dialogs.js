@@ -51,7 +51,7 @@ export function showHelp(owner, areLettersOn, setLetters) {
                            onchange: () => setLetters(box.checked)});
   const dialog = el('dialog.rcp-dialog.rcp-help', {'aria-labelledby': 'rcp-help-title'},
     el('h2', {id: 'rcp-help-title'}, 'Keys'),
-    el('table', {}, el('tbody', {}, ...rows)),
+    el('div.rcp-keys', {}, el('table', {}, el('tbody', {}, ...rows))),
     el('label', {}, box, ' Keys of one letter are on'),
     el('div.rcp-dialog-buttons', {}, el('button', {
       type: 'button', className: 'rcp-primary', onclick: () => dialog.close()}, 'Close')));

@@ -84,7 +84,8 @@ export class PlayerElement extends HTMLElement {
     this.check = el('div.rcp-check', {role: 'status'});
     this.below = el('div.rcp-below');
     this.replaceChildren(el('link', {rel: 'stylesheet', href: new URL('player.css', import.meta.url).href}),
-      this.stage, this.timeline, this.buildBar(), this.check, this.below);
+      this.stage);
+    this.controls = [this.timeline, this.buildBar(), this.check, this.below];
   }
 
   buildBar() {
@@ -153,6 +154,8 @@ export class PlayerElement extends HTMLElement {
       this.savedMs += e.detail;
       this.showIdle();
     });
+    p.addEventListener('left-out', () => this.say(
+      'A part of this recording cannot be decoded, and is left out.', 'bad', 6000));
     p.addEventListener('problem', e => this.showProblem(e.detail));
     p.addEventListener('model', () => this.timeline.setModel(this.playback.model));
     this.onHash = () => {
@@ -164,7 +167,6 @@ export class PlayerElement extends HTMLElement {
   }
 
   takeModel(model) {
-    this.timeline.setModel(model);
     const many = model.monitors.length > 1;
     this.monitors.hidden = !many;
     if (this.monitors.options.length !== model.monitors.length + 1)
@@ -172,6 +174,9 @@ export class PlayerElement extends HTMLElement {
         ...model.monitors.map(m => el('option', {value: String(m.monitor)},
           m.name ? `${m.monitor}: ${m.name}` : `Monitor ${m.monitor}`)));
     this.below.replaceChildren(playerTable(model, this.pages, this.zone));
+    if (!this.timeline.isConnected) /* all at once, so that nothing moves */
+      this.append(...this.controls);
+    this.timeline.setModel(model);
     this.showState();
     this.showIdle();
     this.showChecks();
@@ -473,8 +478,7 @@ export class PlayerElement extends HTMLElement {
         checks.push({recording: r, state: b.state, fromMs: r.fromMs + from,
                      toMs: Math.min(r.fromMs + to, end)});
       }
-    this.timeline.checks = checks;
-    this.timeline.draw();
+    this.timeline.setChecks(checks);
     this.tellChecks(files, checks);
   }
 

@@ -41,7 +41,7 @@ export class TimelineElement extends HTMLElement {
     this.lanes, this.head);
     this.append(el('div.rct-side', {}, this.labels = el('div.rct-labels'),
       el('div.rct-zoom', {}, this.zoomOut, this.zoomIn)),
-    el('div.rct-main', {}, this.noteRow = el('div.rct-notes'), this.track, this.scale, this.tip));
+    el('div.rct-main', {}, this.marks = el('div.rct-marks'), this.track, this.scale, this.tip));
     this.track.addEventListener('pointerdown', e => this.onDown(e));
     this.track.addEventListener('pointermove', e => this.onMove(e));
     this.track.addEventListener('pointerleave', () => this.hideTip());
@@ -51,7 +51,7 @@ export class TimelineElement extends HTMLElement {
         this.hideTip();
     };
     document.addEventListener('keydown', this.onEscape);
-    this.resizes = new ResizeObserver(() => this.drawActivity());
+    this.resizes = new ResizeObserver(() => this.draw());
     this.resizes.observe(this.track);
   }
 
@@ -120,10 +120,10 @@ export class TimelineElement extends HTMLElement {
     this.labels.replaceChildren(...monitors.map(m => el('div.rct-label', {
       title: m.name || ''}, monitors.length > 1 || m.monitor > 1 ? 'Monitor ' + m.monitor : 'Screen')));
     this.lanes.replaceChildren(...monitors.map(m => this.lane(m)));
-    this.noteRow.replaceChildren(...this.notes.map(n => this.note(n)));
-    this.noteRow.hidden = this.notes.length === 0;
     this.zoomOut.disabled = this.zoom <= 1;
     this.zoomIn.disabled = this.zoom >= ZOOM_MAX;
+    this.drawMarks();
+    this.drawChecks();
     this.drawScale();
     this.drawActivity();
     this.drawHead();
@@ -136,14 +136,37 @@ export class TimelineElement extends HTMLElement {
     for (const r of recordings)
       lane.append(this.recording(r));
     for (const g of this.model.gaps.filter(g => g.monitors.includes(m.monitor)))
-      lane.append(this.place(el('div.rct-gap', {}, el('span', {}, `${g.ms} ms`)), g.fromMs, g.toMs));
+      lane.append(this.place(el('div.rct-gap'), g.fromMs, g.toMs));
     if (this.showsIdle)
       for (const [a, b] of this.model.idle)
         if (recordings.some(r => a >= r.fromMs && a < this.model.endOf(r)))
           lane.append(this.place(el('div.rct-idle'), a, b));
-    for (const c of this.checks.filter(c => c.recording.monitor === m.monitor))
-      lane.append(this.place(el(`div.rct-check.rct-${c.state}`), c.fromMs, c.toMs));
     return lane;
+  }
+
+  setChecks(checks) {
+    this.checks = checks;
+    this.drawChecks();
+  }
+
+  drawChecks() {
+    for (const lane of this.lanes ? this.lanes.children : []) {
+      lane.querySelectorAll('.rct-check').forEach(e => e.remove());
+      for (const c of this.checks)
+        if (c.recording.monitor === Number(lane.dataset.monitor))
+          lane.append(this.place(el(`div.rct-check.rct-${c.state}`), c.fromMs, c.toMs));
+    }
+  }
+
+  /* Names of gaps, and notes. They can have the focus, so they stay as long as
+   * they are the same. */
+  drawMarks() {
+    const key = JSON.stringify([this.fromMs, this.spanMs, this.track.clientWidth,
+      this.model.gaps, this.notes.map(n => n.id)]);
+    if (key === this.marksKey)
+      return;
+    this.marksKey = key;
+    this.marks.replaceChildren(...this.gapNames(), ...this.notes.map(n => this.note(n)));
   }
 
   recording(r) {
@@ -162,6 +185,26 @@ export class TimelineElement extends HTMLElement {
     n.positionMs, n.positionMs);
     e.style.width = '';
     return e;
+  }
+
+  /* Above the lanes, as far as there is room for them. */
+  gapNames() {
+    const buttons = [], width = this.track.clientWidth || 800;
+    let free = 0;
+    for (const g of this.model.gaps) {
+      const at = this.x((Math.max(g.fromMs, this.fromMs) + Math.min(g.toMs, this.fromMs + this.spanMs)) / 2);
+      const px = at * width / 100;
+      if (this.x(g.toMs) < 0 || this.x(g.fromMs) > 100 || px < free)
+        continue;
+      const e = el('button.rct-gap-name', {
+        type: 'button', 'aria-label': `Gap of ${g.ms} ms at ${clockText(g.fromMs)}: ${GAP_TEXTS[g.why]}`,
+        title: GAP_TEXTS[g.why],
+        onclick: () => this.dispatchEvent(new CustomEvent('seek', {detail: g.fromMs}))}, `${g.ms} ms`);
+      e.style.left = `clamp(34px, ${at}%, calc(100% - 34px))`;
+      buttons.push(e);
+      free = px + 80;
+    }
+    return buttons;
   }
 
   drawScale() {
