@@ -81,8 +81,9 @@ http_decode(const char *s, size_t len, char *out, size_t out_len)
 	return (long)n;
 }
 
-long
-http_query_value(const char *query, const char *name, char *out, size_t out_len)
+/* The value of the first parameter `name` as it is written; NULL: none. */
+static const char *
+find_value(const char *query, const char *name, size_t *value_len)
 {
 	size_t name_len = strlen(name);
 
@@ -90,13 +91,40 @@ http_query_value(const char *query, const char *name, char *out, size_t out_len)
 		size_t len = strcspn(p, "&");
 
 		if (len > name_len && p[name_len] == '=' &&
-		    memcmp(p, name, name_len) == 0)
-			return http_decode(
-			    p + name_len + 1, len - name_len - 1, out, out_len);
+		    memcmp(p, name, name_len) == 0) {
+			*value_len = len - name_len - 1;
+			return p + name_len + 1;
+		}
 		p += len;
 		p += *p == '&';
 	}
-	return ERR_NOTFOUND;
+	return NULL;
+}
+
+long
+http_query_value(const char *query, const char *name, char *out, size_t out_len)
+{
+	size_t len;
+	const char *value = find_value(query, name, &len);
+
+	return value != NULL ? http_decode(value, len, out, out_len)
+			     : ERR_NOTFOUND;
+}
+
+long
+http_form_value(const char *query, const char *name, char *out, size_t out_len)
+{
+	char text[HTTP_FORM_MAX];
+	size_t len;
+	const char *value = find_value(query, name, &len);
+
+	if (value == NULL)
+		return ERR_NOTFOUND;
+	if (len > sizeof(text))
+		return ERR_LIMIT;
+	for (size_t i = 0; i < len; i++)
+		text[i] = value[i] != '+' ? value[i] : ' ';
+	return http_decode(text, len, out, out_len);
 }
 
 /* Digits into *v, at most UINT64_MAX (more is clipped); NULL if none. */

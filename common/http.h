@@ -34,6 +34,12 @@ long http_decode(const char *s, size_t len, char *out, size_t out_len);
 long http_query_value(
     const char *query, const char *name, char *out, size_t out_len);
 
+/* The same where '+' is a space, as browsers write forms; values of up to
+ * HTTP_FORM_MAX bytes before they are decoded. */
+#define HTTP_FORM_MAX 2048
+long http_form_value(
+    const char *query, const char *name, char *out, size_t out_len);
+
 /* Bytes first..last, both included. */
 struct http_range {
 	uint64_t first, last;

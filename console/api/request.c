@@ -154,7 +154,7 @@ request_start(struct evhttp_request *http, void *arg)
 bool
 request_param(const struct request *r, const char *name, char *out, size_t len)
 {
-	return http_query_value(r->query, name, out, len) >= 0 && *out != '\0';
+	return http_form_value(r->query, name, out, len) >= 0 && *out != '\0';
 }
 
 const char *

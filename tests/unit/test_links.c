@@ -312,7 +312,7 @@ test_ranges(void **state)
 static void
 test_encoding(void **state)
 {
-	char out[64];
+	char out[64], form[HTTP_FORM_MAX + 4];
 	uint8_t raw[2];
 
 	assert_int_equal(http_encode("a/b c+\xff", 1, out, 64), 13);
@@ -331,6 +331,18 @@ test_encoding(void **state)
 	assert_string_equal(out, "2");
 	assert_int_equal(http_query_value("a&b", "a", out, 64), ERR_NOTFOUND);
 	assert_int_equal(http_query_value(NULL, "a", out, 64), ERR_NOTFOUND);
+	assert_int_equal(http_query_value("a=b+c", "a", out, 64), 3);
+	assert_string_equal(out, "b+c");
+	assert_int_equal(http_form_value("x=&a=b+%2B+c", "a", out, 64), 5);
+	assert_string_equal(out, "b + c");
+	assert_int_equal(http_form_value("a=b+c", "a", out, 3), ERR_LIMIT);
+	assert_int_equal(http_form_value("a=%2", "a", out, 64), ERR_PROTOCOL);
+	assert_int_equal(http_form_value("ab=1", "a", out, 64), ERR_NOTFOUND);
+	memset(form, 'x', sizeof(form));
+	memcpy(form, "a=", 2);
+	form[sizeof(form) - 1] = '\0';
+	assert_int_equal(
+	    http_form_value(form, "a", out, sizeof(out)), ERR_LIMIT);
 	assert_int_equal(http_unhex("0aFf", raw, 2), 0);
 	assert_int_equal(raw[1], 255);
 	assert_int_equal(http_unhex("0aF", raw, 2), ERR_PROTOCOL);
