@@ -511,3 +511,25 @@ WHERE NOT EXISTS (SELECT 1 FROM pg_trigger
 SELECT 'idempotency_answer' AS name, encode(id, 'hex') AS object,
        'was committed without its answer' AS detail
 FROM idempotency_keys WHERE num_nulls(status, answer) > 0;
+
+-- M5: what sessions and the disk space add up is what their segments say.
+SELECT 'session_sums' AS name, s.id::text AS object,
+       format('has %s segments of %s bytes, %s failed and %s under way, and says %s, %s, %s and %s',
+              x.n, x.bytes, x.failed, x.busy, s.n_segments, s.bytes, s.n_failed, s.n_busy) AS detail
+FROM sessions s
+JOIN (SELECT s.id, count(g.id) AS n, coalesce(sum(g.bytes), 0) AS bytes,
+             count(g.id) FILTER (WHERE segment_is_failed(g.status)) AS failed,
+             count(g.id) FILTER (WHERE segment_is_busy(g.status)) AS busy
+      FROM sessions s LEFT JOIN segments g ON g.session_id = s.id GROUP BY s.id) x
+    ON x.id = s.id
+WHERE (s.n_segments, s.n_failed, s.n_busy, s.bytes) <> (x.n, x.failed, x.busy, x.bytes);
+
+SELECT 'disk_use' AS name, coalesce(u.endpoint_id, x.endpoint_id)::text AS object,
+       format('has %s segments of %s bytes, and the disk space says %s of %s',
+              coalesce(x.n, 0), coalesce(x.bytes, 0), coalesce(u.recordings, 0),
+              coalesce(u.bytes, 0)) AS detail
+FROM disk_use u
+FULL JOIN (SELECT endpoint_id, count(*) AS n, coalesce(sum(bytes), 0) AS bytes
+           FROM segments WHERE segment_takes_space(status) GROUP BY endpoint_id) x
+    ON x.endpoint_id = u.endpoint_id
+WHERE (coalesce(u.recordings, 0), coalesce(u.bytes, 0)) <> (coalesce(x.n, 0), coalesce(x.bytes, 0));

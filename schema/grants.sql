@@ -125,6 +125,10 @@ BEGIN
         ('recording_notes',   'console', 'SELECT, INSERT'),
         ('recording_notes',   'admin',   'SELECT'),
 
+        -- M5: follows from segments, by segments_changed alone
+        ('disk_use',          'console', 'SELECT'),
+        ('disk_use',          'admin',   'SELECT'),
+
         -- X2: follows from segments and sessions, by gaps_update alone
         ('gaps',              'console', 'SELECT'),
         ('gaps',              'admin',   'SELECT'),
@@ -160,10 +164,10 @@ BEGIN
     END LOOP;
 
     -- What only these functions do to tables that their callers cannot
-    -- write: the gap ledger, a new team's settings, all that a removed endpoint
-    -- had, the logins of a person whose password changed, and events.
+    -- write: the gap ledger, sums of segments, a new team's settings, all that a
+    -- removed endpoint had, the logins of a person whose password changed, and events.
     FOR g IN SELECT * FROM (VALUES
-        ('gaps_update(uuid)'), ('team_defaults()'), ('endpoint_removed()'),
+        ('gaps_update(uuid)'), ('segments_changed()'), ('team_defaults()'), ('endpoint_removed()'),
         ('logins_end()'), ('event_of_session()'), ('event_of_segment()'),
         ('event_of_endpoint()'), ('event_of_access()'), ('file_refusal(text, bigint)'),
         ('file_opened(text, bigint, text, text, jsonb)')) AS v (name)

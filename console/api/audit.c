@@ -14,23 +14,27 @@
 	"csv_text(a.object), csv_text(a.detail::text))"
 
 static const struct list_filter filters[] = {
-	{ "actor", "a.actor = ?", NULL },
-	{ "action", "a.action = ?", NULL },
-	{ "object", "a.object = ?", NULL },
-	{ "from", "a.at >= console_time(?, $3)", NULL },
-	{ "to", "a.at < console_time(?, $3)", NULL },
+	{ "object", "team_key(a.team_id, a.object) = team_key($2::bigint, ?)",
+	    .access = LIST_INDEX },
+	{ "actor", "team_key(a.team_id, a.actor) = team_key($2::bigint, ?)",
+	    .access = LIST_INDEX },
+	{ "action", "team_key(a.team_id, a.action) = team_key($2::bigint, ?)",
+	    .access = LIST_INDEX },
+	{ "from", "a.at >= console_time(?, $3)", .access = LIST_RANGE },
+	{ "to", "a.at < console_time(?, $3)", .access = LIST_RANGE },
 	{ "text",
 	    "position(lower(?) IN lower(concat_ws(' ', a.actor, a.action, "
-	    "a.object, a.detail::text))) > 0",
-	    NULL },
+	    "a.object, a.detail::text))) > 0" },
 };
 
 static const struct list list = {
 	.row = ROW,
 	.csv_row = CSV,
 	.csv_head = "id,at,actor,action,object,detail",
-	.from = "FROM audit a",
-	.where = "a.team_id = $2::bigint",
+	.table = "audit a",
+	.alias = "a",
+	.team = "a.team_id = $2::bigint",
+	.from = "",
 	.filters = filters,
 	.n_filters = N_ELEMENTS(filters),
 	.key = "a.at",

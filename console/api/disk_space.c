@@ -13,20 +13,17 @@
 #include "console/conf.h"
 #include "console/worker.h"
 
-/* Files that are gone are left out; of those that are being written, bytes is
- * what the last report said. */
+/* Sums that triggers keep (schema/034_list_speed.sql): segments whose files are
+ * gone are left out; of those that are being written, bytes is what the last
+ * report said. */
 static const char used_sql[] =
-    "WITH u AS (SELECT s.endpoint_id, sum(g.bytes)::bigint AS bytes, count(*) "
-    "AS n FROM sessions s JOIN segments g ON g.session_id = s.id "
-    "WHERE s.team_id = $1::bigint AND g.status NOT IN ('missing', 'expired', "
-    "'deleted') GROUP BY s.endpoint_id) "
     "SELECT json_build_object('used_bytes', coalesce(sum(u.bytes), 0), "
-    "'recordings', coalesce(sum(u.n), 0), 'free_bytes', $2::bigint, "
+    "'recordings', coalesce(sum(u.recordings), 0), 'free_bytes', $2::bigint, "
     "'total_bytes', $3::bigint, 'endpoints', coalesce(json_agg("
     "json_build_object('id', e.id::text, 'endpoint', e.name, 'used_bytes', "
-    "coalesce(u.bytes, 0), 'recordings', u.n) ORDER BY u.bytes DESC NULLS "
-    "LAST, e.id), '[]'))::text FROM u JOIN endpoints e ON e.id = "
-    "u.endpoint_id";
+    "u.bytes, 'recordings', u.recordings) ORDER BY u.bytes DESC, e.id), "
+    "'[]'))::text FROM disk_use u JOIN endpoints e ON e.id = u.endpoint_id "
+    "WHERE u.team_id = $1::bigint AND u.recordings > 0";
 
 struct disk_job {
 	struct job job;

@@ -18,11 +18,9 @@
 
 struct stream {
 	struct page page;
-	size_t filters_len; /* of the statement without cursor and order */
-	int filters_n;
-	const struct list *list;
 	bool is_begun;   /* the head of the answer is sent */
 	bool is_sending; /* the client has not taken the last page yet */
+	bool is_short;   /* that page was not full */
 };
 
 static void on_rows(struct request *r, PGresult *res);
@@ -34,16 +32,23 @@ release(struct request *r)
 }
 
 static void
-ask(struct request *r)
+query(struct request *r, void (*cb)(struct request *, PGresult *))
 {
-	struct stream *s = r->state;
+	const struct page *p = &((struct stream *)r->state)->page;
 
-	page_end(&s->page, s->list, ROWS);
-	if (s->page.is_too_long)
+	if (p->is_too_long)
 		request_problem(r, 500, "internal", NULL);
 	else
-		request_query(
-		    r, s->page.sql, s->page.n, s->page.params, on_rows);
+		request_query(r, p->sql, p->n, p->params, cb);
+}
+
+static void
+ask(struct request *r)
+{
+	struct page *p = &((struct stream *)r->state)->page;
+
+	page_write(p, r, p->list->csv_row, ROWS);
+	query(r, on_rows);
 }
 
 /* The client went away: what is asked of the database frees r later. */
@@ -59,15 +64,6 @@ on_closed(struct evhttp_connection *conn, void *arg)
 }
 
 static void
-on_taken(struct evhttp_connection *conn, void *arg)
-{
-	struct request *r = arg;
-
-	((struct stream *)r->state)->is_sending = false;
-	ask(r);
-}
-
-static void
 begin(struct request *r, struct evbuffer *out)
 {
 	struct stream *s = r->state;
@@ -78,20 +74,61 @@ begin(struct request *r, struct evbuffer *out)
 	request_field(
 	    r, "Content-Type", "text/csv; charset=utf-8; header=present");
 	request_begin(r, 200);
-	evbuffer_add_printf(out, "%s\r\n", s->list->csv_head);
+	evbuffer_add_printf(out, "%s\r\n", s->page.list->csv_head);
 }
 
-/* The statement for the rows behind the last one of res. */
+/* After a page that was not full: whether the list goes on behind what was
+ * read. */
 static void
-go_behind(struct stream *s, const PGresult *res)
+on_horizon(struct request *r, PGresult *res)
 {
-	int last = PQntuples(res) - 1;
+	if (PQntuples(res) > 0) {
+		page_continue(&((struct stream *)r->state)->page,
+		    PQgetvalue(res, 0, 0), PQgetvalue(res, 0, 1));
+		ask(r);
+	} else {
+		request_end(r);
+	}
+}
 
-	s->page.len = s->filters_len;
-	s->page.n = s->filters_n;
-	s->page.sql[s->page.len] = '\0';
-	page_after(&s->page, s->list, PQgetvalue(res, last, 1),
-	    PQgetvalue(res, last, 2));
+static void
+ask_next(struct request *r)
+{
+	struct stream *s = r->state;
+
+	if (s->is_short) {
+		page_write_horizon(&s->page, r);
+		query(r, on_horizon);
+	} else {
+		ask(r);
+	}
+}
+
+static void
+on_taken(struct evhttp_connection *conn, void *arg)
+{
+	struct request *r = arg;
+
+	((struct stream *)r->state)->is_sending = false;
+	ask_next(r);
+}
+
+/* Sends rows and what follows them: the end, or the next page when the client
+ * has them. */
+static void
+send_rows(struct request *r, struct evbuffer *out, bool is_last)
+{
+	bool is_empty = evbuffer_get_length(out) == 0;
+
+	if (is_last) {
+		evhttp_send_reply_chunk(r->http, out);
+		request_end(r);
+	} else if (is_empty) { /* evhttp would not call back */
+		ask_next(r);
+	} else {
+		((struct stream *)r->state)->is_sending = true;
+		evhttp_send_reply_chunk_with_cb(r->http, out, on_taken, r);
+	}
 }
 
 static void
@@ -107,17 +144,25 @@ on_rows(struct request *r, PGresult *res)
 	}
 	if (!s->is_begun)
 		begin(r, out);
-	for (int i = 0; i < n; i++)
-		evbuffer_add_printf(out, "%s\r\n", PQgetvalue(res, i, 0));
-	if (n < ROWS) {
-		evhttp_send_reply_chunk(r->http, out);
-		request_end(r);
-	} else {
-		go_behind(s, res);
-		s->is_sending = true;
-		evhttp_send_reply_chunk_with_cb(r->http, out, on_taken, r);
+	for (int i = 0; i < n; i++) {
+		evbuffer_add(
+		    out, PQgetvalue(res, i, 0), (size_t)PQgetlength(res, i, 0));
+		evbuffer_add(out, "\r\n", 2);
 	}
+	if (n == ROWS)
+		page_continue(&s->page, PQgetvalue(res, n - 1, 1),
+		    PQgetvalue(res, n - 1, 2));
+	s->is_short = n < ROWS;
+	send_rows(r, out, n < ROWS && s->page.window == 0);
 	evbuffer_free(out);
+}
+
+static void
+on_counted(struct request *r, PGresult *res)
+{
+	((struct stream *)r->state)->page.is_mine =
+	    atoi(PQgetvalue(res, 0, 0)) <= LIST_MINE_MAX;
+	ask(r);
 }
 
 void
@@ -131,16 +176,18 @@ list_csv_run(struct request *r, const struct list *l)
 		request_problem(r, 503, "unavailable", "Out of memory.");
 		return;
 	}
-	s->list = l;
-	if (!page_begin(&s->page, r, l, l->csv_row))
+	if (!page_read(&s->page, r, l))
 		return;
-	s->filters_len = s->page.len;
-	s->filters_n = s->page.n;
 	request_audit(r, "export", r->route->path, NULL);
 	if (evhttp_request_get_command(r->http) == EVHTTP_REQ_HEAD) {
 		request_field(r, "Content-Type", "text/csv; charset=utf-8");
 		request_empty(r, 200);
 		return;
 	}
-	ask(r);
+	if (page_asks_for_mine(&s->page, r)) {
+		page_write_count(&s->page, r);
+		query(r, on_counted);
+	} else {
+		ask(r);
+	}
 }

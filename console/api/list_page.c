@@ -1,5 +1,6 @@
 #include "console/api/list_page.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,54 +9,6 @@
 #include "common/http.h"
 #include "console/api/request.h"
 #include "console/routes.h"
-
-static void
-add(struct page *p, const char *text)
-{
-	size_t n = strlen(text);
-
-	if (p->len + n >= sizeof(p->sql)) {
-		p->is_too_long = true;
-		return;
-	}
-	memcpy(p->sql + p->len, text, n + 1);
-	p->len += n;
-}
-
-/* The number of a parameter with this value. */
-static void
-add_param(struct page *p, const char *value)
-{
-	char number[16];
-
-	if (p->n >= PAGE_PARAMS_MAX) {
-		p->is_too_long = true;
-		return;
-	}
-	snprintf(p->values[p->n], PAGE_VALUE_MAX, "%s", value);
-	p->params[p->n] = p->values[p->n];
-	snprintf(number, sizeof(number), "$%d", ++p->n);
-	add(p, number);
-}
-
-static void
-add_filter(struct page *p, const char *sql, const char *value)
-{
-	const char *hole = strchr(sql, '?');
-	char part[512];
-
-	add(p, " AND (");
-	snprintf(part, sizeof(part), "%.*s",
-	    (int)(hole != NULL ? hole - sql : (long)strlen(sql)), sql);
-	add(p, part);
-	if (hole != NULL) {
-		add_param(p, value);
-		add(p, hole + 1);
-	}
-	add(p, ")");
-}
-
-/* ---- parameters ---- */
 
 static bool
 is_choice(const char *choices, const char *value)
@@ -75,16 +28,16 @@ is_choice(const char *choices, const char *value)
 	return choices == NULL;
 }
 
-/* A broken or too long value is refused, as the list without the filter would
- * be a wrong answer. False: the request is answered; *has: it is there. */
+/* n: of http_query_value. A broken or too long value is refused, as the list
+ * without the filter would be a wrong answer. False: the request is answered;
+ * out is "" when the parameter is not there. */
 static bool
-take_param(
-    struct request *r, const char *name, char *out, size_t len, bool *has)
+take_param(struct request *r, const char *name, long n, char *out)
 {
-	long n = http_query_value(r->query, name, out, len);
 	char pointer[64];
 
-	*has = n > 0;
+	if (n <= 0)
+		out[0] = '\0';
 	if (n >= 0 || n == ERR_NOTFOUND)
 		return true;
 	snprintf(pointer, sizeof(pointer), "?%s", name);
@@ -92,16 +45,18 @@ take_param(
 	return false;
 }
 
-/* The same, and it is one of "a|b". */
+/* The same, and it is one of "a|b"; is_form: '+' is a space. */
 static bool
-take_choice(struct request *r, const char *name, const char *choices, char *out,
-    size_t len, bool *has)
+take_choice(struct request *r, const char *name, const char *choices,
+    bool is_form, char *out, size_t len)
 {
+	long n = is_form ? http_form_value(r->query, name, out, len)
+			 : http_query_value(r->query, name, out, len);
 	char pointer[64];
 
-	if (!take_param(r, name, out, len, has))
+	if (!take_param(r, name, n, out))
 		return false;
-	if (!*has || is_choice(choices, out))
+	if (out[0] == '\0' || is_choice(choices, out))
 		return true;
 	snprintf(pointer, sizeof(pointer), "?%s", name);
 	request_invalid(r, pointer, choices);
@@ -109,19 +64,15 @@ take_choice(struct request *r, const char *name, const char *choices, char *out,
 }
 
 static bool
-add_filters(struct request *r, struct page *p, const struct list *l)
+take_filters(struct request *r, struct page *p)
 {
-	char value[PAGE_VALUE_MAX];
-	bool has;
+	for (size_t i = 0; i < p->list->n_filters; i++) {
+		const struct list_filter *f = &p->list->filters[i];
 
-	for (size_t i = 0; i < l->n_filters; i++) {
-		const struct list_filter *f = &l->filters[i];
-
-		if (!take_choice(
-			r, f->name, f->choices, value, sizeof(value), &has))
+		/* times have a '+', which many do not encode */
+		if (!take_choice(r, f->name, f->choices,
+			f->access != LIST_RANGE, p->values[i], PAGE_VALUE_MAX))
 			return false;
-		if (has)
-			add_filter(p, f->sql, value);
 	}
 	return true;
 }
@@ -147,34 +98,51 @@ static bool
 take_order(struct request *r, struct page *p)
 {
 	char text[8];
-	bool has;
 
-	if (!take_choice(r, "order", "desc|asc", text, sizeof(text), &has))
+	if (!take_choice(r, "order", "desc|asc", false, text, sizeof(text)))
 		return false;
-	p->is_ascending = has && strcmp(text, "asc") == 0;
+	p->is_ascending = strcmp(text, "asc") == 0;
 	return true;
 }
 
+/* ---- cursors ---- */
+
 /* A cursor is the hex of "path order key id" of the last row: path and order
- * keep it from being used elsewhere. */
-int
-page_cursor_prefix(
-    const struct request *r, bool is_ascending, char *out, size_t len)
+ * keep it from being used elsewhere. Returns the length of what comes before
+ * the key. */
+static int
+cursor_prefix(const struct request *r, const struct page *p, char *out)
 {
-	return snprintf(
-	    out, len, "%s %s ", r->route->path, is_ascending ? "asc" : "desc");
+	return snprintf(out, PAGE_VALUE_MAX, "%s %s ", r->route->path,
+	    p->is_ascending ? "asc" : "desc");
 }
 
-/* The key and id of a cursor's text, in plain; false: it is none of this
- * list. */
+char *
+page_cursor(const struct request *r, const struct page *p, const char *key,
+    const char *id, char out[PAGE_CURSOR_MAX])
+{
+	char plain[PAGE_VALUE_MAX];
+	int n = cursor_prefix(r, p, plain);
+
+	snprintf(plain + n, sizeof(plain) - (size_t)n, "%s %s", key, id);
+	return http_hex((uint8_t *)plain, strlen(plain), out);
+}
+
+void
+page_continue(struct page *p, const char *key, const char *id)
+{
+	p->has_cursor = true;
+	snprintf(p->key, sizeof(p->key), "%s", key);
+	snprintf(p->id, sizeof(p->id), "%s", id);
+}
+
+/* False: the text is no cursor of this list. */
 static bool
-read_cursor(const struct request *r, const struct page *p, const char *text,
-    char *plain, const char **key, const char **id)
+read_cursor(const struct request *r, struct page *p, const char *text)
 {
 	size_t n = strlen(text) / 2;
-	char prefix[PAGE_VALUE_MAX], *space;
-	int prefix_len =
-	    page_cursor_prefix(r, p->is_ascending, prefix, sizeof(prefix));
+	char plain[PAGE_VALUE_MAX], prefix[PAGE_VALUE_MAX], *space;
+	int prefix_len = cursor_prefix(r, p, prefix);
 
 	if (strlen(text) % 2 != 0 || n >= PAGE_VALUE_MAX ||
 	    http_unhex(text, (uint8_t *)plain, n) != 0)
@@ -186,79 +154,30 @@ read_cursor(const struct request *r, const struct page *p, const char *text,
 	    space < plain + prefix_len)
 		return false;
 	*space = '\0';
-	*key = plain + prefix_len;
-	*id = space + 1;
+	page_continue(p, plain + prefix_len, space + 1);
 	return true;
 }
 
-void
-page_after(
-    struct page *p, const struct list *l, const char *key, const char *id)
+static bool
+take_cursor(struct request *r, struct page *p)
 {
-	add(p, " AND (");
-	add(p, l->key);
-	add(p, ", ");
-	add(p, l->id);
-	add(p, p->is_ascending ? ") > (" : ") < (");
-	add_param(p, key);
-	add(p, "::");
-	add(p, l->key_type);
-	add(p, ", ");
-	add_param(p, id);
-	add(p, "::");
-	add(p, l->id_type);
-	add(p, ")");
-}
-
-bool
-page_take_cursor(struct page *p, struct request *r, const struct list *l)
-{
-	char text[2 * PAGE_VALUE_MAX], plain[PAGE_VALUE_MAX];
-	const char *key, *id;
+	char text[2 * PAGE_VALUE_MAX];
 	long n = http_query_value(r->query, "cursor", text, sizeof(text));
 
 	if (n == 0 || n == ERR_NOTFOUND)
 		return true;
-	if (n < 0 || !read_cursor(r, p, text, plain, &key, &id)) {
-		request_problem(r, 400, "bad-value",
-		    "The cursor is none that this list gave.");
-		return false;
-	}
-	page_after(p, l, key, id);
-	return true;
-}
-
-/* ---- the statement ---- */
-
-void
-page_end(struct page *p, const struct list *l, unsigned n)
-{
-	const char *order = p->is_ascending ? "ASC" : "DESC";
-	char text[256];
-
-	snprintf(text, sizeof(text), " ORDER BY %s %s, %s %s LIMIT %u", l->key,
-	    order, l->id, order, n);
-	add(p, text);
+	if (n > 0 && read_cursor(r, p, text))
+		return true;
+	request_problem(
+	    r, 400, "bad-value", "The cursor is none that this list gave.");
+	return false;
 }
 
 bool
-page_begin(
-    struct page *p, struct request *r, const struct list *l, const char *row)
+page_read(struct page *p, struct request *r, const struct list *l)
 {
-	p->params[0] = r->person.id_text;
-	p->params[1] = r->person.team_text;
-	p->params[2] = r->person.zone;
-	p->n = 3;
-	add(p, "SELECT (");
-	add(p, row);
-	add(p, ")::text, (");
-	add(p, l->key);
-	add(p, ")::text, (");
-	add(p, l->id);
-	add(p, ")::text ");
-	add(p, l->from);
-	/* the types of the three, also where a list does without one */
-	add(p, " WHERE $1::bigint > 0 AND $3::text <> '' AND ");
-	add(p, l->where);
-	return take_limit(r, p) && take_order(r, p) && add_filters(r, p, l);
+	assert(l->n_filters <= LIST_FILTERS);
+	p->list = l;
+	return take_limit(r, p) && take_order(r, p) && take_filters(r, p) &&
+	    take_cursor(r, p);
 }

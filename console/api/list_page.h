@@ -1,6 +1,6 @@
 /*
- * The statement of one page of a list: filters, order, limit and cursor of a
- * request, each value as a parameter.
+ * One page of a list: what a request asks for (list_page.c), and the statement
+ * that finds it (list_sql.c), in which each value is a parameter.
  */
 #ifndef CONSOLE_API_LIST_PAGE_H
 #define CONSOLE_API_LIST_PAGE_H
@@ -15,35 +15,54 @@
 #define PAGE_SQL_MAX    8192
 
 struct page {
+	const struct list *list;
+	/* what is asked for; values by filter, "" where there is none */
+	char values[LIST_FILTERS][PAGE_VALUE_MAX];
+	unsigned limit;
+	bool is_ascending;
+	bool has_cursor; /* it continues behind the row of key and id */
+	char key[PAGE_VALUE_MAX], id[PAGE_VALUE_MAX];
+	/* of a member with few endpoints: these are read, not the team's */
+	bool is_mine;
+
+	/* the statement */
 	char sql[PAGE_SQL_MAX];
 	size_t len;
 	bool is_too_long; /* sql or params; then there is no statement */
 	int n;
 	const char *params[PAGE_PARAMS_MAX];
-	char values[PAGE_PARAMS_MAX][PAGE_VALUE_MAX];
-	unsigned limit;
-	bool is_ascending;
+	/* rows that it reads at most; 0: as many as the page takes */
+	unsigned window;
 };
 
-/*
- * Writes the statement as far as the filters: columns row, key and id of l.
- * p: zeroed. False: the request is answered with what is wrong.
- */
-bool page_begin(
-    struct page *p, struct request *r, const struct list *l, const char *row);
+/* ---- list_page.c ---- */
 
-/* Continues behind the row of the request's cursor, if it has one. The same. */
-bool page_take_cursor(struct page *p, struct request *r, const struct list *l);
+/* Reads the request's parameters. p: zeroed. False: the request is answered
+ * with what is wrong. */
+bool page_read(struct page *p, struct request *r, const struct list *l);
 
-/* Continues behind the row with this key and id. */
-void page_after(
-    struct page *p, const struct list *l, const char *key, const char *id);
+/* The page goes on behind the row with this key and id. */
+void page_continue(struct page *p, const char *key, const char *id);
 
-/* Ends the statement: order, and at most n rows. */
-void page_end(struct page *p, const struct list *l, unsigned n);
+/* The cursor of the page behind the row with this key and id, at most
+ * PAGE_CURSOR_MAX bytes. Returns out. */
+#define PAGE_CURSOR_MAX (2 * PAGE_VALUE_MAX + 1)
+char *page_cursor(const struct request *r, const struct page *p,
+    const char *key, const char *id, char out[PAGE_CURSOR_MAX]);
 
-/* What a cursor of this request's list begins with. Returns its length. */
-int page_cursor_prefix(
-    const struct request *r, bool is_ascending, char *out, size_t len);
+/* ---- list_sql.c ---- */
+
+/* Whether the statement depends on how many endpoints the person has, and what
+ * counts them, up to LIST_MINE_MAX + 1. */
+bool page_asks_for_mine(const struct page *p, const struct request *r);
+void page_write_count(struct page *p, const struct request *r);
+
+/* Writes the statement: columns row, key and id of at most n rows. */
+void page_write(
+    struct page *p, const struct request *r, const char *row, unsigned n);
+
+/* After page_write with a window: key and id of the last row that was read. No
+ * row: the list ended sooner. */
+void page_write_horizon(struct page *p, const struct request *r);
 
 #endif

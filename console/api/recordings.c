@@ -29,33 +29,46 @@
 	"'stored_at', utc_text(g.stored_at), 'expires_at', "                   \
 	"utc_text(g.expires_at), 'locked', g.locked, 'notes', g.notes)"
 
-#define FROM                                                                   \
-	"FROM segments g JOIN sessions s ON s.id = g.session_id "              \
-	"JOIN endpoints e ON e.id = s.endpoint_id "                            \
-	"JOIN people p ON p.id = s.person_id"
+#define JOINS                                                                  \
+	"JOIN endpoints e ON e.id = g.endpoint_id "                            \
+	"JOIN people p ON p.id = g.person_id"
 
-const char recording_row_sql[] = "SELECT " ROW " " FROM " WHERE g.id = ";
+const char recording_row_sql[] =
+    "SELECT " ROW " FROM segments g " JOINS " WHERE g.id = ";
 
 static const struct list_filter filters[] = {
-	{ "session", "g.session_id = ?::uuid", NULL },
-	{ "endpoint", "e.name = ?", NULL },
-	{ "user", "p.name = ?", NULL },
-	{ "status", "g.status = ?",
+	{ "session", "g.session_id = ?::uuid", .access = LIST_INDEX },
+	{ "endpoint",
+	    "g.endpoint_id IN (SELECT id FROM endpoints WHERE team_id = "
+	    "$2::bigint AND name = ?)",
+	    .access = LIST_ENDPOINT },
+	{ "user",
+	    "g.person_id = (SELECT id FROM people WHERE team_id = $2::bigint "
+	    "AND name = ?)",
+	    .access = LIST_INDEX },
+	{ "locked", "g.locked = (? = 'true')", "true|false", LIST_WIDE, "true",
+	    "g.locked" },
+	{ "status", "team_key(g.team_id, g.status) = team_key($2::bigint, ?)",
 	    "recording|transfer|downloaded|encoding|available|missing|"
-	    "encoding_failed|corrupted|expired|deleted" },
-	{ "locked", "g.locked = (? = 'true')", "true|false" },
-	{ "from", "g.started_at >= console_time(?, $3)", NULL },
-	{ "to", "g.started_at < console_time(?, $3)", NULL },
-	{ "min_bytes", "g.bytes >= ?::bigint", NULL },
-	{ "max_bytes", "g.bytes <= ?::bigint", NULL },
+	    "encoding_failed|corrupted|expired|deleted",
+	    .access = LIST_WIDE },
+	{ "from", "g.started_at >= console_time(?, $3)", .access = LIST_RANGE },
+	{ "to", "g.started_at < console_time(?, $3)", .access = LIST_RANGE },
+	{ "min_bytes", "g.bytes >= ?::bigint" },
+	{ "max_bytes", "g.bytes <= ?::bigint" },
 };
 
 static const struct list list = {
 	.row = ROW,
-	.from = FROM,
-	.where = "s.team_id = $2::bigint AND s.endpoint_id IN (SELECT "
-		 "r.endpoint_id FROM endpoint_rights_all($1::bigint) r WHERE "
-		 "r.playback)",
+	.table = "segments g",
+	.alias = "g",
+	.team = "g.team_id = $2::bigint",
+	.from = JOINS,
+	.where = "EXISTS (SELECT FROM endpoint_rights_of($1::bigint, "
+		 "g.endpoint_id) r WHERE r.playback)",
+	.mine = "SELECT er.endpoint_id FROM endpoint_rights er CROSS JOIN "
+		"LATERAL endpoint_rights_of($1::bigint, er.endpoint_id) r "
+		"WHERE er.person_id = $1::bigint AND r.playback",
 	.filters = filters,
 	.n_filters = N_ELEMENTS(filters),
 	.key = "g.started_at",
@@ -84,7 +97,9 @@ recordings_get_run(struct request *r)
 {
 	const char *params[] = { r->id };
 
-	request_query(r, "SELECT " ROW "::text " FROM " WHERE g.id = $1::uuid",
+	request_query(r,
+	    "SELECT " ROW "::text FROM segments g " JOINS
+	    " WHERE g.id = $1::uuid",
 	    1, params, on_row);
 }
 

@@ -10,78 +10,81 @@
 #include "console/api/request.h"
 #include "console/api/rows.h"
 
-/* T5: uploaded, under way with its percentage, or failed. */
-#define RECORDING                                                              \
-	"CASE WHEN g.n = 0 THEN CASE WHEN NOT s.recorded THEN 'off' "          \
-	"WHEN s.ended_at IS NULL THEN 'under_way' ELSE 'none' END "            \
-	"WHEN g.failed > 0 THEN 'failed' WHEN g.busy > 0 THEN 'under_way' "    \
-	"ELSE 'uploaded' END"
+/* clang-format off */
 
-#define ROW                                                                    \
+/* Of the segments that are on their way. */
+#define PROGRESS \
+	"CASE WHEN s.n_busy > 0 THEN (SELECT min(g.progress) FROM segments g " \
+	"WHERE g.session_id = s.id AND g.status IN ('transfer', 'encoding')) " \
+	"END"
+
+#define ROW \
 	"json_build_object('id', s.id, 'state', CASE WHEN s.ended_at IS NULL " \
 	"THEN 'active' ELSE 'ended' END, 'endpoint', e.name, 'user', p.name, " \
-	"'started_at', utc_text(s.started_at), 'ended_at', "                   \
-	"utc_text(s.ended_at), 'duration_ms', floor(extract(epoch FROM "       \
-	"coalesce(s.ended_at, now()) - s.started_at) * 1000)::bigint, "        \
-	"'access', s.access, 'path', s.path, 'door', s.door, 'recorded', "     \
-	"s.recorded, 'recording', " RECORDING ", 'recording_progress', "       \
-	"g.progress, 'recording_now', s.recording, 'segments', g.n, "          \
-	"'bytes', g.bytes, 'view_only', s.view_only, 'consent', s.consent, "   \
-	"'monitor', s.monitor, 'frame_rate', s.frame_rate, 'client_addr', "    \
-	"s.client_addr, 'viewer', s.viewer, 'desktop_name', s.desktop_name, "  \
+	"'started_at', utc_text(s.started_at), 'ended_at', " \
+	"utc_text(s.ended_at), 'duration_ms', floor(extract(epoch FROM " \
+	"coalesce(s.ended_at, now()) - s.started_at) * 1000)::bigint, " \
+	"'access', s.access, 'path', s.path, 'door', s.door, 'recorded', " \
+	"s.recorded, 'recording', s.recording_state, 'recording_progress', " \
+	PROGRESS ", 'recording_now', s.recording, 'segments', s.n_segments, " \
+	"'bytes', s.bytes, 'view_only', s.view_only, 'consent', s.consent, " \
+	"'monitor', s.monitor, 'frame_rate', s.frame_rate, 'client_addr', " \
+	"s.client_addr, 'viewer', s.viewer, 'desktop_name', s.desktop_name, " \
 	"'end_code', s.end_code, 'end_reason', s.end_reason)"
 
-#define LOCAL(at)                                                              \
-	"csv_text(to_char(" at " AT TIME ZONE $3::text, 'YYYY-MM-DD "          \
-	"HH24:MI:SS'))"
+#define LOCAL(at) \
+	"csv_text(to_char(" at " AT TIME ZONE $3::text, " \
+	"'YYYY-MM-DD HH24:MI:SS'))"
 
-#define CSV                                                                    \
-	"concat_ws(',', s.id, csv_text(e.name), csv_text(p.name), " LOCAL(     \
-	    "s.started_at") ", " LOCAL("s.ended_at") ", "                      \
-						     "csv_text(floor(extract(" \
-						     "epoch FROM "             \
-						     "coalesce(s.ended_at, "   \
-						     "now()) - "               \
-						     "s.started_at))::text), " \
-						     "s.access, s.path, "      \
-						     "s.door, " RECORDING ", " \
-						     "g.n, g.bytes, "          \
-						     "csv_text(s.client_addr)" \
-						     ", csv_text(s.viewer), "  \
-						     "csv_text(s.desktop_"     \
-						     "name), "                 \
-						     "csv_text(s.end_code), "  \
-						     "csv_text(s.end_reason))"
+#define CSV \
+	"concat_ws(',', s.id, csv_text(e.name), csv_text(p.name), " \
+	LOCAL("s.started_at") ", " LOCAL("s.ended_at") ", " \
+	"csv_text(floor(extract(epoch FROM coalesce(s.ended_at, now()) - " \
+	"s.started_at))::text), s.access, s.path, s.door, s.recording_state, " \
+	"s.n_segments, s.bytes, csv_text(s.client_addr), csv_text(s.viewer), " \
+	"csv_text(s.desktop_name), csv_text(s.end_code), " \
+	"csv_text(s.end_reason))"
 
-/* LATERAL: the sums are made for the rows that are shown, not for all. */
-#define FROM                                                                   \
-	"FROM sessions s JOIN endpoints e ON e.id = s.endpoint_id "            \
-	"JOIN people p ON p.id = s.person_id "                                 \
-	"LEFT JOIN LATERAL (SELECT count(*) AS n, "                            \
-	"coalesce(sum(x.bytes), 0)::bigint AS bytes, "                         \
-	"count(*) FILTER (WHERE x.status IN "                                  \
-	"('missing', 'encoding_failed', 'corrupted')) AS failed, "             \
-	"count(*) FILTER (WHERE x.status IN "                                  \
-	"('recording', 'transfer', 'downloaded', 'encoding')) AS busy, "       \
-	"min(x.progress) FILTER (WHERE x.status IN ('transfer', 'encoding')) " \
-	"AS progress FROM segments x WHERE x.session_id = s.id) g ON true"
+#define JOINS \
+	"JOIN endpoints e ON e.id = s.endpoint_id " \
+	"JOIN people p ON p.id = s.person_id"
 
-const char session_row_sql[] = "SELECT " ROW " " FROM " WHERE s.id = ";
+#define HAS_TEXT(texts) \
+	"position(lower(?) IN lower(concat_ws(' ', " texts "))) > 0"
+
+#define NAMED(table) \
+	"(SELECT id FROM " table " WHERE team_id = $2::bigint AND " \
+	HAS_TEXT("name, title") ")"
+
+#define TEXT \
+	HAS_TEXT("s.desktop_name, s.viewer, s.client_addr, s.end_reason") \
+	" OR s.endpoint_id IN " NAMED("endpoints") \
+	" OR s.person_id IN " NAMED("people")
+
+/* clang-format on */
+
+const char session_row_sql[] =
+    "SELECT " ROW " FROM sessions s " JOINS " WHERE s.id = ";
 
 static const struct list_filter filters[] = {
-	{ "state", "(s.ended_at IS NULL) = (? = 'active')", "active|ended" },
-	{ "endpoint", "e.name = ?", NULL },
-	{ "user", "p.name = ?", NULL },
-	{ "access", "s.access = ?", "attended|unattended" },
-	{ "from", "s.started_at >= console_time(?, $3)", NULL },
-	{ "to", "s.started_at < console_time(?, $3)", NULL },
-	{ "recording", RECORDING " = ?", "off|none|under_way|failed|uploaded" },
-	{ "text",
-	    "position(lower(?) IN lower(concat_ws(' ', e.name, e.title, "
-	    "p.name, "
-	    "p.title, s.desktop_name, s.viewer, s.client_addr, s.end_reason))) "
-	    "> 0",
-	    NULL },
+	{ "endpoint",
+	    "s.endpoint_id IN (SELECT id FROM endpoints WHERE team_id = "
+	    "$2::bigint AND name = ?)",
+	    .access = LIST_ENDPOINT },
+	{ "user",
+	    "s.person_id = (SELECT id FROM people WHERE team_id = $2::bigint "
+	    "AND name = ?)",
+	    .access = LIST_INDEX },
+	{ "state", "(s.ended_at IS NULL) = (? = 'active')", "active|ended",
+	    LIST_WIDE, "active", "s.ended_at IS NULL" },
+	{ "recording",
+	    "team_key(s.team_id, s.recording_state) = team_key($2::bigint, ?)",
+	    "off|none|under_way|failed|uploaded", LIST_WIDE },
+	{ "access", "team_key(s.team_id, s.access) = team_key($2::bigint, ?)",
+	    "attended|unattended", LIST_WIDE },
+	{ "from", "s.started_at >= console_time(?, $3)", .access = LIST_RANGE },
+	{ "to", "s.started_at < console_time(?, $3)", .access = LIST_RANGE },
+	{ "text", TEXT },
 };
 
 static const struct list list = {
@@ -91,10 +94,17 @@ static const struct list list = {
 	    "id,endpoint,user,started_at,ended_at,duration_s,access,path,door,"
 	    "recording,segments,bytes,client_addr,viewer,desktop_name,end_code,"
 	    "end_reason",
-	.from = FROM,
-	.where = "s.team_id = $2::bigint AND (s.person_id = $1::bigint OR "
-		 "s.endpoint_id IN (SELECT r.endpoint_id FROM "
-		 "endpoint_rights_all($1::bigint) r WHERE r.control))",
+	.table = "sessions s",
+	.alias = "s",
+	.team = "s.team_id = $2::bigint",
+	.from = JOINS,
+	.where = "EXISTS (SELECT FROM endpoint_rights_of($1::bigint, "
+		 "s.endpoint_id) r WHERE r.control OR s.person_id = "
+		 "$1::bigint)",
+	.mine = "SELECT er.endpoint_id FROM endpoint_rights er CROSS JOIN "
+		"LATERAL endpoint_rights_of($1::bigint, er.endpoint_id) r "
+		"WHERE er.person_id = $1::bigint AND r.control",
+	.own = "s.person_id = $1::bigint",
 	.filters = filters,
 	.n_filters = N_ELEMENTS(filters),
 	.key = "s.started_at",
@@ -129,7 +139,9 @@ show(struct request *r)
 {
 	const char *params[] = { r->id };
 
-	request_query(r, "SELECT " ROW "::text " FROM " WHERE s.id = $1::uuid",
+	request_query(r,
+	    "SELECT " ROW "::text FROM sessions s " JOINS
+	    " WHERE s.id = $1::uuid",
 	    1, params, on_row);
 }
 

@@ -1,8 +1,7 @@
 """Lists of the console: pages by cursor in both orders, what cursors and
-limits are refused, and indexes that their statements use."""
-import json
+limits are refused; the disk space. Their statements: test_console_plans.py."""
 import os
-import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -127,114 +126,6 @@ def test_filters_are_not_left_out_when_they_are_wrong(console, query):
         '?' + query.split('=')[0]
 
 
-# --- plans -----------------------------------------------------------------
-
-def plans(text):
-    """Of auto_explain's lines in PostgreSQL's log."""
-    for block in re.findall(r'plan:\n((?:\t.*\n)+)', text):
-        plan = json.loads(block.replace('\n\t', '\n'))
-        if re.search(r'LIMIT \d+$', plan['Query Text']):
-            yield plan
-
-
-def nodes(plan):
-    yield plan
-    for child in plan.get('Plans', ()):
-        yield from nodes(child)
-
-
-FILL = """
-INSERT INTO teams (name) SELECT 'bulk' || i FROM generate_series(1, 20) i;
-INSERT INTO endpoints (team_id, name, host, port) SELECT id, 'pc' || n, 'h', 1
-    FROM teams, generate_series(1, 20) n;
-INSERT INTO people (team_id, name, role) SELECT id, name || '-owner', 'owner'
-    FROM teams WHERE name LIKE 'bulk%';
-INSERT INTO people (team_id, name, role) SELECT id, name || '-member', 'member'
-    FROM teams WHERE name LIKE 'bulk%';
-SET session_replication_role = replica;
-INSERT INTO sessions (id, team_id, endpoint_id, person_id, access, recorded,
-    client_addr, started_at, ended_at, end_code, end_reason)
-    SELECT gen_random_uuid(), e.team_id, e.id, p.id, 'unattended', true, '',
-    timestamptz '2026-01-01Z' + n * interval '7 minutes' + e.id *
-    interval '1 second', '2026-11-01Z', 'normal', 'left'
-    FROM endpoints e JOIN people p ON p.team_id = e.team_id AND p.role =
-    'member', generate_series(1, 50) n WHERE p.name LIKE 'bulk%';
-INSERT INTO segments (id, session_id, seq, status, split_reason, frame_rate,
-    width, height, codec, started_at, start_mono_ns, bytes)
-    SELECT gen_random_uuid(), s.id, n, 'available', 'size', 10, 640, 480,
-    'vp9', s.started_at + n * interval '1 minute', n, 1000
-    FROM sessions s, generate_series(1, 3) n WHERE s.client_addr = '';
-ANALYZE;
-"""
-LISTS = {
-    'sessions': ('sessions_page', ['', 'from=2026-01-02', 'order=asc',
-                                   'text=nothing', 'recording=failed',
-                                   'access=unattended']),
-    'recordings': (None, ['', 'from=2026-01-02', 'order=asc',
-                                     'status=available', 'min_bytes=10'])}
-
-
-@pytest.fixture(scope='module')
-def bulk(tmp_path_factory, cluster):
-    c = Console(tmp_path_factory.mktemp('bulk'), cluster,
-                **{'console.workers': '1'})
-    c.sql(f'ALTER DATABASE "{c.ctl.name}" SET session_preload_libraries = '
-          'auto_explain')
-    for name, value in (('log_min_duration', '0'),
-                        ('log_format', 'json')):
-        c.sql(f'ALTER DATABASE "{c.ctl.name}" SET auto_explain.{name} = '
-              f"'{value}'")
-    c.sql(FILL)
-    for who in ('bulk7-owner', 'bulk7-member'):
-        c.ctl.ok('user', 'passwd', who, '--password-stdin',
-                 input='correct horse\n')
-    c.start()
-    c.cluster = cluster
-    yield c
-    assert c.stop() == 0, c.log()
-
-
-@pytest.mark.parametrize('who', ['bulk7-owner', 'bulk7-member'])
-@pytest.mark.parametrize('path', LISTS)
-def test_list_statements_use_their_index(bulk, path, who):
-    client = bulk.login(who)
-    index, queries = LISTS[path]
-    cursor = client.get(path, params={'limit': 5}).json()['cursor']
-    for query in queries + ([f'cursor={cursor}'] if cursor else []):
-        seen = len(bulk.cluster.log())
-        assert client.get(f'{path}?limit=5&{query}').status_code == 200
-        found = list(plans(bulk.cluster.log()[seen:]))
-        assert len(found) == 1, query
-        shown = json.dumps(found[0], indent=1)
-        parts = list(nodes(found[0]['Plan']))
-        assert not [n for n in parts if n['Node Type'] == 'Seq Scan' and
-                    n['Relation Name'] in ('sessions', 'segments')], shown
-        # the person's endpoints are found once, not for each session
-        assert path != 'sessions' or '(hashed SubPlan' in shown, shown
-        if index:
-            assert index in [n.get('Index Name') for n in parts], shown
-        # few sessions have a recording state, so that all are looked at
-        if path == 'sessions' and not query.startswith('recording='):
-            assert 'Sort' not in [n['Node Type'] for n in parts], (
-                query, shown)
-
-
-def test_the_audit_log_uses_its_index(bulk):
-    bulk.sql("INSERT INTO audit (team_id, actor, action) SELECT t.id, 'eve', "
-             "'link' FROM teams t, generate_series(1, 500)")
-    bulk.sql('ANALYZE audit')
-    client = bulk.login('bulk7-owner')
-    cursor = client.get('audit?limit=5').json()['cursor']
-    for query in ('', 'order=asc', 'actor=eve', f'cursor={cursor}'):
-        seen = len(bulk.cluster.log())
-        assert client.get(f'audit?limit=5&{query}').status_code == 200
-        (plan,) = plans(bulk.cluster.log()[seen:])
-        shown = json.dumps(plan, indent=1)
-        parts = list(nodes(plan['Plan']))
-        assert 'audit_page' in [n.get('Index Name') for n in parts], shown
-        assert 'Sort' not in [n['Node Type'] for n in parts], shown
-
-
 # --- disk space --------------------------------------------------------------
 
 def test_disk_space_by_endpoint(console):
@@ -258,6 +149,96 @@ def test_disk_space_by_endpoint(console):
     finally:
         console.sql('DELETE FROM segments WHERE session_id = %s', (session,))
         console.sql('DELETE FROM sessions WHERE id = %s', (session,))
+
+
+def sums(console):
+    """What is kept, and what the segments say."""
+    kept = console.sql('SELECT endpoint_id, recordings, bytes FROM disk_use '
+                       'WHERE recordings <> 0 OR bytes <> 0 ORDER BY 1')
+    real = console.sql(
+        "SELECT endpoint_id, count(*), coalesce(sum(bytes), 0) FROM segments "
+        "WHERE status NOT IN ('missing', 'expired', 'deleted') GROUP BY 1 "
+        'ORDER BY 1')
+    session = console.sql(
+        "SELECT s.id, s.n_segments, s.bytes, s.recording_state, count(g.id), "
+        "coalesce(sum(g.bytes), 0), CASE WHEN count(g.id) = 0 THEN CASE WHEN "
+        "NOT s.recorded THEN 'off' WHEN s.ended_at IS NULL THEN 'under_way' "
+        "ELSE 'none' END WHEN count(*) FILTER (WHERE g.status IN ('missing', "
+        "'encoding_failed', 'corrupted')) > 0 THEN 'failed' WHEN count(*) "
+        "FILTER (WHERE g.status IN ('recording', 'transfer', 'downloaded', "
+        "'encoding')) > 0 THEN 'under_way' ELSE 'uploaded' END FROM sessions "
+        's LEFT JOIN segments g ON g.session_id = s.id GROUP BY s.id')
+    assert session == [(i, n, b, r, n, b, r)
+                       for i, n, b, r, _, _, _ in session]
+    return kept, real
+
+
+STATUSES = ('recording', 'transfer', 'downloaded', 'encoding', 'available',
+            'missing', 'encoding_failed', 'corrupted', 'expired', 'deleted')
+
+
+def test_sums_follow_every_change(console):
+    """One row, many at once, bytes that are not known yet, a session that
+    changes hands, and rows that go."""
+    session = console.ctl.session()
+    ids = [console.ctl.segment(session, n + 1, status=status, size=n or None)
+           for n, status in enumerate(STATUSES)]
+    try:
+        for status in STATUSES:
+            for gid in ids:
+                console.sql('UPDATE segments SET status = %s WHERE id = %s',
+                            (status, gid))
+            kept, real = sums(console)
+            assert kept == real, status
+        for change in (
+                "status = 'available', bytes = seq * 10", 'bytes = NULL',
+                "status = CASE seq % 2 WHEN 0 THEN 'deleted' ELSE 'missing' "
+                'END', "status = 'available', bytes = 7", 'notes = notes'):
+            console.sql(f"UPDATE segments SET {change} WHERE session_id = "
+                        f"'{session}'")
+            kept, real = sums(console)
+            assert kept == real, change
+        for change in (
+                "endpoint_id = (SELECT id FROM endpoints WHERE name = "
+                "'desk2')", "end_reason = 'x'", 'recorded = false'):
+            console.sql(f"UPDATE sessions SET {change} WHERE id = '{session}'")
+            kept, real = sums(console)
+            assert kept == real, change
+    finally:
+        console.sql('DELETE FROM segments WHERE session_id = %s', (session,))
+        console.sql('DELETE FROM sessions WHERE id = %s', (session,))
+    kept, real = sums(console)
+    assert kept == real
+
+
+def test_sums_hold_when_many_write_at_once(console):
+    """Segments of one endpoint, in sessions of their own and in one."""
+    shared = console.ctl.session()
+    own = [console.ctl.session() for _ in range(4)]
+
+    def write(n):
+        for i in range(25):
+            for session in (own[n], shared):
+                gid = console.ctl.segment(
+                    session, 1 + i if session != shared else 1 + 25 * n + i,
+                    status='recording', size=None)
+                for status in ('transfer', 'available', 'deleted')[:1 + i % 3]:
+                    console.sql('UPDATE segments SET status = %s, bytes = %s '
+                                'WHERE id = %s', (status, 100 + i, gid))
+
+    threads = [ThreadPoolExecutor(1).submit(write, n) for n in range(4)]
+    try:
+        for t in threads:
+            t.result(120)
+        kept, real = sums(console)
+        assert kept == real
+        assert console.sql('SELECT n_segments FROM sessions WHERE id = %s',
+                           (shared,)) == [(100,)]
+    finally:
+        for session in (shared, *own):
+            console.sql('DELETE FROM segments WHERE session_id = %s',
+                        (session,))
+            console.sql('DELETE FROM sessions WHERE id = %s', (session,))
 
 
 def test_free_space_is_that_of_the_stores_folder(cluster, tmp_path):

@@ -799,6 +799,8 @@ VIOLATIONS = {
         "WHERE seq = 1",
     'quarantine_audit': "UPDATE segments SET status = 'missing', "
                         "status_detail = 'set aside: x' WHERE seq = 1",
+    'session_sums': "UPDATE sessions SET bytes = bytes + 1",
+    'disk_use': "UPDATE disk_use SET recordings = recordings - 1",
     'capture_status': "UPDATE segments SET is_capture = true WHERE seq = 1",
     'evidence_guard': "ALTER TABLE evidence_keys DISABLE TRIGGER "
                       "evidence_keys_stay",
