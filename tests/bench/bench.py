@@ -8,7 +8,8 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, '..', '..', 'deploy', 'quickstart'))
 
-BENCHES = ('relay', 'decode', 'recorder', 'start', 'doors')
+BENCHES = ('relay', 'decode', 'recorder', 'start', 'doors',
+           'console')
 
 
 class Results:
@@ -48,6 +49,9 @@ BAR = {
     'sessions_per_core_ffmpeg_installed': (6, 10),
     'doors_known_p99': (3.0, 1.5), 'doors_known_success': (1.0, 1.0),
     'doors_pause_longest': (1.5, 1.2),
+    'list_cpu_pg': (0.5, 0.25), 'list_deep': (1.2, 1.05),
+    'list_any_filter': (3.0, ''), 'link_rps_nginx': (0.5, 0.8),
+    'sse_kb': (1.0, ''),
 }
 
 

@@ -1,0 +1,468 @@
+"""The console with a million recordings: its own CPU against PostgreSQL's,
+pages far down and filters against the first page, signed links against nginx,
+idle listeners against HAProxy."""
+import glob
+import http.client
+import json
+import os
+import re
+import shutil
+import ssl
+import subprocess
+import tempfile
+import threading
+import time
+
+from process import Process, tcp_answers, wait_until
+from stack import Ports, Stack
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SESSIONS = 200000
+PASSWORD = 'correct horse'
+OWNER, MEMBER, WIDE_MEMBER = 'bulk1-owner1', 'bulk1-member3', 'bulk1-member1'
+DEEP_LIMIT, DEEP_PAGE = 20, 20000
+LINK_SECONDS, LINK_CLIENTS = 4, 8
+LISTENERS = 200
+
+
+def cpu_s(pids):
+    """Processor seconds of processes so far, all threads."""
+    total = 0
+    for pid in pids:
+        for path in glob.glob(f'/proc/{pid}/task/*/schedstat'):
+            with open(path, encoding='ascii') as f:
+                total += int(f.read().split()[0])
+    return total / 1e9
+
+
+def private_kb(pids):
+    total = 0
+    for pid in pids:
+        with open(f'/proc/{pid}/smaps_rollup', encoding='ascii') as f:
+            total += sum(int(line.split()[1]) for line in f
+                         if line.startswith('Private_'))
+    return total
+
+
+def children(pid):
+    return [int(p) for p in subprocess.run(
+        ['pgrep', '-P', str(pid)], capture_output=True, text=True
+    ).stdout.split()]
+
+
+class Person:
+    """Somebody who is logged in with a cookie, as a browser is."""
+
+    def __init__(self, bench, name):
+        self.bench = bench
+        conn = bench.connect()
+        conn.request('POST', '/api/v1/login', json.dumps(
+            {'user': name, 'password': PASSWORD}),
+            {'Content-Type': 'application/json'})
+        answer = conn.getresponse()
+        body = json.loads(answer.read())
+        assert answer.status == 200, body
+        cookie = answer.getheader('Set-Cookie').split(';')[0]
+        self.fields = {'Cookie': cookie, 'X-CSRF-Token': body['csrf_token']}
+        conn.close()
+        self.conn = bench.connect()
+
+    def get(self, path):
+        self.conn.request('GET', f'/api/v1/{path}', headers=self.fields)
+        answer = self.conn.getresponse()
+        body = json.loads(answer.read())
+        assert answer.status == 200, (path, body)
+        return body
+
+    def request(self, path, method='GET', gzip=True):
+        """The bytes of a request."""
+        fields = {'Host': 'localhost', **self.fields}
+        if gzip:
+            fields['Accept-Encoding'] = 'gzip'
+        if method == 'POST':
+            fields['Content-Length'] = '0'
+        return f'{method} /api/v1/{path} HTTP/1.1\r\n' + ''.join(
+            f'{k}: {v}\r\n' for k, v in fields.items()) + '\r\n'
+
+
+class Bench:
+    def __init__(self, build, results):
+        self.build, self.results = build, results
+        self.dir = tempfile.mkdtemp(prefix='rc-console-')
+        os.chmod(self.dir, 0o755)
+        self.ports = Ports(25000)
+        self.stack = Stack(os.path.join(self.dir, 'state'), build,
+                           self.ports, settings={
+                               'log.level': 'warn',
+                               'console.request_seconds': '600',
+                               'console.max_connections_per_address': '0'})
+        self.processes = []
+
+    def close(self):
+        for p in self.processes:
+            p.stop(5)
+        self.stack.stop()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def spawn(self, name, argv):
+        p = Process(name, argv, os.path.join(self.dir, f'{name}.log'))
+        self.processes.append(p)
+        return p
+
+    # --- the installation ---------------------------------------------------
+
+    def psql(self, text):
+        from process import run
+        return run(['psql', '-h', self.stack.path('run'), '-d', 'relaycam',
+                    '-X', '-q', '-At', '-v', 'ON_ERROR_STOP=1'],
+                   self.stack.user, self.stack.env, input=text)
+
+    def fill(self):
+        scale = float(os.environ.get('RELAYCAM_BENCH_SCALE', '1'))
+        self.sessions = max(4000, int(SESSIONS * scale))
+        began = time.monotonic()
+        with open(os.path.join(HERE, 'console_data.sql'),
+                  encoding='utf-8') as f:
+            text = re.sub(r'(?<!:):sessions', str(self.sessions), f.read())
+        self.psql(text)
+        self.psql('VACUUM ANALYZE')
+        counts = {t: int(self.psql(f'SELECT count(*) FROM {t}')) for t in (
+            'segments', 'sessions', 'endpoints', 'teams', 'audit')}
+        size = self.psql('SELECT pg_database_size(current_database()) >> 20')
+        self.results.note(f'console: {counts}, {size.strip()} MB, made in '
+                          f'{time.monotonic() - began:.0f} s')
+        self.recordings = counts['segments']
+
+    def start(self):
+        s = self.stack
+        s.prepare()
+        s.start_postgres()
+        self.fill()
+        for name in (OWNER, MEMBER, WIDE_MEMBER):
+            s.ctl('user', 'passwd', name, '--password-stdin',
+                  input=PASSWORD + '\n')
+        self.console = s.start_console()
+        self.cert = s.path('conf', 'relay.pem')
+        self.key = s.path('conf', 'relay.key')
+        self.tls = ssl.create_default_context(cafile=s.path('ca.pem'))
+        wait_until(lambda: tcp_answers(self.ports.console), 20, 'the console')
+        self.owner, self.member, self.wide = (
+            Person(self, n) for n in (OWNER, MEMBER, WIDE_MEMBER))
+
+    def connect(self, port=None):
+        return http.client.HTTPSConnection(
+            'localhost', port or self.ports.console, context=self.tls)
+
+    def workers(self):
+        return children(self.console.pid)
+
+    def backends(self):
+        """PostgreSQL's processes that work for the console."""
+        return self.psql("SELECT pid FROM pg_stat_activity WHERE usename = "
+                         "'relaycam_console'").split()
+
+    # --- load ---------------------------------------------------------------
+
+    def load(self, port, requests, *args):
+        path = os.path.join(self.dir, 'requests')
+        with open(path, 'w', encoding='ascii', newline='') as f:
+            f.write(''.join(requests))
+        r = subprocess.run(
+            [os.path.join(self.build, 'tests/bench/https_load'), '--connect',
+             str(port), '--requests', path, *map(str, args)],
+            capture_output=True, text=True, timeout=900)
+        if r.returncode != 0:
+            raise RuntimeError(f'https_load: {r.stderr}')
+        out = json.loads(r.stdout)
+        if out['failed']:
+            raise RuntimeError(f'{out["failed"]} requests failed: {r.stderr}')
+        return out
+
+    def lists(self, requests, rounds):
+        return self.load(self.ports.console, requests, '--rounds', rounds)
+
+
+# --- lists -------------------------------------------------------------------
+
+def run_cpu(b, rounds):
+    """Pages of 50 as a browser asks for them: compressed, one after the
+    other."""
+    for _ in range(rounds):
+        total = [0, 0]
+        for path, gzip in (('sessions', True), ('recordings', True),
+                           ('sessions', False), ('recordings', False)):
+            pids = b.workers(), b.backends()
+            before = [cpu_s(p) for p in pids]
+            n = b.lists([b.owner.request(path, gzip=gzip)], 200)['requests']
+            ours, theirs = (cpu_s(p) - c for p, c in zip(pids, before))
+            if gzip:
+                total[0] += ours
+                total[1] += theirs
+            b.results.note(
+                f'console {path}{" gzip" if gzip else ""}: CPU us a page: '
+                f'console {ours / n * 1e6:.0f}, PostgreSQL '
+                f'{theirs / n * 1e6:.0f}')
+        b.results.ratio('list_cpu_pg', *total)
+
+
+def deep_cursor(b, person, path, page):
+    """The cursor of a page, as a client gets there."""
+    rows, cursor = DEEP_LIMIT * (page - 1), None
+    while rows > 0:
+        limit = min(rows, 200)
+        answer = person.get(f'{path}?limit={limit}' +
+                            (f'&cursor={cursor}' if cursor else ''))
+        cursor, rows = answer['cursor'], rows - limit
+        assert cursor is not None, f'{path} ends before page {page}'
+    return cursor
+
+
+def run_deep(b, rounds):
+    page = min(DEEP_PAGE, b.recordings * 2 // 5 // DEEP_LIMIT)
+    cursor = deep_cursor(b, b.owner, 'recordings', page)
+    first = f'recordings?limit={DEEP_LIMIT}'
+    for _ in range(rounds):
+        one, deep = b.lists([b.owner.request(first), b.owner.request(
+            f'{first}&cursor={cursor}')], 300)['by_request']
+        b.results.note(
+            f'console recordings: page 1 p50 {one["p50_us"] / 1e3:.2f} p99 '
+            f'{one["p99_us"] / 1e3:.2f} ms, page {page} p50 '
+            f'{deep["p50_us"] / 1e3:.2f} p99 {deep["p99_us"] / 1e3:.2f} ms')
+        b.results.ratio('list_deep', deep['p99_us'], one['p99_us'])
+        b.results.ratio('list_deep_p50', deep['p50_us'], one['p50_us'])
+
+
+def filters(b, person):
+    """Each filter of the lists that grow, with a value that many rows have
+    and one that few or none have."""
+    session = person.get('recordings?limit=1&order=asc')['items'][0]['session']
+    busy = person.get('sessions?limit=1')['items'][0]
+    common = [f'endpoint={busy["endpoint"]}', 'endpoint=none',
+              f'user={busy["user"]}', 'user=nobody',
+              'from=2020-01-01', 'to=2020-01-01', 'order=asc']
+    return {
+        'recordings': common + [
+            f'session={session}', 'status=expired', 'status=available',
+            'status=missing', 'status=encoding', 'locked=true',
+            'locked=false', 'min_bytes=1', 'min_bytes=480000000',
+            'min_bytes=100000000000', 'max_bytes=1000010'],
+        'sessions': common + [
+            'state=active', 'state=ended', 'recording=uploaded',
+            'recording=failed', 'recording=off', 'access=attended',
+            'access=unattended', 'text=desktop', 'text=no+such+text'],
+    }
+
+
+def run_filters(b, rounds):
+    names = {'owner': b.owner, 'member': b.member,
+             'member of many': b.wide}
+    for who, person in names.items():
+        for path, queries in filters(b, person).items():
+            for n in range(rounds):
+                asked = [person.request(f'{path}?{q}')
+                         for q in [''] + queries]
+                plain, *others = b.lists(asked, 100)['by_request']
+                query, worst = max(zip(queries, others),
+                                   key=lambda x: x[1]['p99_us'])
+                b.results.note(
+                    f'console {path} ({who}): no filter p50 '
+                    f'{plain["p50_us"] / 1e3:.2f} p99 '
+                    f'{plain["p99_us"] / 1e3:.2f} ms, slowest {query} p50 '
+                    f'{worst["p50_us"] / 1e3:.2f} p99 '
+                    f'{worst["p99_us"] / 1e3:.2f} ms')
+                if n == 0:
+                    b.results.note('  p50 ms: ' + ', '.join(
+                        f'{q} {o["p50_us"] / 1e3:.2f}'
+                        for q, o in zip(queries, others)))
+                key = 'list_any_filter' + ('' if who == 'owner'
+                                           else '_member')
+                b.results.ratio(key, worst['p99_us'], plain['p99_us'])
+
+
+def run_disk_space(b, rounds):
+    for _ in range(rounds):
+        out = b.lists([b.owner.request('disk-space')], 30)['by_request'][0]
+        b.results.note(f'console disk-space: p50 {out["p50_us"] / 1e3:.2f} '
+                       f'p99 {out["p99_us"] / 1e3:.2f} ms')
+
+
+def run_csv(b, _rounds):
+    """The whole audit log of the team, and what the worker holds of it."""
+    pids = b.workers()
+    before, began, size, rows = private_kb(pids), time.monotonic(), 0, 0
+    conn = b.connect()
+    conn.request('GET', '/api/v1/audit.csv', headers=b.owner.fields)
+    answer = conn.getresponse()
+    most = 0
+    while part := answer.read(1 << 20):
+        size += len(part)
+        rows += part.count(b'\r\n')
+        most = max(most, private_kb(pids) - before)
+    took = time.monotonic() - began
+    b.results.note(f'console audit.csv: {rows} rows, {size >> 20} MB in '
+                   f'{took:.0f} s, {rows / took:.0f} rows/s, workers hold '
+                   f'{most / 1024:.1f} MB more at most')
+
+
+# --- links -------------------------------------------------------------------
+
+def start_nginx(b, size):
+    """nginx with as many workers as the console has, and a file of this
+    size."""
+    folder = os.path.join(b.dir, 'nginx')
+    os.makedirs(folder)
+    with open(os.path.join(folder, 'file'), 'wb') as f:
+        f.write(b'x' * size)
+    conf = os.path.join(b.dir, 'nginx.conf')
+    with open(conf, 'w', encoding='ascii') as f:
+        f.write(f'''daemon off;
+user root;
+pid {b.dir}/nginx.pid;
+error_log {b.dir}/nginx.log;
+worker_processes {len(b.workers())};
+events {{ worker_connections 2000; }}
+http {{
+    access_log off;
+    keepalive_requests 1000000;
+    open_file_cache max=100;
+    sendfile on;
+    tcp_nopush on;
+    ssl_session_cache off;
+    server {{
+        listen 127.0.0.1:25050 ssl reuseport;
+        ssl_certificate {b.cert};
+        ssl_certificate_key {b.key};
+        ssl_protocols TLSv1.2 TLSv1.3;
+        root {folder};
+    }}
+}}
+''')
+    p = b.spawn('nginx', ['nginx', '-c', conf, '-p', b.dir])
+    wait_until(lambda: tcp_answers(25050), 10, 'nginx', p)
+
+
+def run_links(b, rounds):
+    b.psql("UPDATE segments SET status = 'available' WHERE id = (SELECT "
+           "max(id::text)::uuid FROM segments WHERE locked AND team_id = "
+           "(SELECT id FROM teams WHERE name = 'bulk1'))")
+    item = b.owner.get('recordings?limit=1&locked=true')['items'][0]
+    link = b.owner.request(f'recordings/{item["id"]}/links', 'POST',
+                           gzip=False)
+    out = b.load(b.ports.console, [link], '--rounds', 1)
+    start_nginx(b, out['bytes'])
+    plain = 'GET /file HTTP/1.1\r\nHost: localhost\r\n\r\n'
+    for _ in range(rounds):
+        for key, args in (('link_rps_nginx', ('--fresh',)),
+                          ('link_kept_rps_nginx', ())):
+            rps = []
+            for port, request in ((b.ports.console, link), (25050, plain)):
+                o = b.load(port, [request], '--connections', LINK_CLIENTS,
+                           '--seconds', LINK_SECONDS, *args)
+                rps.append(o['requests'] / o['seconds'])
+            b.results.note(f'console {key}: links {rps[0]:.0f}/s, nginx '
+                           f'{rps[1]:.0f}/s')
+            b.results.ratio(key, *rps)
+
+
+# --- listeners ---------------------------------------------------------------
+
+class Holder(threading.Thread):
+    """A server that begins an answer of events and leaves it open, behind
+    HAProxy."""
+
+    def __init__(self, port):
+        super().__init__(daemon=True)
+        import socket
+        self.listener = socket.create_server(('127.0.0.1', port),
+                                             backlog=1000)
+        self.held = []
+        self.start()
+
+    def run(self):
+        while True:
+            s, _ = self.listener.accept()
+            s.recv(4096)
+            s.sendall(b'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream'
+                      b'\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n:\n\n\r\n')
+            self.held.append(s)
+
+
+def start_haproxy(b):
+    pem = os.path.join(b.dir, 'haproxy.pem')
+    with open(b.cert) as c, open(b.key) as k, \
+            open(pem, 'w', encoding='ascii') as f:
+        f.write(c.read() + k.read())
+    conf = os.path.join(b.dir, 'haproxy.cfg')
+    with open(conf, 'w', encoding='ascii') as f:
+        f.write(f'''global
+    nbthread 1
+    maxconn 4000
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 600s
+    timeout server 600s
+    timeout http-keep-alive 600s
+listen events
+    bind 127.0.0.1:25060 ssl crt {pem} alpn http/1.1
+    server holder 127.0.0.1:25061
+''')
+    p = b.spawn('haproxy', ['haproxy', '-db', '-f', conf])
+    wait_until(lambda: tcp_answers(25060), 10, 'haproxy', p)
+    return p
+
+
+def listen(b, port, path, fields, n):
+    held = []
+    for _ in range(n):
+        conn = b.connect(port)
+        conn.request('GET', path, headers=fields)
+        answer = conn.getresponse()
+        assert answer.status == 200, answer.read()
+        held.append((conn, answer))
+    return held
+
+
+def listener_kb(b, pids, *where):
+    """Private memory of one more idle listener, once the first ones have
+    made the process grow what it keeps."""
+    warm = listen(b, *where, 20)
+    before = private_kb(pids())
+    held = listen(b, *where, LISTENERS)
+    after = private_kb(pids())
+    for conn, answer in held + warm:
+        answer.close()
+        conn.close()
+    return (after - before) / LISTENERS
+
+
+def run_events(b, rounds):
+    Holder(25061)
+    for _ in range(rounds):
+        haproxy = start_haproxy(b)
+        theirs = listener_kb(b, lambda: [haproxy.pid], 25060, '/', {})
+        haproxy.stop(5)
+        b.processes.remove(haproxy)
+        b.stack.processes.remove(b.console)
+        b.console.stop(20)
+        b.console = b.stack.start_console()
+        ours = listener_kb(b, b.workers, b.ports.console,
+                           '/api/v1/events', b.owner.fields)
+        b.results.note(f'console: private KB of an idle listener: console '
+                       f'{ours:.1f}, HAProxy {theirs:.1f}')
+        b.results.ratio('sse_kb', ours, theirs)
+
+
+def run(results, build, rounds):
+    b = Bench(build, results)
+    try:
+        b.start()
+        run_cpu(b, rounds)
+        run_deep(b, rounds)
+        run_filters(b, min(rounds, 3))
+        run_disk_space(b, 1)
+        run_csv(b, 1)
+        run_links(b, rounds)
+        run_events(b, min(rounds, 3))
+    finally:
+        b.close()
