@@ -29,6 +29,7 @@ struct lobby {
 	size_t encodings_len; /* 0: none has come */
 	bool has_hextile, has_desktop_size, has_ext_desktop_size;
 	bool has_request;
+	bool has_spoken; /* its encodings or a request: what it can is known */
 	bool is_map_due; /* the viewer asked for a colour map */
 
 	uint64_t n_fed, n_read; /* bytes taken; bytes of whole messages */
@@ -188,14 +189,16 @@ on_message(void *arg, const struct rfb_client_event *ev)
 		if (ev->len > sizeof(l->encodings))
 			return ERR_LIMIT;
 		note_encodings(l, ev);
+		l->has_spoken = true;
 		break;
 	case RFB_FRAMEBUFFER_UPDATE_REQUEST:
 		note_request(l, ev);
+		l->has_spoken = true;
 		break;
 	default:
 		break;
 	}
-	return l->is_leaving ? ERR_CANCELLED : 0;
+	return l->is_leaving && l->has_spoken ? ERR_CANCELLED : 0;
 }
 
 int
@@ -269,7 +272,7 @@ lobby_set_text(
 int
 lobby_leave(struct lobby *l, struct lobby_viewer *viewer)
 {
-	if (!rfb_client_messages_is_between(l->messages)) {
+	if (!l->has_spoken || !rfb_client_messages_is_between(l->messages)) {
 		l->is_leaving = true;
 		return ERR_AGAIN;
 	}

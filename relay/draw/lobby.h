@@ -101,10 +101,11 @@ int lobby_feed(struct lobby *l, const uint8_t *data, size_t len, size_t *used);
 int lobby_resume(struct lobby *l);
 
 /*
- * Ends the lobby between two messages of the viewer. Returns 0 and fills
- * *viewer, or ERR_AGAIN: part of a message has come; feed the rest and call
- * again. Afterwards lobby_resize, or lobby_set_text to stay, why and free
- * are allowed.
+ * Ends the lobby between two messages of the viewer, when it has sent its
+ * encodings or a request: consent may come sooner than these. Returns 0 and
+ * fills *viewer, or ERR_AGAIN: part of a message, or none of these has come;
+ * feed the rest and call again. Afterwards lobby_resize, or lobby_set_text to
+ * stay, why and free are allowed.
  */
 int lobby_leave(struct lobby *l, struct lobby_viewer *viewer);
 

@@ -393,6 +393,9 @@ test_chatter(void **state)
 		for (size_t at = 0; at < in.len; at += piece)
 			feed(in.data + at, min_size(piece, in.len - at));
 		assert_int_equal(receive(), 0);
+		in.len = 0;
+		PUT_ENCODINGS(0);
+		say();
 		assert_int_equal(lobby_leave(hall.l, &v), 0);
 		assert_false(v.has_request);
 		hall_close();
@@ -501,6 +504,8 @@ test_leave(void **state)
 	struct lobby_viewer v;
 
 	hall_open();
+	put_request(false, 0, LOBBY_H);
+	say();
 	assert_int_equal(lobby_leave(hall.l, &v), 0);
 	assert_null(v.encodings);
 	assert_true(rfb_pixel_format_equal(&v.format, &draw_formats[0]));
@@ -538,6 +543,30 @@ test_leave(void **state)
 	hall_close();
 }
 
+/* Consent may come before the viewer has said what it can: it is waited for,
+ * and what follows is left to the session. */
+static void
+test_leave_before_encodings(void **state)
+{
+	struct lobby_viewer v;
+	size_t used, first;
+
+	hall_open();
+	assert_int_equal(lobby_leave(hall.l, &v), ERR_AGAIN);
+	put_format(&draw_formats[3]);
+	say();
+	assert_int_equal(lobby_leave(hall.l, &v), ERR_AGAIN);
+	PUT_ENCODINGS(0, -223);
+	first = in.len;
+	put_request(false, 0, LOBBY_H);
+	assert_int_equal(lobby_feed(hall.l, in.data, in.len, &used), 0);
+	assert_int_equal(used, first);
+	assert_int_equal(lobby_leave(hall.l, &v), 0);
+	assert_true(v.has_desktop_size);
+	assert_true(rfb_pixel_format_equal(&v.format, &draw_formats[3]));
+	hall_close();
+}
+
 /* Wherever the relay wants to leave in a stream of messages: it leaves at
  * the end of the one under way, and the rest is given back. */
 static void
@@ -547,6 +576,8 @@ leave_at(size_t cut, const size_t *ends, size_t n_ends)
 	size_t used, end = 0;
 
 	hall_open();
+	PUT_ENCODINGS(0);
+	say();
 	put_chatter();
 	feed(in.data, cut);
 	for (size_t i = 0; i < n_ends && end < cut; i++)
@@ -700,6 +731,7 @@ test_colour_map(void **state)
 	put8(&in, 8);
 	put8(&in, 8);
 	put_n(&in, 14, 0);
+	PUT_ENCODINGS(0);
 	say();
 	assert_int_equal(lobby_leave(hall.l, &v), 0);
 	assert_int_equal(lobby_resize(hall.l, LOBBY_W, LOBBY_H), 0);
@@ -830,6 +862,7 @@ main(void)
 		cmocka_unit_test(test_most_encodings),
 		cmocka_unit_test(test_flood),
 		cmocka_unit_test(test_leave),
+		cmocka_unit_test(test_leave_before_encodings),
 		cmocka_unit_test(test_leave_midway),
 		cmocka_unit_test(test_resize),
 		cmocka_unit_test(test_stay),
