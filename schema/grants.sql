@@ -98,7 +98,9 @@ BEGIN
 
         -- event_add() writes it for all
         ('events',            'console', 'SELECT'),
+        ('events',            'admin',   'SELECT'),
         ('idempotency_keys',  'console', 'SELECT, INSERT, UPDATE, DELETE'),
+        ('idempotency_keys',  'admin',   'SELECT'),
 
         ('nodes',             'relay',   'SELECT, INSERT, UPDATE'),
         ('nodes',             'storage', 'SELECT, INSERT, UPDATE'),
