@@ -75,6 +75,7 @@ static void (*const checks[])(struct doctor *) = {
 	doctor_recorders,
 	doctor_daemons,
 	doctor_doors,
+	doctor_console,
 	doctor_endpoints,
 };
 

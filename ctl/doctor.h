@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "ctl/ctl.h"
+#include "ctl/hostport.h"
 
 struct doctor {
 	struct ctl *ctl;
@@ -36,6 +37,13 @@ void doctor_recorders(struct doctor *d);
 
 /* doctor_tls.c: certificates of relay and storage */
 void doctor_certificates(struct doctor *d);
+/* Those of one daemon: the pair, and its dates. */
+void doctor_certificate(
+    struct doctor *d, const char *check, const struct conf_daemon *conf);
+/* Has the certificate in the file path the host of url? setting: what names
+ * the url. */
+void doctor_certificate_name(struct doctor *d, const char *check,
+    const char *path, const char *setting, const char *url);
 
 /* doctor_database.c */
 void doctor_database(struct doctor *d);
@@ -49,8 +57,14 @@ void doctor_roles(struct doctor *d);
 
 /* doctor_services.c */
 void doctor_daemons(struct doctor *d);
-/* Nothing answers at url. A warning when such a daemon (relay, storage) is
- * alive on another machine, otherwise a failure. */
+/* /healthz and /readyz of one. */
+void doctor_daemon(
+    struct doctor *d, const char *program, const struct conf_daemon *conf);
+/* "http://..." of a path at metrics_listen, as it can be reached from here. */
+void doctor_health_url(
+    const char *listen, const char *path, char *url, size_t len);
+/* Nothing answers at url. A warning when such a daemon (relay, storage,
+ * console) is alive on another machine, otherwise a failure. */
 void doctor_no_answer(struct doctor *d, const char *check, const char *program,
     const char *url, const char *why);
 
@@ -59,5 +73,11 @@ void doctor_store(struct doctor *d);
 
 /* doctor_doors.c: the relay's ports */
 void doctor_doors(struct doctor *d);
+/* Host and port of a setting, as they can be reached from here. Returns 0, or
+ * -1 when it is no address. */
+int doctor_split_listen(const char *listen, char host[HOST_MAX], char port[8]);
+
+/* doctor_console.c */
+void doctor_console(struct doctor *d);
 
 #endif

@@ -24,8 +24,8 @@ reachable_host(const char *host)
 }
 
 /* "host:port" of a setting, as it can be reached from here. */
-static int
-split_listen(const char *listen, char host[HOST_MAX], char port[8])
+int
+doctor_split_listen(const char *listen, char host[HOST_MAX], char port[8])
 {
 	char text[HOST_MAX + 16];
 
@@ -60,7 +60,7 @@ check_door(struct doctor *d, const char *check, const char *setting,
 {
 	char host[HOST_MAX], port[8];
 
-	if (split_listen(listen, host, port) != 0)
+	if (doctor_split_listen(listen, host, port) != 0)
 		doctor_fail(d, check, "write it as host:port",
 		    "[relay] %s = %s is no address", setting, listen);
 	else if (check_port(d, check, host, port))
@@ -92,7 +92,7 @@ check_page(struct doctor *d, const char *listen)
 	char why[HTTP_WHY_MAX];
 	long status;
 
-	if (split_listen(listen, host, port) != 0) {
+	if (doctor_split_listen(listen, host, port) != 0) {
 		doctor_fail(d, "web", "write it as host:port",
 		    "[relay] web_listen = %s is no address", listen);
 		return;

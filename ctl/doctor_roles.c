@@ -97,6 +97,7 @@ doctor_roles(struct doctor *d)
 	} logins[] = {
 		{ "the relay", conf->relay_user },
 		{ "storage", conf->storage_user },
+		{ "the console", conf->console_user },
 		{ "relaycam", conf->admin_user },
 	};
 	char *url_user;

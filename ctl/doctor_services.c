@@ -1,4 +1,4 @@
-/* doctor: relay and storage as they run. */
+/* doctor: daemons as they run. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,8 +10,8 @@
 #define TIMEOUT_S 5
 
 /* A wildcard address is asked on the loopback interface. */
-static void
-health_url(const char *listen, const char *path, char *url, size_t len)
+void
+doctor_health_url(const char *listen, const char *path, char *url, size_t len)
 {
 	const char *colon = strrchr(listen, ':');
 
@@ -60,8 +60,8 @@ doctor_no_answer(struct doctor *d, const char *check, const char *program,
 		    "no answer at %s: %s", url, why);
 }
 
-static void
-check_daemon(
+void
+doctor_daemon(
     struct doctor *d, const char *program, const struct conf_daemon *conf)
 {
 	char url[300], why[HTTP_WHY_MAX];
@@ -72,7 +72,7 @@ check_daemon(
 		    "its health cannot be asked for");
 		return;
 	}
-	health_url(conf->metrics_listen, "/healthz", url, sizeof(url));
+	doctor_health_url(conf->metrics_listen, "/healthz", url, sizeof(url));
 	status = http_probe("GET", url, NULL, NULL, 0, TIMEOUT_S, why);
 	if (status < 0) {
 		doctor_no_answer(d, program, program, url, why);
@@ -83,7 +83,7 @@ check_daemon(
 		    "%s answers with status %ld", url, status);
 		return;
 	}
-	health_url(conf->metrics_listen, "/readyz", url, sizeof(url));
+	doctor_health_url(conf->metrics_listen, "/readyz", url, sizeof(url));
 	status = http_probe("GET", url, NULL, NULL, 0, TIMEOUT_S, why);
 	if (status == 200)
 		doctor_ok(d, program, "runs and is ready");
@@ -97,6 +97,6 @@ check_daemon(
 void
 doctor_daemons(struct doctor *d)
 {
-	check_daemon(d, "relay", &d->ctl->relay);
-	check_daemon(d, "storage", &d->ctl->storage);
+	doctor_daemon(d, "relay", &d->ctl->relay);
+	doctor_daemon(d, "storage", &d->ctl->storage);
 }

@@ -1,4 +1,5 @@
-/* doctor: certificates and keys of relay and storage. */
+/* doctor: certificates and keys of daemons. */
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
@@ -48,30 +49,34 @@ url_host(const char *url, char host[HOST_MAX])
 	return hostport_split(authority, host, port);
 }
 
-/* Links point at public_url, so the certificate has to have its name. */
-static void
-check_public_name(struct doctor *d, const char *check, X509 *x)
+void
+doctor_certificate_name(struct doctor *d, const char *check, const char *path,
+    const char *setting, const char *url)
 {
-	const char *url = d->ctl->store.public_url;
+	FILE *f = path != NULL ? fopen(path, "re") : NULL;
+	X509 *x = f != NULL ? PEM_read_X509(f, NULL, NULL, NULL) : NULL;
 	char host[HOST_MAX];
 
-	if (strcmp(d->ctl->store.kind, "folder") != 0)
-		return;
+	if (f != NULL)
+		fclose(f);
+	if (x == NULL)
+		return; /* said elsewhere */
 	if (url_host(url, host) != 0)
 		doctor_fail(d, check, "write it as https://host:port",
-		    "[store] public_url = %s is no URL", url);
+		    "%s = %s is no URL", setting, url);
 	else if (X509_check_host(x, host, 0, 0, NULL) != 1 &&
 	    X509_check_ip_asc(x, host, 0) != 1)
 		doctor_fail(d, check,
-		    "use a name of the certificate in [store] public_url, or "
-		    "a certificate with that name",
-		    "links point at %s, and the certificate has no such name",
-		    host);
+		    "use a name of the certificate there, or a certificate "
+		    "with that name",
+		    "%s points at %s, and the certificate has no such name",
+		    setting, host);
+	X509_free(x);
 }
 
-static void
-check_pair(struct doctor *d, const char *check, const struct conf_daemon *conf,
-    bool is_storage)
+void
+doctor_certificate(
+    struct doctor *d, const char *check, const struct conf_daemon *conf)
 {
 	struct certificate_info info;
 	char err[512];
@@ -93,14 +98,18 @@ check_pair(struct doctor *d, const char *check, const struct conf_daemon *conf,
 	}
 	certificate_describe(SSL_CTX_get0_certificate(ctx), &info);
 	check_dates(d, check, conf->cert_file, &info);
-	if (is_storage)
-		check_public_name(d, check, SSL_CTX_get0_certificate(ctx));
 	SSL_CTX_free(ctx);
 }
 
 void
 doctor_certificates(struct doctor *d)
 {
-	check_pair(d, "relay TLS", &d->ctl->relay, false);
-	check_pair(d, "storage TLS", &d->ctl->storage, true);
+	const struct conf_store *store = &d->ctl->store;
+
+	doctor_certificate(d, "relay TLS", &d->ctl->relay);
+	doctor_certificate(d, "storage TLS", &d->ctl->storage);
+	if (strcmp(store->kind, "folder") == 0) /* links point there */
+		doctor_certificate_name(d, "storage TLS",
+		    d->ctl->storage.cert_file, "[store] public_url",
+		    store->public_url);
 }

@@ -23,7 +23,7 @@ become(const char *const argv[], int out)
 	unsetenv("DISPLAY");
 	unsetenv("WAYLAND_DISPLAY");
 	setenv("QT_QPA_PLATFORM", "offscreen", 1);
-	execv(argv[0], (char *const *)argv);
+	execvp(argv[0], (char *const *)argv);
 	_exit(127);
 }
 

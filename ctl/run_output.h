@@ -5,7 +5,7 @@
 #include <stddef.h>
 
 /*
- * Runs argv[0] without a terminal, a screen or input, and keeps what it
+ * Runs argv[0] (a path, or a name in PATH) without a terminal, a screen or input, and keeps what it
  * writes to standard output and error up to len - 1 bytes, NUL-terminated.
  * It and its children are killed after timeout_ms, or once out is full.
  * Returns 0, or -1 when it could not be started.

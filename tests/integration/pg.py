@@ -29,6 +29,7 @@ SCHEMA = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(
 # settings of [database]
 USERS = {'database.relay_user': 'relaycam_relay',
          'database.storage_user': 'relaycam_storage',
+         'database.console_user': 'relaycam_console',
          'database.admin_user': 'relaycam_admin',
          'database.owner_user': 'relaycam_owner'}
 _numbers = itertools.count(1)

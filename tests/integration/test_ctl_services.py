@@ -60,6 +60,7 @@ class Bound:
 
 @pytest.fixture(scope='module')
 def ctl(rig):
+    rig.stack.start_console()
     return Bound(rig.stack)
 
 
@@ -72,7 +73,7 @@ def test_doctor_all_is_well(ctl):
         'config', 'database', 'rules', 'clock', 'spool', 'store', 'link key',
         'seal key', 'evidence key', 'relay TLS', 'storage TLS', 'recorder',
         'relay', 'storage', 'endpoint', 'viewers', 'web', 'page', 'reverse',
-        'ports'}
+        'ports', 'console', 'console TLS', 'console API', 'libevent'}
     assert not any(level == 'FAIL' for _, level in lines)
     assert 'FAIL' not in ctl.ok('doctor')
 

@@ -301,7 +301,7 @@ def doctor(db, **changes):
 
 def test_doctor_is_content_with_the_roles(db):
     lines = doctor(db, **{k.replace('.', '__'): v for k, v in USERS.items()})
-    assert len(lines['roles', 'ok']) == 3 and ('roles', 'FAIL') not in lines
+    assert len(lines['roles', 'ok']) == 4 and ('roles', 'FAIL') not in lines
     assert ('database TLS', 'ok') in lines
 
 
