@@ -16,6 +16,7 @@ static const struct command_group *const groups[] = {
 	&group_ticket,
 	&group_connect,
 	&group_settings,
+	&group_single_sign_on,
 	&group_console,
 	&group_sessions,
 	&group_recordings,
@@ -37,7 +38,7 @@ command_usage(void)
 	    "usage: relaycam [OPTION...] COMMAND [ARGUMENT...]\n\n"
 	    "Administers a Relaycam installation.\n\nCommands:\n");
 	for (size_t i = 0; i < N_ELEMENTS(groups); i++)
-		fprintf(f, "  %-13s %s\n", groups[i]->name, groups[i]->help);
+		fprintf(f, "  %-15s %s\n", groups[i]->name, groups[i]->help);
 	fprintf(f,
 	    "\n\"relaycam COMMAND --help\" says more.\n"
 	    "Exit status: 0 done, 1 failed, 2 wrong arguments, "

@@ -10,6 +10,7 @@
 #include "ctl/pg.h"
 #include "ctl/rights.h"
 #include "ctl/secret.h"
+#include "ctl/single_sign_on.h"
 #include "ctl/table.h"
 
 #define PASSWORD_MIN 8
@@ -399,6 +400,10 @@ static const struct arg_opt set_opts[] = {
 	{ "title", "TEXT", "a name for people" },
 };
 
+static const struct arg_opt link_opts[] = {
+	{ "subject", "TEXT", "the claim sub that the provider has for them" },
+};
+
 static const struct command commands[] = {
 	{ "add", "NAME", 1, 1, OPTS(add_opts),
 	    "Adds a person to a team.\n\nThe password is asked for, unless an "
@@ -420,6 +425,11 @@ static const struct command commands[] = {
 	    run_totp_off },
 	{ "passkeys-off", "NAME", 1, 1, NULL, 0,
 	    "Takes all passkeys of a person away.", run_passkeys_off },
+	{ "link", "NAME", 1, 1, OPTS(link_opts),
+	    "Says who a person is at the team's single sign-on.",
+	    user_run_link },
+	{ "unlink", "NAME", 1, 1, NULL, 0, "Takes that back.",
+	    user_run_unlink },
 	{ "grant", "NAME ENDPOINT RIGHT...", 3, 5, NULL, 0,
 	    "Gives a member rights on an endpoint.\n\nRights: control "
 	    "(connect), record (start and stop recordings), manage (lock,\n"

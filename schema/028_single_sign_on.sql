@@ -223,7 +223,7 @@ CREATE FUNCTION single_sign_on_set(team bigint, who text, origin jsonb, body jso
 RETURNS console_result LANGUAGE plpgsql AS $$
 DECLARE
     was single_sign_on; s single_sign_on; p people; before jsonb; after jsonb;
-    is_new boolean;
+    is_new boolean; broken text;
 BEGIN
     PERFORM FROM teams WHERE id = team FOR UPDATE;
     SELECT * INTO was FROM single_sign_on WHERE team_id = team FOR UPDATE;
@@ -282,6 +282,11 @@ BEGIN
         VALUES (team, who, 'settings_set', 'single_sign_on.client_secret', origin);
     END IF;
     RETURN (NULL, NULL, NULL, after)::console_result;
+EXCEPTION WHEN check_violation THEN
+    GET STACKED DIAGNOSTICS broken = CONSTRAINT_NAME;
+    RETURN ('invalid', '/' || regexp_replace(broken, '^single_sign_on_(.*)_check$', '\1'),
+            'This value cannot be; docs/single-sign-on.md says which can.',
+            NULL)::console_result;
 END $$;
 
 CREATE FUNCTION single_sign_on_remove(team bigint, who text, origin jsonb)

@@ -59,7 +59,8 @@ def test_help_of_every_command(ctl):
     listed = re.findall(r'^  ([a-z-]+)  ', ctl.ok('--help'), re.M)
     assert {'migrate', 'check', 'doctor', 'team', 'user', 'endpoint',
             'ticket', 'connect', 'settings', 'sessions', 'recordings',
-            'verify', 'evidence-key', 'audit'} == set(listed)
+            'verify', 'evidence-key', 'audit', 'console',
+            'single-sign-on'} == set(listed)
     for name in listed:
         text = ctl.ok(name, '--help')
         assert text.startswith(f'usage: relaycam {name}')
@@ -809,6 +810,15 @@ VIOLATIONS = {
                       "events_kept() + 300)",
     'idempotency_answer': "INSERT INTO idempotency_keys (id, fingerprint) "
                           "VALUES (sha256('a'), sha256('b'))",
+    'password_owner':
+        "INSERT INTO single_sign_on (team_id, issuer, client_id, enabled, "
+        "password_owner_id) SELECT team_id, 'https://x', 'x', true, id FROM "
+        "people WHERE name = 'bob'",
+    'identity_team':
+        "INSERT INTO teams (name) VALUES ('x'); INSERT INTO identities "
+        "(person_id, team_id, issuer, subject) SELECT p.id, t.id, "
+        "'https://x', 's' FROM people p, teams t WHERE p.name = 'bob' AND "
+        "t.name = 'x'",
     'event_triggers': "ALTER TABLE segments DISABLE TRIGGER segment_event",
 }
 
