@@ -101,6 +101,7 @@ BEGIN
         ('events',            'admin',   'SELECT'),
         ('idempotency_keys',  'console', 'SELECT, INSERT, UPDATE, DELETE'),
         ('idempotency_keys',  'admin',   'SELECT'),
+        ('idempotency_keys',  'admin',   'SELECT'),
 
         ('nodes',             'relay',   'SELECT, INSERT, UPDATE'),
         ('nodes',             'storage', 'SELECT, INSERT, UPDATE'),

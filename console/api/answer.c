@@ -125,8 +125,8 @@ request_break(struct request *r)
 		evhttp_connection_free(conn);
 }
 
-static void
-send_answer(struct request *r, unsigned status, struct evbuffer *body)
+void
+request_send_held(struct request *r, unsigned status, struct evbuffer *body)
 {
 	struct evhttp_request *http = r->http;
 
@@ -136,6 +136,13 @@ send_answer(struct request *r, unsigned status, struct evbuffer *body)
 		evhttp_send_reply(http, (int)status, reason(status), body);
 	if (body != NULL)
 		evbuffer_free(body);
+}
+
+static void
+send_answer(struct request *r, unsigned status, struct evbuffer *body)
+{
+	if (!writes_hold(r, status, body))
+		request_send_held(r, status, body);
 }
 
 /* The text as gzip (RFC 1952); NULL when that cannot be. */

@@ -17,6 +17,11 @@ void request_lost(struct request *r);
 void request_send(
     struct request *r, unsigned status, const char *text, size_t len);
 
+/* An answer that was held back until rows were written; body: taken. */
+struct evbuffer;
+void request_send_held(
+    struct request *r, unsigned status, struct evbuffer *body);
+
 /*
  * A streamed answer: begin sends its head, the caller sends chunks by evhttp,
  * end ends it. Once it is begun, request_problem() and request_break() close

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "console/api/enter.h"
 #include "console/api/request.h"
 
 enum col { PROBLEM, POINTER, DETAIL, ANSWER };
@@ -63,7 +64,7 @@ on_changed(struct request *r, PGresult *res)
 static void
 run(struct request *r, const char *function)
 {
-	char sql[160], origin[REQUEST_ADDRESS + 64];
+	char sql[160], origin[REQUEST_ORIGIN_MAX];
 	char *body;
 	const char *who = r->person.id_text;
 	const char *params[] = { *who != '\0' ? who : NULL, origin, NULL };
@@ -77,9 +78,7 @@ run(struct request *r, const char *function)
 		request_problem(r, 503, "unavailable", "Out of memory.");
 		return;
 	}
-	/* an address has no character that JSON escapes */
-	snprintf(origin, sizeof(origin), "{\"client\":\"%s\",\"door\":\"%s\"}",
-	    r->client, r->person.is_token ? "api_token" : "console");
+	request_origin(r, origin);
 	snprintf(sql, sizeof(sql),
 	    "SELECT problem, pointer, detail, answer::text FROM "
 	    "%s($1::bigint, $2::jsonb, $3::jsonb)",

@@ -11,6 +11,7 @@
 #include "console/api/answer.h"
 #include "console/api/idempotency.h"
 #include "console/api/request.h"
+#include "console/api/write.h"
 #include "console/db_pool.h"
 #include "console/routes.h"
 #include "console/server.h"
@@ -162,27 +163,51 @@ has_right(const struct request *r)
 	}
 }
 
+char *
+request_origin(const struct request *r, char out[REQUEST_ORIGIN_MAX])
+{
+	/* an address has no character that JSON escapes */
+	snprintf(out, REQUEST_ORIGIN_MAX, "{\"client\":\"%s\",\"door\":\"%s\"}",
+	    r->client, r->person.is_token ? "api_token" : "console");
+	return out;
+}
+
+static const char audit_sql[] =
+    "INSERT INTO audit (team_id, actor, action, object, detail) VALUES "
+    "($1, $2, $3, $4, $5::jsonb || coalesce($6::jsonb, '{}'))";
+
+/* Detail as text, taken; NULL: there is none. */
+static char *
+detail_text(struct json_t *detail)
+{
+	char *text = detail != NULL ? json_dumps(detail, JSON_COMPACT) : NULL;
+
+	json_decref(detail);
+	return text;
+}
+
 void
 request_audit(struct request *r, const char *action, const char *object,
-    struct json_t *given)
+    struct json_t *detail)
 {
-	json_t *detail = given != NULL ? given : json_object();
-	char *text;
-	const char *params[5] = { r->person.team_text, r->person.name, action,
-		object };
+	char origin[REQUEST_ORIGIN_MAX], *text = detail_text(detail);
+	const char *team = r->person.team_text;
+	const char *params[] = { *team != '\0' ? team : NULL, r->person.name,
+		action, object, request_origin(r, origin), text };
 
-	json_object_set_new(detail, "client", json_string(r->client));
-	json_object_set_new(detail, "door",
-	    json_string(r->person.is_token ? "api_token" : "console"));
-	text = json_dumps(detail, JSON_COMPACT);
-	json_decref(detail);
-	params[4] = text;
-	if (text != NULL)
-		db_pool_query(r->worker->db,
-		    "INSERT INTO audit (team_id, actor, action, object, "
-		    "detail) VALUES ($1, $2, $3, $4, $5)",
-		    5, params, NULL, NULL);
+	request_write(r, audit_sql, 6, params);
 	free(text);
+}
+
+void
+request_audit_first(struct request *r, const char *action, const char *object,
+    void (*then)(struct request *r, PGresult *res))
+{
+	char origin[REQUEST_ORIGIN_MAX];
+	const char *params[] = { r->person.team_text, r->person.name, action,
+		object, request_origin(r, origin), NULL };
+
+	request_query(r, audit_sql, 6, params, then);
 }
 
 static void
@@ -191,6 +216,17 @@ refuse(struct request *r, const char *detail)
 	request_audit(
 	    r, "refused", r->id, json_pack("{s:s}", "request", r->route->what));
 	request_problem(r, 403, "forbidden", detail);
+}
+
+/* A page of another site may have sent it. */
+static void
+refuse_csrf(struct request *r)
+{
+	request_audit(r, "refused", r->id,
+	    json_pack("{s:s,s:s}", "request", r->route->what, "why",
+		"X-CSRF-Token is missing or wrong"));
+	request_problem(r, 403, "csrf",
+	    "X-CSRF-Token is missing or wrong; GET /api/v1/me has it.");
 }
 
 static void
@@ -253,8 +289,7 @@ on_entered(struct request *r, PGresult *res)
 		request_problem(
 		    r, 503, "unavailable", "Too many connections; try again.");
 	else if (!has_csrf(r))
-		request_problem(r, 403, "csrf",
-		    "X-CSRF-Token is missing or wrong; GET /api/v1/me has it.");
+		refuse_csrf(r);
 	else if (r->route->object != OBJECT_NONE && !r->rights.is_found)
 		request_not_found(r);
 	else if (!has_scope(r))

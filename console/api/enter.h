@@ -7,6 +7,7 @@
 #ifndef CONSOLE_API_ENTER_H
 #define CONSOLE_API_ENTER_H
 
+#include <libpq-fe.h>
 #include <stdint.h>
 
 struct person;
@@ -28,10 +29,22 @@ char *credential_hash(const struct person *p, char out[CREDENTIAL_HASH_MAX]);
  * row is needed for it. Returns out. */
 char *csrf_text(const uint8_t *credential, char out[CSRF_TEXT_MAX]);
 
-/* Writes an entry into the audit log: who, from where, by which door. object:
- * what it was done to; detail: an object, taken, or NULL. */
+#define REQUEST_ORIGIN_MAX 128
+
+/* {"client": address, "door": "console" or "api_token"}, for the audit log.
+ * Returns out. */
+char *request_origin(const struct request *r, char out[REQUEST_ORIGIN_MAX]);
+
+/* Writes an entry into the audit log: who, from where, by which door. The
+ * answer waits for it (write.h). object: what it was done to; detail: an
+ * object, taken, or NULL. */
 struct json_t;
 void request_audit(struct request *r, const char *action, const char *object,
     struct json_t *detail);
+
+/* The same for handlers that stream their answer: `then` is called when the
+ * entry is there. */
+void request_audit_first(struct request *r, const char *action,
+    const char *object, void (*then)(struct request *r, PGresult *res));
 
 #endif

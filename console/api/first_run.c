@@ -17,7 +17,6 @@
 #include "console/api/login_open.h"
 #include "console/api/password_change.h"
 #include "console/api/request.h"
-#include "console/db_pool.h"
 #include "console/worker.h"
 
 #define ACTOR "first-run link" /* in the audit log; no person's name */
@@ -89,8 +88,7 @@ refuse(struct request *r)
 		"f" };
 
 	atomic_fetch_add(&r->worker->place->counters.logins_failed, 1);
-	db_pool_query(
-	    r->worker->db, login_wrong_statement, 6, params, NULL, NULL);
+	request_write(r, login_wrong_statement, 6, params);
 	guess_end(&f->guess, GUESS_WRONG);
 	request_problem(r, 403, "dead-link",
 	    "This link was used, is too old, or never was one.");

@@ -53,7 +53,6 @@ guess_person_wrong(struct guess_person *g, struct request *r)
 		"console", "t", "f" };
 
 	atomic_fetch_add(&r->worker->place->counters.logins_failed, 1);
-	db_pool_query(
-	    r->worker->db, login_wrong_statement, 6, params, NULL, NULL);
+	request_write(r, login_wrong_statement, 6, params);
 	guess_end(&g->guess, GUESS_WRONG);
 }

@@ -264,6 +264,23 @@ idempotency_query(struct request *r, const char *sql, int n,
 	return 0;
 }
 
+bool
+idempotency_is_open(const struct request *r)
+{
+	return r->idempotency != NULL && r->idempotency->state == OPEN;
+}
+
+int
+idempotency_write(struct request *r, const char *sql, int n,
+    const char *const *params, db_result_cb *cb, void *arg)
+{
+	const struct idempotency *k = r->idempotency;
+
+	return k->is_broken
+	    ? ERR_UNAVAILABLE
+	    : db_query_now(k->queue->db, sql, n, params, cb, arg);
+}
+
 /* ---- keeping the answer ---- */
 
 static void

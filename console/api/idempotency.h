@@ -39,6 +39,12 @@ bool idempotency_take(struct request *r);
 int idempotency_query(struct request *r, const char *sql, int n,
     const char *const *params, db_result_cb *cb);
 
+/* Is r in its transaction? r may have no key. Then idempotency_write() writes
+ * in it, beside what the handler asks; as db_query_now. */
+bool idempotency_is_open(const struct request *r);
+int idempotency_write(struct request *r, const char *sql, int n,
+    const char *const *params, db_result_cb *cb, void *arg);
+
 /*
  * The answer of a request with a key, or without. text: len bytes, borrowed;
  * JSON, or a problem document, by status. True: it is kept first and then sent

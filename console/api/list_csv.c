@@ -165,6 +165,22 @@ on_counted(struct request *r, PGresult *res)
 	ask(r);
 }
 
+static void
+on_audited(struct request *r, PGresult *res)
+{
+	struct stream *s = r->state;
+
+	if (evhttp_request_get_command(r->http) == EVHTTP_REQ_HEAD) {
+		request_field(r, "Content-Type", "text/csv; charset=utf-8");
+		request_empty(r, 200);
+	} else if (page_asks_for_mine(&s->page, r)) {
+		page_write_count(&s->page, r);
+		query(r, on_counted);
+	} else {
+		ask(r);
+	}
+}
+
 void
 list_csv_run(struct request *r, const struct list *l)
 {
@@ -178,16 +194,5 @@ list_csv_run(struct request *r, const struct list *l)
 	}
 	if (!page_read(&s->page, r, l))
 		return;
-	request_audit(r, "export", r->route->path, NULL);
-	if (evhttp_request_get_command(r->http) == EVHTTP_REQ_HEAD) {
-		request_field(r, "Content-Type", "text/csv; charset=utf-8");
-		request_empty(r, 200);
-		return;
-	}
-	if (page_asks_for_mine(&s->page, r)) {
-		page_write_count(&s->page, r);
-		query(r, on_counted);
-	} else {
-		ask(r);
-	}
+	request_audit_first(r, "export", r->route->path, on_audited);
 }

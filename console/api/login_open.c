@@ -14,11 +14,15 @@
 #include "console/worker.h"
 
 static const char login_sql[] =
-    "WITH old AS (DELETE FROM logins WHERE expires_at < now()) "
-    "INSERT INTO logins (hash, person_id, client_addr, expires_at) "
+    "WITH old AS (DELETE FROM logins WHERE expires_at < now()), "
+    "l AS (INSERT INTO logins (hash, person_id, client_addr, expires_at) "
     "SELECT decode($1, 'hex'), id, $3, now() + $4::integer * interval '1 "
     "second' FROM people WHERE id = $2 AND NOT disabled AND "
-    "($5::boolean OR password_login_is_open(id)) RETURNING 1";
+    "($5::boolean OR password_login_is_open(id)) RETURNING person_id), "
+    "a AS (INSERT INTO audit (team_id, actor, action, object, detail) "
+    "SELECT p.team_id, p.name, 'login', p.name, $6::jsonb || "
+    "jsonb_build_object('by', $7::text) FROM l JOIN people p ON p.id = "
+    "l.person_id) SELECT person_id FROM l";
 
 /* The teams' own ways in, when a team closes the others. */
 static bool
@@ -50,8 +54,6 @@ on_login(struct request *r, PGresult *res)
 	request_field(r, "Set-Cookie", cookie);
 	wipe(hex, sizeof(hex));
 	wipe(cookie, sizeof(cookie));
-	request_audit(
-	    r, "login", r->person.name, json_pack("{s:s}", "by", r->login_how));
 	if (r->login_done != NULL)
 		r->login_done(r);
 	else
@@ -63,8 +65,10 @@ login_open(struct request *r, const char *how)
 {
 	uint8_t hash[SHA256_DIGEST_LENGTH];
 	char hex[2 * SHA256_DIGEST_LENGTH + 1], seconds[24];
+	char origin[REQUEST_ORIGIN_MAX];
 	const char *params[] = { hex, r->person.id_text, r->client, seconds,
-		is_always_open(how) ? "t" : "f" };
+		is_always_open(how) ? "t" : "f", request_origin(r, origin),
+		how };
 
 	r->login_how = how;
 	atomic_fetch_add(&r->worker->place->counters.logins, 1);
@@ -73,5 +77,5 @@ login_open(struct request *r, const char *how)
 	http_hex(hash, sizeof(hash), hex);
 	snprintf(seconds, sizeof(seconds), "%lld",
 	    (long long)r->worker->conf->console.login_seconds);
-	request_query(r, login_sql, 5, params, on_login);
+	request_query(r, login_sql, 7, params, on_login);
 }

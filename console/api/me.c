@@ -31,7 +31,6 @@ me_run(struct request *r)
 static void
 on_logout(struct request *r, PGresult *res)
 {
-	request_audit(r, "logout", r->person.name, NULL);
 	request_field(r, "Set-Cookie",
 	    COOKIE_NAME "=; Path=/; Secure; HttpOnly; SameSite=Strict; "
 			"Max-Age=0");
@@ -43,10 +42,15 @@ logout_run(struct request *r)
 {
 	uint8_t hash[SHA256_DIGEST_LENGTH];
 	char hex[2 * SHA256_DIGEST_LENGTH + 1];
-	const char *params[] = { hex };
+	char origin[REQUEST_ORIGIN_MAX];
+	const char *params[] = { hex, r->person.team_text, r->person.name,
+		request_origin(r, origin) };
 
 	SHA256(r->person.credential, CREDENTIAL_LEN, hash);
 	http_hex(hash, sizeof(hash), hex);
-	request_query(r, "DELETE FROM logins WHERE hash = decode($1, 'hex')", 1,
-	    params, on_logout);
+	request_query(r,
+	    "WITH l AS (DELETE FROM logins WHERE hash = decode($1, 'hex')) "
+	    "INSERT INTO audit (team_id, actor, action, object, detail) "
+	    "VALUES ($2, $3, 'logout', $3, $4::jsonb)",
+	    4, params, on_logout);
 }

@@ -62,8 +62,7 @@ refuse(struct request *r)
 		"f" };
 
 	atomic_fetch_add(&r->worker->place->counters.logins_failed, 1);
-	db_pool_query(
-	    r->worker->db, login_wrong_statement, 6, params, NULL, NULL);
+	request_write(r, login_wrong_statement, 6, params);
 	guess_end(&l->guess, GUESS_WRONG);
 	request_problem(r, 401, "wrong-passkey",
 	    "This passkey is not known here, or was not asked for.");

@@ -135,13 +135,11 @@ on_changed(struct request *r, PGresult *res)
 static void
 run(struct request *r, const struct change *c, const char *value)
 {
-	char sql[1024], detail[REQUEST_ADDRESS + 64];
+	char sql[1024], detail[REQUEST_ORIGIN_MAX];
 	const char *params[] = { r->id, r->person.team_text, r->person.name,
 		c->action, detail, value };
 
-	/* an address has no character that JSON escapes */
-	snprintf(detail, sizeof(detail), "{\"client\":\"%s\",\"door\":\"%s\"}",
-	    r->client, r->person.is_token ? "api_token" : "console");
+	request_origin(r, detail);
 	snprintf(sql, sizeof(sql),
 	    "WITH u AS (UPDATE segments SET %s WHERE id = $1::uuid AND %s "
 	    "RETURNING id), a AS (INSERT INTO audit (team_id, actor, action, "

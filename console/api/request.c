@@ -61,6 +61,7 @@ void
 request_free(struct request *r)
 {
 	idempotency_release(r);
+	writes_release(r);
 	if (r->release != NULL)
 		r->release(r);
 	if (r->http != NULL)

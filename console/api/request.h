@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "console/api/write.h"
+
 #define REQUEST_ID_MAX   64 /* of what {id} in a path says */
 #define REQUEST_USER_MAX 64
 #define REQUEST_ADDRESS  64
@@ -51,6 +53,7 @@ struct request {
 	json_t *body; /* an object, or NULL */
 	struct person person;
 	struct object_rights rights;
+	struct writes writes;
 	struct idempotency *idempotency; /* NULL: it has no Idempotency-Key */
 	void (*on_rows)(struct request *r, PGresult *res);
 	void *state; /* the handler's own; release frees it */

@@ -200,8 +200,9 @@ void
 sessions_patch_run(struct request *r)
 {
 	static char values[N_ELEMENTS(orders)][600];
-	const char *params[2 + N_ELEMENTS(orders)] = { r->person.id_text,
-		r->id };
+	char origin[REQUEST_ORIGIN_MAX];
+	const char *params[3 + N_ELEMENTS(orders)] = { r->person.id_text,
+		r->id, request_origin(r, origin) };
 	size_t n = 0, i;
 
 	for (i = 0; i < N_ELEMENTS(orders); i++) {
@@ -211,7 +212,7 @@ sessions_patch_run(struct request *r)
 		if (v == NULL)
 			continue;
 		n++;
-		params[2 + i] = values[i];
+		params[3 + i] = values[i];
 		if (order_value(
 			v, orders[i].is_number, values[i], sizeof(values[i])))
 			continue;
@@ -228,11 +229,12 @@ sessions_patch_run(struct request *r)
 		return;
 	}
 	request_query(r,
-	    "SELECT what, session_command($1::bigint, $2::uuid, what, value) "
-	    "FROM (VALUES ('frame_rate', $3::text), ('monitor', $4), "
-	    "('recording', $5), ('view_only', $6), ('warn', $7)) v (what, "
+	    "SELECT what, console_session_command($1::bigint, $2::uuid, what, "
+	    "value, $3::jsonb) "
+	    "FROM (VALUES ('frame_rate', $4::text), ('monitor', $5), "
+	    "('recording', $6), ('view_only', $7), ('warn', $8)) v (what, "
 	    "value) WHERE value IS NOT NULL",
-	    2 + (int)N_ELEMENTS(orders), params, on_ordered);
+	    3 + (int)N_ELEMENTS(orders), params, on_ordered);
 }
 
 static void
@@ -247,11 +249,13 @@ on_ended(struct request *r, PGresult *res)
 void
 sessions_delete_run(struct request *r)
 {
-	char reason[512] = "";
-	const char *params[] = { r->person.id_text, r->id, reason };
+	char reason[512] = "", origin[REQUEST_ORIGIN_MAX];
+	const char *params[] = { r->person.id_text, r->id, reason,
+		request_origin(r, origin) };
 
 	request_param(r, "reason", reason, sizeof(reason));
 	request_query(r,
-	    "SELECT session_command($1::bigint, $2::uuid, 'end', $3)", 3,
-	    params, on_ended);
+	    "SELECT console_session_command($1::bigint, $2::uuid, 'end', $3, "
+	    "$4::jsonb)",
+	    4, params, on_ended);
 }

@@ -19,6 +19,22 @@
 	"'created_at', utc_text(created_at), 'expires_at', "                   \
 	"utc_text(expires_at), 'last_used_at', utc_text(last_used_at))"
 
+static const char new_sql[] =
+    "WITH t AS (INSERT INTO api_tokens (person_id, hash, name, scopes, "
+    "expires_at) VALUES ($1, decode($2, 'hex'), $3, $4::text[], now() + "
+    "$5::integer * interval '1 day') ON CONFLICT (person_id, name) DO NOTHING "
+    "RETURNING *), a AS (INSERT INTO audit (team_id, actor, action, object, "
+    "detail) SELECT $6::bigint, $7, 'token_new', name, $8::jsonb || "
+    "jsonb_build_object('scopes', scopes) FROM t) "
+    "SELECT " TOKEN_COLUMNS "::text FROM t";
+
+static const char delete_sql[] =
+    "WITH t AS (DELETE FROM api_tokens WHERE person_id = $1 AND id = "
+    "$2::bigint RETURNING name), a AS (INSERT INTO audit (team_id, actor, "
+    "action, object, detail) SELECT $3::bigint, $4, 'token_deleted', name, "
+    "$5::jsonb "
+    "FROM t) SELECT name FROM t";
+
 static void
 on_list(struct request *r, PGresult *res)
 {
@@ -86,7 +102,6 @@ on_new(struct request *r, PGresult *res)
 	snprintf(token, sizeof(token), BEARER_PREFIX);
 	http_hex(r->state, CREDENTIAL_LEN, token + strlen(BEARER_PREFIX));
 	json_object_set_new(o, "token", json_string(token));
-	request_audit(r, "token_new", request_text(r, "name"), NULL);
 	request_json(r, 201, o);
 	wipe(token, sizeof(token));
 }
@@ -119,8 +134,10 @@ tokens_new_run(struct request *r)
 	const char *name = request_text(r, "name");
 	const json_t *days = json_object_get(r->body, "days");
 	char hex[2 * SHA256_DIGEST_LENGTH + 1], scopes[1024], days_text[24];
+	char origin[REQUEST_ORIGIN_MAX];
 	const char *params[] = { r->person.id_text, hex, name, scopes,
-		days_text };
+		days_text, r->person.team_text, r->person.name,
+		request_origin(r, origin) };
 
 	if (name == NULL || *name == '\0' || strlen(name) > NAME_MAX_LEN) {
 		request_invalid(r, "/name", "1 to 100 bytes are expected.");
@@ -136,13 +153,7 @@ tokens_new_run(struct request *r)
 	} else {
 		snprintf(days_text, sizeof(days_text), "%lld",
 		    (long long)json_integer_value(days));
-		request_query(r,
-		    "INSERT INTO api_tokens (person_id, hash, name, scopes, "
-		    "expires_at) VALUES ($1, decode($2, 'hex'), $3, "
-		    "$4::text[], now() + $5::integer * interval '1 day') "
-		    "ON CONFLICT (person_id, name) DO NOTHING "
-		    "RETURNING " TOKEN_COLUMNS "::text",
-		    5, params, on_new);
+		request_query(r, new_sql, 8, params, on_new);
 	}
 }
 
@@ -153,17 +164,15 @@ on_deleted(struct request *r, PGresult *res)
 		request_not_found(r);
 		return;
 	}
-	request_audit(r, "token_deleted", PQgetvalue(res, 0, 0), NULL);
 	request_empty(r, 204);
 }
 
 void
 tokens_delete_run(struct request *r)
 {
-	const char *params[] = { r->person.id_text, r->id };
+	char origin[REQUEST_ORIGIN_MAX];
+	const char *params[] = { r->person.id_text, r->id, r->person.team_text,
+		r->person.name, request_origin(r, origin) };
 
-	request_query(r,
-	    "DELETE FROM api_tokens WHERE person_id = $1 AND id = $2::bigint "
-	    "RETURNING name",
-	    2, params, on_deleted);
+	request_query(r, delete_sql, 5, params, on_deleted);
 }

@@ -124,11 +124,11 @@ class Console:
                         'action = %s ORDER BY id', (action,))
 
     def audited(self, action, before=0):
-        """The newest row of an action, once there are more than `before`: the
-        answer to a request does not wait for its row."""
-        wait_for(f'the audit row of {action}',
-                 lambda: len(self.audit(action)) > before)
-        return self.audit(action)[-1]
+        """The newest row of an action, of more than `before`: it is there
+        before the answer to its request."""
+        rows = self.audit(action)
+        assert len(rows) > before, f'no audit row of {action}'
+        return rows[-1]
 
     # --- the program --------------------------------------------------------
 
