@@ -6,10 +6,16 @@
 #define COMMON_UUID_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
-#define UUID_LEN 36
+#define UUID_LEN      36
+#define UUID_TEXT_MAX (UUID_LEN + 1) /* with the NUL */
 
 /* Whether s is lower-case digits and hyphens of a UUID, and nothing else. */
 bool is_uuid(const char *s);
+
+/* The text of version 8 (RFC 9562 section 5.8) with these 16 bytes of a hash:
+ * the same each time for the same thing. Returns out. */
+char *uuid_of_hash(const uint8_t hash[16], char out[UUID_TEXT_MAX]);
 
 #endif

@@ -15,6 +15,7 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "common/metrics_server.h"
+#include "common/uuid.h"
 #include "relay/heartbeat.h"
 #include "relay/relay.h"
 
@@ -182,7 +183,6 @@ print_readyz(void *arg, struct evbuffer *out)
 
 static const struct metrics_page pages[] = {
 	{ "/metrics", print_metrics },
-	{ "/healthz", metrics_print_healthz },
 	{ "/readyz", print_readyz },
 };
 
@@ -220,13 +220,7 @@ node_identity(char *out, const char *listen)
 	    (unsigned long long)ns.st_ino, listen);
 	crypto_generichash(
 	    b, sizeof(b), (uint8_t *)text, strlen(text), NULL, 0);
-	b[6] = (uint8_t)((b[6] & 0x0f) | 0x80); /* version 8, RFC 9562 */
-	b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
-	snprintf(out, UUID_LEN,
-	    "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-"
-	    "%02x%02x%02x%02x%02x%02x",
-	    b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10],
-	    b[11], b[12], b[13], b[14], b[15]);
+	uuid_of_hash(b, out);
 }
 
 struct node *

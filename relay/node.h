@@ -12,7 +12,7 @@ struct relay;
 
 /*
  * Who this relay is, the same again after a restart: from host name, network
- * namespace and where it listens. out: UUID_LEN bytes.
+ * namespace and where it listens. out: UUID_TEXT_MAX bytes.
  */
 void node_identity(char *out, const char *listen);
 

@@ -12,6 +12,7 @@
 #include <sys/queue.h>
 
 #include "common/password.h"
+#include "common/uuid.h"
 #include "relay/conf.h"
 #include "relay/door/conn.h"
 #include "relay/door/door.h"
@@ -32,8 +33,6 @@ struct session;
 struct static_files;
 struct rfb_ra2_key;
 struct text_font;
-
-#define UUID_LEN 37 /* with the NUL */
 
 /* Counters for /metrics. */
 struct relay_stats {
@@ -61,7 +60,7 @@ struct relay {
 	int spawner;
 	struct password_queue *passwords;
 	struct worker_pool *lookups; /* names; never behind a password */
-	char node_id[UUID_LEN];
+	char node_id[UUID_TEXT_MAX];
 	struct relay_stats stats;
 	struct live_budget live;
 	struct guesses *guesses;
@@ -139,6 +138,6 @@ SSL_CTX *relay_web_ctx(struct relay *r);
 void loop_post(struct loop *to, struct job *j);
 
 /* A random UUID (version 4) into out. */
-void relay_uuid(char out[UUID_LEN]);
+void relay_uuid(char out[UUID_TEXT_MAX]);
 
 #endif

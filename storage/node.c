@@ -11,6 +11,7 @@
 #include "common/db.h"
 #include "common/err.h"
 #include "common/log.h"
+#include "common/uuid.h"
 #include "storage/daemon.h"
 
 #define HEARTBEAT_S 5
@@ -18,7 +19,7 @@
 struct node {
 	struct daemon *d;
 	struct event *timer;
-	char id[37], host[65];
+	char id[UUID_TEXT_MAX], host[65];
 	bool is_known;       /* the row is there */
 	const char *trouble; /* NULL: the last heartbeat is in it */
 };
@@ -35,13 +36,7 @@ make_id(struct node *n)
 	if ((size_t)len >= sizeof(text))
 		len = sizeof(text) - 1;
 	SHA256((const unsigned char *)text, (size_t)len, h);
-	h[6] = (unsigned char)((h[6] & 0x0f) | 0x80);
-	h[8] = (unsigned char)((h[8] & 0x3f) | 0x80);
-	snprintf(n->id, sizeof(n->id),
-	    "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-"
-	    "%02x%02x%02x%02x%02x%02x",
-	    h[0], h[1], h[2], h[3], h[4], h[5], h[6], h[7], h[8], h[9], h[10],
-	    h[11], h[12], h[13], h[14], h[15]);
+	uuid_of_hash(h, n->id);
 }
 
 static void

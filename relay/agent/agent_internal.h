@@ -29,7 +29,7 @@ struct agent {
 	struct side side;
 	struct event *timer; /* of the state; the next probe when ready */
 	char client_addr[CLIENT_ADDR_LEN];
-	char channel[UUID_LEN];
+	char channel[UUID_TEXT_MAX];
 	bool has_pin;
 	char pin[65]; /* SHA-256 of its certificate, hex */
 	uint8_t mode; /* enum agent_mode */

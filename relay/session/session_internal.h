@@ -117,7 +117,7 @@ struct session {
 	struct loop *loop;
 	enum session_state state;
 	unsigned n_refs; /* the session itself, and each job and query */
-	char id[UUID_LEN];
+	char id[UUID_TEXT_MAX];
 	char client_addr[64];
 	struct side viewer, endpoint;
 	struct event *deadline; /* of the state; of the session when running */

@@ -77,7 +77,7 @@ session_array(struct loop *l)
 
 	TAILQ_FOREACH(s, &l->sessions, link)
 	n++;
-	text = malloc(3 + n * UUID_LEN);
+	text = malloc(3 + n * UUID_TEXT_MAX);
 	if (text == NULL)
 		return NULL;
 	text[0] = '{';

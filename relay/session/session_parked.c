@@ -187,7 +187,7 @@ struct claim {
 	struct job job;
 	struct loop *from; /* of the technician's session */
 	struct loop *at;   /* of the parked one */
-	char session[UUID_LEN];
+	char session[UUID_TEXT_MAX];
 	int64_t endpoint_id;
 	struct side side;
 	struct rfb_handshake_client *handshake; /* its ServerInit; or NULL */

@@ -270,6 +270,10 @@ test_too_long(void **state)
 static void
 test_keys(void **state)
 {
+	static const uint8_t hash[16] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11,
+		12, 13, 14, 15 };
+	char text[UUID_TEXT_MAX];
+
 	char longer[OBJECT_KEY_MAX + 2];
 
 	assert_true(object_key_is_valid("a.webm"));
@@ -292,6 +296,9 @@ test_keys(void **state)
 	assert_false(is_uuid("01234567-89AB-cdef-0123-456789abcdef"));
 	assert_false(is_uuid("0123456789abcdef"));
 	assert_false(is_uuid(ID "0"));
+	assert_string_equal(uuid_of_hash(hash, text),
+	    "00010203-0405-8607-8809-0a0b0c0d0e0f");
+	assert_true(is_uuid(text));
 }
 
 static void
