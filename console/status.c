@@ -6,6 +6,7 @@
 
 #include "common/bytes.h"
 #include "common/err.h"
+#include "common/metrics_print.h"
 #include "common/metrics_server.h"
 #include "console/conf.h"
 #include "console/shared.h"
@@ -17,29 +18,6 @@ struct status {
 	struct shared *shared;
 	unsigned n;
 	bool is_stopping;
-};
-
-struct metric {
-	const char *name, *type, *help;
-	size_t offset; /* in struct worker_counters */
-};
-
-#define ROW(field, name, type, help)                                           \
-	{                                                                      \
-		name, type, help, offsetof(struct worker_counters, field)      \
-	}
-
-static const struct metric metrics[] = {
-	ROW(logins, "logins_total", "counter", "Passwords that were right."),
-	ROW(logins_failed, "login_failures_total", "counter",
-	    "Passwords that were wrong."),
-	ROW(refused, "refusals_total", "counter",
-	    "Requests refused for lack of a right."),
-	ROW(queries, "queries_total", "counter", "Statements sent."),
-	ROW(query_errors, "query_errors_total", "counter",
-	    "Statements without an answer, or with an error."),
-	ROW(event_streams, "event_streams", "gauge",
-	    "Clients that listen to events."),
 };
 
 static uint64_t
@@ -66,40 +44,48 @@ count_ready(const struct status *s)
 	return n;
 }
 
+#define SUM(field) sum(s, offsetof(struct worker_counters, field))
+
 static void
 print_answers(const struct status *s, struct evbuffer *out)
 {
-	evbuffer_add_printf(out,
-	    "# HELP " M "answers_total Answers by the class of their status.\n"
-	    "# TYPE " M "answers_total counter\n");
-	for (unsigned k = 1; k < 6; k++)
-		evbuffer_add_printf(out,
-		    M "answers_total{class=\"%uxx\"} %llu\n", k,
-		    (unsigned long long)sum(s,
-			offsetof(struct worker_counters, answers) +
-			    k * sizeof(uint64_t)));
+	static const char *const classes[] = { "1xx", "2xx", "3xx", "4xx",
+		"5xx" };
+	struct metric rows[N_ELEMENTS(classes)];
+
+	for (unsigned i = 0; i < N_ELEMENTS(classes); i++)
+		rows[i] = (struct metric){ "answers_total", "counter",
+			"Answers by the class of their status.",
+			SUM(answers[i + 1]), "class", classes[i] };
+	metrics_print(out, M, rows, N_ELEMENTS(rows));
 }
 
 static unsigned
 print_metrics(void *arg, struct evbuffer *out)
 {
 	const struct status *s = arg;
+	const struct metric rows[] = {
+		{ "logins_total", "counter", "Passwords that were right.",
+		    SUM(logins) },
+		{ "login_failures_total", "counter",
+		    "Passwords that were wrong.", SUM(logins_failed) },
+		{ "refusals_total", "counter",
+		    "Requests refused for lack of a right.", SUM(refused) },
+		{ "queries_total", "counter", "Statements sent.",
+		    SUM(queries) },
+		{ "query_errors_total", "counter",
+		    "Statements without an answer, or with an error.",
+		    SUM(query_errors) },
+		{ "event_streams", "gauge", "Clients that listen to events.",
+		    SUM(event_streams) },
+		{ "workers_ready", "gauge", "Workers that serve.",
+		    count_ready(s) },
+		{ "worker_restarts_total", "counter", "Workers that died.",
+		    atomic_load(&s->shared->restarts) },
+	};
 
 	print_answers(s, out);
-	for (size_t i = 0; i < N_ELEMENTS(metrics); i++)
-		evbuffer_add_printf(out,
-		    "# HELP " M "%s %s\n# TYPE " M "%s %s\n" M "%s %llu\n",
-		    metrics[i].name, metrics[i].help, metrics[i].name,
-		    metrics[i].type, metrics[i].name,
-		    (unsigned long long)sum(s, metrics[i].offset));
-	evbuffer_add_printf(out,
-	    "# HELP " M "workers_ready Workers that serve.\n"
-	    "# TYPE " M "workers_ready gauge\n" M "workers_ready %u\n"
-	    "# HELP " M "worker_restarts_total Workers that died.\n"
-	    "# TYPE " M "worker_restarts_total counter\n" M
-	    "worker_restarts_total %llu\n",
-	    count_ready(s),
-	    (unsigned long long)atomic_load(&s->shared->restarts));
+	metrics_print(out, M, rows, N_ELEMENTS(rows));
 	return 200;
 }
 

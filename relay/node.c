@@ -14,6 +14,7 @@
 #include "common/db.h"
 #include "common/err.h"
 #include "common/log.h"
+#include "common/metrics_print.h"
 #include "common/metrics_server.h"
 #include "common/uuid.h"
 #include "relay/heartbeat.h"
@@ -98,10 +99,7 @@ print_metrics(void *arg, struct evbuffer *out)
 	struct connection_limit *limit = n->relay->connections;
 	unsigned attended = connection_limit_count(limit, POOL_ATTENDED);
 	struct live_limits live = live_budget_used(&n->relay->live);
-	const struct {
-		const char *name, *type, *help;
-		uint64_t value;
-	} rows[] = {
+	const struct metric rows[] = {
 		{ "connections_total", "counter", "Connections accepted.",
 		    atomic_load(&st->connections) },
 		{ "sessions_total", "counter", "Sessions that ran.",
@@ -117,7 +115,7 @@ print_metrics(void *arg, struct evbuffer *out)
 		    connection_limit_evicted(limit) },
 		{ "logins", "gauge", "Connections now that have not logged in.",
 		    pools_count_logins(limit) },
-		{ "sessions", "gauge", "Sessions now.",
+		{ "sessions_active", "gauge", "Sessions now.",
 		    connection_limit_count(limit, POOL_SESSION) },
 		{ "agents", "gauge", "Agents whose control channel is here.",
 		    connection_limit_count(limit, POOL_AGENT) + attended },
@@ -155,12 +153,7 @@ print_metrics(void *arg, struct evbuffer *out)
 		    atomic_load(&st->bytes_from_technicians) },
 	};
 
-	for (size_t i = 0; i < N_ELEMENTS(rows); i++)
-		evbuffer_add_printf(out,
-		    "# HELP relaycam_relay_%s %s\n# TYPE relaycam_relay_%s "
-		    "%s\nrelaycam_relay_%s %llu\n",
-		    rows[i].name, rows[i].help, rows[i].name, rows[i].type,
-		    rows[i].name, (unsigned long long)rows[i].value);
+	metrics_print(out, "relaycam_relay_", rows, N_ELEMENTS(rows));
 	return 200;
 }
 
@@ -183,6 +176,7 @@ print_readyz(void *arg, struct evbuffer *out)
 
 static const struct metrics_page pages[] = {
 	{ "/metrics", print_metrics },
+	{ "/healthz", metrics_print_healthz },
 	{ "/readyz", print_readyz },
 };
 

@@ -8,6 +8,7 @@
 #include "common/bytes.h"
 #include "common/db.h"
 #include "common/err.h"
+#include "common/metrics_print.h"
 #include "common/metrics_server.h"
 #include "storage/daemon.h"
 #include "storage/encode/encode_queue.h"
@@ -21,92 +22,75 @@ struct status {
 	struct metrics_server *server;
 };
 
-struct metric {
-	const char *name, *labels, *type, *help;
-	uint64_t value;
-};
-
-static void
-print(struct evbuffer *out, const struct metric *m, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		if (i == 0 || strcmp(m[i].name, m[i - 1].name) != 0)
-			evbuffer_add_printf(out,
-			    "# HELP " M "%s %s\n# TYPE " M "%s %s\n", m[i].name,
-			    m[i].help, m[i].name, m[i].type);
-		evbuffer_add_printf(out, M "%s%s %llu\n", m[i].name,
-		    m[i].labels, (unsigned long long)m[i].value);
-	}
-}
-
 static void
 print_counters(struct evbuffer *out, const struct counters *c)
 {
 	const struct metric rows[] = {
-		{ "transfers_total", "{result=\"ok\"}", "counter",
-		    "Transfers to the store.", c->transfers_ok },
-		{ "transfers_total", "{result=\"failed\"}", "counter", "",
-		    c->transfers_failed },
-		{ "stored_bytes_total", "", "counter",
-		    "Bytes stored and verified.", c->bytes_stored },
-		{ "parts_total", "{kind=\"sent\"}", "counter",
-		    "Parts of S3 uploads.", c->parts_sent },
-		{ "parts_total", "{kind=\"resumed\"}", "counter", "",
-		    c->parts_resumed },
-		{ "s3_requests_total", "", "counter", "Tries of S3 requests.",
+		{ "transfers_total", "counter", "Transfers to the store.",
+		    c->transfers_ok, "result", "ok" },
+		{ "transfers_total", "counter", "", c->transfers_failed,
+		    "result", "failed" },
+		{ "stored_bytes_total", "counter", "Bytes stored and verified.",
+		    c->bytes_stored },
+		{ "parts_total", "counter", "Parts of S3 uploads.",
+		    c->parts_sent, "kind", "sent" },
+		{ "parts_total", "counter", "", c->parts_resumed, "kind",
+		    "resumed" },
+		{ "s3_requests_total", "counter", "Tries of S3 requests.",
 		    c->s3_requests },
-		{ "s3_retries_total", "", "counter",
+		{ "s3_retries_total", "counter",
 		    "S3 requests that were tried again.", c->s3_retries },
-		{ "s3_errors_total", "", "counter",
+		{ "s3_errors_total", "counter",
 		    "S3 requests that failed in the end or found nothing.",
 		    c->s3_errors },
-		{ "repairs_total", "{result=\"ok\"}", "counter",
-		    "Segments whose recorder died.", c->repairs_ok },
-		{ "repairs_total", "{result=\"failed\"}", "counter", "",
-		    c->repairs_failed },
-		{ "encodes_total", "{result=\"ok\"}", "counter",
-		    "Captures that were encoded.", c->encodes_ok },
-		{ "encodes_total", "{result=\"failed\"}", "counter", "",
-		    c->encodes_failed },
-		{ "quarantined_total", "", "counter",
+		{ "repairs_total", "counter", "Segments whose recorder died.",
+		    c->repairs_ok, "result", "ok" },
+		{ "repairs_total", "counter", "", c->repairs_failed, "result",
+		    "failed" },
+		{ "encodes_total", "counter", "Captures that were encoded.",
+		    c->encodes_ok, "result", "ok" },
+		{ "encodes_total", "counter", "", c->encodes_failed, "result",
+		    "failed" },
+		{ "quarantined_total", "counter",
 		    "Recordings set aside: not of their folder's session.",
 		    c->quarantined },
-		{ "removed_total", "{why=\"expired\"}", "counter",
-		    "Objects removed from the store.", c->expired },
-		{ "removed_total", "{why=\"deleted\"}", "counter", "",
-		    c->deleted },
-		{ "remove_errors_total", "", "counter",
+		{ "removed_total", "counter", "Objects removed from the store.",
+		    c->expired, "why", "expired" },
+		{ "removed_total", "counter", "", c->deleted, "why",
+		    "deleted" },
+		{ "remove_errors_total", "counter",
 		    "Objects that could not be removed.", c->expiry_failed },
-		{ "checked_total", "", "counter",
+		{ "checked_total", "counter",
 		    "Stored objects compared with their rows.", c->checked },
-		{ "check_findings_total", "{what=\"corrupted\"}", "counter",
+		{ "check_findings_total", "counter",
 		    "Stored objects that were not as they should be.",
-		    c->check_corrupted },
-		{ "check_findings_total", "{what=\"missing\"}", "counter", "",
-		    c->check_missing },
-		{ "files_total", "{code=\"200\"}", "counter",
-		    "Answers of the server of signed files.", c->files_ok },
-		{ "files_total", "{code=\"206\"}", "counter", "",
-		    c->files_partial },
-		{ "files_total", "{code=\"403\"}", "counter", "",
-		    c->files_denied },
-		{ "files_total", "{code=\"404\"}", "counter", "",
-		    c->files_notfound },
-		{ "files_total", "{code=\"503\"}", "counter", "",
-		    c->files_refused },
-		{ "files_bytes_total", "", "counter",
-		    "Bytes of signed files sent.", c->files_bytes },
-		{ "files_resumed_total", "", "counter",
+		    c->check_corrupted, "what", "corrupted" },
+		{ "check_findings_total", "counter", "", c->check_missing,
+		    "what", "missing" },
+		{ "files_total", "counter",
+		    "Answers of the server of signed files.", c->files_ok,
+		    "code", "200" },
+		{ "files_total", "counter", "", c->files_partial, "code",
+		    "206" },
+		{ "files_total", "counter", "", c->files_denied, "code",
+		    "403" },
+		{ "files_total", "counter", "", c->files_notfound, "code",
+		    "404" },
+		{ "files_total", "counter", "", c->files_refused, "code",
+		    "503" },
+		{ "files_bytes_total", "counter", "Bytes of signed files sent.",
+		    c->files_bytes },
+		{ "files_resumed_total", "counter",
 		    "Requests whose link had died and that had a grant.",
 		    c->files_resumed },
-		{ "files_active", "", "gauge", "Downloads under way.",
+		{ "files_active", "gauge", "Downloads under way.",
 		    (uint64_t)c->files_active },
-		{ "files_paused", "", "gauge",
+		{ "files_paused", "gauge",
 		    "Of these, downloads whose client takes nothing.",
 		    (uint64_t)c->files_paused },
 	};
 
-	print(out, rows, N_ELEMENTS(rows));
+	metrics_print(out, M, rows, N_ELEMENTS(rows));
 }
 
 static void
@@ -114,36 +98,35 @@ print_spool(struct evbuffer *out, const struct daemon *d)
 {
 	const struct spool *s = d->spool;
 	struct statvfs vfs = { 0 };
+	struct metric states[ITEM_STATES];
 	struct metric rows[] = {
-		{ "spool_waiting_bytes", "", "gauge",
+		{ "spool_waiting_bytes", "gauge",
 		    "Closed segments that are not stored yet.",
 		    s->bytes_waiting },
-		{ "spool_free_bytes", "", "gauge",
-		    "Free space where the spool is.", 0 },
-		{ "captures_waiting", "", "gauge",
+		{ "spool_free_bytes", "gauge", "Free space where the spool is.",
+		    0 },
+		{ "captures_waiting", "gauge",
 		    "Captures that wait for an encoder.",
 		    encode_queue_count(d->encode_queue, CAPTURE_WAITING) },
-		{ "captures_encoding", "", "gauge",
+		{ "captures_encoding", "gauge",
 		    "Captures that are being encoded.",
 		    encode_queue_count(d->encode_queue, CAPTURE_ENCODING) },
-		{ "captures_failed", "", "gauge",
+		{ "captures_failed", "gauge",
 		    "Captures whose encoding failed; tried again at the next "
 		    "start.",
 		    encode_queue_count(d->encode_queue, CAPTURE_FAILED) },
-		{ "database_connected", "", "gauge",
-		    "1 while PostgreSQL answers.",
+		{ "database_connected", "gauge", "1 while PostgreSQL answers.",
 		    db_is_connected(d->db) ? 1 : 0 },
 	};
 
 	if (fstatvfs(s->dir, &vfs) == 0)
 		rows[1].value = (uint64_t)vfs.f_bavail * vfs.f_frsize;
-	evbuffer_add_printf(out,
-	    "# HELP " M "spool_segments Segments in the spool by state.\n"
-	    "# TYPE " M "spool_segments gauge\n");
 	for (int i = 0; i < ITEM_STATES; i++)
-		evbuffer_add_printf(out, M "spool_segments{state=\"%s\"} %u\n",
-		    item_state_names[i], s->n_state[i]);
-	print(out, rows, N_ELEMENTS(rows));
+		states[i] = (struct metric){ "spool_segments", "gauge",
+			"Segments in the spool by state.", s->n_state[i],
+			"state", item_state_names[i] };
+	metrics_print(out, M, states, ITEM_STATES);
+	metrics_print(out, M, rows, N_ELEMENTS(rows));
 }
 
 static unsigned

@@ -170,11 +170,11 @@ def test_logins_do_not_count_as_sessions(rig):
         assert 'max_sessions' in reason
         assert 'password is wrong' in refusal(
             rig, 'nobody@desk1', 'x', ('127.0.6.10', 0))
-        assert metric(rig, 'sessions') == SESSIONS
+        assert metric(rig, 'sessions_active') == SESSIONS
     finally:
         for t in running:
             t.close()
-    wait_until(lambda: metric(rig, 'sessions') == 0, 10, 'the ends')
+    wait_until(lambda: metric(rig, 'sessions_active') == 0, 10, 'the ends')
     session(rig, '127.0.6.9').close()
 
 

@@ -20,6 +20,7 @@
 
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/metrics_print.h"
 #include "common/metrics_request.h"
 #include "common/metrics_server.h"
 
@@ -368,6 +369,29 @@ test_bad_addresses_are_named(void **state)
 	event_base_free(base);
 }
 
+static void
+test_series_of_a_name_share_their_head(void **state)
+{
+	const struct metric rows[] = {
+		{ "a_total", "counter", "What a is.", 1, "code", "200" },
+		{ "a_total", "counter", "", UINT64_MAX, "code", "503" },
+		{ "b", "gauge", "What b is.", 0 },
+	};
+	struct evbuffer *out = evbuffer_new();
+
+	metrics_print(out, "x_", rows, 3);
+	evbuffer_add(out, "", 1);
+	assert_string_equal((char *)evbuffer_pullup(out, -1),
+	    "# HELP x_a_total What a is.\n"
+	    "# TYPE x_a_total counter\n"
+	    "x_a_total{code=\"200\"} 1\n"
+	    "x_a_total{code=\"503\"} 18446744073709551615\n"
+	    "# HELP x_b What b is.\n"
+	    "# TYPE x_b gauge\n"
+	    "x_b 0\n");
+	evbuffer_free(out);
+}
+
 int
 main(void)
 {
@@ -381,6 +405,7 @@ main(void)
 		    test_silent_clients_leave_and_keep_nobody_out, setup,
 		    teardown),
 		cmocka_unit_test(test_bad_addresses_are_named),
+		cmocka_unit_test(test_series_of_a_name_share_their_head),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
