@@ -4,6 +4,7 @@
 #include <event2/event.h>
 #include <event2/http.h>
 #include <event2/listener.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -12,6 +13,7 @@
 #include "common/connection_limit.h"
 #include "common/err.h"
 #include "common/log.h"
+#include "common/tls.h"
 
 #define ACCEPTS_A_TURN 32
 
@@ -269,19 +271,48 @@ connection_drop(struct connection *c)
 		bufferevent_free(c->bev); /* frees c */
 }
 
-int
-tls_connections_set_ctx(struct tls_connections *s, SSL_CTX *ctx)
+/* Takes ctx when it returns true. */
+static bool
+set_ctx(struct tls_connections *s, SSL_CTX *ctx)
 {
 	struct connection *next = connection_new(s, ctx);
 
 	if (next == NULL)
-		return ERR_NOMEM;
+		return false;
 	connection_drop(s->next);
 	s->next = next;
-	SSL_CTX_up_ref(ctx);
 	SSL_CTX_free(s->ctx);
 	s->ctx = ctx;
-	return 0;
+	return true;
+}
+
+int
+tls_connections_load(struct tls_connections *s, const char *cert_file,
+    const char *key_file, char *err, size_t err_len)
+{
+	SSL_CTX *ctx = tls_server_new(cert_file, key_file, err, err_len);
+
+	if (ctx == NULL)
+		return ERR_CONFIG;
+	/* bufferevent_openssl does not see records that were read ahead */
+	SSL_CTX_set_read_ahead(ctx, 0);
+	if (set_ctx(s, ctx))
+		return 0;
+	snprintf(err, err_len, "out of memory");
+	SSL_CTX_free(ctx);
+	return ERR_NOMEM;
+}
+
+void
+tls_connections_reload(
+    struct tls_connections *s, const char *cert_file, const char *key_file)
+{
+	char err[256];
+
+	if (tls_connections_load(s, cert_file, key_file, err, sizeof(err)) == 0)
+		log_info("certificate_reloaded", LOG_S("file", cert_file));
+	else
+		log_error("certificate_not_reloaded", LOG_S("why", err));
 }
 
 int

@@ -11,6 +11,7 @@
 
 #include <openssl/ssl.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 struct evhttp_bound_socket;
 struct evhttp_request;
@@ -51,9 +52,13 @@ void tls_connections_free(struct tls_connections *s);
 /* For evhttp_set_bevcb, whose argument s is. */
 struct bufferevent *tls_connections_accept(struct event_base *base, void *s);
 
-/* The next connections use this context; referenced. Returns 0 or
- * ERR_NOMEM: then the one before stays. */
-int tls_connections_set_ctx(struct tls_connections *s, SSL_CTX *ctx);
+/* The next connections use this certificate chain and key (PEM files). Returns
+ * 0, ERR_CONFIG or ERR_NOMEM with a sentence in err: then those before stay. */
+int tls_connections_load(struct tls_connections *s, const char *cert_file,
+    const char *key_file, char *err, size_t err_len);
+/* The same for SIGHUP; the log says what came of it. */
+void tls_connections_reload(
+    struct tls_connections *s, const char *cert_file, const char *key_file);
 
 /* Pauses it when a bound is reached. setting: static. 0 or ERR_NOMEM. */
 int tls_connections_watch(struct tls_connections *s,

@@ -9,8 +9,6 @@
 #include <string.h>
 
 #include "common/err.h"
-#include "common/log.h"
-#include "common/tls.h"
 #include "common/tls_connections.h"
 #include "console/api/request.h"
 #include "console/conf.h"
@@ -25,40 +23,15 @@ struct server {
 	struct evhttp *http;
 	struct evhttp_bound_socket *socket;
 	struct tls_connections *connections;
-	SSL_CTX *ctx;
 };
-
-static SSL_CTX *
-make_ctx(const struct conf_console *c, char *err, size_t err_len)
-{
-	SSL_CTX *ctx =
-	    tls_server_new(c->tls_cert_file, c->tls_key_file, err, err_len);
-
-	/* bufferevent_openssl does not see records that were read ahead */
-	if (ctx != NULL)
-		SSL_CTX_set_read_ahead(ctx, 0);
-	return ctx;
-}
 
 void
 server_reload(struct server *s)
 {
 	const struct conf_console *c = &s->worker->conf->console;
-	char err[256];
-	SSL_CTX *ctx = make_ctx(c, err, sizeof(err));
 
-	if (ctx != NULL && tls_connections_set_ctx(s->connections, ctx) != 0) {
-		snprintf(err, sizeof(err), "out of memory");
-		SSL_CTX_free(ctx);
-		ctx = NULL;
-	}
-	if (ctx == NULL) {
-		log_error("certificate_not_reloaded", LOG_S("why", err));
-		return;
-	}
-	SSL_CTX_free(s->ctx);
-	s->ctx = ctx;
-	log_info("certificate_reloaded", LOG_S("file", c->tls_cert_file));
+	tls_connections_reload(
+	    s->connections, c->tls_cert_file, c->tls_key_file);
 }
 
 /* "address:port", "[address]:port" or ":port", on a port that others of this
@@ -142,6 +115,7 @@ set_up(struct server *s)
 int
 server_new(struct server **out, struct worker *w, char *err, size_t err_len)
 {
+	const struct conf_console *c = &w->conf->console;
 	struct server *s = calloc(1, sizeof(*s));
 	int rc;
 
@@ -149,14 +123,14 @@ server_new(struct server **out, struct worker *w, char *err, size_t err_len)
 	if (s == NULL)
 		return ERR_NOMEM;
 	s->worker = w;
-	s->ctx = make_ctx(&w->conf->console, err, err_len);
-	if (s->ctx == NULL)
-		return ERR_CONFIG;
 	s->http = evhttp_new(w->base);
 	s->connections = new_connections(w);
-	if (s->http == NULL || s->connections == NULL ||
-	    tls_connections_set_ctx(s->connections, s->ctx) != 0)
+	if (s->http == NULL || s->connections == NULL)
 		return ERR_NOMEM;
+	rc = tls_connections_load(
+	    s->connections, c->tls_cert_file, c->tls_key_file, err, err_len);
+	if (rc != 0)
+		return rc;
 	set_up(s);
 	rc = listen_on(s, err, err_len);
 	if (rc == 0)
@@ -185,7 +159,6 @@ server_free(struct server *s)
 	if (s->http != NULL)
 		evhttp_free(s->http); /* ends all requests */
 	tls_connections_free(s->connections);
-	SSL_CTX_free(s->ctx);
 	free(s);
 }
 

@@ -13,7 +13,6 @@
 #include "common/http.h"
 #include "common/keyfile.h"
 #include "common/log.h"
-#include "common/tls.h"
 #include "storage/daemon.h"
 #include "common/tls_connections.h"
 #include "storage/files/files_internal.h"
@@ -194,40 +193,12 @@ on_request(struct evhttp_request *req, void *arg)
 
 /* ---- the server ---- */
 
-static SSL_CTX *
-make_ctx(struct files *f, char *err, size_t err_len)
-{
-	SSL_CTX *ctx = tls_server_new(
-	    f->d->conf.tls_cert_file, f->d->conf.tls_key_file, err, err_len);
-
-	/* bufferevent_openssl does not see records that were read ahead */
-	if (ctx != NULL)
-		SSL_CTX_set_read_ahead(ctx, 0);
-	return ctx;
-}
-
 void
 files_reload(struct files *f)
 {
-	char err[256];
-	SSL_CTX *ctx;
-
-	if (f == NULL)
-		return;
-	ctx = make_ctx(f, err, sizeof(err));
-	if (ctx != NULL && tls_connections_set_ctx(f->connections, ctx) != 0) {
-		snprintf(err, sizeof(err), "out of memory");
-		SSL_CTX_free(ctx);
-		ctx = NULL;
-	}
-	if (ctx == NULL) {
-		log_error("certificate_not_reloaded", LOG_S("why", err));
-		return;
-	}
-	SSL_CTX_free(f->ctx);
-	f->ctx = ctx;
-	log_info(
-	    "certificate_reloaded", LOG_S("file", f->d->conf.tls_cert_file));
+	if (f != NULL)
+		tls_connections_reload(f->connections, f->d->conf.tls_cert_file,
+		    f->d->conf.tls_key_file);
 }
 
 static int
@@ -246,8 +217,7 @@ read_secrets(struct files *f, char *err, size_t err_len)
 	if (keyfile_read("store.link_key_file", c->link_key_file, f->key,
 		sizeof(f->key), err, err_len) != 0)
 		return ERR_CONFIG;
-	f->ctx = make_ctx(f, err, err_len);
-	return f->ctx != NULL ? 0 : ERR_CONFIG;
+	return 0;
 }
 
 /* Browsers open several connections for one download. */
@@ -306,9 +276,12 @@ files_new(struct daemon *d, char *err, size_t err_len)
 	f->connections = new_connections(d);
 	f->http = evhttp_new(d->base);
 	f->growing = growing_set_new(d->base);
-	if (f->http == NULL || f->growing == NULL || f->connections == NULL ||
-	    tls_connections_set_ctx(f->connections, f->ctx) != 0)
+	if (f->http == NULL || f->growing == NULL || f->connections == NULL)
 		return ERR_NOMEM;
+	rc = tls_connections_load(f->connections, d->conf.tls_cert_file,
+	    d->conf.tls_key_file, err, err_len);
+	if (rc != 0)
+		return rc;
 	evhttp_set_allowed_methods(
 	    f->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_OPTIONS);
 	evhttp_set_max_headers_size(f->http, HEADERS_MAX);
@@ -346,7 +319,6 @@ files_free(struct files *f)
 		evhttp_free(f->http); /* ends all requests */
 	tls_connections_free(f->connections);
 	growing_set_free(f->growing);
-	SSL_CTX_free(f->ctx);
 	if (f->root >= 0)
 		close(f->root);
 	wipe(f->key, sizeof(f->key));

@@ -30,7 +30,6 @@ struct files {
 	struct daemon *d;
 	int root; /* of the folder store; -1: recordings are kept in S3 */
 	uint8_t key[LINK_KEY_LEN];
-	SSL_CTX *ctx;
 	struct evhttp *http;
 	struct evhttp_bound_socket *sock;
 	struct growing_set *growing;
