@@ -340,6 +340,21 @@ method_name(enum evhttp_cmd_type m)
 }
 
 void
+route_methods(const char *path, char *out, size_t len)
+{
+	char id[REQUEST_ID_MAX], user[REQUEST_USER_MAX];
+	size_t n = 0;
+
+	out[0] = '\0';
+	for (size_t i = 0; i < n_routes && n < len; i++)
+		if (matches(&routes[i], path, id, user))
+			n += (size_t)snprintf(out + n, len - n, "%s%s%s",
+			    n > 0 ? ", " : "",
+			    routes[i].method == GET ? "HEAD, " : "",
+			    method_name(routes[i].method));
+}
+
+void
 routes_print(FILE *f)
 {
 	fputs("| request | what it does | right | scope of a token |\n"

@@ -53,6 +53,10 @@ extern const size_t n_routes;
 const struct route *route_find(enum evhttp_cmd_type method, const char *path,
     char *id, char *user, bool *has_path);
 
+/* The methods that a path takes, as the field Allow has them (RFC 9110 section
+ * 10.2.1). */
+void route_methods(const char *path, char *out, size_t len);
+
 /* Of object, as the schema names it; "" is none. */
 const char *object_name(enum object o);
 

@@ -91,6 +91,7 @@ new_connections(struct worker *w)
 		    "max_connections_per_address allow",
 		.opened = guard_new,
 		.closed = guard_free,
+		.arg = &w->place->counters,
 	};
 
 	return tls_connections_new(w->base, &conf);

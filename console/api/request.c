@@ -84,6 +84,17 @@ is_write(const struct request *r)
 	return m != EVHTTP_REQ_GET && m != EVHTTP_REQ_HEAD;
 }
 
+/* Parameters of the type, such as a charset, say nothing about JSON. */
+static bool
+is_json(const char *type)
+{
+	static const char json[] = "application/json";
+	size_t n = sizeof(json) - 1;
+
+	return type != NULL && strncasecmp(type, json, n) == 0 &&
+	    strchr("; \t", type[n]) != NULL;
+}
+
 /* A JSON object, or nothing. True: it may go on. */
 static bool
 read_body(struct request *r)
@@ -96,7 +107,7 @@ read_body(struct request *r)
 
 	if (len == 0 || !is_write(r))
 		return true;
-	if (type == NULL || strncasecmp(type, "application/json", 16) != 0) {
+	if (!is_json(type)) {
 		request_problem(r, 415, "unsupported-media-type",
 		    "A body is JSON: Content-Type is application/json.");
 		return false;
@@ -112,13 +123,18 @@ read_body(struct request *r)
 }
 
 static void
-no_route(struct request *r, bool has_path)
+no_route(struct request *r, const char *path, bool has_path)
 {
-	if (has_path)
-		request_problem(r, 405, "method-not-allowed",
-		    "This resource does not take that method.");
-	else
+	char methods[80];
+
+	if (!has_path) {
 		request_not_found(r);
+		return;
+	}
+	route_methods(path, methods, sizeof(methods));
+	request_field(r, "Allow", methods);
+	request_problem(r, 405, "method-not-allowed",
+	    "This resource does not take that method.");
 }
 
 void
@@ -130,10 +146,12 @@ request_start(struct evhttp_request *http, void *arg)
 	enum evhttp_cmd_type method = evhttp_request_get_command(http);
 	bool has_path = false;
 
-	if (r == NULL || path == NULL) {
-		if (r != NULL)
-			request_free(r);
-		evhttp_send_error(http, r == NULL ? 503 : 400, NULL);
+	if (r == NULL) {
+		evhttp_send_error(http, 503, NULL);
+		return;
+	}
+	if (path == NULL) {
+		request_problem(r, 400, "bad-request", NULL);
 		return;
 	}
 	if (pages_has(path)) {
@@ -145,7 +163,7 @@ request_start(struct evhttp_request *http, void *arg)
 		method = EVHTTP_REQ_GET;
 	r->route = route_find(method, path, r->id, r->user, &has_path);
 	if (r->route == NULL) {
-		no_route(r, has_path);
+		no_route(r, path, has_path);
 		return;
 	}
 	if (read_body(r))

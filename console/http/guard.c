@@ -11,9 +11,11 @@
 #include "common/log.h"
 #include "console/http/fields.h"
 #include "console/http/head_check.h"
+#include "console/shared.h"
 
 struct guard {
 	struct bufferevent *bev;
+	struct worker_counters *counters;
 	struct event *refusal; /* out of the buffer's callback */
 	struct head_check check;
 	bool is_dropping; /* its own change of the buffer */
@@ -27,7 +29,9 @@ static const char *
 reason(unsigned status)
 {
 	return status == 413 ? "Content Too Large"
+	    : status == 417  ? "Expectation Failed"
 	    : status == 431  ? "Request Header Fields Too Large"
+	    : status == 501  ? "Not Implemented"
 			     : "Bad Request";
 }
 
@@ -39,9 +43,11 @@ write_answer(struct guard *g)
 	char body[256];
 	int n = snprintf(body, sizeof(body),
 	    "{\"type\":\"/problems/%s\",\"title\":\"%s\",\"status\":%u}\n",
-	    g->check.status == 400 ? "bad-request" : "too-large",
+	    g->check.status == 413 || g->check.status == 431 ? "too-large"
+							     : "bad-request",
 	    reason(g->check.status), g->check.status);
 
+	atomic_fetch_add(&g->counters->answers[4], 1);
 	evbuffer_add_printf(out, "HTTP/1.1 %u %s\r\n", g->check.status,
 	    reason(g->check.status));
 	for (size_t i = 0; i < N_HTTP_FIELDS; i++)
@@ -154,13 +160,14 @@ on_input(struct evbuffer *in, const struct evbuffer_cb_info *info, void *arg)
 }
 
 void *
-guard_new(void *arg, struct bufferevent *bev)
+guard_new(void *counters, struct bufferevent *bev)
 {
 	struct guard *g = calloc(1, sizeof(*g));
 
 	if (g == NULL)
 		return NULL;
 	g->bev = bev;
+	g->counters = counters;
 	g->refusal = event_new(bufferevent_get_base(bev), -1, 0, on_refusal, g);
 	if (g->refusal == NULL ||
 	    evbuffer_add_cb(bufferevent_get_input(bev), on_input, g) == NULL) {

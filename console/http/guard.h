@@ -8,9 +8,10 @@
 
 struct bufferevent;
 
-/* bev: before evhttp reads from it, and it outlives the guard's use of it.
+/* counters: struct worker_counters, which counts the refusals as answers.
+ * bev: before evhttp reads from it, and it outlives the guard's use of it.
  * NULL only for memory. */
-void *guard_new(void *arg, struct bufferevent *bev);
+void *guard_new(void *counters, struct bufferevent *bev);
 /* After bev was freed. */
 void guard_free(void *guard);
 

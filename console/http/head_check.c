@@ -1,10 +1,12 @@
 #include "console/http/head_check.h"
 
 #include <string.h>
+#include <strings.h>
 
 enum state {
 	METHOD,
 	TARGET_START,
+	TARGET_SECOND, /* behind its first slash */
 	TARGET,
 	VERSION,
 	LINE_LF,     /* behind a CR that ends the request line or a field */
@@ -23,7 +25,13 @@ enum state {
 	LAST_LF,
 };
 
-enum field { FIELD_OTHER, FIELD_HOST, FIELD_LENGTH, FIELD_ENCODING };
+enum field {
+	FIELD_OTHER,
+	FIELD_HOST,
+	FIELD_LENGTH,
+	FIELD_ENCODING,
+	FIELD_EXPECT,
+};
 
 #define REFUSE 400u
 
@@ -62,6 +70,14 @@ is_word(const struct head_check *h, const char *s)
 
 /* ---- the request line ---- */
 
+/* Those that evhttp is to hand on; it has an answer of its own to others. */
+static bool
+is_known_method(const struct head_check *h)
+{
+	return h->takes_body || is_word(h, "GET") || is_word(h, "HEAD") ||
+	    is_word(h, "DELETE") || is_word(h, "OPTIONS");
+}
+
 static unsigned
 method(struct head_check *h, uint8_t c)
 {
@@ -71,6 +87,8 @@ method(struct head_check *h, uint8_t c)
 		return REFUSE;
 	h->takes_body =
 	    is_word(h, "POST") || is_word(h, "PUT") || is_word(h, "PATCH");
+	if (!is_known_method(h))
+		return 501;
 	clear(h);
 	h->state = TARGET_START;
 	return 0;
@@ -82,7 +100,7 @@ target_start(struct head_check *h, uint8_t c)
 {
 	if (c != '/' && c != '*')
 		return REFUSE;
-	h->state = TARGET;
+	h->state = c == '/' ? TARGET_SECOND : TARGET;
 	return 0;
 }
 
@@ -91,9 +109,17 @@ target(struct head_check *h, uint8_t c)
 {
 	if (c == ' ')
 		h->state = VERSION;
-	else if (c <= ' ' || c >= 0x7f)
+	else if (c <= ' ' || c >= 0x7f || c == '#')
 		return REFUSE;
 	return 0;
+}
+
+/* What begins with two slashes is a path to some and a host to evhttp. */
+static unsigned
+target_second(struct head_check *h, uint8_t c)
+{
+	h->state = TARGET;
+	return c == '/' ? REFUSE : target(h, c);
 }
 
 static unsigned
@@ -142,6 +168,7 @@ name(struct head_check *h, uint8_t c)
 	h->field = is_word(h, "host")         ? FIELD_HOST
 	    : is_word(h, "content-length")    ? FIELD_LENGTH
 	    : is_word(h, "transfer-encoding") ? FIELD_ENCODING
+	    : is_word(h, "expect")            ? FIELD_EXPECT
 					      : FIELD_OTHER;
 	clear(h);
 	h->state = VALUE_START;
@@ -186,25 +213,30 @@ end_field(struct head_check *h)
 			return REFUSE;
 		h->has_chunked = true;
 		return 0;
+	case FIELD_EXPECT:
+		return strcasecmp(h->word, "100-continue") == 0 ? 0 : 417;
 	default:
 		return 0;
 	}
 }
 
-/* Of lengths and encodings the value is kept, without the white space around
- * it; white space inside, and values that are too long, are refused. */
+/* Of lengths, encodings and expectations the value is kept, without the white
+ * space around it; white space inside, and values that are too long, are
+ * refused. */
 static unsigned
 keep_value(struct head_check *h, uint8_t c)
 {
-	if (h->field != FIELD_LENGTH && h->field != FIELD_ENCODING)
+	if (h->field == FIELD_OTHER || h->field == FIELD_HOST)
 		return 0;
 	if (c == ' ' || c == '\t') {
 		h->has_space = h->n_word > 0;
 		return 0;
 	}
-	if (h->has_space || !put(h, c))
-		return h->field == FIELD_LENGTH && !h->has_space ? 413 : REFUSE;
-	return 0;
+	if (!h->has_space && put(h, c))
+		return 0;
+	if (h->field == FIELD_EXPECT)
+		return 417;
+	return h->field == FIELD_LENGTH && !h->has_space ? 413 : REFUSE;
 }
 
 static unsigned
@@ -319,6 +351,8 @@ in_head(struct head_check *h, uint8_t c)
 		return method(h, c);
 	case TARGET_START:
 		return target_start(h, c);
+	case TARGET_SECOND:
+		return target_second(h, c);
 	case TARGET:
 		return target(h, c);
 	case VERSION:

@@ -6,7 +6,9 @@
  * characters, obs-fold, white space before a colon, a Content-Length twice or
  * beside Transfer-Encoding, a Transfer-Encoding other than exactly "chunked",
  * a missing or second Host, bodies with methods that evhttp reads none of,
- * chunk extensions, trailers, and targets that are no path.
+ * chunk extensions, trailers, targets that are no path or begin with two
+ * slashes, methods that are not known, and expectations other than
+ * 100-continue.
  *
  * No I/O, no allocation; all input is hostile.
  */
@@ -42,8 +44,8 @@ struct head_check {
 /*
  * Takes the next len bytes of the connection. Returns 0, or the status that
  * it is to be refused with and closed: 400, 413 (body over
- * HEAD_CHECK_BODY_MAX) or 431 (head over its limits). The first refusal
- * stays, whatever follows.
+ * HEAD_CHECK_BODY_MAX), 417 (Expect), 431 (head over its limits) or 501
+ * (method). The first refusal stays, whatever follows.
  */
 unsigned head_check_feed(struct head_check *h, const uint8_t *data, size_t len);
 

@@ -59,12 +59,15 @@ test_good(void **state)
 	good("OPTIONS * HTTP/1.0\r\n\r\n");
 	good(GET "Content-Length: 0\r\n\r\n");
 	good(POST "\r\n");
-	good(POST "content-length:  5\t\r\n\r\nhe\n\0o");
+	good(POST "content-length:  5\t\r\n\r\nhe\n\x01o");
 	good(POST "Content-Length: 5\r\n\r\nhello");
 	good(
 	    POST "Transfer-Encoding: chunked\r\n\r\n"
 		 "5\r\nhello\r\n1A\r\nabcdefghijklmnopqrstuvwxyz\r\n0\r\n\r\n");
 	good(POST "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
+	good("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+	good("GET /a//b?c=//{|} HTTP/1.1\r\nHost: x\r\n\r\n");
+	good(POST "Expect: 100-Continue \r\nContent-Length: 1\r\n\r\n1");
 	/* a name that only begins like one that counts */
 	good(GET "Content-Length-And-More-Than-A-Word-Can-Hold: 7\r\n\r\n");
 }
@@ -81,7 +84,10 @@ test_refused(void **state)
 		"GET / HTTP/2.0\r\nHost: x\r\n\r\n",
 		"GET /\r\nHost: x\r\n\r\n",
 		"GET http://x/ HTTP/1.1\r\nHost: x\r\n\r\n",
-		"CONNECT x:443 HTTP/1.1\r\nHost: x\r\n\r\n",
+		"GET //x/a HTTP/1.1\r\nHost: x\r\n\r\n",
+		"GET // HTTP/1.1\r\nHost: x\r\n\r\n",
+		"GET /a#b HTTP/1.1\r\nHost: x\r\n\r\n",
+		"GET /# HTTP/1.1\r\nHost: x\r\n\r\n",
 		"GET /\x7f HTTP/1.1\r\nHost: x\r\n\r\n",
 		"GET /\xc3\xa9 HTTP/1.1\r\nHost: x\r\n\r\n",
 		"GET / HTTP/1.1\nHost: x\r\n\r\n",
@@ -137,6 +143,30 @@ test_refused(void **state)
 			fail_msg("%u for: %s", check(bad[i], strlen(bad[i])),
 			    bad[i]);
 	assert_int_equal(check(GET "X: a\0b\r\n\r\n", sizeof(GET) + 9), 400);
+}
+
+/* What evhttp would answer by itself, with a page. */
+static void
+test_not_implemented(void **state)
+{
+	static const char *const methods[] = { "TRACE", "CONNECT", "PURGE", "A",
+		"GETX", "GE" };
+	static const char *const expected[] = { "tea", "", "100-continue, x",
+		"100-continue 1",
+		"100-continue-and-more-than-a-word-can-hold" };
+	char text[256];
+
+	(void)state;
+	for (size_t i = 0; i < N_ELEMENTS(methods); i++) {
+		snprintf(text, sizeof(text), "%s / HTTP/1.1\r\nHost: x\r\n\r\n",
+		    methods[i]);
+		assert_int_equal(check(text, strlen(text)), 501);
+	}
+	for (size_t i = 0; i < N_ELEMENTS(expected); i++) {
+		snprintf(
+		    text, sizeof(text), GET "Expect: %s\r\n\r\n", expected[i]);
+		assert_int_equal(check(text, strlen(text)), 417);
+	}
 }
 
 static void
@@ -218,6 +248,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_not_implemented),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_body_limits),
 		cmocka_unit_test(test_the_first_refusal_stays),
