@@ -4,6 +4,7 @@
 
 #include "common/err.h"
 #include "console/conf.h"
+#include "console/node.h"
 #include "console/worker.h"
 
 struct connection {
@@ -29,11 +30,14 @@ static void
 on_state(void *arg, bool connected)
 {
 	struct db_pool *p = ((struct connection *)arg)->pool;
+	struct worker *w = p->worker;
 
-	if (p->worker->db != p)
+	if (w->db != p)
 		return; /* it is being made, or freed */
-	atomic_store(&p->worker->place->state,
+	atomic_store(&w->place->state,
 	    db_pool_trouble(p) == NULL ? WORKER_READY : WORKER_NO_DATABASE);
+	if (connected && w->node != NULL && !w->is_stopping)
+		node_beat(w->node);
 }
 
 struct db_pool *

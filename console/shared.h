@@ -27,6 +27,7 @@ struct worker_place {
 };
 
 struct shared {
+	uint64_t started_at; /* of the supervisor; seconds since 1970 */
 	_Atomic uint64_t restarts; /* workers that died */
 	struct worker_place workers[WORKERS_MAX];
 };

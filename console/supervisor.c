@@ -202,7 +202,10 @@ make_shared(struct supervisor *s)
 		return -1;
 	s->shared = mmap(NULL, sizeof(struct shared), PROT_READ | PROT_WRITE,
 	    MAP_SHARED, s->shared_fd, 0);
-	return s->shared != MAP_FAILED ? 0 : -1;
+	if (s->shared == MAP_FAILED)
+		return -1;
+	s->shared->started_at = clock_wall_ns() / NS_PER_S;
+	return 0;
 }
 
 static int

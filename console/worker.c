@@ -24,6 +24,7 @@
 #include "console/db_pool.h"
 #include "console/events/feed.h"
 #include "console/http/fetch.h"
+#include "console/node.h"
 #include "console/oidc/url.h"
 #include "console/pages.h"
 #include "console/server.h"
@@ -58,6 +59,7 @@ on_term(evutil_socket_t sig, short what, void *arg)
 	    (uint64_t)w->conf->console.stop_seconds * NS_PER_S;
 	server_stop(w->server);
 	feed_stop(w->feed);
+	node_stop(w->node);
 	event_add(stop_timer, &tv);
 }
 
@@ -126,6 +128,7 @@ attach_shared(struct worker *w, int fd)
 	if (w->number >= WORKERS_MAX || s == MAP_FAILED)
 		return -1;
 	close(fd);
+	w->shared = s;
 	w->place = &s->workers[w->number];
 	return 0;
 }
@@ -159,6 +162,7 @@ make_parts(struct worker *w, char *err, size_t err_len)
 	    add_events(w) != 0 || set_role((struct console_conf *)(uintptr_t)c))
 		return -1;
 	w->db = db_pool_new(w);
+	w->node = w->db != NULL ? node_new(w) : NULL;
 	w->feed = feed_new(w);
 	w->idempotency = idempotency_queue_new(w);
 	w->guesses = guesses_new();
@@ -167,7 +171,7 @@ make_parts(struct worker *w, char *err, size_t err_len)
 	w->fetcher = fetcher_new(w->base,
 	    &(struct fetcher_conf){ c->console.provider_ca_file,
 		(long)c->console.provider_seconds });
-	if (w->fetcher == NULL || w->db == NULL || w->feed == NULL ||
+	if (w->fetcher == NULL || w->node == NULL || w->feed == NULL ||
 	    w->idempotency == NULL || w->guesses == NULL ||
 	    w->passwords == NULL || w->disk == NULL)
 		return -1;
@@ -186,6 +190,7 @@ free_parts(struct worker *w)
 	while (job_inbox_drain(&w->inbox))
 		;
 	idempotency_queue_free(w->idempotency);
+	node_free(w->node);
 	db_pool_free(w->db);
 	fetcher_free(w->fetcher);
 	server_free(w->server);

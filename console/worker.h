@@ -20,6 +20,7 @@ struct fetcher;
 struct feed;
 struct guesses;
 struct idempotency_queue;
+struct node;
 struct pages;
 struct password_queue;
 struct server;
@@ -27,13 +28,15 @@ struct server;
 struct worker {
 	const struct console_conf *conf;
 	unsigned number;
-	struct worker_place *place;
+	const struct shared *shared;
+	struct worker_place *place; /* of this one, in it */
 	struct event_base *base;
 	struct server *server;
 	struct pages *pages; /* NULL: the API alone */
 	struct db_pool *db;
 	struct feed *feed;
 	struct idempotency_queue *idempotency;
+	struct node *node;
 	struct job_inbox inbox;
 	struct guesses *guesses;
 	struct password_queue *passwords;

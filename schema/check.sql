@@ -285,6 +285,41 @@ SELECT 'known_logins' AS name, 'person ' || person_id AS object,
        format('%s known addresses, 16 are kept', count(*)) AS detail
 FROM known_logins GROUP BY person_id HAVING count(*) > 32;
 
+-- Logins and tokens last as long as they may at most: 30 and 366 days.
+SELECT 'login_times' AS name, what AS object,
+       format('made %s, valid until %s', created_at, expires_at) AS detail
+FROM (SELECT 'a login of person ' || person_id AS what, created_at, expires_at,
+             interval '30 days' AS most FROM logins
+      UNION ALL
+      SELECT 'token ' || id, created_at, expires_at, interval '366 days' FROM api_tokens) c
+WHERE expires_at NOT BETWEEN created_at AND created_at + most + interval '1 day';
+
+-- The console removes those that are over: logins at once, tokens after 30 days.
+SELECT 'login_overdue' AS name, what AS object,
+       format('expired at %s and is still there', expires_at) AS detail
+FROM (SELECT 'a login of person ' || person_id AS what, expires_at,
+             interval '1 hour' AS kept FROM logins
+      UNION ALL
+      SELECT 'token ' || id, expires_at, interval '31 days' FROM api_tokens) c
+WHERE expires_at < now() - kept
+  AND EXISTS (SELECT 1 FROM nodes n
+              WHERE n.program = 'console' AND n.stopped_at IS NULL
+                AND n.heartbeat_at > now() - interval '1 minute'
+                AND n.started_at < now() - interval '10 minutes');
+
+-- A person who is disabled is not logged in.
+SELECT 'login_disabled' AS name, p.name AS object,
+       'is disabled and still logged in at the console' AS detail
+FROM people p
+WHERE p.disabled AND EXISTS (SELECT 1 FROM logins l WHERE l.person_id = p.id);
+
+-- The trigger that ends logins is there.
+SELECT 'login_ends' AS name, 'people' AS object,
+       'the trigger that ends logins of disabled people is missing or off' AS detail
+WHERE NOT EXISTS (SELECT 1 FROM pg_trigger
+                  WHERE tgrelid = 'people'::regclass
+                    AND tgname = 'person_logins_end' AND tgenabled IN ('O', 'A'));
+
 -- A ticket stays within a team.
 SELECT 'ticket_team' AS name, 'ticket ' || k.id AS object,
        format('%s and %s are of different teams', p.name, e.name) AS detail

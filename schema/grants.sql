@@ -78,6 +78,7 @@ BEGIN
         ('known_logins',      'admin',   'SELECT, DELETE'),
 
         ('logins',            'console', 'SELECT, INSERT, DELETE'),
+        ('logins',            'admin',   'SELECT (person_id, created_at, expires_at)'),
         ('totp',              'console', 'SELECT, INSERT, UPDATE, DELETE'),
         ('totp',              'admin',   'SELECT, DELETE'),
         ('recovery_codes',    'console', 'SELECT, INSERT, UPDATE (used_at), DELETE'),
@@ -88,6 +89,7 @@ BEGIN
         ('first_run_links',   'console', 'SELECT, UPDATE (used_at)'),
         ('first_run_links',   'admin',   'SELECT, INSERT, DELETE'),
         ('api_tokens',        'console', 'SELECT, INSERT, UPDATE (last_used_at), DELETE'),
+        ('api_tokens',        'admin',   'SELECT (id, person_id, created_at, expires_at)'),
 
         ('single_sign_on',    'console', 'SELECT, INSERT, UPDATE, DELETE'),
         ('single_sign_on',    'admin',   'SELECT, INSERT, UPDATE, DELETE'),

@@ -663,6 +663,10 @@ TICKET = ("INSERT INTO tickets (person_id, endpoint_id, expires_at, {}) "
           "SELECT p.id, e.id, now() + interval '1 minute', {} "
           "FROM people p, endpoints e {}")
 
+LOGIN = ("INSERT INTO logins (hash, person_id, client_addr, created_at, "
+         "expires_at) SELECT sha256('l'), id, '::1', {}, {} FROM people "
+         "WHERE name = 'alice'")
+
 GAP = ("INSERT INTO gaps (session_id, after_seq, from_mono_ns, to_mono_ns, "
        "from_at, to_at, why) SELECT DISTINCT session_id, 3, 1, 2, now(), "
        "now(), '{}' FROM segments")
@@ -768,6 +772,15 @@ VIOLATIONS = {
         "INSERT INTO known_logins (id, person_id) SELECT "
         "sha256(g::text::bytea), p.id FROM generate_series(1, 33) g, "
         "(SELECT id FROM people LIMIT 1) p",
+    'login_times': LOGIN.format("now()", "now() + interval '40 days'"),
+    'login_overdue':
+        LOGIN.format("now() - interval '1 day'", "now() - interval '2 hours'")
+        + "; INSERT INTO nodes (id, program, host, version, started_at) VALUES"
+        " (gen_random_uuid(), 'console', 'h', '0', now() - interval '1 day')",
+    'login_disabled': "ALTER TABLE people DISABLE TRIGGER person_logins_end; "
+                      "UPDATE people SET disabled = true; " + LOGIN.format(
+                          "now()", "now() + interval '1 day'"),
+    'login_ends': "DROP TRIGGER person_logins_end ON people",
     'gap_ledger': GAP.format('manual'),
     'gap_reason': GAP.format('unexplained'),
     'gap_audit': GAP.format('crash') + '; ALTER TABLE gaps DISABLE TRIGGER '
