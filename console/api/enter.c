@@ -210,8 +210,8 @@ request_audit_first(struct request *r, const char *action, const char *object,
 	request_query(r, audit_sql, 6, params, then);
 }
 
-static void
-refuse(struct request *r, const char *detail)
+void
+request_refuse(struct request *r, const char *detail)
 {
 	request_audit(
 	    r, "refused", r->id, json_pack("{s:s}", "request", r->route->what));
@@ -293,9 +293,10 @@ on_entered(struct request *r, PGresult *res)
 	else if (r->route->object != OBJECT_NONE && !r->rights.is_found)
 		request_not_found(r);
 	else if (!has_scope(r))
-		refuse(r, "This token does not have the scope for that.");
+		request_refuse(
+		    r, "This token does not have the scope for that.");
 	else if (!has_right(r))
-		refuse(r, "You may not do that.");
+		request_refuse(r, "You may not do that.");
 	else if (idempotency_take(r))
 		r->route->run(r);
 }

@@ -21,6 +21,9 @@ struct request;
 /* Runs the route's handler, or answers 401, 403 or 404. */
 void request_enter(struct request *r);
 
+/* 403, and an entry `refused` in the audit log. */
+void request_refuse(struct request *r, const char *detail);
+
 /* The SHA-256 of a cookie's or token's bytes, as the database has it. Returns
  * out. */
 char *credential_hash(const struct person *p, char out[CREDENTIAL_HASH_MAX]);

@@ -165,7 +165,7 @@ static void
 refuse(struct request *r, const char *why)
 {
 	if (strcmp(why, "you may not do that") == 0)
-		request_problem(r, 403, "forbidden", "You may not do that.");
+		request_refuse(r, "You may not do that.");
 	else
 		request_problem(r, 409, "not-done", why);
 }
