@@ -40,9 +40,10 @@ IDS = {
              "'spare')",
     'tokens': 'SELECT id::text FROM api_tokens',
     'enrol-tokens': 'SELECT id::text FROM enrol_tokens',
+    'me': 'SELECT id::text FROM passkeys',
 }
 # a wrong password or code makes the next one wait, so of these there are few
-GUESSES = re.compile('/(login|first-run|totp|recovery-codes)')
+GUESSES = re.compile('/(login|first-run|totp|recovery-codes|passkey)')
 ACTORS = ('alice', 'alice', 'mia', 'token', None)
 
 
@@ -101,6 +102,10 @@ class Fuzzed(Console):
                  "md5(random()::text), 'hex'), id, 'alice', now() + interval "
                  "'1 hour' FROM endpoints WHERE kind = 'agent' AND NOT "
                  'EXISTS (SELECT FROM enrol_tokens WHERE used_at IS NULL)')
+        self.sql("INSERT INTO passkeys (person_id, name, credential_id, "
+                 "algorithm, public_key, sign_count) SELECT id, "
+                 "md5(random()::text), decode(md5(random()::text), 'hex'), "
+                 "-7, '', 0 FROM people WHERE name IN ('alice', 'mia')")
         done = self.ctl.session()
         self.ctl.segment(done, 1)
         self.ctl.session(end=None)
@@ -296,7 +301,7 @@ def test_route(console, method, path):
         except Exception as e:
             raise AssertionError(
                 f'{actor}: {method} {target} {fields} {body!r}: {e}') from e
-        if re.search('logout|users|login|tokens', path):
+        if re.search('logout|users|login|tokens|passkeys', path):
             console.stock()
 
     run()

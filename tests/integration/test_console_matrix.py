@@ -39,6 +39,13 @@ ROWS = {
     ('GET', '/login/single-sign-on'): Row(422),
     ('GET', '/login/single-sign-on/callback'): Row(422),
     ('POST', '/first-run'): Row(422, {}),
+    ('POST', '/login/passkey/options'): Row(200),
+    ('POST', '/login/passkey'): Row(422, {}),
+    ('GET', '/me/passkeys'): Row(200),
+    ('POST', '/me/passkeys/options'): Row(409),  # needs public_url
+    ('POST', '/me/passkeys'): Row(422, {}),
+    ('PATCH', '/me/passkeys/{id}'): Row(422, {}, valid={'name': 'x'}),
+    ('DELETE', '/me/passkeys/{id}'): Row(404),
     ('GET', '/me/totp'): Row(200),
     ('POST', '/me/totp'): Row(201, {}),
     ('POST', '/me/totp/confirm'): Row(422, {}),
@@ -88,6 +95,7 @@ ROWS = {
         'subject': 'x'}),
     ('DELETE', '/users/{id}/identity'): Row(404),
     ('DELETE', '/users/{id}/totp'): Row(404),
+    ('DELETE', '/users/{id}/passkeys'): Row(404),
     ('POST', '/tickets'): Row(422, {}),
     ('GET', '/settings/access'): Row(200),
     ('PATCH', '/settings/access'): Row(422, {}),
@@ -352,7 +360,16 @@ THERE = {
     'tokens': lambda c: (str(c.sql('SELECT max(id) FROM api_tokens')[0][0]),
                          '999999'),
     'enrol-tokens': lambda c: (enrol_token(c), '999999'),
+    'me': lambda c: (passkey(c), '999999'),
 }
+
+
+def passkey(console):
+    return str(console.sql(
+        "INSERT INTO passkeys (person_id, name, credential_id, algorithm, "
+        "public_key, sign_count) SELECT id, md5(random()::text), "
+        "decode(md5(random()::text), 'hex'), -7, '', 0 FROM people WHERE "
+        "name = 'mia' RETURNING id")[0][0])
 
 
 def enrol_token(console):
