@@ -464,6 +464,6 @@ class Storage:
 
     def get(self, url, method='GET', **headers):
         return requests.request(
-            method, url, timeout=20, verify=f'{self.dir}/tls.crt',
+            method, url, timeout=60, verify=f'{self.dir}/tls.crt',
             headers={k.replace('_', '-'): v for k, v in headers.items()},
             proxies={'https': None, 'http': None})

@@ -2,10 +2,12 @@
 there, with its length. The programs are the distribution's own."""
 import json
 import os
+import socket
 import subprocess
 
 import pytest
 
+from storage_env import wait_for
 from test_growing import STEP_MS, Growing, cluster, env, webm  # noqa: F401
 
 LIMIT_S = 120  # a busy machine
@@ -66,12 +68,59 @@ def test_ffplay_plays_a_growing_file(half):
     assert 'Invalid data' not in err and 'EBML' not in err
 
 
-def test_mpv_shows_the_length_of_a_growing_file(half):
+class Mpv:
+    """mpv at its first frame, asked over its socket (JSON IPC)."""
+
+    def __init__(self, folder, url):
+        path = os.path.join(folder, 'mpv.socket')
+        self.process = subprocess.Popen(
+            ['mpv', '--no-config', '--no-ytdl', '--vo=null', '--ao=null',
+             '--pause', '--tls-verify=no', '--really-quiet',
+             f'--input-ipc-server={path}', url], stdin=subprocess.DEVNULL,
+            env={**os.environ, 'no_proxy': '127.0.0.1'})
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(LIMIT_S)
+        wait_for('mpv listens', lambda: self._alive() and
+                 self.socket.connect_ex(path) == 0, LIMIT_S)
+        self.lines = self.socket.makefile('r', encoding='utf-8')
+
+    def _alive(self):
+        assert self.process.poll() is None, 'mpv has ended'
+        return True
+
+    def ask(self, *command):
+        """The answer's data; None while mpv does not know it."""
+        self.socket.sendall(json.dumps({'command': command}).encode() +
+                            b'\n')
+        for line in self.lines:
+            answer = json.loads(line)
+            if 'event' not in answer:
+                return answer.get('data')
+        raise AssertionError('mpv has ended')
+
+    def quit(self):
+        self.ask('quit')
+        assert self.process.wait(LIMIT_S) == 0
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.socket.close()
+
+
+def test_mpv_shows_the_length_of_a_growing_file(half, tmp_path):
+    """Before anything was played: it is paused."""
     seg, url, _ = half
-    out, _ = run('mpv', '--no-config', '--no-ytdl', '--vo=null', '--ao=null',
-                 '--untimed', '--tls-verify=no',
-                 '--term-status-msg=at ${=time-pos} of ${=duration}',
-                 '--term-playing-msg=length ${=duration}', url)
-    length = float(out.split('length ')[1].split()[0])
     shown_ms = seg.parts.clusters[seg.n - 1][2]
-    assert shown_ms <= length * 1000 <= shown_ms + 1000 + STEP_MS
+    mpv = Mpv(str(tmp_path), url)
+    try:
+        # its length grows with what it has read of the link
+        length = wait_for('mpv knows the length', lambda: (
+            (s := mpv.ask('get_property', 'duration')) or 0) * 1000 >=
+            shown_ms and s, LIMIT_S)
+        assert length * 1000 <= shown_ms + 1000 + STEP_MS
+        assert mpv.ask('get_property', 'time-pos') == 0
+        mpv.quit()
+    finally:
+        mpv.close()
