@@ -1,16 +1,23 @@
 """Chromium and Firefox ESR with page.html: a browser is started for one job and
 posts what it saw. No driver: Debian has none for Firefox."""
+import hashlib
 import json
 import os
 import shutil
 import signal
+import ssl
 import subprocess
 import tempfile
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlparse
+
+from storage_env import free_port
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 LIMIT_S = int(os.environ.get("LIMIT_S", "300"))
+PORT = free_port()
+ORIGIN = f'http://127.0.0.1:{PORT}'     # of the page, for storage.cors_origin
 
 CHROMIUM = ['chromium', '--headless', '--no-sandbox', '--disable-gpu',
             '--disable-quic', '--no-first-run',
@@ -37,6 +44,12 @@ class Handler(SimpleHTTPRequestHandler):
 
     def log_message(self, *_):
         pass
+
+    def handle(self):
+        try:
+            super().handle()
+        except ConnectionError:
+            pass    # the browser was ended
 
     def answer(self, status, body, kind, headers=()):
         self.send_response(status)
@@ -82,28 +95,42 @@ class Handler(SimpleHTTPRequestHandler):
         self.server.done.set()
 
 
-def _firefox(profile):
+def _exception(url, certificate):
+    """Firefox's own form of a certificate that a person has accepted."""
+    with open(certificate, encoding='ascii') as f:
+        der = ssl.PEM_cert_to_DER_cert(f.read())
+    digest = hashlib.sha256(der).hexdigest().upper()
+    digest = ':'.join(digest[i:i + 2] for i in range(0, len(digest), 2))
+    return (f'{urlparse(url).netloc}:\tOID.2.16.840.1.101.3.4.2.1\t{digest}'
+            '\t\n')
+
+
+def _firefox(profile, url, certificate):
     with open(os.path.join(profile, 'user.js'), 'w', encoding='ascii') as f:
         for name, value in FIREFOX_PREFS.items():
             f.write(f'user_pref({json.dumps(name)}, {json.dumps(value)});\n')
+    if certificate:
+        with open(os.path.join(profile, 'cert_override.txt'), 'w',
+                  encoding='ascii') as f:
+            f.write(_exception(url, certificate))
     return ['firefox-esr', '--headless', '--no-remote', '--profile', profile]
 
 
-def run(browser, path=None, url=None, **job):
-    """Plays a file, or what a link gives that answers any origin; returns what
-    page.html saw."""
-    server = ThreadingHTTPServer(('127.0.0.1', 0), Handler)
+def run(browser, path=None, url=None, certificate=None, **job):
+    """Plays a file, or a link whose storage lets ORIGIN read it; certificate:
+    the file of that storage's. Returns what page.html saw."""
+    server = ThreadingHTTPServer(('127.0.0.1', PORT), Handler)
     server.daemon_threads = True
     server.file, server.done, server.result = path, threading.Event(), None
     server.job = {'url': url or '/file/' + os.path.basename(path), **job}
     threading.Thread(target=server.serve_forever, daemon=True).start()
     profile = tempfile.mkdtemp(prefix='rc-player-')
-    argv = _firefox(profile) if browser == 'firefox' else \
+    argv = _firefox(profile, url, certificate) if browser == 'firefox' else \
         CHROMIUM + [f'--user-data-dir={profile}']
     process = subprocess.Popen(
-        argv + [f'http://127.0.0.1:{server.server_port}/'],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        env={**os.environ, 'HOME': profile}, start_new_session=True)
+        argv + [ORIGIN], stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, env={**os.environ, 'HOME': profile},
+        start_new_session=True)
     try:
         assert server.done.wait(LIMIT_S), f'{browser} did not answer'
     finally:
