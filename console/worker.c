@@ -31,6 +31,10 @@
 
 #define STOP_POLL_MS 50
 
+/* Requests to providers of single sign-on, which anybody can cause. */
+#define FETCHES_MAX            64
+#define FETCHES_PER_CLIENT_MAX 8
+
 static struct worker worker_;
 static struct event *stop_timer;
 static uint64_t stop_deadline_ns;
@@ -169,8 +173,12 @@ make_parts(struct worker *w, char *err, size_t err_len)
 	w->passwords = password_queue_new((unsigned)c->console.password_checks);
 	w->disk = worker_pool_new(1);
 	w->fetcher = fetcher_new(w->base,
-	    &(struct fetcher_conf){ c->console.provider_ca_file,
-		(long)c->console.provider_seconds });
+	    &(struct fetcher_conf){ .ca_file = c->console.provider_ca_file,
+		.seconds = (long)c->console.provider_seconds,
+		.max = FETCHES_MAX,
+		.max_per_client = c->console.max_connections_per_address > 0
+		    ? FETCHES_PER_CLIENT_MAX
+		    : 0 });
 	if (w->fetcher == NULL || w->node == NULL || w->feed == NULL ||
 	    w->idempotency == NULL || w->guesses == NULL ||
 	    w->passwords == NULL || w->disk == NULL)

@@ -9,6 +9,7 @@
 #include "common/err.h"
 #include "common/http.h"
 #include "common/log.h"
+#include "common/login/guesses.h"
 #include "common/password.h"
 #include "console/api/answer.h"
 #include "console/api/page.h"
@@ -213,12 +214,14 @@ sso_fetch(struct sso *s, const struct fetch *rq, const char *what, fetch_cb *cb)
 {
 	struct request *r = s->request;
 	struct asking *a = malloc(sizeof(*a));
+	char client[GUESS_PREFIX_LEN]; /* of IPv6, 64 bits are one client's */
 	int rc = ERR_NOMEM;
+
+	guess_prefix(client, r->client);
 
 	if (a != NULL) {
 		*a = (struct asking){ s, what, cb };
-		rc = fetch_start(
-		    r->worker->fetcher, r->client, rq, on_fetched, a);
+		rc = fetch_start(r->worker->fetcher, client, rq, on_fetched, a);
 	}
 	if (rc == 0)
 		return;

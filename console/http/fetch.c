@@ -12,9 +12,9 @@
 #include "common/err.h"
 #include "common/tls.h"
 
-#define HEAD_MAX    65536 /* bytes of an answer's head */
-#define ADDRESS_MAX 64
-#define CONNECT_S   5L
+#define HEAD_MAX   65536 /* bytes of an answer's head */
+#define CLIENT_MAX 64
+#define CONNECT_S  5L
 
 struct call {
 	TAILQ_ENTRY(call) link;
@@ -26,7 +26,7 @@ struct call {
 	struct buf body;
 	size_t head_len;
 	bool is_too_long;
-	char client[ADDRESS_MAX];
+	char client[CLIENT_MAX];
 	char curl_error[CURL_ERROR_SIZE];
 };
 TAILQ_HEAD(call_list, call);
@@ -168,7 +168,8 @@ is_full(const struct fetcher *f, const char *client)
 
 	TAILQ_FOREACH(c, &f->calls, link)
 	n += strcmp(c->client, client) == 0;
-	return f->n >= FETCH_MAX || n >= FETCH_PER_ADDRESS_MAX;
+	return f->n >= f->conf.max ||
+	    (f->conf.max_per_client > 0 && n >= f->conf.max_per_client);
 }
 
 int

@@ -11,12 +11,11 @@
 struct event_base;
 struct fetcher;
 
-#define FETCH_MAX             64 /* at once in a worker */
-#define FETCH_PER_ADDRESS_MAX 8  /* of these, for one client */
-
 struct fetcher_conf {
 	const char *ca_file; /* trusted besides the system's; NULL: none */
-	long seconds;        /* for one answer, from the first byte sent */
+	long seconds;        /* for one answer, name and connection included */
+	unsigned max;        /* requests at once */
+	unsigned max_per_client; /* of these; 0: clients are not told apart */
 };
 
 struct fetch {
@@ -42,10 +41,10 @@ struct fetcher *fetcher_new(
 void fetcher_free(struct fetcher *f);
 
 /*
- * Sends a request on behalf of the client with this address. cb is called once,
- * from the loop, after 0 alone; err of its answer is ERR_UNAVAILABLE,
- * ERR_TIMEOUT or ERR_LIMIT (longer than max). Returns 0, ERR_LIMIT (too many
- * are under way) or ERR_NOMEM.
+ * Sends a request on behalf of a client, whose name is at most 63 bytes. cb is
+ * called once, from the loop, after 0 alone; err of its answer is
+ * ERR_UNAVAILABLE, ERR_TIMEOUT or ERR_LIMIT (longer than max). Returns 0,
+ * ERR_LIMIT (too many are under way) or ERR_NOMEM.
  */
 int fetch_start(struct fetcher *f, const char *client, const struct fetch *rq,
     fetch_cb *cb, void *arg);

@@ -367,7 +367,7 @@ def test_the_certificate_is_verified(site, fake):
 
 
 def test_clients_have_a_share_of_the_requests(site, fake):
-    """More than FETCH_PER_ADDRESS_MAX of one address are refused, others of
+    """More than 8 of one address are refused, others of
     the site go on."""
     fake.hold['discovery'] = threading.Event()
     codes = []
