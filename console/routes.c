@@ -187,6 +187,11 @@ const struct route routes[] = {
 	    "settings:write", false, settings_patch_run,
 	    "change the team's settings, for sessions that start "
 	    "afterwards" },
+	{ GET, V1 "settings/logins", RIGHT_ADMIN, OBJECT_NONE, "settings:read",
+	    false, login_settings_get_run, "see what the team asks of logins" },
+	{ PATCH, V1 "settings/logins", RIGHT_OWNER, OBJECT_NONE,
+	    "settings:write", false, login_settings_patch_run,
+	    "change what the team asks of logins" },
 	{ GET, V1 "settings/single-sign-on", RIGHT_ADMIN, OBJECT_NONE,
 	    "settings:read", false, sso_settings_get_run,
 	    "see the team's single sign-on" },

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/bytes.h"
 #include "ctl/command.h"
 #include "ctl/names.h"
 #include "ctl/pg.h"
@@ -13,6 +14,7 @@ static const struct column cols[] = {
 	{ "name", "NAME", COLUMN_TEXT, "t.name" },
 	{ "title", "TITLE", COLUMN_TEXT, "t.title" },
 	{ "time_zone", "TIME ZONE", COLUMN_TEXT, "t.time_zone" },
+	{ "second_factor", NULL, COLUMN_TEXT, "t.second_factor" },
 	{ "people", "PEOPLE", COLUMN_INT,
 	    "(SELECT count(*) FROM people p WHERE p.team_id = t.id)" },
 	{ "endpoints", "ENDPOINTS", COLUMN_INT,
@@ -20,7 +22,7 @@ static const struct column cols[] = {
 	    "AND e.deleted_at IS NULL)" },
 	{ "created_at", "CREATED", COLUMN_TIME, "t.created_at" },
 };
-#define N_COLS 7
+#define N_COLS (int)N_ELEMENTS(cols)
 
 /* PostgreSQL computes with the zones, so it is asked (T7). */
 static int
@@ -108,13 +110,15 @@ run_list(struct ctl *c, const struct args *a)
 }
 
 static int
-update_row(struct ctl *c, const char *name, const char *title, const char *zone)
+update_row(struct ctl *c, const char *name, const char *title, const char *zone,
+    const char *factor)
 {
 	PGresult *res = PG_QUERY(c,
 	    "UPDATE teams SET title = coalesce($2, title), "
-	    "time_zone = coalesce($3, time_zone) WHERE name = $1 "
-	    "RETURNING id, title, time_zone",
-	    name, title, zone);
+	    "time_zone = coalesce($3, time_zone), "
+	    "second_factor = coalesce($4, second_factor) WHERE name = $1 "
+	    "RETURNING id, title, time_zone, second_factor",
+	    name, title, zone, factor);
 	int rc;
 
 	if (res == NULL)
@@ -125,8 +129,9 @@ update_row(struct ctl *c, const char *name, const char *title, const char *zone)
 		    name);
 	else
 		rc = pg_audit(c, pg_text(res, 0, 0), "team_set", name,
-		    json_pack("{s:s,s:s}", "title", pg_text(res, 0, 1),
-			"time_zone", pg_text(res, 0, 2)));
+		    json_pack("{s:s,s:s,s:s}", "title", pg_text(res, 0, 1),
+			"time_zone", pg_text(res, 0, 2), "second_factor",
+			pg_text(res, 0, 3)));
 	PQclear(res);
 	return rc;
 }
@@ -136,16 +141,22 @@ run_set(struct ctl *c, const struct args *a)
 {
 	const char *zone = args_get(a, "time-zone");
 	const char *title = args_get(a, "title");
+	const char *factor = args_get(a, "second-factor");
 	int rc;
 
-	if (zone == NULL && title == NULL)
-		return ctl_usage("nothing to change: give --time-zone or "
-				 "--title");
+	if (zone == NULL && title == NULL && factor == NULL)
+		return ctl_usage("nothing to change: give --time-zone, "
+				 "--title or --second-factor");
+	if (factor != NULL && strcmp(factor, "required") != 0 &&
+	    strcmp(factor, "optional") != 0)
+		return ctl_usage("--second-factor %s: expected required or "
+				 "optional",
+		    factor);
 	rc = check_zone(c, zone);
 	if (rc == 0)
 		rc = PG_RUN(c, "BEGIN");
 	if (rc == 0)
-		rc = update_row(c, a->words[0], title, zone);
+		rc = update_row(c, a->words[0], title, zone, factor);
 	if (rc == 0)
 		rc = PG_RUN(c, "COMMIT");
 	if (rc == 0)
@@ -153,18 +164,25 @@ run_set(struct ctl *c, const struct args *a)
 	return rc;
 }
 
+static const struct arg_opt add_opts[] = {
+	{ "time-zone", "ZONE", "of its session log, such as Europe/Berlin" },
+	{ "title", "TEXT", "a name for people" },
+};
 static const struct arg_opt set_opts[] = {
 	{ "time-zone", "ZONE", "of its session log, such as Europe/Berlin" },
 	{ "title", "TEXT", "a name for people" },
+	{ "second-factor", "CHOICE",
+	    "required or optional, beside passwords at the console" },
 };
 static const struct arg_opt list_opts[] = { OPT_JSON, OPT_UTC };
 
 static const struct command commands[] = {
-	{ "add", "NAME", 1, 1, OPTS(set_opts),
+	{ "add", "NAME", 1, 1, OPTS(add_opts),
 	    "Makes a team. Its recording is off; its time zone UTC.", run_add },
 	{ "list", "", 0, 0, OPTS(list_opts), "Lists the teams.", run_list },
 	{ "set", "NAME", 1, 1, OPTS(set_opts),
-	    "Changes a team's time zone or title.\n\nFile names of recordings "
+	    "Changes a team's time zone, title or second factor.\n\nFile names "
+	    "of recordings "
 	    "made before keep the zone they were made in.",
 	    run_set },
 };

@@ -77,7 +77,7 @@ BEGIN
         ('known_logins',      'console', 'SELECT, INSERT, UPDATE, DELETE'),
         ('known_logins',      'admin',   'SELECT, DELETE'),
 
-        ('logins',            'console', 'SELECT, INSERT, DELETE'),
+        ('logins',            'console', 'SELECT, INSERT, UPDATE (is_limited), DELETE'),
         ('logins',            'admin',   'SELECT (person_id, created_at, expires_at)'),
         ('totp',              'console', 'SELECT, INSERT, UPDATE, DELETE'),
         ('totp',              'admin',   'SELECT, DELETE'),

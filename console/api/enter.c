@@ -229,6 +229,17 @@ refuse_csrf(struct request *r)
 	    "X-CSRF-Token is missing or wrong; GET /api/v1/me has it.");
 }
 
+/* The team requires a second factor, and the person has none yet. */
+static void
+refuse_limited(struct request *r)
+{
+	request_audit(r, "refused", r->id,
+	    json_pack("{s:s,s:s}", "request", r->route->what, "why",
+		"a second factor is missing"));
+	request_problem(r, 403, "second-factor-missing",
+	    "Your team requires a second factor; set one up first.");
+}
+
 static void
 copy(const PGresult *res, int col, char *out, size_t len)
 {
@@ -255,6 +266,8 @@ take_person(struct request *r, const PGresult *res)
 	p->id = strtoll(p->id_text, NULL, 10);
 	p->team_id = strtoll(p->team_text, NULL, 10);
 	p->scopes = strdup(PQgetvalue(res, 0, 6));
+	p->is_limited = !p->is_token &&
+	    strstr(PQgetvalue(res, 0, 6), " second-factor-missing ") != NULL;
 	r->rights = (struct object_rights){ .is_found = truth(res, 7),
 		.is_visible = truth(res, 8),
 		.control = truth(res, 9),
@@ -271,6 +284,16 @@ note_use(struct request *r)
 
 	credential_hash(&r->person, hash);
 	db_pool_query(r->worker->db, used_sql, 1, params, NULL, NULL);
+}
+
+/* What a login without the second factor that the team requires is for. */
+static bool
+is_for_limited(const struct route *route)
+{
+	static const char me[] = "/api/v1/me";
+
+	return strncmp(route->path, me, sizeof(me) - 1) == 0 ||
+	    strcmp(route->path, "/api/v1/logout") == 0;
 }
 
 static void
@@ -290,6 +313,8 @@ on_entered(struct request *r, PGresult *res)
 		    r, 503, "unavailable", "Too many connections; try again.");
 	else if (!has_csrf(r))
 		refuse_csrf(r);
+	else if (r->person.is_limited && !is_for_limited(r->route))
+		refuse_limited(r);
 	else if (r->route->object != OBJECT_NONE && !r->rights.is_found)
 		request_not_found(r);
 	else if (!has_scope(r))

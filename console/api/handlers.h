@@ -52,6 +52,9 @@ void recordings_notes_new_run(struct request *r);
 void recordings_manifest_run(struct request *r);
 void recordings_poster_run(struct request *r);
 
+void login_settings_get_run(struct request *r);
+void login_settings_patch_run(struct request *r);
+
 void settings_get_run(struct request *r);
 void settings_patch_run(struct request *r);
 void sso_settings_get_run(struct request *r);

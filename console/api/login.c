@@ -26,7 +26,9 @@ static const char account_sql[] =
     "SELECT p.id, p.team_id, t.name, t.time_zone, p.role, "
     "CASE WHEN p.disabled THEN NULL ELSE p.password_hash END, "
     "EXISTS (SELECT FROM totp o WHERE o.person_id = p.id AND "
-    "o.confirmed_at IS NOT NULL), " GUESS_COLUMNS " FROM " GUESS_FROM
+    "o.confirmed_at IS NOT NULL) OR (t.second_factor = 'required' AND "
+    "EXISTS (SELECT FROM passkeys k WHERE k.person_id = p.id)), " GUESS_COLUMNS
+    " FROM " GUESS_FROM
     " LEFT JOIN people p ON p.name = $1 LEFT JOIN teams t ON t.id = p.team_id";
 
 struct login {
@@ -106,7 +108,7 @@ on_password(struct request *r)
 	const char *code = request_text(r, "code");
 
 	if (!l->has_factor) {
-		let_in(r, "password");
+		let_in(r, LOGIN_PASSWORD);
 	} else if (json_object_get(r->body, "credential") != NULL) {
 		passkey_check(r, on_passkey);
 	} else if (code != NULL) {

@@ -15,20 +15,30 @@
 
 static const char login_sql[] =
     "WITH old AS (DELETE FROM logins WHERE expires_at < now()), "
-    "l AS (INSERT INTO logins (hash, person_id, client_addr, expires_at) "
-    "SELECT decode($1, 'hex'), id, $3, now() + $4::integer * interval '1 "
-    "second' FROM people WHERE id = $2 AND NOT disabled AND "
-    "($5::boolean OR password_login_is_open(id)) RETURNING person_id), "
+    "l AS (INSERT INTO logins (hash, person_id, client_addr, expires_at, "
+    "is_limited) SELECT decode($1, 'hex'), id, $3, now() + $4::integer * "
+    "interval '1 second', $8::boolean AND second_factor_is_missing(id) "
+    "FROM people WHERE id = $2 AND NOT disabled AND "
+    "($5::boolean OR password_login_is_open(id)) RETURNING person_id, "
+    "is_limited), "
     "a AS (INSERT INTO audit (team_id, actor, action, object, detail) "
     "SELECT p.team_id, p.name, 'login', p.name, $6::jsonb || "
     "jsonb_build_object('by', $7::text) FROM l JOIN people p ON p.id = "
-    "l.person_id) SELECT person_id FROM l";
+    "l.person_id) SELECT is_limited FROM l";
 
 /* The teams' own ways in, when a team closes the others. */
 static bool
 is_always_open(const char *how)
 {
 	return strcmp(how, LOGIN_SINGLE_SIGN_ON) == 0 ||
+	    strcmp(how, LOGIN_FIRST_RUN) == 0;
+}
+
+/* Of which a team may ask for more. */
+static bool
+is_one_factor(const char *how)
+{
+	return strcmp(how, LOGIN_PASSWORD) == 0 ||
 	    strcmp(how, LOGIN_FIRST_RUN) == 0;
 }
 
@@ -46,6 +56,7 @@ on_login(struct request *r, PGresult *res)
 		    "sign-on, or you were disabled.");
 		return;
 	}
+	r->person.is_limited = PQgetvalue(res, 0, 0)[0] == 't';
 	http_hex(r->person.credential, CREDENTIAL_LEN, hex);
 	snprintf(cookie, sizeof(cookie),
 	    COOKIE_NAME "=%s; Path=/; Secure; HttpOnly; SameSite=Strict; "
@@ -67,8 +78,8 @@ login_open(struct request *r, const char *how)
 	char hex[2 * SHA256_DIGEST_LENGTH + 1], seconds[24];
 	char origin[REQUEST_ORIGIN_MAX];
 	const char *params[] = { hex, r->person.id_text, r->client, seconds,
-		is_always_open(how) ? "t" : "f", request_origin(r, origin),
-		how };
+		is_always_open(how) ? "t" : "f", request_origin(r, origin), how,
+		is_one_factor(how) ? "t" : "f" };
 
 	r->login_how = how;
 	atomic_fetch_add(&r->worker->place->counters.logins, 1);
@@ -77,5 +88,5 @@ login_open(struct request *r, const char *how)
 	http_hex(hash, sizeof(hash), hex);
 	snprintf(seconds, sizeof(seconds), "%lld",
 	    (long long)r->worker->conf->console.login_seconds);
-	request_query(r, login_sql, 7, params, on_login);
+	request_query(r, login_sql, 8, params, on_login);
 }

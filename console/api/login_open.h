@@ -4,16 +4,17 @@
 
 struct request;
 
+#define LOGIN_PASSWORD       "password"
 #define LOGIN_SINGLE_SIGN_ON "single sign-on"
 #define LOGIN_FIRST_RUN      "first-run link"
 
 /*
  * Makes a login for r->person (all fields but is_token, scopes and credential
  * are set), sends its cookie and answers: by r->login_done when it is set, else
- * as GET me does. how: what the person
- * proved, for the audit log ("password"); a literal. Somebody who
- * was disabled meanwhile, or whose team logs in by single sign-on alone, gets
- * 403.
+ * as GET me does. how: what the person proved, for the audit log
+ * ("password"); a literal. Somebody who was disabled meanwhile, or whose team
+ * logs in by single sign-on alone, gets 403. A single factor of somebody who
+ * has no second one, where the team requires it, makes a limited login.
  */
 void login_open(struct request *r, const char *how);
 

@@ -19,6 +19,8 @@ me_json(const struct request *r)
 	if (me != NULL && !r->person.is_token)
 		json_object_set_new(me, "csrf_token",
 		    json_string(csrf_text(r->person.credential, csrf)));
+	if (me != NULL && r->person.is_limited)
+		json_object_set_new(me, "second_factor_missing", json_true());
 	return me;
 }
 

@@ -29,6 +29,7 @@ struct person {
 	char name[64], role[16], team[64], zone[64];
 	char id_text[24], team_text[24]; /* for parameters */
 	bool is_token;                   /* by a bearer token */
+	bool is_limited;                 /* good for a second factor alone */
 	char *scopes;                    /* of it: " a b "; heap */
 	uint8_t credential[CREDENTIAL_LEN];
 };

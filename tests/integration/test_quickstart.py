@@ -60,6 +60,23 @@ def check_segment(s, ca, tmp_path):
     assert s['duration_ms'] >= 20000
 
 
+def check_first_run(printed, ca):
+    """The console's address comes first, then a link that makes an owner of
+    the demo team, once."""
+    found = re.search(r'The console is (https://localhost:\d+)/\n.*?\n\n +'
+                      r'(\S+)/first-run#token=(\S+)&team=demo\n', printed,
+                      re.S)
+    assert found, printed
+    url, base, token = found.groups()
+    assert base == url and found.start() < printed.index('#ticket=')
+    got = [requests.post(f'{url}/api/v1/first-run', verify=ca, timeout=60,
+                         json={'token': token, 'name': name, 'password':
+                               'correct horse', 'time_zone': 'UTC'})
+           for name in ('nina', 'eve')]
+    assert [r.status_code for r in got] == [200, 403], got[0].text
+    assert (got[0].json()['role'], got[0].json()['team']) == ('owner', 'demo')
+
+
 def test_once_records_and_its_link_works(once, tmp_path):
     state, base, args = once
     r = quickstart('--keep', *args)
@@ -72,6 +89,7 @@ def test_once_records_and_its_link_works(once, tmp_path):
             'width', 'height', 'sha256', 'frames'}
         check_segment(doc['segments'][0], os.path.join(state, 'ca.pem'),
                       tmp_path)
+        check_first_run(r.stderr, os.path.join(state, 'ca.pem'))
     finally:
         stopped = quickstart('--stop', '--state', state)
     assert stopped.returncode == 0, stopped.stderr

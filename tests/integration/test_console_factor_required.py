@@ -1,0 +1,165 @@
+"""Teams that require a second factor: who has none logs in to set one up, and
+for nothing else."""
+import pytest
+
+from console_env import PASSWORD, Console
+from pg import Cluster
+from storage_env import wait_for
+from totp import Authenticator
+
+MISSING = (403, 'second-factor-missing')
+
+
+@pytest.fixture(scope='module')
+def console(tmp_path_factory):
+    with Cluster() as cluster:
+        c = Console(tmp_path_factory.mktemp('console'), cluster).start()
+        c.people = {n: c.login(n) for n in ('alice', 'adam', 'mia', 'olga')}
+        yield c
+        assert c.stop() == 0, c.log()
+        assert 'ERROR: ' not in c.log(), c.log()
+
+
+@pytest.fixture(autouse=True)
+def optional(console):
+    yield
+    console.sql("UPDATE teams SET second_factor = 'optional'")
+    console.sql('DELETE FROM totp')
+    console.sql('DELETE FROM login_failures')
+
+
+def require(console):
+    r = console.people['alice'].patch('settings/logins', json={
+        'second_factor': 'required'})
+    assert r.json() == {'second_factor': 'required'}, r.text
+
+
+def kind(r):
+    return r.status_code, r.json()['type'].removeprefix('/problems/')
+
+
+def paths(client):
+    """What a limited login may not see, of each kind of right."""
+    return [client.get(p) for p in ('sessions', 'sessions.csv', 'recordings',
+                                    'endpoints', 'users', 'settings/access',
+                                    'audit', 'tokens')] + [
+        client.post('tokens', json={'name': 'x', 'scopes': ['*'], 'days': 1}),
+        client.post('tickets', json={'endpoint': 'desk1'})]
+
+
+@pytest.mark.parametrize('person', ['alice', 'mia'])
+def test_one_is_set_up_first(console, person):
+    require(console)
+    c = console.login(person)
+    assert c.get('me').json()['second_factor_missing'] is True
+    for r in paths(c):
+        assert kind(r) == MISSING
+    # also what is not there, and what one may not do
+    assert kind(c.get('endpoints/987654321')) == MISSING
+    actor, _, detail = console.audit('refused')[-1]
+    assert (actor, detail['why']) == (person, 'a second factor is missing')
+    app = Authenticator(c.post('me/totp').json()['secret'])
+    assert c.post('me/totp/confirm', json={'code': app.code()}
+                  ).status_code == 200
+    # the same login is good for all from now on
+    assert 'second_factor_missing' not in c.get('me').json()
+    assert c.get('sessions').status_code == 200
+    r = console.client().login(person)
+    assert kind(r) == (401, 'second-factor')
+    r = console.client().post('login', json={
+        'user': person, 'password': PASSWORD, 'code': app.code(1)})
+    assert r.status_code == 200 and 'second_factor_missing' not in r.json()
+
+
+def test_logins_that_are_open_stay(console):
+    require(console)
+    assert console.people['mia'].get('sessions').status_code == 200
+    assert 'second_factor_missing' not in console.people['mia'].get(
+        'me').json()
+
+
+def test_a_limited_login_logs_out(console):
+    require(console)
+    c = console.login('adam')
+    assert kind(c.get('users')) == MISSING
+    assert c.post('logout').status_code == 204
+    assert c.get('me').status_code == 401
+
+
+def test_tokens_and_other_teams_are_left_alone(console):
+    token = console.people['adam'].post('tokens', json={
+        'name': 'ci', 'scopes': ['sessions:read'], 'days': 1}).json()['token']
+    require(console)
+    assert console.client(token).get('sessions').status_code == 200
+    assert console.login('olga').get('sessions').status_code == 200
+
+
+def test_who_has_a_passkey_only_is_asked_for_it(console):
+    require(console)
+    console.sql(
+        "INSERT INTO passkeys (person_id, name, credential_id, algorithm, "
+        "public_key, sign_count) SELECT id, 'k', '\\x01', -7, '\\x00', 0 "
+        "FROM people WHERE name = 'mia'")
+    try:
+        assert kind(console.client().login('mia')) == (401, 'second-factor')
+        console.sql("UPDATE teams SET second_factor = 'optional'")
+        assert console.client().login('mia').status_code == 200
+    finally:
+        console.sql('DELETE FROM passkeys')
+
+
+def test_a_passkey_completes_a_login(console):
+    require(console)
+    c = console.login('mia')
+    assert kind(c.get('sessions')) == MISSING
+    console.sql(
+        "INSERT INTO passkeys (person_id, name, credential_id, algorithm, "
+        "public_key, sign_count) SELECT id, 'k', '\\x01', -7, '\\x00', 0 "
+        "FROM people WHERE name = 'mia'")
+    try:
+        assert c.get('sessions').status_code == 200
+    finally:
+        console.sql('DELETE FROM passkeys')
+
+
+def test_a_new_owner_by_link_sets_one_up(console):
+    require(console)
+    url = console.ctl.json('console', 'first-run-link', '--team', 'demo')['url']
+    token = url.split('#token=')[1].split('&')[0]
+    c = console.client()
+    r = c.post('first-run', json={'token': token, 'name': 'nora',
+                                  'password': PASSWORD})
+    assert r.json()['second_factor_missing'] is True
+    assert kind(c.get('users')) == MISSING
+
+
+def test_who_may_set_it(console):
+    for person, get, patch in (('alice', 200, 200), ('adam', 200, 403),
+                               ('mia', 403, 403)):
+        c = console.people[person]
+        assert c.get('settings/logins').status_code == get, person
+        assert c.patch('settings/logins', json={'second_factor': 'optional'}
+                       ).status_code == patch, person
+    wait_for('the entries', lambda: {'adam', 'mia'} <= {
+        r[0] for r in console.audit('refused')}, 60)
+    require(console)
+    actor, what, detail = console.audit('settings_set')[-1]
+    assert (actor, what, detail['before'], detail['after']) == (
+        'alice', 'logins.second_factor', 'optional', 'required')
+    assert console.people['olga'].get('settings/logins').json() == {
+        'second_factor': 'optional'}
+    for body in ({}, {'second_factor': 'yes'}, {'second_factor': None},
+                 {'second_factor': 'required', 'x': 1}):
+        assert console.people['alice'].patch('settings/logins', json=body
+                                             ).status_code == 422
+
+
+def test_the_administrator_sets_it(console):
+    console.ctl.ok('team', 'set', 'demo', '--second-factor', 'required')
+    (row,) = [t for t in console.ctl.json('team', 'list')
+              if t['name'] == 'demo']
+    assert row['second_factor'] == 'required'
+    assert kind(console.login('mia').get('sessions')) == MISSING
+    assert console.audit('team_set')[-1][2]['second_factor'] == 'required'
+    assert 'expected required' in console.ctl.fails(
+        2, 'team', 'set', 'demo', '--second-factor', 'maybe')
