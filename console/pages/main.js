@@ -20,7 +20,11 @@ const VIEWS = [
   ['/recordings/:recording', () => import('./views/play.js')],
 ];
 const notFound = () => import('./views/not_found.js');
-const login = () => import('./views/login.js');
+// for nobody in particular
+const OPEN = {
+  '/login': () => import('./views/login.js'),
+  '/first-run': () => import('./views/first_run.js'),
+};
 
 // The console was updated: modules of the page's version are gone. Once only.
 function reloadForNewVersion(error) {
@@ -58,21 +62,24 @@ function Routed({ person }) {
   <//>`;
 }
 
+// A path of this console to go on with after the login.
+const isOwnPath = (next) => /^\/(?![/\\])/.test(next || '');
+
 // Logged in or not decides before the path does.
 function Entrance() {
   const person = useStore(me);
   const { path, query } = useStore(route);
   useEffect(() => {
-    if (person === null && path !== '/login') {
+    if (person === null && !OPEN[path]) {
       const next = location.pathname + location.search;
       navigate(next === '/' ? '/login' : `/login?next=${encodeURIComponent(next)}`, { replace: true });
     } else if (person && (path === '/login' || path === '/')) {
-      navigate(query.next?.startsWith('/') && !query.next.startsWith('//') ? query.next : '/sessions',
-        { replace: true });
+      navigate(isOwnPath(query.next) ? query.next : '/sessions', { replace: true });
     }
   }, [person, path]);
   if (person === undefined) return null;
-  if (person === null) return path === '/login' ? html`<${View} load=${login} />` : null;
+  if (path === '/first-run') return html`<${View} load=${OPEN[path]} />`;
+  if (person === null) return OPEN[path] ? html`<${View} load=${OPEN[path]} />` : null;
   return path === '/login' || path === '/' ? null : html`<${Routed} person=${person} />`;
 }
 

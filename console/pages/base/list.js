@@ -1,28 +1,31 @@
 // A list of the API, page by page, kept as it is at the console.
 import { useCallback, useEffect, useRef, useState } from './html.js';
 import { get } from './api.js';
-import { useLive } from './live.js';
+import { together, useEvents } from './live.js';
 
 const PAGE = 100;
+const SOON_MS = 700;
 
 // The first page anew, in front of what was loaded behind it. null: there is
 // a hole between both.
-function merge(first, old, idOf) {
+function merge(first, old) {
   const last = first.at(-1);
   if (!last) return [];
-  const at = old.findIndex((item) => idOf(item) === idOf(last));
+  const at = old.findIndex((item) => item.id === last.id);
   if (at < 0) return null;
-  const seen = new Set(first.map(idOf));
-  return [...first, ...old.slice(at + 1).filter((item) => !seen.has(idOf(item)))];
+  const seen = new Set(first.map((item) => item.id));
+  return [...first, ...old.slice(at + 1).filter((item) => !seen.has(item.id))];
 }
 
-// query: filters; changes begin a new list. Returns { items (null: not here
-// yet), more, busy, problem, loadMore, refresh, put }.
-export function useList(path, query, { live = true, idOf = (item) => item.id } = {}) {
+// query: filters; changes begin a new list. onEvent(name, data, list): what an
+// event means for it, by list.put and list.refreshSoon. Returns { items (null:
+// not here yet), more, busy, problem, loadMore, refresh, refreshSoon, put, has }.
+export function useList(path, query, onEvent = () => {}) {
   const [state, setState] = useState({ items: null, cursor: null, problem: null, busy: true });
   const now = useRef(state);
   const key = JSON.stringify([path, query]);
   const run = useRef(0);
+  const soon = useRef(null);
   const change = (part) => {
     now.current = { ...now.current, ...part };
     setState(now.current);
@@ -62,28 +65,38 @@ export function useList(path, query, { live = true, idOf = (item) => item.id } =
 
   const refresh = useCallback(async () => {
     const mine = run.current;
-    if (now.current.busy || !now.current.items) return;
+    if (now.current.busy) {
+      soon.current?.();
+      return;
+    }
+    if (!now.current.items) return;
     const page = await fetchPage();
     if (mine !== run.current || now.current.busy) return;
-    const items = page.cursor ? merge(page.items, now.current.items, idOf) : page.items;
+    const items = page.cursor ? merge(page.items, now.current.items) : page.items;
     const next = items
-      ? { items, cursor: page.cursor ? now.current.cursor ?? page.cursor : null }
+      ? { items, cursor: page.cursor && now.current.cursor }
       : { items: page.items, cursor: page.cursor };
     if (JSON.stringify(next.items) !== JSON.stringify(now.current.items)) change(next);
   }, [key]);
-
-  useLive(live ? refresh : async () => {}, [key, live]);
 
   // One item as it is now; null: it is gone.
   const put = useCallback((id, item) => {
     const items = now.current.items || [];
     change({
       items: item
-        ? items.map((old) => (idOf(old) === id ? item : old))
-        : items.filter((old) => idOf(old) !== id),
+        ? items.map((old) => (old.id === id ? item : old))
+        : items.filter((old) => old.id !== id),
     });
   }, [key]);
 
+  const has = (id) => now.current.items?.some((item) => item.id === id);
+  useEffect(() => {
+    soon.current = together(() => refresh().catch(() => {}), SOON_MS);
+    return () => soon.current.cancel();
+  }, [key]);
+  const refreshSoon = () => soon.current();
+  useEvents(refresh, (name, data) => onEvent(name, data, { put, has, refreshSoon }), [key]);
+
   const retry = now.current.items ? () => { change({ problem: null }); loadMore(); } : load;
-  return { ...state, more: state.cursor !== null, loadMore, refresh, put, retry };
+  return { ...state, more: state.cursor !== null, loadMore, refresh, refreshSoon, put, has, retry };
 }

@@ -1,11 +1,14 @@
 // Who is logged in: undefined while it is not known yet, null for nobody.
 import { get, post, setCsrf, setOnLoggedOut } from './api.js';
+import { startLive, stopLive } from './live.js';
 import { createStore } from './store.js';
 
 export const me = createStore(undefined);
 
 function take(person) {
   setCsrf(person ? person.csrf_token : '');
+  if (person && !me.get()) startLive(() => loadMe().catch(() => {}));
+  if (!person) stopLive();
   me.set(person);
 }
 

@@ -8,6 +8,7 @@ import { T } from '../texts.js';
 
 const D = T.diskSpace;
 const SHOWN = 8;
+const EVERY_MS = 5000; // while percentages move
 
 function Bar({ label, part, whole, said }) {
   const percent = whole > 0 ? Math.max(part > 0 ? 1 : 0, Math.round((100 * part) / whole)) : 0;
@@ -24,7 +25,7 @@ export function DiskSpace() {
     setProblem(null);
   });
   useEffect(() => { load().catch(setProblem); }, []);
-  useLive(load, []);
+  useLive(load, (name) => name.startsWith('recording'), [], EVERY_MS);
   if (problem && !space) return html`<aside class="space"><${ProblemBox} problem=${problem} onRetry=${() => load().catch(setProblem)} /></aside>`;
   const endpoints = space?.endpoints || [];
   const largest = endpoints[0]?.used_bytes || 0;

@@ -128,11 +128,17 @@ const menuOf = (s, list) => [
   { label: A.endSession, icon: 'leave', danger: true, run: () => askEnd(s, list) },
 ];
 
+function onEvent(name, data, list) {
+  if (name === 'session_ended') list.put(data.id, null);
+  else if (name === 'session_changed' && list.has(data.id)) list.put(data.id, data);
+  else if (name === 'session_started' || name === 'session_changed') list.refreshSoon();
+}
+
 export default function ActiveSessions({ person }) {
   const { query } = useStore(route);
   const zone = knownZone(person.time_zone);
   const { text, endpoint, user, access } = query;
-  const list = useList('sessions', { state: 'active', text, endpoint, user, access, order: query.order });
+  const list = useList('sessions', { state: 'active', text, endpoint, user, access, order: query.order }, onEvent);
   const isFiltered = FIELDS.some((f) => query[f.name]);
   return html`<${Page} title=${A.title} lead=${A.lead(zone)}>
     <${Filters} fields=${FIELDS} />

@@ -90,13 +90,19 @@ function Bulk({ selection, list }) {
   </div>`;
 }
 
+function onEvent(name, data, list) {
+  if (name === 'recording_removed') list.put(data.id, null);
+  else if (name === 'recording_changed' && list.has(data.id)) list.put(data.id, data);
+  else if (name === 'recording_changed') list.refreshSoon();
+}
+
 export default function Recordings({ person }) {
   const { query } = useStore(route);
   const going = useStore(downloads);
   const names = useEndpointNames();
   const zone = knownZone(person.time_zone);
   const asked = recordingQuery(query);
-  const list = useList('recordings', asked);
+  const list = useList('recordings', asked, onEvent);
   const selection = useSelection(list, JSON.stringify(asked));
   const fields = fieldsOf(names);
   const isFiltered = fields.some((f) => query[f.name]);

@@ -81,7 +81,7 @@ export default function Session({ person, id }) {
   useEffect(() => {
     load().catch(setProblem);
   }, [id]);
-  useLive(load, [id]);
+  useLive(load, (name, data) => data.id === id || data.session === id, [id]);
   const zone = knownZone(person.time_zone);
   const session = found?.session;
   if (problem && !found)

@@ -1,6 +1,6 @@
 // Logs > Sessions: those that have ended (T5).
 import { html } from '../base/html.js';
-import { urlOf } from '../base/api.js';
+import { get, urlOf } from '../base/api.js';
 import { formatDuration, formatTime, knownZone } from '../base/format.js';
 import { useList } from '../base/list.js';
 import { navigate, route, setQuery } from '../base/router.js';
@@ -60,11 +60,21 @@ const menuOf = (s) => [
     run: () => navigator.clipboard.writeText(s.id).then(() => say(S.copiedId)) },
 ];
 
+// A session comes into this list when it ends; what becomes of its recording
+// moves it.
+function onEvent(name, data, list) {
+  const id = name.startsWith('recording') ? data.session : data.id;
+  if (name === 'session_ended') list.refreshSoon();
+  else if (name === 'session_changed' && list.has(id)) list.put(id, data);
+  else if (name === 'recording_changed' && list.has(id))
+    get(`sessions/${id}`).then((s) => list.put(id, s), () => {});
+}
+
 export default function Sessions({ person }) {
   const { query } = useStore(route);
   const zone = knownZone(person.time_zone);
   const asked = sessionQuery(query, 'ended');
-  const list = useList('sessions', asked);
+  const list = useList('sessions', asked, onEvent);
   const isFiltered = fieldsOfSessions.some((f) => query[f.name]);
   const columns = [...sessionColumns(zone),
     { key: 'end', label: S.end, cell: (s) => html`<span title=${s.end_reason}>${s.end_reason}</span>` }];
