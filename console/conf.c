@@ -62,6 +62,14 @@ const struct conf_opt conf_console_opts[CONF_CONSOLE_N] = {
 	ROW(pages_dir, CONF_STR, "/usr/share/relaycam/console", 0, 0,
 	    "Folder with the pages that people see; read at the start and at "
 	    "SIGHUP. Empty: the HTTP API alone."),
+	ROW(viewer_url, CONF_STR, NULL, 0, 0,
+	    "https://host[:port] of the relay's browser viewer, which Connect "
+	    "opens; the console's origin has to be in [relay] "
+	    "web_frame_origins. Unset: the host that the browser asked, port "
+	    "443."),
+	ROW(vnc_address, CONF_STR, NULL, 0, 0,
+	    "host[:port] of the relay for VNC viewers, which Connect gives "
+	    "out. Unset: the host that the browser asked, port 5900."),
 	ROW(modules_dir, CONF_STR, "/usr/share/relaycam/console-modules", 0, 0,
 	    "Folder with the JavaScript modules of others that the pages "
 	    "use."),

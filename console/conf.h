@@ -15,9 +15,10 @@ struct conf_console {
 	int64_t request_seconds, login_seconds, stop_seconds;
 	int64_t provider_seconds;
 	char *pages_dir, *modules_dir;
+	char *viewer_url, *vnc_address; /* of the relay */
 };
 
-#define CONF_CONSOLE_N 21
+#define CONF_CONSOLE_N 23
 extern const struct conf_opt conf_console_opts[CONF_CONSOLE_N];
 
 /* All that a process of the console reads from the settings file. */

@@ -13,6 +13,7 @@
 #include "common/http.h"
 #include "common/links.h"
 #include "console/api/answer.h"
+#include "console/api/relay_place.h"
 #include "console/api/request.h"
 #include "console/conf.h"
 #include "console/db_pool.h"
@@ -304,7 +305,7 @@ static void
 send_shell(struct request *r, const PGresult *res)
 {
 	const struct pages *p = r->worker->pages;
-	char media[ORIGINS_MAX], policy[PAGE_POLICY_MAX];
+	char media[ORIGINS_MAX], policy[PAGE_POLICY_MAX], viewer[PLACE_MAX];
 
 	if (r->http == NULL) {
 		request_free(r);
@@ -312,7 +313,8 @@ send_shell(struct request *r, const PGresult *res)
 	}
 	list_media(p, res, media);
 	request_field(r, "Content-Security-Policy",
-	    page_policy(p->map_hash, media, "", policy));
+	    page_policy(
+		p->map_hash, media, relay_viewer_url(r, viewer), policy));
 	request_field(r, "Cache-Control", "no-cache");
 	send_body(r, r->is_not_found ? 404 : 200, "text/html; charset=utf-8",
 	    &p->shell);

@@ -31,6 +31,9 @@ const struct conf_opt relay_conf_opts[RELAY_CONF_N] = {
 	ROW(web_origins, CONF_STR, NULL, 0, 0,
 	    "Further origins that browsers may connect from, comma-separated; "
 	    "the relay's own is always right."),
+	ROW(web_frame_origins, CONF_STR, NULL, 0, 0,
+	    "https://host[:port] of consoles that may show the browser viewer "
+	    "inside their pages, comma-separated."),
 	ROW(font_file, CONF_STR,
 	    "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf", 0, 0,
 	    "Font of warnings and of the waiting picture."),

@@ -11,7 +11,8 @@ struct relay_conf {
 	char *listen, *web_listen, *reverse_listen;
 	char *reverse_clear; /* off | loopback | any */
 	char *session_ports;
-	char *web_dir, *novnc_dir, *web_origins, *font_file;
+	char *web_dir, *novnc_dir, *web_origins, *web_frame_origins;
+	char *font_file;
 	bool attended;
 	char *agent_address, *agent_min_version;
 	int64_t agent_seconds;
@@ -37,7 +38,7 @@ struct relay_conf {
 	int64_t node_lost_seconds;
 };
 
-#define RELAY_CONF_N 44
+#define RELAY_CONF_N 45
 extern const struct conf_opt relay_conf_opts[RELAY_CONF_N];
 
 #endif

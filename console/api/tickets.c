@@ -7,6 +7,7 @@
 #include "console/api/change.h"
 #include "console/api/handlers.h"
 #include "common/token.h"
+#include "console/api/relay_place.h"
 #include "console/api/request.h"
 
 static const struct member members[] = {
@@ -29,7 +30,13 @@ on_new(struct request *r, const char *answer)
 	const struct token *t = r->state;
 	json_t *o = json_loads(answer, 0, NULL);
 
+	char url[PLACE_MAX], address[PLACE_MAX];
+
 	json_object_set_new(o, "password", json_string(t->text));
+	json_object_set_new(
+	    o, "address", json_string(relay_vnc_address(r, address)));
+	json_object_set_new(o, "url",
+	    json_sprintf("%s/#ticket=%s", relay_viewer_url(r, url), t->text));
 	request_json(r, 201, o);
 }
 

@@ -16,6 +16,8 @@ const VIEWS = [
   ['/sessions/:id', () => import('./views/session.js')],
   ['/sessions/:id/play', () => import('./views/play.js')],
   ['/active-sessions', () => import('./views/active_sessions.js')],
+  ['/connect', () => import('./views/connect.js')],
+  ['/connect/:endpoint', () => import('./views/viewer.js')],
   ['/recordings', () => import('./views/recordings.js')],
   ['/recordings/:recording', () => import('./views/play.js')],
 ];

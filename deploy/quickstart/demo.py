@@ -123,6 +123,8 @@ class Viewer:
         self.options = list(options)
         self.screen = screen
         self.name = name
+        # what the viewer is told: an address, or a file with one
+        self.address = f'localhost::{stack.ports.relay}'
 
     def start(self):
         s = self.stack
@@ -134,7 +136,7 @@ class Viewer:
             'xtigervncviewer', '-AlertOnFatalError=0', '-ReconnectOnError=0',
             '-SecurityTypes', 'X509Plain', '-X509CA', s.path('ca.pem'),
             '-RemoteResize=0', '-Shared=1', *self.options,
-            f'localhost::{s.ports.relay}'],
+            self.address],
             env={**self.env, 'VNC_USERNAME': self.login,
                  'VNC_PASSWORD': self.password})
         return self

@@ -232,6 +232,9 @@ class Stack:
             'relay.session_ports':
                 f'127.0.0.1:{p.session_first}-{p.session_last}',
             'relay.web_dir': self.path('web'),
+            'relay.web_frame_origins': f'https://localhost:{p.console}',
+            'console.viewer_url': f'https://localhost:{p.web}',
+            'console.vnc_address': f'localhost:{p.relay}',
             'console.pages_dir': self.path('pages'),
             'console.modules_dir': self.path('modules'),
             'relay.public_host': 'localhost',

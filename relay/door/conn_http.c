@@ -95,6 +95,7 @@ conn_feed_http(struct conn *c)
 		return;
 	}
 	buf_consume(&c->side.in, (size_t)n);
+	req.frame_origins = c->loop->relay->conf.web_frame_origins;
 	if (is_socket_path(req.path))
 		upgrade(c, &req);
 	else

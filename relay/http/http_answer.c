@@ -66,17 +66,35 @@ http_answer_upgrade(struct buf *out, const struct http_request *req)
 	    "HTTP/1.1 101 Switching Protocols\r\n"
 	    "Upgrade: websocket\r\n"
 	    "Connection: Upgrade\r\n"
-	    "Sec-WebSocket-Accept: %s\r\n"
-	    HTTP_HSTS_FIELD "%s\r\n",
+	    "Sec-WebSocket-Accept: %s\r\n" HTTP_HSTS_FIELD "%s\r\n",
 	    value,
 	    req->offers_binary ? "Sec-WebSocket-Protocol: binary\r\n" : "");
 	return put(out, head);
 }
 
+/* The origins with spaces between; 'none' for none, or for what would be more
+ * than a list of them. */
+static const char *
+frame_ancestors(const struct http_request *req, char *out)
+{
+	const char *list = req != NULL ? req->frame_origins : NULL;
+	size_t n = 0;
+
+	if (list == NULL || strlen(list) > HTTP_FRAME_ORIGINS_MAX ||
+	    strspn(list,
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+		"0123456789.-_:/[], ") != strlen(list))
+		list = "";
+	for (; *list != '\0'; list++)
+		out[n++] = *list == ',' ? ' ' : *list;
+	out[n] = '\0';
+	return strspn(out, " ") == n ? "'none'" : out;
+}
+
 int
 http_answer_end_head(struct buf *out, const struct http_request *req)
 {
-	char head[1024];
+	char head[2048], frames[HTTP_FRAME_ORIGINS_MAX + 1];
 	bool is_open = req != NULL && req->is_keep_alive;
 
 	/* data: is for the pointer and JPEG rectangles, which noVNC turns
@@ -85,13 +103,13 @@ http_answer_end_head(struct buf *out, const struct http_request *req)
 	    "Content-Security-Policy: default-src 'self'; "
 	    "connect-src 'self'%s%s; img-src 'self' data: blob:; "
 	    "object-src 'none'; base-uri 'none'; form-action 'self'; "
-	    "frame-ancestors 'none'\r\n"
+	    "frame-ancestors %s\r\n"
 	    "X-Content-Type-Options: nosniff\r\n"
 	    "Referrer-Policy: no-referrer\r\n"
-	    "Cross-Origin-Opener-Policy: same-origin\r\n"
-	    HTTP_HSTS_FIELD "%s"
+	    "Cross-Origin-Opener-Policy: same-origin\r\n" HTTP_HSTS_FIELD "%s"
 	    "\r\n",
 	    req != NULL ? " wss://" : "", req != NULL ? req->host : "",
+	    frame_ancestors(req, frames),
 	    is_open ? "" : "Connection: close\r\n");
 	return put(out, head);
 }

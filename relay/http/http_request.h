@@ -19,7 +19,9 @@
 #define HTTP_HEAD_MAX   8192
 #define HTTP_FIELDS_MAX 64
 /* an answer of http_answer_upgrade or http_answer_error is shorter */
-#define HTTP_ANSWER_MAX 2048
+#define HTTP_ANSWER_MAX 3072
+/* bytes of frame_origins; longer ones are as if there were none */
+#define HTTP_FRAME_ORIGINS_MAX 400
 
 /*
  * Strings point into text and end with a NUL; those that were not sent are
@@ -33,6 +35,9 @@ struct http_request {
 	bool offers_binary; /* Sec-WebSocket-Protocol lists `binary` */
 	bool wants_upgrade; /* Upgrade: websocket and Connection: upgrade */
 	bool is_keep_alive; /* the connection may take another request */
+	/* set by the caller, after parsing: origins with commas that may show
+	 * the page in a frame; NULL: none */
+	const char *frame_origins;
 	char text[HTTP_HEAD_MAX + 1];
 };
 

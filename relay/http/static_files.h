@@ -13,7 +13,7 @@
 
 #define STATIC_FILES_MAX_BYTES FILE_TABLE_MAX_BYTES
 /* what one answer may need beside its file */
-#define STATIC_FILES_HEAD_MAX 2048
+#define STATIC_FILES_HEAD_MAX 3072
 
 struct http_request;
 struct static_files;

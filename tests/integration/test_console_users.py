@@ -208,6 +208,9 @@ def test_a_ticket_is_shown_once(console):
     assert r.status_code == 201, r.text
     t = r.json()
     assert t['user'] == 'mia@desk1/second+2'
+    # by the name that was asked for, at the relay's usual ports
+    assert t['address'] == 'localhost'
+    assert t['url'] == f'https://localhost/#ticket={t["password"]}'
     digest = hashlib.sha256(t['password'].encode()).digest()
     (row,) = console.sql(
         'SELECT t.kind, t.target, p.name, e.name, extract(epoch FROM '

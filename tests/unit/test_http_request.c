@@ -338,6 +338,41 @@ test_answer_error(void **state)
 	assert_int_equal(buf_len(&out), 0);
 }
 
+static const char *
+ancestors(const char *origins)
+{
+	static char text[HTTP_ANSWER_MAX];
+	struct buf out;
+
+	buf_init(&out, HTTP_ANSWER_MAX);
+	assert_true(parse("GET / HTTP/1.1\r\n" HOST "\r\n") > 0);
+	req.frame_origins = origins;
+	assert_int_equal(http_answer_error(&out, 404, NULL, &req), 0);
+	snprintf(text, sizeof(text), "%s", text_of(&out));
+	buf_release(&out);
+	assert_non_null(strstr(text, "X-Content-Type-Options"));
+	return strstr(text, "frame-ancestors ") + 16;
+}
+
+static void
+test_frames(void **state)
+{
+	static const char *const none[] = { NULL, "", " ", ",", "*",
+		"https://a; script-src *", "https://a\r\nX: y", "'self'" };
+	char list[HTTP_FRAME_ORIGINS_MAX + 2];
+
+	for (size_t i = 0; i < N_ELEMENTS(none); i++)
+		assert_memory_equal(ancestors(none[i]), "'none'\r\n", 8);
+	assert_memory_equal(ancestors("https://a.example:8443,https://b"),
+	    "https://a.example:8443 https://b\r\n", 34);
+	memset(list, 'a', sizeof(list));
+	list[sizeof(list) - 2] = '\0';
+	assert_memory_equal(ancestors(list), "aaaa", 4);
+	list[sizeof(list) - 2] = 'a';
+	list[sizeof(list) - 1] = '\0';
+	assert_memory_equal(ancestors(list), "'none'\r\n", 8);
+}
+
 static void
 test_answer_head_and_detail(void **state)
 {
@@ -372,6 +407,7 @@ main(void)
 		cmocka_unit_test(test_answer_upgrade),
 		cmocka_unit_test(test_answer_error),
 		cmocka_unit_test(test_answer_head_and_detail),
+		cmocka_unit_test(test_frames),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

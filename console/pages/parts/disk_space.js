@@ -16,7 +16,28 @@ function Bar({ label, part, whole, said }) {
     <div class="bar" aria-hidden="true"><div style=${{ width: `${percent}%` }}></div></div></li>`;
 }
 
+function Sums({ space }) {
+  const { used_bytes: used, recordings, free_bytes: free } = space;
+  return html`<span>${D.used} <b>${formatBytes(used)}</b></span>
+    <span>${D.recordings} <b>${D.count(recordings)}</b></span>
+    ${free !== null && html`<span>${D.free} <b>${formatBytes(free)}</b></span>`}`;
+}
+
+// As wide as style/views.css has it.
+const beside = matchMedia('(min-width: 1560px)');
+
+function useBeside() {
+  const [is, set] = useState(beside.matches);
+  useEffect(() => {
+    const onChange = () => set(beside.matches);
+    beside.addEventListener('change', onChange);
+    return () => beside.removeEventListener('change', onChange);
+  }, []);
+  return is;
+}
+
 export function DiskSpace() {
+  const isBeside = useBeside();
   const [space, setSpace] = useState(null);
   const [problem, setProblem] = useState(null);
   const [all, setAll] = useState(false);
@@ -30,21 +51,18 @@ export function DiskSpace() {
   const endpoints = space?.endpoints || [];
   const largest = endpoints[0]?.used_bytes || 0;
   return html`<aside class="space" aria-label=${D.title} aria-busy=${space === null}>
-    <h2>${D.title}</h2>
-    ${space && html`<dl class="space-sums">
-      <div><dt>${D.used}</dt><dd>${formatBytes(space.used_bytes)}</dd></div>
-      <div><dt>${D.recordings}</dt><dd>${D.count(space.recordings)}</dd></div>
-      <div><dt>${D.free}</dt><dd>${space.free_bytes === null ? D.noLimit : formatBytes(space.free_bytes)}</dd></div>
-    </dl>
-    ${space.total_bytes !== null && html`<ul class="bars">
-      <${Bar} label=${D.disk} part=${space.total_bytes - space.free_bytes} whole=${space.total_bytes}
-        said=${D.of(formatBytes(space.total_bytes - space.free_bytes), formatBytes(space.total_bytes))} /></ul>`}
-    <h3>${D.byEndpoint}</h3>
-    ${endpoints.length === 0 ? html`<p class="soft">${D.none}</p>` : html`<ul class="bars">
-      ${endpoints.slice(0, all ? undefined : SHOWN).map((e) => html`<${Bar} key=${e.id} label=${html`<a
-        href=${`/recordings?endpoint=${encodeURIComponent(e.endpoint)}`}>${e.endpoint}</a>`}
-        part=${e.used_bytes} whole=${largest} said=${formatBytes(e.used_bytes)} />`)}</ul>`}
-    ${endpoints.length > SHOWN && html`<button type="button" onClick=${() => setAll(!all)}>
-      ${all ? D.fewer : D.all(endpoints.length)}</button>`}`}
+    <details open=${isBeside}>
+      <summary><h2>${D.title}</h2>${space && html`<${Sums} space=${space} />`}</summary>
+      ${space && space.total_bytes !== null && html`<ul class="bars">
+        <${Bar} label=${D.disk} part=${space.total_bytes - space.free_bytes} whole=${space.total_bytes}
+          said=${D.of(formatBytes(space.total_bytes - space.free_bytes), formatBytes(space.total_bytes))} /></ul>`}
+      <h3>${D.byEndpoint}</h3>
+      ${endpoints.length === 0 ? html`<p class="soft">${space && D.none}</p>` : html`<ul class="bars">
+        ${endpoints.slice(0, all ? undefined : SHOWN).map((e) => html`<${Bar} key=${e.id} label=${html`<a
+          href=${`/recordings?endpoint=${encodeURIComponent(e.endpoint)}`}>${e.endpoint}</a>`}
+          part=${e.used_bytes} whole=${largest} said=${formatBytes(e.used_bytes)} />`)}</ul>`}
+      ${endpoints.length > SHOWN && html`<button type="button" onClick=${() => setAll(!all)}>
+        ${all ? D.fewer : D.all(endpoints.length)}</button>`}
+    </details>
   </aside>`;
 }

@@ -27,3 +27,11 @@ export function StatusPill({ file }) {
   return html`<${Pill} kind=${FILE_KINDS[file.status]} title=${T.statusHelp[file.status]}
     progress=${hasProgress ? file.progress : null}>${T.status[file.status]}<//>`;
 }
+
+const ENDPOINT_KINDS = { connected: 'good', parked: 'good', away: 'off', not_enrolled: 'busy', null: 'quiet' };
+
+// Whether it can be reached now.
+export function EndpointPill({ endpoint }) {
+  return html`<${Pill} kind=${ENDPOINT_KINDS[endpoint.state]} title=${T.endpointHelp[endpoint.state]}>
+    ${T.endpointState[endpoint.state]}<//>`;
+}

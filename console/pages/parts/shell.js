@@ -10,6 +10,9 @@ import { MenuHost } from './menu.js';
 
 // heading, entries: [path, icon, label, who may]
 export const NAVIGATION = [
+  ['', [
+    ['/connect', 'connect', T.nav.connect],
+  ]],
   [T.nav.logs, [
     ['/sessions', 'sessions', T.nav.sessions],
     ['/active-sessions', 'active', T.nav.active],

@@ -211,8 +211,8 @@ export class RecordingFile {
   timesOf(block) {
     const end = block.offset + block.length;
     const total = this.recording.toMs !== null ? this.recording.toMs - this.recording.fromMs : Infinity;
-    if (block.offset === 0 || (this.header && this.header.cuesAt !== null &&
-        block.offset >= this.header.cuesAt))
+    if (block.offset === 0 || !this.header ||
+        (this.header.cuesAt !== null && block.offset >= this.header.cuesAt))
       return null;
     const known = [...this.clusters, ...this.cues.map(c => [c.offset, c.timeMs])];
     const before = known.filter(([o]) => o <= block.offset).map(([, t]) => t);

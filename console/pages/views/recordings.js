@@ -118,7 +118,7 @@ export default function Recordings({ person }) {
   return html`<${Page} title=${R.title} lead=${R.lead(zone)}>
     <${Filters} fields=${fields} />
     <div class=${isAdmin(person) ? 'beside' : ''}>
-      <div class="beside-main"><${Bulk} selection=${selection} list=${list} />${table}</div>
+      <div class="beside-main">${table}<${Bulk} selection=${selection} list=${list} /></div>
       ${isAdmin(person) && html`<${DiskSpace} />`}
     </div>
   <//>`;
