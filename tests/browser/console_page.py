@@ -41,16 +41,15 @@ class ConsolePage:
         options.binary_location = '/usr/bin/chromium'
         for flag in FLAGS + [f'--user-data-dir={self.profile}']:
             options.add_argument(flag)
-        if downloads:
-            options.add_experimental_option('prefs', {
-                'download.default_directory': str(downloads),
-                'download.prompt_for_download': False})
         options.set_capability('goog:loggingPrefs', {'browser': 'ALL'})
         self.driver = webdriver.Chrome(
             service=Service('/usr/bin/chromedriver'), options=options)
         self.driver.set_script_timeout(120)
         self.cdp('Network.enable')
         self.cdp('Page.addScriptToEvaluateOnNewDocument', source=WATCH)
+        if downloads:
+            self.cdp('Browser.setDownloadBehavior', behavior='allow',
+                     downloadPath=str(downloads))
         self.screen(*DESKTOP)
 
     def cdp(self, command, **args):

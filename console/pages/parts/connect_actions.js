@@ -53,9 +53,9 @@ const saveVnc = (endpoint) => withTicket(endpoint, (ticket) => {
 function Value({ label, value }) {
   const copy = () => navigator.clipboard.writeText(value).then(() => say(C.copied(label)), () => {});
   return html`<div class="value"><dt>${label}</dt>
-    <dd class="mono">${value}</dd>
-    <button type="button" class="plain" aria-label=${C.copy(label)} title=${C.copy(label)}
-      onClick=${copy}><${Icon} name="copy" /></button></div>`;
+    <dd><span class="mono">${value}</span>
+      <button type="button" class="plain" aria-label=${C.copy(label)} title=${C.copy(label)}
+        onClick=${copy}><${Icon} name="copy" /></button></dd></div>`;
 }
 
 function Ticket({ endpoint }) {
