@@ -29,7 +29,8 @@ struct conf_daemon {
 	char *web_listen, *reverse_listen, *session_ports;
 	char *web_dir, *novnc_dir;
 	/* console only */
-	char *public_url; /* as browsers reach it */
+	char *public_url;       /* as browsers reach it */
+	char *provider_ca_file; /* of OpenID providers */
 };
 
 struct ctl {

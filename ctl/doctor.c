@@ -76,6 +76,7 @@ static void (*const checks[])(struct doctor *) = {
 	doctor_daemons,
 	doctor_doors,
 	doctor_console,
+	doctor_single_sign_on,
 	doctor_endpoints,
 };
 

@@ -80,4 +80,7 @@ int doctor_split_listen(const char *listen, char host[HOST_MAX], char port[8]);
 /* doctor_console.c */
 void doctor_console(struct doctor *d);
 
+/* doctor_single_sign_on.c */
+void doctor_single_sign_on(struct doctor *d);
+
 #endif

@@ -51,6 +51,7 @@ static const struct conf_opt console_opts[] = {
 	ROW("tls_key_file", key_file, "/etc/relaycam/tls.key"),
 	ROW("metrics_listen", metrics_listen, "127.0.0.1:9092"),
 	ROW("public_url", public_url, NULL),
+	ROW("provider_ca_file", provider_ca_file, NULL),
 };
 
 static const struct conf_section sections[] = {

@@ -1,4 +1,5 @@
 """Single sign-on with a real OpenID provider: npm oidc-provider, over TLS."""
+import json
 import re
 
 import pytest
@@ -333,3 +334,28 @@ def test_switched_off_meanwhile(site, settings):
     settings(enabled=False)
     assert b.come_back(url).status_code == 404
     assert b.me().status_code == 401
+
+
+def test_doctor_looks_at_the_provider(site, settings):
+    console, provider = site
+
+    def lines(*words):
+        out = console.ctl.run(
+            '--set', f'console.provider_ca_file={provider.config["cert"]}',
+            *words, 'doctor', '--json').stdout
+        return [(d['level'], d['text']) for d in json.loads(out)['checks']
+                if 'single sign-on' in d['check'] or 'secret' in d['text']]
+    assert lines() == [('ok', f'team demo: {provider.issuer} answers')]
+    other = console.dir / 'other.key'
+    other.write_bytes(bytes(32))
+    other.chmod(0o600)
+    assert ('FAIL', 'the client secret of team demo was sealed with another '
+            'key') in lines('--set', f'secrets.seal_key_file={other}')
+    settings(issuer=provider.issuer + '/')
+    level, text = lines()[0]
+    assert level == 'FAIL' and 'calls itself' in text
+    settings(issuer=provider.issuer + '/x')
+    assert lines()[0] == ('FAIL', f'team demo: {provider.issuer}/x/.well-known'
+                          '/openid-configuration answers with status 404')
+    settings(issuer=provider.issuer.replace('localhost', '127.0.0.1'))
+    assert lines()[0][0] == 'FAIL'  # its certificate does not have that name
