@@ -83,18 +83,15 @@ find_person(struct sso *s)
 	const struct claim_names names = claim_names(s);
 	json_t *person = oidc_claims_person(s->claims, &names);
 	char *text = json_dumps(person, JSON_COMPACT);
-	char origin[REQUEST_ADDRESS + 64];
+	char origin[REQUEST_ORIGIN_MAX];
 	const char *params[] = { r->person.team_text, sso_text(s, "issuer"),
-		text, origin };
+		text, request_origin(r, origin) };
 
 	json_decref(person);
 	if (text == NULL) {
 		request_problem(r, 503, "unavailable", "Out of memory.");
 		return;
 	}
-	/* an address has no character that JSON escapes */
-	snprintf(origin, sizeof(origin),
-	    "{\"client\":\"%s\",\"door\":\"console\"}", r->client);
 	request_query(r,
 	    "SELECT problem, detail, answer::text FROM console_single_sign_on("
 	    "$1::bigint, $2, $3::jsonb, $4::jsonb)",
