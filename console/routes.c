@@ -366,9 +366,11 @@ routes_print(FILE *f)
 	      "| --- | --- | --- | --- |\n",
 	    f);
 	for (size_t i = 0; i < n_routes; i++)
-		fprintf(f, "| `%s %s` | %s | %s | %s%s%s |\n",
+		fprintf(f, "| `%s %s` | %s%s | %s | %s%s%s |\n",
 		    method_name(routes[i].method), routes[i].path,
-		    routes[i].what, right_texts[routes[i].right],
+		    routes[i].what,
+		    routes[i].deprecated != NULL ? " (deprecated)" : "",
+		    right_texts[routes[i].right],
 		    routes[i].scope != NULL ? "`" : "",
 		    routes[i].scope != NULL     ? routes[i].scope
 			: routes[i].cookie_only ? "no token"

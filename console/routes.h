@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
+struct deprecation;
 struct request;
 
 enum right {
@@ -40,6 +41,7 @@ struct route {
 	bool cookie_only;  /* bearer tokens are refused */
 	void (*run)(struct request *r);
 	const char *what; /* for people */
+	const struct deprecation *deprecated; /* NULL: it stays */
 };
 
 extern const struct route routes[];

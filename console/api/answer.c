@@ -12,6 +12,7 @@
 #include "console/api/idempotency.h"
 #include "console/api/request.h"
 #include "console/http/accept_encoding.h"
+#include "console/http/deprecation.h"
 #include "console/http/fields.h"
 #include "console/routes.h"
 #include "console/worker.h"
@@ -92,6 +93,9 @@ add_fields(struct request *r, unsigned status)
 			http_fields[i].name) == NULL)
 			request_field(
 			    r, http_fields[i].name, http_fields[i].value);
+	if (r->http != NULL && r->route != NULL)
+		deprecation_add(r->route->deprecated,
+		    evhttp_request_get_output_headers(r->http));
 	/* of HTTP/1.0, the end of the connection is the end of a stream */
 	if (r->worker->is_stopping || r->is_begun)
 		request_field(r, "Connection", "close");

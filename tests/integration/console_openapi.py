@@ -50,6 +50,8 @@ class Document:
             self.validator(given['application/json']['schema']).validate(body)
 
     def check_answer(self, operation, r):
+        assert ('Deprecation' in r.headers) == operation.get(
+            'deprecated', False)
         answers = operation['responses']
         answer = answers.get(str(r.status_code))
         if answer is None:
