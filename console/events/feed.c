@@ -65,8 +65,8 @@ make_sql(void)
 	    "WHEN v.name LIKE '%%removed' THEN "
 	    "json_build_object('id', v.object)::text ELSE '{}' END "
 	    "FROM console_events($1::bytea[], $2::boolean[], $3::bigint[], "
-	    "%d) v ORDER BY v.id",
-	    session_row_sql, recording_row_sql, FEED_BATCH);
+	    "$4::integer) v ORDER BY v.id",
+	    session_row_sql, recording_row_sql);
 	if (fclose(f) == 0)
 		return sql;
 	free(sql);
@@ -163,14 +163,17 @@ static void on_rows(void *arg, PGresult *res);
 static int
 ask(struct batch *b)
 {
+	char most[16];
 	char *texts[3] = { write_array(b, write_hash),
 		write_array(b, write_kind), write_array(b, write_after) };
-	const char *params[3] = { texts[0], texts[1], texts[2] };
+	const char *params[4] = { texts[0], texts[1], texts[2], most };
 	int rc = ERR_NOMEM;
 
+	snprintf(most, sizeof(most), "%d",
+	    b->is_late ? FEED_BATCH_LATE : FEED_BATCH);
 	if (texts[0] != NULL && texts[1] != NULL && texts[2] != NULL)
 		rc = db_query_now(
-		    b->feed->db, b->feed->sql, 3, params, on_rows, b);
+		    b->feed->db, b->feed->sql, 4, params, on_rows, b);
 	for (int i = 0; i < 3; i++)
 		free(texts[i]);
 	return rc;

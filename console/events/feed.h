@@ -12,9 +12,12 @@
 
 #include <stdint.h>
 
-#define FEED_MS     100
-#define FEED_BATCH  500 /* events per statement */
-#define FEED_BEAT_S 15  /* comments to silent streams */
+#define FEED_MS 100
+/* Events per statement; of those behind fewer: a slow client takes a few, and
+ * the rest is read again. */
+#define FEED_BATCH      500
+#define FEED_BATCH_LATE 100
+#define FEED_BEAT_S     15 /* comments to silent streams */
 
 struct feed;
 struct request;

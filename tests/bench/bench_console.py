@@ -95,6 +95,7 @@ class Bench:
                            self.ports, settings={
                                'log.level': 'warn',
                                'console.request_seconds': '600',
+                               'console.max_event_streams_per_person': '0',
                                'console.max_connections_per_address': '0'})
         self.processes = []
 

@@ -112,6 +112,23 @@ def test_no_event_is_lost_and_none_comes_twice(console, cluster):
         assert 'reset' not in [name for _, name, _ in seen]
 
 
+def many_recordings(console, n):
+    """Of one session, by one statement: n events of some 10 KB. Their ids."""
+    return [r[0] for r in console.sql(
+        "INSERT INTO segments (id, session_id, seq, status, split_reason, "
+        "monitor, frame_rate, width, height, codec, started_at, "
+        "start_mono_ns, notes) SELECT gen_random_uuid(), %s, g, 'recording', "
+        "'size', 1, 10, 640, 480, 'vp9', now(), g, repeat('x', 9000) FROM "
+        "generate_series(1, %s) g RETURNING id::text",
+        (console.ctl.session(end=None), n))]
+
+
+def recordings(events, n):
+    """Ids of the next n recordings of a Listener."""
+    return [events.until('recording_changed')['data']['id']
+            for _ in range(n)]
+
+
 def test_a_listener_that_does_not_read(console):
     """It costs little memory, others do not wait for it, and when it reads
     again it has missed nothing."""
@@ -128,17 +145,11 @@ def test_a_listener_that_does_not_read(console):
     text = b''
     while b'event: ready' not in text:
         text += slow.recv(1)
-    notes = 'x' * 9000
     with Listener(alice) as events:
         events.until('ready')
-        s = console.ctl.session()
-        made = []
-        for seq in range(1, 601):
-            made.append(console.ctl.segment(s, seq))
-            console.sql('UPDATE segments SET notes = %s WHERE id = %s',
-                        (notes, made[-1]))
-        events.until('recording_changed', id=made[-1])
-    # 5 MB and more waited for it; 64 KiB and one event are held in memory
+        made = many_recordings(console, 600)
+        assert recordings(events, 600) == made
+    # 6 MB waited for it, most of them in the database
     while made[-1].encode() not in text:
         part = slow.recv(65536)
         assert part, 'it was closed'
@@ -146,24 +157,23 @@ def test_a_listener_that_does_not_read(console):
     slow.close()
     places = [text.index(f'"id" : "{g}"'.encode()) for g in made]
     assert places == sorted(places)
+    assert text.count(b'event: recording_changed') == 600
 
 
 def test_a_listener_that_never_reads_is_closed(console):
-    console.stop()
-    console.settings['console.request_seconds'] = '3'
-    console.start()
     alice = console.login('alice')
+    console.stop()
+    console.settings['console.request_seconds'] = '10'
+    console.start()
     # a silent one that reads stays for longer than that
     with Listener(alice) as events:
         events.until('ready')
-        raw = Listener(alice)
+        never = Listener(alice)
         wait_for('two', lambda: console.metric('event_streams') == 2)
-        s = console.ctl.session()
-        for seq in range(1, 601):
-            console.sql('UPDATE segments SET notes = %s WHERE id = %s',
-                        ('x' * 9000, console.ctl.segment(s, seq)))
+        made = many_recordings(console, 600)
+        assert recordings(events, 600) == made
         wait_for('that it is closed',
                  lambda: console.metric('event_streams') == 1, 120)
-        g = console.ctl.segment(s, 601)
-        events.until('recording_changed', id=g)
-        raw.close()
+        last = many_recordings(console, 1)
+        assert recordings(events, 1) == last
+        never.close()
