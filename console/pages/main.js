@@ -18,6 +18,8 @@ const VIEWS = [
   ['/active-sessions', () => import('./views/active_sessions.js')],
   ['/connect', () => import('./views/connect.js')],
   ['/connect/:endpoint', () => import('./views/viewer.js')],
+  ['/settings', () => import('./views/settings.js')],
+  ['/account', () => import('./views/account.js')],
   ['/recordings', () => import('./views/recordings.js')],
   ['/recordings/:recording', () => import('./views/play.js')],
 ];
@@ -58,7 +60,8 @@ function View({ load, params }) {
 
 function Routed({ person }) {
   const { path } = useStore(route);
-  const found = match(path, VIEWS);
+  // until there is one, the API answers nothing else
+  const found = match(person.second_factor_missing ? '/account' : path, VIEWS);
   return html`<${Shell} person=${person}>
     <${View} load=${found ? found.value : notFound} params=${{ person, ...found?.params }} />
   <//>`;

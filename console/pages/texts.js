@@ -82,6 +82,7 @@ export const T = {
     code: 'Code',
     codeHint: 'The six digits that your authenticator shows, or a recovery code.',
     back: 'Log in as somebody else',
+    passkey: 'Log in with a passkey',
     or: 'or',
     signOn: (name) => `Log in with ${name}`,
   },
@@ -421,5 +422,156 @@ export const T = {
     noneAdmin: 'Add a computer under Endpoints: then it can be connected to here.',
     noneFoundTitle: 'No endpoint found',
     noneFound: 'No endpoint that you may control has this in its name or title.',
+  },
+
+  passkeys: {
+    notAllowed: 'No passkey was used: the browser’s dialog was closed, or there is none for this console.',
+    already: 'This device has a passkey for you already.',
+    broken: 'The browser could not use the passkey.',
+  },
+
+  account: {
+    title: 'My login',
+    lead: (user, team) => `How ${user} of team ${team} logs in at the console.`,
+    missing: 'Your team requires a second factor. Set up codes or a passkey here; then you can go on.',
+    totp: 'Codes of an authenticator',
+    totpText: 'After the password, the console asks for six digits that an app on your phone shows. A stolen password alone is then of no use.',
+    on: 'On',
+    off: 'Off',
+    since: (time) => `since ${time}`,
+    codesLeft: (n) => `${count(n, 'recovery code is', 'recovery codes are')} left`,
+    setUp: 'Set up codes',
+    scan: 'Scan this with your authenticator, then type the code that it shows.',
+    qr: 'QR code for the authenticator',
+    byHand: 'Or type this secret:',
+    code: 'Code',
+    confirm: 'Confirm',
+    codesTitle: 'Recovery codes',
+    codesText: 'Each logs you in once when you do not have your authenticator. They are shown this once: keep them where you keep passwords.',
+    copy: 'Copy all',
+    copied: 'The recovery codes are on the clipboard.',
+    kept: 'I have kept them',
+    newCodes: 'New recovery codes',
+    newCodesText: 'Ten new codes are made; those that you have are void then.',
+    turnOff: 'Turn codes off',
+    turnOffText: 'The console asks for your password alone from then on, and recovery codes are void.',
+    passkeys: 'Passkeys',
+    passkeysText: 'With a passkey you log in by fingerprint, face or PIN of this device or a security key, without password and code.',
+    addPasskey: 'Add a passkey',
+    namePasskey: 'Name the passkey',
+    passkeyName: 'Name',
+    passkeyNameHint: 'Such as the device that it is on.',
+    keyFacts: (made, used) => `Made ${made}, ${used ? `last used ${used}` : 'not used yet'}`,
+    removePasskey: (name) => `Remove ${name}`,
+    remove: 'Remove',
+    removeText: 'You cannot log in with it any more.',
+  },
+
+  settings: {
+    title: 'Settings',
+    lead: 'They hold for sessions that start after a change. Each change is in the audit log.',
+    ownersOnly: 'Only owners change settings; you can look at them.',
+    saved: 'Saved. It holds for sessions that start from now on.',
+    on: 'On',
+    off: 'Off',
+    access: { unattended: 'Unattended access', attended: 'Attended access' },
+    accessText: {
+      unattended: 'Enrolled endpoints, which can be reached at any time.',
+      attended: 'Somebody at the endpoint reads a session code to the technician.',
+    },
+    groups: { recording: 'Recording', consent: 'Consent', session: 'Session', picture: 'Picture and files' },
+    fields: {
+      recording: {
+        label: 'Record every session',
+        says: (v) => (v ? 'Every session is recorded from the first picture to the last; nobody can stop it.'
+          : 'Sessions are not recorded, unless somebody starts it by hand where that is allowed.'),
+      },
+      manual_recording: {
+        label: 'Recording by hand',
+        says: (v) => (v ? 'People with the right “record” may start and stop a recording.'
+          : 'Nobody can start a recording by hand.'),
+      },
+      on_record_failure: {
+        label: 'When recording fails',
+        choices: { end: 'End the session', continue: 'Go on without' },
+        says: (v) => (v === 'end' ? 'A session that should be recorded and cannot be is ended; the technician reads why.'
+          : 'The session goes on; what is missing is stated as a gap.'),
+      },
+      retention_days: {
+        label: 'Keep recordings, days',
+        says: (v) => `New recordings are deleted from storage after ${count(v, 'day', 'days')}, unless they are locked. The entry stays.`,
+      },
+      playback_role: {
+        label: 'Who may play and download',
+        choices: { owner: 'Owners', admin: 'Admins and owners', member: 'Everybody' },
+        says: (v) => ({
+          owner: 'Owners of the team alone.',
+          admin: 'Admins and owners.',
+          member: 'Members too, for endpoints that they may control.',
+        })[v],
+      },
+      consent: {
+        label: 'Ask the person at the endpoint',
+        choices: { off: 'No', ask: 'Yes' },
+        says: (v) => (v === 'ask' ? 'Somebody there has to allow each session: full control, view only, or not at all.'
+          : 'Technicians get in without a question, unless an endpoint wants it otherwise.'),
+      },
+      consent_seconds: {
+        label: 'Wait for an answer, seconds',
+        says: (v) => `No answer within ${count(v, 'second', 'seconds')} means no.`,
+      },
+      max_session_s: {
+        label: 'Longest session, minutes',
+        says: (v) => `A session is ended after ${count(Math.round(v / 60), 'minute', 'minutes')}, with that reason.`,
+      },
+      warn_seconds: {
+        label: 'Warn before the end, seconds',
+        says: (v) => (v === 0 ? 'The technician is not warned before.'
+          : `The technician sees a warning ${count(v, 'second', 'seconds')} before, in any viewer.`),
+      },
+      clipboard: {
+        label: 'Clipboard',
+        choices: { both: 'Both ways', to_endpoint: 'To the endpoint', to_technician: 'To the technician', off: 'Off' },
+        says: (v) => ({
+          both: 'Texts pass both ways.',
+          to_endpoint: 'Texts pass from the technician to the endpoint alone.',
+          to_technician: 'Texts pass from the endpoint to the technician alone.',
+          off: 'No text passes.',
+        })[v],
+      },
+      vnc_auth: {
+        label: 'Viewers without TLS logins',
+        says: (v) => (v ? 'One-time passwords of 8 characters let in viewers that know VNC passwords only.'
+          : 'Viewers have to speak VeNCrypt X509Plain.'),
+      },
+      frame_rate: {
+        label: 'Frames per second',
+        says: (v) => `At most ${count(v, 'frame', 'frames')} per second are recorded, and none where nothing changes.`,
+      },
+      quality: {
+        label: 'Quality',
+        choices: { text: 'Sharp text', small: 'Small files', lossless: 'Lossless' },
+        says: (v) => ({
+          text: 'Letters stay sharp.',
+          small: 'Files are small; fine text may blur.',
+          lossless: 'Nothing is lost; files are several times as large.',
+        })[v],
+      },
+      min_visible_ms: {
+        label: 'Shortest change, milliseconds',
+        says: (v) => `What stood on the screen for ${v} ms is in a frame, whatever the rate.`,
+      },
+      segment_bytes: {
+        label: 'Largest file, MiB',
+        says: (v) => `A recording goes on in a new file after ${count(Math.round(v / (1 << 20)), 'MiB', 'MiB')}.`,
+      },
+    },
+    team: 'Team',
+    zone: 'Time zone',
+    zoneSays: 'Times in lists and in names of new files are in it; the database keeps UTC.',
+    factor: 'Second factor',
+    factors: { optional: 'Optional', required: 'Required' },
+    factorSays: (v) => (v === 'required' ? 'Whoever logs in with a password has to set up codes or a passkey first.'
+      : 'People may set up codes or passkeys under My login.'),
   },
 };

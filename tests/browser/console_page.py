@@ -34,12 +34,18 @@ new PerformanceObserver((list) => {
 class ConsolePage:
     """One browser with a profile of its own; close() ends it."""
 
-    def __init__(self, url, downloads=None):
+    def __init__(self, url, downloads=None, trusted=None):
+        """trusted: hash of the key of a certificate that is taken for a real
+        one (passkeys want that); without it, errors are passed over."""
         self.url = url
         self.profile = tempfile.mkdtemp(prefix='rc-chrome-')
         options = Options()
         options.binary_location = '/usr/bin/chromium'
-        for flag in FLAGS + [f'--user-data-dir={self.profile}']:
+        flags = FLAGS + [f'--user-data-dir={self.profile}']
+        if trusted:
+            flags.remove('--ignore-certificate-errors')
+            flags.append('--ignore-certificate-errors-spki-list=' + trusted)
+        for flag in flags:
             options.add_argument(flag)
         options.set_capability('goog:loggingPrefs', {'browser': 'ALL'})
         self.driver = webdriver.Chrome(

@@ -18,6 +18,9 @@ export const NAVIGATION = [
     ['/active-sessions', 'active', T.nav.active],
     ['/recordings', 'recordings', T.nav.recordings],
   ]],
+  [T.nav.management, [
+    ['/settings', 'settings', T.nav.settings, isAdmin],
+  ]],
 ];
 
 function Entry({ entry: [path, icon, label], now }) {
@@ -46,8 +49,8 @@ function Themes() {
 
 function Person({ person }) {
   return html`<div class="person">
-    <div class="who"><b>${person.user}</b>
-      <span>${T.nav.roles[person.role]} · ${person.team}</span></div>
+    <a class="who" href="/account" title=${T.account.title}><b>${person.user}</b>
+      <span>${T.nav.roles[person.role]} · ${person.team}</span></a>
     <button type="button" class="plain" title=${T.nav.logOut} aria-label=${T.nav.logOut}
       onClick=${logOut}><${Icon} name="leave" /></button>
   </div>`;

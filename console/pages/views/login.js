@@ -2,6 +2,7 @@
 import { html, useEffect, useRef, useState } from '../base/html.js';
 import { get, post } from '../base/api.js';
 import { route } from '../base/router.js';
+import { getPasskey, knowsPasskeys } from '../base/passkey.js';
 import { logIn } from '../base/session.js';
 import { Icon } from '../parts/icon.js';
 import { explain } from '../parts/problem.js';
@@ -90,10 +91,24 @@ export default function Login() {
       setBusy(false);
     }
   };
+  // alone it logs in; behind a password it takes the place of the code
+  const byPasskey = async () => {
+    setBusy(true);
+    setProblem(null);
+    try {
+      const credential = await getPasskey('login/passkey/options');
+      logIn(await post(asksCode ? 'login' : 'login/passkey',
+        asksCode ? { ...given.current, credential } : { credential }, { quiet: true }));
+    } catch (error) {
+      setProblem(error);
+      setBusy(false);
+    }
+  };
   const start = (who) => {
     given.current = who;
     send(who);
   };
+  const canPasskey = methods.passkeys && knowsPasskeys();
   return html`<main class="sheet">
     <div class="card login">
       <h1><${Icon} name="logo" />${T.name}</h1>
@@ -103,9 +118,11 @@ export default function Login() {
       ${asksCode && html`<${Code} busy=${busy} problem=${problem}
         onCode=${(code) => send({ ...given.current, code: plainCode(code) })}
         onBack=${() => { setAsksCode(false); setProblem(null); }} />`}
-      ${!asksCode && methods.single_sign_on.length > 0 && html`<div class="ways">
+      ${(canPasskey || (!asksCode && methods.single_sign_on.length > 0)) && html`<div class="ways">
         <p class="or"><span>${L.or}</span></p>
-        ${methods.single_sign_on.map((way) => html`<a class="button wide" key=${way.start_url}
+        ${canPasskey && html`<button type="button" class="wide" disabled=${busy} onClick=${byPasskey}>
+          <${Icon} name="key" />${L.passkey}</button>`}
+        ${!asksCode && methods.single_sign_on.map((way) => html`<a class="button wide" key=${way.start_url}
           href=${way.start_url}><${Icon} name="key" />${L.signOn(way.name)}</a>`)}
       </div>`}
     </div>
