@@ -17,13 +17,22 @@ const LIVE_LAG_MS = 3000;   /* more than that behind is caught up at once */
 const LIVE_KEEP_MS = 300;
 const REBUILDS_MAX = 20;    /* after bytes that cannot be decoded */
 
+const stopped = () => new DOMException('stopped', 'AbortError');
+
 const sleep = (ms, signal) => new Promise((done, fail) => {
-  const timer = setTimeout(done, ms);
-  if (signal)
-    signal.addEventListener('abort', () => {
-      clearTimeout(timer);
-      fail(new DOMException('stopped', 'AbortError'));
-    }, {once: true});
+  if (signal.aborted) {
+    fail(stopped());
+    return;
+  }
+  const stop = () => {
+    clearTimeout(timer);
+    fail(stopped());
+  };
+  const timer = setTimeout(() => {
+    signal.removeEventListener('abort', stop);
+    done();
+  }, ms);
+  signal.addEventListener('abort', stop, {once: true});
 });
 
 export class Playback extends EventTarget {
@@ -42,6 +51,7 @@ export class Playback extends EventTarget {
     this.monitor = 0;       /* 0: whatever the technician looked at */
     this.targetMs = 0;
     this.fedToMs = 0;
+    this.keys = [];         /* positions of the key frames that are buffered */
     this.gapUntil = 0;
     this.passing = null;
     this.rebuilds = 0;
@@ -181,7 +191,7 @@ export class Playback extends EventTarget {
     });
     if (signal.aborted) {
       this.media = null;
-      throw new DOMException('stopped', 'AbortError');
+      throw stopped();
     }
     this.codec = 'vp9';
     this.buffer = media.addSourceBuffer('video/webm; codecs="vp9"');
@@ -207,7 +217,7 @@ export class Playback extends EventTarget {
   async append(bytes, signal) {
     for (;;) {
       if (signal.aborted)
-        throw new DOMException('stopped', 'AbortError');
+        throw stopped();
       try {
         await this.change(b => b.appendBuffer(bytes));
         return;
@@ -220,12 +230,16 @@ export class Playback extends EventTarget {
     }
   }
 
-  /* Lets go what is more than `seconds` behind the position. */
+  /* Lets go what is more than `seconds` behind the position, up to a key frame:
+   * with a frame go all that build on it, and they may be what is shown. */
   async drop(seconds) {
-    const to = this.video.currentTime - seconds;
+    const limit = this.video.currentTime * 1000 - seconds * 1000;
     const b = this.video.buffered;
-    if (b.length > 0 && b.start(0) < to - 5)
-      await this.change(x => x.remove(0, to));
+    const key = this.keys.filter(ms => ms <= limit).pop();
+    if (key !== undefined && b.length > 0 && b.start(0) * 1000 < key - 5000) {
+      this.keys = this.keys.filter(ms => ms >= key);
+      await this.change(x => x.remove(0, key / 1000 - 0.0005));
+    }
   }
 
   /* The decoder gave up, as it may on bytes that were changed: behind the place
@@ -290,9 +304,11 @@ export class Playback extends EventTarget {
     if (this.media.readyState === 'open')
       this.buffer.abort();
     this.setDuration();
+    this.keys = [];
     await this.change(b => b.remove(0, Infinity));
     this.setDuration();
     const start = Math.max(ms, recording.fromMs);
+    this.fedToMs = start;
     this.video.currentTime = start / 1000;
     if (this.wantsPlay)
       this.video.play().catch(() => {});
@@ -370,7 +386,7 @@ export class Playback extends EventTarget {
         await this.waitForGrowth(recording, file, signal);
         continue;
       }
-      await this.waitForNeed(recording, file, signal);
+      await this.waitForNeed(signal);
       const to = file.pieceEnd(at);
       await this.patiently(signal, () => file.read(at, to, signal, take));
       if (this.model.grow(recording.id, this.fedToMs))
@@ -389,14 +405,13 @@ export class Playback extends EventTarget {
       this.codec = file.header.codec;
     }
     this.buffer.timestampOffset = recording.fromMs / 1000;
-    file.startFrames();
+    file.startFrames(timeMs => this.keys.push(recording.fromMs + timeMs));
     await this.append(file.head.subarray(0, file.header.length), signal);
   }
 
-  async waitForNeed(recording, file, signal) {
-    const ahead = AHEAD_MS * Math.max(1, this.rate);
-    while (this.fedToMs - this.positionMs > ahead &&
-        !(this.video.seeking && !this.isBuffered(this.positionMs)))
+  async waitForNeed(signal) {
+    const ahead = () => AHEAD_MS * Math.max(1, this.rate);
+    while (this.fedToMs - this.positionMs > ahead())
       await sleep(100, signal);
   }
 
@@ -431,8 +446,12 @@ export class Playback extends EventTarget {
   /* ---- while it plays ---- */
 
   tick() {
-    if (!this.isReady || this.video.seeking)
+    if (!this.isReady)
       return;
+    if (this.video.seeking) {
+      this.leaveHole();
+      return;
+    }
     const now = this.positionMs, hole = this.holeAt(now);
     this.nameGap(now, hole);
     if (this.isLive)
@@ -448,6 +467,17 @@ export class Playback extends EventTarget {
     }
     if (!this.passHole(hole) && !this.isLive && !this.passMonitor(now) && this.skipsIdle)
       this.passIdle(now);
+  }
+
+  /* A seek to where nothing will come, such as the moment before a file's first
+   * picture, ends at what follows. */
+  leaveHole() {
+    const now = this.positionMs, b = this.video.buffered;
+    for (let i = 0; i < b.length && !this.isBuffered(now); i++)
+      if (b.start(i) * 1000 > now && this.fedToMs > b.start(i) * 1000) {
+        this.video.currentTime = b.start(i) + 0.001;
+        return;
+      }
   }
 
   /* What is buffered ends here, and there is more behind a hole: [end, start] of

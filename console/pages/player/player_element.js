@@ -13,7 +13,7 @@ import {Playback} from './playback.js';
 import {askForText, showHelp} from './player_dialogs.js';
 import {playerTable} from './player_table.js';
 import {RecordingFile} from './recording_file.js';
-import {GAP_TEXTS, PROBLEM_TEXTS} from './texts.js';
+import {GAP_TEXTS, PROBLEM_TEXTS, STATUS_TEXTS} from './texts.js';
 import './timeline_element.js';
 import {
   SPEEDS, TimelineModel, clockText, formatHash, nextSpeed, parseHash, parsePosition,
@@ -133,6 +133,7 @@ export class PlayerElement extends HTMLElement {
     this.takeModel(model);
     this.setSpeed(Number(setting.get('speed', '1')));
     this.setIdle(this.getAttribute('skip-idle') !== 'off' && setting.get('idle', '') === 'on');
+    this.sayIfNothingPlays(model);
     const wanted = model.recordings.find(r => r.id === this.getAttribute('recording'));
     const ms = parseHash(location.hash, model) ?? (wanted ? wanted.fromMs : null);
     if (ms === null && model.state === 'active')
@@ -144,6 +145,13 @@ export class PlayerElement extends HTMLElement {
     this.renewals = setInterval(() => this.links.renew(), 1000);
     this.loadNotes();
     this.dispatchEvent(new CustomEvent('ready'));
+  }
+
+  sayIfNothingPlays(model) {
+    const [first] = model.recordings;
+    if (first && !model.recordings.some(r => r.isPlayable))
+      this.say(`This recording ${STATUS_TEXTS[first.status]}` +
+        (first.statusDetail ? ` (${first.statusDetail}).` : '.'));
   }
 
   listen() {

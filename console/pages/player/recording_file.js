@@ -6,6 +6,8 @@ import {FrameReader, readCues, readHeader} from './webm.js';
 
 const HEAD_BYTES = 64 * 1024;
 const PIECE_BYTES = 512 * 1024;  /* of a request without a list of blocks */
+const UNREACHABLE = 'The storage server cannot be reached, or does not let this page read ' +
+  'its files (storage.cors_origin).';
 const CUES_MAX = 8 * 1024 * 1024;
 
 export class FileError extends Error {
@@ -52,7 +54,7 @@ export class RecordingFile {
       } catch (e) {
         if (signal && signal.aborted)
           throw e;
-        throw new FileError(0, 'The storage server cannot be reached.', 2000);
+        throw new FileError(0, UNREACHABLE, 5000);
       }
       if (r.ok || r.status === 416)
         return r;
@@ -192,9 +194,11 @@ export class RecordingFile {
 
   /* ---- frames ---- */
 
-  /* Frames are read from here on. */
-  startFrames() {
+  /* Frames are read from here on; onKey gets the times of key frames. */
+  startFrames(onKey) {
     this.reader = new FrameReader(f => {
+      if (f.isKey && !f.isRepeat)
+        onKey(f.timeMs);
       const last = this.clusters[this.clusters.length - 1];
       if (!last || last[0] < f.offset)
         this.clusters.push([f.offset, f.timeMs]);
