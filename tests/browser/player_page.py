@@ -1,0 +1,122 @@
+"""The console's player in Chromium: what a test does to it and sees of it."""
+import base64
+
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from player_rig import number_in
+
+STATE = '''
+const p = document.querySelector('rc-player');
+if (!p || !p.playback) return null;
+const v = p.video, b = p.playback, buffered = [];
+for (let i = 0; i < v.buffered.length; i++)
+  buffered.push([v.buffered.start(i), v.buffered.end(i)]);
+return {ms: b.positionMs, total: b.model.durationMs, state: b.model.state,
+  seeking: v.seeking, ready: v.readyState, playing: b.isPlaying, ended: v.ended,
+  size: [v.videoWidth, v.videoHeight], buffered, rate: v.playbackRate,
+  live: b.isLive, fed: b.fedToMs, renewed: p.links.renewed,
+  notice: p.notice.hidden ? '' : p.notice.textContent,
+  check: p.check.textContent, checked: p.check.dataset.state,
+  files: [...b.files.values()].map(f => ({seq: f.recording.seq,
+    problem: f.problem, blocks: (f.check.blocks || []).map(x =>
+    [x.offset, x.length, x.state])}))};
+'''
+
+PICTURE = '''
+const v = document.querySelector('rc-player video');
+const c = document.createElement('canvas');
+c.width = v.videoWidth; c.height = v.videoHeight;
+c.getContext('2d').drawImage(v, 0, 0);
+return c.toDataURL('image/png').split(',')[1];
+'''
+
+# a stall is a time without a new picture while it plays
+WATCH_STALLS = '''
+const v = document.querySelector('rc-player video');
+window.stalls = [];
+for (const type of ['waiting', 'error', 'emptied'])
+  v.addEventListener(type, () => window.stalls.push([type, v.currentTime]));
+'''
+
+
+class PlayerPage:
+    """page: a ConsolePage that is logged in."""
+
+    def __init__(self, page):
+        self.page = page
+
+    def open(self, session, fragment='', paused=True):
+        """paused: the first picture is there, and stays."""
+        self.page.open('/sessions')
+        self.page.open(f'/sessions/{session}/play{fragment}')
+        self.until(lambda s: s['ready'] >= 2 and not s['seeking'],
+                   'the first picture')
+        if paused:
+            self.js("document.querySelector('rc-player').playback.pause()")
+        self.js(WATCH_STALLS)
+        return self
+
+    def js(self, script, *args):
+        return self.page.js(script, *args)
+
+    def state(self):
+        return self.js(STATE)
+
+    def until(self, probe, what, timeout_s=60):
+        def look():
+            state = self.state()
+            return state if state is not None and probe(state) else None
+        try:
+            return self.page.until(look, what, timeout_s)
+        except AssertionError as e:
+            raise AssertionError(f'{e}; {self.state()}') from e
+
+    def seek(self, ms):
+        self.js("document.querySelector('rc-player').seek(arguments[0])", ms)
+        return self.settled(ms)
+
+    def settled(self, ms, within=60):
+        return self.until(lambda s: not s['seeking'] and s['ready'] >= 2 and
+                          abs(s['ms'] - ms) <= within, f'the picture of {ms}')
+
+    def play(self):
+        self.js("document.querySelector('rc-player').playback.play()")
+
+    def pause(self):
+        self.js("document.querySelector('rc-player').playback.pause()")
+
+    def number(self):
+        """What the picture shows, once it can be read."""
+        return self.page.until(lambda: self._number(), 'a number')[0]
+
+    def _number(self):
+        value = number_in(base64.b64decode(self.js(PICTURE)))
+        return None if value is None else [value]
+
+    def stalls(self):
+        return self.js('return window.stalls')
+
+    def keys(self, *keys):
+        """To the page itself, not to a control."""
+        self.js('document.activeElement.blur()')
+        ActionChains(self.page.driver).send_keys(*keys).perform()
+
+    def shifted(self, key):
+        self.js('document.activeElement.blur()')
+        ActionChains(self.page.driver).key_down(Keys.SHIFT).send_keys(
+            key).key_up(Keys.SHIFT).perform()
+
+    def find(self, css):
+        return self.page.driver.find_elements(By.CSS_SELECTOR, css)
+
+    def spans(self, css):
+        """[left, right] of elements of the timeline in milliseconds."""
+        return self.js('''
+const t = document.querySelector('rc-timeline');
+const box = t.track.getBoundingClientRect();
+return [...t.querySelectorAll(arguments[0])].map(e => {
+  const b = e.getBoundingClientRect();
+  return [b.left, b.right].map(x => (x - box.left) / box.width * t.spanMs);
+});''', css)
