@@ -41,7 +41,7 @@ def under_way(console, cluster, ask):
     """A request that the database holds up, in a thread of its own."""
     lock = cluster.connect(console.ctl.name)
     lock.autocommit = False
-    lock.cursor().execute('LOCK TABLE segments')
+    lock.cursor().execute('LOCK TABLE sessions')
     answers = []
     thread = threading.Thread(target=lambda: answers.append(ask()))
     thread.start()
@@ -49,7 +49,7 @@ def under_way(console, cluster, ask):
         console.ctl.name, "SELECT count(*) FROM pg_stat_activity WHERE "
         "datname = current_database() AND wait_event_type = 'Lock'"
         )[0][0] == 1, 60)
-    return thread, answers
+    return thread, answers, lock
 
 
 def test_the_database_is_killed_and_comes_back(console, cluster):
@@ -57,8 +57,25 @@ def test_the_database_is_killed_and_comes_back(console, cluster):
     console.ctl.session()
     before = alice.get('sessions').json()
     workers = console.workers()
-    thread, answers = under_way(console, cluster, lambda: adam.get('sessions'))
+    thread, answers, _lock = under_way(
+        console, cluster, lambda: adam.get('sessions'))
     cluster.kill()
+    try:
+        while_it_is_away(console, alice, thread, answers)
+    finally:
+        thread.join(60)
+        cluster.boot()
+    wait_for('both workers', console.all_ready, 60)
+    # the same people, on the same connections
+    assert alice.get('sessions').json() == before
+    assert console.login('mia').get('me').json()['user'] == 'mia'
+    assert console.workers() == workers, 'a worker died'
+    wait_for('its row', lambda: console.sql(
+        "SELECT id FROM nodes WHERE program = 'console' AND stopped_at IS NULL "
+        "AND heartbeat_at > now() - interval '20 seconds'"), 60)
+
+
+def while_it_is_away(console, alice, thread, answers):
     thread.join(60)
     is_unavailable(answers[0])
 
@@ -73,16 +90,6 @@ def test_the_database_is_killed_and_comes_back(console, cluster):
         assert is_unavailable(r) and int(r.headers['Retry-After']) > 0
     assert is_unavailable(console.client().login('mia'))
     assert console.client().get('me').status_code == 401
-
-    cluster.boot()
-    wait_for('both workers', console.all_ready, 60)
-    # the same people, on the same connections
-    assert alice.get('sessions').json() == before
-    assert console.login('mia').get('me').json()['user'] == 'mia'
-    assert console.workers() == workers, 'a worker died'
-    wait_for('its row', lambda: console.sql(
-        "SELECT FROM nodes WHERE program = 'console' AND stopped_at IS NULL "
-        "AND heartbeat_at > now() - interval '20 seconds'"), 60)
 
 
 # --- workers -----------------------------------------------------------------

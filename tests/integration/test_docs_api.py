@@ -120,7 +120,7 @@ def test_recordings(console):
 def test_health(console):
     assert run(console, 'doctor') == 'ok\n'
     wait_for('the row of the console', lambda: console.sql(
-        "SELECT FROM nodes WHERE program = 'console'"))
+        "SELECT id FROM nodes WHERE program = 'console'"))
 
 
 def test_every_block_is_run():
