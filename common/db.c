@@ -368,6 +368,14 @@ db_ok(PGresult *res, const char *what)
 	return false;
 }
 
+#define REFUSED "refused it"
+
+bool
+db_is_trouble(const PGresult *res)
+{
+	return strcmp(db_why(res), REFUSED) != 0;
+}
+
 const char *
 db_why(const PGresult *res)
 {
@@ -379,7 +387,9 @@ db_why(const PGresult *res)
 		return "is full";
 	if (strcmp(state, "25006") == 0)
 		return "is read-only";
-	if (strncmp(state, "57", 2) == 0 || strncmp(state, "55", 2) == 0)
+	/* also a deadlock, which the server ended */
+	if (strncmp(state, "57", 2) == 0 || strncmp(state, "55", 2) == 0 ||
+	    strncmp(state, "40", 2) == 0)
 		return "is too slow";
-	return "refused it";
+	return REFUSED;
 }

@@ -82,5 +82,8 @@ bool db_ok(PGresult *res, const char *what);
  * "is full", "is read-only", "refused it"; follows "the database".
  */
 const char *db_why(const PGresult *res);
+/* Whether that is the database's trouble, which may pass, and not the
+ * statement's: the same may be asked again. */
+bool db_is_trouble(const PGresult *res);
 
 #endif

@@ -184,6 +184,21 @@ request_text(const struct request *r, const char *name)
 
 /* ---- the database ---- */
 
+/* It is full, read-only, waits for a lock for too long, or went away. */
+static void
+trouble(struct request *r, const PGresult *res)
+{
+	char detail[80];
+
+	if (res != NULL)
+		log_warn("database_trouble", LOG_S("request", r->route->path),
+		    LOG_S("sqlstate", db_sqlstate(res)));
+	snprintf(
+	    detail, sizeof(detail), "The database %s; try again.", db_why(res));
+	request_field(r, "Retry-After", "5");
+	request_problem(r, 503, "unavailable", detail);
+}
+
 static void
 on_result(void *arg, PGresult *res)
 {
@@ -197,9 +212,8 @@ on_result(void *arg, PGresult *res)
 		request_free(r);
 	} else if (is_done) {
 		r->on_rows(r, res);
-	} else if (res == NULL) {
-		request_problem(r, 503, "unavailable",
-		    "The database does not answer; try again.");
+	} else if (db_is_trouble(res)) {
+		trouble(r, res);
 	} else if (strncmp(db_sqlstate(res), "22", 2) == 0) {
 		request_problem(r, 400, "bad-value",
 		    "A value has another form than it should have.");

@@ -92,6 +92,41 @@ def while_it_is_away(console, alice, thread, answers):
     assert console.client().get('me').status_code == 401
 
 
+def test_a_lock_that_is_held_for_long(console, cluster):
+    """Half of answer_seconds: the database gives up, the request may be
+    repeated, and the log has no error of a statement."""
+    alice = console.login('alice')
+    thread, answers, lock = under_way(
+        console, cluster, lambda: alice.get('sessions'))
+    thread.join(60)
+    is_unavailable(answers[0])
+    assert answers[0].json()['detail'] == \
+        'The database is too slow; try again.'
+    assert int(answers[0].headers['Retry-After']) > 0
+    lock.rollback()
+    assert alice.get('sessions').status_code == 200
+    assert console.probe('/readyz').status_code == 200
+
+
+def test_a_database_that_is_read_only(console, cluster):
+    """A standby, or one whose disk was full."""
+    alice = console.login('alice')
+    change = f'ALTER DATABASE "{console.ctl.name}" '
+    cluster.sql('postgres', change + 'SET default_transaction_read_only = on')
+    console.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE "
+                "datname = current_database() AND usename = "
+                "'relaycam_console'")
+    wait_for('connections that may only read', lambda: alice.post(
+        'tokens', json={'name': 'x', 'scopes': ['*'], 'days': 1}
+        ).status_code == 503, 60)
+    r = alice.post('tokens', json={'name': 'y', 'scopes': ['*'], 'days': 1})
+    assert is_unavailable(r)
+    cluster.sql('postgres', change + 'RESET default_transaction_read_only')
+    wait_for('it to be writable again', lambda: alice.post(
+        'tokens', json={'name': 'z', 'scopes': ['*'], 'days': 1}
+        ).status_code == 201, 60)
+
+
 # --- workers -----------------------------------------------------------------
 
 def alive(clients):
