@@ -1,5 +1,5 @@
 """An authenticator (RFC 6238), and the codes of the steps that a test has not
-used: it waits for a step of its own rather than repeat one."""
+used."""
 import base64
 import hashlib
 import hmac
@@ -20,12 +20,13 @@ def code_of(secret, step):
 class Authenticator:
     def __init__(self, secret):
         self.secret = secret
-        self.last = 0
+        self.shown = None  # the last code
 
     def code(self, offset=0):
         """Of the step now, or of one offset steps away."""
-        self.last = int(time.time()) // STEP_S + offset
-        return code_of(self.secret, self.last)
+        self.shown = code_of(self.secret,
+                             int(time.time()) // STEP_S + offset)
+        return self.shown
 
     def wrong(self):
         """Six digits that are no code of now, of before or of after."""
