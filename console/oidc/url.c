@@ -77,7 +77,7 @@ oidc_return_is_right(const char *path)
 		return false;
 	for (; *path != '\0'; path++)
 		if (*path <= ' ' || *path >= 0x7f ||
-		    strchr("\"<>\\^`{|}", *path) != NULL)
+		    strchr("\"<>\\", *path) != NULL)
 			return false;
 	return true;
 }

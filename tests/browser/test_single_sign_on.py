@@ -3,6 +3,7 @@ of different sites: which cookies come along at the callback, and that the
 person is logged in on the page that follows, however it was begun."""
 import http.server
 import json
+import os
 import shutil
 import ssl
 import tempfile
@@ -16,7 +17,7 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 
 from console_env import Console
-from ctl import Ctl
+from ctl import BUILD, ROOT, Ctl
 from oidc_env import CALLBACK, CLIENT, SECRET, Provider
 from pg import Cluster
 from storage_env import wait_for
@@ -48,7 +49,9 @@ def site(tmp_path_factory):
     cert, key = Ctl.certificate(folder, 'provider.localhost',
                                 prefix='provider')
     with Cluster() as cluster:
-        console = Console(folder, cluster)
+        console = Console(folder, cluster, **{
+            'console.pages_dir': os.path.join(ROOT, 'console', 'pages'),
+            'console.modules_dir': os.path.join(BUILD, 'console', 'modules')})
         console.name = f'https://console.localhost:{console.port}'
         provider = Provider(folder, cert, key, PEOPLE, 'provider.localhost')
         console.settings['console.public_url'] = console.name
@@ -175,6 +178,22 @@ def test_by_a_link_of_another_site(site, chromium):
         cookies = sent(driver, CALLBACK)
         assert LAX in cookies and STRICT not in cookies
         forget_login(driver)
+
+
+def test_from_the_login_page_to_the_page_that_was_asked_for(site, chromium):
+    driver = chromium
+    path = '/recordings?status=available'
+    driver.get(site.name + path)
+    wait_for('the button', lambda: driver.find_elements(
+        By.PARTIAL_LINK_TEXT, 'Single sign-on'), 60)
+    assert '/login?next=' in driver.current_url
+    driver.find_element(By.PARTIAL_LINK_TEXT, 'Single sign-on').click()
+    fill_in(driver)
+    wait_for('the page', lambda: driver.current_url == site.name + path, 60)
+    wait_for('its heading', lambda: [
+        h for h in driver.find_elements(By.TAG_NAME, 'h1')
+        if h.text == 'Recordings'], 60)
+    assert driver.current_url == site.name + path
 
 
 def test_who_gives_up_comes_back_to_a_page(site, chromium):

@@ -56,7 +56,7 @@ static void
 test_returns_stay_on_this_server(void **state)
 {
 	static const char *const right[] = { "/", "/recordings/5#t=3",
-		"/sessions?state=active&user=a", "/a//b" };
+		"/sessions?state=active&user=a", "/a//b", "/x?q={a|b}^`" };
 	static const char *const wrong[] = { "", "x", "//evil.example",
 		"/\\evil.example", "\\/evil.example", "https://evil.example",
 		"/a b", "/\tevil.example", "/\n", "/\"><script>", "/a\\b",

@@ -70,6 +70,13 @@ function Password({ onPassword, busy, problem, hidden }) {
   </form>`;
 }
 
+// Single sign-on comes back to the page that was asked for; a path that is too
+// long for it is left out.
+function signOnUrl(way) {
+  const next = route.get().query.next || '';
+  return next && next.length < 256 ? `${way.start_url}&return_to=${encodeURIComponent(next)}` : way.start_url;
+}
+
 export default function Login() {
   const [problem, setProblem] = useState(null);
   const [busy, setBusy] = useState(false);
@@ -123,7 +130,7 @@ export default function Login() {
         ${canPasskey && html`<button type="button" class="wide" disabled=${busy} onClick=${byPasskey}>
           <${Icon} name="key" />${L.passkey}</button>`}
         ${!asksCode && methods.single_sign_on.map((way) => html`<a class="button wide" key=${way.start_url}
-          href=${way.start_url}><${Icon} name="key" />${L.signOn(way.name)}</a>`)}
+          href=${signOnUrl(way)}><${Icon} name="key" />${L.signOn(way.name)}</a>`)}
       </div>`}
     </div>
   </main>`;
