@@ -568,3 +568,11 @@ FULL JOIN (SELECT endpoint_id, count(*) AS n, coalesce(sum(bytes), 0) AS bytes
            FROM segments WHERE segment_takes_space(status) GROUP BY endpoint_id) x
     ON x.endpoint_id = u.endpoint_id
 WHERE (coalesce(u.recordings, 0), coalesce(u.bytes, 0)) <> (coalesce(x.n, 0), coalesce(x.bytes, 0));
+
+-- A login is limited while its person has no second factor.
+SELECT 'limited_login' AS name, p.name AS object,
+       'has a second factor, and a login for setting one up' AS detail
+FROM people p
+WHERE EXISTS (SELECT FROM logins l WHERE l.person_id = p.id AND l.is_limited)
+  AND (EXISTS (SELECT FROM passkeys k WHERE k.person_id = p.id)
+       OR EXISTS (SELECT FROM totp t WHERE t.person_id = p.id AND t.confirmed_at IS NOT NULL));

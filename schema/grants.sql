@@ -78,7 +78,7 @@ BEGIN
         ('known_logins',      'admin',   'SELECT, DELETE'),
 
         ('logins',            'console', 'SELECT, INSERT, UPDATE (is_limited), DELETE'),
-        ('logins',            'admin',   'SELECT (person_id, created_at, expires_at)'),
+        ('logins',            'admin',   'SELECT (person_id, created_at, expires_at, is_limited)'),
         ('totp',              'console', 'SELECT, INSERT, UPDATE, DELETE'),
         ('totp',              'admin',   'SELECT, DELETE'),
         ('recovery_codes',    'console', 'SELECT, INSERT, UPDATE (used_at), DELETE'),

@@ -62,6 +62,7 @@ def test_one_is_set_up_first(console, person):
     assert c.post('me/totp/confirm', json={'code': app.code()}
                   ).status_code == 200
     # the same login is good for all from now on
+    assert 'limited_login' not in console.ctl.run('check').stdout
     assert 'second_factor_missing' not in c.get('me').json()
     assert c.get('sessions').status_code == 200
     r = console.client().login(person)
