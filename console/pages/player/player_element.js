@@ -109,6 +109,7 @@ export class PlayerElement extends HTMLElement {
       el('label.rcp-idle', {}, this.idleBox, this.idleText),
       button('still', 'Save a still', act('still'), 'S'), button('note', 'Write a note', act('note'), 'N'),
       button('link', 'Copy a link to this time', act('copy')),
+      button('share', 'Copy a link to this file that works without a login until it expires', act('share')),
       button('download', 'Download this file', act('download')),
       button('full', 'Full screen', act('full'), 'F'), button('help', 'Keys', act('help'), '?'));
   }
@@ -271,7 +272,8 @@ export class PlayerElement extends HTMLElement {
     case 'goto': this.goTo(); break;
     case 'idle': this.setIdle(!p.skipsIdle); break;
     case 'copy': this.copyLink(); break;
-    case 'download': this.download(); break;
+    case 'share': this.shareFile().catch(e => this.say(e.message, 'bad', 5000)); break;
+    case 'download': this.download().catch(e => this.say(e.message, 'bad', 5000)); break;
     case 'full': this.toggleFull(); break;
     case 'help': showHelp(this, this.areLettersOn, on => {
       this.areLettersOn = on;
@@ -373,6 +375,16 @@ export class PlayerElement extends HTMLElement {
   async copyLink() {
     const page = location.href.split('#')[0] + formatHash(this.positionMs);
     await this.copy(page, 'The link to this time was copied.');
+  }
+
+  /* Of the file that is shown (T6). */
+  async shareFile() {
+    const recording = this.here();
+    if (!recording)
+      return;
+    const {url, expires_at} = await this.api.link(recording.id);
+    await this.copy(url, `The link was copied. It works until ${
+      wallText(Date.parse(expires_at), this.zone).slice(11)}, without a login.`);
   }
 
   async copy(text, done) {

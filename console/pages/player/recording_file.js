@@ -230,6 +230,17 @@ export class RecordingFile {
   /* Fetches what is missing of blocks that were begun, so that they can be
    * checked too. */
   async completeBlocks(signal) {
+    if (this.isCompleting)
+      return;
+    this.isCompleting = true;
+    try {
+      await this.fetchMissing(signal);
+    } finally {
+      this.isCompleting = false;
+    }
+  }
+
+  async fetchMissing(signal) {
     for (const b of this.check.blocks || []) {
       const missing = b.state === 'unknown' ? this.check.missing(b) : null;
       const isBegun = missing && (missing[0] > b.offset || missing[1] < b.offset + b.length);
