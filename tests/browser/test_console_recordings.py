@@ -46,7 +46,8 @@ def recordings(page):
 def row(page, status):
     """The row that shows a status."""
     return page.until(lambda: next(
-        r for r in page.all('tr[data-row]') if status in r.text), status)
+        (r for r in page.all('tr[data-row]') if status in r.text), None),
+        status)
 
 
 def test_statuses_say_what_follows(console, recordings):

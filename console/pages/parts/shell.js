@@ -20,6 +20,10 @@ export const NAVIGATION = [
   ]],
   [T.nav.management, [
     ['/settings', 'settings', T.nav.settings, isAdmin],
+    ['/endpoints', 'endpoints', T.nav.endpoints, isAdmin],
+    ['/people', 'people', T.nav.people, isAdmin],
+    ['/tokens', 'tokens', T.nav.tokens],
+    ['/audit', 'audit', T.nav.audit, isAdmin],
   ]],
 ];
 

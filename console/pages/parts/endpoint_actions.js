@@ -1,0 +1,150 @@
+// Adding, changing, enrolling and removing endpoints, and rights on them.
+import { html, useEffect, useState } from '../base/html.js';
+import { get, patch, post, put, remove } from '../base/api.js';
+import { formatTime, knownZone } from '../base/format.js';
+import { navigate } from '../base/router.js';
+import { me } from '../base/session.js';
+import { closeDialog, Dialog, FormDialog, openDialog } from './dialog.js';
+import { Field, filled, NAME_PATTERN } from './fields.js';
+import { ProblemBox } from './problem.js';
+import { showOnce } from './shown_once.js';
+import { say, sayProblem } from './toast.js';
+import { T } from '../texts.js';
+
+const E = T.endpoints;
+const CONSENTS = Object.entries(E.consents);
+
+// What a direct endpoint has besides.
+function Direct({ endpoint: e }) {
+  return html`<${Field} name="host" label=${E.host} value=${e?.host || ''} required maxlength="253" hint=${E.hostHint} />
+    <${Field} name="port" label=${E.port} type="number" min="1" max="65535" value=${e?.port || 5900} required />`;
+}
+
+function Login({ endpoint: e }) {
+  return html`<${Field} name="username" label=${E.username} value=${e?.username || ''} maxlength="1024" hint=${E.usernameHint} />
+    <${Field} name="password" label=${E.password} type="password" maxlength="1024" autocomplete="new-password"
+      hint=${e?.has_password ? E.passwordKept : E.passwordHint} />`;
+}
+
+function NewForm() {
+  const [kind, setKind] = useState('agent');
+  return html`<${Field} name="name" label=${E.name} required maxlength="63" pattern=${NAME_PATTERN} hint=${E.nameHint} autofocus />
+    <${Field} name="title" label=${E.fullName} maxlength="200" />
+    <${Field} name="kind" label=${E.kind} options=${Object.entries(E.kinds)} value=${kind} hint=${E.kindHints[kind]}
+      onChange=${(event) => setKind(event.target.value)} />
+    ${kind === 'direct' && html`<${Direct} />`}
+    <${Login} />`;
+}
+
+export function askNew(list) {
+  openDialog(() => html`<${FormDialog} title=${E.newTitle} action=${E.add} wide
+      save=${async (form) => {
+    const body = filled(form, ['name', 'title', 'kind', 'host', 'username', 'password']);
+    if (form.get('port')) body.port = Number(form.get('port'));
+    const made = await post('endpoints', body);
+    list.refreshSoon();
+    say(E.added);
+    if (made.kind !== 'direct') setTimeout(() => enrol(made));
+  }}><${NewForm} /><//>`);
+}
+
+export function askEdit(e, list) {
+  if (e.kind === 'attended') return;
+  openDialog(() => html`<${FormDialog} title=${E.editTitle(e.name)} action=${T.save} wide
+      save=${async (form) => {
+    const body = { title: form.get('title').trim(), consent: form.get('consent'),
+      username: form.get('username').trim() || null };
+    if (form.get('password')) body.password = form.get('password');
+    if (e.kind === 'direct') Object.assign(body, { host: form.get('host').trim(), port: Number(form.get('port')) });
+    list.put(e.id, await patch(`endpoints/${e.id}`, body));
+    say(E.changed);
+  }}>
+    <${Field} name="title" label=${E.fullName} value=${e.title} maxlength="200" autofocus />
+    ${e.kind === 'direct' && html`<${Direct} endpoint=${e} />`}
+    <${Login} endpoint=${e} />
+    <${Field} name="consent" label=${E.consent} options=${CONSENTS} value=${e.consent} hint=${E.consentHint} />
+  <//>`);
+}
+
+// A token for relaycam-agent, or an ID for a server that dials in.
+async function enrol(e) {
+  try {
+    const made = await post('enrol-tokens', { endpoint: e.name });
+    const zone = knownZone(me.get().time_zone);
+    if (made.token)
+      showOnce({ title: E.enrolTitle(e.name), text: E.enrolAgent(formatTime(made.expires_at, zone)),
+        values: [[E.token, made.token]] });
+    else
+      showOnce({ title: E.enrolTitle(e.name), text: E.enrolReverse, values: [[E.serverId, made.server_id]] });
+  } catch (problem) {
+    sayProblem(problem);
+  }
+}
+
+function askRevoke(e, list) {
+  openDialog(() => html`<${FormDialog} title=${E.revokeTitle(e.name)} action=${E.revoke} danger
+      save=${async () => { list.put(e.id, await post(`endpoints/${e.id}/revoke`)); say(E.revoked); }}>
+    <p>${E.revokeText}</p><//>`);
+}
+
+function askRemove(e, list) {
+  openDialog(() => html`<${FormDialog} title=${E.removeTitle(e.name)} action=${E.remove} danger
+      save=${async () => { await remove(`endpoints/${e.id}`); list.put(e.id, null); say(E.removed); }}>
+    <p>${E.removeText}</p><//>`);
+}
+
+function Right({ right, endpoint }) {
+  const [now, setNow] = useState(right);
+  const change = async (name, on) => {
+    const { control, record, manage } = { ...now, [name]: on };
+    try {
+      setNow(await put(`endpoints/${endpoint.id}/rights/${now.user}`, { control, record, manage }));
+    } catch (problem) {
+      sayProblem(problem);
+    }
+  };
+  return html`<li><b>${now.user}</b>
+    ${Object.entries(E.rightNames).map(([name, text]) => html`<label class="check" key=${name}>
+      <input type="checkbox" checked=${now[name]} onClick=${(e) => change(name, e.target.checked)} />${text}</label>`)}</li>`;
+}
+
+function Rights({ endpoint }) {
+  const [found, setFound] = useState(null);
+  const [problem, setProblem] = useState(null);
+  const load = () => {
+    setProblem(null);
+    Promise.all([get(`endpoints/${endpoint.id}/rights`), get('users', { role: 'member', limit: 200 })])
+      .then(([rights, members]) => {
+        const given = new Map(rights.items.map((r) => [r.user, r]));
+        setFound(members.items.filter((u) => !u.disabled).map((u) => given.get(u.name)
+          || { user: u.name, control: false, record: false, manage: false }));
+      }, setProblem);
+  };
+  useEffect(load, []);
+  if (problem) return html`<${ProblemBox} problem=${problem} onRetry=${load} />`;
+  if (!found) return html`<p>${T.table.loading}</p>`;
+  if (found.length === 0) return html`<p>${E.noMembers}</p>`;
+  return html`<ul class="rights">${found.map((r) => html`<${Right} key=${r.user} right=${r} endpoint=${endpoint} />`)}</ul>`;
+}
+
+function showRights(e) {
+  openDialog(() => html`<${Dialog} title=${E.rightsTitle(e.name)} wide>
+    <p class="soft">${E.rightsText}</p>
+    <${Rights} endpoint=${e} />
+    <footer><button type="button" class="primary" onClick=${closeDialog}>${T.close}</button></footer>
+  <//>`);
+}
+
+export const endpointMenu = (e, list) => {
+  const isAttended = e.kind === 'attended';
+  const comes = e.kind === 'agent' || e.kind === 'reverse';
+  return [
+    { label: T.connect.go, icon: 'connect', run: () => navigate(`/connect/${e.name}`) },
+    { label: E.edit, icon: 'settings', run: () => askEdit(e, list), disabled: isAttended, why: E.attendedWhy },
+    { label: E.rights, icon: 'people', run: () => showRights(e), disabled: isAttended, why: E.attendedWhy },
+    null,
+    { label: e.kind === 'reverse' ? E.newId : E.enrol, icon: 'key', run: () => enrol(e), disabled: !comes, why: E.directWhy },
+    { label: `${E.revoke} …`, icon: 'lock', run: () => askRevoke(e, list), disabled: !comes, why: E.directWhy },
+    { label: `${E.remove} …`, icon: 'trash', danger: true, run: () => askRemove(e, list), disabled: isAttended, why: E.attendedWhy },
+  ];
+};
