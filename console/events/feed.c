@@ -3,6 +3,7 @@
 #include <event2/buffer.h>
 #include <event2/event.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,8 @@
 #include "console/events/stream.h"
 #include "console/events/stream_limit.h"
 #include "console/worker.h"
+
+#define TIDY_S 1 /* after streams began or ended */
 
 enum col { ID, NAME, LISTENERS, OBJECT, DATA }; /* of make_sql() */
 
@@ -39,7 +42,7 @@ struct feed {
 	unsigned n_streams;
 	int64_t horizon; /* streams that are not behind have had all up to it */
 	struct batch live, late;
-	struct event *beat;
+	struct event *beat, *tidy;
 	char *sql;
 	bool is_stopping;
 };
@@ -337,10 +340,22 @@ on_beat(evutil_socket_t fd, short what, void *arg)
 
 /* ---- streams ---- */
 
+/* What beginnings and ends leave behind lies in pieces between what streams
+ * keep: the C library gives such pages back when it is asked only. */
+static void
+on_tidy(evutil_socket_t fd, short what, void *arg)
+{
+	malloc_trim(0);
+}
+
 static void
 count(struct feed *f)
 {
+	const struct timeval later = { TIDY_S, 0 };
+
 	atomic_store(&f->worker->place->counters.event_streams, f->n_streams);
+	if (!event_pending(f->tidy, EV_TIMEOUT, NULL))
+		event_add(f->tidy, &later);
 }
 
 void
@@ -416,7 +431,8 @@ make_parts(struct feed *f)
 
 	f->sql = make_sql();
 	f->beat = event_new(w->base, -1, EV_PERSIST, on_beat, f);
-	if (f->sql == NULL || f->beat == NULL ||
+	f->tidy = event_new(w->base, -1, 0, on_tidy, f);
+	if (f->sql == NULL || f->beat == NULL || f->tidy == NULL ||
 	    event_add(f->beat, &beat) != 0 ||
 	    batch_init(&f->live, f, false) != 0 ||
 	    batch_init(&f->late, f, true) != 0)
@@ -436,7 +452,7 @@ feed_new(struct worker *w)
 		return NULL;
 	f->worker = w;
 	TAILQ_INIT(&f->streams);
-	count(f);
+	atomic_store(&w->place->counters.event_streams, 0);
 	if (make_parts(f) == 0)
 		return f;
 	feed_free(f);
@@ -463,6 +479,8 @@ feed_free(struct feed *f)
 	batch_release(&f->late);
 	if (f->beat != NULL)
 		event_free(f->beat);
+	if (f->tidy != NULL)
+		event_free(f->tidy);
 	free(f->sql);
 	free(f);
 }

@@ -110,6 +110,17 @@ set_times(const struct stream *s, int seconds)
 	tcp_liveness_start(bufferevent_getfd(bev), (unsigned)seconds);
 }
 
+/* The fields are of no use any more, and take 2 KB. */
+static void
+forget_fields(struct evhttp_request *http)
+{
+	evhttp_clear_headers(evhttp_request_get_input_headers(http));
+	evhttp_clear_headers(evhttp_request_get_output_headers(http));
+	/* evhttp looks for this at the end */
+	evhttp_add_header(
+	    evhttp_request_get_output_headers(http), "Connection", "close");
+}
+
 struct stream *
 stream_begin(struct request *r, struct feed *f)
 {
@@ -129,6 +140,7 @@ stream_begin(struct request *r, struct feed *f)
 	/* nginx sends on what it has, then */
 	request_field(r, "X-Accel-Buffering", "no");
 	request_begin(r, 200);
+	forget_fields(r->http);
 	r->state = s;
 	r->release = release;
 	feed_add(f, s);
