@@ -207,9 +207,10 @@ def test_definers_keep_to_their_schema(db):
     rows = db.sql('SELECT proname, proconfig, prosecdef FROM pg_proc '
                   "WHERE pronamespace = 'public'::regnamespace "
                   'AND prosecdef ORDER BY 1')
-    assert [r[0] for r in rows] == ['endpoint_removed', 'file_opened',
-                                    'file_refusal', 'gaps_update',
-                                    'logins_end', 'team_defaults']
+    assert [r[0] for r in rows] == [
+        'endpoint_removed', 'event_of_access', 'event_of_endpoint',
+        'event_of_segment', 'event_of_session', 'file_opened', 'file_refusal',
+        'gaps_update', 'logins_end', 'segments_changed', 'team_defaults']
     assert all(r[1] == ['search_path=public, pg_temp'] for r in rows)
 
 
