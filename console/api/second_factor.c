@@ -84,8 +84,8 @@ second_factor_check(struct request *r, const char *code,
 	} else if (totp_is_code(code)) {
 		snprintf(r->factor_code, sizeof(r->factor_code), "%s", code);
 		request_query(r,
-		    "SELECT secret_sealed, last_step FROM totp "
-		    "WHERE person_id = $1 AND confirmed_at IS NOT NULL",
+		    "SELECT secret_sealed, last_step FROM "
+		    "totp_try($1::bigint)",
 		    1, params, on_secret);
 	} else {
 		then(r, false);

@@ -172,6 +172,38 @@ def test_wrong_codes_count_like_wrong_passwords(console):
     wait_for('no rows', lambda: failed(console, 'gus') == 0, 60)
 
 
+def test_six_digits_cannot_be_tried_out(console):
+    """By somebody who knows the password, from whatever addresses."""
+    def tries():
+        ((n,),) = console.sql("SELECT tries FROM totp JOIN people p ON p.id = "
+                              "person_id WHERE p.name = 'ray'")
+        return n
+    _, c = add(console, 'ray')
+    app, codes = enrol(c)
+    forget_steps(console, 'ray')
+    assert kind(login(console, 'ray', app.wrong())) == (401, 'wrong-code')
+    assert kind(login(console, 'ray')) == (401, 'second-factor')
+    assert tries() == 1
+    assert login(console, 'ray', app.code()).status_code == 200
+    assert tries() == 0
+
+    console.sql('UPDATE totp SET tries = 10, tried_at = now()')
+    forget_steps(console, 'ray')
+    assert kind(login(console, 'ray', app.code())) == (401, 'wrong-code')
+    assert kind(c.post('me/totp/remove', json={'code': app.code()})) == (
+        403, 'wrong-code')
+    assert tries() == 10
+    # one in 15 minutes is looked at
+    console.sql("UPDATE totp SET tried_at = now() - interval '16 minutes'")
+    assert kind(login(console, 'ray', app.wrong())) == (401, 'wrong-code')
+    assert kind(login(console, 'ray', app.code())) == (401, 'wrong-code')
+    assert tries() == 11
+    # a recovery code is taken, and ends it
+    assert login(console, 'ray', codes[3]).status_code == 200
+    forget_steps(console, 'ray')
+    assert login(console, 'ray', app.code()).status_code == 200
+
+
 def test_one_takes_ones_own_away(console):
     _, c = add(console, 'otto')
     app, codes = enrol(c)
