@@ -833,6 +833,18 @@ VIOLATIONS = {
         "'https://x', 's' FROM people p, teams t WHERE p.name = 'bob' AND "
         "t.name = 'x'",
     'event_triggers': "ALTER TABLE segments DISABLE TRIGGER segment_event",
+    'first_run_used':
+        "INSERT INTO first_run_links (hash, expires_at, used_at) VALUES "
+        "(sha256('x'), now() + interval '1 minute', now() + interval '1 hour')",
+    'recovery_codes':
+        "INSERT INTO totp (person_id, secret_sealed) SELECT id, '' FROM "
+        "people WHERE name = 'bob'; INSERT INTO recovery_codes (person_id, "
+        "hash) SELECT person_id, sha256('x') FROM totp",
+    'limited_login':
+        "INSERT INTO totp (person_id, secret_sealed, confirmed_at) SELECT id, "
+        "'', now() FROM people WHERE name = 'bob'; INSERT INTO logins (hash, "
+        "person_id, client_addr, expires_at, is_limited) SELECT sha256('x'), "
+        "person_id, '', now() + interval '1 hour', true FROM totp",
 }
 
 
