@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include <fido.h>
 #include <sodium.h>
+#include <sys/resource.h>
 
 #include "common/bytes.h"
 #include "common/err.h"
@@ -264,6 +265,15 @@ register_key(const uint8_t *key, size_t len)
 	return passkey_register(&p, &rp, text("{}"), bytes(&b));
 }
 
+static long
+peak_kb(void)
+{
+	struct rusage u;
+
+	getrusage(RUSAGE_SELF, &u);
+	return u.ru_maxrss;
+}
+
 static void
 test_hostile_keys(void **state)
 {
@@ -281,17 +291,21 @@ test_hostile_keys(void **state)
 			0xff, 0xff } }, /* 2^64 - 1 bytes */
 		{ 11,
 		    { 0xa1, 0x01, 0xbb, 0x80, 0, 0, 0, 0, 0, 0, 1,
-			0 } },                  /* twice that overflows */
-		{ 3, { 0xa1, 0x01, 0x1c } },    /* reserved */
-		{ 4, { 0xa1, 0x01, 0xf6, 0 } }, /* and one more byte */
-		{ 3, { 0xa1, 0x01, 0xf6 } },    /* null */
+			0 } }, /* twice that overflows */
+		{ 9, { 0xa2, 0x03, 0x26, 0x01, 0x9a, 1 } }, /* 2^24 items */
+		{ 3, { 0xa1, 0x01, 0x1c } },                /* reserved */
+		{ 4, { 0xa1, 0x01, 0xf6, 0 } },          /* and one more byte */
+		{ 3, { 0xa1, 0x01, 0xf6 } },             /* null */
 		{ 5, { 0xa2, 0x01, 0x02, 0x03, 0x26 } }, /* without the point */
 	};
+	long before = peak_kb();
 	uint8_t deep[64];
 
 	for (size_t i = 0; i < N_ELEMENTS(keys); i++)
 		assert_int_equal(
 		    register_key(keys[i].cbor, keys[i].len), ERR_PROTOCOL);
+	/* libcbor would have taken 8 bytes for each of 2^24 items */
+	assert_true(peak_kb() < before + 64 * 1024);
 	memset(deep, 0x81, sizeof(deep));
 	deep[0] = 0xa1;
 	deep[1] = 0x01;
