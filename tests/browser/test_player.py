@@ -149,7 +149,7 @@ return i && i.complete && i.naturalWidth > 0'''), 'the picture')
 
 def test_quiet_times_are_skipped_and_said(player):
     player.keys('i')
-    assert player.spans('.rct-idle')
+    player.page.until(lambda: player.spans('.rct-idle'), 'quiet times')
     player.seek(14000)
     player.play()
     player.until(lambda s: s['ms'] > 38500, 'what is behind the quiet time',

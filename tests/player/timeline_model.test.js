@@ -28,6 +28,12 @@ test('recordings of all monitors and pages stand in the order of time', () => {
   assert.equal(model.durationMs, 40000);
 });
 
+test('activity may be known from before', () => {
+  const m = new TimelineModel([page([[1, [row(1, 0, 10000)]]])],
+    new Map([['r1', [busy, ...Array(9).fill(still)]]]));
+  assert.equal(m.idleMs(), 7000);
+});
+
 test('a position is in a recording, in a gap, or nowhere', () => {
   for (const [ms, id] of [[0, 'r1'], [9999, 'r1'], [10000, 'r2'], [21234, 'r3'], [39999, 'r4']])
     assert.equal(model.at(ms).recording.id, id);

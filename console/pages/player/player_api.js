@@ -14,12 +14,12 @@ export class PlayerApi {
     return this.api.get('sessions/' + id);
   }
 
-  /* All pages. */
-  async timeline(id) {
+  /* All pages. Activity makes the answer for a day a thousand times as long. */
+  async timeline(id, activity) {
     const pages = [];
     let cursor;
     do {
-      pages.push(await this.api.get(`sessions/${id}/timeline`, {cursor}));
+      pages.push(await this.api.get(`sessions/${id}/timeline`, {cursor, activity}));
       cursor = pages[pages.length - 1].cursor;
     } while (cursor);
     return pages;

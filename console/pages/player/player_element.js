@@ -119,9 +119,10 @@ export class PlayerElement extends HTMLElement {
   async start() {
     const id = this.getAttribute('session');
     const [me, session, pages] = await Promise.all([
-      this.api.me(), this.api.session(id), this.api.timeline(id)]);
+      this.api.me(), this.api.session(id), this.api.timeline(id, false)]);
     this.zone = this.timeline.zone = me.time_zone;
     this.endpoint = session.endpoint;
+    this.activity = new Map();
     this.pages = pages;
     const model = new TimelineModel(pages);
     if (model.recordings.length === 0 && model.state === 'ended') {
@@ -143,6 +144,7 @@ export class PlayerElement extends HTMLElement {
       this.playback.seek(ms ?? 0);
     this.loop();
     this.schedulePoll();
+    this.loadActivity(model).catch(() => {});
     this.renewals = setInterval(() => this.links.renew(), 1000);
     this.loadNotes();
     this.dispatchEvent(new CustomEvent('ready'));
@@ -182,13 +184,26 @@ export class PlayerElement extends HTMLElement {
       this.monitors.replaceChildren(el('option', {value: '0'}, 'All monitors'),
         ...model.monitors.map(m => el('option', {value: String(m.monitor)},
           m.name ? `${m.monitor}: ${m.name}` : `Monitor ${m.monitor}`)));
-    this.below.replaceChildren(playerTable(model, this.pages, this.zone));
+    this.showTable(model);
     if (!this.timeline.isConnected) /* all at once, so that nothing moves */
       this.append(...this.controls);
     this.timeline.setModel(model);
     this.showState();
     this.showIdle();
     this.showChecks();
+  }
+
+  /* Anew only when it changed, so that somebody can read it. */
+  showTable(model) {
+    const key = JSON.stringify([model.gaps, model.recordings.map(
+      r => [r.id, r.status, r.toMs, r.activity !== null])]);
+    if (key === this.tableKey)
+      return;
+    this.tableKey = key;
+    const wasOpen = this.below.firstChild !== null && this.below.firstChild.open;
+    const table = playerTable(model, this.zone);
+    table.open = wasOpen;
+    this.below.replaceChildren(table);
   }
 
   schedulePoll() {
@@ -203,12 +218,33 @@ export class PlayerElement extends HTMLElement {
   }
 
   async refresh() {
-    this.pages = await this.api.timeline(this.getAttribute('session'));
+    this.pages = await this.api.timeline(this.getAttribute('session'), false);
+    const model = this.setPages();
+    if (model)
+      await this.loadActivity(model);
+  }
+
+  /* The model of what is known by now; null: the player was taken away. */
+  setPages() {
     if (!this.playback)
-      return;
-    const model = new TimelineModel(this.pages);
+      return null;
+    const model = new TimelineModel(this.pages, this.activity);
     this.playback.setModel(model);
     this.takeModel(model);
+    return model;
+  }
+
+  /* Activity of recordings that were stored since it was asked for: after the
+   * first picture, as it is long. */
+  async loadActivity(model) {
+    const stored = model.recordings.filter(r => r.status === 'available');
+    if (stored.every(r => this.activity.has(r.id)))
+      return;
+    const pages = await this.api.timeline(this.getAttribute('session'), true);
+    for (const r of new TimelineModel(pages).recordings)
+      if (r.status === 'available')
+        this.activity.set(r.id, r.activity);
+    this.setPages();
   }
 
   /* ---- what is done ---- */

@@ -27,7 +27,7 @@ function gapRow(model, zone, g) {
     el('td', {}, 'Gap'), el('td', {}, `${g.ms} ms`), el('td', {}, GAP_TEXTS[g.why]), el('td'))];
 }
 
-export function playerTable(model, pages, zone) {
+export function playerTable(model, zone) {
   const rows = [...model.recordings.map(r => fileRow(model, zone, r)),
     ...model.gaps.map(g => gapRow(model, zone, g))].sort((a, b) => a[0] - b[0]);
   return el('details.rcp-table', {}, el('summary', {}, 'Files, gaps and activity as a table'),

@@ -59,13 +59,16 @@ function recordingOf(r, monitor) {
 }
 
 export class TimelineModel {
-  /* pages: answers of GET sessions/{id}/timeline, in their order. */
-  constructor(pages) {
+  /* pages: answers of GET sessions/{id}/timeline, in their order. activity: by
+   * recording, where the answers have none. */
+  constructor(pages, activity = new Map()) {
     const last = pages[pages.length - 1];
     this.state = last.state;
     this.startsAtMs = last.starts_at ? Date.parse(last.starts_at) : 0;
     this.recordings = pages.flatMap(p => p.monitors.flatMap(
       m => m.recordings.map(r => recordingOf(r, m)))).sort((a, b) => a.seq - b.seq);
+    for (const r of this.recordings)
+      r.activity = r.activity || activity.get(r.id) || null;
     this.gaps = pages.flatMap(p => p.gaps.map(g => ({
       fromMs: g.from_ms, toMs: g.to_ms, ms: g.ms, why: g.why, monitors: g.monitors})));
     this.monitors = [...new Map(this.recordings.map(
