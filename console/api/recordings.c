@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/bytes.h"
+#include "console/api/change.h"
 #include "console/api/enter.h"
 #include "console/api/handlers.h"
 #include "console/api/list.h"
@@ -83,15 +84,6 @@ recordings_list_run(struct request *r)
 	list_run(r, &list);
 }
 
-static void
-on_row(struct request *r, PGresult *res)
-{
-	if (PQntuples(res) == 1)
-		request_json_text(r, 200, PQgetvalue(res, 0, 0));
-	else
-		request_not_found(r);
-}
-
 void
 recordings_get_run(struct request *r)
 {
@@ -100,7 +92,7 @@ recordings_get_run(struct request *r)
 	request_query(r,
 	    "SELECT " ROW "::text FROM segments g " JOINS
 	    " WHERE g.id = $1::uuid",
-	    1, params, on_row);
+	    1, params, change_show);
 }
 
 /* ---- changes ---- */

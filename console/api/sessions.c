@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/bytes.h"
+#include "console/api/change.h"
 #include "console/api/enter.h"
 #include "console/api/handlers.h"
 #include "console/api/list.h"
@@ -126,15 +127,6 @@ sessions_csv_run(struct request *r)
 }
 
 static void
-on_row(struct request *r, PGresult *res)
-{
-	if (PQntuples(res) == 1)
-		request_json_text(r, 200, PQgetvalue(res, 0, 0));
-	else
-		request_not_found(r);
-}
-
-static void
 show(struct request *r)
 {
 	const char *params[] = { r->id };
@@ -142,7 +134,7 @@ show(struct request *r)
 	request_query(r,
 	    "SELECT " ROW "::text FROM sessions s " JOINS
 	    " WHERE s.id = $1::uuid",
-	    1, params, on_row);
+	    1, params, change_show);
 }
 
 void
@@ -201,8 +193,8 @@ sessions_patch_run(struct request *r)
 {
 	static char values[N_ELEMENTS(orders)][600];
 	char origin[REQUEST_ORIGIN_MAX];
-	const char *params[3 + N_ELEMENTS(orders)] = { r->person.id_text,
-		r->id, request_origin(r, origin) };
+	const char *params[3 + N_ELEMENTS(orders)] = { r->person.id_text, r->id,
+		request_origin(r, origin) };
 	size_t n = 0, i;
 
 	for (i = 0; i < N_ELEMENTS(orders); i++) {
