@@ -6,17 +6,8 @@ import ssl
 
 import pytest
 
-from console_env import Console
-from pg import Cluster
+from console_fixtures import cluster, console  # noqa: F401
 from storage_env import wait_for
-
-
-@pytest.fixture(scope='module')
-def console(tmp_path_factory):
-    with Cluster() as cluster:
-        c = Console(tmp_path_factory.mktemp('console'), cluster).start()
-        yield c
-        assert c.stop() == 0, c.log()
 
 
 def rows(r):

@@ -4,16 +4,8 @@ import time
 
 import pytest
 
-from console_env import PASSWORD, Console
-from pg import Cluster
-
-
-@pytest.fixture(scope='module')
-def console(tmp_path_factory):
-    with Cluster() as cluster:
-        c = Console(tmp_path_factory.mktemp('console'), cluster).start()
-        yield c
-        assert c.stop() == 0, c.log()
+from console_env import PASSWORD
+from console_fixtures import cluster, console  # noqa: F401
 
 
 def test_login_me_logout(console):

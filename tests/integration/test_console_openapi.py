@@ -7,17 +7,9 @@ import subprocess
 import jsonschema
 import pytest
 
-from console_env import PROGRAM, Console
+from console_env import PROGRAM
+from console_fixtures import cluster, console  # noqa: F401
 from console_openapi import DOCUMENT
-from pg import Cluster
-
-
-@pytest.fixture(scope='module')
-def console(tmp_path_factory):
-    with Cluster() as cluster:
-        c = Console(tmp_path_factory.mktemp('console'), cluster).start()
-        yield c
-        assert c.stop() == 0, c.log()
 
 
 def server_routes():

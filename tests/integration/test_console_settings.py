@@ -3,21 +3,10 @@ refused, and that each change is audited with its value before and after (T2,
 T3, T7, X7)."""
 import pytest
 
-from console_env import Console
-from pg import Cluster
+from console_fixtures import cluster, console_with_people  # noqa: F401
 from storage_env import wait_for
 
 PATH = 'settings/access'
-
-
-@pytest.fixture(scope='module')
-def console(tmp_path_factory):
-    with Cluster() as cluster:
-        c = Console(tmp_path_factory.mktemp('console'), cluster).start()
-        c.people = {n: c.login(n) for n in ('alice', 'adam', 'mia', 'olga')}
-        yield c
-        assert c.stop() == 0, c.log()
-        assert 'ERROR: ' not in c.log(), c.log()
 
 
 @pytest.mark.parametrize('person,sees,changes', [

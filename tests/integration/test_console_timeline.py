@@ -7,19 +7,9 @@ import uuid
 
 import pytest
 
-from console_env import Console
-from pg import Cluster
+from console_fixtures import cluster, console_with_people  # noqa: F401
 
 SECOND = 10**9
-
-
-@pytest.fixture(scope='module')
-def console(tmp_path_factory):
-    with Cluster() as cluster:
-        c = Console(tmp_path_factory.mktemp('console'), cluster).start()
-        c.people = {n: c.login(n) for n in ('alice', 'adam', 'mia', 'olga')}
-        yield c
-        assert c.stop() == 0, c.log()
 
 
 def put(console, session, seq, from_s, to_s, **columns):
