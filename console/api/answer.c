@@ -17,8 +17,9 @@
 #include "console/routes.h"
 #include "console/worker.h"
 
-#define COMPRESS_MIN 1024
-#define ETAG_BYTES   16
+#define COMPRESS_MIN   1024
+#define COMPRESS_LEVEL 4
+#define ETAG_BYTES     16
 
 static const char *
 reason(unsigned status)
@@ -149,33 +150,42 @@ send_answer(struct request *r, unsigned status, struct evbuffer *body)
 		request_send_held(r, status, body);
 }
 
+/* One for all answers: making it takes as long as compressing a short one.
+ * NULL: out of memory. */
+static z_stream *
+compressor(void)
+{
+	static z_stream z;
+	static bool is_made;
+
+	if (is_made)
+		return deflateReset(&z) == Z_OK ? &z : NULL;
+	is_made = deflateInit2(&z, COMPRESS_LEVEL, Z_DEFLATED, 15 + 16, 8,
+		      Z_DEFAULT_STRATEGY) == Z_OK;
+	return is_made ? &z : NULL;
+}
+
 /* The text as gzip (RFC 1952); NULL when that cannot be. */
 static struct evbuffer *
 compress_text(const char *text, size_t len)
 {
 	struct evbuffer *out = evbuffer_new();
 	struct evbuffer_iovec v;
-	z_stream z = { .next_in = (Bytef *)(uintptr_t)text,
-		.avail_in = (uInt)len };
+	z_stream *z = compressor();
 	bool ok = false;
 
-	if (out == NULL ||
-	    deflateInit2(&z, 4, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) !=
-		Z_OK) {
-		if (out != NULL)
-			evbuffer_free(out);
-		return NULL;
-	}
-	if (evbuffer_reserve_space(
-		out, (ev_ssize_t)deflateBound(&z, (uLong)len), &v, 1) == 1) {
-		z.next_out = v.iov_base;
-		z.avail_out = (uInt)v.iov_len;
-		ok = deflate(&z, Z_FINISH) == Z_STREAM_END;
-		v.iov_len = z.total_out;
+	if (out != NULL && z != NULL &&
+	    evbuffer_reserve_space(
+		out, (ev_ssize_t)deflateBound(z, (uLong)len), &v, 1) == 1) {
+		z->next_in = (Bytef *)(uintptr_t)text;
+		z->avail_in = (uInt)len;
+		z->next_out = v.iov_base;
+		z->avail_out = (uInt)v.iov_len;
+		ok = deflate(z, Z_FINISH) == Z_STREAM_END;
+		v.iov_len = z->total_out;
 		ok = ok && evbuffer_commit_space(out, &v, 1) == 0;
 	}
-	deflateEnd(&z);
-	if (ok)
+	if (ok || out == NULL)
 		return out;
 	evbuffer_free(out);
 	return NULL;
