@@ -116,7 +116,8 @@ class ConsolePage:
                 value = done()
                 if value:
                     return value
-            except (NoSuchElementException, StaleElementReferenceException):
+            except (NoSuchElementException, StaleElementReferenceException,
+                    IndexError):
                 pass
             assert time.monotonic() < end, (
                 f'not seen in {timeout_s} s: {what}; the page: {self.text("#app")[:900]}; '

@@ -93,7 +93,8 @@ def test_admins_look_members_do_not(page):
     page.login('adam', PASSWORD)
     page.open('/settings')
     page.wait_text('Only owners change settings')
-    assert page.css('#unattended-recording').get_attribute('disabled')
+    page.until(lambda: page.css('#unattended-recording').get_attribute(
+        'disabled'), 'settings that cannot be changed')
     page.check('settings-admin')
     page.logout()
     page.login('mia', PASSWORD)

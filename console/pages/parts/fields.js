@@ -10,7 +10,7 @@ export function Field({ name, label, hint, options, value, ...rest }) {
         ${options.map(([v, text]) => html`<option key=${v} value=${v} selected=${v === value}>${text}</option>`)}
       </select>`
     : html`<input id=${id} name=${name} value=${value} aria-describedby=${says} autocomplete="off"
-        autocapitalize="none" spellcheck="false" ...${rest} />`}
+        autocapitalize="none" spellcheck=${false} ...${rest} />`}
     ${hint && html`<p class="hint" id=${says}>${hint}</p>`}`;
 }
 

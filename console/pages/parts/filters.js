@@ -24,7 +24,7 @@ function Field({ name, label, type = 'text', options, suggest, value, onChange, 
         <option value="">${T.filters.any}</option>
         ${options.map(([v, text]) => html`<option key=${v} value=${v} selected=${v === value}>${text}</option>`)}
       </select>`
-    : html`<input id=${id} name=${name} type=${type} value=${text} autocomplete="off" spellcheck="false"
+    : html`<input id=${id} name=${name} type=${type} value=${text} autocomplete="off" spellcheck=${false}
         list=${suggest && `${id}-list`} onInput=${(e) => later(e.target.value)} />
       ${suggest && html`<datalist id=${`${id}-list`}>${suggest.map((s) => html`<option key=${s} value=${s} />`)}</datalist>`}`}
   </div>`;

@@ -33,7 +33,7 @@ function showCodes(codes, reload) {
 
 const codeField = html`<label for="code">${A.code}</label>
   <input id="code" name="code" required maxlength="40" autocomplete="one-time-code" autocapitalize="none"
-    spellcheck="false" autofocus />`;
+    spellcheck=${false} autofocus />`;
 
 // What a form of one code sends, and what then.
 function askCode({ title, text, action, danger, path, then }) {

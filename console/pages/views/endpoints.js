@@ -3,6 +3,7 @@ import { html } from '../base/html.js';
 import { formatTime, knownZone } from '../base/format.js';
 import { useList } from '../base/list.js';
 import { route } from '../base/router.js';
+import { isAdmin } from '../base/session.js';
 import { useStore } from '../base/store.js';
 import { endpointMenu, askNew, askEdit } from '../parts/endpoint_actions.js';
 import { Filters } from '../parts/filters.js';
@@ -24,8 +25,9 @@ const seenOf = (e, zone) => formatTime(e.agent_seen_at || e.parked_at, zone);
 const placeOf = (e) => (e.kind === 'direct' ? `${e.host}:${e.port}` : e.agent_host || '');
 
 const columnsOf = (zone, list) => [
-  { key: 'endpoint', label: E.name, cell: (e) => html`<button type="button" class="link" data-main
-    onClick=${() => askEdit(e, list)}>${e.name}</button> <span class="soft">${e.title}</span>` },
+  { key: 'endpoint', label: E.name, cell: (e) => html`${list
+    ? html`<button type="button" class="link" data-main onClick=${() => askEdit(e, list)}>${e.name}</button>`
+    : html`<b>${e.name}</b>`} <span class="soft">${e.title}</span>` },
   { key: 'kind', label: E.kind, cell: (e) => T.paths[e.kind] },
   { key: 'user', label: E.place, cell: (e) => html`<span title=${placeOf(e)}>${placeOf(e)}</span>` },
   { key: 'recording', label: E.state, cell: (e) => html`<${EndpointPill} endpoint=${e} />` },
@@ -44,14 +46,15 @@ export default function Endpoints({ person }) {
   const { query } = useStore(route);
   const { text, kind, access } = query;
   const list = useList('endpoints', { text, kind, access }, onEvent);
+  const may = isAdmin(person);
   const isFiltered = FIELDS.some((f) => query[f.name]);
   return html`<${Page} title=${E.title} lead=${E.lead}
-      actions=${html`<button type="button" class="primary" onClick=${() => askNew(list)}>
+      actions=${may && html`<button type="button" class="primary" onClick=${() => askNew(list)}>
         <${Icon} name="add" />${E.add} …</button>`}>
     <${Filters} fields=${FIELDS} />
-    <${Table} label=${E.title} list=${list} columns=${columnsOf(knownZone(person.time_zone), list)}
-      menu=${(e) => endpointMenu(e, list)} nameOf=${(e) => e.name} onOpen=${(e) => askEdit(e, list)}
+    <${Table} label=${E.title} list=${list} columns=${columnsOf(knownZone(person.time_zone), may && list)}
+      menu=${may && ((e) => endpointMenu(e, list))} nameOf=${(e) => e.name} onOpen=${may && ((e) => askEdit(e, list))}
       empty=${{ title: isFiltered ? T.connect.noneFoundTitle : E.noneTitle,
-    text: html`<p>${isFiltered ? E.noneFound : E.none}</p>` }} />
+    text: html`<p>${isFiltered ? E.noneFound : may ? E.none : T.connect.none}</p>` }} />
   <//>`;
 }

@@ -31,7 +31,7 @@ const reasonsOf = (problem) => Object.fromEntries(
 function Field({ name, label, hint, reason, ...rest }) {
   return html`<label for=${name}>${label}</label>
     <input id=${name} name=${name} required aria-invalid=${reason ? 'true' : undefined}
-      aria-describedby=${`${name}-hint`} autocapitalize="none" spellcheck="false" ...${rest} />
+      aria-describedby=${`${name}-hint`} autocapitalize="none" spellcheck=${false} ...${rest} />
     <p class=${reason ? 'hint bad' : 'hint'} id=${`${name}-hint`}>${reason || hint}</p>`;
 }
 

@@ -39,7 +39,7 @@ function Code({ onCode, onBack, busy, problem }) {
   return html`<form onSubmit=${submit}>
     <label for="code">${L.code}</label>
     <input id="code" name="code" ref=${field} required maxlength="40" autocomplete="one-time-code"
-      autocapitalize="none" spellcheck="false" aria-describedby="code-hint" onInput=${onInput} />
+      autocapitalize="none" spellcheck=${false} aria-describedby="code-hint" onInput=${onInput} />
     <p class="hint" id="code-hint">${L.codeHint}</p>
     <button class="primary wide" disabled=${busy}>${busy ? L.busy : L.action}</button>
     <button type="button" class="wide plain" onClick=${onBack}>${L.back}</button>
@@ -62,7 +62,7 @@ function Password({ onPassword, busy, problem, hidden }) {
   return html`<form onSubmit=${submit} hidden=${hidden}>
     <label for="user">${L.user}</label>
     <input id="user" name="user" ref=${user} required maxlength="63" autocomplete="username"
-      autocapitalize="none" spellcheck="false" />
+      autocapitalize="none" spellcheck=${false} />
     <label for="password">${L.password}</label>
     <input id="password" name="password" type="password" ref=${password} required maxlength="1024"
       autocomplete="current-password" />

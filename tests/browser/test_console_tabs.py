@@ -1,0 +1,112 @@
+"""Twelve tabs of one browser: one event stream for all, each one live, and
+each answers clicks. And every page by keyboard alone."""
+import pytest
+from selenium.webdriver.common.keys import Keys
+
+from console_env import PASSWORD, Console
+from console_page import ConsolePage
+from pg import Cluster
+from storage_env import wait_for
+
+N = 12
+PATHS = ['/connect', '/sessions', '/active-sessions', '/recordings',
+         '/settings', '/endpoints', '/people', '/tokens', '/audit',
+         '/account']
+
+
+@pytest.fixture(scope='module')
+def console(tmp_path_factory):
+    with Cluster() as cluster:
+        c = Console(tmp_path_factory.mktemp('console'), cluster)
+        yield c.start()
+        assert c.stop() == 0, c.log()
+
+
+@pytest.fixture(scope='module')
+def page(console):
+    page = ConsolePage(console.url)
+    page.login('alice', PASSWORD)
+    yield page
+    page.close()
+
+
+# a click on a link of the menu until its heading is drawn
+CLICK = '''
+const [href, title, done] = arguments;
+const start = performance.now();
+const look = () => document.querySelector('h1')?.textContent === title
+  ? done(performance.now() - start) : requestAnimationFrame(look);
+document.querySelector(`.side a[href="${href}"]`).click();
+look();
+'''
+
+
+def test_twelve_tabs(console, page):
+    driver = page.driver
+    first = driver.current_window_handle
+    tabs = [first]
+    for _ in range(N - 1):
+        driver.switch_to.new_window('tab')
+        tabs.append(driver.current_window_handle)
+    for tab in tabs:
+        driver.switch_to.window(tab)
+        page.open('/sessions')
+        page.wait_text('No sessions yet')
+    wait_for('one stream', lambda: console.metric('event_streams') == 1)
+    console.ctl.session()
+    for tab in tabs:
+        driver.switch_to.window(tab)
+        page.until(lambda: len(page.rows()) == 1, 'the new session')
+    assert console.metric('event_streams') == 1
+    for tab in tabs:
+        driver.switch_to.window(tab)
+        # the first click loads the view's module
+        took = [driver.execute_async_script(CLICK, *to) for to in (
+            ('/recordings', 'Recordings'), ('/sessions', 'Sessions')) * 3]
+        assert min(took[0::2]) < 300 and min(took[1::2]) < 300, took
+    assert not page.problems()
+    for tab in tabs[1:]:
+        driver.switch_to.window(tab)
+        driver.close()
+    driver.switch_to.window(first)
+    assert console.metric('event_streams') == 1
+    # whoever logs out ends it
+    page.click('Log out')
+    page.until(lambda: page.path.startswith('/login'), 'the login')
+    wait_for('no stream', lambda: console.metric('event_streams') == 0)
+    page.login('alice', PASSWORD)
+
+
+@pytest.mark.parametrize('path', PATHS)
+def test_every_page_by_keyboard(page, path):
+    """Tab reaches every control that is seen, in turn, and each shows that it
+    has the focus and is not covered."""
+    page.open(path)
+    page.js('document.activeElement.blur()')
+    count = page.js('''
+return [...document.querySelectorAll('a[href], button, input, select, textarea,'
+  + ' summary')].filter((e) => !e.disabled && e.checkVisibility({
+    visibilityProperty: true}) && e.tabIndex >= 0).length''')
+    seen = set()
+    for _ in range(count + 40):
+        page.keys(Keys.TAB)
+        found = page.js('''
+const e = document.activeElement;
+if (!e || e === document.body) return null;
+const b = e.getBoundingClientRect();
+const top = document.elementFromPoint(
+  Math.min(Math.max(b.left + b.width / 2, 0), innerWidth - 1),
+  Math.min(Math.max(b.top + b.height / 2, 0), innerHeight - 1));
+window.stops ||= new Map();
+if (!stops.has(e)) stops.set(e, stops.size);
+return [stops.get(e), getComputedStyle(e).outlineStyle !== 'none',
+  !!top && (e.contains(top) || top.contains(e)), e.outerHTML.slice(0, 120)]''')
+        if found is None:
+            break
+        number, is_marked, is_on_top, text = found
+        assert is_marked, text
+        assert is_on_top, text
+        seen.add(number)
+    # the parts of a date field are stops of their own: not more controls
+    assert len(seen) >= count, (len(seen), count)
+    assert not page.problems()
