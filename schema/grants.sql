@@ -101,6 +101,7 @@ BEGIN
         -- event_add() writes it for all
         ('events',            'console', 'SELECT'),
         ('events',            'admin',   'SELECT'),
+        ('credentials',       'console', 'SELECT'),
         ('idempotency_keys',  'console', 'SELECT, INSERT, UPDATE, DELETE'),
         ('idempotency_keys',  'admin',   'SELECT'),
         ('idempotency_keys',  'admin',   'SELECT'),

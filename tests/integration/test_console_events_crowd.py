@@ -28,24 +28,28 @@ def cluster():
 @pytest.fixture
 def console(tmp_path, cluster):
     c = Console(tmp_path, cluster, **{
-        'console.max_event_streams_per_person': '0',
         'console.max_event_streams_per_address': '0'}).start()
     yield c
     assert c.stop() == 0, c.log()
 
 
 def cookies(console, n):
-    """Logins without the time that passwords take: of alice, adam and mia in
-    turn."""
-    console.grant('mia', 'desk1', control=True)
+    """Logins of n people: owners, admins, and members who may control desk1.
+    Passwords would take their time."""
     secrets = [os.urandom(32) for _ in range(n)]
-    for i, secret in enumerate(secrets):
-        console.sql(
-            "INSERT INTO logins (hash, person_id, client_addr, expires_at) "
-            "SELECT %s, id, '127.0.0.1', now() + interval '1 hour' FROM "
-            "people WHERE name = %s",
-            (hashlib.sha256(secret).digest(),
-             ('alice', 'adam', 'mia')[i % 3]))
+    console.sql(
+        "INSERT INTO people (team_id, name, role) SELECT t.id, 'p' || g, "
+        "(ARRAY['owner', 'admin', 'member'])[1 + g %% 3] FROM teams t, "
+        "generate_series(1, %s) g WHERE t.name = 'demo'", (n,))
+    console.sql(
+        "INSERT INTO endpoint_rights (person_id, endpoint_id, control) SELECT "
+        "p.id, e.id, true FROM people p, endpoints e WHERE p.role = 'member' "
+        "AND p.name LIKE 'p%%' AND e.name = 'desk1'", ())
+    console.sql(
+        "INSERT INTO logins (hash, person_id, client_addr, expires_at) SELECT "
+        "h.hash, p.id, '127.0.0.1', now() + interval '1 hour' FROM unnest("
+        "%s::bytea[]) WITH ORDINALITY h (hash, n) JOIN people p ON p.name = "
+        "'p' || h.n", ([hashlib.sha256(s).digest() for s in secrets],))
     return [f'__Host-relaycam={s.hex()}' for s in secrets]
 
 
