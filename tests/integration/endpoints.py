@@ -193,6 +193,7 @@ class X11vnc(XDesk):
     """x11vnc on an Xvfb that knows nothing of VNC; VNC password in clear."""
     NAME = 'x11vnc'
     PORT_OFFSET = 1
+    options = ()
 
     def start(self):
         s = self.stack
@@ -202,7 +203,8 @@ class X11vnc(XDesk):
         self.processes.append(process)
         self.furnish(self.display)
         server = self.spawn('server', self.server_argv() + [
-            '-rfbport', str(self.port), '-forever'], env=self.env)
+            '-rfbport', str(self.port), '-forever', *self.options],
+            env=self.env)
         return self.wait_ready(server, self.port)
 
     def server_argv(self):

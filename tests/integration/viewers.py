@@ -141,12 +141,14 @@ class WindowViewer(Viewer):
 class TigerVnc(WindowViewer):
     NAME = 'tigervnc'
     TITLE = 'TigerVNC'
+    options = ()
 
     def start(self):
         self.spawn([
             'xtigervncviewer', '-AlertOnFatalError=0', '-ReconnectOnError=0',
             '-SecurityTypes', 'X509Plain', '-X509CA', self.ca,
-            '-RemoteResize=0', '-MenuKey=', f'localhost::{self.port}'],
+            '-RemoteResize=0', '-MenuKey=', *self.options,
+            f'localhost::{self.port}'],
             env={**self.screen.env, 'VNC_USERNAME': self.login,
                  'VNC_PASSWORD': self.password})
         return self
@@ -205,6 +207,7 @@ class NoVnc(Viewer):
     """The relay's page, with noVNC in it, in Chromium."""
     NAME = 'novnc'
     page = None
+    quality = 'high'
 
     def start(self):
         person, endpoint = self.login.split('@')
@@ -212,7 +215,7 @@ class NoVnc(Viewer):
         self.page.open(f'#endpoint={endpoint}&user={person}')
         self.page.login(person, endpoint, self.password)
         self.page.wait_connected()
-        self.page.set_picture('high', 'one')
+        self.page.set_picture(self.quality, 'one')
         return self
 
     def picture(self):
