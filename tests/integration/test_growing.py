@@ -69,6 +69,9 @@ class Parts:
         h[at:at + 8] = UNKNOWN
         at = h.index(b'\x44\x89\x88')
         h[at:at + 11] = b'\xec\x89' + b'\0' * 9
+        # the entry of SeekHead for Cues
+        at = h.index(b'\x53\xab\x84' + CUES) - 3
+        h[at:at + 21] = b'\xec\x93' + b'\0' * 19
         return bytes(h)
 
 

@@ -16,6 +16,7 @@ LIMIT_S = 200
 
 
 def run(argv, **kw):
+    kw.setdefault('env', {**os.environ, 'no_proxy': '127.0.0.1'})
     r = subprocess.run([str(a) for a in argv], capture_output=True,
                        timeout=LIMIT_S, check=False, **kw)
     assert r.returncode == 0, f'{argv}: {r.stderr.decode()[-1000:]}'
@@ -44,7 +45,8 @@ def ffmpeg_still(path, second):
 
 def mpv_still(path, second):
     with tempfile.TemporaryDirectory() as d:
-        run(['mpv', '--no-config', '--really-quiet', f'--start={second}',
+        run(['mpv', '--no-config', '--really-quiet', '--no-ytdl',
+             '--tls-verify=no', f'--start={second}',
              '--frames=1', '--vo=image', '--vo-image-format=png',
              f'--vo-image-outdir={d}', '--ao=null', path])
         name, = os.listdir(d)
@@ -73,30 +75,48 @@ def thumbnails(path, every_s, folder):
     return [_image(f'{folder}/{n}') for n in sorted(os.listdir(folder))]
 
 
-def vlc_play(path):
-    """Seconds that it takes; VLC refuses to run as root."""
+VLC = ['vlc', '-q', '-I', 'dummy', '--no-dbus', '--vout', 'dummy', '--aout',
+       'none', '--no-media-library', '--play-and-exit']
+
+
+def vlc_play(where, certificate=None, *options):
+    """(seconds that it takes, the numbers in the order in which it showed
+    them) of a path, or of a link with the certificate of its storage."""
     home = tempfile.mkdtemp(prefix='rc-vlc-')
-    argv = ['vlc', '-q', '-I', 'dummy', '--no-dbus', '--vout', 'dummy',
-            '--aout', 'none', '--no-media-library', '--play-and-exit']
-    if os.getuid() == 0:
+    as_user = []
+    if os.getuid() == 0:    # VLC refuses to run as root
         os.chown(home, pwd.getpwnam('nobody').pw_uid, -1)
-        argv = ['setpriv', '--reuid=nobody', '--regid=nogroup',
-                '--clear-groups'] + argv
+        as_user = ['setpriv', '--reuid=nobody', '--regid=nogroup',
+                   '--clear-groups']
+    trusted, copy = f'{home}/ca', f'{home}/f.webm'
+    os.mkdir(trusted)
     try:
-        copy = f'{home}/f.webm'
-        shutil.copy(path, copy)
-        os.chmod(copy, 0o644)
+        if certificate:
+            shutil.copy(certificate, trusted)
+        else:
+            shutil.copy(where, copy)
+            os.chmod(copy, 0o644)
         start = time.monotonic()
-        run(argv + [copy, 'vlc://quit'], env={**os.environ, 'HOME': home})
-        return time.monotonic() - start
+        run([*as_user, *VLC, f'--gnutls-dir-trust={trusted}',
+             '--video-filter=scene', '--scene-format=png', '--scene-ratio=1',
+             f'--scene-path={home}', '--scene-prefix=f', *options,
+             where if certificate else copy, 'vlc://quit'],
+            env={**os.environ, 'HOME': home, 'no_proxy': '127.0.0.1'})
+        took = time.monotonic() - start
+        seen = [_image(f'{home}/{n}') for n in sorted(os.listdir(home))
+                if n.endswith('.png')]
+        return took, [n for i, n in enumerate(seen)
+                      if i == 0 or n != seen[i - 1]]
     finally:
         shutil.rmtree(home)
 
 
-def gstreamer_numbers(path, size):
-    """Of each frame that matroskademux and vp9dec give."""
+def gstreamer_numbers(where, size):
+    """Of each frame that matroskademux and vp9dec give, of a path or a link."""
+    source = ['souphttpsrc', 'ssl-strict=false'] \
+        if where.startswith('https') else ['filesrc']
     with tempfile.TemporaryDirectory() as d:
-        run(['gst-launch-1.0', '-q', 'filesrc', f'location={path}', '!',
+        run(['gst-launch-1.0', '-q', *source, f'location={where}', '!',
              'matroskademux', '!', 'vp9dec', '!', 'videoconvert', '!',
              f'video/x-raw,format=GRAY8,width={size[0]}', '!', 'filesink',
              f'location={d}/raw'])
