@@ -71,6 +71,7 @@ def test_a_running_session_grows_and_can_be_followed(rig, page, work):
     assert grown['state'] == 'active'
     player.until(lambda s: s['total'] - s['ms'] < 4000, 'the live edge')
     # back, and live again
+    player.pause()
     player.seek(500)
     assert not player.state()['live']
     player.page.click('Go live')

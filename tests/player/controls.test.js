@@ -106,3 +106,15 @@ test('forgotten ones are asked for anew', async () => {
   r.links.forget('a');
   assert.equal(await r.links.url('a'), 'u2');
 });
+
+test('only links that are used are renewed', async () => {
+  const r = rig();
+  await r.links.url('a');
+  await r.links.url('b');
+  r.links.keep(['b', 'c']);
+  r.now = 80000;
+  r.links.renew();
+  await new Promise(setImmediate);
+  assert.equal(r.asked, 3);
+  assert.equal(await r.links.url('a'), 'u4', 'asked for anew when it is needed');
+});

@@ -49,7 +49,7 @@ export class Links {
     this.known.delete(id);
   }
 
-  /* Only those of these recordings are renewed from now on. */
+  /* Forgets all but those of these recordings. */
   keep(ids) {
     for (const id of this.known.keys())
       if (!ids.includes(id))

@@ -83,6 +83,12 @@ export class Playback extends EventTarget {
     return this.media && this.media.readyState !== 'closed' && this.video.readyState > 0;
   }
 
+  /* Recordings that are shown or fetched. */
+  usedIds() {
+    const shown = this.model.at(this.positionMs).recording;
+    return [shown && shown.id, this.fedId].filter(id => id);
+  }
+
   get isPlaying() {
     return this.wantsPlay;
   }
@@ -366,6 +372,7 @@ export class Playback extends EventTarget {
 
   async feedRecording(recording, fromMs, signal) {
     const file = this.fileOf(recording);
+    this.fedId = recording.id;
     await this.patiently(signal, () => file.open(signal));
     if (fromMs > 0 || file.isGrowing)
       await this.patiently(signal, () => file.loadCues(signal));

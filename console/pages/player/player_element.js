@@ -17,7 +17,7 @@ import {GAP_TEXTS, PROBLEM_TEXTS, STATUS_TEXTS} from './texts.js';
 import './timeline_element.js';
 import {
   SPEEDS, TimelineModel, clockText, formatHash, nextSpeed, parseHash, parsePosition,
-  spokenText, stillName, wallHash, wallText} from './timeline_model.js';
+  spokenText, stillName, wallText} from './timeline_model.js';
 
 const POLL_MS = 3000;          /* of a running session's timeline */
 const POLL_STORED_MS = 10000;  /* of an ended one's whose files are on their way */
@@ -145,7 +145,7 @@ export class PlayerElement extends HTMLElement {
     this.loop();
     this.schedulePoll();
     this.loadActivity(model).catch(() => {});
-    this.renewals = setInterval(() => this.links.renew(), 1000);
+    this.renewals = setInterval(() => this.renewLinks(), 1000);
     this.loadNotes();
     this.dispatchEvent(new CustomEvent('ready'));
   }
@@ -204,6 +204,14 @@ export class PlayerElement extends HTMLElement {
     const table = playerTable(model, this.zone);
     table.open = wasOpen;
     this.below.replaceChildren(table);
+  }
+
+  /* Each link is an entry in the audit log: only those that are being used are
+   * renewed. After a pause the next one is asked for when it is needed. */
+  renewLinks() {
+    this.links.keep(this.playback.usedIds());
+    if (this.playback.isPlaying)
+      this.links.renew();
   }
 
   schedulePoll() {
@@ -576,4 +584,3 @@ export class PlayerElement extends HTMLElement {
 }
 
 customElements.define('rc-player', PlayerElement);
-export {wallHash};
