@@ -31,7 +31,14 @@ export function useList(path, query, onEvent = () => {}) {
     setState(now.current);
   };
 
-  const fetchPage = (cursor) => get(path, { ...query, limit: PAGE, cursor });
+  // A page may be empty where the list goes on: a request reads so many rows.
+  const fetchPage = async (cursor) => {
+    const mine = run.current;
+    let page = await get(path, { ...query, limit: PAGE, cursor });
+    while (page.items.length === 0 && page.cursor && mine === run.current)
+      page = await get(path, { ...query, limit: PAGE, cursor: page.cursor });
+    return page;
+  };
 
   const load = useCallback(async () => {
     const mine = ++run.current;
