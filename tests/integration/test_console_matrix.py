@@ -94,7 +94,8 @@ ROWS = {
     ('PUT', '/users/{id}/identity'): Row(422, {}, valid={
         'subject': 'x'}),
     ('DELETE', '/users/{id}/identity'): Row(404),
-    ('DELETE', '/users/{id}/totp'): Row(404),
+    ('DELETE', '/users/{id}/totp'): Row(
+        404, before=('DELETE FROM totp', None)),
     ('DELETE', '/users/{id}/passkeys'): Row(404),
     ('POST', '/tickets'): Row(422, {}),
     ('GET', '/settings/access'): Row(200),
