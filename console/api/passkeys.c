@@ -10,6 +10,7 @@
 #include "common/http.h"
 #include "console/api/body.h"
 #include "console/api/change.h"
+#include "console/api/enter.h"
 #include "console/api/handlers.h"
 #include "console/api/passkey_check.h"
 #include "console/api/request.h"
@@ -145,15 +146,17 @@ verify(const struct request *r, struct passkey *p,
 
 /* The body as the schema has it. */
 static json_t *
-row(const char *name, const struct passkey *p,
+row(const struct request *r, const struct passkey *p,
     const uint8_t challenge[CHALLENGE_LEN])
 {
 	char id[2 * CREDENTIAL_ID_MAX + 1], key[2 * PASSKEY_PUBLIC_KEY_MAX + 1];
-	char hash[CHALLENGE_HASH_MAX];
+	char hash[CHALLENGE_HASH_MAX], login[CREDENTIAL_HASH_MAX];
 
 	passkey_challenge_hash(challenge, hash);
-	return json_pack("{s:s,s:s,s:s,s:s,s:i,s:I}", "name", name,
-	    "credential_id", http_hex(p->id, p->id_len, id), "public_key",
+	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:i,s:I}", "name",
+	    request_text(r, "name"), "login",
+	    credential_hash(&r->person, login), "credential_id",
+	    http_hex(p->id, p->id_len, id), "public_key",
 	    http_hex(p->key, p->key_len, key), "challenge", hash, "algorithm",
 	    p->algorithm, "sign_count", (json_int_t)p->sign_count);
 }
@@ -189,10 +192,10 @@ take_new(struct request *r)
 			  "EdDSA or RS256.");
 		return;
 	}
-	body = row(request_text(r, "name"), &p, challenge);
+	body = row(r, &p, challenge);
 	json_decref(r->body);
 	r->body = body;
-	change_run(r, "console_passkey_new", 201);
+	change_run(r, "console_login_passkey_new", 201);
 }
 
 void

@@ -10,6 +10,7 @@
 #include "common/password.h"
 #include "console/api/body.h"
 #include "console/api/change.h"
+#include "console/api/enter.h"
 #include "console/api/handlers.h"
 #include "console/api/request.h"
 #include "console/api/second_factor.h"
@@ -162,6 +163,7 @@ static void
 on_secret(struct request *r, PGresult *res)
 {
 	uint8_t secret[TOTP_SECRET_LEN];
+	char login[CREDENTIAL_HASH_MAX];
 	int64_t step;
 
 	if (PQntuples(res) == 0) {
@@ -181,8 +183,9 @@ on_secret(struct request *r, PGresult *res)
 		request_problem(r, 403, "wrong-code",
 		    "The code is wrong; are both clocks right?");
 	else
-		change_with_codes(r, "console_totp_confirm",
-		    json_pack("{s:I}", "step", (json_int_t)step));
+		change_with_codes(r, "console_login_totp_confirm",
+		    json_pack("{s:I,s:s}", "step", (json_int_t)step, "login",
+			credential_hash(&r->person, login)));
 }
 
 void

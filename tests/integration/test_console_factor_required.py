@@ -1,5 +1,8 @@
 """Teams that require a second factor: who has none logs in to set one up, and
 for nothing else."""
+import hashlib
+import json
+
 import pytest
 
 from console_env import PASSWORD, Console
@@ -109,17 +112,64 @@ def test_who_has_a_passkey_only_is_asked_for_it(console):
         console.sql('DELETE FROM passkeys')
 
 
+def add_passkey(console, client):
+    """As POST me/passkeys of mia does, when the credential is right."""
+    cookie = bytes.fromhex(client.http.cookies['__Host-relaycam'])
+    body = {'name': 'k', 'credential_id': '01', 'public_key': '00',
+            'algorithm': -7, 'sign_count': 0, 'challenge': '22' * 32,
+            'login': hashlib.sha256(cookie).hexdigest()}
+    return console.sql(
+        "SELECT problem FROM people p, console_login_passkey_new(p.id, '{}', "
+        "%s::jsonb) WHERE p.name = 'mia'", (json.dumps(body),))[0][0]
+
+
+def set_up_code(console, client):
+    app = Authenticator(client.post('me/totp').json()['secret'])
+    assert client.post('me/totp/confirm', json={'code': app.code()}
+                       ).status_code == 200
+
+
+@pytest.mark.parametrize('set_up', [add_passkey, set_up_code])
+def test_only_the_login_that_sets_one_up_is_complete(console, set_up):
+    """Somebody who knows the password alone may wait in another one."""
+    require(console)
+    c, waiting = console.login('mia'), console.login('mia')
+    open_before = console.people['mia']
+    assert kind(c.get('sessions')) == kind(waiting.get('sessions')) == MISSING
+    set_up(console, c)
+    try:
+        assert c.get('sessions').status_code == 200
+        assert kind(waiting.get('sessions')) == (401, 'not-logged-in')
+        assert kind(waiting.post('me/totp')) == (401, 'not-logged-in')
+        assert open_before.get('sessions').status_code == 200
+    finally:
+        console.sql('DELETE FROM passkeys')
+        console.sql('DELETE FROM passkey_challenges')
+
+
+def test_a_limited_login_adds_nothing_to_a_factor(console):
+    """One that was made while the factor was."""
+    require(console)
+    c = console.login('mia')
+    set_up_code(console, c)
+    console.sql("UPDATE logins SET is_limited = true FROM people p "
+                "WHERE p.id = person_id AND p.name = 'mia'")
+    try:
+        assert add_passkey(console, c) == 'forbidden'
+        assert kind(c.get('sessions')) == MISSING
+    finally:
+        console.sql('UPDATE logins SET is_limited = false')
+
+
 def test_a_passkey_completes_a_login(console):
     require(console)
     c = console.login('mia')
     assert kind(c.get('sessions')) == MISSING
-    console.sql(
-        "INSERT INTO passkeys (person_id, name, credential_id, algorithm, "
-        "public_key, sign_count) SELECT id, 'k', '\\x01', -7, '\\x00', 0 "
-        "FROM people WHERE name = 'mia'")
+    assert add_passkey(console, c) is None
     try:
         assert c.get('sessions').status_code == 200
     finally:
+        console.sql('DELETE FROM passkey_challenges')
         console.sql('DELETE FROM passkeys')
 
 
