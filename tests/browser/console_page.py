@@ -197,19 +197,21 @@ return [...document.querySelectorAll('tr[data-row]')].map((r) =>
     def shifts(self):
         return self.js('return window.shifts')
 
+    def picture(self, name):
+        keep = os.environ.get('RELAYCAM_SCREENSHOTS')
+        if keep:
+            self.driver.save_screenshot(os.path.join(keep, f'{name}.png'))
+
     def check(self, name):
         """No violation of axe's rules in light and dark on a desktop and a
         phone, no layout shift, no error; pictures where they are wanted."""
-        keep = os.environ.get('RELAYCAM_SCREENSHOTS')
         found = {}
         shifted = [s for s in self.shifts() if s[0] > 0.001]
         for size_name, size in (('desktop', DESKTOP), ('phone', PHONE)):
             for scheme in ('light', 'dark'):
                 self.screen(*size, scheme)
                 self.settle()
-                if keep:
-                    self.driver.save_screenshot(os.path.join(
-                        keep, f'{name}-{size_name}-{scheme}.png'))
+                self.picture(f'{name}-{size_name}-{scheme}')
                 wrong = axe.violations(self.driver)
                 if wrong:
                     found[f'{size_name} {scheme}'] = wrong

@@ -4,7 +4,7 @@ import pytest
 from selenium.webdriver.common.keys import Keys
 
 from console_env import PASSWORD, Console
-from console_page import ConsolePage
+from console_page import DESKTOP, ConsolePage
 from pg import Cluster
 from storage_env import wait_for
 
@@ -110,3 +110,16 @@ return [stops.get(e), getComputedStyle(e).outlineStyle !== 'none',
     # the parts of a date field are stops of their own: not more controls
     assert len(seen) >= count, (len(seen), count)
     assert not page.problems()
+
+
+@pytest.mark.parametrize('width,height', [(320, 568), (3840, 2160)])
+def test_every_page_from_320_pixels_to_4k(page, width, height):
+    page.screen(width, height)
+    try:
+        for path in PATHS:
+            page.open(path)
+            assert page.js('return document.documentElement.scrollWidth'
+                           ) <= width, path
+            page.picture(f'{path[1:]}-{width}')
+    finally:
+        page.screen(*DESKTOP)

@@ -144,6 +144,7 @@ def test_own_recording_is_three_clicks_away(rig, page):
     page.until(lambda: page.js(
         "return document.querySelector('video').currentTime") > start[0],
         'time to advance')
+    page.picture('play-desktop-light')
 
 
 def test_copied_link_plays_without_an_account(rig, page, other):
