@@ -25,10 +25,7 @@ enum col { ID, TEAM_ID, TEAM, ZONE, ROLE, HASH, HAS_FACTOR, FAILURES };
 static const char account_sql[] =
     "SELECT p.id, p.team_id, t.name, t.time_zone, p.role, "
     "CASE WHEN p.disabled THEN NULL ELSE p.password_hash END, "
-    "EXISTS (SELECT FROM totp o WHERE o.person_id = p.id AND "
-    "o.confirmed_at IS NOT NULL) OR (t.second_factor = 'required' AND "
-    "EXISTS (SELECT FROM passkeys k WHERE k.person_id = p.id)), " GUESS_COLUMNS
-    " FROM " GUESS_FROM
+    "second_factor_is_asked(p.id), " GUESS_COLUMNS " FROM " GUESS_FROM
     " LEFT JOIN people p ON p.name = $1 LEFT JOIN teams t ON t.id = p.team_id";
 
 struct login {
@@ -115,9 +112,7 @@ on_password(struct request *r)
 		second_factor_check(r, code, on_code);
 	} else {
 		guess_end(&l->guess.guess, GUESS_ABANDONED);
-		request_problem(r, 401, "second-factor",
-		    "Log in with a code of the authenticator, or a passkey, "
-		    "too.");
+		request_problem(r, 401, "second-factor", LOGIN_FACTOR_ASKED);
 	}
 }
 

@@ -19,12 +19,14 @@ static const char login_sql[] =
     "is_limited) SELECT decode($1, 'hex'), id, $3, now() + $4::integer * "
     "interval '1 second', $8::boolean AND second_factor_is_missing(id) "
     "FROM people WHERE id = $2 AND NOT disabled AND "
-    "($5::boolean OR password_login_is_open(id)) RETURNING person_id, "
+    "($5::boolean OR password_login_is_open(id)) AND "
+    "NOT ($8::boolean AND second_factor_is_asked(id)) RETURNING person_id, "
     "is_limited), "
     "a AS (INSERT INTO audit (team_id, actor, action, object, detail) "
     "SELECT p.team_id, p.name, 'login', p.name, $6::jsonb || "
     "jsonb_build_object('by', $7::text) FROM l JOIN people p ON p.id = "
-    "l.person_id) SELECT is_limited FROM l";
+    "l.person_id) SELECT l.is_limited, $8::boolean AND "
+    "second_factor_is_asked($2) FROM (VALUES (1)) one LEFT JOIN l ON true";
 
 /* The teams' own ways in, when a team closes the others. */
 static bool
@@ -42,18 +44,29 @@ is_one_factor(const char *how)
 	    strcmp(how, LOGIN_FIRST_RUN) == 0;
 }
 
+/* A second factor may have been set up while the password was checked. */
+static void
+refuse(struct request *r, bool is_factor_asked)
+{
+	if (is_factor_asked) {
+		request_problem(r, 401, "second-factor", LOGIN_FACTOR_ASKED);
+		return;
+	}
+	request_audit(r, "login_failed", "console",
+	    json_pack("{s:s,s:s}", "by", r->login_how, "why",
+		"the team logs in by single sign-on"));
+	request_problem(r, 403, "single-sign-on-needed",
+	    "You cannot log in this way: your team uses single sign-on, or "
+	    "you were disabled.");
+}
+
 static void
 on_login(struct request *r, PGresult *res)
 {
 	char hex[2 * CREDENTIAL_LEN + 1], cookie[256];
 
-	if (PQntuples(res) == 0) {
-		request_audit(r, "login_failed", "console",
-		    json_pack("{s:s,s:s}", "by", r->login_how, "why",
-			"the team logs in by single sign-on"));
-		request_problem(r, 403, "single-sign-on-needed",
-		    "You cannot log in this way: your team uses single "
-		    "sign-on, or you were disabled.");
+	if (PQgetisnull(res, 0, 0)) {
+		refuse(r, PQgetvalue(res, 0, 1)[0] == 't');
 		return;
 	}
 	r->person.is_limited = PQgetvalue(res, 0, 0)[0] == 't';

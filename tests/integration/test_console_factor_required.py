@@ -1,5 +1,6 @@
 """Teams that require a second factor: who has none logs in to set one up, and
 for nothing else."""
+import concurrent.futures
 import hashlib
 import json
 
@@ -145,6 +146,26 @@ def test_only_the_login_that_sets_one_up_is_complete(console, set_up):
     finally:
         console.sql('DELETE FROM passkeys')
         console.sql('DELETE FROM passkey_challenges')
+
+
+def test_a_factor_set_up_during_a_login_is_asked_for(console):
+    """After its password was found right, and before the login is made."""
+    require(console)
+    other = console.ctl.cluster.connect(console.ctl.name)
+    other.autocommit = False
+    with concurrent.futures.ThreadPoolExecutor(1) as pool, other, \
+            other.cursor() as cur:
+        cur.execute('LOCK TABLE logins')
+        answer = pool.submit(console.client().login, 'mia')
+        wait_for('a login that is made', lambda: console.sql(
+            "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = "
+            "'logins'::regclass"))
+        cur.execute(
+            'INSERT INTO totp (person_id, secret_sealed, confirmed_at) '
+            "SELECT id, '', now() FROM people WHERE name = 'mia'")
+    other.close()
+    assert kind(answer.result()) == (401, 'second-factor')
+    assert 'Set-Cookie' not in answer.result().headers
 
 
 def test_a_limited_login_adds_nothing_to_a_factor(console):
