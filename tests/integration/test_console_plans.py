@@ -10,7 +10,7 @@ from console_env import Console
 from ctl import ROOT
 from pg import Cluster
 
-SESSIONS = 12000    # of team bulk1: 6,000 sessions and 30,000 recordings
+SESSIONS = 18000    # of team bulk1: 9,000 sessions, 225 endpoints of WIDE
 READ_MAX = 2000     # LIST_READ_MAX of console/api/list.h
 OWNER, MEMBER, WIDE, NOBODY = ('bulk1-owner1', 'bulk1-member3',
                                'bulk1-member1', 'bulk1-member2')
