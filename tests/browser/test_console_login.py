@@ -137,6 +137,14 @@ def test_passkey(console, page):
     page.until(lambda: not page.all('.panel .files'), 'none')
 
 
+def test_an_address_that_is_no_text(console, page):
+    """A link of somebody else may have any bytes."""
+    page.open('/sessions/%ff')
+    page.wait_text('This page does not exist')
+    page.click('Go to Sessions')
+    page.until(lambda: page.path == '/sessions', 'the sessions')
+
+
 def test_team_that_requires_a_second_factor(console, page):
     console.login('alice').patch('settings/logins',
                                  json={'second_factor': 'required'})

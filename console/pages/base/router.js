@@ -40,9 +40,19 @@ document.addEventListener('click', (event) => {
   navigate(link.pathname + link.search + link.hash);
 });
 
+// The parts of a path; null for what is no UTF-8.
+function wordsOf(path) {
+  try {
+    return path.split('/').filter(Boolean).map(decodeURIComponent);
+  } catch {
+    return null;
+  }
+}
+
 // patterns: [['sessions', ':id'], value]; returns { value, params } or null.
 export function match(path, patterns) {
-  const words = path.split('/').filter(Boolean).map(decodeURIComponent);
+  const words = wordsOf(path);
+  if (!words) return null;
   for (const [pattern, value] of patterns) {
     const parts = pattern.split('/').filter(Boolean);
     if (parts.length !== words.length) continue;
