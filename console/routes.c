@@ -206,8 +206,8 @@ const struct route routes[] = {
 	    "see how much space the team's recordings take" },
 	{ GET, V1 "events", RIGHT_PERSON, OBJECT_NONE, "events:read", false,
 	    events_run,
-	    "listen to changes of sessions, recordings and endpoints; each as "
-	    "GET of it would be allowed" },
+	    "listen to changes of sessions, recordings and endpoints; those "
+	    "that the person may see, whatever else a token may do" },
 	{ GET, V1 "audit", RIGHT_ADMIN, OBJECT_NONE, "audit:read", false,
 	    audit_list_run, "list the team's audit log" },
 	{ GET, V1 "audit.csv", RIGHT_ADMIN, OBJECT_NONE, "audit:read", false,
