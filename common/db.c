@@ -68,6 +68,8 @@ judge_result(struct db *db, const PGresult *res)
 		db->retry_ms = DB_RETRY_FIRST_MS;
 }
 
+static void db_send(struct db *db, struct db_query *q);
+
 /* Collects the answer of the running query: one result, then NULL. */
 static void
 take_results(struct db *db)
@@ -86,6 +88,11 @@ take_results(struct db *db)
 		res = db->result;
 		db->result = NULL;
 		db->running = NULL;
+		if (db_must_send_again(db, q, res)) {
+			PQclear(res);
+			db_send(db, q);
+			continue;
+		}
 		judge_result(db, res);
 		is_useless = is_read_only(res);
 		db_set_timer(db, db_answer_ms(db)); /* until the next probe */
@@ -167,8 +174,7 @@ db_send(struct db *db, struct db_query *q)
 	db->running = q;
 	db->sent_ns = clock_mono_ns();
 	db_set_timer(db, db_answer_ms(db));
-	if (PQsendQueryParams(db->conn, q->sql, q->n, NULL,
-		(const char *const *)q->params, NULL, NULL, 0) != 1)
+	if (!db_send_query(db, q))
 		db_break(db);
 	else
 		flush(db);
@@ -320,9 +326,9 @@ db_query(struct db *db, const char *sql, int n, const char *const *params,
 	return enqueue(db, db_query_new(sql, n, params, cb, arg));
 }
 
-int
-db_query_now(struct db *db, const char *sql, int n, const char *const *params,
-    db_result_cb *cb, void *arg)
+static int
+query_now(struct db *db, const char *sql, const char *prepared, int n,
+    const char *const *params, db_result_cb *cb, void *arg)
 {
 	struct db_query *q;
 
@@ -331,9 +337,25 @@ db_query_now(struct db *db, const char *sql, int n, const char *const *params,
 	if (db->n_waiting >= DB_QUEUE_MAX)
 		return ERR_LIMIT;
 	q = db_query_new(sql, n, params, cb, arg);
-	if (q != NULL)
+	if (q != NULL) {
 		q->is_now = true;
+		q->prepared = prepared;
+	}
 	return enqueue(db, q);
+}
+
+int
+db_query_now(struct db *db, const char *sql, int n, const char *const *params,
+    db_result_cb *cb, void *arg)
+{
+	return query_now(db, sql, NULL, n, params, cb, arg);
+}
+
+int
+db_query_prepared(struct db *db, const char *sql, int n,
+    const char *const *params, db_result_cb *cb, void *arg)
+{
+	return query_now(db, sql, sql, n, params, cb, arg);
 }
 
 int

@@ -70,6 +70,15 @@ int db_query(struct db *db, const char *sql, int n, const char *const *params,
 int db_query_now(struct db *db, const char *sql, int n,
     const char *const *params, db_result_cb *cb, void *arg);
 
+/*
+ * As db_query_now, of a statement that each connection keeps prepared: for
+ * what is asked often and found by keys, where planning costs more than the
+ * rest. Its plan does not know the parameters. sql: static, told apart by its
+ * address; 8 on a connection, others are sent with their text.
+ */
+int db_query_prepared(struct db *db, const char *sql, int n,
+    const char *const *params, db_result_cb *cb, void *arg);
+
 /* LISTEN on channel (static string), again after each reconnect. Up to 8. */
 int db_listen(struct db *db, const char *channel, db_notify_cb *cb, void *arg);
 

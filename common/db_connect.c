@@ -149,6 +149,8 @@ db_came(struct db *db)
 	db->n_tried = 0;
 	db->n_listened = 0;
 	db->has_limits = false;
+	db->n_prepared = 0;
+	db->keeps_none = false;
 	db_set_timer(db, db_answer_ms(db));
 	if (db_watch(db, EV_READ) != 0) {
 		db_lost(db, DB_TROUBLE_AWAY, "out of memory");

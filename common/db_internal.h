@@ -1,6 +1,7 @@
 /*
  * A connection as its own files see it. db.c: queries and their answers, time
- * limits; db_connect.c: hosts, attempts, the loss. All on its loop.
+ * limits; db_prepared.c: prepared statements; db_connect.c: hosts, attempts,
+ * the loss. All on its loop.
  */
 #ifndef COMMON_DB_INTERNAL_H
 #define COMMON_DB_INTERNAL_H
@@ -13,6 +14,7 @@
 #define DB_RETRY_FIRST_MS 200
 #define DB_RETRY_MAX_MS   5000
 #define DB_LISTEN_MAX     8
+#define DB_PREPARED_MAX   8
 
 /* What is wrong, for people. */
 #define DB_TROUBLE_AWAY      "cannot be reached"
@@ -58,6 +60,9 @@ struct db {
 	unsigned n_listeners;
 	unsigned n_listened; /* of them on this connection */
 	bool has_limits;     /* this connection was told its time limits */
+	const char *prepared[DB_PREPARED_MAX]; /* on this connection */
+	unsigned n_prepared;
+	bool keeps_none; /* it failed once on this connection */
 	unsigned retry_ms;
 	enum db_state state;
 	uint64_t lost_ns;    /* when it went; 0: it was never there */
@@ -74,6 +79,14 @@ unsigned db_answer_ms(const struct db *db);
 void db_run_next(struct db *db);
 /* The connection's socket after it was connected. */
 void db_on_ready(struct db *db, short what);
+
+/* ---- db_prepared.c ---- */
+
+/* Sends q, or PREPARE for it. False: the connection is broken. */
+bool db_send_query(struct db *db, struct db_query *q);
+/* res answers what was sent of q. True: q is sent (again) now, as its
+ * statement was prepared only, or cannot be run by its name. */
+bool db_must_send_again(struct db *db, struct db_query *q, const PGresult *res);
 
 /* ---- db_connect.c ---- */
 

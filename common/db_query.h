@@ -15,6 +15,9 @@ struct db_query {
 	char **params; /* one block with the pointers, strings after them */
 	int n;
 	bool is_now; /* somebody waits: it does not survive the connection */
+	/* the text as the caller has it, static: to be kept prepared */
+	const char *prepared;
+	bool is_preparing, is_by_name; /* what was sent of it */
 	db_result_cb *cb;
 	void *arg;
 };

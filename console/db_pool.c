@@ -117,8 +117,11 @@ least_busy(struct db_pool *p)
 	return best;
 }
 
-int
-db_pool_query(struct db_pool *p, const char *sql, int n,
+typedef int send_fn(struct db *db, const char *sql, int n,
+    const char *const *params, db_result_cb *cb, void *arg);
+
+static int
+send_by(send_fn *send, struct db_pool *p, const char *sql, int n,
     const char *const *params, db_result_cb *cb, void *arg)
 {
 	struct connection *c = least_busy(p);
@@ -131,7 +134,7 @@ db_pool_query(struct db_pool *p, const char *sql, int n,
 	if (s == NULL)
 		return ERR_NOMEM;
 	*s = (struct statement){ .connection = c, .cb = cb, .arg = arg };
-	rc = db_query_now(c->db, sql, n, params, on_result, s);
+	rc = send(c->db, sql, n, params, on_result, s);
 	if (rc != 0) {
 		free(s);
 		return rc;
@@ -139,4 +142,18 @@ db_pool_query(struct db_pool *p, const char *sql, int n,
 	c->n_waiting++;
 	atomic_fetch_add(&p->worker->place->counters.queries, 1);
 	return 0;
+}
+
+int
+db_pool_query(struct db_pool *p, const char *sql, int n,
+    const char *const *params, db_result_cb *cb, void *arg)
+{
+	return send_by(db_query_now, p, sql, n, params, cb, arg);
+}
+
+int
+db_pool_query_prepared(struct db_pool *p, const char *sql, int n,
+    const char *const *params, db_result_cb *cb, void *arg)
+{
+	return send_by(db_query_prepared, p, sql, n, params, cb, arg);
 }

@@ -344,5 +344,5 @@ request_enter(struct request *r)
 	}
 	credential_hash(&r->person, hash);
 	params[1] = r->person.is_token ? "t" : "f";
-	request_query(r, enter_sql, 4, params, on_entered);
+	request_query_prepared(r, enter_sql, 4, params, on_entered);
 }

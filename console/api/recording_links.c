@@ -67,5 +67,5 @@ recordings_link_run(struct request *r)
 
 	if (json_object_size(r->body) == 0 ||
 	    body_is_right(r, members, N_ELEMENTS(members)))
-		request_query(r, link_sql, 5, params, on_key);
+		request_query_prepared(r, link_sql, 5, params, on_key);
 }

@@ -228,8 +228,8 @@ on_result(void *arg, PGresult *res)
 	}
 }
 
-void
-request_query(struct request *r, const char *sql, int n,
+static void
+query(struct request *r, bool is_prepared, const char *sql, int n,
     const char *const *params, void (*on_rows)(struct request *, PGresult *))
 {
 	int rc;
@@ -238,10 +238,25 @@ request_query(struct request *r, const char *sql, int n,
 	if (r->idempotency != NULL)
 		rc = idempotency_query(r, sql, n, params, on_result);
 	else
-		rc = db_pool_query(r->worker->db, sql, n, params, on_result, r);
+		rc = (is_prepared ? db_pool_query_prepared : db_pool_query)(
+		    r->worker->db, sql, n, params, on_result, r);
 	if (rc == 0)
 		return;
 	request_field(r, "Retry-After", "5");
 	request_problem(r, 503, "unavailable",
 	    "The database cannot be reached; try again.");
+}
+
+void
+request_query(struct request *r, const char *sql, int n,
+    const char *const *params, void (*on_rows)(struct request *, PGresult *))
+{
+	query(r, false, sql, n, params, on_rows);
+}
+
+void
+request_query_prepared(struct request *r, const char *sql, int n,
+    const char *const *params, void (*on_rows)(struct request *, PGresult *))
+{
+	query(r, true, sql, n, params, on_rows);
 }

@@ -85,6 +85,10 @@ void request_start(struct evhttp_request *http, void *w);
 void request_query(struct request *r, const char *sql, int n,
     const char *const *params, void (*on_rows)(struct request *, PGresult *));
 
+/* The same as db_query_prepared: look-ups by keys. sql: static. */
+void request_query_prepared(struct request *r, const char *sql, int n,
+    const char *const *params, void (*on_rows)(struct request *, PGresult *));
+
 /* The text of a query parameter; false: it is not there. A broken or too long
  * one counts as not there. */
 bool request_param(

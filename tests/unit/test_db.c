@@ -33,11 +33,14 @@ enum mode {
 	DEAF,      /* logs in; queries are not answered */
 	WELL,      /* answers each query with nothing */
 	READ_ONLY, /* SQLSTATE 25006 to what is not its set-up */
+	FORGETFUL, /* SQLSTATE 26000 to what is asked for by name */
+	UNWILLING, /* SQLSTATE 42601 to what is to be prepared */
 };
 
 struct server {
 	int fd, port;
 	_Atomic int mode, n_connections, n_queries;
+	_Atomic int n_prepared, n_by_name; /* of these */
 	_Atomic bool stop;
 	pthread_t thread;
 };
@@ -91,37 +94,52 @@ log_in(int fd, int mode)
 	return true;
 }
 
-/* Until Sync of the extended protocol; the statement's text in sql. */
+/* Until Sync of the extended protocol; the statement's text in sql: "" where
+ * it is asked for by name, and prepared only where it gets one. */
 static bool
-get_query(int fd, char *sql, size_t cap)
+get_query(int fd, char *sql, size_t cap, bool *is_named)
 {
 	uint8_t head[5], body[4096];
 	size_t len;
 
+	*sql = '\0';
+	*is_named = false;
 	do {
 		if (!get(fd, head, 5))
 			return false;
 		len = load_be32(head + 1) - 4;
 		if (len > sizeof(body) || !get(fd, body, len))
 			return false;
-		if (head[0] == 'P')
-			snprintf(sql, cap, "%.100s", (char *)body + 1);
+		if (head[0] == 'P') { /* name, text */
+			*is_named = body[0] != '\0';
+			snprintf(sql, cap, "%.100s",
+			    (char *)body + strlen((char *)body) + 1);
+		} else if (head[0] == 'B') { /* portal, name */
+			*is_named = body[1] != '\0';
+		}
 	} while (head[0] != 'S');
 	return true;
 }
 
 static void
-answer(int fd, int mode, const char *sql)
+answer(int fd, int mode, const char *sql, bool is_named)
 {
-	bool is_refused = mode == READ_ONLY && strncmp(sql, "INSERT", 6) == 0;
+	const char *error = NULL;
 
-	put(fd, '1', NULL, 0);
-	if (is_refused) {
-		put_error(fd, "25006");
-	} else {
+	if (mode == READ_ONLY && strncmp(sql, "INSERT", 6) == 0)
+		error = "25006";
+	if (is_named && mode == FORGETFUL && *sql == '\0')
+		error = "26000";
+	if (is_named && mode == UNWILLING)
+		error = "42601";
+	if (error == NULL && (*sql != '\0' || !is_named))
+		put(fd, '1', NULL, 0);
+	if (error != NULL) {
+		put_error(fd, error);
+	} else if (!is_named || *sql == '\0') {
 		put(fd, '2', NULL, 0);
 		put(fd, 'n', NULL, 0);
-		if (*sql == '\0')
+		if (*sql == '\0' && !is_named)
 			put(fd, 'I', NULL, 0);
 		else
 			put(fd, 'C', "LISTEN", 7);
@@ -140,13 +158,19 @@ serve_one(void *arg)
 	struct guest g = *(struct guest *)arg;
 	int mode = g.server->mode;
 	char sql[200] = "", byte;
+	bool is_named;
 
 	free(arg);
 	if (mode != SILENT && log_in(g.fd, mode))
-		while (get_query(g.fd, sql, sizeof(sql))) {
+		while (get_query(g.fd, sql, sizeof(sql), &is_named)) {
 			atomic_fetch_add(&g.server->n_queries, 1);
+			if (is_named)
+				atomic_fetch_add(*sql != '\0'
+					? &g.server->n_prepared
+					: &g.server->n_by_name,
+				    1);
 			if (mode != DEAF)
-				answer(g.fd, mode, sql);
+				answer(g.fd, mode, sql, is_named);
 		}
 	if (mode == SILENT)
 		while (recv(g.fd, &byte, 1, 0) > 0)
@@ -275,6 +299,85 @@ ask(struct client *c, bool is_now, const char *sql)
 	    c->db, sql, 0, NULL, on_result, c);
 
 	assert_int_equal(rc, 0);
+}
+
+static void
+ask_prepared(struct client *c, const char *sql)
+{
+	assert_int_equal(
+	    db_query_prepared(c->db, sql, 0, NULL, on_result, c), 0);
+}
+
+/* Prepared once on a connection, and again on the next one. */
+static void
+test_prepared_once(void **state)
+{
+	static const char one[] = "SELECT 1", two[] = "SELECT 2";
+	struct server a;
+	struct client c;
+
+	for (int round = 0; round < 2; round++) {
+		server_start(&a, WELL);
+		client_start(&c, &a, NULL);
+		run_until(&c, &c.n_came, 1);
+		for (int i = 0; i < 5; i++)
+			ask_prepared(&c, i < 3 ? one : two);
+		ask(&c, true, "SELECT 3");
+		run_until(&c, &c.n_answers, 6);
+		assert_int_equal(c.n_lost + c.n_errors, 0);
+		assert_int_equal(a.n_prepared, 2);
+		assert_int_equal(a.n_by_name, 5);
+		client_stop(&c);
+		server_stop(&a);
+	}
+}
+
+/* More than a connection keeps are sent with their text. */
+static void
+test_prepared_at_most(void **state)
+{
+	/* the same text behind fewer and fewer spaces */
+	static const char many[] = "                    SELECT 1";
+	struct server a;
+	struct client c;
+
+	server_start(&a, WELL);
+	client_start(&c, &a, NULL);
+	run_until(&c, &c.n_came, 1);
+	for (int i = 0; i < 40; i++)
+		ask_prepared(&c, many + i % 20);
+	run_until(&c, &c.n_answers, 40);
+	assert_int_equal(c.n_lost + c.n_errors, 0);
+	assert_int_equal(a.n_prepared, 8);
+	assert_int_equal(a.n_by_name, 16);
+	client_stop(&c);
+	server_stop(&a);
+}
+
+/* The caller does not notice when a statement cannot be prepared, or when the
+ * server has forgotten it. */
+static void
+test_prepared_in_vain(void **state)
+{
+	static const char one[] = "SELECT 1";
+	const enum mode wrong[] = { FORGETFUL, UNWILLING };
+
+	for (size_t i = 0; i < N_ELEMENTS(wrong); i++) {
+		struct server a;
+		struct client c;
+
+		server_start(&a, wrong[i]);
+		client_start(&c, &a, NULL);
+		run_until(&c, &c.n_came, 1);
+		ask_prepared(&c, one);
+		ask_prepared(&c, one);
+		run_until(&c, &c.n_answers, 2);
+		assert_int_equal(c.n_lost + c.n_errors, 0);
+		assert_int_equal(a.n_prepared, 1);
+		assert_int_equal(a.n_by_name, wrong[i] == FORGETFUL);
+		client_stop(&c);
+		server_stop(&a);
+	}
 }
 
 /* Whatever is wrong with the first host, the second has its turn. */
@@ -463,6 +566,9 @@ main(void)
 		cmocka_unit_test(test_a_free_answers_all),
 		cmocka_unit_test(test_what_is_not_utf8_is_replaced),
 		cmocka_unit_test(test_reasons_for_people),
+		cmocka_unit_test(test_prepared_once),
+		cmocka_unit_test(test_prepared_at_most),
+		cmocka_unit_test(test_prepared_in_vain),
 	};
 
 	evthread_use_pthreads();
