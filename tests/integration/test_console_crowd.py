@@ -68,7 +68,10 @@ class Crowd:
         n = self.n // PER_ADDRESS
         self.n += 1
         s.bind((f'127.2.{n // 200}.{n % 200 + 1}', 0))
-        s.connect(('127.0.0.1', self.console.port))
+        try:
+            s.connect(('127.0.0.1', self.console.port))
+        except BrokenPipeError:
+            pass  # accepted and closed before connect(2) has returned
         return s
 
     def come(self, n):
