@@ -196,8 +196,8 @@ def test_under_the_floor_it_does_not_start(tight):
     tight.disk.fill()
     reason = refusal(tight, 'alice@desk1', tight.password)
     assert 'space' in reason, reason
-    assert tight.stack.ctl_json('sessions', 'list', '--state',
-                                'active') == []
+    wait_until(lambda: tight.stack.ctl_json(
+        'sessions', 'list', '--state', 'active') == [], 30, "the row's end")
     tight.disk.free()
     assert refusal(tight, 'alice@desk1', tight.password) is None
 
