@@ -158,7 +158,8 @@ class Person:
     def _copy(self, folder):
         self.root = str(folder / 'checkout')
         self.build = os.path.join(self.root, 'build')
-        for name in ('deploy', os.path.join('relay', 'web')):
+        for name in ('deploy', os.path.join('relay', 'web'),
+                     os.path.join('console', 'pages')):
             shutil.copytree(os.path.join(ROOT, name),
                             os.path.join(self.root, name))
         shutil.copy(os.path.join(ROOT, 'quickstart'), self.root)
@@ -166,6 +167,9 @@ class Person:
             os.makedirs(os.path.join(self.build, where), exist_ok=True)
             shutil.copy(os.path.join(BUILD, where, name),
                         os.path.join(self.build, where))
+        modules = os.path.join('console', 'modules')
+        shutil.copytree(os.path.join(BUILD, modules),
+                        os.path.join(self.build, modules))
 
     def run(self, argv, **kw):
         env = {k: v for k, v in os.environ.items()

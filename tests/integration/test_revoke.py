@@ -281,7 +281,8 @@ def test_taken_back_on_the_way(rig, bob):
         refusal(rig, 'bob@slow', PASSWORD)))
     t.start()
     server, _ = listener.accept()  # the login was right
-    rig.stack.sql('ALTER TABLE endpoint_rights DISABLE TRIGGER right_access; '
+    rig.stack.sql('SET CONSTRAINTS ALL IMMEDIATE; '
+                  'ALTER TABLE endpoint_rights DISABLE TRIGGER right_access; '
                   "DELETE FROM endpoint_rights; "
                   'ALTER TABLE endpoint_rights ENABLE TRIGGER right_access')
     server.sendall(b'RFB 003.003\n\0\0\0\1' + struct.pack(
