@@ -6,7 +6,10 @@
 #include <string.h>
 
 #include "common/bytes.h"
+#include "common/http.h"
+#include "common/password.h"
 #include "console/api/request.h"
+#include "console/worker.h"
 
 #define DETAIL_MAX  160
 #define POINTER_MAX 128
@@ -295,4 +298,28 @@ body_wipe(json_t *object, const char *name)
 		wipe((void *)(uintptr_t)json_string_value(v),
 		    json_string_length(v));
 	json_object_del(object, name);
+}
+
+bool
+body_seal(struct request *r, const char *name, const char *sealed)
+{
+	json_t *v = json_object_get(r->body, name);
+	uint8_t box[BODY_SECRET_MAX + SEAL_OVERHEAD];
+	char hex[2 * sizeof(box) + 1];
+	size_t len = json_string_length(v);
+	int rc;
+
+	if (v == NULL)
+		return true;
+	if (len > BODY_SECRET_MAX)
+		return false; /* its row of the members forgot to say so */
+	if (json_is_null(v)) {
+		rc = json_object_set_new(r->body, sealed, json_null());
+	} else {
+		seal(r->worker->seal_key, json_string_value(v), len, box);
+		http_hex(box, len + SEAL_OVERHEAD, hex);
+		rc = json_object_set_new(r->body, sealed, json_string(hex));
+	}
+	body_wipe(r->body, name);
+	return rc == 0;
 }

@@ -51,4 +51,13 @@ bool body_is_right(struct request *r, const struct member *members, size_t n);
 /* Overwrites a text of object, and takes it out. */
 void body_wipe(json_t *object, const char *name);
 
+/*
+ * Takes the secret text `name` out of r->body, wiped, and puts it in as
+ * `sealed`, encrypted with the seal key, in hex digits; null stays null (the
+ * stored one goes), and none adds none. Members of at most BODY_SECRET_MAX
+ * bytes. False: out of memory.
+ */
+#define BODY_SECRET_MAX 1024
+bool body_seal(struct request *r, const char *name, const char *sealed);
+
 #endif

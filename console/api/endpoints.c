@@ -7,8 +7,6 @@
 #include <string.h>
 
 #include "common/bytes.h"
-#include "common/http.h"
-#include "common/password.h"
 #include "console/api/body.h"
 #include "console/api/change.h"
 #include "console/api/handlers.h"
@@ -16,8 +14,7 @@
 #include "console/api/request.h"
 #include "console/worker.h"
 
-#define PASSWORD_MAX 1024
-#define CA_MAX       (256 << 10)
+#define CA_MAX (256 << 10)
 
 static const struct list_filter filters[] = {
 	{ "name", "e.name = ?", NULL },
@@ -72,7 +69,7 @@ endpoints_get_run(struct request *r)
 	    { "port", .kind = MEMBER_INT, .lo = 1, .hi = 65535 },              \
 	    { "username", .kind = MEMBER_TEXT, .lo = 1, .hi = 1024,            \
 		    .may_be_null = true },                                     \
-	    { "password", .kind = MEMBER_TEXT, .lo = 1, .hi = PASSWORD_MAX,    \
+	    { "password", .kind = MEMBER_TEXT, .lo = 1, .hi = BODY_SECRET_MAX, \
 		    .may_be_null = true },                                     \
 	    { "ca_pem", .kind = MEMBER_LINES, .lo = 1, .hi = CA_MAX,           \
 		    .may_be_null = true },                                     \
@@ -110,30 +107,6 @@ has_certificates(const char *pem)
 	return has_one;
 }
 
-/* The body's password becomes "sealed"; null takes the stored one away. False:
- * out of memory. */
-static bool
-seal_password(struct request *r)
-{
-	json_t *v = json_object_get(r->body, "password");
-	uint8_t box[PASSWORD_MAX + SEAL_OVERHEAD];
-	char hex[2 * sizeof(box) + 1];
-	size_t len = json_string_length(v);
-	int rc;
-
-	if (v == NULL)
-		return true;
-	if (json_is_null(v)) {
-		rc = json_object_set_new(r->body, "sealed", json_null());
-	} else {
-		seal(r->worker->seal_key, json_string_value(v), len, box);
-		http_hex(box, len + SEAL_OVERHEAD, hex);
-		rc = json_object_set_new(r->body, "sealed", json_string(hex));
-	}
-	body_wipe(r->body, "password");
-	return rc == 0;
-}
-
 static void
 run(struct request *r, const struct member *members, size_t n,
     const char *function, unsigned status)
@@ -146,7 +119,7 @@ run(struct request *r, const struct member *members, size_t n,
 	if (ca != NULL && !has_certificates(ca))
 		request_invalid(
 		    r, "/ca_pem", "Certificates in PEM form are expected.");
-	else if (!seal_password(r))
+	else if (!body_seal(r, "password", "sealed"))
 		request_problem(r, 503, "unavailable", "Out of memory.");
 	else
 		change_run(r, function, status);

@@ -4,8 +4,6 @@
 #include <string.h>
 
 #include "common/bytes.h"
-#include "common/http.h"
-#include "common/password.h"
 #include "console/api/body.h"
 #include "console/api/change.h"
 #include "console/api/handlers.h"
@@ -128,32 +126,6 @@ wrong_member(const json_t *body, const char **detail)
 	return NULL;
 }
 
-/* client_secret becomes client_secret_sealed; null takes the stored one away.
- * False: out of memory. */
-static bool
-seal_secret(struct request *r)
-{
-	json_t *v = json_object_get(r->body, "client_secret");
-	uint8_t box[OIDC_SECRET_MAX + SEAL_OVERHEAD];
-	char hex[2 * sizeof(box) + 1];
-	size_t len = json_string_length(v);
-	int rc;
-
-	if (v == NULL)
-		return true;
-	if (json_is_null(v)) {
-		rc = json_object_set_new(
-		    r->body, "client_secret_sealed", json_null());
-	} else {
-		seal(r->worker->seal_key, json_string_value(v), len, box);
-		http_hex(box, len + SEAL_OVERHEAD, hex);
-		rc = json_object_set_new(
-		    r->body, "client_secret_sealed", json_string(hex));
-	}
-	body_wipe(r->body, "client_secret");
-	return rc == 0;
-}
-
 void
 sso_settings_patch_run(struct request *r)
 {
@@ -164,7 +136,7 @@ sso_settings_patch_run(struct request *r)
 	pointer = wrong_member(r->body, &detail);
 	if (pointer != NULL)
 		request_invalid(r, pointer, detail);
-	else if (!seal_secret(r))
+	else if (!body_seal(r, "client_secret", "client_secret_sealed"))
 		request_problem(r, 503, "unavailable", "Out of memory.");
 	else
 		change_then(r, "console_single_sign_on_set", show);
