@@ -51,26 +51,9 @@ release(struct request *r)
 }
 
 static void
-take_text(json_t *o, const char *name, char *out, size_t len)
-{
-	const char *s = json_string_value(json_object_get(o, name));
-
-	snprintf(out, len, "%s", s != NULL ? s : "");
-}
-
-static void
 on_made(struct request *r, const char *answer)
 {
-	struct person *p = &r->person;
-	json_t *o = json_loads(answer, 0, NULL);
-
-	take_text(o, "id", p->id_text, sizeof(p->id_text));
-	take_text(o, "user", p->name, sizeof(p->name));
-	take_text(o, "role", p->role, sizeof(p->role));
-	take_text(o, "team_id", p->team_text, sizeof(p->team_text));
-	take_text(o, "team", p->team, sizeof(p->team));
-	take_text(o, "time_zone", p->zone, sizeof(p->zone));
-	json_decref(o);
+	login_take_person(r, answer);
 	login_open(r, LOGIN_FIRST_RUN);
 }
 

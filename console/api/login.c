@@ -13,12 +13,12 @@
 #include "console/api/handlers.h"
 #include "console/api/login_open.h"
 #include "console/api/passkey_check.h"
+#include "console/api/password_change.h"
 #include "console/api/request.h"
 #include "console/api/second_factor.h"
 #include "console/worker.h"
 
-#define PASSWORD_MAX 1024
-#define CODE_MAX     64
+#define CODE_MAX 64
 
 enum col { ID, TEAM_ID, TEAM, ZONE, ROLE, HASH, HAS_FACTOR, FAILURES };
 
@@ -128,14 +128,6 @@ refuse(struct request *r)
 	    r, 401, "wrong-password", "User name or password is wrong.");
 }
 
-static void
-too_busy(struct request *r)
-{
-	request_field(r, "Retry-After", "5");
-	request_problem(r, 429, "busy",
-	    "As many passwords are being checked as can be; try again.");
-}
-
 /* ---- the check ---- */
 
 static void
@@ -154,7 +146,7 @@ checked(struct job *j)
 	struct request *r = l->request;
 
 	if (l->job.state != PASSWORD_CHECKED)
-		too_busy(r);
+		password_too_busy(r);
 	else if (l->result == 0 && r->http != NULL)
 		on_password(r);
 	else if (l->result == ERR_NOMEM)
@@ -174,7 +166,7 @@ check(void *arg)
 	l->job.address = l->guess.guess.who.keys[GUESS_ADDRESS];
 	l->job.lane = l->guess.guess.who.lane;
 	if (password_queue_submit(l->request->worker->passwords, &l->job) != 0)
-		too_busy(l->request);
+		password_too_busy(l->request);
 }
 
 static void

@@ -84,6 +84,29 @@ on_login(struct request *r, PGresult *res)
 		request_json(r, 200, me_json(r));
 }
 
+static void
+take_text(const json_t *o, const char *name, char *out, size_t len)
+{
+	const char *s = json_string_value(json_object_get(o, name));
+
+	snprintf(out, len, "%s", s != NULL ? s : "");
+}
+
+void
+login_take_person(struct request *r, const char *answer)
+{
+	struct person *p = &r->person;
+	json_t *o = json_loads(answer, 0, NULL);
+
+	take_text(o, "id", p->id_text, sizeof(p->id_text));
+	take_text(o, "user", p->name, sizeof(p->name));
+	take_text(o, "role", p->role, sizeof(p->role));
+	take_text(o, "team_id", p->team_text, sizeof(p->team_text));
+	take_text(o, "team", p->team, sizeof(p->team));
+	take_text(o, "time_zone", p->zone, sizeof(p->zone));
+	json_decref(o);
+}
+
 void
 login_open(struct request *r, const char *how)
 {

@@ -11,6 +11,10 @@ struct request;
 #define LOGIN_FACTOR_ASKED                                                     \
 	"Log in with a code of the authenticator, or a passkey, too."
 
+/* Fills r->person from the object that a statement answers with: id, user,
+ * role, team_id, team, time_zone. */
+void login_take_person(struct request *r, const char *answer);
+
 /*
  * Makes a login for r->person (all fields but is_token, scopes and credential
  * are set), sends its cookie and answers: by r->login_done when it is set, else

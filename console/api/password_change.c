@@ -29,8 +29,8 @@ run_hash(struct job *j)
 	    h->job.thread, password, strlen(password), h->hash);
 }
 
-static void
-too_busy(struct request *r)
+void
+password_too_busy(struct request *r)
 {
 	request_field(r, "Retry-After", "5");
 	request_problem(r, 429, "busy",
@@ -45,7 +45,7 @@ hashed(struct job *j)
 
 	body_wipe(r->body, "password");
 	if (h->job.state != PASSWORD_CHECKED) {
-		too_busy(r);
+		password_too_busy(r);
 	} else if (h->result != 0) {
 		request_problem(r, 503, "unavailable", "Out of memory.");
 	} else {
@@ -75,6 +75,6 @@ password_change(struct request *r, void (*then)(struct request *r))
 	h->job.lane = GUESS_NEW;
 	if (password_queue_submit(r->worker->passwords, &h->job) != 0) {
 		free(h);
-		too_busy(r);
+		password_too_busy(r);
 	}
 }

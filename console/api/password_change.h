@@ -20,4 +20,7 @@ struct request;
  */
 void password_change(struct request *r, void (*then)(struct request *r));
 
+/* 429: the queue of password checks is full. */
+void password_too_busy(struct request *r);
+
 #endif

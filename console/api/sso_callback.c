@@ -20,14 +20,6 @@
 /* ---- the person ---- */
 
 static void
-take_text(const json_t *o, const char *name, char *out, size_t len)
-{
-	const char *s = json_string_value(json_object_get(o, name));
-
-	snprintf(out, len, "%s", s != NULL ? s : "");
-}
-
-static void
 on_open(struct request *r)
 {
 	sso_go_to(r, ((struct sso *)r->state)->state.return_to);
@@ -38,22 +30,12 @@ enum col { PROBLEM, DETAIL, ANSWER };
 static void
 on_person(struct request *r, PGresult *res)
 {
-	struct person *p = &r->person;
-	json_t *o;
-
 	if (!PQgetisnull(res, 0, PROBLEM)) {
 		sso_fail(r, 403, "forbidden", PQgetvalue(res, 0, DETAIL),
 		    PQgetvalue(res, 0, DETAIL));
 		return;
 	}
-	o = json_loads(PQgetvalue(res, 0, ANSWER), 0, NULL);
-	take_text(o, "id", p->id_text, sizeof(p->id_text));
-	take_text(o, "user", p->name, sizeof(p->name));
-	take_text(o, "role", p->role, sizeof(p->role));
-	take_text(o, "team_id", p->team_text, sizeof(p->team_text));
-	take_text(o, "team", p->team, sizeof(p->team));
-	take_text(o, "time_zone", p->zone, sizeof(p->zone));
-	json_decref(o);
+	login_take_person(r, PQgetvalue(res, 0, ANSWER));
 	r->login_done = on_open;
 	login_open(r, LOGIN_SINGLE_SIGN_ON);
 }
