@@ -286,7 +286,8 @@ note_use(struct request *r)
 	db_pool_query(r->worker->db, used_sql, 1, params, NULL, NULL);
 }
 
-/* What a login without the second factor that the team requires is for. */
+/* May a limited login ask this? It lacks the second factor that its team
+ * requires, and is for setting one up. */
 static bool
 is_for_limited(const struct route *route)
 {

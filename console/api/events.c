@@ -7,9 +7,9 @@
 #include "console/events/feed.h"
 #include "console/worker.h"
 
-/* A browser sends the field by itself when it comes back; a script that opens
- * a stream anew can only name it in the URL. What is no number of ours is
- * older than all that is kept: reset. */
+/* A browser sends the header when it reconnects; a script that opens a new
+ * stream can only put the number into the URL. Any other text counts as older
+ * than all events that are kept, so that the stream begins with `reset`. */
 static int64_t
 last_event(const struct request *r)
 {

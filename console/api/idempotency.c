@@ -204,8 +204,8 @@ on_begun(void *arg, PGresult *res)
 	}
 }
 
-/* Its id and what it stands for are looked up in its own transaction: the same
- * key at another worker waits until this one has ended. */
+/* Begins the transaction and inserts the key with the hash of its request. The
+ * same key at another worker waits until this transaction has ended. */
 static int
 begin(struct idempotency *k)
 {

@@ -1,10 +1,9 @@
 /*
- * Idempotency-Key on POST: the same request of the same person with the same
- * key is done once and answered alike for 24 hours (IETF draft
- * idempotency-key-header-07). What the request does and the answer that is kept
- * are one transaction, so that neither is there without the other, whatever
- * dies in between. A worker has one connection for these transactions: requests
- * with a key take turns on it.
+ * Idempotency-Key on POST: for 24 hours the same request of the same person
+ * with the same key is executed once and gets the same answer (IETF draft
+ * idempotency-key-header-07). One transaction holds the request's changes and
+ * the kept answer: a crash leaves both or neither. A worker has one connection
+ * for these transactions: requests with a key take turns on it.
  *
  * Answers may hold secrets that are shown once. They are kept encrypted with a
  * key that is made of the Idempotency-Key, which is kept as a keyed hash only,
@@ -57,7 +56,7 @@ bool idempotency_answer(
  */
 void idempotency_failed(struct request *r);
 
-/* When r is freed. What it has not committed is rolled back. */
+/* To be called when r is freed. Rolls back a transaction that is still open. */
 void idempotency_release(struct request *r);
 
 #endif

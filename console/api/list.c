@@ -74,8 +74,8 @@ answer(struct request *r, const char *key, const char *id)
 	request_json_text(r, 200, s->text);
 }
 
-/* The page is not full: it goes on where reading ended, if it ended before the
- * list did. */
+/* Answers a page that is not full: its cursor points to the last row that was
+ * read, unless the list ended there. */
 static void
 on_horizon(struct request *r, PGresult *res)
 {
