@@ -1,27 +1,10 @@
 """Management pages in Chromium: endpoints, people, API tokens, audit log (X7).
 """
-import pytest
 import requests
 
-from console_env import PASSWORD, Console
-from console_page import ConsolePage
-from pg import Cluster
-
-
-@pytest.fixture(scope='module')
-def console(tmp_path_factory):
-    with Cluster() as cluster:
-        c = Console(tmp_path_factory.mktemp('console'), cluster)
-        yield c.start()
-        assert c.stop() == 0, c.log()
-
-
-@pytest.fixture(scope='module')
-def page(console):
-    page = ConsolePage(console.url)
-    page.login('alice', PASSWORD)
-    yield page
-    page.close()
+from console_env import PASSWORD
+from console_fixtures import cluster, console  # noqa: F401
+from page_fixtures import page  # noqa: F401
 
 
 def menu(page, name):

@@ -5,7 +5,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
 from console_env import PASSWORD, Console
-from console_page import ConsolePage
+from page_fixtures import page  # noqa: F401
 from pg import Cluster
 
 STATES = ('recording', 'transfer', 'downloaded', 'encoding', 'available',
@@ -26,14 +26,6 @@ def console(tmp_path_factory):
               " = NULL, sha256 = NULL WHERE status = 'recording'")
         yield c.start()
         assert c.stop() == 0, c.log()
-
-
-@pytest.fixture(scope='module')
-def page(console):
-    page = ConsolePage(console.url)
-    page.login('alice', PASSWORD)
-    yield page
-    page.close()
 
 
 @pytest.fixture

@@ -3,31 +3,16 @@ each answers clicks. And every page by keyboard alone."""
 import pytest
 from selenium.webdriver.common.keys import Keys
 
-from console_env import PASSWORD, Console
-from console_page import DESKTOP, ConsolePage
-from pg import Cluster
+from console_env import PASSWORD
+from console_fixtures import cluster, console  # noqa: F401
+from console_page import DESKTOP
+from page_fixtures import page  # noqa: F401
 from storage_env import wait_for
 
 N = 12
 PATHS = ['/connect', '/sessions', '/active-sessions', '/recordings',
          '/settings', '/endpoints', '/people', '/tokens', '/audit',
          '/account']
-
-
-@pytest.fixture(scope='module')
-def console(tmp_path_factory):
-    with Cluster() as cluster:
-        c = Console(tmp_path_factory.mktemp('console'), cluster)
-        yield c.start()
-        assert c.stop() == 0, c.log()
-
-
-@pytest.fixture(scope='module')
-def page(console):
-    page = ConsolePage(console.url)
-    page.login('alice', PASSWORD)
-    yield page
-    page.close()
 
 
 # a click on a link of the menu until its heading is drawn

@@ -3,17 +3,9 @@ from it, a change is there at once and in the audit log, and only owners make
 one."""
 import pytest
 
-from console_env import PASSWORD, Console
+from console_env import PASSWORD
+from console_fixtures import cluster, console  # noqa: F401
 from console_page import ConsolePage
-from pg import Cluster
-
-
-@pytest.fixture(scope='module')
-def console(tmp_path_factory):
-    with Cluster() as cluster:
-        c = Console(tmp_path_factory.mktemp('console'), cluster)
-        yield c.start()
-        assert c.stop() == 0, c.log()
 
 
 @pytest.fixture(scope='module')

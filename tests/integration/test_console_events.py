@@ -3,19 +3,9 @@ import time
 
 import pytest
 
-from console_env import Console
 from console_events import Listener
-from pg import Cluster
+from console_fixtures import cluster, console_with_people  # noqa: F401
 from storage_env import wait_for
-
-
-@pytest.fixture(scope='module')
-def console(tmp_path_factory):
-    with Cluster() as cluster:
-        c = Console(tmp_path_factory.mktemp('console'), cluster).start()
-        c.people = {n: c.login(n) for n in ('alice', 'adam', 'mia', 'olga')}
-        yield c
-        assert c.stop() == 0, c.log()
 
 
 def end(console, session):

@@ -13,16 +13,10 @@ import pytest
 
 from console_env import Console
 from console_events import Crowd, Listener
-from pg import Cluster
+from console_fixtures import cluster  # noqa: F401
 from storage_env import wait_for
 
 N_LISTENERS = 500
-
-
-@pytest.fixture(scope='module')
-def cluster():
-    with Cluster() as c:
-        yield c
 
 
 @pytest.fixture

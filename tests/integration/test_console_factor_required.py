@@ -6,22 +6,12 @@ import json
 
 import pytest
 
-from console_env import PASSWORD, Console
-from pg import Cluster
+from console_env import PASSWORD
+from console_fixtures import cluster, console_with_people  # noqa: F401
 from storage_env import wait_for
 from totp import Authenticator
 
 MISSING = (403, 'second-factor-missing')
-
-
-@pytest.fixture(scope='module')
-def console(tmp_path_factory):
-    with Cluster() as cluster:
-        c = Console(tmp_path_factory.mktemp('console'), cluster).start()
-        c.people = {n: c.login(n) for n in ('alice', 'adam', 'mia', 'olga')}
-        yield c
-        assert c.stop() == 0, c.log()
-        assert 'ERROR: ' not in c.log(), c.log()
 
 
 @pytest.fixture(autouse=True)

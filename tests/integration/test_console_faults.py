@@ -9,14 +9,8 @@ import pytest
 import requests
 
 from console_env import PASSWORD, Console
-from pg import Cluster
+from console_fixtures import cluster  # noqa: F401
 from storage_env import wait_for
-
-
-@pytest.fixture(scope='module')
-def cluster():
-    with Cluster() as c:
-        yield c
 
 
 @pytest.fixture

@@ -8,15 +8,10 @@ import uuid
 import pytest
 
 from console_env import Console
+from console_fixtures import cluster  # noqa: F401
 from console_openapi import DOCUMENT
 from pg import Cluster
 from storage_env import wait_for
-
-
-@pytest.fixture(scope='module')
-def cluster():
-    with Cluster() as c:
-        yield c
 
 
 @pytest.fixture(scope='module')

@@ -6,13 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from console_env import Console
-from pg import Cluster
-
-
-@pytest.fixture(scope='module')
-def cluster():
-    with Cluster() as c:
-        yield c
+from console_fixtures import cluster  # noqa: F401
 
 
 @pytest.fixture(scope='module')

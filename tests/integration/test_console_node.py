@@ -6,14 +6,8 @@ import signal
 import pytest
 
 from console_env import Console
-from pg import Cluster
+from console_fixtures import cluster  # noqa: F401
 from storage_env import wait_for
-
-
-@pytest.fixture(scope='module')
-def cluster():
-    with Cluster() as c:
-        yield c
 
 
 @pytest.fixture

@@ -9,25 +9,9 @@ import pytest
 import requests
 
 import exposition
-
-from console_env import Console
+from console_fixtures import cluster, console  # noqa: F401
 from ctl import Ctl
-from pg import Cluster
 from storage_env import wait_for
-
-
-@pytest.fixture(scope='module')
-def cluster():
-    with Cluster() as c:
-        yield c
-
-
-@pytest.fixture(scope='module')
-def console(tmp_path_factory, cluster):
-    c = Console(tmp_path_factory.mktemp('console'), cluster).start()
-    yield c
-    assert c.stop() == 0, c.log()
-    assert 'ERROR: ' not in c.log(), c.log()
 
 
 def raw(console, data):
