@@ -79,6 +79,12 @@ export class BlockCheck {
     this.forget();
   }
 
+  /* A block that cannot be read in full. */
+  markBad(block) {
+    block.state = 'bad';
+    this.onChange(block);
+  }
+
   /* Pieces all of whose blocks are done. */
   forget() {
     this.pieces = this.pieces.filter(p => {

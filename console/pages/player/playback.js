@@ -373,8 +373,8 @@ export class Playback extends EventTarget {
   async feedRecording(recording, fromMs, signal) {
     const file = this.fileOf(recording);
     this.fedId = recording.id;
-    await this.patiently(signal, () => file.open(signal));
-    if (fromMs > 0 || file.isGrowing)
+    await this.patiently(signal, () => file.refresh(signal));
+    if (fromMs > 0)
       await this.patiently(signal, () => file.loadCues(signal));
     await this.beginFile(recording, file, signal);
     let at = file.offsetFor(fromMs);
@@ -424,13 +424,9 @@ export class Playback extends EventTarget {
 
   async waitForGrowth(recording, file, signal) {
     await sleep(POLL_MS, signal);
-    const index = await this.patiently(signal, () => file.lookAtGrowing(signal));
-    if (this.model.grow(recording.id, recording.fromMs + index.duration_ms))
+    await this.patiently(signal, () => file.refresh(signal));
+    if (this.model.grow(recording.id, recording.fromMs + file.durationMs))
       this.tell('model');
-    if (!index.growing) { /* its header says now where the cues are */
-      file.header = null;
-      await this.patiently(signal, () => file.open(signal));
-    }
   }
 
   /* A newer answer of the server: files that are known go on. */

@@ -8,6 +8,7 @@ const HEAD_BYTES = 64 * 1024;
 const PIECE_BYTES = 512 * 1024;  /* of a request without a list of blocks */
 const UNREACHABLE = 'The storage server cannot be reached, or does not let this page read ' +
   'its files (storage.cors_origin).';
+const JUST_BEGUN = 'The recording has just begun; nothing can be shown yet.';
 const CUES_MAX = 8 * 1024 * 1024;
 
 export class FileError extends Error {
@@ -34,6 +35,7 @@ export class RecordingFile {
     this.head = null;      /* the first bytes */
     this.size = 0;         /* as far as it is there */
     this.isGrowing = recording.isGrowing;
+    this.durationMs = 0;   /* of what grows, as far as it is there */
     this.cues = [];
     this.clusters = [];    /* [offset, timeMs] as they were read, by offset */
     this.frames = [];      /* milliseconds of the recording, without repeats */
@@ -115,15 +117,38 @@ export class RecordingFile {
 
   /* ---- opening ---- */
 
-  /* Reads the header. The manifest is asked for meanwhile. */
+  /* Reads the header. The manifest is asked for meanwhile. Of a file that grows
+   * nothing is asked for before it is known to be there: a range behind its end
+   * is an error (416), which browsers log. */
   async open(signal) {
     if (this.header)
       return;
     this.askManifest();
-    this.head = await this.readAll(0, HEAD_BYTES, signal);
+    if (this.isGrowing)
+      await this.lookAtGrowing(signal);
+    if (this.isGrowing && this.size === 0)
+      throw new FileError(0, JUST_BEGUN, 1000);
+    await this.readHead(signal);
+  }
+
+  /* The same; of a file that grows what came since, and once it is closed its
+   * new header, which says where the cues are. */
+  async refresh(signal) {
+    if (!this.header) {
+      await this.open(signal);
+    } else if (this.isGrowing) {
+      await this.lookAtGrowing(signal);
+      if (!this.isGrowing)
+        await this.readHead(signal);
+    }
+  }
+
+  async readHead(signal) {
+    this.head = await this.readAll(0, this.isGrowing ? Math.min(HEAD_BYTES, this.size) :
+      HEAD_BYTES, signal);
     this.header = readHeader(this.head);
     if (!this.header)
-      throw new FileError(0, 'The recording has just begun; nothing can be shown yet.', 1000);
+      throw new FileError(0, JUST_BEGUN, 1000);
   }
 
   askManifest() {
@@ -151,22 +176,25 @@ export class RecordingFile {
     }
   }
 
-  /* Cues, where they are needed; those of a growing file anew each time. */
+  /* Cues, where they are needed. What grows has those of the last look. */
   async loadCues(signal) {
-    if (this.isGrowing)
-      await this.lookAtGrowing(signal);
-    else if (this.cues.length === 0 && this.header.cuesAt !== null)
+    if (!this.isGrowing && this.cues.length === 0 && this.header.cuesAt !== null)
       this.cues = readCues(await this.readAll(this.header.cuesAt,
         Math.min(this.size, this.header.cuesAt + CUES_MAX), signal), this.header.segmentData);
   }
 
-  /* What the storage server says of a file that grows: {growing, duration_ms}. */
+  /* What the storage server says of a file that grows. A link that leads to the
+   * object store means that it was closed and stored. */
   async lookAtGrowing(signal) {
+    if ((await this.links.url(this.id)).includes('X-Amz-Signature=')) {
+      this.isGrowing = false;
+      return;
+    }
     const index = await (await this.request(null, signal, '/index.json')).json();
     this.size = Math.max(this.size, index.bytes);
     this.isGrowing = index.growing;
+    this.durationMs = index.duration_ms;
     this.cues = index.cues.map(([timeMs, offset]) => ({timeMs, offset}));
-    return index;
   }
 
   /* ---- places ---- */
@@ -244,7 +272,9 @@ export class RecordingFile {
     for (const b of this.check.blocks || []) {
       const missing = b.state === 'unknown' ? this.check.missing(b) : null;
       const isBegun = missing && (missing[0] > b.offset || missing[1] < b.offset + b.length);
-      if (isBegun)
+      if (isBegun && missing[0] >= this.size)
+        this.check.markBad(b); /* the file was cut off */
+      else if (isBegun)
         await this.read(missing[0], missing[1], signal, () => {});
     }
   }

@@ -1,0 +1,69 @@
+/* What recording_file.js asks the storage server for. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import {Links} from '../links.js';
+import {RecordingFile} from '../recording_file.js';
+
+const element = (id, ...data) => [...id, 0x80 | data.flat().length, ...data.flat()];
+const HEADER = [...element([0x1A, 0x45, 0xDF, 0xA3]), 0x18, 0x53, 0x80, 0x67,
+  0x01, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF];
+const CLUSTER = element([0x1F, 0x43, 0xB6, 0x75], element([0xE7], 0),
+  element([0xA3], 0x81, 0, 0, 0x80, 1, 2, 3));
+
+/* A server of one file that grows; ranges: what was asked for. */
+function serve(file) {
+  const ranges = [];
+  globalThis.fetch = async (url, {headers}) => {
+    if (url.includes('/index.json?'))
+      return Response.json({growing: file.isGrowing, duration_ms: 0, bytes: file.bytes.length, cues: []});
+    const m = /^bytes=(\d+)-(\d+)$/.exec(headers.Range), size = file.bytes.length;
+    ranges.push([Number(m[1]), Number(m[2]), size]);
+    if (Number(m[1]) >= size)
+      return new Response('', {status: 416, headers: {'Content-Range': `bytes */${size}`}});
+    const body = Uint8Array.from(file.bytes.slice(Number(m[1]), Number(m[2]) + 1));
+    return new Response(body, {status: 206, headers: {
+      'Content-Range': `bytes ${m[1]}-${Number(m[1]) + body.length - 1}/${size}`}});
+  };
+  return ranges;
+}
+
+function open(url) {
+  const links = new Links(async () => ({
+    url, expires_at: new Date(Date.now() + 600000).toISOString()}));
+  return new RecordingFile({id: 'r', isGrowing: true, status: 'recording'}, links, {}, () => {});
+}
+
+test('of a file that grows only what is there is asked for', async () => {
+  const file = {isGrowing: true, bytes: []}, ranges = serve(file);
+  const r = open('https://store/a.webm?signature=1');
+  await assert.rejects(r.open(), e => e.retryMs > 0);
+  assert.deepEqual(ranges, []);
+  file.bytes = [...HEADER, ...CLUSTER];
+  await r.open();
+  assert.equal(r.header.length, HEADER.length);
+  file.bytes.push(...CLUSTER);
+  await r.refresh();
+  assert.equal(r.size, file.bytes.length);
+  await r.read(HEADER.length + CLUSTER.length, r.pieceEnd(HEADER.length + CLUSTER.length), null, () => {});
+  for (const [from, to, size] of ranges)
+    assert.ok(from < size && to < size, `${from}-${to} of ${size}`);
+});
+
+test('a link to the object store is not asked for an index', async () => {
+  const ranges = serve({isGrowing: false, bytes: [...HEADER, ...CLUSTER]});
+  const r = open('https://s3/a.webm?X-Amz-Signature=1');
+  await r.open();
+  assert.equal(r.isGrowing, false);
+  assert.deepEqual(ranges.map(([from]) => from), [0]);
+});
+
+test('a block that was cut off is bad, and is not asked for', async () => {
+  const ranges = serve({isGrowing: false, bytes: [...HEADER, ...CLUSTER]});
+  const r = open('https://s3/a.webm?X-Amz-Signature=1');
+  await r.open();
+  const there = HEADER.length + CLUSTER.length;
+  r.check.setBlocks([{offset: 0, length: there + 100, hash: '00'}]);
+  await r.completeBlocks();
+  assert.equal(r.check.firstBad().length, there + 100);
+  assert.ok(ranges.every(([from]) => from < there));
+});
