@@ -102,6 +102,13 @@ const struct route routes[] = {
 	{ POST, V1 "recordings/{id}/unlock", RIGHT_KEEP, OBJECT_RECORDING,
 	    "recordings:write", false, recordings_unlock_run,
 	    "unlock a recording" },
+	{ POST, V1 "recordings/{id}/review", RIGHT_PLAYBACK, OBJECT_RECORDING,
+	    "recordings:write", false, recordings_review_run,
+	    "mark a recording as reviewed; not one of one's own session" },
+	{ DELETE, V1 "recordings/{id}/review", RIGHT_PLAYBACK, OBJECT_RECORDING,
+	    "recordings:write", false, recordings_review_undo_run,
+	    "take that mark back: one's own, or any with role admin or owner; "
+	    "not of one's own session" },
 	{ POST, V1 "recordings/{id}/links", RIGHT_PLAYBACK, OBJECT_RECORDING,
 	    "recordings:read", false, recordings_link_run,
 	    "make a signed link to a recording" },

@@ -52,6 +52,10 @@ static const struct column cols[] = {
 	{ "signed_by", NULL, COLUMN_TEXT, "v.key_id" },
 	{ "locked", "LOCKED", COLUMN_BOOL, "g.locked" },
 	{ "notes", NULL, COLUMN_TEXT, "g.notes" },
+	{ "reviewed_by", "REVIEWED BY", COLUMN_TEXT, "g.reviewed_by" },
+	{ "reviewed_at", NULL, COLUMN_TIME, "g.reviewed_at" },
+	{ "review_remark", NULL, COLUMN_TEXT, "g.review_remark" },
+	{ "watched_at", NULL, COLUMN_TIME, "g.watched_at" },
 };
 #define N_COLS (int)(sizeof(cols) / sizeof(cols[0]))
 
@@ -118,7 +122,7 @@ recordings_print(struct ctl *c, const char *session, bool utc)
 /* --- list, show ---------------------------------------------------------- */
 
 static int
-filter_session(struct ctl *c, struct sql *q, const struct args *a, char *text)
+filter_more(struct ctl *c, struct sql *q, const struct args *a, char *text)
 {
 	const char *session = args_get(a, "session");
 	int rc = 0;
@@ -127,6 +131,11 @@ filter_session(struct ctl *c, struct sql *q, const struct args *a, char *text)
 		rc = uuid_find(c, "sessions", "session", session, text);
 	if (rc == 0)
 		sql_filter(q, "g.session_id = ?", session ? text : NULL);
+	if (args_has(a, "unreviewed"))
+		sql_filter(q, "g.review = ?", "open");
+	if (args_has(a, "unwatched"))
+		sql_filter(q, "g.watched_at IS NULL AND g.status = ?",
+		    "available");
 	return rc;
 }
 
@@ -141,7 +150,7 @@ static const struct list list = {
 	.order = order,
 	.preset_limit = 100,
 	.none = "no recordings",
-	.more = filter_session,
+	.more = filter_more,
 };
 
 static int
@@ -291,6 +300,9 @@ static const struct arg_opt list_opts[] = {
 	{ "endpoint", "NAME", "only this endpoint" },
 	{ "user", "NAME", "only this person" },
 	{ "status", "STATUS", "only with this status, such as available" },
+	{ "unreviewed", NULL, "only those in storage that nobody reviewed" },
+	{ "unwatched", NULL,
+	    "only those in storage that nobody but the technician opened" },
 	{ "from", "TIME", "begun at this time or later" },
 	{ "to", "TIME", "begun before this time" },
 	{ "limit", "N", "at most so many (default: 100)" },
@@ -302,6 +314,13 @@ static const struct arg_opt link_opts[] = {
 	OPT_JSON,
 	{ "for", "PERSON",
 	    "the link is this person's, and so is what is seen" },
+};
+static const struct arg_opt review_opts[] = {
+	{ "by", "PERSON", "the person who looked at it" },
+	{ "remark", "TEXT", "what there is to say of it" },
+};
+static const struct arg_opt unreview_opts[] = {
+	{ "by", "PERSON", "the reviewer, an admin or an owner" },
 };
 static const struct arg_opt fetch_opts[] = {
 	{ "output", "FILE", "write here; a folder keeps the file's name" },
@@ -330,6 +349,12 @@ static const struct command commands[] = {
 	    "to the millisecond. MERGED counts\nchanges of the screen that "
 	    "were replaced before a frame showed them.",
 	    recordings_run_timeline },
+	{ "review", "RECORDING", 1, 1, OPTS(review_opts),
+	    "Marks a file as reviewed by a person, who may play it and is not "
+	    "its technician.",
+	    recordings_run_review },
+	{ "unreview", "RECORDING", 1, 1, OPTS(unreview_opts),
+	    "Takes that mark back.", recordings_run_unreview },
 	{ "link", "RECORDING", 1, 1, OPTS(link_opts),
 	    "Makes a link to a file.\n\nAnybody who has it can watch or "
 	    "download until it dies, 10 minutes later\n([store] "

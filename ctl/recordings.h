@@ -58,7 +58,9 @@ bool recording_is_on_node(const struct recording *r);
 /* Refuses what has no stored file, saying why. 0 or STATUS_FAILED. */
 int recording_must_be_stored(const struct recording *r);
 
-/* timeline.c, link.c, fetch.c, verify.c */
+/* review.c, timeline.c, link.c, fetch.c, verify.c */
+int recordings_run_review(struct ctl *c, const struct args *a);
+int recordings_run_unreview(struct ctl *c, const struct args *a);
 int recordings_run_timeline(struct ctl *c, const struct args *a);
 int recordings_run_link(struct ctl *c, const struct args *a);
 int recordings_run_fetch(struct ctl *c, const struct args *a);

@@ -576,3 +576,9 @@ FROM people p
 WHERE EXISTS (SELECT FROM logins l WHERE l.person_id = p.id AND l.is_limited)
   AND (EXISTS (SELECT FROM passkeys k WHERE k.person_id = p.id)
        OR EXISTS (SELECT FROM totp t WHERE t.person_id = p.id AND t.confirmed_at IS NOT NULL));
+
+-- X7: no technician reviews a session of their own.
+SELECT 'own_review' AS name, g.id::text AS object,
+       format('was reviewed by its technician, %s', p.name) AS detail
+FROM segments g JOIN people p ON p.id = g.person_id
+WHERE g.reviewed_by = p.name;

@@ -125,8 +125,10 @@ BEGIN
 
         ('segments',          'relay',   'SELECT'),
         ('segments',          'storage', 'SELECT, INSERT, UPDATE, DELETE'),
-        ('segments',          'console', 'SELECT, UPDATE (status, status_detail, locked, notes)'),
-        ('segments',          'admin',   'SELECT, UPDATE (status, status_detail, locked, notes)'),
+        ('segments',          'console', 'SELECT, UPDATE (status, status_detail, locked, notes, '
+                                         'reviewed_by, reviewed_at, review_remark)'),
+        ('segments',          'admin',   'SELECT, UPDATE (status, status_detail, locked, notes, '
+                                         'reviewed_by, reviewed_at, review_remark)'),
 
         ('recording_notes',   'console', 'SELECT, INSERT'),
         ('recording_notes',   'admin',   'SELECT'),
@@ -171,11 +173,12 @@ BEGIN
 
     -- What only these functions do to tables that their callers cannot
     -- write: the gap ledger, sums of segments, a new team's settings, all that a
-    -- removed endpoint had, the logins of a person whose password changed, and events.
+    -- removed endpoint had, the logins of a person whose password changed, events, and which recordings
+    -- were watched.
     FOR g IN SELECT * FROM (VALUES
         ('gaps_update(uuid)'), ('segments_changed()'), ('team_defaults()'), ('endpoint_removed()'),
         ('logins_end()'), ('event_of_session()'), ('event_of_segment()'),
-        ('event_of_endpoint()'), ('event_of_access()'), ('file_refusal(text, bigint)'),
+        ('event_of_endpoint()'), ('event_of_access()'), ('recording_watched()'), ('file_refusal(text, bigint)'),
         ('file_opened(text, bigint, text, text, jsonb)')) AS v (name)
     LOOP
         EXECUTE format('ALTER FUNCTION %I.%s SECURITY DEFINER SET search_path = %I, pg_temp',

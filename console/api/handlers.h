@@ -46,6 +46,8 @@ void recordings_patch_run(struct request *r);
 void recordings_delete_run(struct request *r);
 void recordings_lock_run(struct request *r);
 void recordings_unlock_run(struct request *r);
+void recordings_review_run(struct request *r);
+void recordings_review_undo_run(struct request *r);
 void recordings_link_run(struct request *r);
 void recordings_notes_list_run(struct request *r);
 void recordings_notes_new_run(struct request *r);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/bytes.h"
+#include "console/api/body.h"
 #include "console/api/change.h"
 #include "console/api/enter.h"
 #include "console/api/handlers.h"
@@ -14,6 +15,7 @@
 
 #define NOTES_MAX  10000
 #define REASON_MAX 500
+#define REMARK_MAX 500
 
 #define ROW                                                                    \
 	"json_build_object('id', g.id, 'session', g.session_id, 'endpoint', "  \
@@ -28,7 +30,10 @@
 	"g.n_merged, 'sha256', encode(g.sha256, 'hex'), 'recovered', "         \
 	"g.recovered, 'store', g.store, 'object_key', g.object_key, "          \
 	"'stored_at', utc_text(g.stored_at), 'expires_at', "                   \
-	"utc_text(g.expires_at), 'locked', g.locked, 'notes', g.notes)"
+	"utc_text(g.expires_at), 'locked', g.locked, 'notes', g.notes, "   \
+	"'reviewed_by', g.reviewed_by, 'reviewed_at', "                        \
+	"utc_text(g.reviewed_at), 'review_remark', g.review_remark, "          \
+	"'watched_at', utc_text(g.watched_at))"
 
 #define JOINS                                                                  \
 	"JOIN endpoints e ON e.id = g.endpoint_id "                            \
@@ -47,6 +52,15 @@ static const struct list_filter filters[] = {
 	    "g.person_id = (SELECT id FROM people WHERE team_id = $2::bigint "
 	    "AND name = ?)",
 	    .access = LIST_INDEX },
+	{ "reviewed",
+	    "team_key(g.team_id, g.review) = team_key($2::bigint, CASE ? WHEN "
+	    "'true' THEN 'reviewed' ELSE 'open' END)",
+	    "true|false", LIST_WIDE },
+	{ "watched",
+	    "CASE ? WHEN 'true' THEN g.watched_at IS NOT NULL ELSE "
+	    "g.watched_at IS NULL AND g.status = 'available' END",
+	    "true|false", LIST_WIDE, "false",
+	    "g.watched_at IS NULL AND g.status = 'available'" },
 	{ "locked", "g.locked = (? = 'true')", "true|false", LIST_WIDE, "true",
 	    "g.locked" },
 	{ "status", "team_key(g.team_id, g.status) = team_key($2::bigint, ?)",
@@ -178,4 +192,30 @@ recordings_delete_run(struct request *r)
 		    r, "?reason", "A reason of 1 to 500 bytes is expected.");
 	else
 		run(r, &delete, reason);
+}
+
+/* ---- reviews ---- */
+
+static void
+show_reviewed(struct request *r, const char *answer)
+{
+	recordings_get_run(r);
+}
+
+void
+recordings_review_run(struct request *r)
+{
+	static const struct member members[] = {
+		{ "remark", .kind = MEMBER_LINES, .hi = REMARK_MAX },
+	};
+
+	if (json_object_size(r->body) == 0 ||
+	    body_is_right(r, members, N_ELEMENTS(members)))
+		change_then(r, "console_review", show_reviewed);
+}
+
+void
+recordings_review_undo_run(struct request *r)
+{
+	change_then(r, "console_review_undo", show_reviewed);
 }

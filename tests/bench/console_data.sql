@@ -99,7 +99,8 @@ ORDER BY plan.i;
 INSERT INTO segments (id, session_id, team_id, endpoint_id, person_id, seq, status,
     status_detail, split_reason, monitor, frame_rate, width, height, codec, started_at,
     ended_at, start_mono_ns, end_mono_ns, first_frame, last_frame, frames, duration_ms,
-    bytes, sha256, store, object_key, stored_at, expires_at, locked, end_why)
+    bytes, sha256, store, object_key, stored_at, expires_at, locked, end_why,
+    reviewed_by, reviewed_at, watched_at)
 SELECT x.id, s.id, s.team_id, s.endpoint_id, s.person_id, k, x.status,
        CASE x.status WHEN 'deleted' THEN 'not needed' ELSE '' END,
        CASE k WHEN 1 THEN 'start' ELSE 'size' END, 1, 10, 1920, 1080, 'vp9',
@@ -114,13 +115,17 @@ SELECT x.id, s.id, s.team_id, s.endpoint_id, s.person_id, k, x.status,
        CASE WHEN x.is_stored THEN 'folder' END, 'bulk/' || x.id || '.webm',
        CASE WHEN x.is_stored THEN plan.at + y.part * k END,
        CASE WHEN x.is_stored THEN plan.at + y.part * k + interval '90 days' END,
-       x.is_locked, CASE WHEN NOT y.is_open THEN CASE WHEN k = y.n THEN 'normal' ELSE 'split' END END
+       x.is_locked, CASE WHEN NOT y.is_open THEN CASE WHEN k = y.n THEN 'normal' ELSE 'split' END END,
+       CASE WHEN x.is_stored AND y.review < 0.1 THEN 'auditor' END,
+       CASE WHEN x.is_stored AND y.review < 0.1 THEN plan.at + interval '1 day' END,
+       CASE WHEN x.is_stored AND y.review < 0.3 THEN plan.at + interval '1 hour' END
 FROM plan JOIN sessions s ON s.id = plan.id
 CROSS JOIN size z
 CROSS JOIN LATERAL generate_series(1, plan.n) k
 CROSS JOIN LATERAL (SELECT plan.n, plan.length / plan.n AS part,
     (extract(epoch FROM plan.length) * 1000000000 / plan.n)::bigint AS ns,
-    s.ended_at IS NULL AND k = plan.n AS is_open) y
+    s.ended_at IS NULL AND k = plan.n AS is_open,
+    pg_temp.part(i * 16 + k, 'review') AS review) y
 CROSS JOIN LATERAL (SELECT pg_temp.uuid_of(i * 16 + k, 'segment') AS id,
     pg_temp.part(i * 16 + k, 'status') AS luck) w
 CROSS JOIN LATERAL (SELECT w.id, w.luck < 0.01 AND NOT y.is_open AS is_locked,

@@ -20,6 +20,10 @@ def console(tmp_path_factory, cluster):
     c.alice = c.login('alice')
     c.session = c.ctl.session()
     c.recording = c.ctl.segment(c.session, 1)
+    others = c.ctl.session()
+    c.sql("UPDATE sessions SET person_id = (SELECT id FROM people WHERE name "
+          "= 'mia') WHERE id = %s", (others,))
+    c.reviewed = c.ctl.segment(others, 1)
     c.endpoint = c.alice.get('endpoints').json()['items'][0]['id']
     c.alice.post('endpoints', json={'name': 'laptop', 'kind': 'agent'})
     c.agent = c.alice.get('endpoints?name=laptop').json()['items'][0]['id']
@@ -33,6 +37,7 @@ BODIES = {
     '/tokens': ('', {'name': 'once', 'scopes': ['*'], 'days': 1}),
     '/recordings/{id}/lock': ('recording', {}),
     '/recordings/{id}/unlock': ('recording', {}),
+    '/recordings/{id}/review': ('reviewed', {'remark': 'fine'}),
     '/recordings/{id}/links': ('recording', {}),
     '/recordings/{id}/notes': ('recording', {'at_ms': 1, 'text': 'a'}),
     '/endpoints': ('', {'name': 'once', 'host': 'localhost', 'port': 5900,

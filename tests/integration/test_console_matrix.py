@@ -27,6 +27,8 @@ class Row:
         self.valid = valid if valid is not None else json  # when it is found
 
 
+REVIEWED = ('UPDATE segments SET reviewed_by = %s, reviewed_at = %s, '
+            "status = 'available'")
 LOCK = 'UPDATE segments SET locked = %s, status = \'available\''
 RESTORE = 'UPDATE endpoints SET deleted_at = NULL'
 NEVER = str(uuid.UUID(int=7))
@@ -73,6 +75,9 @@ ROWS = {
     ('POST', '/recordings/{id}/lock'): Row(200, before=(LOCK, (False,))),
     ('POST', '/recordings/{id}/unlock'): Row(200, before=(LOCK, (True,))),
     ('POST', '/recordings/{id}/links'): Row(201),
+    ('POST', '/recordings/{id}/review'): Row(200, before=(REVIEWED, (None,) * 2)),
+    ('DELETE', '/recordings/{id}/review'): Row(
+        200, before=(REVIEWED, ('mia', '2026-11-20'))),
     ('GET', '/endpoints'): Row(200),
     ('POST', '/endpoints'): Row(422, {}),
     ('GET', '/endpoints/{id}'): Row(200),
@@ -190,6 +195,9 @@ class Matrix(Console):
         self.sql("INSERT INTO endpoints (team_id, name, host, port, access) "
                  "SELECT id, 'help1', '127.0.0.1', 5900, 'attended' FROM "
                  "teams WHERE name = 'demo'")
+        # the technician of others' sessions: nobody reviews their own
+        self.sql("INSERT INTO people (team_id, name) SELECT id, 'tess' FROM "
+                 "teams WHERE name = 'demo'")
         self.sessions, self.recordings = {}, {}
         for access, endpoint in ENDPOINTS.items():
             for own in (False, True):
@@ -198,7 +206,7 @@ class Matrix(Console):
                     'UPDATE sessions SET access = %s, endpoint_id = (SELECT '
                     'id FROM endpoints WHERE name = %s), person_id = (SELECT '
                     'id FROM people WHERE name = %s) WHERE id = %s',
-                    (access, endpoint, 'mia' if own else 'alice', sid))
+                    (access, endpoint, 'mia' if own else 'tess', sid))
                 self.sessions[access, own] = sid
             self.recordings[access] = self.ctl.segment(
                 self.sessions[access, False], 1)

@@ -85,6 +85,16 @@ FILTERS = {
         ({'endpoint': 'none'}, 'segments_endpoint_page', 'false'),
         ({'user': '{user}'}, 'segments_person_page', "p.name = '{user}'"),
         ({'user': 'olga'}, 'segments_person_page', 'false'),
+        ({'reviewed': 'true'}, 'segments_review_page',
+         'g.reviewed_by IS NOT NULL'),
+        ({'reviewed': 'false'}, 'segments_review_page',
+         "g.reviewed_by IS NULL AND g.status = 'available'"),
+        ({'watched': 'false'}, 'segments_unwatched_page',
+         "g.watched_at IS NULL AND g.status = 'available'"),
+        ({'watched': 'true'}, 'segments_page', 'g.watched_at IS NOT NULL'),
+        ({'reviewed': 'false', 'watched': 'true', 'status': 'available'},
+         'segments_review_page', "g.reviewed_by IS NULL AND g.watched_at IS "
+         "NOT NULL AND g.status = 'available'"),
         ({'locked': 'true'}, 'segments_locked_page', 'g.locked'),
         ({'locked': 'false'}, 'segments_page', 'NOT g.locked'),
         *[({'status': s}, 'segments_status_page', f"g.status = '{s}'")

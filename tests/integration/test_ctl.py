@@ -676,6 +676,8 @@ PROVEN = ("INSERT INTO evidence (segment_id, root, sha256, object_key) "
 BESIDE = "regexp_replace(object_key, 'webm$', 'json')"
 
 VIOLATIONS = {
+    'own_review': "UPDATE segments SET reviewed_by = 'alice', reviewed_at = "
+                  "now() WHERE seq = 1",
     'segment_frames': "UPDATE segments SET frames = 9 WHERE seq = 1",
     'session_frames': "UPDATE segments SET first_frame = 12, last_frame = 21 "
                       "WHERE seq = 2",
