@@ -194,6 +194,9 @@ const struct route routes[] = {
 	    "settings:write", false, settings_patch_run,
 	    "change the team's settings, for sessions that start "
 	    "afterwards" },
+	{ GET, V1 "settings/retention", RIGHT_ADMIN, OBJECT_NONE,
+	    "settings:read", false, settings_retention_run,
+	    "see what another retention would delete, and when" },
 	{ GET, V1 "settings/logins", RIGHT_ADMIN, OBJECT_NONE, "settings:read",
 	    false, login_settings_get_run, "see what the team asks of logins" },
 	{ PATCH, V1 "settings/logins", RIGHT_OWNER, OBJECT_NONE,

@@ -7,6 +7,7 @@
 #include "ctl/command.h"
 #include "ctl/names.h"
 #include "ctl/pg.h"
+#include "ctl/retention.h"
 #include "ctl/table.h"
 
 static const struct column cols[] = {
@@ -170,6 +171,27 @@ store(struct ctl *c, const struct team_ref *team, const struct assignment *as)
 	return rc;
 }
 
+/*
+ * T12: what a changed retention deletes is said before; then it takes --yes.
+ * The transaction of the change is open, so nothing else changes meanwhile.
+ */
+static int
+allow_retention(struct ctl *c, const struct args *a,
+    const struct team_ref *team, const struct assignment *as)
+{
+	bool is_deleting = false;
+	int rc;
+
+	if (strcmp(as->key, "retention_days") != 0)
+		return 0;
+	rc = retention_say(c, team, as->access, as->value, &is_deleting);
+	if (rc == 0 && is_deleting && !args_has(a, "yes") &&
+	    !args_has(a, "dry-run"))
+		rc = ctl_error("nothing was changed: give --yes to let these "
+			       "recordings be deleted earlier");
+	return rc;
+}
+
 static int
 run_set(struct ctl *c, const struct args *a)
 {
@@ -184,12 +206,18 @@ run_set(struct ctl *c, const struct args *a)
 	if (rc == 0)
 		rc = PG_RUN(c, "BEGIN");
 	for (size_t i = 0; i < a->n_words && rc == 0; i++)
+		rc = allow_retention(c, a, &team, &list[i]);
+	for (size_t i = 0; i < a->n_words && rc == 0; i++)
 		rc = store(c, &team, &list[i]);
+	if (rc == 0 && args_has(a, "dry-run")) {
+		printf("nothing was changed (--dry-run)\n");
+		return STATUS_OK; /* the transaction ends with the program */
+	}
 	if (rc == 0)
 		rc = PG_RUN(c, "COMMIT");
 	if (rc == 0)
 		printf("settings of team %s changed, for sessions that start "
-		       "from now on\n",
+		       "from now on; retention_days also for what is stored\n",
 		    team.name);
 	return rc;
 }
@@ -215,7 +243,11 @@ static const struct arg_opt show_opts[] = {
 	{ "team", "NAME", "only this team" },
 	OPT_JSON,
 };
-static const struct arg_opt set_opts[] = { OPT_TEAM };
+static const struct arg_opt set_opts[] = {
+	OPT_TEAM,
+	{ "dry-run", NULL, "say what would be deleted, and change nothing" },
+	{ "yes", NULL, "change retention_days though recordings go earlier" },
+};
 
 static const struct command commands[] = {
 	{ "show", "", 0, 0, OPTS(show_opts),
@@ -242,7 +274,9 @@ static const struct command commands[] = {
 	    "  warn_seconds       how long before that the technician is "
 	    "warned; 0: never\n"
 	    "  segment_bytes      1M to 512M\n"
-	    "  retention_days     1 to 36500\n"
+	    "  retention_days     1 to 36500; also for what is stored: what "
+	    "would be deleted\n"
+	    "                     earlier is said first, and needs --yes\n"
 	    "All changes are made, or none.",
 	    run_set },
 };

@@ -39,6 +39,11 @@ BEGIN
         ('access_settings',   'relay',   'SELECT'),
         ('access_settings',   'console', 'SELECT, UPDATE'),
         ('access_settings',   'admin',   'SELECT, UPDATE'),
+        ('access_settings',   'storage', 'SELECT (team_id, access, retention_days)'),
+
+        -- T12: written by the trigger of access_settings and retention_apply() alone
+        ('retention_changes', 'console', 'SELECT'),
+        ('retention_changes', 'admin',   'SELECT'),
 
         ('people',            'relay',   'SELECT, UPDATE (failed_logins, last_failed_at, last_login_at)'),
         ('people',            'console', 'SELECT, INSERT, UPDATE'),
@@ -176,7 +181,8 @@ BEGIN
     -- removed endpoint had, the logins of a person whose password changed, events, and which recordings
     -- were watched.
     FOR g IN SELECT * FROM (VALUES
-        ('gaps_update(uuid)'), ('segments_changed()'), ('team_defaults()'), ('endpoint_removed()'),
+        ('gaps_update(uuid)'), ('retention_changed()'),
+        ('retention_apply(interval, integer, text)'), ('segments_changed()'), ('team_defaults()'), ('endpoint_removed()'),
         ('logins_end()'), ('event_of_session()'), ('event_of_segment()'),
         ('event_of_endpoint()'), ('event_of_access()'), ('recording_watched()'), ('file_refusal(text, bigint)'),
         ('file_opened(text, bigint, text, text, jsonb)')) AS v (name)

@@ -8,7 +8,7 @@
 		    hi, NULL, help                                             \
 	}
 
-const struct conf_opt conf_storage_opts[24] = {
+const struct conf_opt conf_storage_opts[25] = {
 	ROW(listen, CONF_STR, "0.0.0.0:8444", 0, 0,
 	    "address:port of the server of signed files (TLS); with direct S3 "
 	    "links only of what is not stored yet."),
@@ -33,6 +33,9 @@ const struct conf_opt conf_storage_opts[24] = {
 	    "time (M2)."),
 	ROW(expiry_seconds, CONF_SECONDS, "60", 1, 86400,
 	    "Recordings past their time are looked for this often (T12)."),
+	ROW(retention_day_seconds, CONF_SECONDS, "1d", 1, 86400,
+	    "How long a day of `retention_days` is: for tests, which cannot "
+	    "wait for 90 days (T12)."),
 	ROW(check_seconds, CONF_SECONDS, "1d", 1, 8640000,
 	    "Pause between two walks through all stored objects that compare "
 	    "them with their rows (M1: missing, corrupted; M4)."),

@@ -32,6 +32,7 @@
 #include "storage/files/files.h"
 #include "storage/evidence/heads.h"
 #include "storage/node.h"
+#include "storage/rows.h"
 #include "storage/evidence/signing.h"
 #include "storage/spool/spool.h"
 #include "storage/status.h"
@@ -267,6 +268,7 @@ main(int argc, char **argv)
 	umask(027);
 	protect_process();
 	keyfile_trust_name(d->conf.user);
+	rows_set_day(d->conf.retention_day_seconds);
 	make_parts(d);
 	stop_.timer = event_new(d->base, -1, EV_PERSIST, on_stop_timer, d);
 	if (stop_.timer == NULL)

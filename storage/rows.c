@@ -96,7 +96,8 @@ static const char free_seq_sql[] =
 "   + 1 FROM segments WHERE session_id = $1::uuid"
 "   AND ($5::boolean OR NOT is_capture OR seq <= 10000)) END";
 
-/* Kept from when it is safe, so that a late upload is not kept shorter. */
+/* T12: kept for the days that the team's settings say now; those of the
+ * manifest stand for a team whose settings are not there. */
 static const char available_sql[] =
 "WITH u AS (DELETE FROM uploads WHERE segment_id = $1::uuid)"
 "UPDATE segments SET status = 'available',"
@@ -104,7 +105,11 @@ static const char available_sql[] =
 " progress = 100, store = $2, object_key = $3, bytes = $4,"
 " sha256 = $5::bytea, stored_at = coalesce(stored_at, now()),"
 " spool_node = NULL, expires_at = coalesce(expires_at,"
-"  greatest(now(), ended_at) + make_interval(days => $6::int)),"
+"  retention_end(ended_at, coalesce(stored_at, now()), coalesce(("
+"   SELECT a.retention_days FROM sessions s JOIN access_settings a"
+"   ON a.team_id = s.team_id AND a.access = s.access"
+"   WHERE s.id = segments.session_id), $6::int),"
+"   make_interval(secs => $13::bigint))),"
 " activity = coalesce($7::bytea, activity),"
 " merged = CASE WHEN $12::bigint IS NULL THEN merged ELSE $11::bytea END,"
 " n_merged = coalesce($12::bigint, n_merged),"
@@ -115,6 +120,8 @@ static const char available_sql[] =
 "WHERE id = $1::uuid AND status NOT IN ('expired', 'deleted') "
 "RETURNING expires_at";
 /* clang-format on */
+
+static int64_t day_seconds_ = 86400;
 
 struct params {
 	const char *v[31];
@@ -271,8 +278,15 @@ rows_available(struct db *db, const struct manifest *m,
 		merged = bytea_text(m->merged, m->merged_len);
 	add_text(&p, merged);
 	add_int(&p, m->n_merged, m->n_merged >= 0);
+	add_int(&p, day_seconds_, true);
 	rc = db_query(db, available_sql, p.n, p.v, cb, arg);
 	free(activity);
 	free(merged);
 	return rc;
+}
+
+void
+rows_set_day(int64_t seconds)
+{
+	day_seconds_ = seconds;
 }

@@ -58,11 +58,15 @@ struct rows_stored {
 };
 
 /*
- * Verified and stored: `available`, kept retention_days from now (T12); the
- * upload rows go. Answer: one row, or none when the segment was deleted
+ * Verified and stored: `available`, kept as the team's settings say, counted
+ * from its end (T12); the upload rows go. Answer: one row, or none when the segment was deleted
  * meanwhile.
  */
 int rows_available(struct db *db, const struct manifest *m,
     const struct rows_stored *what, db_result_cb *cb, void *arg);
+
+/* How long a day of retention is, for all of the process; called once, at its
+ * start. */
+void rows_set_day(int64_t seconds);
 
 #endif

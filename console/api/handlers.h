@@ -59,6 +59,7 @@ void login_settings_patch_run(struct request *r);
 
 void settings_get_run(struct request *r);
 void settings_patch_run(struct request *r);
+void settings_retention_run(struct request *r);
 void sso_settings_get_run(struct request *r);
 void sso_settings_patch_run(struct request *r);
 void sso_settings_delete_run(struct request *r);

@@ -1,5 +1,8 @@
 /* settings/access: what a team chose for each kind of access (T2, T3). The
  * relay reads it when a session begins, so that running ones keep theirs. */
+#include <stdlib.h>
+#include <string.h>
+
 #include "common/bytes.h"
 #include "console/api/body.h"
 #include "console/api/change.h"
@@ -39,6 +42,31 @@ settings_get_run(struct request *r)
 
 	request_query(r, "SELECT console_settings($1::bigint)::text", 1, params,
 	    change_show);
+}
+
+/* T12: says before a change what it would delete, and when. */
+void
+settings_retention_run(struct request *r)
+{
+	char access[16], days[8];
+	const char *params[] = { r->person.team_text, access, days };
+
+	if (!request_param(r, "access", access, sizeof(access)) ||
+	    (strcmp(access, "attended") != 0 &&
+		strcmp(access, "unattended") != 0)) {
+		request_invalid(r, "?access", "attended|unattended");
+		return;
+	}
+	if (!request_param(r, "days", days, sizeof(days)) || *days == '\0' ||
+	    strspn(days, "0123456789") != strlen(days) || atoi(days) < 1 ||
+	    atoi(days) > 36500) {
+		request_invalid(
+		    r, "?days", "A number from 1 to 36500 is expected.");
+		return;
+	}
+	request_query(r,
+	    "SELECT retention_preview($1::bigint, $2, $3::integer)::text", 3,
+	    params, change_show);
 }
 
 static void

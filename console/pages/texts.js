@@ -472,6 +472,13 @@ export const T = {
     lead: 'They hold for sessions that start after a change. Each change is in the audit log.',
     ownersOnly: 'Only owners change settings; you can look at them.',
     saved: 'Saved. It holds for sessions that start from now on.',
+    retention: {
+      title: (days) => `Keep recordings for ${count(days, 'day', 'days')}?`,
+      action: 'Change it',
+      deleted: (n, bytes, time) => `${count(n, 'recording', 'recordings')} (${bytes}) will be deleted earlier than now, the first at ${time}.`,
+      locked: (n) => `${count(n, 'locked recording stays', 'locked recordings stay')} as long as ${n === 1 ? 'it is' : 'they are'} locked.`,
+      back: 'Nothing is deleted within the first 24 hours: until then the old number can be set again.',
+    },
     on: 'On',
     off: 'Off',
     access: { unattended: 'Unattended access', attended: 'Attended access' },
@@ -499,7 +506,7 @@ export const T = {
       },
       retention_days: {
         label: 'Keep recordings, days',
-        says: (v) => `New recordings are deleted from storage after ${count(v, 'day', 'days')}, unless they are locked. The entry stays.`,
+        says: (v) => `Recordings are deleted from storage ${count(v, 'day', 'days')} after their end, unless they are locked. The entry stays.`,
       },
       playback_role: {
         label: 'Who may play and download',

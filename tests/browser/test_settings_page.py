@@ -80,6 +80,35 @@ def test_value_out_of_range_is_not_sent(console, page):
     page.problems()
 
 
+def test_shorter_retention_says_what_it_deletes(console, page):
+    """T12: before the change, with a way back."""
+    session = console.ctl.session()
+    recording = console.ctl.segment(session, 1, size=3 << 20)
+    console.sql(
+        "UPDATE segments SET ended_at = now() - interval '40 days', stored_at "
+        "= now() - interval '40 days', expires_at = now() + interval '50 "
+        "days' WHERE id = %s", (recording,))
+    page.open('/settings')
+    page.until(lambda: page.css('#unattended-retention_days'), 'the settings')
+
+    def set_days():
+        field = page.css('#unattended-retention_days')
+        field.clear()
+        field.send_keys('30\t')
+        page.wait_text('1 recording (3.0 MiB) will be deleted earlier than now')
+
+    set_days()
+    page.check('settings-retention')
+    page.js("document.querySelector('dialog footer button').click()")
+    page.until(lambda: page.css('#unattended-retention_days').get_attribute(
+        'value') == '90', 'the old number')
+    assert value(console, 'unattended', 'retention_days') == 90
+    set_days()
+    page.js("document.querySelector('dialog button.danger').click()")
+    page.until(lambda: value(console, 'unattended', 'retention_days') == 30,
+               'the change')
+
+
 def test_admins_look_members_do_not(page):
     page.logout()
     page.login('adam', PASSWORD)

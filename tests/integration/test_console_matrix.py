@@ -108,6 +108,7 @@ ROWS = {
     ('GET', '/settings/single-sign-on'): Row(404),
     ('PATCH', '/settings/single-sign-on'): Row(422, {}),
     ('DELETE', '/settings/single-sign-on'): Row(404),
+    ('GET', '/settings/retention'): Row(422),
     ('GET', '/settings/logins'): Row(200),
     ('PATCH', '/settings/logins'): Row(422, {}),
     ('GET', '/disk-space'): Row(200),

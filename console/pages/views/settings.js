@@ -4,6 +4,8 @@ import { html, useEffect, useState } from '../base/html.js';
 import { get, patch } from '../base/api.js';
 import { isOwner } from '../base/session.js';
 import { Page } from '../parts/page.js';
+import { FormDialog, openDialog } from '../parts/dialog.js';
+import { formatBytes, formatTime } from '../base/format.js';
 import { ProblemBox } from '../parts/problem.js';
 import { say, sayProblem } from '../parts/toast.js';
 import { T } from '../texts.js';
@@ -114,6 +116,18 @@ function Team({ zone, factor, disabled, onZone, onFactor }) {
   </section>`;
 }
 
+// T12: what a shorter time deletes is said before, and the change is a choice.
+function RetentionQuestion({ found, zone, save }) {
+  const [first, later] = [found.first_day, found.later].map((part) => part.recordings > 0
+    && S.retention.deleted(part.recordings, formatBytes(part.bytes), formatTime(part.from, zone)));
+  return html`<${FormDialog} title=${S.retention.title(found.retention_days)} action=${S.retention.action} danger save=${save}>
+    ${first && html`<p>${first}</p>`}
+    ${later && html`<p>${later}</p>`}
+    ${found.locked > 0 && html`<p>${S.retention.locked(found.locked)}</p>`}
+    <p class="soft">${S.retention.back}</p>
+  <//>`;
+}
+
 export default function Settings({ person }) {
   const [found, setFound] = useState(null);
   const [problem, setProblem] = useState(null);
@@ -134,6 +148,25 @@ export default function Settings({ person }) {
       load();
     }
   };
+  const changeAccess = async (access, name, value) => {
+    const save = () => change('settings/access', { [access]: { [name]: value } }, 'access');
+    if (name !== 'retention_days') {
+      save();
+      return;
+    }
+    try {
+      const preview = await get(`settings/retention?access=${access}&days=${value}`);
+      if (preview.first_day.recordings + preview.later.recordings === 0) {
+        save();
+        return;
+      }
+      setFound((old) => ({ ...old })); // until it is confirmed, the field has the old number
+      openDialog(() => html`<${RetentionQuestion} found=${preview} zone=${found.access.time_zone} save=${save} />`);
+    } catch (error) {
+      sayProblem(error);
+      load();
+    }
+  };
   const locked = !isOwner(person);
   return html`<${Page} title=${S.title} lead=${S.lead}>
     ${locked && html`<p class="notice">${S.ownersOnly}</p>`}
@@ -141,7 +174,7 @@ export default function Settings({ person }) {
     ${found && html`<div class="settings-pages">
       ${['unattended', 'attended'].map((access) => html`<${Access} key=${access} access=${access}
         settings=${found.access[access]} disabled=${locked}
-        onChange=${(name, value) => change('settings/access', { [access]: { [name]: value } }, 'access')} />`)}
+        onChange=${(name, value) => changeAccess(access, name, value)} />`)}
       </div>
       <${Team} zone=${found.access.time_zone} factor=${found.logins.second_factor} disabled=${locked}
         onZone=${(time_zone) => change('settings/access', { time_zone }, 'access')}
