@@ -26,6 +26,7 @@ struct connection {
 	bool is_fresh;
 	struct tls_connections *set;
 	struct bufferevent *bev; /* the HTTP server's, or the next one's */
+	int fd;                  /* of one that was taken, and has no bev */
 	SSL *ssl;
 	void *guard; /* what conf.opened made */
 	struct connection_place place;
@@ -108,7 +109,7 @@ static void
 cut(struct connection *c)
 {
 	const struct linger none = { .l_onoff = 1, .l_linger = 0 };
-	evutil_socket_t fd = bufferevent_getfd(c->bev);
+	evutil_socket_t fd = c->bev != NULL ? bufferevent_getfd(c->bev) : c->fd;
 
 	if (fd < 0)
 		return;
@@ -267,6 +268,19 @@ tls_connections_pause(struct tls_connections *s, struct evhttp_request *req)
 		return false;
 	connection_limit_own(&c->place, on_pause_evicted, c);
 	return true;
+}
+
+int
+tls_connections_take(struct evhttp_request *req, struct tls_detached *out)
+{
+	struct connection *c = connection_of(req);
+	int rc = c != NULL ? tls_detach(req, out) : ERR_UNSUPPORTED;
+
+	if (rc == 0) {
+		c->bev = NULL;
+		c->fd = out->fd;
+	}
+	return rc;
 }
 
 /* ---- life ---- */

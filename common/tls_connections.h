@@ -13,6 +13,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "common/tls_detach.h"
+
 struct evhttp_bound_socket;
 struct evhttp_request;
 struct bufferevent;
@@ -79,5 +81,10 @@ bool tls_connections_promote(
  */
 bool tls_connections_pause(
     struct tls_connections *s, struct evhttp_request *req);
+
+/* tls_detach() of such a connection: it keeps its place until its SSL object is
+ * freed, and is closed by shutdown(2) as before. ERR_UNSUPPORTED: it has no
+ * TLS. */
+int tls_connections_take(struct evhttp_request *req, struct tls_detached *out);
 
 #endif

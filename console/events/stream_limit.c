@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-#include "console/api/request.h"
-
 const char *
 stream_limit_reached(const struct stream_list *streams,
     const struct stream_limits *limits, int64_t person, const char *address)
@@ -14,8 +12,8 @@ stream_limit_reached(const struct stream_list *streams,
 	TAILQ_FOREACH(s, streams, link)
 	{
 		total++;
-		persons += s->request->person.id == person;
-		addresses += strcmp(s->request->client, address) == 0;
+		persons += s->person == person;
+		addresses += strcmp(s->address, address) == 0;
 	}
 	if (limits->total != 0 && total >= limits->total)
 		return "console.max_event_streams";

@@ -477,17 +477,25 @@ def run_events(b, rounds):
         b.results.ratio('sse_kb', ours, theirs)
 
 
+PARTS = {
+    'cpu': run_cpu,
+    'deep': run_deep,
+    'filters': lambda b, rounds: run_filters(b, min(rounds, 2)),
+    'members': lambda b, rounds: run_members(b),
+    'disk_space': lambda b, rounds: run_disk_space(b),
+    'csv': lambda b, rounds: run_csv(b),
+    'links': run_links,
+    'events': lambda b, rounds: run_events(b, min(rounds, 3)),
+}
+
+
 def run(results, build, rounds):
+    """RELAYCAM_BENCH_PARTS: names of PARTS; without it, all."""
+    parts = os.environ.get('RELAYCAM_BENCH_PARTS', ' '.join(PARTS)).split()
     b = Bench(build, results)
     try:
         b.start()
-        run_cpu(b, rounds)
-        run_deep(b, rounds)
-        run_filters(b, min(rounds, 2))
-        run_members(b)
-        run_disk_space(b)
-        run_csv(b)
-        run_links(b, rounds)
-        run_events(b, min(rounds, 3))
+        for name in parts:
+            PARTS[name](b, rounds)
     finally:
         b.close()

@@ -11,7 +11,6 @@
 #include <event2/buffer.h>
 
 #include "common/bytes.h"
-#include "console/api/request.h"
 #include "console/events/event_text.h"
 #include "console/events/stream_limit.h"
 
@@ -71,14 +70,12 @@ limits(void **state)
 	static const char *const addresses[] = { "a", "b", "b" };
 	struct stream_list all = TAILQ_HEAD_INITIALIZER(all);
 	struct stream streams[3] = { 0 };
-	struct request requests[3] = { 0 };
 	struct stream_limits none = { 0 }, l;
 
 	for (size_t i = 0; i < 3; i++) {
-		requests[i].person.id = persons[i];
-		snprintf(requests[i].client, sizeof(requests[i].client), "%s",
+		streams[i].person = persons[i];
+		snprintf(streams[i].address, sizeof(streams[i].address), "%s",
 		    addresses[i]);
-		streams[i].request = &requests[i];
 		TAILQ_INSERT_TAIL(&all, &streams[i], link);
 	}
 	assert_null(stream_limit_reached(&all, &none, 1, "a"));
