@@ -7,12 +7,14 @@ import { formatBytes, formatCount, formatDuration, formatTime, knownZone } from 
 import { isPlayable, isStored } from '../base/recordings.js';
 import { navigate } from '../base/router.js';
 import { me } from '../base/session.js';
+import { askReview, canReview, canTakeBack, reviewOne, takeBack, whyNoReview } from './review.js';
 import { closeDialog, Dialog, FormDialog, openDialog } from './dialog.js';
 import { copyLink } from './file_actions.js';
 import { say, sayProblem } from './toast.js';
 import { T } from '../texts.js';
 
 const R = T.recordings;
+const V = T.review;
 const NOTES_MAX = 10000;
 const REASON_MAX = 500;
 
@@ -76,6 +78,9 @@ function propertiesOf(r) {
     [P.store, r.object_key && html`<span class="mono">${r.store}: ${r.object_key}</span>`],
     [P.stored, formatTime(r.stored_at, zone)],
     [P.expires, r.locked ? R.next.locked : formatTime(r.expires_at, zone)],
+    [V.watched, formatTime(r.watched_at, zone)],
+    [V.reviewed, r.reviewed_by && `${formatTime(r.reviewed_at, zone)}, ${r.reviewed_by}`],
+    [V.remarkOf, r.review_remark],
     [P.recovered, r.recovered && P.recoveredText], [R.notes, r.notes],
   ].filter(([, value]) => value);
 }
@@ -95,6 +100,9 @@ export const menuOf = (r, list) => [
   { label: T.files.download, icon: 'download', run: () => startDownloads([r]),
     disabled: !isStored(r), why: T.files.notStored },
   null,
+  r.reviewed_at
+    ? { label: V.takeBack, icon: 'check', run: () => takeBack(r, list.put), disabled: !canTakeBack(r), why: whyNoReview(r) }
+    : { label: V.markNow, icon: 'check', run: () => reviewOne(r, list), disabled: !canReview(r), why: whyNoReview(r) },
   { label: R.editNotes, icon: 'note', run: () => editNotes(r, list) },
   { label: R.showProperties, icon: 'info', run: () => showProperties(r) },
   { label: R.showSession, icon: 'files', run: () => navigate(`/sessions/${r.session}`) },
@@ -109,14 +117,17 @@ export const menuOf = (r, list) => [
 // Of several, those are taken that it fits.
 export function bulkActions(items, list) {
   const stored = items.filter(isStored);
-  const open = items.filter((r) => !r.locked && !isGone(r));
+  const unlocked = items.filter((r) => !r.locked && !isGone(r));
   const locked = items.filter((r) => r.locked);
   const deletable = items.filter(canDelete);
+  const open = items.filter(canReview);
   return [
     { label: R.downloadSome(stored.length), icon: 'download', run: () => startDownloads(stored),
       disabled: stored.length === 0, why: T.files.notStored },
-    { label: R.lockSome(open.length), icon: 'lock', run: () => lock(open, list),
-      disabled: open.length === 0, why: R.why.noneOpen },
+    { label: V.markSome(open.length), icon: 'check', run: () => askReview(open, list.put),
+      disabled: open.length === 0, why: V.why.none },
+    { label: R.lockSome(unlocked.length), icon: 'lock', run: () => lock(unlocked, list),
+      disabled: unlocked.length === 0, why: R.why.noneOpen },
     { label: R.unlockSome(locked.length), icon: 'unlock', run: () => unlock(locked, list),
       disabled: locked.length === 0, why: R.why.noneLocked },
     { label: R.deleteSome(deletable.length), icon: 'trash', danger: true, run: () => askDelete(deletable, list),

@@ -39,6 +39,15 @@ function useWindow(body, n) {
 const Spacer = ({ rows, height, columns }) => rows > 0 && html`<tr class="spacer" aria-hidden="true">
   <td colspan=${columns} style=${{ height: `${rows * height}px` }}></td></tr>`;
 
+// Keys of the row that has the focus: what keys[letter] does with its item.
+function onRowKey(event, item, keys) {
+  if (event.ctrlKey || event.altKey || event.metaKey || !event.target.matches('[data-main]')) return;
+  const run = keys[event.key.toLowerCase()];
+  if (!run) return;
+  event.preventDefault();
+  run(item);
+}
+
 function moveFocus(event) {
   const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
   const row = event.target.closest('tr[data-row]');
@@ -66,7 +75,7 @@ function Check({ item, label, index, selection }) {
       onClick=${(e) => selection.toggle(index, e.shiftKey)} /></label></td>`;
 }
 
-function Row({ item, index, columns, selection, menu, label, onOpen }) {
+function Row({ item, index, columns, selection, menu, label, onOpen, keys }) {
   const show = (event) => {
     if (event.target.closest('input')) return;
     event.preventDefault();
@@ -79,6 +88,7 @@ function Row({ item, index, columns, selection, menu, label, onOpen }) {
   return html`<tr role="row" data-row aria-rowindex=${index + 2}
       class=${selection?.has(item) ? 'selected' : ''}
       onContextMenu=${menu && show}
+      onKeyDown=${keys && ((e) => onRowKey(e, item, keys))}
       onDblClick=${onOpen && ((e) => { if (!e.target.closest('a, button, input, label')) onOpen(item); })}>
     ${selection && html`<${Check} item=${item} index=${index} label=${label} selection=${selection} />`}
     ${columns.map((c) => html`<td role="cell" class=${`c-${c.key}`} data-label=${c.label}>${c.cell(item)}</td>`)}
@@ -91,9 +101,10 @@ function Row({ item, index, columns, selection, menu, label, onOpen }) {
 
 // list: of useList; columns: [{ key, label, cell(item), sorts, unseen }];
 // one cell of each row has a control with data-main. nameOf(item): for people
-// who do not see the row. selection: of useSelection.
+// who do not see the row. selection: of useSelection. keys: { letter: what it
+// does with the item of the row that has the focus }.
 export function Table({ label, list, columns, nameOf, idOf = (i) => i.id, menu, selection,
-  order, onOrder, onOpen, empty }) {
+  order, onOrder, onOpen, keys, empty }) {
   const body = useRef(null);
   const items = list.items || [];
   const [first, last, height] = useWindow(body, items.length);
@@ -122,7 +133,7 @@ export function Table({ label, list, columns, nameOf, idOf = (i) => i.id, menu, 
         <${Spacer} rows=${first} height=${height} columns=${n} />
         ${items.slice(first, last).map((item, i) => html`<${Row} key=${idOf(item)} item=${item}
           index=${first + i} columns=${columns} selection=${selection} menu=${menu}
-          label=${nameOf(item)} onOpen=${onOpen} />`)}
+          label=${nameOf(item)} onOpen=${onOpen} keys=${keys} />`)}
         <${Spacer} rows=${items.length - last} height=${height} columns=${n} />
       </tbody>
     </table>

@@ -5,6 +5,7 @@ import { formatTime, knownZone } from '../base/format.js';
 import { mount } from '../player/player.js';
 import { Icon } from '../parts/icon.js';
 import { Page } from '../parts/page.js';
+import { ReviewBar } from '../parts/review_bar.js';
 import { ProblemBox } from '../parts/problem.js';
 import { T } from '../texts.js';
 
@@ -36,6 +37,7 @@ export default function Play({ person, id, recording }) {
       actions=${session && html`<a class="button" href=${`/sessions/${session.id}`}>
         <${Icon} name="files" />${P.files}</a>`}>
     ${problem && html`<${ProblemBox} problem=${problem} onRetry=${load} />`}
-    ${found && html`<${Player} ...${found} />`}
+    ${found && html`<${ReviewBar} key=${session.id} ...${found} zone=${knownZone(person.time_zone)} />
+      <${Player} key=${recording || id} ...${found} />`}
   <//>`;
 }

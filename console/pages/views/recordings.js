@@ -15,11 +15,13 @@ import { Icon } from '../parts/icon.js';
 import { Page } from '../parts/page.js';
 import { Pill, StatusPill } from '../parts/pill.js';
 import { bulkActions, editNotes, menuOf } from '../parts/recording_actions.js';
+import { canReview, reviewOne } from '../parts/review.js';
 import { Table } from '../parts/table.js';
 import { T } from '../texts.js';
 
 const R = T.recordings;
 const F = T.filters;
+const V = T.review;
 
 const fieldsOf = (names) => [
   { name: 'endpoint', label: F.device, wide: true, suggest: names },
@@ -30,8 +32,19 @@ const fieldsOf = (names) => [
   { name: 'to', label: F.to, type: 'date' },
 ];
 
-function recordingQuery({ endpoint, status, locked, user, from, to, order }) {
-  return { endpoint, status, locked, user, order, from: isDate(from) ? from : '', to: nextDay(to) };
+// What the tabs ask for; the two queues begin with the oldest.
+const REVIEWS = { open: { reviewed: 'false' }, reviewed: { reviewed: 'true' }, unwatched: { watched: 'false' } };
+const isQueue = (review) => review === 'open' || review === 'unwatched';
+
+// Does a recording still belong into the list?
+const STAYS = {
+  open: (r) => r.status === 'available' && !r.reviewed_at,
+  reviewed: (r) => Boolean(r.reviewed_at),
+  unwatched: (r) => r.status === 'available' && !r.watched_at,
+};
+
+function recordingQuery({ endpoint, status, locked, user, from, to, order, review }) {
+  return { ...REVIEWS[review], endpoint, status, locked, user, order, from: isDate(from) ? from : '', to: nextDay(to) };
 }
 
 // Names for the filter by device.
@@ -63,6 +76,7 @@ function State({ recording, zone, list }) {
 function Device({ recording: r }) {
   return html`<a data-main href=${`/recordings/${r.id}`}>${r.endpoint}</a>
     ${r.locked && html`<span class="mark" title=${R.isLocked}><${Icon} name="lock" /><span class="unseen">${R.isLocked}</span></span>`}
+    ${r.reviewed_by && html`<span class="mark done" title=${V.by(r.reviewed_by)}><${Icon} name="check" /><span class="unseen">${V.by(r.reviewed_by)}</span></span>`}
     ${r.notes && html`<span class="mark" title=${r.notes.slice(0, 300)}><${Icon} name="note" /><span class="unseen">${R.hasNotes}</span></span>`}`;
 }
 
@@ -90,10 +104,52 @@ function Bulk({ selection, list }) {
   </div>`;
 }
 
-function onEvent(name, data, list) {
+function focusRow(at) {
+  const rows = document.querySelectorAll('tr[data-row] [data-main]');
+  (rows[Math.min(at, rows.length - 1)] || document.querySelector('h1')).focus();
+}
+
+// A list whose rows leave it when they no longer belong there. afterReview: what
+// follows the review of a row, from where it stands before: the focus goes to
+// the one that takes its place.
+function leaving(list, review) {
+  const stays = STAYS[review];
+  if (!stays) return list;
+  return {
+    ...list,
+    put: (id, r) => list.put(id, r && stays(r) ? r : null),
+    afterReview(r) {
+      const links = [...document.querySelectorAll('tr[data-row] [data-main]')];
+      const at = links.findIndex((link) => link.getAttribute('href').endsWith(r.id));
+      return () => focusRow(Math.max(0, at));
+    },
+  };
+}
+
+const eventsOf = (review) => (name, data, list) => {
+  const stays = STAYS[review] || (() => true);
   if (name === 'recording_removed') list.put(data.id, null);
-  else if (name === 'recording_changed' && list.has(data.id)) list.put(data.id, data);
-  else if (name === 'recording_changed') list.refreshSoon();
+  else if (name === 'recording_changed' && list.has(data.id)) list.put(data.id, stays(data) ? data : null);
+  else if (name === 'recording_changed' && stays(data)) list.refreshSoon();
+};
+
+function Tabs({ query }) {
+  const { review = '', order, ...rest } = query;
+  const to = (name) => {
+    const text = new URLSearchParams({ ...rest, ...(name && { review: name }) }).toString();
+    return `/recordings${text ? `?${text}` : ''}`;
+  };
+  return html`<nav class="tabs" aria-label=${V.tabsLabel}>${Object.entries(V.tabs).map(([name, label]) => html`
+    <a key=${name} href=${to(name)} aria-current=${name === review ? 'page' : undefined}>${label}</a>`)}</nav>`;
+}
+
+const EMPTY = { open: V.nothing, unwatched: V.nothingUnwatched, reviewed: V.nothingReviewed };
+
+function emptyOf(review, isFiltered, person) {
+  if (isFiltered) return { title: R.noneFoundTitle, text: html`<p>${R.noneFound}</p>` };
+  if (EMPTY[review]) return { title: V.nothingTitle, text: html`<p>${EMPTY[review]}</p>` };
+  return { title: R.noneTitle, text: html`<p>${R.none}</p>
+    ${isAdmin(person) && html`<a class="button" href="/settings">${R.toSettings}</a>`}` };
 }
 
 export default function Recordings({ person }) {
@@ -101,21 +157,23 @@ export default function Recordings({ person }) {
   const going = useStore(downloads);
   const names = useEndpointNames();
   const zone = knownZone(person.time_zone);
-  const asked = recordingQuery(query);
-  const list = useList('recordings', asked, onEvent);
+  const review = REVIEWS[query.review] ? query.review : '';
+  const order = query.order || (isQueue(review) ? 'asc' : 'desc');
+  const asked = recordingQuery({ ...query, review, order });
+  const all = useList('recordings', asked, eventsOf(review));
+  const list = leaving(all, review);
   const selection = useSelection(list, JSON.stringify(asked));
   const fields = fieldsOf(names);
   const isFiltered = fields.some((f) => query[f.name]);
   const table = html`<${Table} label=${R.title} list=${list} columns=${columnsOf(zone, going)}
     menu=${(r) => menuOf(r, list)} selection=${selection}
     nameOf=${(r) => `${r.endpoint}, ${formatTime(r.started_at, zone)}`}
-    order=${query.order} onOrder=${(order) => setQuery({ ...query, order })}
+    order=${order} onOrder=${(to) => setQuery({ ...query, order: to || 'desc' })}
     onOpen=${(r) => editNotes(r, list)}
-    empty=${isFiltered
-    ? { title: R.noneFoundTitle, text: html`<p>${R.noneFound}</p>` }
-    : { title: R.noneTitle, text: html`<p>${R.none}</p>
-        ${isAdmin(person) && html`<a class="button" href="/settings">${R.toSettings}</a>`}` }} />`;
-  return html`<${Page} title=${R.title} lead=${R.lead(zone)}>
+    keys=${{ r: (r) => { if (canReview(r)) reviewOne(r, list); } }}
+    empty=${emptyOf(review, isFiltered, person)} />`;
+  return html`<${Page} title=${R.title} lead=${review ? V.leads[review] : R.lead(zone)}>
+    <${Tabs} query=${query} />
     <${Filters} fields=${fields} />
     <div class=${isAdmin(person) ? 'beside' : ''}>
       <div class="beside-main">${table}<${Bulk} selection=${selection} list=${list} /></div>
