@@ -12,6 +12,7 @@ import operator
 import socket
 import ssl
 import struct
+import threading
 import time
 import zlib
 
@@ -82,6 +83,7 @@ class Client:
         self.auto = True        # asks again after each update
         self.fresh = None       # what was drawn since forget()
         self.pointer_at = (0, 0)
+        self.reader = None
         try:
             self._handshake(ca)
             self.set_format()
@@ -96,7 +98,32 @@ class Client:
     def __exit__(self, *error):
         self.close()
 
+    def read_on(self):
+        """Reads whatever comes, in a thread, until the connection ends."""
+        self.reader = threading.Thread(target=self._drain, daemon=True)
+        self.reader.start()
+
+    def _drain(self):
+        try:
+            self.run_for(3600)
+        except (OSError, EOFError, ValueError, AssertionError, struct.error):
+            pass
+
+    def shutdown(self):
+        """close(2) alone would wait for the thread that reads."""
+        try:
+            self.stream.sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # the relay was first
+
     def close(self):
+        if self.reader is not None:
+            # the next connection gets the same descriptor: a thread that
+            # still reads it takes that one's bytes
+            self.shutdown()
+            self.reader.join(60)
+            assert not self.reader.is_alive(), 'the reader does not end'
+            self.reader = None
         self.stream.sock.close()
 
     # --- handshake ----------------------------------------------------------

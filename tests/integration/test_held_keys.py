@@ -5,7 +5,6 @@ import re
 import signal
 import socket
 import struct
-import threading
 import time
 
 import pytest
@@ -73,8 +72,7 @@ def session_id(rig, name='keys'):
 
 
 def closes(rig, c):
-    # close(2) alone would wait for the thread that reads
-    c.stream.sock.shutdown(socket.SHUT_RDWR)
+    c.shutdown()
 
 
 def by_command(rig, c):
@@ -105,16 +103,9 @@ def test_is_let_go(rig, how):
     with open_session(rig) as c:
         press(c)
         is_down(rig.server)
-        threading.Thread(target=drain, args=(c,), daemon=True).start()
+        c.read_on()
         how(rig, c)
         is_up(rig.server)
-
-
-def drain(c):
-    try:
-        c.run_for(3600)
-    except (OSError, EOFError, ValueError, AssertionError, struct.error):
-        pass
 
 
 def test_let_go_at_the_longest_duration(rig):
@@ -189,8 +180,7 @@ def test_x11vnc_holds_nothing(rig):
                 c.key(DELETE, 1)
                 c.key(CONTROL, 1)
                 wait_until(held, LATE_S, 'X to see the keys')
-                threading.Thread(target=drain, args=(c,),
-                                 daemon=True).start()
+                c.read_on()
                 if how == 'command':
                     rig.stack.ctl('sessions', 'end',
                                   session_id(rig, 'x11vnc'), 'bye')
@@ -228,7 +218,7 @@ def test_let_go_when_the_relay_stops(rig):
     with open_session(rig) as c:
         press(c)
         is_down(rig.server)
-        threading.Thread(target=drain, args=(c,), daemon=True).start()
+        c.read_on()
         process(rig, 'relay').send_signal(signal.SIGTERM)
         is_up(rig.server)
     assert process(rig, 'relay').wait(60) == 0
