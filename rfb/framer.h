@@ -123,7 +123,8 @@ uint64_t rfb_framer_offset(const struct rfb_framer *f);
  */
 uint64_t rfb_framer_checked_offset(const struct rfb_framer *f);
 
-/* A static sentence for the last error, for the log. Never NULL. */
+/* A sentence for the last error, for the log: valid until the framer is freed.
+ * Never NULL. */
 const char *rfb_framer_why(const struct rfb_framer *f);
 
 #endif

@@ -55,6 +55,7 @@ struct rfb_framer {
 
 	int error;
 	const char *why;
+	char why_text[128]; /* where why needs numbers */
 };
 
 /* Ends the stream: remembers why, returns err. */

@@ -3,6 +3,8 @@
  * stands at its beginning. Source: RFC 6143 section 7.6.1, 7.7, 7.8; the
  * community specification for what the RFC does not have.
  */
+#include <stdio.h>
+
 #include "common/bytes.h"
 #include "common/err.h"
 #include "rfb/framer_internal.h"
@@ -199,13 +201,24 @@ is_outside(const struct rfb_framer *f)
 	    (uint32_t)r->y + r->h > f->height;
 }
 
+static int
+fail_outside(struct rfb_framer *f)
+{
+	const struct rfb_rect *r = &f->rect;
+
+	snprintf(f->why_text, sizeof(f->why_text),
+	    "rectangle %ux%u+%u+%u, encoding %d, outside the framebuffer "
+	    "of %ux%u",
+	    r->w, r->h, r->x, r->y, (int)r->encoding, f->width, f->height);
+	return rfb_framer_fail(f, ERR_PROTOCOL, f->why_text);
+}
+
 /* Rectangles that draw: these alone have a place on the screen. */
 static int
 begin_drawing(struct rfb_framer *f)
 {
 	if (is_outside(f))
-		return rfb_framer_fail(
-		    f, ERR_PROTOCOL, "rectangle outside the framebuffer");
+		return fail_outside(f);
 	if (f->rect.encoding == RFB_ENC_COPYRECT)
 		return begin_fixed(f, 4);
 	return begin_picture(f, f->rect.encoding);
