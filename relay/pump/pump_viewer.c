@@ -63,6 +63,14 @@ pump_send_continuous(struct session *s, bool enable, struct view_area a)
 	return send_area(s, RFB_ENABLE_CONTINUOUS_UPDATES, enable, a);
 }
 
+/* All monitors: as the viewer wrote it, which may mean sizes to come. */
+static struct view_area
+continuous_area(const struct pump *p)
+{
+	return view_is_one(&p->view) ? view_region(&p->view, p->continuous)
+				     : p->continuous;
+}
+
 int
 pump_continuous(struct session *s)
 {
@@ -78,8 +86,7 @@ pump_continuous(struct session *s)
 			return 0;
 		p->own_ends[p->n_own_ends++] = p->ends_asked + 1;
 	}
-	return pump_send_continuous(
-	    s, is_wanted, view_region(&p->view, p->continuous));
+	return pump_send_continuous(s, is_wanted, continuous_area(p));
 }
 
 /* The first one of all announces the feature. */
@@ -210,7 +217,7 @@ on_continuous(struct session *s, const struct rfb_client_event *ev)
 		return pump_pace_ask(s);
 	/* "off" goes on also when it is off: the viewer waits for its end */
 	return pump_send_continuous(
-	    s, ev->continuous.enable, view_region(&p->view, p->continuous));
+	    s, ev->continuous.enable, continuous_area(p));
 }
 
 static const char *

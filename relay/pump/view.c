@@ -314,18 +314,19 @@ struct view_area
 view_region(const struct view *v, struct view_area a)
 {
 	const struct view_list *l = newest(v);
+	struct view_area at = view_is_one(v) ? v->area : a;
 
-	if (!view_is_one(v))
-		return a;
-	a = clip(a, v->area.w, v->area.h);
-	a.x += v->area.x;
-	a.y += v->area.y;
-	/* it may have shrunk under the monitor */
+	if (view_is_one(v)) {
+		a = clip(a, v->area.w, v->area.h);
+		a.x += v->area.x;
+		a.y += v->area.y;
+	}
+	/* it may have shrunk under the monitor, or under an older request */
 	a = clip(a, l->width, l->height);
 	if (!is_empty(a))
 		return a;
-	return (struct view_area){ place(v->area.x, 0, l->width),
-		place(v->area.y, 0, l->height), 1, 1 };
+	return (struct view_area){ place(at.x, 0, l->width),
+		place(at.y, 0, l->height), 1, 1 };
 }
 
 void

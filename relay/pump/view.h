@@ -114,7 +114,11 @@ enum view_fate view_translate(
 void view_drop(
     const struct view *v, struct rfb_rect *r, struct view_area *redraw);
 
-/* A region of the viewer's in the endpoint's framebuffer; never empty. */
+/*
+ * A region of the viewer's in the endpoint's framebuffer; never empty, and
+ * never outside: a viewer may not have heard of a smaller size, and TightVNC's
+ * Xvnc 1.3.10 answers with a rectangle as large as it was asked for.
+ */
 struct view_area view_region(const struct view *v, struct view_area a);
 
 /* A pointer of the viewer's, kept on the monitor. */

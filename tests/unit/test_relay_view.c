@@ -386,8 +386,11 @@ regions_of_the_viewer(void **state)
 	assert_int_equal(view_note_size(&v, 300, 100), 1);
 	assert_area(view_region(&v, AREA(0, 0, 512, 400)), AREA(299, 0, 1, 1));
 	assert_int_equal(view_choose(&v, 0), 0);
+	/* of a desktop that was larger */
+	assert_area(view_region(&v, AREA(1, 2, 65535, 4)), AREA(1, 2, 299, 4));
 	assert_area(
-	    view_region(&v, AREA(1, 2, 65535, 4)), AREA(1, 2, 65535, 4));
+	    view_region(&v, AREA(0, 0, 960, 540)), AREA(0, 0, 300, 100));
+	assert_area(view_region(&v, AREA(400, 50, 9, 9)), AREA(299, 50, 1, 1));
 	view_release(&v);
 	(void)state;
 }
