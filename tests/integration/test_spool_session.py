@@ -95,6 +95,9 @@ def test_killed_beside_a_recorder(rig, name):
 def test_orphan_is_repaired_in_its_folder(rig):
     """All die at once; what is left is finished by the next storage."""
     viewer, session, pid = working_session(rig, 2)
+    media.wait_pictures(rig.stack.path('spool'), 5)
+    # or it ends its file well, if it sees the relay's death first
+    os.kill(pid, signal.SIGSTOP)
     for name in ('storage', 'relay'):
         p = process(rig, name)
         p.kill()
