@@ -10,6 +10,7 @@
 
 #define VERSION   1
 #define SEED      "relaycam evidence 1\n"
+#define CLIP_SEED "relaycam clip 1\n"
 #define PIECE     (64 * 1024)
 #define HEX_LEN   (2 * EVIDENCE_HASH_LEN)
 #define ENTRY_MAX (2 * 21 + HEX_LEN + 1)
@@ -85,17 +86,25 @@ evidence_add(struct evidence *e, uint64_t offset, const uint8_t *data,
 		close_block(e);
 }
 
+/* Whose chain it is: a recording's; or a clip's of the one with the root. */
+struct owner {
+	const char *id;
+	const uint8_t *original; /* NULL: it is a recording */
+};
+
 /* Each link holds all before it: no block can be changed, moved or left out. */
 static void
-chain(const struct evidence *e, const char *segment, uint8_t *root)
+chain(const struct evidence *e, const struct owner *o, uint8_t *root)
 {
+	const char *seed = o->original != NULL ? CLIP_SEED : SEED;
 	crypto_hash_sha256_state st;
 	uint8_t place[16];
 
 	crypto_hash_sha256_init(&st);
-	crypto_hash_sha256_update(&st, (const uint8_t *)SEED, strlen(SEED));
-	crypto_hash_sha256_update(
-	    &st, (const uint8_t *)segment, strlen(segment));
+	crypto_hash_sha256_update(&st, (const uint8_t *)seed, strlen(seed));
+	crypto_hash_sha256_update(&st, (const uint8_t *)o->id, strlen(o->id));
+	if (o->original != NULL)
+		crypto_hash_sha256_update(&st, o->original, EVIDENCE_HASH_LEN);
 	crypto_hash_sha256_final(&st, root);
 	for (size_t i = 0; i < e->n; i++) {
 		const struct evidence_block *b = &e->blocks[i];
@@ -110,14 +119,27 @@ chain(const struct evidence *e, const char *segment, uint8_t *root)
 	}
 }
 
-int
-evidence_finish(struct evidence *e, const char *segment)
+static int
+finish(struct evidence *e, const struct owner *o)
 {
 	if (e->error != 0)
 		return e->error;
 	close_block(e);
-	chain(e, segment, e->root);
+	chain(e, o, e->root);
 	return 0;
+}
+
+int
+evidence_finish(struct evidence *e, const char *segment)
+{
+	return finish(e, &(struct owner){ .id = segment });
+}
+
+int
+evidence_finish_clip(struct evidence *e, const char *clip,
+    const uint8_t original[EVIDENCE_HASH_LEN])
+{
+	return finish(e, &(struct owner){ clip, original });
 }
 
 /* ---- JSON ---- */
@@ -217,12 +239,11 @@ is_whole(const struct evidence *e)
 	return true;
 }
 
-int
-evidence_parse(struct evidence *e, const json_t *manifest, const char **why)
+static int
+parse(struct evidence *e, const json_t *manifest, const struct owner *o,
+    const char **why)
 {
 	const json_t *j = json_object_get(manifest, "evidence");
-	const char *segment =
-	    json_string_value(json_object_get(manifest, "segment"));
 	uint8_t root[EVIDENCE_HASH_LEN];
 	int rc;
 
@@ -231,7 +252,7 @@ evidence_parse(struct evidence *e, const json_t *manifest, const char **why)
 	if (j == NULL)
 		return ERR_NOTFOUND;
 	*why = "the evidence has an unknown format";
-	if (segment == NULL ||
+	if (o->id == NULL ||
 	    json_integer_value(json_object_get(j, "version")) != VERSION ||
 	    !parse_hash(json_string_value(json_object_get(j, "root")), e->root))
 		return ERR_CORRUPT;
@@ -242,8 +263,25 @@ evidence_parse(struct evidence *e, const json_t *manifest, const char **why)
 	if (!is_whole(e))
 		return ERR_CORRUPT;
 	*why = "the root of the evidence is not that of its blocks";
-	chain(e, segment, root);
+	chain(e, o, root);
 	return memcmp(root, e->root, sizeof(root)) == 0 ? 0 : ERR_CORRUPT;
+}
+
+int
+evidence_parse(struct evidence *e, const json_t *manifest, const char **why)
+{
+	const json_t *segment = json_object_get(manifest, "segment");
+
+	return parse(e, manifest,
+	    &(struct owner){ .id = json_string_value(segment) }, why);
+}
+
+int
+evidence_parse_clip(struct evidence *e, const json_t *manifest,
+    const char *clip, const uint8_t original[EVIDENCE_HASH_LEN],
+    const char **why)
+{
+	return parse(e, manifest, &(struct owner){ clip, original }, why);
 }
 
 /* ---- verifying ---- */
@@ -288,6 +326,13 @@ check_end(uint64_t at, evidence_read_fn *read, void *arg,
 	if (n < 0)
 		return (int)n;
 	return fault->len == 0 ? 0 : ERR_CORRUPT;
+}
+
+int
+evidence_verify_block(const struct evidence *e, size_t i,
+    evidence_read_fn *read, void *arg, struct evidence_fault *fault)
+{
+	return check_block(&e->blocks[i], read, arg, fault);
 }
 
 int

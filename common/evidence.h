@@ -51,6 +51,9 @@ void evidence_add(struct evidence *e, uint64_t offset, const uint8_t *data,
  * Returns 0, ERR_NOMEM or ERR_LIMIT (more than EVIDENCE_BLOCKS).
  */
 int evidence_finish(struct evidence *e, const char *segment);
+/* The same for the clip with this id of a recording with that root. */
+int evidence_finish_clip(struct evidence *e, const char *clip,
+    const uint8_t original[EVIDENCE_HASH_LEN]);
 
 /* The value of "evidence" in a manifest; NULL for memory. */
 json_t *evidence_to_json(const struct evidence *e);
@@ -63,6 +66,10 @@ json_t *evidence_to_json(const struct evidence *e);
  */
 int evidence_parse(
     struct evidence *e, const json_t *manifest, const char **why);
+/* The same of a clip's manifest; clip: its id, NULL is ERR_CORRUPT. */
+int evidence_parse_clip(struct evidence *e, const json_t *manifest,
+    const char *clip, const uint8_t original[EVIDENCE_HASH_LEN],
+    const char **why);
 
 /*
  * Reads up to len bytes at offset into buf; returns how many, fewer only at
@@ -88,5 +95,8 @@ struct evidence_fault {
  */
 int evidence_verify(const struct evidence *e, evidence_read_fn *read, void *arg,
     struct evidence_fault *fault);
+/* The same of its i-th block alone. */
+int evidence_verify_block(const struct evidence *e, size_t i,
+    evidence_read_fn *read, void *arg, struct evidence_fault *fault);
 
 #endif
