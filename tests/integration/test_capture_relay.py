@@ -88,11 +88,11 @@ def test_above_the_budget(rig, counter, tmp_path):
     wait_until(lambda: len(rows(rig, later)) == 1, 10, 'its row')
     assert rows(rig, later) == [['1', 'recording', 'start']]
     seen = len(counter.lines())
-    wait_until(lambda: len(counter.lines()) > seen + 20, 20, 'pictures')
+    wait_until(lambda: len(counter.lines()) > seen + 20, 60, 'pictures')
     for session in (live, later):
         command(rig, session, 'frame_rate', '20')
     seen = len(counter.lines())
-    wait_until(lambda: len(counter.lines()) > seen + 20, 20, 'pictures')
+    wait_until(lambda: len(counter.lines()) > seen + 20, 60, 'pictures')
     second.close()
     first.close()
     for session in (live, later):
@@ -117,11 +117,11 @@ def test_a_dead_recorder_of_a_capture(rig, counter, tmp_path):
     assert len(pids) == 1
     wait_until(lambda: rows(rig, later), 10, 'its row')
     seen = len(counter.lines())
-    wait_until(lambda: len(counter.lines()) > seen + 25, 20, 'pictures')
+    wait_until(lambda: len(counter.lines()) > seen + 25, 60, 'pictures')
     os.kill(pids.pop(), signal.SIGKILL)
-    wait_until(lambda: len(rows(rig, later)) == 2, 10, 'another capture')
+    wait_until(lambda: len(rows(rig, later)) == 2, 60, 'another capture')
     seen = len(counter.lines())
-    wait_until(lambda: len(counter.lines()) > seen + 25, 20, 'pictures')
+    wait_until(lambda: len(counter.lines()) > seen + 25, 60, 'pictures')
     second.close()
     first.close()
     found = files(rig, later, tmp_path)
@@ -196,13 +196,13 @@ def test_above_the_budget_of_processor_time(request):
         'relay.live_cpu_percent': str(percent)}).start()
     first, live = begin(rig)
     with noise_on(rig):
-        wait_until(lambda: metric(rig, 'live_cpu_permille') >= limit, 30,
+        wait_until(lambda: metric(rig, 'live_cpu_permille') >= limit, 120,
                    'what the recorder used')
     second, later = begin(rig)
     assert captured(rig) == [(later, 'live_cpu_percent')]
     second.close()
     # quiet again, and there is room
-    wait_until(lambda: metric(rig, 'live_cpu_permille') < limit, 30, 'quiet')
+    wait_until(lambda: metric(rig, 'live_cpu_permille') < limit, 120, 'quiet')
     third, _ = begin(rig)
     assert captured(rig) == [(later, 'live_cpu_percent')]
     third.close()
@@ -223,27 +223,27 @@ def test_a_recorder_that_falls_behind(impatient, tmp_path):
     recorder that dies after that is followed by another capture."""
     rig = impatient
     counter = Counter(rig.stack, rig.endpoint.env)
-    wait_until(counter.lines, 10, 'the counter', counter.process)
+    wait_until(counter.lines, 60, 'the counter', counter.process)
     viewer, session = begin(rig)
     pid, = recorder_pids(rig)
     seen = len(counter.lines())
-    wait_until(lambda: len(counter.lines()) > seen + 10, 20, 'pictures')
+    wait_until(lambda: len(counter.lines()) > seen + 10, 60, 'pictures')
     with noise_on(rig), Starved(pid):
         wait_until(lambda: captured(rig), 60, 'the capture')
     assert captured(rig) == [(session, 'behind_seconds')]
     assert recorder_pids(rig) == [pid]
     seen = len(counter.lines())
-    wait_until(lambda: len(counter.lines()) > seen + 20, 20, 'pictures')
+    wait_until(lambda: len(counter.lines()) > seen + 20, 60, 'pictures')
     os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: len(rows(rig, session)) == 3, 10, 'another capture')
+    wait_until(lambda: len(rows(rig, session)) == 3, 60, 'another capture')
     # no segment is called lost because the capture before has no last number
     gaps = wait_until(lambda: rig.stack.sql(
-        f"SELECT why, ms FROM gaps WHERE session_id = '{session}'"), 10,
+        f"SELECT why, ms FROM gaps WHERE session_id = '{session}'"), 60,
         'the gap')
     assert [g[0] for g in gaps] == ['recorder_restart']
     assert int(gaps[0][1]) < 2000
     seen = len(counter.lines())
-    wait_until(lambda: len(counter.lines()) > seen + 20, 20, 'pictures')
+    wait_until(lambda: len(counter.lines()) > seen + 20, 60, 'pictures')
     viewer.close()
     found = files(rig, session, tmp_path)
     assert [f['reason'] for f in found] == [
