@@ -243,8 +243,13 @@ query(struct request *r, bool is_prepared, const char *sql, int n,
 	if (rc == 0)
 		return;
 	request_field(r, "Retry-After", "5");
-	request_problem(r, 503, "unavailable",
-	    "The database cannot be reached; try again.");
+	if (r->idempotency != NULL && rc == ERR_LIMIT)
+		request_problem(r, 429, "busy",
+		    "As many requests with an Idempotency-Key are under way as "
+		    "one person may have; try again.");
+	else
+		request_problem(r, 503, "unavailable",
+		    "The database cannot be reached; try again.");
 }
 
 void
