@@ -10,6 +10,7 @@
 
 #include "common/bytes.h"
 #include "common/err.h"
+#include "console/oidc/json_text.h"
 #include "console/oidc/keys.h"
 
 #define BASE64URL                                                              \
@@ -24,18 +25,6 @@ refuse(char why[OIDC_WHY_MAX], int rc, const char *fmt, ...)
 	vsnprintf(why, OIDC_WHY_MAX, fmt, ap);
 	va_end(ap);
 	return rc;
-}
-
-static const char *
-text(const json_t *o, const char *name)
-{
-	return json_string_value(json_object_get(o, name));
-}
-
-static bool
-is(const char *s, const char *word)
-{
-	return s != NULL && strcmp(s, word) == 0;
 }
 
 /* ---- its form: RFC 7515 section 3.1 ---- */
@@ -121,10 +110,10 @@ check_header(
     const json_t *header, const char *algorithm, char why[OIDC_WHY_MAX])
 {
 	if (!oidc_algorithm_is_right(algorithm) ||
-	    !is(text(header, "alg"), algorithm))
+	    !text_is(json_text(header, "alg"), algorithm))
 		return refuse(why, ERR_DENIED,
 		    "its ID token is signed with %s, not with %s",
-		    shown(text(header, "alg")), shown(algorithm));
+		    shown(json_text(header, "alg")), shown(algorithm));
 	if (json_object_get(header, "crit") != NULL)
 		return refuse(why, ERR_DENIED,
 		    "its ID token has critical extensions, none of which is "
@@ -166,12 +155,12 @@ static bool
 has_audience(const json_t *aud, const char *client_id, size_t *n)
 {
 	const json_t *v;
-	bool has = is(json_string_value(aud), client_id);
+	bool has = text_is(json_string_value(aud), client_id);
 	size_t i;
 
 	*n = json_is_array(aud) ? json_array_size(aud) : 1;
 	json_array_foreach(aud, i, v) has |=
-	    is(json_string_value(v), client_id);
+	    text_is(json_string_value(v), client_id);
 	return has;
 }
 
@@ -182,17 +171,17 @@ check_party(const json_t *claims, const struct id_token_want *want,
 	const json_t *azp = json_object_get(claims, "azp");
 	size_t n;
 
-	if (!is(text(claims, "iss"), want->issuer))
+	if (!text_is(json_text(claims, "iss"), want->issuer))
 		return refuse(
 		    why, ERR_DENIED, "its ID token is of another issuer");
 	if (!has_audience(json_object_get(claims, "aud"), want->client_id, &n))
 		return refuse(
 		    why, ERR_DENIED, "its ID token is for another client");
 	if ((n > 1 || azp != NULL) &&
-	    !is(json_string_value(azp), want->client_id))
+	    !text_is(json_string_value(azp), want->client_id))
 		return refuse(why, ERR_DENIED,
 		    "its ID token was issued to another party");
-	if (!is(text(claims, "nonce"), want->nonce))
+	if (!text_is(json_text(claims, "nonce"), want->nonce))
 		return refuse(
 		    why, ERR_DENIED, "its ID token is of another login");
 	return 0;
@@ -238,7 +227,7 @@ check_times(const json_t *claims, uint64_t now_s, char why[OIDC_WHY_MAX])
 static int
 check_subject(const json_t *claims, char why[OIDC_WHY_MAX])
 {
-	const char *sub = text(claims, "sub");
+	const char *sub = json_text(claims, "sub");
 
 	if (sub == NULL || *sub == '\0' || strlen(sub) > ID_TOKEN_SUBJECT_MAX)
 		return refuse(why, ERR_DENIED,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/bytes.h"
+#include "console/oidc/json_text.h"
 
 /* Bytes of RSA's modulus: 2048 to 8192 bits. A public exponent above 64 bits
  * would make checking a signature as slow as making one. */
@@ -42,18 +43,6 @@ oidc_algorithm_is_right(const char *algorithm)
 	return find(algorithm) != NULL;
 }
 
-static const char *
-text(const json_t *o, const char *name)
-{
-	return json_string_value(json_object_get(o, name));
-}
-
-static bool
-is(const char *s, const char *word)
-{
-	return s != NULL && strcmp(s, word) == 0;
-}
-
 /* The length of a number in base64url without its leading zeros, which lies
  * from lo to hi bytes; out: hi bytes, or NULL. */
 static bool
@@ -77,7 +66,7 @@ has_length(const json_t *key, const char *name, size_t lo, size_t hi)
 static bool
 is_rsa(const json_t *key)
 {
-	return is(text(key, "kty"), "RSA") &&
+	return text_is(json_text(key, "kty"), "RSA") &&
 	    has_length(key, "n", MODULUS_MIN, MODULUS_MAX) &&
 	    has_length(key, "e", 1, EXPONENT_MAX);
 }
@@ -86,27 +75,28 @@ is_rsa(const json_t *key)
 static bool
 is_point(const json_t *key)
 {
-	const char *crv = text(key, "crv");
-	size_t n = is(crv, "P-256") ? 32
-	    : is(crv, "P-384")      ? 48
-	    : is(crv, "P-521")      ? 66
-				    : 0;
+	const char *crv = json_text(key, "crv");
+	size_t n = text_is(crv, "P-256") ? 32
+	    : text_is(crv, "P-384")      ? 48
+	    : text_is(crv, "P-521")      ? 66
+					 : 0;
 
-	return is(text(key, "kty"), "EC") && n > 0 &&
+	return text_is(json_text(key, "kty"), "EC") && n > 0 &&
 	    has_length(key, "x", 1, n) && has_length(key, "y", 1, n);
 }
 
 static bool
 is_for_signatures(const json_t *key)
 {
-	const char *use = text(key, "use"), *kid = text(key, "kid");
+	const char *use = json_text(key, "use"), *kid = json_text(key, "kid");
 	const json_t *ops = json_object_get(key, "key_ops");
 	const json_t *v;
 	size_t i;
 	bool may = ops == NULL;
 
-	json_array_foreach(ops, i, v) may |= is(json_string_value(v), "verify");
-	return may && (use == NULL || is(use, "sig")) &&
+	json_array_foreach(ops, i, v) may |=
+	    text_is(json_string_value(v), "verify");
+	return may && (use == NULL || text_is(use, "sig")) &&
 	    (kid == NULL || strlen(kid) <= KID_MAX);
 }
 
@@ -155,9 +145,9 @@ bool
 oidc_key_fits(const json_t *key, const char *algorithm)
 {
 	const struct algorithm *a = find(algorithm);
-	const char *alg = text(key, "alg");
+	const char *alg = json_text(key, "alg");
 
-	return a != NULL && is(text(key, "kty"), a->kty) &&
-	    (a->crv == NULL || is(text(key, "crv"), a->crv)) &&
+	return a != NULL && text_is(json_text(key, "kty"), a->kty) &&
+	    (a->crv == NULL || text_is(json_text(key, "crv"), a->crv)) &&
 	    (alg == NULL || strcmp(alg, algorithm) == 0);
 }
