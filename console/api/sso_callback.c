@@ -324,12 +324,14 @@ sso_callback_run(struct request *r)
 	if (!sso_new(r))
 		return;
 	s = r->state;
-	request_field(r, "Set-Cookie",
-	    SSO_COOKIE "=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0");
 	take_param(r, "code", s->code, sizeof(s->code), "");
 	take_param(r, "iss", s->iss, sizeof(s->iss), "?"); /* nobody's */
-	if (!is_begun_here(s))
+	if (!is_begun_here(s)) {
+		/* an address that somebody else made ends no login here */
 		sso_fail(r, 400, "login-expired", SSO_EXPIRED, NULL);
-	else
-		use_once(s);
+		return;
+	}
+	request_field(r, "Set-Cookie",
+	    SSO_COOKIE "=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0");
+	use_once(s);
 }

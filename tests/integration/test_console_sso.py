@@ -228,9 +228,11 @@ def test_an_answer_is_for_the_browser_that_began(site, settings):
     url = attacker.sign_in('u-mia')
     r = victim.come_back(url)
     assert r.status_code == 400 and victim.me().status_code == 401
-    victim.begin()  # has a cookie now, of another login
+    mine = victim.sign_in('u-mia')  # has a cookie now, of another login
     r = victim.come_back(url)
     assert r.status_code == 400 and victim.me().status_code == 401
+    # and that one goes on
+    assert victim.come_back(mine).status_code == 200
     assert attacker.come_back(url).status_code == 200
 
 
