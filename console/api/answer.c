@@ -1,16 +1,21 @@
 #include "console/api/answer.h"
 
 #include <event2/buffer.h>
+#include <event2/bufferevent.h>
 #include <event2/http.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/sha.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <zlib.h>
 
 #include "common/bytes.h"
 #include "common/http.h"
 #include "console/api/idempotency.h"
 #include "console/api/request.h"
+#include "console/conf.h"
 #include "console/http/accept_encoding.h"
 #include "console/http/deprecation.h"
 #include "console/http/fields.h"
@@ -20,6 +25,7 @@
 #define COMPRESS_MIN   1024
 #define COMPRESS_LEVEL 4
 #define ETAG_BYTES     16
+#define UNSENT_MAX     65536
 
 static const char *
 reason(unsigned status)
@@ -102,11 +108,32 @@ add_fields(struct request *r, unsigned status)
 		request_field(r, "Connection", "close");
 }
 
+/*
+ * It may last: the time limit of requests is on a client that takes nothing, no
+ * more on one that sends nothing. The kernel says that there is room again when
+ * UNSENT_MAX bytes wait at most, not when a third of some megabytes is gone, so
+ * that a slow client is not taken for one that takes nothing.
+ */
+static void
+limit_output_alone(struct request *r)
+{
+	struct bufferevent *bev = evhttp_connection_get_bufferevent(
+	    evhttp_request_get_connection(r->http));
+	const struct timeval limit = { r->worker->conf->console.request_seconds,
+		0 };
+	int unsent = UNSENT_MAX;
+
+	bufferevent_set_timeouts(bev, NULL, &limit);
+	setsockopt(bufferevent_getfd(bev), IPPROTO_TCP, TCP_NOTSENT_LOWAT,
+	    &unsent, sizeof(unsent));
+}
+
 void
 request_begin(struct request *r, unsigned status)
 {
 	r->is_begun = true;
 	add_fields(r, status);
+	limit_output_alone(r);
 	evhttp_send_reply_start(r->http, (int)status, reason(status));
 }
 
