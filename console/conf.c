@@ -57,6 +57,10 @@ const struct conf_opt conf_console_opts[CONF_CONSOLE_N] = {
 	ROW(provider_seconds, CONF_SECONDS, "10", 1, 60,
 	    "Each answer of a provider of single sign-on has to come within "
 	    "this time."),
+	ROW(provider_private_addresses, CONF_BOOL, "off", 0, 0,
+	    "Providers of single sign-on may have private, loopback or "
+	    "link-local addresses. Each team's owner names a provider, so "
+	    "without this the console connects to public addresses alone."),
 	ROW(stop_seconds, CONF_SECONDS, "30", 1, 3600,
 	    "At SIGTERM, requests under way get this long."),
 	ROW(pages_dir, CONF_STR, "/usr/share/relaycam/console", 0, 0,

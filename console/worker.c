@@ -176,6 +176,7 @@ make_parts(struct worker *w, char *err, size_t err_len)
 	    &(struct fetcher_conf){ .ca_file = c->console.provider_ca_file,
 		.seconds = (long)c->console.provider_seconds,
 		.max = FETCHES_MAX,
+		.may_be_private = c->console.provider_private_addresses,
 		.max_per_client = c->console.max_connections_per_address > 0
 		    ? FETCHES_PER_CLIENT_MAX
 		    : 0 });

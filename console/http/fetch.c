@@ -6,11 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <sys/socket.h>
 
+#include "common/address_scope.h"
 #include "common/buf.h"
 #include "common/curl_loop.h"
+#include "common/curl_options.h"
 #include "common/err.h"
-#include "common/tls.h"
 
 #define HEAD_MAX   65536 /* bytes of an answer's head */
 #define CLIENT_MAX 64
@@ -26,6 +28,7 @@ struct call {
 	struct buf body;
 	size_t head_len;
 	bool is_too_long;
+	bool is_private; /* an address of the server is not public */
 	char client[CLIENT_MAX];
 	char curl_error[CURL_ERROR_SIZE];
 };
@@ -84,6 +87,10 @@ on_done(void *arg, CURLcode rc)
 	if (c->is_too_long) {
 		a.err = ERR_LIMIT;
 		a.why = "its answer is too long";
+	} else if (rc != CURLE_OK && c->is_private) {
+		a.err = ERR_UNAVAILABLE;
+		a.why = "its address is private, which [console] "
+			"provider_private_addresses does not allow";
 	} else if (rc != CURLE_OK) {
 		a.err = rc == CURLE_OPERATION_TIMEDOUT ? ERR_TIMEOUT
 						       : ERR_UNAVAILABLE;
@@ -130,32 +137,42 @@ add_headers(struct call *c, const struct fetch *rq)
 	return rc;
 }
 
+/* The address is the one that is connected to. */
+static curl_socket_t
+on_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	struct call *c = arg;
+
+	if (address_is_public(&address->addr))
+		return socket(address->family, address->socktype | SOCK_CLOEXEC,
+		    address->protocol);
+	c->is_private = true;
+	return CURL_SOCKET_BAD;
+}
+
 static void
 set_options(struct call *c, const struct fetch *rq)
 {
 	const struct fetcher_conf *conf = &c->fetcher->conf;
 	CURL *e = c->easy;
 
+	curl_options_set(e, "https", conf->ca_file, c->curl_error);
 	curl_easy_setopt(e, CURLOPT_URL, rq->url);
 	curl_easy_setopt(e, CURLOPT_PRIVATE, (char *)c);
-	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, c->curl_error);
 	curl_easy_setopt(e, CURLOPT_HTTPHEADER, c->headers);
-	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "https");
 	curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT,
 	    conf->seconds < CONNECT_S ? conf->seconds : CONNECT_S);
 	curl_easy_setopt(e, CURLOPT_TIMEOUT, conf->seconds);
-	curl_easy_setopt(e, CURLOPT_USERAGENT, "relaycam/" RELAYCAM_VERSION);
 	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(e, CURLOPT_WRITEDATA, c);
 	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_head);
 	curl_easy_setopt(e, CURLOPT_HEADERDATA, c);
-	curl_easy_setopt(e, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
-	curl_easy_setopt(e, CURLOPT_SSL_CIPHER_LIST, TLS_CIPHERS_1_2);
-	if (conf->ca_file != NULL)
-		curl_easy_setopt(e, CURLOPT_CAINFO, conf->ca_file);
+	if (!conf->may_be_private) {
+		curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, on_socket);
+		curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, c);
+	}
 	if (rq->form != NULL)
 		curl_easy_setopt(e, CURLOPT_COPYPOSTFIELDS, rq->form);
 }

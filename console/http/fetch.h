@@ -6,6 +6,7 @@
 #ifndef CONSOLE_HTTP_FETCH_H
 #define CONSOLE_HTTP_FETCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct event_base;
@@ -16,6 +17,11 @@ struct fetcher_conf {
 	long seconds;        /* for one answer, name and connection included */
 	unsigned max;        /* requests at once */
 	unsigned max_per_client; /* of these; 0: clients are not told apart */
+	/* Servers may have addresses that are not public
+	 * (common/address_scope.h). Looked at when it connects, so a name that
+	 * has another address then does not get around it; behind a proxy of
+	 * libcurl's environment it is the proxy's address. */
+	bool may_be_private;
 };
 
 struct fetch {

@@ -254,6 +254,7 @@ class Stack:
             'console.tls_key_file': f'{conf}/relay.key',
             'console.public_url': f'https://localhost:{p.console}',
             'console.metrics_listen': f'127.0.0.1:{p.console_metrics}',
+            'console.provider_private_addresses': 'on',  # all is on loopback
         }
         if self.s3:
             v.update({'store.s3_endpoint': f'http://127.0.0.1:{p.s3}',

@@ -15,11 +15,11 @@
 #include "common/clock.h"
 #include "common/conf.h"
 #include "common/curl_loop.h"
+#include "common/curl_options.h"
 #include "common/err.h"
 #include "common/keyfile.h"
 #include "common/log.h"
 #include "common/s3_endpoint.h"
-#include "common/tls.h"
 #include "storage/counters.h"
 #include "storage/object_key.h"
 #include "storage/store/s3_xml.h"
@@ -369,26 +369,19 @@ call_options(struct call *c, const char *url)
 	const struct conf_store *conf = c->client->conf;
 	CURL *e = c->easy;
 
+	curl_options_set(e, "http,https", conf->s3_ca_file, c->curl_error);
 	curl_easy_setopt(e, CURLOPT_URL, url);
 	curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L);
 	curl_easy_setopt(e, CURLOPT_PRIVATE, (char *)c);
-	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, c->curl_error);
 	curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, c->rq.method);
 	curl_easy_setopt(e, CURLOPT_HTTPHEADER, c->headers);
-	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT, CONNECT_TIMEOUT_S);
 	curl_easy_setopt(e, CURLOPT_LOW_SPEED_LIMIT, 1L);
 	curl_easy_setopt(e, CURLOPT_LOW_SPEED_TIME, STALL_TIMEOUT_S);
-	curl_easy_setopt(e, CURLOPT_USERAGENT, "relaycam/" RELAYCAM_VERSION);
 	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(e, CURLOPT_WRITEDATA, c);
 	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(e, CURLOPT_HEADERDATA, c);
-	curl_easy_setopt(e, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
-	curl_easy_setopt(e, CURLOPT_SSL_CIPHER_LIST, TLS_CIPHERS_1_2);
-	if (conf->s3_ca_file != NULL)
-		curl_easy_setopt(e, CURLOPT_CAINFO, conf->s3_ca_file);
 	if (strcmp(c->rq.method, "PUT") != 0 &&
 	    strcmp(c->rq.method, "POST") != 0)
 		return;

@@ -85,6 +85,7 @@ class Console:
             'console.tls_key_file': key,
             'console.pages_dir': os.path.join(ROOT, 'console', 'pages'),
             'console.modules_dir': os.path.join(BUILD, 'console', 'modules'),
+            'console.provider_private_addresses': 'on',
             'console.workers': '2', 'log.level': 'debug', **settings}
         self.process = None
         self.fill()
