@@ -582,3 +582,10 @@ SELECT 'own_review' AS name, g.id::text AS object,
        format('was reviewed by its technician, %s', p.name) AS detail
 FROM segments g JOIN people p ON p.id = g.person_id
 WHERE g.reviewed_by = p.name;
+
+-- M5: a clip's range lies within its recording.
+SELECT 'clip_range' AS name, c.id::text AS object,
+       format('%s to %s ms of recording %s, which has %s', c.from_ms, c.to_ms, g.id,
+              coalesce(g.duration_ms::text, 'no end')) AS detail
+FROM clips c JOIN segments g ON g.id = c.segment_id
+WHERE g.duration_ms IS NULL OR c.from_ms >= g.duration_ms OR c.to_ms > g.duration_ms;

@@ -137,6 +137,9 @@ BEGIN
 
         ('recording_notes',   'console', 'SELECT, INSERT'),
         ('recording_notes',   'admin',   'SELECT'),
+        ('clips',             'storage', 'SELECT'),
+        ('clips',             'console', 'SELECT, INSERT (segment_id, from_ms, to_ms, reason, author)'),
+        ('clips',             'admin',   'SELECT, INSERT (segment_id, from_ms, to_ms, reason, author)'),
 
         -- M5: follows from segments, by segments_changed alone
         ('disk_use',          'console', 'SELECT'),

@@ -51,6 +51,7 @@ struct daemon {
 	struct node *node;
 	struct signing *signing;
 	struct heads *heads;
+	struct clip_set *clips;
 	bool stopping;   /* SIGTERM came: nothing new is begun */
 	bool exiting;    /* the loop has ended: callbacks only free */
 	char actor[128]; /* of audit rows: storage@host */

@@ -26,6 +26,7 @@
 #include "common/log.h"
 #include "common/protect.h"
 #include "storage/check.h"
+#include "storage/clips/clip_set.h"
 #include "storage/daemon.h"
 #include "storage/encode/encode_queue.h"
 #include "storage/expiry.h"
@@ -216,7 +217,8 @@ make_parts(struct daemon *d)
 	    (is_s3 ? store_s3_new : store_folder_new)(
 		&d->store, &env, err, sizeof(err)) != 0)
 		die(err);
-	if (spool_new(d, err, sizeof(err)) != 0 || heads_new(d) != 0 ||
+	d->clips = clip_set_new(d);
+	if (d->clips == NULL || spool_new(d, err, sizeof(err)) != 0 || heads_new(d) != 0 ||
 	    encode_queue_new(d, err, sizeof(err)) != 0 || expiry_new(d) != 0 ||
 	    check_new(d) != 0 ||
 	    db_listen(d->db, "relaycam_segment", on_segment, d) != 0)
@@ -248,6 +250,7 @@ free_parts(struct daemon *d)
 	node_free(d->node);
 	status_free(d->status);
 	files_free(d->files);
+	clip_set_free(d->clips);
 }
 
 int

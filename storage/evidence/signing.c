@@ -125,6 +125,12 @@ signing_free(struct signing *s)
 	free(s);
 }
 
+const struct evidence_signer *
+signing_signer(const struct signing *s)
+{
+	return s->has_key ? &s->signer : NULL;
+}
+
 void
 signing_announce(struct signing *s)
 {

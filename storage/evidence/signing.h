@@ -30,6 +30,8 @@ struct signing;
 int signing_new(
     struct daemon *d, const char *key_file, char *err, size_t err_len);
 void signing_free(struct signing *s);
+/* The key, for any thread; NULL: nothing is signed. Lives as long as s. */
+const struct evidence_signer *signing_signer(const struct signing *s);
 /* Makes this node's public key known; at each connect. */
 void signing_announce(struct signing *s);
 /* Checks under way end soon, with ERR_CANCELLED. */

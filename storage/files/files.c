@@ -105,8 +105,11 @@ serve(const struct files_request *asked)
 {
 	struct files_request r = *asked;
 	bool is_growing;
-	int fd = files_open(r.f, r.key, &is_growing);
+	int fd;
 
+	if (r.what != FILES_INDEX && files_serve_clip(&r))
+		return;
+	fd = files_open(r.f, r.key, &is_growing);
 	if (fd < 0) {
 		files_elsewhere(&r);
 		return;

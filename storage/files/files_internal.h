@@ -3,7 +3,7 @@
  * its links, files_grant.c who may continue, files_answer.c whole files,
  * files_download.c bytes to a client, files_growing.c what is still being
  * written, files_elsewhere.c what is not on this node, files_beside.c posters
- * and manifests in S3.
+ * and manifests in S3, files_clip.c clips.
  */
 #ifndef STORAGE_FILES_FILES_INTERNAL_H
 #define STORAGE_FILES_FILES_INTERNAL_H
@@ -126,5 +126,11 @@ void files_elsewhere(const struct files_request *r);
 
 /* A poster or a signed manifest in the store, which reads it. */
 void files_serve_beside(const struct files_request *r);
+
+
+/* ---- files_clip.c ---- */
+
+/* True when the key is that of a clip, or of its manifest; it is answered. */
+bool files_serve_clip(const struct files_request *r);
 
 #endif

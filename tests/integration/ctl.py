@@ -98,6 +98,12 @@ class Ctl:
              seq * 10, size, sha256, store, key or f'demo/desk1/{gid}.webm'))
         return gid
 
+    def evidence(self, gid):
+        """The row that storage writes with a signed manifest."""
+        self.sql("INSERT INTO evidence (segment_id, root, sha256, object_key) "
+                 "SELECT id, sha256, sha256, replace(object_key, '.webm', "
+                 "'.json') FROM segments WHERE id = %s", (gid,))
+
     @staticmethod
     def certificate(folder, name='localhost', days=90, prefix='tls'):
         """A self-signed certificate and its key: two paths."""

@@ -20,6 +20,7 @@ def console(tmp_path_factory, cluster):
     c.alice = c.login('alice')
     c.session = c.ctl.session()
     c.recording = c.ctl.segment(c.session, 1)
+    c.ctl.evidence(c.recording)
     others = c.ctl.session()
     c.sql("UPDATE sessions SET person_id = (SELECT id FROM people WHERE name "
           "= 'mia') WHERE id = %s", (others,))
@@ -39,6 +40,8 @@ BODIES = {
     '/recordings/{id}/unlock': ('recording', {}),
     '/recordings/{id}/review': ('reviewed', {'remark': 'fine'}),
     '/recordings/{id}/links': ('recording', {}),
+    '/recordings/{id}/clips': ('recording', {'from_ms': 0, 'to_ms': 9000,
+                                             'reason': 'a'}),
     '/recordings/{id}/notes': ('recording', {'at_ms': 1, 'text': 'a'}),
     '/endpoints': ('', {'name': 'once', 'host': 'localhost', 'port': 5900,
                         'allow_clear': True}),

@@ -29,6 +29,9 @@ class Row:
 
 REVIEWED = ('UPDATE segments SET reviewed_by = %s, reviewed_at = %s, '
             "status = 'available'")
+EVIDENCE = ("UPDATE segments SET status = 'available'; INSERT INTO evidence "
+            '(segment_id, root, sha256, object_key) SELECT id, sha256, sha256, '
+            "object_key || '.json' FROM segments ON CONFLICT DO NOTHING")
 LOCK = 'UPDATE segments SET locked = %s, status = \'available\''
 RESTORE = 'UPDATE endpoints SET deleted_at = NULL'
 NEVER = str(uuid.UUID(int=7))
@@ -75,6 +78,9 @@ ROWS = {
     ('POST', '/recordings/{id}/lock'): Row(200, before=(LOCK, (False,))),
     ('POST', '/recordings/{id}/unlock'): Row(200, before=(LOCK, (True,))),
     ('POST', '/recordings/{id}/links'): Row(201),
+    ('POST', '/recordings/{id}/clips'): Row(
+        201, {'from_ms': 0, 'to_ms': 9000, 'reason': 'seen'},
+        before=(EVIDENCE, None)),
     ('POST', '/recordings/{id}/review'): Row(200, before=(REVIEWED, (None,) * 2)),
     ('DELETE', '/recordings/{id}/review'): Row(
         200, before=(REVIEWED, ('mia', '2026-11-20'))),

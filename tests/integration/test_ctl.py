@@ -678,6 +678,9 @@ BESIDE = "regexp_replace(object_key, 'webm$', 'json')"
 VIOLATIONS = {
     'own_review': "UPDATE segments SET reviewed_by = 'alice', reviewed_at = "
                   "now() WHERE seq = 1",
+    'clip_range': "INSERT INTO clips (segment_id, from_ms, to_ms, reason, "
+                  "author) SELECT id, 5, duration_ms + 1, 'x', 'alice' FROM "
+                  "segments WHERE seq = 1",
     'segment_frames': "UPDATE segments SET frames = 9 WHERE seq = 1",
     'session_frames': "UPDATE segments SET first_frame = 12, last_frame = 21 "
                       "WHERE seq = 2",
