@@ -48,6 +48,27 @@ make(struct ctl *c, const struct recording *r, const struct person_ref *person,
 	return 0;
 }
 
+int
+link_to_clip(struct ctl *c, const struct recording *r, const char *files_url,
+    struct signed_link *out)
+{
+	struct conf_store store = c->store;
+	struct recording clip = *r;
+	int rc;
+
+	clip.node_url[0] = '\0'; /* it is stored */
+	if (link_is_direct(&store)) {
+		if (files_url[0] == '\0')
+			return ctl_error("no storage daemon runs that makes "
+					 "clips");
+		c->store.kind = "folder";
+		c->store.public_url = (char *)(uintptr_t)files_url;
+	}
+	rc = make(c, &clip, NULL, false, out);
+	c->store = store;
+	return rc;
+}
+
 /* Its links would be refused anyway, once they are dead. */
 static int
 person_must_watch(

@@ -25,6 +25,14 @@ int link_new(struct ctl *c, const struct recording *r,
     const struct person_ref *person, const char *action,
     struct signed_link *out);
 
+/*
+ * A link to the clip, or its manifest, whose key is in r; nobody's, without an
+ * audit row: the clip has one. files_url: of a storage daemon, "" for none.
+ * Returns as link_new.
+ */
+int link_to_clip(struct ctl *c, const struct recording *r,
+    const char *files_url, struct signed_link *out);
+
 /* CA file to check the link's server with: given, or by the settings. */
 const char *link_ca_file(
     const struct ctl *c, const struct recording *r, const char *given);

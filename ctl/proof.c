@@ -1,5 +1,5 @@
 /* One recording against its manifest. */
-#include "ctl/proof.h"
+#include "ctl/proof_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,8 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/bytes.h"
+#include "common/clip.h"
 #include "common/err.h"
+#include "common/webm_walk.h"
 
 #define MANIFEST_MAX (4 << 20)
 
@@ -21,13 +22,14 @@ proof_kind_name(enum proof_kind kind)
 {
 	static const char *const names[] = { "good", "changed", "missing",
 		"added", "no_file", "no_manifest", "manifest", "unsigned",
-		"signature", "unknown_key", "unreadable", "swapped" };
+		"signature", "unknown_key", "unreadable", "swapped",
+		"no_original", "original", "other_original", "range" };
 
 	return names[kind];
 }
 
-__attribute__((format(printf, 3, 4))) static void
-say(struct proof *p, enum proof_kind kind, const char *fmt, ...)
+void
+proof_say(struct proof *p, enum proof_kind kind, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -52,45 +54,25 @@ find_manifest(struct proof *p)
 	snprintf(p->manifest, sizeof(p->manifest), "%.4000s.json", p->path);
 }
 
-static int64_t
-read_fd(void *arg, uint64_t offset, uint8_t *buf, size_t len)
-{
-	int fd = *(int *)arg;
-	size_t have = 0;
-
-	while (have < len) {
-		ssize_t n =
-		    pread(fd, buf + have, len - have, (off_t)(offset + have));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return ERR_IO;
-		if (n == 0)
-			break;
-		have += (size_t)n;
-	}
-	return (int64_t)have;
-}
-
 /* At most MANIFEST_MAX bytes of JSON; NULL and a sentence in p. */
-static json_t *
-load_manifest(struct proof *p)
+json_t *
+proof_load_manifest(struct proof *p, const char *path)
 {
-	int fd = open(p->manifest, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	char *text = fd >= 0 ? malloc(MANIFEST_MAX + 1) : NULL;
 	int64_t n = text != NULL
-	    ? read_fd(&fd, 0, (uint8_t *)text, MANIFEST_MAX + 1)
+	    ? webm_read_file(&fd, 0, (uint8_t *)text, MANIFEST_MAX + 1)
 	    : -1;
 	json_t *j = NULL;
 
 	if (n < 0)
-		say(p, errno == ENOENT ? PROOF_NO_MANIFEST : PROOF_UNREADABLE,
-		    "its manifest %.400s: %s", p->manifest, strerror(errno));
+		proof_say(p,
+		    errno == ENOENT ? PROOF_NO_MANIFEST : PROOF_UNREADABLE,
+		    "its manifest %.400s: %s", path, strerror(errno));
 	else if (n > MANIFEST_MAX ||
 	    (j = json_loadb(text, (size_t)n, JSON_REJECT_DUPLICATES, NULL)) ==
 		NULL)
-		say(p, PROOF_MANIFEST, "%.400s is no manifest", p->manifest);
+		proof_say(p, PROOF_MANIFEST, "%.400s is no manifest", path);
 	free(text);
 	if (fd >= 0)
 		close(fd);
@@ -105,19 +87,19 @@ say_fault(struct proof *p)
 
 	switch (f->kind) {
 	case EVIDENCE_CHANGED:
-		say(p, PROOF_CHANGED,
+		proof_say(p, PROOF_CHANGED,
 		    "bytes %" PRIu64 " to %" PRIu64 " (of %lld) are not those "
 		    "that were recorded",
 		    f->offset, last, (long long)p->facts.bytes);
 		break;
 	case EVIDENCE_MISSING:
-		say(p, PROOF_MISSING,
+		proof_say(p, PROOF_MISSING,
 		    "it was cut off: it ends before byte %" PRIu64 ", and "
 		    "%lld bytes were recorded",
 		    last, (long long)p->facts.bytes);
 		break;
 	case EVIDENCE_ADDED:
-		say(p, PROOF_ADDED,
+		proof_say(p, PROOF_ADDED,
 		    "bytes %" PRIu64 " to %" PRIu64 " were added behind its "
 		    "end",
 		    f->offset, last);
@@ -125,29 +107,30 @@ say_fault(struct proof *p)
 	}
 }
 
-static void
-check_bytes(struct proof *p, const struct evidence *e)
+void
+proof_check_bytes(struct proof *p, const struct evidence *e)
 {
 	int fd = open(p->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct stat st;
 	int rc = ERR_IO;
 
 	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
-		rc = evidence_verify(e, read_fd, &fd, &p->fault);
+		rc = evidence_verify(e, webm_read_file, &fd, &p->fault);
 	else if (fd >= 0)
 		errno = EISDIR;
 	if (rc == ERR_CORRUPT)
 		say_fault(p);
 	else if (rc != 0 && fd < 0 && errno == ENOENT)
-		say(p, PROOF_NO_FILE, "the recording is not there");
+		proof_say(p, PROOF_NO_FILE, "the recording is not there");
 	else if (rc != 0)
-		say(p, PROOF_UNREADABLE, "cannot read it: %s", strerror(errno));
+		proof_say(
+		    p, PROOF_UNREADABLE, "cannot read it: %s", strerror(errno));
 	if (fd >= 0)
 		close(fd);
 }
 
-static void
-check_signature(
+void
+proof_check_signature(
     struct proof *p, const json_t *manifest, const struct proof_keys *keys)
 {
 	const struct evidence_key *by;
@@ -157,19 +140,19 @@ check_signature(
 	case 0:
 		break;
 	case ERR_NOTFOUND:
-		say(p, PROOF_UNSIGNED,
+		proof_say(p, PROOF_UNSIGNED,
 		    "its bytes are those of its manifest, but nobody signed "
 		    "that");
 		break;
 	case ERR_DENIED:
-		say(p, PROOF_UNKNOWN_KEY,
+		proof_say(p, PROOF_UNKNOWN_KEY,
 		    "its bytes are those of its manifest, but that is signed "
 		    "with key %s, which is not among the known ones%s",
 		    p->key_id[0] != '\0' ? p->key_id : "(none)",
 		    keys->n == 0 ? ": give the server's with --key FILE" : "");
 		break;
 	default:
-		say(p, PROOF_SIGNATURE,
+		proof_say(p, PROOF_SIGNATURE,
 		    "the signature of its manifest is wrong: the manifest was "
 		    "changed");
 		break;
@@ -184,16 +167,16 @@ check_manifest(
 	const char *why;
 
 	evidence_init(&e);
-	check_signature(p, manifest, keys);
+	proof_check_signature(p, manifest, keys);
 	if (evidence_facts_read(&p->facts, manifest, &why) != 0 ||
 	    evidence_parse(&e, manifest, &why) != 0)
-		say(p, PROOF_MANIFEST, "%s", why);
+		proof_say(p, PROOF_MANIFEST, "%s", why);
 	else {
 		p->has_facts = p->kind != PROOF_SIGNATURE;
 		/* what is wrong with the bytes matters more than who signed,
 		 * unless the list of them is wrong itself */
 		if (p->kind != PROOF_SIGNATURE)
-			check_bytes(p, &e);
+			proof_check_bytes(p, &e);
 	}
 	evidence_release(&e);
 }
@@ -209,13 +192,17 @@ proof_check(struct proof *p, const struct proof_keys *keys)
 		memcpy(p->shown, p->path, sizeof(p->shown));
 	if (p->manifest[0] == '\0')
 		find_manifest(p);
-	manifest = load_manifest(p);
+	manifest = proof_load_manifest(p, p->manifest);
 	if (manifest == NULL)
 		return;
-	check_manifest(p, manifest, keys);
+	p->is_clip = clip_is(manifest);
+	if (p->is_clip)
+		proof_check_clip(p, manifest, keys);
+	else
+		check_manifest(p, manifest, keys);
 	json_decref(manifest);
-	if (p->kind == PROOF_GOOD)
-		say(p, PROOF_GOOD,
+	if (p->kind == PROOF_GOOD && !p->is_clip)
+		proof_say(p, PROOF_GOOD,
 		    "%lld bytes as they were recorded, file %lld of session "
 		    "%s, signed with key %s",
 		    (long long)p->facts.bytes, (long long)p->facts.seq,

@@ -30,6 +30,11 @@ enum proof_kind {
 	PROOF_UNKNOWN_KEY, /* signed, by nobody we know */
 	PROOF_UNREADABLE,
 	PROOF_SWAPPED, /* under the name of another file */
+	/* of clips */
+	PROOF_NO_ORIGINAL,    /* as it was signed; its original was not given */
+	PROOF_ORIGINAL,       /* its original's manifest is not to be trusted */
+	PROOF_OTHER_ORIGINAL, /* it was cut from another recording */
+	PROOF_RANGE,          /* not the range that its manifest names */
 };
 
 struct proof_keys {
@@ -39,11 +44,15 @@ struct proof_keys {
 
 struct proof {
 	char path[PROOF_PATH_MAX], manifest[PROOF_PATH_MAX];
-	char shown[PROOF_PATH_MAX]; /* what people call it */
+	char original[PROOF_PATH_MAX]; /* of a clip: its original's manifest */
+	char shown[PROOF_PATH_MAX];    /* what people call it */
 	enum proof_kind kind;
 	struct evidence_fault fault; /* CHANGED, MISSING, ADDED */
 	bool has_facts;
 	struct evidence_facts facts;
+	bool is_clip;
+	char clip_of[37]; /* the recording; "" before it was read */
+	json_t *clip;     /* what its manifest says; NULL: none */
 	char key_id[EVIDENCE_KEY_ID_MAX]; /* that the signature claims */
 	char text[640];                   /* a sentence for people */
 };
@@ -55,7 +64,10 @@ struct proof_set {
 	bool is_good;
 };
 
-/* Checks p->path with p->manifest ("": found beside it). Fills the rest. */
+/*
+ * Checks p->path with p->manifest ("": found beside it), a clip with
+ * p->original ("": it is not known) too. Fills the rest.
+ */
 void proof_check(struct proof *p, const struct proof_keys *keys);
 
 /* As in JSON: "good", "changed", ... */

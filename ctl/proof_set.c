@@ -134,6 +134,8 @@ look_for_swaps(struct proof_set *s, struct proof *p)
 	int64_t bytes;
 	bool is_other;
 
+	if (p->is_clip)
+		return;
 	is_other = p->kind == PROOF_CHANGED || p->kind == PROOF_MISSING ||
 	    p->kind == PROOF_ADDED;
 	if (is_other && file_sha256(p->path, sum, &bytes) != 0)
@@ -250,6 +252,22 @@ check_sessions(struct proof_set *s)
 	return rc == 0 ? 0 : ctl_error("out of memory");
 }
 
+/* A clip is checked again with its original's manifest, if that is here. */
+static void
+look_for_original(
+    const struct proof_set *s, struct proof *p, const struct proof_keys *keys)
+{
+	for (size_t i = 0; p->kind == PROOF_NO_ORIGINAL && i < s->n; i++) {
+		const struct proof *o = &s->list[i];
+
+		if (!o->has_facts || strcmp(o->facts.segment, p->clip_of) != 0)
+			continue;
+		memcpy(p->original, o->manifest, sizeof(p->original));
+		p->kind = PROOF_GOOD;
+		proof_check(p, keys);
+	}
+}
+
 int
 proof_set_check(struct proof_set *s, const struct proof_keys *keys)
 {
@@ -257,6 +275,8 @@ proof_set_check(struct proof_set *s, const struct proof_keys *keys)
 	s->sessions = json_array();
 	for (size_t i = 0; i < s->n; i++)
 		proof_check(&s->list[i], keys);
+	for (size_t i = 0; i < s->n; i++)
+		look_for_original(s, &s->list[i], keys);
 	for (size_t i = 0; i < s->n; i++) {
 		look_for_swaps(s, &s->list[i]);
 		s->is_good = s->is_good && s->list[i].kind == PROOF_GOOD;
@@ -275,6 +295,8 @@ proof_json(const struct proof *p)
 	    p->kind == PROOF_GOOD, "result", proof_kind_name(p->kind), "text",
 	    p->text, "key", p->key_id);
 
+	if (p->clip != NULL)
+		json_object_set(j, "clip", p->clip);
 	if (range)
 		json_object_update_new(j,
 		    json_pack("{s:I,s:I}", "offset",
@@ -342,6 +364,8 @@ proof_set_print(const struct proof_set *s, bool json)
 void
 proof_set_release(struct proof_set *s)
 {
+	for (size_t i = 0; i < s->n; i++)
+		json_decref(s->list[i].clip);
 	free(s->list);
 	json_decref(s->sessions);
 	memset(s, 0, sizeof(*s));

@@ -327,6 +327,14 @@ static const struct arg_opt fetch_opts[] = {
 	{ "ca", "FILE", "PEM: CA of the server that the link points at" },
 	{ "quiet", NULL, "no progress" },
 };
+static const struct arg_opt clip_opts[] = {
+	{ "from", "POSITION", "in the recording, such as 1:02:03.5 or 63" },
+	{ "to", "POSITION", "the same" },
+	{ "reason", "TEXT", "what it is for; stands in manifest and audit log" },
+	{ "output", "FILE.webm", "write here; the manifest beside it" },
+	{ "ca", "FILE", "PEM: CA of the storage daemon's certificate" },
+	OPT_JSON,
+};
 static const struct arg_opt verify_opts[] = {
 	{ "file", "FILE", "this file, not the stored one" },
 	{ "ca", "FILE", "PEM: CA of the server that links point at" },
@@ -366,6 +374,12 @@ static const struct command commands[] = {
 	    "where it stopped. Size and SHA-256 are checked;\nonly a right "
 	    "file gets its final name.",
 	    recordings_run_fetch },
+	{ "clip", "RECORDING", 1, 1, OPTS(clip_opts),
+	    "Cuts a range out of a stored recording, without encoding it "
+	    "again.\n\nIt begins with the key frame before --from and ends "
+	    "about a second behind --to, or\nmore on a quiet screen. \"relaycam "
+	    "verify FILE.webm --original MANIFEST\" checks it.",
+	    recordings_run_clip },
 	{ "verify", "RECORDING", 1, 1, OPTS(verify_opts),
 	    "Compares size and SHA-256 with what was noted when it was "
 	    "stored.\n\nReads the stored file, or a downloaded one with "

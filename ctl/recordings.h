@@ -65,5 +65,6 @@ int recordings_run_timeline(struct ctl *c, const struct args *a);
 int recordings_run_link(struct ctl *c, const struct args *a);
 int recordings_run_fetch(struct ctl *c, const struct args *a);
 int recordings_run_verify(struct ctl *c, const struct args *a);
+int recordings_run_clip(struct ctl *c, const struct args *a);
 
 #endif

@@ -53,6 +53,9 @@ run_file(const struct args *a, const struct proof_keys *keys)
 		proof_set_release(&s);
 		return ctl_usage("the name is too long");
 	}
+	if (args_has(a, "original"))
+		snprintf(p->original, sizeof(p->original), "%s",
+		    args_get(a, "original"));
 	proof_check(p, keys);
 	s.is_good = p->kind == PROOF_GOOD;
 	s.sessions = json_array();
@@ -249,7 +252,8 @@ run_verify(struct ctl *c, const struct args *a)
 	struct stat st;
 	int rc;
 
-	if (session == (a->n_words > 0))
+	if (session == (a->n_words > 0) ||
+	    (session && args_has(a, "original")))
 		return ctl_usage("verify: expected FILE, FOLDER, or --session "
 				 "ID");
 	rc = proof_keys_read(c, args_get(a, "key"), &keys);
@@ -261,13 +265,14 @@ run_verify(struct ctl *c, const struct args *a)
 		return ctl_failed(errno, "cannot read %s", a->words[0]);
 	if (!S_ISDIR(st.st_mode))
 		return run_file(a, &keys);
-	if (a->n_words > 1)
+	if (a->n_words > 1 || args_has(a, "original"))
 		return ctl_usage("verify: a folder has its manifests in it");
 	return run_folder(a->words[0], &keys, args_has(a, "json"));
 }
 
 static const struct arg_opt opts[] = {
 	{ "key", "FILE", "public keys that may have signed it" },
+	{ "original", "FILE", "of a clip: the manifest of its recording" },
 	{ "session", "ID", "all stored files of this session" },
 	{ "ca", "FILE", "PEM: CA of the server that links point at" },
 	OPT_JSON,
@@ -280,6 +285,8 @@ static const struct command commands[] = {
 	    "not lie beside it.\nFOLDER: all recordings in it and below, and "
 	    "whether they are all files of their\nsessions. Both need no "
 	    "server. --session ID: what is stored of a session.\n\n"
+	    "Of a clip, --original FILE is the manifest of the recording that "
+	    "it was cut from;\nin a folder that is found by itself.\n\n"
 	    "--key FILE has the keys that \"relaycam evidence-key export\" "
 	    "prints; without it\nthe .pub beside [secrets] evidence_key_file "
 	    "counts, and for --session those of\nthe database.\n\n"

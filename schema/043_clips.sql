@@ -53,7 +53,8 @@ BEGIN
                 NULL)::console_result;
     END IF;
     INSERT INTO clips (segment_id, from_ms, to_ms, reason, author)
-    VALUES (r.id, first_ms, least(last_ms, r.duration_ms, 86400000), why, who)
+    VALUES (r.id, first_ms, least(last_ms, r.duration_ms, 86400000), why,
+            coalesce(origin->>'system_account' || ', ', '') || who)
     RETURNING * INTO c;
     SELECT s.team_id INTO team FROM sessions s WHERE s.id = r.session_id;
     INSERT INTO audit (team_id, actor, action, object, detail)

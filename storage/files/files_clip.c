@@ -128,7 +128,9 @@ files_serve_clip(const struct files_request *r)
 	    evhttp_request_get_connection(r->req), NULL, NULL);
 	refuse(r, ERR_UNAVAILABLE,
 	    rc == ERR_LIMIT ? "Too many clips are being made; try again."
-			    : "The clip cannot be made now; try again.");
+		: rc == ERR_NOMEM
+		? "The clip cannot be made now; try again."
+		: "The database is away, so the clip cannot be made.");
 	ask_free(a);
 	return true;
 }
