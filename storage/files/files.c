@@ -79,6 +79,18 @@ is_on(const char *query, const char *name)
 	    text[0] == '1';
 }
 
+/* A number of bytes; 0: none, or no number. */
+static uint64_t
+number_of(const char *query, const char *name)
+{
+	char text[16];
+
+	return http_query_value(query, name, text, sizeof(text)) > 0 &&
+		strspn(text, "0123456789") == strlen(text)
+	    ? strtoull(text, NULL, 10)
+	    : 0;
+}
+
 /* 0, ERR_DENIED, or ERR_TIMEOUT: it is genuine and dead. */
 static int
 check_link(struct files_request *r, const char *query, char signature[80])
@@ -95,7 +107,9 @@ check_link(struct files_request *r, const char *query, char signature[80])
 	if (rc != ERR_DENIED && person != NULL)
 		r->person = (int64_t)strtoull(person, NULL, 10);
 	r->wants_follow = is_on(query, "follow");
+	r->wants_frames = is_on(query, "frames");
 	r->is_download = is_on(query, "download");
+	r->from = number_of(query, "from");
 	return rc;
 }
 
@@ -114,7 +128,8 @@ serve(const struct files_request *asked)
 		files_elsewhere(&r);
 		return;
 	}
-	if (r.what == FILES_MEDIA && is_growing && r.wants_follow)
+	if (r.what == FILES_MEDIA && is_growing &&
+	    (r.wants_follow || r.wants_frames))
 		r.what = FILES_FOLLOW;
 	if (is_growing || r.what == FILES_INDEX)
 		files_look(&r, fd, is_growing);

@@ -18,7 +18,9 @@
 #include "storage/store/store.h"
 
 #define CHUNK     (256 * 1024)
-#define FOLLOW_MS 250 /* between two looks at a growing file */
+/* between two looks at a growing file: for downloads; for those who watch */
+#define FOLLOW_MS 250
+#define WATCH_MS  40
 
 struct download {
 	struct growing_wait wait; /* first: handed back by the scan */
@@ -158,7 +160,8 @@ stall_end(struct download *dl)
 static void
 follow_later(struct download *dl)
 {
-	struct timeval tv = { 0, FOLLOW_MS * 1000 };
+	unsigned ms = dl->r.wants_frames ? WATCH_MS : FOLLOW_MS;
+	struct timeval tv = { 0, ms * 1000 };
 
 	evtimer_add(dl->timer, &tv);
 }
@@ -196,16 +199,18 @@ on_looked(struct growing_wait *w, const struct webm_scan *scan, int err)
 	const struct daemon *d = dl->r.f->d;
 	int64_t size = closed_size(dl, scan);
 	uint64_t now = clock_mono_ns();
+	uint64_t bytes =
+	    dl->r.wants_frames ? scan->open_bytes : scan->bytes;
 
 	if (size > 0 && (uint64_t)size >= dl->at) {
 		dl->follows = false;
 		dl->end = (uint64_t)size;
 		on_drained(conn, dl);
-	} else if (err == 0 && size == 0 && scan->bytes > dl->end) {
+	} else if (err == 0 && size == 0 && bytes > dl->end) {
 		dl->grew_ns = now;
-		dl->end = scan->bytes;
+		dl->end = bytes;
 		on_drained(conn, dl);
-	} else if (err != 0 || size != 0 || scan->bytes < dl->end ||
+	} else if (err != 0 || size != 0 || bytes < dl->end ||
 	    d->stopping ||
 	    now - dl->grew_ns > (uint64_t)d->conf.follow_seconds * NS_PER_S) {
 		log_info("follow_ended", LOG_S("key", dl->r.key),
@@ -394,6 +399,7 @@ files_follow(const struct files_request *r, int fd, uint64_t end)
 		files_refuse_memory(r->f, r->req);
 		return;
 	}
+	dl->at = r->from;
 	dl->end = end;
 	dl->follows = true;
 	dl->grew_ns = clock_mono_ns();

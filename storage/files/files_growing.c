@@ -170,7 +170,8 @@ answer_follow(struct ask *a, const struct webm_scan *scan)
 	files_add_header(a->r.req, "Accept-Ranges", "none");
 	a->r.f->d->counters.files_ok++;
 	a->fd = -1;
-	files_follow(&a->r, fd, scan->bytes);
+	files_follow(
+	    &a->r, fd, a->r.wants_frames ? scan->open_bytes : scan->bytes);
 }
 
 static void

@@ -52,6 +52,8 @@ struct files_request {
 	uint64_t expires_s; /* Unix time of the link's death */
 	int64_t person;     /* whose link it is; 0: nobody's */
 	bool wants_follow;  /* follow=1 */
+	bool wants_frames;  /* frames=1: also of the cluster that is open */
+	uint64_t from;      /* from=: where following begins */
 	bool is_download;   /* download=1: browsers save it */
 	bool gives_grant;   /* the answer carries it */
 	struct grant grant;
@@ -107,8 +109,8 @@ void files_serve_stored(
 void files_download(const struct files_request *r, int fd, uint64_t first,
     uint64_t end, int code);
 /*
- * The same from the file's start, of which the first end bytes are there,
- * and then of what comes until the file is closed. Takes fd.
+ * The same from r->from on of a file whose first end bytes are there, and then
+ * of what comes until the file is closed. Takes fd.
  */
 void files_follow(const struct files_request *r, int fd, uint64_t end);
 

@@ -189,6 +189,52 @@ scan_clusters(struct webm_scan *s, const struct webm_view *v, int fd)
 	return rc == 1;
 }
 
+/* Where the frames of the cluster at `at` begin; 0: it is not there yet. */
+static int
+find_frames(const struct webm_view *v, uint64_t at, uint64_t *frames)
+{
+	struct webm_head h;
+	int rc = webm_get_head(v, at, &h);
+
+	if (rc != 1 || h.id != WEBM_ID_CLUSTER)
+		return rc < 0 ? rc : 0;
+	at += h.len;
+	rc = webm_get_head(v, at, &h);
+	if (rc != 1 || h.id != WEBM_ID_TIMESTAMP || h.size > 8)
+		return rc < 0 ? rc : 0;
+	*frames = at + h.len + h.size;
+	return *frames <= v->size;
+}
+
+/*
+ * The whole frames of the cluster behind the closed ones, from where the last
+ * scan ended. What is no frame ends them. 0 or ERR_IO.
+ */
+static int
+scan_open(struct webm_scan *s, const struct webm_view *v)
+{
+	uint64_t base = s->bytes != 0 ? s->bytes : s->header_len;
+	uint64_t at = s->open_bytes;
+	struct webm_head h;
+	int rc = 1;
+
+	if (at <= base || at > v->size) {
+		s->open_bytes = base;
+		rc = find_frames(v, base, &at);
+	}
+	for (size_t n = 0; rc == 1 && n < WEBM_FRAMES_MAX; n++) {
+		rc = webm_get_head(v, at, &h);
+		if (rc != 1 ||
+		    (h.id != WEBM_ID_SIMPLE_BLOCK &&
+			h.id != WEBM_ID_BLOCK_GROUP) ||
+		    h.size > v->size - at - h.len)
+			break;
+		at += h.len + h.size;
+		s->open_bytes = at;
+	}
+	return rc == ERR_IO ? ERR_IO : 0;
+}
+
 void
 webm_scan_release(struct webm_scan *s)
 {
@@ -222,5 +268,8 @@ webm_scan_more(struct webm_scan *s, int fd)
 	/* what looked wrong may have been half written */
 	if (s->end == WEBM_SCAN_CORRUPT)
 		s->end = WEBM_SCAN_OPEN;
-	return s->end == WEBM_SCAN_OPEN ? scan_clusters(s, &v, fd) : 0;
+	if (s->end != WEBM_SCAN_OPEN)
+		return 0;
+	rc = scan_clusters(s, &v, fd);
+	return rc == 0 ? scan_open(s, &v) : rc;
 }

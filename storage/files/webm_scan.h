@@ -1,6 +1,7 @@
 /*
  * Finds out how much of a recording that is still being written may be shown
- * (X1): its header and the clusters whose size is known, docs/webm.md. A
+ * (X1): its header and the clusters whose size is known, docs/webm.md; to
+ * those who watch, frames of the open cluster too. A
  * scan goes on where the last one ended, so that looking again costs a few
  * reads. The file comes from a recorder and is hostile: memory and work a
  * call are bounded, nothing behind the first byte that is not ours counts.
@@ -33,6 +34,9 @@ struct webm_scan {
 	uint64_t header_len;  /* 0: not known before the first cluster */
 	uint64_t bytes;       /* header and whole clusters; 0: none yet */
 	uint64_t last_ms;     /* of the last frame among them */
+	/* up to the last whole frame of the open cluster behind them; not
+	 * synced, and the cluster's size is still to come */
+	uint64_t open_bytes;
 	uint64_t duration_ms; /* as the header says; 0: not closed */
 	const char *codec;    /* "vp9", "vp8"; NULL: not known */
 	enum webm_scan_end end;

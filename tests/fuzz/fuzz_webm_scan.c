@@ -32,6 +32,8 @@ scan(struct webm_scan *s, int fd, size_t size)
 	assert(rc == 0);
 	assert(s->bytes <= size);
 	assert(s->bytes == 0 || s->bytes > s->header_len);
+	assert(s->open_bytes <= size);
+	assert(s->end != WEBM_SCAN_OPEN || s->open_bytes >= s->bytes);
 	assert(s->n_cues <= WEBM_SCAN_CUES_MAX);
 	for (size_t i = 0; i < s->n_cues; i++) {
 		assert(s->cues[i].offset >= s->header_len);

@@ -150,6 +150,38 @@ test_unknown_size(void **state)
 	webm_scan_release(&s);
 }
 
+/* Those who watch see the whole frames of an open cluster, at every length. */
+static void
+test_open_frames(void **state)
+{
+	struct file *f = *state;
+	struct webm_scan s = { 0 };
+	size_t first = f->cluster[3], at = f->cluster[2] + 4;
+	uint8_t frame[2] = { 0xa3, 0x87 };
+
+	memset(f->data + at + 1, 0xff, 7);
+	/* a second frame where the next cluster's head would be */
+	memcpy(f->data + first, frame, sizeof(frame));
+	memcpy(f->data + first + 2, f->data + first - 7, 7);
+	for (size_t n = 0; n < first + 9; n++) {
+		grow(f, n, n + 1);
+		assert_int_equal(webm_scan_more(&s, f->fd), 0);
+		if (n + 1 < f->cluster[1])
+			assert_in_range(s.open_bytes, 0, f->header);
+		else if (n + 1 >= f->cluster[2] && n + 1 < first)
+			assert_int_equal(s.open_bytes, f->cluster[2]);
+		else if (n + 1 >= first && n + 1 < first + 9)
+			assert_int_equal(s.open_bytes, first);
+	}
+	assert_int_equal(s.open_bytes, first + 9);
+	assert_int_equal(s.bytes, f->cluster[2]);
+	/* shorter again: what was cut off is not shown */
+	assert_int_equal(ftruncate(f->fd, (off_t)first + 3), 0);
+	assert_int_equal(webm_scan_more(&s, f->fd), 0);
+	assert_int_equal(s.open_bytes, first);
+	webm_scan_release(&s);
+}
+
 /* A size that was half written, and could be right, shows nothing wrong. */
 static void
 test_torn_size(void **state)
@@ -232,6 +264,7 @@ main(void)
 		CASE(test_at_once),
 		CASE(test_byte_by_byte),
 		CASE(test_unknown_size),
+		CASE(test_open_frames),
 		CASE(test_torn_size),
 		CASE(test_file_that_shrinks),
 		CASE(test_duration_of_a_closed_file),
