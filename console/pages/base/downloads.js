@@ -5,6 +5,7 @@
 import { createStore } from './store.js';
 import { newLink } from './recordings.js';
 import { Problem } from './api.js';
+import { explainRefusal } from '../player/storage_reach.js';
 
 const AT_ONCE = 2;
 const TRIES = 5;
@@ -29,6 +30,27 @@ function fileName(recording) {
   return name || `${recording.id}.webm`;
 }
 
+const PREFIX = 'download-';
+
+// Until the returned function is called, no page takes the file for a left one.
+function holdFile(name) {
+  return new Promise((held) => {
+    if (navigator.locks) navigator.locks.request(name, () => new Promise((release) => held(release)));
+    else held(() => {});
+  });
+}
+
+// Files of pages that were closed during a download.
+async function removeLeftFiles() {
+  if (!navigator.storage?.getDirectory || !navigator.locks) return;
+  const folder = await navigator.storage.getDirectory();
+  for await (const name of folder.keys())
+    if (name.startsWith(PREFIX))
+      await navigator.locks.request(name.split('.')[0], { ifAvailable: true },
+        (lock) => lock && folder.removeEntry(name).catch(() => {}));
+}
+removeLeftFiles().catch(() => {});
+
 // Where the bytes go; memory where the browser has no such files.
 async function openSink(id) {
   if (!navigator.storage?.getDirectory || !window.FileSystemFileHandle?.prototype.createWritable) {
@@ -40,10 +62,11 @@ async function openSink(id) {
     };
   }
   const folder = await navigator.storage.getDirectory();
-  const name = `download-${id}`;
+  const name = `${PREFIX}${id}-${crypto.randomUUID()}`;
+  const release = await holdFile(name);
   const handle = await folder.getFileHandle(name, { create: true });
   const writer = await handle.createWritable();
-  const remove = () => folder.removeEntry(name).catch(() => {});
+  const remove = () => folder.removeEntry(name).catch(() => {}).then(release);
   return {
     write: (data) => writer.write(data),
     take: async () => {
@@ -63,6 +86,9 @@ async function readSome(recording, sink, at, signal, onBytes) {
   const link = await newLink(recording.id);
   const response = await fetch(link.url, {
     signal, referrerPolicy: 'no-referrer', headers: at > 0 ? { Range: `bytes=${at}-` } : {},
+  }).catch(async (error) => {
+    if (signal.aborted) throw error;
+    throw new Error(await explainRefusal(link.url), { cause: error });
   });
   if (!response.ok || (at > 0 && response.status !== 206))
     throw new Problem(response.status, { detail: (await response.text()).trim() });
@@ -123,7 +149,8 @@ async function run(recording) {
   } catch (error) {
     await sink?.drop();
     change(id, controller.signal.aborted ? { state: 'cancelled' }
-      : { state: 'failed', problem: error instanceof Problem ? error : new Problem(0, {}) });
+      : { state: 'failed', problem: error instanceof Problem ? error
+        : new Problem(0, error.cause ? { detail: error.message } : {}) });
   }
   controllers.delete(id);
   next();

@@ -5,7 +5,7 @@ import { Icon } from './icon.js';
 
 // One sentence or two for a Problem.
 export function explain(problem) {
-  if (problem.status === 0) return T.problem.noAnswer;
+  if (problem.status === 0) return problem.message || T.problem.noAnswer;
   if (problem.status === 429)
     return T.problem.busy(problem.retrySeconds || 5);
   if (problem.status === 503) return problem.message || T.problem.unavailable;
