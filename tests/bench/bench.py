@@ -9,7 +9,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, '..', '..', 'deploy', 'quickstart'))
 
 BENCHES = ('relay', 'decode', 'recorder', 'start', 'doors',
-           'console')
+           'console', 'player')
 
 
 class Results:
@@ -52,6 +52,9 @@ BAR = {
     'list_cpu_pg': (0.5, 0.25), 'list_deep': (1.2, 1.05),
     'list_any_filter': (3.0, ''), 'link_rps_nginx': (0.5, 0.8),
     'sse_kb': (1.0, ''),
+    'player_first_picture': (1.5, 1.1), 'player_seek': (1.2, ''),
+    'player_seek_error_frames': (1.0, ''), 'live_glass': (1.0, 0.4),
+    'list_paint': (1.5, ''),
 }
 
 
