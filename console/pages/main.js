@@ -1,5 +1,5 @@
 // From the address to a view.
-import { html, render, useEffect, useErrorBoundary, useState } from './base/html.js';
+import { html, render, useEffect, useErrorBoundary, useLayoutEffect, useState } from './base/html.js';
 import { match, navigate, route } from './base/router.js';
 import { loadMe, me } from './base/session.js';
 import { useStore } from './base/store.js';
@@ -34,6 +34,13 @@ const OPEN = {
   '/first-run': () => import('./views/first_run.js'),
 };
 
+// Who points at a link will follow it: its view is loaded ahead.
+for (const type of ['pointerover', 'focusin'])
+  document.addEventListener(type, (event) => {
+    const link = event.target.closest?.('a[href]');
+    if (link?.origin === location.origin) match(link.pathname, VIEWS)?.value().catch(() => {});
+  });
+
 // The console was updated: modules of the page's version are gone. Once only.
 function reloadForNewVersion(error) {
   if (sessionStorage.getItem('reloaded') === location.href) throw error;
@@ -43,7 +50,7 @@ function reloadForNewVersion(error) {
 
 function useModule(load) {
   const [shown, setShown] = useState({});
-  useEffect(() => {
+  useLayoutEffect(() => {
     let stale = false;
     load().then((module) => {
       sessionStorage.removeItem('reloaded');

@@ -88,8 +88,15 @@ class PlayerPage:
         self.js("document.querySelector('rc-player').playback.pause()")
 
     def number(self):
-        """What the picture shows, once it can be read."""
-        return self.page.until(lambda: self._number(), 'a number')[0]
+        """What the picture shows. A browser may say that a seek has ended a
+        moment before its compositor has the picture: it is to stay."""
+        seen = []
+
+        def look():
+            seen.append(self._number())
+            return len(seen) > 3 and seen[-1] and seen[-4:] == 4 * seen[-1:]
+        self.page.until(look, 'a number that stays')
+        return seen[-1][0]
 
     def _number(self):
         value = number_in(base64.b64decode(self.js(PICTURE)))

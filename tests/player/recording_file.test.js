@@ -67,3 +67,17 @@ test('a block that was cut off is bad, and is not asked for', async () => {
   assert.equal(r.check.firstBad().length, there + 100);
   assert.ok(ranges.every(([from]) => from < there));
 });
+
+test('what the browser refuses is explained by what is to be set', async () => {
+  globalThis.location = {origin: 'https://console'};
+  globalThis.fetch = async (url, {mode}) => {
+    if (mode !== 'no-cors')
+      throw new TypeError('Failed to fetch');
+    return new Response(null);
+  };
+  const refused = open('https://store:8443/a.webm?X-Amz-Signature=1');
+  await assert.rejects(refused.open(), /https:\/\/store:8443 .*cors_origin = https:\/\/console /);
+  globalThis.fetch = async () => { throw new TypeError('Failed to fetch'); };
+  const away = open('https://store:8443/a.webm?X-Amz-Signature=1');
+  await assert.rejects(away.open(), e => /cannot be reached/.test(e.message) && e.retryMs > 0);
+});

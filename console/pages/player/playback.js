@@ -7,6 +7,8 @@
  * is in or that is passed, or null),
  * 'left-out': what cannot be decoded was; 'skipped' (detail: ms), 'problem' (detail: a sentence, or null), 'model'.
  */
+import {clusterOf, join} from './live_clusters.js';
+import {whileVisible, withPlace} from './live_places.js';
 import {FileError} from './recording_file.js';
 
 const AHEAD_MS = 20000;     /* kept ready at normal speed */
@@ -59,10 +61,13 @@ export class Playback extends EventTarget {
     this.video.addEventListener('ended', () => this.tell('change'));
     this.video.addEventListener('seeked', () => this.tell('change'));
     this.timer = setInterval(() => this.tick(), 100);
+    this.closing = new AbortController();
+    this.feeding = this.openMedia(this.closing.signal).catch(() => {});
   }
 
   close() {
     clearInterval(this.timer);
+    this.closing.abort();
     this.stopFeeding();
     if (this.url)
       URL.revokeObjectURL(this.url);
@@ -81,6 +86,20 @@ export class Playback extends EventTarget {
 
   get isReady() {
     return this.media && this.media.readyState !== 'closed' && this.video.readyState > 0;
+  }
+
+  /* Resolves once there is a picture; after two seconds in any case. */
+  shown() {
+    return new Promise(done => {
+      const end = performance.now() + 2000;
+      const look = () => {
+        if ((this.video.readyState >= 2 && !this.video.seeking) || performance.now() > end)
+          done();
+        else
+          setTimeout(look, 20);
+      };
+      look();
+    });
   }
 
   /* Recordings that are shown or fetched. */
@@ -105,7 +124,7 @@ export class Playback extends EventTarget {
 
   pause() {
     this.wantsPlay = false;
-    this.isLive = false;
+    this.leaveLive();
     this.video.pause();
     this.tell('change');
   }
@@ -118,7 +137,7 @@ export class Playback extends EventTarget {
 
   /* Shows the picture of a position. One in a gap leads behind it. */
   seek(ms) {
-    this.isLive = false;
+    this.leaveLive();
     this.moveTo(Math.min(Math.max(ms, 0), Math.max(this.model.durationMs, 0)));
   }
 
@@ -287,8 +306,10 @@ export class Playback extends EventTarget {
     const run = {stop: new AbortController()};
     this.run = run;
     this.targetMs = ms;
-    const previous = this.feeding || Promise.resolve();
-    this.feeding = previous.then(() => this.feed(ms, run.stop.signal)).catch(e => {
+    const first = this.model.playableFrom(ms);
+    if (first) /* while the media element gets ready */
+      this.fileOf(first).open(this.closing.signal).catch(() => {});
+    this.feeding = this.feeding.then(() => this.feed(ms, run.stop.signal)).catch(e => {
       if (e.name !== 'AbortError' && !run.stop.signal.aborted) {
         this.tell('problem', e.message);
         if (!(e instanceof FileError))
@@ -311,7 +332,8 @@ export class Playback extends EventTarget {
       this.buffer.abort();
     this.setDuration();
     this.keys = [];
-    await this.change(b => b.remove(0, Infinity));
+    if (this.video.buffered.length > 0)
+      await this.change(b => b.remove(0, Infinity));
     this.setDuration();
     const start = Math.max(ms, recording.fromMs);
     this.fedToMs = start;
@@ -378,6 +400,7 @@ export class Playback extends EventTarget {
       await this.patiently(signal, () => file.loadCues(signal));
     await this.beginFile(recording, file, signal);
     let at = file.offsetFor(fromMs);
+    this.shown().then(() => file.askManifest()); /* the picture comes first */
     const take = async (offset, bytes) => {
       await this.append(bytes, signal);
       file.reader.push(offset, bytes);
@@ -390,7 +413,7 @@ export class Playback extends EventTarget {
       if (at >= file.end) {
         if (!file.isGrowing)
           break;
-        await this.waitForGrowth(recording, file, signal);
+        at = await this.follow(recording, file, at, signal);
         continue;
       }
       await this.waitForNeed(signal);
@@ -422,11 +445,35 @@ export class Playback extends EventTarget {
       await sleep(100, signal);
   }
 
-  async waitForGrowth(recording, file, signal) {
-    await sleep(POLL_MS, signal);
+  /* Frames of a growing file as they come, or else what came after a while.
+   * Returns where to go on. */
+  async follow(recording, file, from, signal) {
+    let at = from;
+    await withPlace(async () => {
+      const visible = whileVisible(signal);
+      at = await this.patiently(signal, () => file.follow(from, visible, frames =>
+        this.takeLive(recording, file, frames, signal)));
+    });
+    if (signal.aborted)
+      throw stopped();
+    await sleep(at === from ? POLL_MS : 0, signal);
     await this.patiently(signal, () => file.refresh(signal));
     if (this.model.grow(recording.id, recording.fromMs + file.durationMs))
       this.tell('model');
+    return at;
+  }
+
+  async takeLive(recording, file, frames, signal) {
+    if (frames.length === 0)
+      return;
+    await this.append(join(frames.map(clusterOf)), signal);
+    this.fedToMs = recording.fromMs + file.lastFrameMs;
+    if (this.isLive && this.isReady && !this.video.seeking)
+      this.setLiveRate(this.positionMs);
+    if (this.model.grow(recording.id, this.fedToMs))
+      this.tell('model');
+    await this.drop(BEHIND_S);
+    await this.waitForNeed(signal);
   }
 
   /* A newer answer of the server: files that are known go on. */
@@ -540,15 +587,26 @@ export class Playback extends EventTarget {
   }
 
   keepLive(now) {
-    const b = this.video.buffered;
-    if (b.length === 0)
-      return;
-    const end = b.end(b.length - 1) * 1000;
-    if (end - now > LIVE_LAG_MS)
-      this.video.currentTime = (end - LIVE_KEEP_MS) / 1000;
-    else if (this.video.playbackRate !== (end - now > 1500 ? 1.1 : 1))
-      this.video.playbackRate = end - now > 1500 ? 1.1 : 1;
+    const lag = this.fedToMs - now;
+    if (this.video.buffered.length > 0 && lag > LIVE_LAG_MS)
+      this.video.currentTime = (this.fedToMs - LIVE_KEEP_MS) / 1000;
+    else
+      this.setLiveRate(now);
     if (this.model.state !== 'active')
-      this.isLive = false;
+      this.leaveLive();
+  }
+
+  leaveLive() {
+    if (this.isLive)
+      this.video.playbackRate = this.rate;
+    this.isLive = false;
+  }
+
+  /* A frame is shown as soon as the position passes it. */
+  setLiveRate(now) {
+    const lag = this.fedToMs - now;
+    const rate = lag > 400 ? 4 : lag > 100 ? 2 : lag > 0 ? 1.2 : 1;
+    if (this.video.playbackRate !== rate)
+      this.video.playbackRate = rate;
   }
 }

@@ -6,14 +6,6 @@ export class PlayerApi {
     this.api = api;
   }
 
-  me() {
-    return this.api.get('me');
-  }
-
-  session(id) {
-    return this.api.get('sessions/' + id);
-  }
-
   /* All pages. Activity makes the answer for a day a thousand times as long. */
   async timeline(id, activity) {
     const pages = [];

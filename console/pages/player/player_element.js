@@ -2,7 +2,8 @@
  * <rc-player session="UUID">: plays all recordings of a session as one, with
  * its timeline, and checks what it plays against the signed manifests.
  *
- * Properties: api (a PlayerApi), set before it is connected; links (a Links).
+ * Properties, set before it is connected: api (a PlayerApi); timelineAsked
+ * (promise of its timeline()); about (promise of {endpoint}); zone (of wall-clock times); links (a Links).
  * Attributes: session; recording, to begin with; skip-idle="off" for pages that
  * are shared.
  */
@@ -23,6 +24,7 @@ const POLL_MS = 3000;          /* of a running session's timeline */
 const POLL_STORED_MS = 10000;  /* of an ended one's whose files are on their way */
 const THUMBNAIL_MS = 5000;     /* a picture is kept of each of these */
 const THUMBNAILS_MAX = 400;
+const NOTES_AT_ONCE = 4;       /* requests */
 
 const setting = {
   get(name, otherwise) {
@@ -47,6 +49,7 @@ export class PlayerElement extends HTMLElement {
     this.links = this.links || new Links(id => this.api.link(id));
     this.savedMs = 0;
     this.thumbnails = new Map();
+    this.notes = new Map(); /* by recording */
     this.showsWall = setting.get('wall', '') === 'on';
     this.areLettersOn = setting.get('letters', 'on') === 'on';
     this.build();
@@ -61,9 +64,9 @@ export class PlayerElement extends HTMLElement {
     cancelAnimationFrame(this.frame);
     clearTimeout(this.poll);
     clearInterval(this.renewals);
-    if (this.playback)
-      this.playback.close();
-    this.playback = null;
+    if (this.opening)
+      this.opening.close();
+    this.playback = this.opening = null;
     this.isStarting = false;
   }
 
@@ -117,37 +120,46 @@ export class PlayerElement extends HTMLElement {
   /* ---- starting ---- */
 
   async start() {
-    const id = this.getAttribute('session');
-    const [me, session, pages] = await Promise.all([
-      this.api.me(), this.api.session(id), this.api.timeline(id, false)]);
-    this.zone = this.timeline.zone = me.time_zone;
-    this.endpoint = session.endpoint;
+    this.timeline.zone = this.zone;
+    this.endpoint = '';
+    this.about.then(session => { this.endpoint = session.endpoint; }, () => {});
+    const playback = this.opening = new Playback(this.video, new TimelineModel([]), r => new RecordingFile(
+      r, this.links, this.api, () => this.showChecks()));
     this.activity = new Map();
-    this.pages = pages;
-    const model = new TimelineModel(pages);
+    this.pages = await this.timelineAsked;
+    const model = new TimelineModel(this.pages);
+    if (this.opening !== playback)
+      return;
     if (model.recordings.length === 0 && model.state === 'ended') {
       this.say('Nothing of this session was recorded.');
       return;
     }
-    this.playback = new Playback(this.video, model, r => new RecordingFile(
-      r, this.links, this.api, () => this.showChecks()));
+    this.playback = playback;
+    playback.model = model;
     this.listen();
+    this.begin(model); /* what is shown around it is built while it is fetched */
     this.takeModel(model);
     this.setSpeed(Number(setting.get('speed', '1')));
     this.setIdle(this.getAttribute('skip-idle') !== 'off' && setting.get('idle', '') === 'on');
     this.sayIfNothingPlays(model);
+    this.loop();
+    this.schedulePoll();
+    this.renewals = setInterval(() => this.renewLinks(), 1000);
+    this.dispatchEvent(new CustomEvent('ready'));
+    await playback.shown();
+    if (!this.playback)
+      return;
+    this.loadActivity(this.playback.model).catch(() => {});
+    this.loadNotes();
+  }
+
+  begin(model) {
     const wanted = model.recordings.find(r => r.id === this.getAttribute('recording'));
     const ms = parseHash(location.hash, model) ?? (wanted ? wanted.fromMs : null);
     if (ms === null && model.state === 'active')
       this.playback.goLive();
     else
       this.playback.seek(ms ?? 0);
-    this.loop();
-    this.schedulePoll();
-    this.loadActivity(model).catch(() => {});
-    this.renewals = setInterval(() => this.renewLinks(), 1000);
-    this.loadNotes();
-    this.dispatchEvent(new CustomEvent('ready'));
   }
 
   sayIfNothingPlays(model) {
@@ -229,7 +241,7 @@ export class PlayerElement extends HTMLElement {
     this.pages = await this.api.timeline(this.getAttribute('session'), false);
     const model = this.setPages();
     if (model)
-      await this.loadActivity(model);
+      await Promise.all([this.loadActivity(model), this.loadNotes()]);
   }
 
   /* The model of what is known by now; null: the player was taken away. */
@@ -400,19 +412,26 @@ export class PlayerElement extends HTMLElement {
       return;
     try {
       await this.api.addNote(recording.id, at - recording.fromMs, text);
+      this.notes.delete(recording.id);
+      recording.noteCount = (recording.noteCount || 0) + 1;
       await this.loadNotes();
     } catch (e) {
       this.say(e.message, 'bad', 5000);
     }
   }
 
+  /* Of all recordings that have more than is known. */
   async loadNotes() {
     const {recordings} = this.playback.model;
-    const lists = await Promise.all(recordings.slice(0, 50).map(async r => {
-      const notes = await this.api.notes(r.id).catch(() => []);
-      return notes.map(n => ({...n, recording: r, positionMs: r.fromMs + n.at_ms}));
-    }));
-    this.timeline.notes = lists.flat();
+    const due = recordings.filter(
+      r => r.noteCount > 0 && (this.notes.get(r.id) || []).length !== r.noteCount);
+    const work = async () => {
+      for (let r = due.shift(); r; r = due.shift())
+        this.notes.set(r.id, await this.api.notes(r.id).catch(() => []));
+    };
+    await Promise.all(Array.from({length: NOTES_AT_ONCE}, work));
+    this.timeline.notes = recordings.flatMap(r => (this.notes.get(r.id) || []).map(
+      n => ({...n, recording: r, positionMs: r.fromMs + n.at_ms})));
     this.timeline.draw();
   }
 

@@ -1,13 +1,13 @@
 /* One recording as the player reads it: ranges by signed links, header, cues,
  * and its check against the manifest. */
 import {BlockCheck} from './block_check.js';
-import {checkManifest} from './manifest.js';
+import {checkManifestAside} from './manifest_aside.js';
+import {LiveClusters} from './live_clusters.js';
+import {explainRefusal} from './storage_reach.js';
 import {FrameReader, readCues, readHeader} from './webm.js';
 
 const HEAD_BYTES = 64 * 1024;
 const PIECE_BYTES = 512 * 1024;  /* of a request without a list of blocks */
-const UNREACHABLE = 'The storage server cannot be reached, or does not let this page read ' +
-  'its files (storage.cors_origin).';
 const JUST_BEGUN = 'The recording has just begun; nothing can be shown yet.';
 const CUES_MAX = 8 * 1024 * 1024;
 
@@ -31,6 +31,7 @@ export class RecordingFile {
     this.onCheck = onCheck;
     this.problem = null;   /* of the manifest; null: none, or not known yet */
     this.isManifestAsked = false;
+    this.opening = null;   /* promise, while it is being opened */
     this.header = null;
     this.head = null;      /* the first bytes */
     this.size = 0;         /* as far as it is there */
@@ -44,9 +45,9 @@ export class RecordingFile {
 
   /* ---- requests ---- */
 
-  async request(range, signal, path = '') {
+  async request(range, signal, path = '', query = '') {
     for (let tries = 0; ; tries++) {
-      let url = await this.links.url(this.id);
+      let url = await this.links.url(this.id) + query;
       if (path)
         url = url.replace('.webm?', '.webm' + path + '?');
       let r;
@@ -56,7 +57,7 @@ export class RecordingFile {
       } catch (e) {
         if (signal && signal.aborted)
           throw e;
-        throw new FileError(0, UNREACHABLE, 5000);
+        throw new FileError(0, await explainRefusal(url), 5000);
       }
       if (r.ok || r.status === 416)
         return r;
@@ -99,6 +100,41 @@ export class RecordingFile {
     }
   }
 
+  /*
+   * Frames of a file that grows as they come, from the cluster at `from` on:
+   * calls take(frames), of LiveClusters. Ends when the file is closed, the
+   * connection breaks or the signal is given. Returns where its last cluster that was seen to the end
+   * ends.
+   */
+  async follow(from, signal, take) {
+    const live = new LiveClusters(from, this.frames.length > 0 ? this.lastFrameMs : -1);
+    let r;
+    try {
+      r = await this.request(`bytes=${from}-`, signal, '', `&frames=1&from=${from}`);
+    } catch (e) {
+      if (signal.aborted)
+        return from;
+      throw e;
+    }
+    if (r.status !== 200) { /* it was closed meanwhile */
+      await r.body?.cancel();
+      return from;
+    }
+    const body = r.body.getReader();
+    while (!live.isOver) {
+      const {done, value} = await body.read().catch(() => ({done: true}));
+      if (done)
+        break;
+      const {frames, closed} = live.push(value);
+      for (const c of closed)
+        this.check.add(c.offset, c.bytes);
+      frames.forEach(f => this.noteFrame(f));
+      await take(frames);
+    }
+    body.cancel().catch(() => {});
+    return live.openAt;
+  }
+
   async readAll(from, to, signal) {
     const pieces = [];
     let n = 0;
@@ -117,13 +153,18 @@ export class RecordingFile {
 
   /* ---- opening ---- */
 
-  /* Reads the header. The manifest is asked for meanwhile. Of a file that grows
+  /* Reads the header. Of a file that grows
    * nothing is asked for before it is known to be there: a range behind its end
    * is an error (416), which browsers log. */
-  async open(signal) {
+  open(signal) {
     if (this.header)
-      return;
-    this.askManifest();
+      return Promise.resolve();
+    if (!this.opening)
+      this.opening = this.openNow(signal).finally(() => { this.opening = null; });
+    return this.opening;
+  }
+
+  async openNow(signal) {
     if (this.isGrowing)
       await this.lookAtGrowing(signal);
     if (this.isGrowing && this.size === 0)
@@ -168,7 +209,7 @@ export class RecordingFile {
     const r = await fetch(about.url, {credentials: 'omit', cache: 'no-store'});
     if (!r.ok)
       throw new FileError(r.status, 'no manifest', 0);
-    const found = await checkManifest(await r.text(), this.id, about.key);
+    const found = await checkManifestAside(await r.text(), this.id, about.key);
     this.problem = found.problem;
     if (found.blocks) {
       this.check.setBlocks(found.blocks);
@@ -224,19 +265,22 @@ export class RecordingFile {
 
   /* Frames are read from here on; onKey gets the times of key frames. */
   startFrames(onKey) {
-    this.reader = new FrameReader(f => {
-      if (f.isKey && !f.isRepeat)
-        onKey(f.timeMs);
-      const last = this.clusters[this.clusters.length - 1];
-      if (!last || last[0] < f.offset)
-        this.clusters.push([f.offset, f.timeMs]);
-      if (!f.isRepeat)
-        this.frames.push(f.timeMs);
-      this.lastFrameMs = f.timeMs;
-    });
+    this.onKey = onKey;
+    this.reader = new FrameReader(f => this.noteFrame(f));
     this.frames = [];
     this.clusters = [];
     this.lastFrameMs = 0;
+  }
+
+  noteFrame(f) {
+    if (f.isKey && !f.isRepeat)
+      this.onKey(f.timeMs);
+    const last = this.clusters[this.clusters.length - 1];
+    if (!last || last[0] < f.offset)
+      this.clusters.push([f.offset, f.timeMs]);
+    if (!f.isRepeat)
+      this.frames.push(f.timeMs);
+    this.lastFrameMs = f.timeMs;
   }
 
   /* [fromMs, toMs] of the recording that a block shows; null: of the whole. */

@@ -54,6 +54,7 @@ function recordingOf(r, monitor) {
     status: r.status, progress: r.progress, statusDetail: r.status_detail,
     splitReason: r.split_reason, frameRate: r.frame_rate, width: r.width, height: r.height,
     codec: r.codec, hasPoster: r.has_poster, activity: r.activity,
+    noteCount: r.note_count,
     isPlayable: ['recording', 'transfer', 'available'].includes(r.status),
   };
 }
@@ -62,7 +63,7 @@ export class TimelineModel {
   /* pages: answers of GET sessions/{id}/timeline, in their order. activity: by
    * recording, where the answers have none. */
   constructor(pages, activity = new Map()) {
-    const last = pages[pages.length - 1];
+    const last = pages[pages.length - 1] || {state: 'active'};
     this.state = last.state;
     this.startsAtMs = last.starts_at ? Date.parse(last.starts_at) : 0;
     this.recordings = pages.flatMap(p => p.monitors.flatMap(

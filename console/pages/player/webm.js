@@ -2,13 +2,13 @@
  * and the times of frames. Takes bytes, does no I/O. Throws nothing: what
  * cannot be read is not there. */
 
-const ID = {
+export const ID = {
   ebml: 0x1A45DFA3, segment: 0x18538067, seekHead: 0x114D9B74, seek: 0x4DBB,
   seekId: 0x53AB, seekPosition: 0x53AC, info: 0x1549A966, duration: 0x4489,
   tracks: 0x1654AE6B, track: 0xAE, codec: 0x86, cluster: 0x1F43B675,
   cues: 0x1C53BB6B, cuePoint: 0xBB, cueTime: 0xB3, cueTrack: 0xB7,
   cuePosition: 0xF1, timecode: 0xE7, simpleBlock: 0xA3, blockGroup: 0xA0,
-  block: 0xA1,
+  block: 0xA1, blockDuration: 0x9B, reference: 0xFB,
 };
 
 /* A variable-length number at `at`: [value, bytes], or null. keepMarker: an
@@ -32,7 +32,7 @@ function vint(bytes, at, keepMarker) {
 }
 
 /* The element at `at`: {id, data, end}; end is null for an unknown size. */
-function element(bytes, at) {
+export function element(bytes, at) {
   const id = vint(bytes, at, true);
   if (!id)
     return null;
@@ -44,7 +44,7 @@ function element(bytes, at) {
 }
 
 /* Children of a range that is there in full. */
-function* children(bytes, from, to) {
+export function* children(bytes, from, to) {
   let at = from;
   while (at < to) {
     const e = element(bytes, at);
@@ -55,7 +55,7 @@ function* children(bytes, from, to) {
   }
 }
 
-function uint(bytes, e) {
+export function uint(bytes, e) {
   let value = 0;
   for (let i = e.data; i < e.end; i++)
     value = value * 256 + bytes[i];

@@ -1,8 +1,8 @@
 // The player's page: a whole session, or one recording of it.
-import { html, useEffect, useRef, useState } from '../base/html.js';
+import { html, useEffect, useLayoutEffect, useRef, useState } from '../base/html.js';
 import * as api from '../base/api.js';
 import { formatTime, knownZone } from '../base/format.js';
-import { mount } from '../player/player.js';
+import { askTimeline, mount } from '../player/player.js';
 import { Icon } from '../parts/icon.js';
 import { Page } from '../parts/page.js';
 import { ReviewBar } from '../parts/review_bar.js';
@@ -11,33 +11,46 @@ import { T } from '../texts.js';
 
 const P = T.play;
 
-async function find(id, recordingId) {
-  const recording = recordingId ? await api.get(`recordings/${recordingId}`) : null;
-  const session = await api.get(`sessions/${recording ? recording.session : id}`);
-  return { session, recording };
+// Asks for all that is known to be needed at once. The player does not wait for
+// the words around it: about is the promise of the session.
+const ask = (session, recording) => ({
+  session, recording, timeline: askTimeline(api, session), about: api.get(`sessions/${session}`),
+});
+
+// The recording that is named leads to its session.
+async function find(recording) {
+  const found = await api.get(`recordings/${recording}`);
+  return ask(found.session, found);
 }
 
-function Player({ session, recording }) {
+function Player({ zone, ...what }) {
   const place = useRef(null);
-  useEffect(() => mount(place.current, { api, session, recording }), []);
+  useLayoutEffect(() => mount(place.current, { api, zone, ...what }), []);
   return html`<div class="player" ref=${place}></div>`;
 }
 
 export default function Play({ person, id, recording }) {
-  const [found, setFound] = useState(null);
+  const [found, setFound] = useState(() => (recording ? null : ask(id, null)));
+  const [session, setSession] = useState(null);
   const [problem, setProblem] = useState(null);
   const load = () => {
     setProblem(null);
-    find(id, recording).then(setFound, setProblem);
+    if (recording) find(recording).then(setFound, setProblem);
+    else setFound(ask(id, null));
   };
-  useEffect(load, [id, recording]);
-  const session = found?.session;
+  useEffect(() => {
+    if (recording) load();
+  }, []);
+  useEffect(() => {
+    found?.about.then(setSession, setProblem);
+  }, [found]);
   return html`<${Page} title=${session ? P.title(session.endpoint) : P.untitled} className="play"
-      lead=${session ? P.lead(session.user, formatTime(session.started_at, knownZone(person.time_zone))) : ' '}
-      actions=${session && html`<a class="button" href=${`/sessions/${session.id}`}>
+      lead=${session ? P.lead(session.user, formatTime(session.started_at, knownZone(person.time_zone))) : '\u00a0'}
+      actions=${found && html`<a class="button" href=${`/sessions/${found.session}`}>
         <${Icon} name="files" />${P.files}</a>`}>
     ${problem && html`<${ProblemBox} problem=${problem} onRetry=${load} />`}
-    ${found && html`<${ReviewBar} key=${session.id} ...${found} zone=${knownZone(person.time_zone)} />
-      <${Player} key=${recording || id} ...${found} />`}
+    ${found && !problem && html`<${ReviewBar} key=${found.session} session=${{ id: found.session }}
+        recording=${found.recording} zone=${knownZone(person.time_zone)} />
+      <${Player} key=${recording || id} ...${found} zone=${knownZone(person.time_zone)} />`}
   <//>`;
 }
