@@ -110,8 +110,8 @@ def test_requests_under_way_at_sigterm_are_answered(cluster, tmp_path):
     """A lock holds some of them up in the database until the console has
     stopped listening."""
     console = Console(tmp_path, cluster, **{
-        'console.workers': '1', 'console.stop_seconds': '60',
-        'database.answer_seconds': '60'}).start()
+        'console.workers': '1', 'console.stop_seconds': '300',
+        'database.answer_seconds': '300'}).start()
     console.ctl.session()
     clients = [console.login('alice') for _ in range(3)]
     answers = []
