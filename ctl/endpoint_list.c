@@ -69,6 +69,8 @@ static const struct column cols[] = {
 	    "(SELECT max(s.started_at) FROM sessions s "
 	    "WHERE s.endpoint_id = e.id)" },
 	{ "created_at", NULL, COLUMN_TIME, "e.created_at" },
+	{ "last_test", NULL, COLUMN_JSON,
+	    "console_endpoint_test_of(e.id)::json" },
 };
 #define N_COLS (int)(sizeof(cols) / sizeof(cols[0]))
 

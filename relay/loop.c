@@ -15,6 +15,7 @@
 #include "relay/wire/farewell.h"
 #include "relay/relay.h"
 #include "relay/session/session.h"
+#include "relay/session/session_test.h"
 
 #define LIFE_LOOK_SECONDS 1
 
@@ -227,6 +228,7 @@ on_db_state(void *arg, bool connected)
 		return;
 	session_access_check(arg);
 	session_orders_check(arg);
+	session_tests_check(arg);
 	agents_check(arg, NULL);
 	restore(arg);
 }
@@ -256,6 +258,8 @@ loop_listen_for_orders(struct loop *l)
 		rc = db_listen(l->db, "relaycam_node", on_node_lost, l);
 	if (rc == 0)
 		rc = session_access_init(l);
+	if (rc == 0)
+		rc = session_tests_init(l);
 	return rc;
 }
 

@@ -535,6 +535,7 @@ SELECT 'event_triggers' AS name, w.tbl AS object,
 FROM (VALUES ('sessions', 'session_event_new'), ('sessions', 'session_event'),
              ('segments', 'segment_event_new'), ('segments', 'segment_event'),
              ('endpoints', 'endpoint_event_new'), ('endpoints', 'endpoint_event'),
+             ('endpoint_tests', 'endpoint_test_event'),
              ('access_settings', 'settings_event'), ('people', 'person_event'),
              ('endpoint_rights', 'right_event'), ('logins', 'login_ended'),
              ('api_tokens', 'token_ended')) w (tbl, trg)

@@ -58,6 +58,10 @@ BEGIN
         ('endpoints',         'console', 'SELECT, INSERT, UPDATE'),
         ('endpoints',         'admin',   'SELECT, INSERT, UPDATE'),
 
+        ('endpoint_tests',    'relay',   'SELECT, UPDATE (node_id, ended_at, ok, detail)'),
+        ('endpoint_tests',    'console', 'SELECT, INSERT, UPDATE'),
+        ('endpoint_tests',    'admin',   'SELECT'),
+
         ('endpoint_rights',   'relay',   'SELECT'),
         ('endpoint_rights',   'console', 'SELECT, INSERT, UPDATE, DELETE'),
         ('endpoint_rights',   'admin',   'SELECT, INSERT, UPDATE, DELETE'),
@@ -187,7 +191,7 @@ BEGIN
         ('gaps_update(uuid)'), ('retention_changed()'),
         ('retention_apply(interval, integer, text)'), ('segments_changed()'), ('team_defaults()'), ('endpoint_removed()'),
         ('logins_end()'), ('event_of_session()'), ('event_of_segment()'),
-        ('event_of_endpoint()'), ('event_of_access()'), ('recording_watched()'), ('file_refusal(text, bigint)'),
+        ('event_of_endpoint()'), ('event_of_endpoint_test()'), ('event_of_access()'), ('recording_watched()'), ('file_refusal(text, bigint)'),
         ('file_opened(text, bigint, text, text, jsonb)')) AS v (name)
     LOOP
         EXECUTE format('ALTER FUNCTION %I.%s SECURITY DEFINER SET search_path = %I, pg_temp',

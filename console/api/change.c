@@ -7,13 +7,15 @@
 #include "console/api/enter.h"
 #include "console/api/request.h"
 
+#define BUSY_S "10"
+
 enum col { PROBLEM, POINTER, DETAIL, ANSWER };
 
 static const struct {
 	const char *name;
 	unsigned status;
 } problems[] = { { "not-found", 404 }, { "forbidden", 403 }, { "exists", 409 },
-	{ "not-done", 409 }, { "dead-link", 403 } };
+	{ "not-done", 409 }, { "dead-link", 403 }, { "busy", 429 } };
 
 void
 change_show(struct request *r, PGresult *res)
@@ -41,6 +43,8 @@ refuse(struct request *r, PGresult *res)
 	}
 	for (size_t i = 0; i < sizeof(problems) / sizeof(problems[0]); i++)
 		if (strcmp(problems[i].name, name) == 0) {
+			if (problems[i].status == 429)
+				request_field(r, "Retry-After", BUSY_S);
 			request_problem(r, problems[i].status, name, detail);
 			return;
 		}

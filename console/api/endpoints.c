@@ -151,3 +151,10 @@ endpoints_revoke_run(struct request *r)
 	json_object_clear(r->body);
 	change_run(r, "console_endpoint_revoke", 200);
 }
+
+void
+endpoints_test_run(struct request *r)
+{
+	json_object_clear(r->body);
+	change_run(r, "console_endpoint_test", 202);
+}

@@ -74,6 +74,7 @@ void endpoints_get_run(struct request *r);
 void endpoints_patch_run(struct request *r);
 void endpoints_delete_run(struct request *r);
 void endpoints_revoke_run(struct request *r);
+void endpoints_test_run(struct request *r);
 
 void rights_list_run(struct request *r);
 void rights_put_run(struct request *r);

@@ -13,6 +13,7 @@
 #include "relay/wire/farewell.h"
 #include "relay/draw/lobby.h"
 #include "relay/session/session_internal.h"
+#include "relay/session/session_test.h"
 #include "relay/http/websocket.h"
 #include "rfb/client_messages.h"
 #include "rfb/framer.h"
@@ -147,6 +148,7 @@ teardown(struct session *s)
 		guess_release(&s->guess);
 	TAILQ_REMOVE(&s->loop->sessions, s, link);
 	session_record_release(s);
+	session_test_failed(s, "the relay ended the test");
 	session_parked_gone(s);
 	session_lobby_release(s);
 	if (s->viewer.ws != NULL)
@@ -310,6 +312,7 @@ refuse(struct session *s, const char *code, const char *reason)
 	    LOG_S("state", state_names[s->state]));
 	session_record_end(s, TEE_END_ERROR);
 	write_end(s, code, reason);
+	session_test_failed(s, reason);
 	s->has_row = false;
 	if (!tell_refusal(s, reason)) {
 		if (s->state != SESSION_DEAD)

@@ -5,6 +5,7 @@
 #include "common/err.h"
 #include "relay/wire/sealed.h"
 #include "relay/session/session_internal.h"
+#include "relay/session/session_test.h"
 
 #define ENDPOINT_OUT_MAX (1 << 20)
 
@@ -78,6 +79,11 @@ session_dial(struct session *s)
 		    "asks the person in front of it for consent, which needs "
 		    "relaycam-agent there",
 		    "");
+	else if (s->door == SESSION_BY_TEST && s->account.asks_consent)
+		session_endpoint_refuse(s,
+		    "asks the person in front of it for consent, and a test "
+		    "does not",
+		    "");
 	else if (has_agent)
 		session_agent_open(s);
 	else if (s->account.kind == ENDPOINT_REVERSE)
@@ -150,6 +156,10 @@ on_event(struct session *s, int event)
 		side_flush(&s->endpoint);
 		if (s->door == SESSION_BY_NOBODY) {
 			session_park(s);
+			return false;
+		}
+		if (s->door == SESSION_BY_TEST) {
+			session_test_passed(s);
 			return false;
 		}
 		side_read(&s->endpoint, false);

@@ -10,6 +10,7 @@
  * endpoints that dialled in; session_open.c: the row, and how it is
  * recorded; session_record.c, session_meta.c: the recorder; session_size.c:
  * how large a screen may be; session_restart.c: another one when it died;
+ * session_test.c: tests of endpoints that the console asked for;
  * session_control.c: commands while it runs; session_orders.c: those that
  * came through the database; session_access.c: rights that are taken back;
  * session_liveness.c: peers that vanished; session_audit.c: orders in the
@@ -88,6 +89,7 @@ enum session_door {
 	SESSION_BY_NOVNC,    /* a WebSocket with VeNCrypt Plain in it */
 	SESSION_BY_BROWSER,  /* our page: a WebSocket with JSON beside */
 	SESSION_BY_NOBODY,   /* an endpoint that dialled in */
+	SESSION_BY_TEST,     /* nobody either: session_test.c */
 };
 
 /* A command that came through the database. */
@@ -128,6 +130,7 @@ struct session {
 	enum session_door door;
 	uint16_t door_port; /* of its one-time password */
 	int64_t ticket_id;
+	char test_id[UUID_TEXT_MAX]; /* "": none, or it is answered */
 	struct login_name name;
 	char *password;              /* the technician's, until checked */
 	struct guess guess;          /* until it is known who it is */

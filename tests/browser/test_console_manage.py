@@ -1,5 +1,6 @@
 """Management pages in Chromium: endpoints, people, API tokens, audit log (X7).
 """
+import pytest
 import requests
 
 from console_env import PASSWORD
@@ -13,6 +14,33 @@ def menu(page, name):
                                    if name in r.text), None), name)
     page.js('arguments[0].click()', row.find_element('css selector',
                                                      '.c-menu button'))
+
+
+@pytest.mark.parametrize('ok,detail,said', [
+    (True, 'The relay logged in with VeNCrypt X509Vnc; the screen has 1280 x '
+     '800 pixels.', 'The endpoint can be connected to.'),
+    (False, 'endpoint desk1 (127.0.0.1:5900) cannot be reached: Connection '
+     'refused', 'The endpoint cannot be connected to.')])
+def test_endpoint_is_tested(console, page, ok, detail, said):
+    """A relay's answer comes by itself."""
+    console.sql('DELETE FROM endpoint_tests')
+    page.open('/endpoints')
+    menu(page, 'desk1')
+    page.click('Test …', '.menu')
+    page.wait_text('The test runs', 'dialog')
+    page.until(lambda: console.sql('SELECT count(*) FROM endpoint_tests') ==
+               [(1,)], 'the test')
+    console.sql('UPDATE endpoint_tests SET ended_at = now(), ok = %s, detail ='
+                ' %s', (ok, detail))
+    page.wait_text(said, 'dialog')
+    assert detail[1:] in page.text('dialog')
+    page.check(f'endpoints-test-{"passed" if ok else "failed"}')
+    # at once again: too soon
+    page.click('Test again', 'dialog')
+    page.wait_text('Try again', 'dialog')
+    page.problems()     # the browser complains about 429
+    page.click('Close', 'dialog footer')
+    page.wait_text('Test passed, ' if ok else 'Test failed, ', 'table')
 
 
 def test_endpoint_is_added_and_enrolled(console, page):

@@ -45,6 +45,7 @@ BODIES = {
     '/recordings/{id}/notes': ('recording', {'at_ms': 1, 'text': 'a'}),
     '/endpoints': ('', {'name': 'once', 'host': 'localhost', 'port': 5900,
                         'allow_clear': True}),
+    '/endpoints/{id}/test': ('endpoint', {}),
     '/endpoints/{id}/revoke': ('agent', {}),
     '/enrol-tokens': ('', {'endpoint': 'laptop'}),
     '/users': ('', {'name': 'once', 'password': 'correct horse'}),

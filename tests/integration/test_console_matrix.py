@@ -90,6 +90,8 @@ ROWS = {
     ('PATCH', '/endpoints/{id}'): Row(422, {}, valid={'title': 'x'}),
     ('DELETE', '/endpoints/{id}'): Row(204),
     ('POST', '/endpoints/{id}/revoke'): Row(409),
+    ('POST', '/endpoints/{id}/test'): Row(
+        202, before=('DELETE FROM endpoint_tests', None)),
     ('GET', '/endpoints/{id}/rights'): Row(200),
     ('PUT', '/endpoints/{id}/rights/{user}'): Row(422, {}, valid={
         'control': True, 'record': False, 'manage': False}),

@@ -209,8 +209,9 @@ def test_definers_keep_to_their_schema(db):
                   'AND prosecdef ORDER BY 1')
     assert [r[0] for r in rows] == [
         'endpoint_removed', 'event_of_access', 'event_of_endpoint',
-        'event_of_segment', 'event_of_session', 'file_opened', 'file_refusal',
-        'gaps_update', 'logins_end', 'retention_apply', 'retention_changed',
+        'event_of_endpoint_test', 'event_of_segment', 'event_of_session',
+        'file_opened', 'file_refusal', 'gaps_update', 'logins_end',
+        'recording_watched', 'retention_apply', 'retention_changed',
         'segments_changed', 'team_defaults']
     assert all(r[1] == ['search_path=public, pg_temp'] for r in rows)
 

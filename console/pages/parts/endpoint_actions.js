@@ -6,6 +6,7 @@ import { navigate } from '../base/router.js';
 import { me } from '../base/session.js';
 import { closeDialog, Dialog, FormDialog, openDialog } from './dialog.js';
 import { Field, filled, NAME_PATTERN } from './fields.js';
+import { testEndpoint } from './endpoint_test.js';
 import { ProblemBox } from './problem.js';
 import { showOnce } from './shown_once.js';
 import { say, sayProblem } from './toast.js';
@@ -140,6 +141,7 @@ export const endpointMenu = (e, list) => {
   const comes = e.kind === 'agent' || e.kind === 'reverse';
   return [
     { label: T.connect.go, icon: 'connect', run: () => navigate(`/connect/${e.name}`) },
+    { label: `${E.test} …`, icon: 'active', run: () => testEndpoint(e, list), disabled: isAttended, why: E.attendedWhy },
     { label: E.edit, icon: 'settings', run: () => askEdit(e, list), disabled: isAttended, why: E.attendedWhy },
     { label: E.rights, icon: 'people', run: () => showRights(e), disabled: isAttended, why: E.attendedWhy },
     null,

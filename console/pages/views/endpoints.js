@@ -24,13 +24,21 @@ const FIELDS = [
 const seenOf = (e, zone) => formatTime(e.agent_seen_at || e.parked_at, zone);
 const placeOf = (e) => (e.kind === 'direct' ? `${e.host}:${e.port}` : e.agent_host || '');
 
+// Whether it can be reached, and what the last test said.
+function State({ endpoint: e, zone }) {
+  const test = e.last_test;
+  return html`<${EndpointPill} endpoint=${e} />
+    ${test && test.ok !== null && html`<span class=${test.ok ? 'next' : 'next bad'} title=${test.detail}>
+      ${E.testState[test.ok](formatTime(test.ended_at || test.asked_at, zone).slice(0, 16))}</span>`}`;
+}
+
 const columnsOf = (zone, list) => [
   { key: 'endpoint', label: E.name, cell: (e) => html`${list
     ? html`<button type="button" class="link" data-main onClick=${() => askEdit(e, list)}>${e.name}</button>`
     : html`<b>${e.name}</b>`} <span class="soft">${e.title}</span>` },
   { key: 'kind', label: E.kind, cell: (e) => T.paths[e.kind] },
   { key: 'user', label: E.place, cell: (e) => html`<span title=${placeOf(e)}>${placeOf(e)}</span>` },
-  { key: 'recording', label: E.state, cell: (e) => html`<${EndpointPill} endpoint=${e} />` },
+  { key: 'recording', label: E.state, cell: (e) => html`<${State} endpoint=${e} zone=${zone} />` },
   { key: 'size', label: E.version, cell: (e) => e.agent_version || '' },
   { key: 'time', label: E.seen, cell: (e) => seenOf(e, zone) },
   { key: 'end', label: E.last, cell: (e) => formatTime(e.last_session_at, zone) || T.connect.never },
