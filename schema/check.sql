@@ -24,11 +24,11 @@ FROM (SELECT session_id, seq, first_frame,
 WHERE seq = before_seq + 1 AND NOT before_recovered AND first_frame <> before + 1;
 
 -- T10: segments are numbered 1, 2, 3, ... A capture behind another one that
--- is not encoded yet has a number above 10000 until it knows its own.
+-- is not encoded yet has a provisional number until it knows its own.
 SELECT 'segment_seq' AS name, session_id::text AS object,
        format('%s segments, numbered %s to %s', count(*), min(seq), max(seq)) AS detail
 FROM segments
-WHERE seq <= 10000 OR NOT is_capture
+WHERE NOT is_provisional
 GROUP BY session_id
 HAVING min(seq) <> 1 OR max(seq) <> count(*);
 
@@ -485,6 +485,20 @@ JOIN (SELECT object, max(at) AS at,
       GROUP BY object) a ON a.object = s.id::text
 WHERE a.at < now() - interval '5 minutes'
   AND a.lost - a.corrected <> CASE WHEN s.end_code = 'node_lost' THEN 1 ELSE 0 END;
+
+-- M1, X7: statuses follow one another as the state table has it.
+SELECT 'segment_moves' AS name, a.object AS object,
+       format('went from %s to %s at %s, which the state table does not have',
+              a.detail ->> 'from', a.detail ->> 'to', a.at) AS detail
+FROM audit a WHERE a.action = 'segment_illegal';
+
+-- X7: the triggers that note each move are there.
+SELECT 'segment_move_triggers' AS name, w.trg AS object,
+       format('the trigger %s that notes moves of recordings is missing or off', w.trg) AS detail
+FROM (VALUES ('segment_made'), ('segment_moved')) w (trg)
+WHERE NOT EXISTS (SELECT 1 FROM pg_trigger
+                  WHERE tgrelid = 'segments'::regclass
+                    AND tgname = w.trg AND tgenabled IN ('O', 'A'));
 
 -- X4, X7: the audit log says which recordings were set aside.
 SELECT 'quarantine_audit' AS name, g.id::text AS object,

@@ -139,6 +139,11 @@ BEGIN
         ('segments',          'admin',   'SELECT, UPDATE (status, status_detail, locked, notes, '
                                          'reviewed_by, reviewed_at, review_remark)'),
 
+        ('segment_moves',     'relay',   'SELECT'),
+        ('segment_moves',     'storage', 'SELECT'),
+        ('segment_moves',     'console', 'SELECT'),
+        ('segment_moves',     'admin',   'SELECT'),
+
         ('recording_notes',   'console', 'SELECT, INSERT'),
         ('recording_notes',   'admin',   'SELECT'),
         ('clips',             'storage', 'SELECT'),

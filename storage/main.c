@@ -43,10 +43,14 @@
 #define PROGRAM "relaycam-storage"
 
 static const char usage[] =
-    "usage: relaycam-storage [OPTION]...\n"
+    "usage: relaycam-storage [OPTION]... [states | moves]\n"
     "\n"
     "Moves recordings from the spool into the object store, serves signed\n"
-    "files and deletes what has expired. Runs in the foreground.\n";
+    "files and deletes what has expired. Runs in the foreground.\n"
+    "\n"
+    "  states                   print the state table of recordings, as in\n"
+    "                           docs/recording-states.md\n"
+    "  moves                    print it as rows of segment_moves\n";
 
 static struct daemon daemon_;
 
@@ -129,7 +133,7 @@ on_hup(evutil_socket_t sig, short what, void *arg)
 	struct daemon *d = arg;
 
 	files_reload(d->files);
-	spool_kick(d->spool, true);
+	spool_again(d->spool);
 	encode_queue_kick(d->encode_queue, true);
 	expiry_kick(d->expiry);
 }
@@ -258,8 +262,18 @@ main(int argc, char **argv)
 {
 	struct daemon *d = &daemon_;
 
-	if (conf_main(argc, argv, PROGRAM, usage, sections,
-		N_ELEMENTS(sections), NULL) != argc) {
+	int first = conf_main(
+	    argc, argv, PROGRAM, usage, sections, N_ELEMENTS(sections), NULL);
+
+	if (argc - first == 1 && strcmp(argv[first], "states") == 0) {
+		spool_states_print(stdout, false);
+		return 0;
+	}
+	if (argc - first == 1 && strcmp(argv[first], "moves") == 0) {
+		spool_states_print(stdout, true);
+		return 0;
+	}
+	if (first != argc) {
 		fprintf(stderr, PROGRAM ": takes no arguments\n");
 		return 2;
 	}

@@ -41,14 +41,14 @@ static const char upsert_sql[] =
 " monitor_name, frame_rate, width, height, codec, start_mono_ns, started_at,"
 " end_mono_ns, ended_at, first_frame, last_frame, frames, duration_ms, bytes,"
 " recovered, object_key, status, status_detail, spool_node,"
-" gap_start_mono_ns, end_why, is_capture) "
+" gap_start_mono_ns, end_why, is_capture, is_provisional) "
 "SELECT $1::uuid, $2::uuid, $3::bigint, $4::bigint, $5::bigint,"
 " $7::integer, $8, $9::integer, $10,"
 " $11::integer, $12::integer, $13::integer, $14, $15::bigint, "
 	TIME("16") ", $17::bigint, " TIME("18") ", $19::bigint, $20::bigint,"
 " $21::bigint, $22::bigint, $23::bigint, $24::boolean, $26, $27, $28,"
 " (SELECT id FROM nodes WHERE id = $29::uuid), $30::bigint,"
-" nullif($25::text, ''), $31::boolean "
+" nullif($25::text, ''), $31::boolean, $32::boolean "
 "WHERE NOT EXISTS (SELECT FROM sessions x WHERE x.id = $2::uuid"
 " AND (x.team_id, x.endpoint_id, x.person_id)"
 " <> ($3::bigint, $4::bigint, $5::bigint)) "
@@ -73,6 +73,7 @@ static const char upsert_sql[] =
 "  g.gap_start_mono_ns),"
 " end_why = coalesce(excluded.end_why, g.end_why),"
 " is_capture = excluded.is_capture,"
+" is_provisional = g.is_provisional AND excluded.is_capture,"
 " capture_key = CASE WHEN g.is_capture AND g.object_key <>"
 "  excluded.object_key THEN g.object_key ELSE g.capture_key END "
 "WHERE g.session_id = excluded.session_id "
@@ -82,6 +83,7 @@ static const char upsert_sql[] =
  * What holds no picture gives its number up; what is still being repaired may
  * turn out so. Captures get theirs when they are encoded.
  */
+#define PROVISIONAL "10000" /* their numbers are above it: out of the way */
 static const char free_seq_sql[] =
 "WITH taken AS (SELECT id, status = 'recording' AND NOT is_capture AS is_open,"
 "  status = 'missing' AND frames IS NULL AND end_mono_ns = start_mono_ns"
@@ -92,9 +94,10 @@ static const char free_seq_sql[] =
 "SELECT CASE WHEN (SELECT coalesce(bool_and(is_empty), true) FROM taken)"
 "   THEN $2::integer"
 "  WHEN $4::boolean AND (SELECT is_open FROM taken) THEN 0"
-"  ELSE (SELECT greatest(max(seq), CASE WHEN $5::boolean THEN 10000 ELSE 0 END)"
+"  ELSE (SELECT greatest(max(seq), CASE WHEN $5::boolean THEN " PROVISIONAL
+" ELSE 0 END)"
 "   + 1 FROM segments WHERE session_id = $1::uuid"
-"   AND ($5::boolean OR NOT is_capture OR seq <= 10000)) END";
+"   AND ($5::boolean OR NOT is_provisional)) END";
 
 /* T12: kept for the days that the team's settings say now; those of the
  * manifest stand for a team whose settings are not there. */
@@ -124,8 +127,8 @@ static const char available_sql[] =
 static int64_t day_seconds_ = 86400;
 
 struct params {
-	const char *v[31];
-	char text[31][24];
+	const char *v[32];
+	char text[32][24];
 	int n;
 };
 
@@ -182,6 +185,7 @@ rows_upsert(struct db *db, const struct manifest *m,
 	add_text(&p, state->node);
 	add_int(&p, m->gap_start_mono_ns, m->gap_start_mono_ns > 0);
 	add_text(&p, state->is_capture ? "true" : "false");
+	add_text(&p, state->is_provisional ? "true" : "false");
 	return db_query(db, upsert_sql, p.n, p.v, cb, arg);
 }
 
@@ -217,7 +221,7 @@ rows_progress(struct db *db, const char *segment, int percent)
 	add_int(&p, percent, true);
 	db_query_now(db,
 	    "UPDATE segments SET progress = $2 WHERE id = $1 AND "
-	    "status = 'transfer'",
+	    "status IN ('transfer', 'encoding')",
 	    p.n, p.v, NULL, NULL);
 }
 

@@ -13,6 +13,9 @@ struct rows_state {
 	const char *node; /* whose spool has the files */
 	const char *status, *detail;
 	bool is_capture; /* to be encoded first */
+	/* its number is not its own yet; a row that is there keeps what it
+	 * says */
+	bool is_provisional;
 };
 
 /*
@@ -40,7 +43,7 @@ bool rows_is_seq_taken(const PGresult *res);
 int rows_free_seq(struct db *db, const struct manifest *m, bool is_capture,
     bool may_wait, db_result_cb *cb, void *arg);
 
-/* Percent of a transfer. Not answered. */
+/* Percent of a transfer, or of encoding. Not answered. */
 void rows_progress(struct db *db, const char *segment, int percent);
 
 /* A failed try, noted with the upload it leaves behind; retry_seconds -1:

@@ -98,7 +98,7 @@ print_spool(struct evbuffer *out, const struct daemon *d)
 {
 	const struct spool *s = d->spool;
 	struct statvfs vfs = { 0 };
-	struct metric states[ITEM_STATES];
+	struct metric states[SPOOL_STATES];
 	struct metric rows[] = {
 		{ "spool_waiting_bytes", "gauge",
 		    "Closed segments that are not stored yet.",
@@ -107,25 +107,26 @@ print_spool(struct evbuffer *out, const struct daemon *d)
 		    0 },
 		{ "captures_waiting", "gauge",
 		    "Captures that wait for an encoder.",
-		    encode_queue_count(d->encode_queue, CAPTURE_WAITING) },
+		    encode_queue_count(d->encode_queue, SPOOL_CLOSED) +
+			encode_queue_count(d->encode_queue, SPOOL_WAIT) },
 		{ "captures_encoding", "gauge",
 		    "Captures that are being encoded.",
-		    encode_queue_count(d->encode_queue, CAPTURE_ENCODING) },
+		    encode_queue_count(d->encode_queue, SPOOL_ENCODING) },
 		{ "captures_failed", "gauge",
 		    "Captures whose encoding failed; tried again at the next "
 		    "start.",
-		    encode_queue_count(d->encode_queue, CAPTURE_FAILED) },
+		    encode_queue_count(d->encode_queue, SPOOL_FAILED) },
 		{ "database_connected", "gauge", "1 while PostgreSQL answers.",
 		    db_is_connected(d->db) ? 1 : 0 },
 	};
 
 	if (fstatvfs(s->dir, &vfs) == 0)
 		rows[1].value = (uint64_t)vfs.f_bavail * vfs.f_frsize;
-	for (int i = 0; i < ITEM_STATES; i++)
+	for (int i = 0; i < SPOOL_STATES; i++)
 		states[i] = (struct metric){ "spool_segments", "gauge",
 			"Segments in the spool by state.", s->n_state[i],
-			"state", item_state_names[i] };
-	metrics_print(out, M, states, ITEM_STATES);
+			"state", spool_state_names[i] };
+	metrics_print(out, M, states, SPOOL_STATES);
 	metrics_print(out, M, rows, N_ELEMENTS(rows));
 }
 

@@ -36,202 +36,96 @@ const struct spool_suffix capture_suffixes[CAPTURE_KINDS] = {
 const char encode_waits[] =
     "waits for the recordings before it in this session";
 
-static const char *const state_names[CAPTURE_STATES] = { "new", "recording",
-	"waiting", "asking", "encoding", "encoded", "failed", "lost" };
-
-char *
-capture_name(
-    const struct capture *c, const char *suffix, char out[SPOOL_NAME_MAX])
+static bool
+is_gone(const char *status)
 {
-	return spool_name(c->folder, c->id, suffix, out);
+	return strcmp(status, "deleted") == 0 || strcmp(status, "expired") == 0;
 }
 
-int
-capture_sync_folder(const struct capture *c)
+static bool
+on_status(struct spool_row *r, const char *status)
 {
-	return spool_folder_sync(c->q->dir, c->folder);
+	if (!is_gone(status) || r->state == SPOOL_RECORDING)
+		return false;
+	log_warn("capture_discarded", LOG_S("capture", r->id));
+	encode_discard((struct capture *)r);
+	return true;
 }
 
-void
-capture_change(struct capture *c, enum capture_state to, const char *why)
+static void
+update(struct spool_row *r)
 {
-	if (c->state == to)
-		return;
-	log_info("capture_state", LOG_S("capture", c->id),
-	    LOG_S("from", state_names[c->state]), LOG_S("to", state_names[to]),
-	    LOG_S("why", why));
-	c->state = to;
+	capture_update((struct capture *)r);
 }
 
-void
-capture_retry_later(struct capture *c)
+static void
+kick(struct spool_row *r)
 {
-	capture_change(c, CAPTURE_WAITING, "tried again later");
-	c->retry_ns =
-	    clock_mono_ns() + (uint64_t)c->q->d->conf.retry_seconds * NS_PER_S;
+	encode_queue_kick(((struct capture *)r)->q, false);
 }
+
+const struct spool_row_kind capture_kind = {
+	.word = "capture",
+	.is_capture = true,
+	.files = capture_suffixes,
+	.n_files = CAPTURE_KINDS,
+	.folders = F_ENCODE | F_ENCODED,
+	.part = ".capture.part",
+	.on_status = on_status,
+	.update = update,
+	.kick = kick,
+};
 
 /* ---- decisions ---- */
 
-static unsigned
-look(const struct capture *c)
-{
-	unsigned files = 0;
-	struct stat st;
-	char name[SPOOL_NAME_MAX];
-
-	for (size_t i = 0; i < CAPTURE_KINDS; i++) {
-		bool is_folder = capture_suffixes[i].bit >= F_ENCODE;
-
-		if (fstatat(c->q->dir,
-			capture_name(c, capture_suffixes[i].suffix, name), &st,
-			AT_SYMLINK_NOFOLLOW) == 0 &&
-		    (is_folder ? S_ISDIR(st.st_mode) : S_ISREG(st.st_mode)))
-			files |= capture_suffixes[i].bit;
-	}
-	return files;
-}
-
-int
-capture_open(const struct capture *c, const char *suffix)
-{
-	char name[SPOOL_NAME_MAX];
-
-	return openat(c->q->dir, capture_name(c, suffix, name),
-	    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-}
-
-/* 1: somebody holds it; 0: nobody does; negative: it is not there. */
-static int
-is_locked(const struct capture *c, const char *suffix, time_t *changed)
-{
-	int fd = capture_open(c, suffix);
-	struct stat st = { 0 };
-	int locked;
-
-	if (fd < 0)
-		return ERR_NOTFOUND;
-	locked = flock(fd, LOCK_EX | LOCK_NB) != 0;
-	if (fstat(fd, &st) == 0 && changed != NULL)
-		*changed = st.st_mtime;
-	close(fd);
-	return locked;
-}
-
+/* Files that nothing can be made of go after a day. */
 static void
-log_once(struct capture *c, const char *event, const char *why)
+update_remnant(struct capture *c)
 {
-	if (!c->was_logged)
-		log_warn(event, LOG_S("capture", c->id), LOG_S("why", why));
-	c->was_logged = true;
-}
+	time_t changed;
 
-static void
-on_quarantined(void *arg, bool is_moved)
-{
-	struct capture *c = arg;
-
-	c->row_busy = false;
-	if (c->q->d->exiting || !is_moved)
-		return;
-	c->retry_ns = 0;
-	encode_queue_kick(c->q, false);
-}
-
-/* It lies in the folder of another session than its manifest's. */
-static void
-refuse_session(struct capture *c)
-{
-	const struct quarantine q = { .folder = c->folder,
-		.id = c->id,
-		.named = c->m.session,
-		.kinds = capture_suffixes,
-		.n_kinds = CAPTURE_KINDS,
-		.manifest = ".capture.json",
-		.done = on_quarantined,
-		.arg = c };
-
-	log_once(c, "manifest_of_another_session", c->m.session);
-	capture_change(c, CAPTURE_LOST, "its manifest names another session");
-	c->retry_ns =
-	    clock_mono_ns() + (uint64_t)c->q->d->conf.retry_seconds * NS_PER_S;
-	if (is_locked(c, ".capture.part", NULL) != 1)
-		c->row_busy = quarantine_start(c->q->d, &q) == 0;
-	c->has_manifest = false;
-	manifest_release(&c->m);
-}
-
-static int
-load_manifest(struct capture *c)
-{
-	char name[SPOOL_NAME_MAX], err[160] = "";
-	int rc;
-
-	if (c->has_manifest)
-		return 0;
-	rc = manifest_load(&c->m, c->q->dir,
-	    capture_name(c, ".capture.json", name), c->id, false, err,
-	    sizeof(err));
-	c->has_manifest = rc == 0;
-	if (rc == 0 && quarantine_is_due(c->folder, c->m.session)) {
-		refuse_session(c);
-		return ERR_PROTOCOL;
-	}
-	if (rc != 0 && rc != ERR_NOTFOUND) {
-		log_once(c, "manifest_refused", err);
-		capture_change(c, CAPTURE_LOST, err);
-	}
-	return rc;
+	if (spool_row_file_size(&c->row, ".capture.part", &changed) >= 0 &&
+	    (uint64_t)changed + REMNANT_S < clock_wall_ns() / NS_PER_S &&
+	    spool_row_is_locked(&c->row, ".capture.part") == 0)
+		spool_row_unlink(&c->row, ".capture.part");
 }
 
 /* Its recorder writes it, or died: what is on disk is readable. */
 static void
 update_part(struct capture *c)
 {
-	char from[SPOOL_NAME_MAX], to[SPOOL_NAME_MAX];
-	time_t changed = 0;
-	int locked = is_locked(c, ".capture.part", &changed);
+	struct spool_row *r = &c->row;
+	int locked = spool_row_is_locked(r, ".capture.part");
 
-	if (locked < 0)
-		return;
-	if ((c->files & F_JSON) == 0) {
-		if (locked == 0 &&
-		    (uint64_t)changed + REMNANT_S < clock_wall_ns() / NS_PER_S)
-			unlinkat(c->q->dir,
-			    capture_name(c, ".capture.part", from), 0);
-		return;
-	}
-	if (load_manifest(c) != 0)
+	if (locked < 0 || spool_row_load(r, ".capture.json", false) != 0)
 		return;
 	if (locked == 1) {
-		capture_change(c, CAPTURE_RECORDING, "locked by its recorder");
-		capture_want(
-		    c, "recording", "encoded when the session is over");
+		spool_row_move(
+		    r, CAUSE_LOCKED, "encoded when the session is over");
 		return;
 	}
-	log_warn("capture_cut_off", LOG_S("capture", c->id));
-	renameat(c->q->dir, capture_name(c, ".capture.part", from), c->q->dir,
-	    capture_name(c, ".capture", to));
-	capture_sync_folder(c);
-	encode_queue_kick(c->q, false);
+	log_warn("capture_cut_off", LOG_S("capture", r->id));
+	spool_row_rename(r, ".capture.part", ".capture");
+	kick(r);
 }
 
 /* By time, as encode_rows_before: two may claim the same number. */
 static bool
 is_before(const struct manifest *m, const struct capture *c)
 {
-	if (strcmp(m->session, c->m.session) != 0)
+	if (strcmp(m->session, c->row.m.session) != 0)
 		return false;
-	return m->start_mono_ns != c->m.start_mono_ns
-	    ? m->start_mono_ns < c->m.start_mono_ns
-	    : m->seq < c->m.seq;
+	return m->start_mono_ns != c->row.m.start_mono_ns
+	    ? m->start_mono_ns < c->row.m.start_mono_ns
+	    : m->seq < c->row.m.seq;
 }
 
 /* Nothing comes of it by itself: others do not wait for it. */
 static bool
 is_hopeless(const struct capture *c)
 {
-	return c->state == CAPTURE_LOST || c->state == CAPTURE_FAILED;
+	return c->row.state == SPOOL_MISSING || c->row.state == SPOOL_BAD ||
+	    c->row.state == SPOOL_FAILED;
 }
 
 /*
@@ -245,10 +139,12 @@ has_to_wait(const struct capture *c)
 	const struct item *it;
 
 	TAILQ_FOREACH(o, &c->q->captures, link)
-	if (o != c && o->has_manifest && !is_hopeless(o) && is_before(&o->m, c))
+	if (o != c && o->row.has_manifest && !is_hopeless(o) &&
+	    is_before(&o->row.m, c))
 		return true;
-	TAILQ_FOREACH(it, &c->q->d->spool->items, link)
-	if (it->has_manifest && !it->is_registered && is_before(&it->m, c))
+	TAILQ_FOREACH(it, &c->row.d->spool->items, link)
+	if (it->row.has_manifest && !it->row.is_registered &&
+	    is_before(&it->row.m, c))
 		return true;
 	return false;
 }
@@ -259,9 +155,9 @@ why_waiting(const struct capture *c, bool must_wait)
 {
 	if (must_wait)
 		return encode_waits;
-	return strcmp(c->status, "downloaded") == 0 &&
-		strcmp(c->detail, encode_waits) != 0
-	    ? c->detail
+	return strcmp(c->row.status, "downloaded") == 0 &&
+		strcmp(c->row.detail, encode_waits) != 0
+	    ? c->row.detail
 	    : "";
 }
 
@@ -269,34 +165,35 @@ why_waiting(const struct capture *c, bool must_wait)
 static void
 update_ready(struct capture *c)
 {
+	char why[STORE_DETAIL_MAX];
 	bool must_wait;
 
-	if (load_manifest(c) != 0 || c->state == CAPTURE_FAILED)
+	if (spool_row_load(&c->row, ".capture.json", false) != 0)
 		return;
-	if (is_locked(c, ".capture", NULL) != 0)
+	if (spool_row_is_locked(&c->row, ".capture") != 0)
 		return; /* an encoder of the storage before us, not yet dead */
-	if (c->files & F_ENCODE)
+	if (c->row.files & F_ENCODE)
 		encode_job_remove(c, ".encode");
-	capture_change(c, CAPTURE_WAITING, "ready for encoding");
 	must_wait = has_to_wait(c);
-	capture_want(c, "downloaded", why_waiting(c, must_wait));
-	if (c->row_known && !c->row_busy && !must_wait)
+	snprintf(why, sizeof(why), "%s", why_waiting(c, must_wait));
+	spool_row_move(&c->row, CAUSE_CAPTURE_CLOSED, why);
+	if (c->row.is_known && !c->row.is_busy && !must_wait)
 		encode_job_start(c);
 }
 
 static void
 update_lost(struct capture *c)
 {
-	if (load_manifest(c) != 0)
-		return;
-	capture_change(c, CAPTURE_LOST, "manifest without capture");
-	capture_want(c, "missing", "the capture is not in the spool");
+	if (spool_row_load(&c->row, ".capture.json", false) == 0)
+		spool_row_move(
+		    &c->row, CAUSE_NO_MEDIA, "the capture is not in the spool");
 }
 
 bool
 capture_is_under_way(const struct capture *c)
 {
-	return c->row_busy || c->pid != 0 || c->state == CAPTURE_ASKING;
+	return c->row.is_busy || c->row.pid != 0 ||
+	    c->row.state == SPOOL_ASKING;
 }
 
 void
@@ -306,24 +203,28 @@ capture_update(struct capture *c)
 
 	if (capture_is_under_way(c))
 		return;
-	c->files = look(c);
-	if (c->files == 0) {
+	c->row.files = spool_row_look(&c->row);
+	if (c->row.files == 0) {
 		TAILQ_REMOVE(&q->captures, c, link);
 		capture_free(c);
 		return;
 	}
-	if (q->d->stopping || c->retry_ns > clock_mono_ns())
+	if (q->d->stopping || c->row.retry_ns > clock_mono_ns())
 		return;
-	if (c->files & F_ENCODED)
+	if (c->row.state == SPOOL_FAILED)
+		spool_row_ask(&c->row);
+	else if (c->row.files & F_ENCODED)
 		encode_publish(c);
-	else if (c->files & F_PART)
+	else if ((c->row.files & F_PART) && (c->row.files & F_JSON))
 		update_part(c);
-	else if ((c->files & F_CAPTURE) && (c->files & F_JSON))
+	else if (c->row.files & F_PART)
+		update_remnant(c);
+	else if ((c->row.files & F_CAPTURE) && (c->row.files & F_JSON))
 		update_ready(c);
-	else if (c->files & F_JSON)
+	else if (c->row.files & F_JSON)
 		update_lost(c);
 	else
-		log_once(c, "capture_remnant", "no manifest");
+		spool_row_log_once(&c->row, "capture_remnant", "no manifest");
 }
 
 void
@@ -334,6 +235,6 @@ capture_free(struct capture *c)
 		event_free(c->ev);
 	if (c->out >= 0)
 		close(c->out);
-	manifest_release(&c->m);
+	manifest_release(&c->row.m);
 	free(c);
 }

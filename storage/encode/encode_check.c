@@ -57,8 +57,8 @@ encode_check_holds(const struct capture *c)
 	char name[SPOOL_NAME_MAX];
 	struct stat st;
 
-	return fstatat(c->q->dir, capture_name(c, ".capture", name), &st,
-		   AT_SYMLINK_NOFOLLOW) == 0 &&
+	return fstatat(c->row.dir, spool_row_name(&c->row, ".capture", name),
+		   &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    is_same_file(&st, &c->checked);
 }
 
@@ -90,10 +90,10 @@ refuse(struct capture *c, uint64_t to)
 	    "the first %" PRIu64 " bytes of the capture are not those that "
 	    "were recorded",
 	    to);
-	log_error("capture_differs", LOG_S("capture", c->id), LOG_U("to", to));
-	c->q->d->counters.encodes_failed++;
-	capture_change(c, CAPTURE_FAILED, why);
-	capture_want(c, "corrupted", why);
+	log_error(
+	    "capture_differs", LOG_S("capture", c->row.id), LOG_U("to", to));
+	c->row.d->counters.encodes_failed++;
+	spool_row_retry(&c->row, CAUSE_CAPTURE_DIFFERS, why);
 }
 
 static void
@@ -107,10 +107,9 @@ done(struct worker_job *work)
 	int err = k->err;
 
 	encode_check_free(c);
-	if (c->q->d->exiting || c->q->d->stopping) {
-		capture_change(c, CAPTURE_WAITING, "stopped");
-		capture_want(c, "downloaded", "");
-	} else if (err != 0)
+	if (c->row.d->exiting || c->row.d->stopping)
+		spool_row_move(&c->row, CAUSE_ENCODER_STOPPED, NULL);
+	else if (err != 0)
 		encode_job_failed(c, "the capture cannot be read");
 	else if (!is_same)
 		refuse(c, to);
@@ -127,8 +126,8 @@ encode_check_start(struct capture *c, const char *to, const char *sha256)
 	size_t len;
 	char name[SPOOL_NAME_MAX];
 
-	if (fstatat(c->q->dir, capture_name(c, ".capture", name), &c->checked,
-		AT_SYMLINK_NOFOLLOW) != 0) {
+	if (fstatat(c->row.dir, spool_row_name(&c->row, ".capture", name),
+		&c->checked, AT_SYMLINK_NOFOLLOW) != 0) {
 		encode_job_failed(c, "the capture cannot be checked");
 		return;
 	}
@@ -137,7 +136,7 @@ encode_check_start(struct capture *c, const char *to, const char *sha256)
 		return;
 	}
 	k = calloc(1, sizeof(*k));
-	if (k == NULL || (k->fd = capture_open(c, ".capture")) < 0 ||
+	if (k == NULL || (k->fd = spool_row_open(&c->row, ".capture")) < 0 ||
 	    sodium_hex2bin(k->want, sizeof(k->want), sha256, strlen(sha256),
 		NULL, &len, NULL) != 0 ||
 	    len != sizeof(k->want)) {
@@ -153,6 +152,5 @@ encode_check_start(struct capture *c, const char *to, const char *sha256)
 	k->work.run = run;
 	k->work.done = done;
 	c->check = k;
-	c->state = CAPTURE_ASKING;
 	workers_submit(c->q->checkers, &k->work);
 }

@@ -16,7 +16,6 @@
 #include "common/clock.h"
 #include "common/db.h"
 #include "common/log.h"
-#include "storage/spool/child.h"
 #include "storage/daemon.h"
 #include "storage/encode/encode_queue.h"
 #include "storage/encode/encode_rows.h"
@@ -25,8 +24,8 @@ void
 encode_job_remove(struct capture *c, const char *suffix)
 {
 	char name[SPOOL_NAME_MAX];
-	int dir = c->q->dir;
-	int fd = openat(dir, capture_name(c, suffix, name),
+	int dir = c->row.dir;
+	int fd = openat(dir, spool_row_name(&c->row, suffix, name),
 	    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
 	const struct dirent *e;
@@ -54,7 +53,7 @@ take_line(struct capture *c)
 	if (strncmp(c->line, "stopped ", 8) == 0)
 		snprintf(c->stopped, sizeof(c->stopped), "%s", c->line + 8);
 	if (sscanf(c->line, "progress %d", &n) == 1 && n >= 0 && n <= 100)
-		c->percent = n;
+		c->row.percent = n;
 	c->line_len = 0;
 }
 
@@ -86,24 +85,20 @@ on_output(evutil_socket_t fd, short what, void *arg)
 static void
 watch_progress(struct capture *c)
 {
-	int64_t limit_s = c->q->d->conf.recorder_stall_seconds;
+	int64_t limit_s = c->row.d->conf.recorder_stall_seconds;
 
-	if (!child_is_stuck(&c->watch, c->pid, limit_s))
+	if (!child_is_stuck(&c->row.watch, c->row.pid, limit_s))
 		return;
-	log_error("encoder_stuck", LOG_S("capture", c->id),
-	    LOG_I("pid", c->pid), LOG_I("seconds", limit_s));
-	c->was_stuck = true;
+	log_error("encoder_stuck", LOG_S("capture", c->row.id),
+	    LOG_I("pid", c->row.pid), LOG_I("seconds", limit_s));
+	c->row.was_stuck = true;
 	encode_job_kill(c);
 }
 
 void
 encode_job_tick(struct capture *c)
 {
-	if (c->percent != c->percent_sent) {
-		c->percent_sent = c->percent;
-		encode_rows_progress(c->q->d->db, c->id, c->percent);
-	}
-	if (c->pid != 0)
+	if (c->row.pid != 0)
 		watch_progress(c);
 }
 
@@ -112,9 +107,9 @@ encode_job_tick(struct capture *c)
 void
 encode_job_failed(struct capture *c, const char *why)
 {
-	log_error("encode_failed", LOG_S("capture", c->id), LOG_S("why", why));
-	capture_want(c, "downloaded", why);
-	capture_retry_later(c);
+	log_error(
+	    "encode_failed", LOG_S("capture", c->row.id), LOG_S("why", why));
+	spool_row_retry(&c->row, CAUSE_ENCODE_LATER, why);
 }
 
 static int
@@ -124,38 +119,38 @@ watch_output(struct capture *c, int fd)
 	c->out = fd;
 	c->line_len = 0;
 	c->ev =
-	    event_new(c->q->d->base, fd, EV_READ | EV_PERSIST, on_output, c);
+	    event_new(c->row.d->base, fd, EV_READ | EV_PERSIST, on_output, c);
 	return c->ev == NULL ? -1 : event_add(c->ev, NULL);
 }
 
 void
 encode_job_run(struct capture *c)
 {
-	struct daemon *d = c->q->d;
+	struct daemon *d = c->row.d;
 	char dir[PATH_MAX];
 	char *argv[] = { "relaycam-recorder", "--first-seq", c->first_seq,
 		"--first-frame", c->first_frame, "--gap-start", c->gap_start,
 		"--replay",
 		spool_folder_path(
-		    d->spool_conf.dir, c->folder, dir, sizeof(dir)),
-		c->id, NULL };
+		    d->spool_conf.dir, c->row.folder, dir, sizeof(dir)),
+		c->row.id, NULL };
 	char why[160];
 	int fds[2], rc;
 
 	if (strcmp(c->gap_start, "0") == 0) { /* nothing came before it */
 		argv[5] = "--replay";
 		argv[6] = dir;
-		argv[7] = c->id;
+		argv[7] = c->row.id;
 		argv[8] = NULL;
 	}
 	if (pipe2(fds, O_CLOEXEC) != 0) {
 		encode_job_failed(c, "no pipe can be had");
 		return;
 	}
-	rc = child_run(d->conf.recorder_program, argv, fds[1], &c->pid);
+	rc = child_run(d->conf.recorder_program, argv, fds[1], &c->row.pid);
 	close(fds[1]);
 	if (rc != 0) {
-		c->pid = 0;
+		c->row.pid = 0;
 		close(fds[0]);
 		snprintf(why, sizeof(why), "cannot run %.100s: %s",
 		    d->conf.recorder_program, strerror(rc));
@@ -163,27 +158,28 @@ encode_job_run(struct capture *c)
 		return;
 	}
 	c->q->n_encoders++;
-	c->percent = c->percent_sent = 0;
-	child_watch_begin(&c->watch);
-	c->was_stuck = false;
+	c->row.percent = c->row.percent_sent = 0;
+	child_watch_begin(&c->row.watch);
+	c->row.was_stuck = false;
 	c->stopped[0] = '\0';
-	capture_change(c, CAPTURE_ENCODING, "its turn");
+	spool_row_move(&c->row, CAUSE_ENCODER_RUNS, NULL);
 	watch_output(c, fds[0]); /* without, there is no progress to show */
-	log_info("encode_start", LOG_S("capture", c->id), LOG_I("pid", c->pid),
-	    LOG_S("seq", c->first_seq), LOG_S("frame", c->first_frame));
+	log_info("encode_start", LOG_S("capture", c->row.id),
+	    LOG_I("pid", c->row.pid), LOG_S("seq", c->first_seq),
+	    LOG_S("frame", c->first_frame));
 }
 
 /* The answer came: does the capture go on? */
 static bool
 has_answer(struct capture *c, PGresult *res, const char *what)
 {
-	c->row_busy = false;
-	capture_change(c, CAPTURE_WAITING, what);
-	if (c->q->d->exiting || c->q->d->stopping || res == NULL)
+	c->row.is_busy = false;
+	spool_row_move(&c->row, CAUSE_ANSWERED, what);
+	if (c->row.d->exiting || c->row.d->stopping || res == NULL)
 		return false;
 	if (db_ok(res, what))
 		return true;
-	capture_retry_later(c);
+	spool_row_retry(&c->row, CAUSE_LATER, NULL);
 	return false;
 }
 
@@ -196,20 +192,14 @@ on_begun(void *arg, PGresult *res)
 		return;
 	if (PQntuples(res) == 0) {
 		/* taken away meanwhile: the next look at its row tells */
-		c->sent_status[0] = '\0';
-		capture_retry_later(c);
+		c->row.sent_status[0] = '\0';
+		spool_row_retry(&c->row, CAUSE_LATER, NULL);
 		return;
 	}
 	snprintf(
 	    c->first_seq, sizeof(c->first_seq), "%s", PQgetvalue(res, 0, 3));
-	/* the row says so already */
-	strcpy(c->status, "encoding");
-	c->detail[0] = '\0';
-	strcpy(c->sent_status, c->status);
-	c->sent_detail[0] = '\0';
-	if (c->q->n_encoders < c->q->max_encoders)
-		encode_check_start(
-		    c, PQgetvalue(res, 0, 1), PQgetvalue(res, 0, 2));
+	spool_row_moved(&c->row, CAUSE_ENCODE_BEGUN);
+	encode_check_start(c, PQgetvalue(res, 0, 1), PQgetvalue(res, 0, 2));
 }
 
 static void
@@ -220,8 +210,7 @@ on_before(void *arg, PGresult *res)
 	if (!has_answer(c, res, "numbers of a capture"))
 		return;
 	if (PQgetvalue(res, 0, 3)[0] == 't') {
-		capture_want(c, "downloaded", encode_waits);
-		capture_retry_later(c);
+		spool_row_retry(&c->row, CAUSE_ENCODE_LATER, encode_waits);
 		return;
 	}
 	snprintf(c->first_seq, sizeof(c->first_seq), "%lld",
@@ -230,10 +219,10 @@ on_before(void *arg, PGresult *res)
 	    atoll(PQgetvalue(res, 0, 1)) + 1);
 	snprintf(
 	    c->gap_start, sizeof(c->gap_start), "%s", PQgetvalue(res, 0, 2));
-	if (encode_rows_begin(c->q->d->db, c->id, c->first_seq, on_begun, c) ==
-	    0) {
-		c->row_busy = true;
-		c->state = CAPTURE_ASKING;
+	if (encode_rows_begin(
+		c->row.d->db, c->row.id, c->first_seq, on_begun, c) == 0) {
+		c->row.is_busy = true;
+		spool_row_move(&c->row, CAUSE_ASKS, NULL);
 	}
 }
 
@@ -242,14 +231,14 @@ encode_job_start(struct capture *c)
 {
 	struct encode_queue *q = c->q;
 
-	if (q->d->stopping || c->row_busy || !db_is_connected(q->d->db) ||
-	    q->n_encoders + encode_queue_count(q, CAPTURE_ASKING) >=
+	if (q->d->stopping || c->row.is_busy || !db_is_connected(q->d->db) ||
+	    q->n_encoders + encode_queue_count(q, SPOOL_ASKING) >=
 		q->max_encoders)
 		return;
-	if (encode_rows_before(q->d->db, &c->m, on_before, c) != 0)
+	if (encode_rows_before(q->d->db, &c->row.m, on_before, c) != 0)
 		return;
-	c->row_busy = true;
-	c->state = CAPTURE_ASKING;
+	c->row.is_busy = true;
+	spool_row_move(&c->row, CAUSE_ASKS, NULL);
 }
 
 /* ---- ending ---- */
@@ -265,8 +254,8 @@ note_stopped(struct capture *c)
 	bool ok;
 
 	snprintf(name, sizeof(name), "%s/%s",
-	    capture_name(c, ".encode", folder), CAPTURE_STOPPED);
-	fd = openat(c->q->dir, name,
+	    spool_row_name(&c->row, ".encode", folder), CAPTURE_STOPPED);
+	fd = openat(c->row.dir, name,
 	    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0640);
 	ok = fd >= 0 && write(fd, c->stopped, len) == (ssize_t)len &&
 	    fsync(fd) == 0;
@@ -279,21 +268,17 @@ note_stopped(struct capture *c)
 static void
 finished(struct capture *c)
 {
-	char from[SPOOL_NAME_MAX], to[SPOOL_NAME_MAX];
-
 	if (!encode_check_holds(c)) {
 		encode_job_remove(c, ".encode");
 		encode_job_failed(c, "the capture was changed meanwhile");
 		return;
 	}
-	log_info("encode_done", LOG_S("capture", c->id));
-	c->q->d->counters.encodes_ok++;
-	if (renameat(c->q->dir, capture_name(c, ".encode", from), c->q->dir,
-		capture_name(c, ".encoded", to)) != 0 ||
-	    capture_sync_folder(c) != 0)
+	log_info("encode_done", LOG_S("capture", c->row.id));
+	c->row.d->counters.encodes_ok++;
+	if (spool_row_rename(&c->row, ".encode", ".encoded") != 0)
 		encode_job_failed(c, "the spool cannot be written");
 	else
-		capture_change(c, CAPTURE_ENCODED, "its encoder is done");
+		spool_row_move(&c->row, CAUSE_ENCODER_DONE, NULL);
 }
 
 /* Something came out before the stream could not be decoded. */
@@ -303,14 +288,14 @@ has_segment(const struct capture *c)
 	char name[2 * SPOOL_NAME_MAX], folder[SPOOL_NAME_MAX];
 
 	snprintf(name, sizeof(name), "%s/%s.json",
-	    capture_name(c, ".encode", folder), c->id);
-	return faccessat(c->q->dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	    spool_row_name(&c->row, ".encode", folder), c->row.id);
+	return faccessat(c->row.dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 static void
 finished_in_part(struct capture *c)
 {
-	log_error("encode_stopped", LOG_S("capture", c->id),
+	log_error("encode_stopped", LOG_S("capture", c->row.id),
 	    LOG_S("why", c->stopped));
 	if (note_stopped(c))
 		finished(c);
@@ -330,13 +315,12 @@ is_passing(int status)
 static void
 ended(struct capture *c, int status)
 {
-	struct daemon *d = c->q->d;
+	struct daemon *d = c->row.d;
 	char why[180], how[40];
 
 	encode_job_remove(c, ".encode");
 	if (d->stopping) {
-		capture_change(c, CAPTURE_WAITING, "stopped");
-		capture_want(c, "downloaded", "");
+		spool_row_move(&c->row, CAUSE_ENCODER_STOPPED, NULL);
 		return;
 	}
 	if (c->stopped[0] != '\0')
@@ -344,17 +328,16 @@ ended(struct capture *c, int status)
 		    "it cannot be decoded from its beginning: %s", c->stopped);
 	else
 		snprintf(why, sizeof(why), "encoding: %s%s",
-		    c->was_stuck ? "stuck, " : "",
+		    c->row.was_stuck ? "stuck, " : "",
 		    child_say(status, how, sizeof(how)));
-	log_error("encode_failed", LOG_S("capture", c->id), LOG_S("why", why));
+	log_error(
+	    "encode_failed", LOG_S("capture", c->row.id), LOG_S("why", why));
 	d->counters.encodes_failed++;
 	if (is_passing(status)) {
-		capture_want(c, "downloaded", why);
-		capture_retry_later(c);
+		spool_row_retry(&c->row, CAUSE_ENCODE_LATER, why);
 		return;
 	}
-	capture_change(c, CAPTURE_FAILED, why);
-	capture_want(c, "encoding_failed", why);
+	spool_row_retry(&c->row, CAUSE_ENCODE_FAILED, why);
 }
 
 void
@@ -362,9 +345,10 @@ encode_job_reap(struct capture *c)
 {
 	int status;
 
-	if (c->pid == 0 || waitpid(c->pid, &status, WNOHANG) != c->pid)
+	if (c->row.pid == 0 ||
+	    waitpid(c->row.pid, &status, WNOHANG) != c->row.pid)
 		return;
-	c->pid = 0;
+	c->row.pid = 0;
 	c->q->n_encoders--;
 	if (c->out >= 0)
 		on_output(c->out, EV_READ, c); /* its last line */
@@ -377,7 +361,7 @@ encode_job_reap(struct capture *c)
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		finished(c);
 	else if (WIFEXITED(status) && WEXITSTATUS(status) == EX_PROTOCOL &&
-	    has_segment(c) && !c->q->d->stopping)
+	    has_segment(c) && !c->row.d->stopping)
 		finished_in_part(c);
 	else
 		ended(c, status);
@@ -386,6 +370,6 @@ encode_job_reap(struct capture *c)
 void
 encode_job_kill(struct capture *c)
 {
-	if (c->pid != 0)
-		kill(c->pid, SIGKILL);
+	if (c->row.pid != 0)
+		kill(c->row.pid, SIGKILL);
 }

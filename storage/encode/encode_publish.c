@@ -24,7 +24,7 @@ open_folder(const struct capture *c)
 {
 	char name[SPOOL_NAME_MAX];
 
-	return openat(c->q->dir, capture_name(c, ".encoded", name),
+	return openat(c->row.dir, spool_row_name(&c->row, ".encoded", name),
 	    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
@@ -49,7 +49,7 @@ static int
 move_files(const struct capture *c, bool manifests)
 {
 	int fd = open_folder(c), copy = fd >= 0 ? dup(fd) : -1;
-	int to = spool_folder_open(c->q->dir, c->folder);
+	int to = spool_folder_open(c->row.dir, c->row.folder);
 	DIR *d = copy >= 0 ? fdopendir(copy) : NULL;
 	const struct dirent *e;
 	int rc = d != NULL && to >= 0 ? 0 : ERR_IO;
@@ -95,31 +95,26 @@ keep(const struct capture *c)
 {
 	char from[SPOOL_NAME_MAX], to[SPOOL_NAME_MAX];
 
-	if (renameat(c->q->dir, capture_name(c, ".capture", from), c->q->dir,
-		capture_name(c, ".capture.kept", to)) != 0 &&
+	if (renameat(c->row.dir, spool_row_name(&c->row, ".capture", from),
+		c->row.dir,
+		spool_row_name(&c->row, ".capture.kept", to)) != 0 &&
 	    errno != ENOENT)
-		log_error("capture_keep", LOG_S("capture", c->id), LOG_ERRNO());
+		log_error(
+		    "capture_keep", LOG_S("capture", c->row.id), LOG_ERRNO());
 	else
-		log_warn("capture_kept", LOG_S("capture", c->id));
+		log_warn("capture_kept", LOG_S("capture", c->row.id));
 }
 
 void
 encode_discard(struct capture *c)
 {
-	static const char *const files[] = { ".capture", ".capture.json" };
-	char name[SPOOL_NAME_MAX];
-
 	encode_job_remove(c, ".encode");
-	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
-		if (unlinkat(c->q->dir, capture_name(c, files[i], name), 0) !=
-			0 &&
-		    errno != ENOENT)
-			log_error(
-			    "spool_remove", LOG_S("file", name), LOG_ERRNO());
-	capture_sync_folder(c);
+	spool_row_unlink(&c->row, ".capture");
+	spool_row_unlink(&c->row, ".capture.json");
+	spool_row_sync_folder(&c->row);
 	encode_job_remove(c, ".encoded");
-	c->has_manifest = false;
-	c->status[0] = c->sent_status[0] = '\0';
+	spool_row_forget(&c->row);
+	spool_row_move(&c->row, CAUSE_FILES_GONE, NULL);
 	encode_queue_kick(c->q, false);
 }
 
@@ -130,15 +125,15 @@ move_all(struct capture *c)
 
 	if (move_files(c, false) != 0 || move_files(c, true) != 0) {
 		log_error(
-		    "encode_publish", LOG_S("capture", c->id), LOG_ERRNO());
-		capture_retry_later(c);
+		    "encode_publish", LOG_S("capture", c->row.id), LOG_ERRNO());
+		spool_row_retry(&c->row, CAUSE_LATER, NULL);
 		return;
 	}
-	log_info("encode_published", LOG_S("capture", c->id));
+	log_info("encode_published", LOG_S("capture", c->row.id));
 	if (read_stopped(c, why, sizeof(why)))
 		keep(c);
 	encode_discard(c);
-	spool_kick(c->q->d->spool, false);
+	spool_kick(c->row.d->spool, false);
 }
 
 static void
@@ -146,16 +141,16 @@ on_first(void *arg, PGresult *res)
 {
 	struct capture *c = arg;
 
-	c->row_busy = false;
-	if (c->q->d->exiting || res == NULL)
+	c->row.is_busy = false;
+	if (c->row.d->exiting || res == NULL)
 		return;
 	if (!db_ok(res, "write encoded segment")) {
-		capture_retry_later(c);
+		spool_row_retry(&c->row, CAUSE_LATER, NULL);
 		return;
 	}
 	if (PQntuples(res) > 0 &&
 	    strcmp(PQgetvalue(res, 0, 0), "deleted") == 0) {
-		log_warn("capture_discarded", LOG_S("capture", c->id));
+		log_warn("capture_discarded", LOG_S("capture", c->row.id));
 		encode_discard(c);
 		return;
 	}
@@ -168,14 +163,14 @@ on_nothing(void *arg, PGresult *res)
 {
 	struct capture *c = arg;
 
-	c->row_busy = false;
-	if (c->q->d->exiting || res == NULL)
+	c->row.is_busy = false;
+	if (c->row.d->exiting || res == NULL)
 		return;
 	if (!db_ok(res, "remove the row of an empty capture")) {
-		capture_retry_later(c);
+		spool_row_retry(&c->row, CAUSE_LATER, NULL);
 		return;
 	}
-	log_warn("capture_empty", LOG_S("capture", c->id));
+	log_warn("capture_empty", LOG_S("capture", c->row.id));
 	move_all(c);
 }
 
@@ -190,12 +185,12 @@ load_first(struct capture *c, struct manifest *m)
 	int fd = open_folder(c);
 	int rc = fd < 0
 	    ? ERR_IO
-	    : manifest_load(m, fd, spool_name("", c->id, ".json", name), c->id,
-		  true, err, sizeof(err));
+	    : manifest_load(m, fd, spool_name("", c->row.id, ".json", name),
+		  c->row.id, true, err, sizeof(err));
 
 	if (fd >= 0)
 		close(fd);
-	if (rc == 0 && quarantine_is_due(c->folder, m->session)) {
+	if (rc == 0 && quarantine_is_due(c->row.folder, m->session)) {
 		manifest_release(m);
 		snprintf(err, sizeof(err), "it names another session");
 		rc = ERR_PROTOCOL;
@@ -203,12 +198,12 @@ load_first(struct capture *c, struct manifest *m)
 	if (rc == 0)
 		return 1;
 	if (rc != ERR_NOTFOUND) {
-		log_error("manifest_refused", LOG_S("capture", c->id),
+		log_error("manifest_refused", LOG_S("capture", c->row.id),
 		    LOG_S("why", err));
 		return rc;
 	}
-	return faccessat(c->q->dir, capture_name(c, ".json", name), F_OK,
-		   AT_SYMLINK_NOFOLLOW) == 0
+	return faccessat(c->row.dir, spool_row_name(&c->row, ".json", name),
+		   F_OK, AT_SYMLINK_NOFOLLOW) == 0
 	    ? 0
 	    : ERR_NOTFOUND;
 }
@@ -216,28 +211,28 @@ load_first(struct capture *c, struct manifest *m)
 void
 encode_publish(struct capture *c)
 {
-	struct db *db = c->q->d->db;
+	struct db *db = c->row.d->db;
 	struct manifest m;
 	char why[120];
 	int rc;
 
-	capture_change(c, CAPTURE_ENCODED, "its encoder is done");
-	if (c->row_busy || !db_is_connected(db))
+	spool_row_move(&c->row, CAUSE_ENCODER_DONE, NULL);
+	if (c->row.is_busy || !db_is_connected(db))
 		return;
 	rc = load_first(c, &m);
 	if (rc == 1) {
 		read_stopped(c, why, sizeof(why));
-		rc =
-		    encode_rows_first(db, &m, why, c->q->d->actor, on_first, c);
+		rc = encode_rows_first(
+		    db, &m, why, c->row.d->actor, on_first, c);
 		manifest_release(&m);
 	} else if (rc == ERR_NOTFOUND)
-		rc = encode_rows_nothing(db, c->id, on_nothing, c);
+		rc = encode_rows_nothing(db, c->row.id, on_nothing, c);
 	else if (rc == 0) {
 		move_all(c);
 		return;
 	}
-	c->row_busy = rc == 0;
+	c->row.is_busy = rc == 0;
 	if (rc == ERR_PROTOCOL || rc == ERR_LIMIT)
-		capture_want(c, "encoding_failed",
-		    "the encoder's manifest breaks a rule");
+		spool_row_retry(&c->row, CAUSE_ENCODER_REFUSED,
+		    spool_moves[CAUSE_ENCODER_REFUSED].why);
 }

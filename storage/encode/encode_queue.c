@@ -17,15 +17,18 @@ on_found(void *arg, const char *folder, const char *id)
 	struct capture *c;
 
 	TAILQ_FOREACH(c, &q->captures, link)
-	if (strcmp(c->id, id) == 0 && strcmp(c->folder, folder) == 0)
+	if (strcmp(c->row.id, id) == 0 && strcmp(c->row.folder, folder) == 0)
 		return;
 	c = calloc(1, sizeof(*c));
 	if (c == NULL)
 		return;
 	c->q = q;
+	c->row.d = q->d;
+	c->row.kind = &capture_kind;
+	c->row.dir = q->dir;
 	c->out = -1;
-	strcpy(c->folder, folder);
-	strcpy(c->id, id);
+	strcpy(c->row.folder, folder);
+	strcpy(c->row.id, id);
 	TAILQ_INSERT_TAIL(&q->captures, c, link);
 }
 
@@ -38,7 +41,7 @@ on_scan(void *arg)
 	spool_watch_list(&q->watch, capture_suffixes, CAPTURE_KINDS);
 	for (c = TAILQ_FIRST(&q->captures); c != NULL; c = next) {
 		next = TAILQ_NEXT(c, link);
-		capture_sync(c);
+		spool_row_sync(&c->row);
 		capture_update(c);
 	}
 }
@@ -50,11 +53,7 @@ encode_queue_kick(struct encode_queue *q, bool retry)
 
 	if (retry)
 		TAILQ_FOREACH(c, &q->captures, link)
-		{
-			c->retry_ns = c->row_retry_ns = 0;
-			if (c->state == CAPTURE_FAILED)
-				c->state = CAPTURE_NEW;
-		}
+	spool_row_again(&c->row, true);
 	spool_watch_soon(&q->watch);
 }
 
@@ -69,11 +68,13 @@ on_tick(void *arg)
 	encode_kept_tick(q);
 	TAILQ_FOREACH(c, &q->captures, link)
 	{
-		if (c->state == CAPTURE_WAITING &&
-		    c->retry_ns <= clock_mono_ns())
+		/* a place, or the numbers before it, may have come */
+		if ((c->row.state == SPOOL_CLOSED ||
+			c->row.state == SPOOL_WAIT) &&
+		    c->row.retry_ns <= clock_mono_ns())
 			due = true;
-		if (c->state == CAPTURE_ENCODING)
-			encode_job_tick(c);
+		spool_row_tick(&c->row);
+		encode_job_tick(c);
 	}
 	return due;
 }
@@ -113,13 +114,13 @@ encode_queue_busy(const struct encode_queue *q)
 }
 
 unsigned
-encode_queue_count(const struct encode_queue *q, enum capture_state state)
+encode_queue_count(const struct encode_queue *q, enum spool_state state)
 {
 	const struct capture *c;
 	unsigned n = 0;
 
 	TAILQ_FOREACH(c, &q->captures, link)
-	n += c->state == state;
+	n += c->row.state == state;
 	return n;
 }
 

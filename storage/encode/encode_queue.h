@@ -14,52 +14,24 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
-#include "storage/spool/child.h"
-#include "storage/manifest.h"
+#include "storage/spool/spool_row.h"
 #include "storage/spool/spool_watch.h"
 
 struct daemon;
 struct event;
 
-enum capture_state {
-	CAPTURE_NEW,
-	CAPTURE_RECORDING, /* its recorder holds the lock */
-	CAPTURE_WAITING,   /* for its turn, or for a retry */
-	CAPTURE_ASKING,    /* the database for the numbers it begins with;
-			    * then whether it is what was recorded */
-	CAPTURE_ENCODING,  /* relaycam-recorder --replay runs */
-	CAPTURE_ENCODED,   /* row, then files go into the spool */
-	CAPTURE_FAILED,    /* until the next start */
-	CAPTURE_LOST,      /* its row says so; nothing can be done */
-	CAPTURE_STATES,
-};
-
 struct capture {
+	struct spool_row row; /* first; its id is that of its first segment */
 	TAILQ_ENTRY(capture) link;
 	struct encode_queue *q;
-	char folder[SPOOL_FOLDER_MAX]; /* as of an item, storage/spool/item.h */
-	char id[37];                   /* of its first segment, too */
-	enum capture_state state;
-	unsigned files;
-	struct manifest m;
-	bool has_manifest, was_logged;
-	bool row_busy; /* an answer is awaited */
-	bool row_known;
-	char status[20], detail[160]; /* wanted in the row */
-	char sent_status[20], sent_detail[160];
-	uint64_t retry_ns, row_retry_ns; /* clock_mono_ns */
 	char first_seq[24], first_frame[24], gap_start[24];
 	struct encode_check *check; /* under way */
 	struct stat checked;        /* the file that was looked at */
-	pid_t pid;
-	int out; /* what it prints; -1 */
+	int out;                    /* what its encoder prints; -1 */
 	struct event *ev;
 	char line[160];
 	size_t line_len;
 	char stopped[120]; /* why the stream could not be decoded further */
-	int percent, percent_sent;
-	struct child_watch watch;
-	bool was_stuck;
 };
 TAILQ_HEAD(capture_list, capture);
 
@@ -78,7 +50,7 @@ struct encode_queue {
 int encode_queue_new(struct daemon *d, char *err, size_t err_len);
 void encode_queue_free(struct encode_queue *q);
 
-/* Looks through the folder soon; retry: what failed, too. */
+/* Looks through the folder soon; retry: by hand, what failed, too. */
 void encode_queue_kick(struct encode_queue *q, bool retry);
 
 /* Ends what is being encoded; it begins anew at the next start. */
@@ -87,36 +59,23 @@ void encode_queue_stop(struct encode_queue *q);
 /* Encoders, and answers awaited. */
 unsigned encode_queue_busy(const struct encode_queue *q);
 unsigned encode_queue_count(
-    const struct encode_queue *q, enum capture_state state);
+    const struct encode_queue *q, enum spool_state state);
 
 /* ---- between encode_*.c ---- */
 
 #define CAPTURE_STOPPED "stopped" /* in its folder: what it says, see above */
 #define CAPTURE_KINDS   5
 extern const struct spool_suffix capture_suffixes[CAPTURE_KINDS];
+extern const struct spool_row_kind capture_kind;
 
 /* What the row of a capture says that is not the next one of its session. */
 extern const char encode_waits[];
 
 /* Looks at its files and takes its next step; it may be freed. */
 void capture_update(struct capture *c);
-/* Sends what the row shall say, when it does not yet. */
-void capture_sync(struct capture *c);
 bool capture_is_under_way(const struct capture *c);
 /* Not in a list any more. */
 void capture_free(struct capture *c);
-
-/* Its name below the spool, into out; returns out. */
-char *capture_name(
-    const struct capture *c, const char *suffix, char out[SPOOL_NAME_MAX]);
-/* Writes renames and removals to the disk. 0 or ERR_IO. */
-int capture_sync_folder(const struct capture *c);
-/* A regular file of it for reading, or -1. */
-int capture_open(const struct capture *c, const char *suffix);
-/* The row shall say this. */
-void capture_want(struct capture *c, const char *status, const char *detail);
-void capture_change(struct capture *c, enum capture_state to, const char *why);
-void capture_retry_later(struct capture *c);
 
 /* encode_job.c: asks for its numbers, checks it, then runs the replay. */
 void encode_job_start(struct capture *c);

@@ -7,7 +7,7 @@
 
 /* clang-format off */
 static const char before_sql[] =
-"SELECT coalesce(max(seq) FILTER (WHERE NOT is_capture OR seq <= 10000), 0), coalesce(max(last_frame), 0),"
+"SELECT coalesce(max(seq) FILTER (WHERE NOT is_provisional), 0), coalesce(max(last_frame), 0),"
 " coalesce(max(end_mono_ns), 0), coalesce(bool_or(status IN ('recording',"
 "  'downloaded', 'encoding')), false) "
 "FROM segments WHERE session_id = $1::uuid AND id <> $2::uuid"
@@ -19,7 +19,7 @@ static const char before_sql[] =
  */
 static const char begin_sql[] =
 "WITH g AS (SELECT id, session_id FROM segments WHERE id = $1::uuid),"
-" moved AS (UPDATE segments o SET seq = (SELECT greatest(max(seq), 10000) + 1"
+" moved AS (UPDATE segments o SET is_provisional = true, seq = (SELECT greatest(max(seq), 10000) + 1"
 "   FROM segments m WHERE m.session_id = o.session_id)"
 "  FROM g WHERE o.session_id = g.session_id AND o.id <> g.id"
 "   AND o.seq = $2::integer AND o.is_capture"
@@ -28,9 +28,9 @@ static const char begin_sql[] =
 "   AND NOT EXISTS (SELECT FROM moved) THEN max(o.seq) + 1"
 "   ELSE $2::integer END AS seq FROM g LEFT JOIN segments o"
 "   ON o.session_id = g.session_id AND o.id <> g.id"
-"    AND (NOT o.is_capture OR o.seq <= 10000)),"
+"    AND NOT o.is_provisional),"
 " u AS (UPDATE segments SET status = 'encoding', status_detail = '',"
-"  progress = 0, seq = n.seq FROM n WHERE id = $1::uuid"
+"  progress = 0, seq = n.seq, is_provisional = false FROM n WHERE id = $1::uuid"
 "  AND status IN ('recording', 'downloaded', 'encoding', 'encoding_failed')"
 "  RETURNING id, status, segments.seq) "
 "SELECT status, head_to, encode(head_sha256, 'hex'), u.seq "
@@ -42,7 +42,7 @@ static const char first_sql[] =
 "  'why', $12::text, 'segment', g.id) FROM segments g"
 " JOIN sessions s ON s.id = g.session_id WHERE g.id = $1::uuid"
 "  AND $12::text <> '' AND g.lost_why IS NULL) "
-"UPDATE segments SET lost_why = nullif($12::text, ''), seq = $2::integer, split_reason = $3,"
+"UPDATE segments SET lost_why = nullif($12::text, ''), seq = $2::integer, is_provisional = false, split_reason = $3,"
 " monitor = $4::integer, monitor_name = $5, frame_rate = $6::integer,"
 " width = $7::integer, height = $8::integer, start_mono_ns = $9::bigint,"
 " started_at = timestamptz 'epoch' + ($10::bigint / 1000) * interval '1 us',"
@@ -79,18 +79,6 @@ encode_rows_begin(
 	const char *params[] = { id, seq };
 
 	return db_query_now(db, begin_sql, N_ELEMENTS(params), params, cb, arg);
-}
-
-void
-encode_rows_progress(struct db *db, const char *id, int percent)
-{
-	char text[NUMBER_MAX];
-	const char *params[] = { id, number(text, percent) };
-
-	db_query_now(db,
-	    "UPDATE segments SET progress = $2::integer WHERE id = $1::uuid "
-	    "AND status = 'encoding'",
-	    N_ELEMENTS(params), params, NULL, NULL);
 }
 
 int

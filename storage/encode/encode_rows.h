@@ -23,9 +23,6 @@ int encode_rows_before(
 int encode_rows_begin(struct db *db, const char *id, const char *seq,
     db_result_cb *cb, void *arg);
 
-/* Percent. Not answered. */
-void encode_rows_progress(struct db *db, const char *id, int percent);
-
 /*
  * The first segment as it became, m; the rest is written by rows_upsert.
  * lost: why what follows its segments could not be decoded, noted in the row

@@ -293,13 +293,15 @@ find_growing(struct heads *set)
 	const struct item *it;
 
 	TAILQ_FOREACH(it, &set->d->spool->items, link)
-	if (it->state == ITEM_RECORDING && it->is_registered &&
-	    !is_followed(set, it->id))
-		add(set, it->id, item_open_file(it, ".webm.part"), false);
+	if (it->row.state == SPOOL_RECORDING && it->row.is_registered &&
+	    !is_followed(set, it->row.id))
+		add(set, it->row.id, spool_row_open(&it->row, ".webm.part"),
+		    false);
 	TAILQ_FOREACH(c, &set->d->encode_queue->captures, link)
-	if (c->state == CAPTURE_RECORDING && c->row_known &&
-	    !is_followed(set, c->id))
-		add(set, c->id, capture_open(c, ".capture.part"), true);
+	if (c->row.state == SPOOL_RECORDING && c->row.is_known &&
+	    !is_followed(set, c->row.id))
+		add(set, c->row.id, spool_row_open(&c->row, ".capture.part"),
+		    true);
 }
 
 static void

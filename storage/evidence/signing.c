@@ -166,7 +166,7 @@ finish(struct signing_job *j)
 {
 	struct store_result r = j->r;
 
-	j->it->d->counters.store_jobs--;
+	j->it->row.d->counters.store_jobs--;
 	j->done(j->it, &r);
 }
 
@@ -184,13 +184,14 @@ on_run(struct worker_job *work)
 static void
 look_in_spool(struct signing_job *j)
 {
-	const struct manifest *m = &j->it->m;
+	const struct manifest *m = &j->it->row.m;
 	const struct item *it;
 
-	TAILQ_FOREACH(it, &j->it->d->spool->items, link)
-	if (it->has_manifest && it->m.has_root && it->m.seq == m->seq - 1 &&
-	    strcmp(it->m.session, m->session) == 0) {
-		memcpy(j->previous, it->m.root, sizeof(j->previous));
+	TAILQ_FOREACH(it, &j->it->row.d->spool->items, link)
+	if (it->row.has_manifest && it->row.m.has_root &&
+	    it->row.m.seq == m->seq - 1 &&
+	    strcmp(it->row.m.session, m->session) == 0) {
+		memcpy(j->previous, it->row.m.root, sizeof(j->previous));
 		j->has_previous = true;
 	}
 }
@@ -212,7 +213,7 @@ static void
 on_known(void *arg, PGresult *res)
 {
 	struct signing_job *j = arg;
-	struct daemon *d = j->it->d;
+	struct daemon *d = j->it->row.d;
 
 	if (d->exiting || !db_ok(res, "read evidence") || PQntuples(res) != 1) {
 		store_fail(&j->r, ERR_UNAVAILABLE, "PostgreSQL is away");
@@ -228,9 +229,9 @@ signing_start(struct item *it,
     void (*done)(struct item *it, const struct store_result *r))
 {
 	struct signing_job *j = calloc(1, sizeof(*j));
-	struct daemon *d = it->d;
+	struct daemon *d = it->row.d;
 	char seq[24];
-	const char *params[] = { it->id, it->m.session, seq };
+	const char *params[] = { it->row.id, it->row.m.session, seq };
 
 	if (j == NULL)
 		return ERR_NOMEM;
@@ -244,13 +245,13 @@ signing_start(struct item *it,
 	j->signer = d->signing->has_key ? &d->signing->signer : NULL;
 	j->fd = it->fd;
 	j->dir = d->spool->dir;
-	j->bytes = (uint64_t)it->m.bytes;
-	j->seq = it->m.seq;
+	j->bytes = (uint64_t)it->row.m.bytes;
+	j->seq = it->row.m.seq;
 	j->manifest_fd = -1;
-	strcpy(j->id, it->id);
-	item_file_name(it, ".json", j->name);
-	object_key_manifest(it->m.object_key, j->key);
-	snprintf(seq, sizeof(seq), "%lld", (long long)it->m.seq);
+	strcpy(j->id, it->row.id);
+	spool_row_name(&it->row, ".json", j->name);
+	object_key_manifest(it->row.m.object_key, j->key);
+	snprintf(seq, sizeof(seq), "%lld", (long long)it->row.m.seq);
 	d->counters.store_jobs++;
 	if (db_query(d->db, known_sql, 3, params, on_known, j) == 0)
 		return 0;
@@ -281,7 +282,7 @@ on_noted(void *arg, PGresult *res)
 {
 	struct signing_job *j = arg;
 
-	if (j->it->d->exiting || !db_ok(res, "write evidence"))
+	if (j->it->row.d->exiting || !db_ok(res, "write evidence"))
 		store_fail(&j->r, ERR_UNAVAILABLE,
 		    "the evidence cannot be written to PostgreSQL");
 	else
@@ -301,13 +302,13 @@ note(struct signing_job *j, const uint8_t stored[32])
 	const char *params[] = { j->id, bytea(j->root, 32, root),
 		bytea(j->sha256, 32, sha256), j->key, k ? k->id : NULL,
 		k ? bytea(k->bytes, sizeof(k->bytes), public_key) : NULL,
-		j->it->d->actor,
+		j->it->row.d->actor,
 		k ? bytea(j->signature, sizeof(j->signature), signature) : NULL,
 		bytes, bytea(stored, 32, manifest) };
 
 	snprintf(bytes, sizeof(bytes), "%" PRIu64, j->manifest_len);
-	return db_query(
-	    j->it->d->db, note_sql, N_ELEMENTS(params), params, on_noted, j);
+	return db_query(j->it->row.d->db, note_sql, N_ELEMENTS(params), params,
+	    on_noted, j);
 }
 
 static void
@@ -315,7 +316,7 @@ on_stored(void *arg, const struct store_result *r)
 {
 	struct signing_job *j = arg;
 
-	if (r->err == 0 && !j->it->d->exiting) {
+	if (r->err == 0 && !j->it->row.d->exiting) {
 		if (note(j, r->sha256) == 0)
 			return;
 		store_fail(&j->r, ERR_NOMEM, "out of memory");
@@ -334,7 +335,7 @@ signing_store(struct item *it,
     void (*done)(struct item *it, const struct store_result *r))
 {
 	struct signing_job *j = it->signing;
-	struct store_put put = { .segment = it->id,
+	struct store_put put = { .segment = it->row.id,
 		.on_progress = on_progress,
 		.on_done = on_stored,
 		.arg = j };
@@ -345,8 +346,8 @@ signing_store(struct item *it,
 	put.key = j->key;
 	put.fd = j->manifest_fd;
 	put.bytes = j->manifest_len;
-	it->d->counters.store_jobs++;
-	if (it->d->store->ops->put(it->d->store, &put) != 0) {
+	it->row.d->counters.store_jobs++;
+	if (it->row.d->store->ops->put(it->row.d->store, &put) != 0) {
 		store_fail(&j->r, ERR_NOMEM, "out of memory");
 		finish(j);
 	}

@@ -11,203 +11,141 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "storage/daemon.h"
-#include "storage/object_key.h"
 #include "storage/evidence/signing.h"
-#include "storage/spool/quarantine.h"
+#include "storage/object_key.h"
 #include "storage/spool/spool.h"
+#include "storage/spool/stop_point.h"
 
 #define REMNANT_S       86400 /* files without a manifest are kept this long */
 #define REMNANT_GRACE_S 60    /* between two steps of whoever is at its files */
 
-const char *const item_state_names[ITEM_STATES] = { "new", "recording",
-	"closed", "transfer", "stored", "repair", "wait", "missing", "bad" };
+/* In the order they are looked for: a rename never hides the media. */
+const struct spool_suffix item_suffixes[ITEM_KINDS] = {
+	{ ".webm.part", ITEM_PART },
+	{ ".webm", ITEM_WEBM },
+	{ ".json", ITEM_JSON },
+	{ ".json.open", ITEM_OPEN },
+	{ ".json.tmp", ITEM_TMP },
+	{ ".jpg", ITEM_JPG },
+};
+
+static bool
+is_final(const char *status)
+{
+	return strcmp(status, "deleted") == 0 || strcmp(status, "expired") == 0;
+}
+
+/* What does the status of the row mean for the files? */
+static bool
+on_status(struct spool_row *r, const char *status)
+{
+	struct item *it = (struct item *)r;
+
+	if (is_final(status) &&
+	    (r->state == SPOOL_CLOSED || r->state == SPOOL_FAILED)) {
+		log_warn("segment_discarded", LOG_S("segment", r->id),
+		    LOG_S("status", status));
+		item_remove_files(it);
+	} else if (r->state == SPOOL_MISSING &&
+	    (is_final(status) || strcmp(status, "available") == 0))
+		item_remove_files(it); /* died after the media was removed */
+	return false;
+}
 
 static void
-change_state(struct item *it, enum item_state to, const char *why)
+update(struct spool_row *r)
 {
-	if (it->state == to)
-		return;
-	log_info("segment_state", LOG_S("segment", it->id),
-	    LOG_S("from", item_state_names[it->state]),
-	    LOG_S("to", item_state_names[to]), LOG_S("why", why));
-	it->state = to;
+	item_update((struct item *)r);
 }
 
-/* Nothing is done with it for retry_seconds. */
 static void
-item_wait(struct item *it)
+kick(struct spool_row *r)
 {
-	it->retry_ns =
-	    clock_mono_ns() + (uint64_t)it->d->conf.retry_seconds * NS_PER_S;
+	spool_kick(r->d->spool, false);
 }
 
-void
-item_retry_later(struct item *it)
-{
-	change_state(it, ITEM_WAIT, it->detail);
-	item_wait(it);
-}
-
-void
-item_give_up(struct item *it, const char *status, const char *detail)
-{
-	item_retry_later(it);
-	it->has_given_up = true;
-	change_state(it, ITEM_BAD, detail);
-	item_want(it, status, detail);
-}
-
-/* Somebody may have deleted it in the console: the row's answer says so. */
-static void
-ask_row(struct item *it)
-{
-	item_wait(it);
-	it->sent_status[0] = '\0';
-	item_sync(it);
-}
+const struct spool_row_kind item_kind = {
+	.word = "segment",
+	.files = item_suffixes,
+	.n_files = ITEM_KINDS,
+	.part = ".webm.part",
+	.on_status = on_status,
+	.update = update,
+	.kick = kick,
+};
 
 /* ---- decisions ---- */
 
 void
 item_remove_files(struct item *it)
 {
-	it->state = ITEM_NEW;
-	if (item_unlink(it, ".webm") != 0) {
-		item_retry_later(it);
+	struct spool_row *r = &it->row;
+
+	if (spool_row_unlink(r, ".webm") != 0) {
+		spool_row_retry(r, CAUSE_LATER, NULL);
 		return;
 	}
-	item_sync_folder(it);
-	item_unlink(it, ".jpg");
-	item_unlink(it, ".json.open");
-	item_unlink(it, ".json");
-	item_sync_folder(it);
-	it->has_manifest = false; /* files of that name are new ones */
-	it->row_known = it->is_registered = false;
-	it->status[0] = it->sent_status[0] = '\0';
-	it->has_given_up = false;
+	spool_row_sync_folder(r);
+	stop_point("media_removed");
+	spool_row_unlink(r, ".jpg");
+	spool_row_unlink(r, ".json.open");
+	spool_row_unlink(r, ".json");
+	spool_row_sync_folder(r);
+	spool_row_forget(r);
 	it->n_corrupted = 0;
-	spool_kick(it->d->spool, false);
-}
-
-static void
-log_once(struct item *it, const char *event, const char *why)
-{
-	if (!it->was_logged)
-		log_warn(event, LOG_S("segment", it->id), LOG_S("why", why));
-	it->was_logged = true;
-}
-
-static void
-on_quarantined(void *arg, bool is_moved)
-{
-	struct item *it = arg;
-
-	it->row_busy = false;
-	if (it->d->exiting || !is_moved)
-		return;
-	it->retry_ns = 0;
-	spool_kick(it->d->spool, false);
-}
-
-/* It lies in the folder of another session than its manifest's. */
-static void
-refuse_session(struct item *it, bool closed)
-{
-	const struct quarantine q = { .folder = it->folder,
-		.id = it->id,
-		.named = it->m.session,
-		.kinds = item_suffixes,
-		.n_kinds = ITEM_KINDS,
-		.manifest = closed ? ".json" : ".json.open",
-		.done = on_quarantined,
-		.arg = it };
-
-	log_once(it, "manifest_of_another_session", it->m.session);
-	change_state(it, ITEM_BAD, "its manifest names another session");
-	item_wait(it);
-	if (item_is_locked(it) != 1) /* else when its recorder is gone */
-		it->row_busy = quarantine_start(it->d, &q) == 0;
-	it->has_manifest = false;
-	manifest_release(&it->m);
-}
-
-/* Reads the manifest once for each kind; the final one replaces the other. */
-static int
-load_manifest(struct item *it, bool closed)
-{
-	char name[SPOOL_NAME_MAX], err[160] = "";
-	int rc;
-
-	if (it->has_manifest && it->m.is_closed == closed)
-		return 0;
-	manifest_release(&it->m);
-	rc = manifest_load(&it->m, it->d->spool->dir,
-	    item_file_name(it, closed ? ".json" : ".json.open", name), it->id,
-	    closed, err, sizeof(err));
-	it->has_manifest = rc == 0;
-	if (rc == 0 && it->m.refused != NULL)
-		log_warn("manifest_field_refused", LOG_S("segment", it->id),
-		    LOG_S("field", it->m.refused));
-	if (rc == 0 && quarantine_is_due(it->folder, it->m.session)) {
-		refuse_session(it, closed);
-		return ERR_PROTOCOL;
-	}
-	if (rc == ERR_PROTOCOL || rc == ERR_IO) {
-		log_once(it, "manifest_refused", err);
-		change_state(it, ITEM_BAD, err);
-	}
-	return rc;
+	spool_row_move(r, CAUSE_FILES_GONE, NULL);
+	kick(r);
 }
 
 /* .json with .webm.part: finish the rename, unless somebody is at it. */
 static void
 finish_rename(struct item *it)
 {
-	if (item_is_locked(it) != 0) {
-		change_state(it, ITEM_RECORDING, "being closed");
-		spool_watch_later(&it->d->spool->watch);
+	if (spool_row_is_locked(&it->row, ".webm.part") != 0) {
+		spool_row_move(&it->row, CAUSE_BEING_CLOSED, NULL);
+		spool_watch_later(&it->row.d->spool->watch);
 		return;
 	}
-	if (item_file_size(it, ".webm.part", NULL) != it->m.bytes) {
-		change_state(it, ITEM_REPAIR, "size is not the manifest's");
+	if (spool_row_file_size(&it->row, ".webm.part", NULL) !=
+	    it->row.m.bytes) {
+		spool_row_move(&it->row, CAUSE_RECORDER_DIED, NULL);
 		repair_start(it);
 		return;
 	}
-	item_rename_media(it);
-	spool_kick(it->d->spool, false);
+	spool_row_rename(&it->row, ".webm.part", ".webm");
+	spool_kick(it->row.d->spool, false);
 }
 
 static void
 update_closed(struct item *it)
 {
-	char why[120];
+	char why[STORE_DETAIL_MAX];
 	long long size;
 
-	if (load_manifest(it, true) != 0)
+	if (spool_row_load(&it->row, ".json", true) != 0)
 		return;
-	if (it->files & ITEM_WEBM) {
-		size = (long long)item_file_size(it, ".webm", NULL);
-		if (size != it->m.bytes) {
+	if (it->row.files & ITEM_WEBM) {
+		size = (long long)spool_row_file_size(&it->row, ".webm", NULL);
+		if (size != it->row.m.bytes) {
 			snprintf(why, sizeof(why),
 			    "size differs: %lld in the spool, %lld in the "
 			    "manifest",
-			    size, (long long)it->m.bytes);
-			change_state(it, ITEM_BAD, why);
-			item_want(it, "corrupted", why);
+			    size, (long long)it->row.m.bytes);
+			spool_row_move(&it->row, CAUSE_SIZE_DIFFERS, why);
 			return;
 		}
-		change_state(it, ITEM_CLOSED, "closed");
 		/* a retry keeps the reason of the last failure in sight */
-		item_want(it, "transfer",
-		    strcmp(it->status, "transfer") == 0 ? it->detail : "");
-		if (it->row_known)
+		snprintf(why, sizeof(why), "%s",
+		    strcmp(it->row.status, "transfer") == 0 ? it->row.detail
+							    : "");
+		spool_row_move(&it->row, CAUSE_CLOSED, why);
+		if (it->row.is_known)
 			transfer_start(it);
-	} else if (it->files & ITEM_PART)
+	} else if (it->row.files & ITEM_PART)
 		finish_rename(it);
-	else {
-		change_state(it, ITEM_MISSING, "manifest without media");
-		item_want(it, "missing", "the recording is not in the spool");
-	}
+	else
+		spool_row_move(&it->row, CAUSE_NO_MEDIA,
+		    "the recording is not in the spool");
 }
 
 static void
@@ -217,17 +155,17 @@ on_seen(void *arg, PGresult *res)
 	    "no picture is in it, though some were seen while it was recorded";
 	struct item *it = arg;
 
-	it->row_busy = false;
-	if (it->d->exiting || res == NULL)
+	it->row.is_busy = false;
+	if (it->row.d->exiting || res == NULL)
 		return;
 	if (!db_ok(res, "read what was seen") || PQntuples(res) != 0) {
 		it->is_empty = false;
 		if (PQntuples(res) != 0) {
-			log_error(
-			    "empty_segment_differs", LOG_S("segment", it->id));
-			item_want(it, "corrupted", why);
-		}
-		item_retry_later(it);
+			log_error("empty_segment_differs",
+			    LOG_S("segment", it->row.id));
+			spool_row_retry(&it->row, CAUSE_EMPTY_DIFFERS, why);
+		} else
+			spool_row_retry(&it->row, CAUSE_LATER, NULL);
 		return;
 	}
 	it->is_unseen = true;
@@ -238,11 +176,11 @@ on_seen(void *arg, PGresult *res)
 static bool
 is_unseen(struct item *it)
 {
-	const char *params[] = { it->id };
+	const char *params[] = { it->row.id };
 
 	if (!it->is_unseen)
-		it->row_busy =
-		    db_query_now(it->d->db,
+		it->row.is_busy =
+		    db_query_now(it->row.d->db,
 			"SELECT FROM evidence WHERE segment_id = $1::uuid "
 			"AND head_to IS NOT NULL",
 			1, params, on_seen, it) == 0;
@@ -254,7 +192,7 @@ static void
 drop_empty(struct item *it)
 {
 	static const char why[] = "its recorder died before the first picture";
-	struct manifest *m = &it->m;
+	struct manifest *m = &it->row.m;
 
 	if (!is_unseen(it))
 		return;
@@ -264,9 +202,8 @@ drop_empty(struct item *it)
 	m->end_wall_ns = m->start_wall_ns;
 	m->first_frame = 0;
 	snprintf(m->end, sizeof(m->end), "crash");
-	change_state(it, ITEM_MISSING, why);
-	item_want(it, "missing", why);
-	if (!it->row_known || item_unlink(it, ".webm.part") != 0)
+	spool_row_move(&it->row, CAUSE_EMPTY, why);
+	if (!it->row.is_known || spool_row_unlink(&it->row, ".webm.part") != 0)
 		return;
 	it->is_empty = false;
 	item_remove_files(it);
@@ -277,23 +214,22 @@ update_open(struct item *it)
 {
 	int locked;
 
-	if (load_manifest(it, false) != 0)
+	if (spool_row_load(&it->row, ".json.open", false) != 0)
 		return;
 	if (it->is_empty) {
 		drop_empty(it);
 		return;
 	}
-	if ((it->files & ITEM_PART) == 0) {
-		change_state(it, ITEM_MISSING, "manifest without media");
-		item_want(it, "missing", "the recording is not in the spool");
+	if ((it->row.files & ITEM_PART) == 0) {
+		spool_row_move(&it->row, CAUSE_NO_MEDIA,
+		    "the recording is not in the spool");
 		return;
 	}
-	locked = item_is_locked(it);
+	locked = spool_row_is_locked(&it->row, ".webm.part");
 	if (locked == 1) {
-		change_state(it, ITEM_RECORDING, "locked by its recorder");
-		item_want(it, "recording", "");
+		spool_row_move(&it->row, CAUSE_LOCKED, NULL);
 	} else if (locked == 0) {
-		change_state(it, ITEM_REPAIR, "its recorder died");
+		spool_row_move(&it->row, CAUSE_RECORDER_DIED, NULL);
 		repair_start(it);
 	}
 }
@@ -305,11 +241,12 @@ update_open(struct item *it)
 static bool
 is_in_between(struct item *it)
 {
-	if ((it->files & ITEM_PART) && item_is_locked(it) != 0) {
-		change_state(it, ITEM_NEW, "being opened or closed");
+	if ((it->row.files & ITEM_PART) &&
+	    spool_row_is_locked(&it->row, ".webm.part") != 0) {
+		spool_row_move(&it->row, CAUSE_BEING_OPENED, NULL);
 		return true; /* its next step is seen */
 	}
-	return item_quiet_s(it) < REMNANT_GRACE_S;
+	return spool_row_quiet_s(&it->row) < REMNANT_GRACE_S;
 }
 
 /* Files that nothing can be made of go after a day. */
@@ -322,45 +259,47 @@ update_remnant(struct item *it)
 
 	if (is_in_between(it))
 		return;
-	log_once(it, "spool_remnant", "no manifest; removed after a day");
-	change_state(it, ITEM_BAD, "no manifest");
+	spool_row_log_once(
+	    &it->row, "spool_remnant", "no manifest; removed after a day");
+	spool_row_move(&it->row, CAUSE_NO_MANIFEST, NULL);
 	for (size_t i = 0; i < N_ELEMENTS(kinds); i++)
-		if (item_file_size(it, kinds[i], &changed) >= 0 &&
+		if (spool_row_file_size(&it->row, kinds[i], &changed) >= 0 &&
 		    (uint64_t)changed + REMNANT_S <
 			clock_wall_ns() / NS_PER_S &&
-		    (i > 0 || item_is_locked(it) == 0))
-			item_unlink(it, kinds[i]);
+		    (i > 0 || spool_row_is_locked(&it->row, ".webm.part") == 0))
+			spool_row_unlink(&it->row, kinds[i]);
 }
 
 bool
 item_is_under_way(const struct item *it)
 {
-	return it->state == ITEM_TRANSFER || it->state == ITEM_STORED ||
-	    it->pid != 0;
+	return (it->row.state >= SPOOL_COMPARE &&
+		   it->row.state <= SPOOL_DONE) ||
+	    it->row.pid != 0;
 }
 
 void
 item_update(struct item *it)
 {
-	if (item_is_under_way(it) || it->row_busy)
+	if (item_is_under_way(it) || it->row.is_busy)
 		return;
-	it->files = item_look(it);
-	if (it->files == 0) {
-		if (strcmp(it->status, "recording") == 0) {
-			vanished_soon(&it->d->spool->vanished);
-			spool_kick(it->d->spool, false);
+	it->row.files = spool_row_look(&it->row);
+	if (it->row.files == 0) {
+		if (strcmp(it->row.status, "recording") == 0) {
+			vanished_soon(&it->row.d->spool->vanished);
+			spool_kick(it->row.d->spool, false);
 		}
-		TAILQ_REMOVE(&it->d->spool->items, it, link);
+		TAILQ_REMOVE(&it->row.d->spool->items, it, link);
 		item_free(it);
 		return;
 	}
-	if (it->retry_ns > clock_mono_ns() || it->d->stopping)
+	if (it->row.retry_ns > clock_mono_ns() || it->row.d->stopping)
 		return;
-	if (it->has_given_up)
-		ask_row(it);
-	else if (it->files & ITEM_JSON)
+	if (it->row.state == SPOOL_FAILED)
+		spool_row_ask(&it->row);
+	else if (it->row.files & ITEM_JSON)
 		update_closed(it);
-	else if ((it->files & ITEM_OPEN) && !(it->files & ITEM_WEBM))
+	else if ((it->row.files & ITEM_OPEN) && !(it->row.files & ITEM_WEBM))
 		update_open(it);
 	else
 		update_remnant(it);
@@ -371,11 +310,11 @@ item_is_key(const struct item *it, const char *key)
 {
 	char poster[OBJECT_KEY_MAX + 1];
 
-	return it->is_registered &&
-	    (strcmp(it->m.object_key, key) == 0 ||
-		(it->m.poster[0] != '\0' &&
-		    strcmp(object_key_poster(it->m.object_key, poster), key) ==
-			0));
+	return it->row.is_registered &&
+	    (strcmp(it->row.m.object_key, key) == 0 ||
+		(it->row.m.poster[0] != '\0' &&
+		    strcmp(object_key_poster(it->row.m.object_key, poster),
+			key) == 0));
 }
 
 void
@@ -385,7 +324,7 @@ item_free(struct item *it)
 		close(it->fd);
 	if (it->poster_fd >= 0)
 		close(it->poster_fd);
-	manifest_release(&it->m);
+	manifest_release(&it->row.m);
 	signing_forget(it);
 	free(it);
 }

@@ -17,7 +17,7 @@ has_item(const struct spool *s, const char *folder, const char *id)
 	const struct item *it;
 
 	TAILQ_FOREACH(it, &s->items, link)
-	if (strcmp(it->id, id) == 0 && strcmp(it->folder, folder) == 0)
+	if (strcmp(it->row.id, id) == 0 && strcmp(it->row.folder, folder) == 0)
 		return true;
 	return false;
 }
@@ -30,10 +30,12 @@ on_found(void *arg, const char *folder, const char *id)
 
 	if (has_item(s, folder, id) || (it = calloc(1, sizeof(*it))) == NULL)
 		return;
-	it->d = s->d;
+	it->row.d = s->d;
+	it->row.kind = &item_kind;
+	it->row.dir = s->dir;
 	it->fd = it->poster_fd = -1;
-	strcpy(it->folder, folder);
-	strcpy(it->id, id);
+	strcpy(it->row.folder, folder);
+	strcpy(it->row.id, id);
 	TAILQ_INSERT_TAIL(&s->items, it, link);
 }
 
@@ -56,7 +58,7 @@ on_scan(void *arg)
 	spool_watch_list(&s->watch, item_suffixes, ITEM_KINDS);
 	for (it = TAILQ_FIRST(&s->items); it != NULL; it = next) {
 		next = TAILQ_NEXT(it, link);
-		item_sync(it);
+		spool_row_sync(&it->row);
 		item_update(it);
 	}
 	vanished_look(&s->vanished);
@@ -69,7 +71,17 @@ spool_kick(struct spool *s, bool retry)
 
 	if (retry)
 		TAILQ_FOREACH(it, &s->items, link)
-	it->retry_ns = it->row_retry_ns = 0;
+	spool_row_again(&it->row, false);
+	spool_watch_soon(&s->watch);
+}
+
+void
+spool_again(struct spool *s)
+{
+	struct item *it;
+
+	TAILQ_FOREACH(it, &s->items, link)
+	spool_row_again(&it->row, true);
 	spool_watch_soon(&s->watch);
 }
 
@@ -85,18 +97,15 @@ on_tick(void *arg)
 	s->bytes_waiting = 0;
 	TAILQ_FOREACH(it, &s->items, link)
 	{
-		s->n_state[it->state]++;
+		s->n_state[it->row.state]++;
 		repair_tick(it);
-		if (it->has_manifest && it->m.is_closed &&
-		    (it->files & ITEM_WEBM))
-			s->bytes_waiting += (uint64_t)it->m.bytes;
-		if (it->state == ITEM_WAIT && it->retry_ns <= clock_mono_ns())
+		if (it->row.has_manifest && it->row.m.is_closed &&
+		    (it->row.files & ITEM_WEBM))
+			s->bytes_waiting += (uint64_t)it->row.m.bytes;
+		if (it->row.state == SPOOL_WAIT &&
+		    it->row.retry_ns <= clock_mono_ns())
 			due = true;
-		if (it->state == ITEM_TRANSFER &&
-		    it->percent != it->percent_sent) {
-			it->percent_sent = it->percent;
-			rows_progress(s->d->db, it->id, it->percent);
-		}
+		spool_row_tick(&it->row);
 	}
 	return due;
 }
@@ -111,10 +120,10 @@ on_child(void *arg)
 static int
 open_media(const struct item *it, bool *is_growing)
 {
-	int fd = item_open_file(it, ".webm");
+	int fd = spool_row_open(&it->row, ".webm");
 
 	*is_growing = fd < 0;
-	return fd >= 0 ? fd : item_open_file(it, ".webm.part");
+	return fd >= 0 ? fd : spool_row_open(&it->row, ".webm.part");
 }
 
 int
@@ -128,7 +137,7 @@ spool_open(const struct spool *s, const char *key, bool *is_growing)
 		break;
 	if (it == NULL)
 		return -1;
-	return object_key_is_poster(key) ? item_open_file(it, ".jpg")
+	return object_key_is_poster(key) ? spool_row_open(&it->row, ".jpg")
 					 : open_media(it, is_growing);
 }
 
@@ -138,8 +147,8 @@ spool_expects(const struct spool *s, const char *key)
 	const struct item *it;
 
 	TAILQ_FOREACH(it, &s->items, link)
-	if (!it->is_registered && it->has_manifest &&
-	    strcmp(it->m.object_key, key) == 0)
+	if (!it->row.is_registered && it->row.has_manifest &&
+	    strcmp(it->row.m.object_key, key) == 0)
 		return true;
 	return s->watch.next_scan_ns == 0;
 }
@@ -151,7 +160,7 @@ spool_busy(const struct spool *s)
 	unsigned n = 0;
 
 	TAILQ_FOREACH(it, &s->items, link)
-	n += item_is_under_way(it) || it->row_busy;
+	n += item_is_under_way(it) || it->row.is_busy;
 	return n;
 }
 

@@ -22,7 +22,7 @@ struct spool {
 	struct item_list items;
 	struct vanished vanished;
 	unsigned n_transfers, n_repairs;
-	unsigned n_state[ITEM_STATES]; /* as of the last tick */
+	unsigned n_state[SPOOL_STATES]; /* as of the last tick */
 	uint64_t bytes_waiting;
 };
 
@@ -32,6 +32,8 @@ void spool_free(struct spool *s);
 
 /* Looks through the folder within 50 ms; retry: what failed, too. */
 void spool_kick(struct spool *s, bool retry);
+/* By hand: what was given up is tried again, too. */
+void spool_again(struct spool *s);
 
 /*
  * Opens the media, or the poster, of the segment with that object key, if

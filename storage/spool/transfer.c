@@ -17,9 +17,9 @@
 #define POSTER_MAX        (1 << 20) /* bytes */
 #define CORRUPT_TRIES_MAX 5 /* uploads whose stored copy was another one */
 
-/* Ends the transfer; the item goes on from `state`. */
+/* Ends the transfer; what becomes of the item follows. */
 static void
-transfer_end(struct item *it, enum item_state state)
+transfer_end(struct item *it)
 {
 	if (it->fd >= 0)
 		close(it->fd);
@@ -27,9 +27,23 @@ transfer_end(struct item *it, enum item_state state)
 		close(it->poster_fd);
 	it->fd = it->poster_fd = -1;
 	signing_forget(it);
-	it->d->spool->n_transfers--;
-	it->state = state;
-	spool_kick(it->d->spool, false); /* room for another one */
+	it->row.d->spool->n_transfers--;
+	spool_kick(it->row.d->spool, false); /* room for another one */
+}
+
+/* The daemon ends, or something stands in the way: nothing is told. */
+static void
+transfer_stop(struct item *it)
+{
+	transfer_end(it);
+	spool_row_move(&it->row, CAUSE_TRANSFER_STOPPED, NULL);
+}
+
+static void
+transfer_later(struct item *it)
+{
+	transfer_end(it);
+	spool_row_retry(&it->row, CAUSE_LATER, it->row.detail);
 }
 
 static void
@@ -37,8 +51,7 @@ on_progress(void *arg, uint64_t bytes)
 {
 	struct item *it = arg;
 
-	it->bytes_done = bytes;
-	it->percent = (int)(bytes * 100 / (uint64_t)it->m.bytes);
+	it->row.percent = (int)(bytes * 100 / (uint64_t)it->row.m.bytes);
 }
 
 static void on_removed(void *arg, const struct store_result *r);
@@ -51,8 +64,9 @@ remove_manifest(struct item *it)
 
 	strcpy(key, signing_key_of(it));
 	signing_forget(it);
-	return key[0] != '\0' && !it->d->exiting &&
-	    it->d->store->ops->remove(it->d->store, key, on_removed, it) == 0;
+	return key[0] != '\0' && !it->row.d->exiting &&
+	    it->row.d->store->ops->remove(
+		it->row.d->store, key, on_removed, it) == 0;
 }
 
 /* Deleted from the console while it was under way: the objects go too. */
@@ -61,10 +75,10 @@ on_removed(void *arg, const struct store_result *r)
 {
 	struct item *it = arg;
 
-	if (r->err == 0 && it->poster_key[0] != '\0' && !it->d->exiting) {
+	if (r->err == 0 && it->poster_key[0] != '\0' && !it->row.d->exiting) {
 		const char *key = it->poster_key;
-		int rc = it->d->store->ops->remove(
-		    it->d->store, key, on_removed, it);
+		int rc = it->row.d->store->ops->remove(
+		    it->row.d->store, key, on_removed, it);
 
 		it->poster_key[0] = '\0';
 		if (rc == 0)
@@ -72,11 +86,11 @@ on_removed(void *arg, const struct store_result *r)
 	}
 	if (r->err == 0 && remove_manifest(it))
 		return;
-	transfer_end(it, ITEM_NEW);
-	if (it->d->exiting)
+	transfer_stop(it);
+	if (it->row.d->exiting)
 		return;
 	if (r->err != 0)
-		item_retry_later(it);
+		spool_row_retry(&it->row, CAUSE_LATER, NULL);
 	else
 		item_remove_files(it);
 }
@@ -86,50 +100,55 @@ on_available(void *arg, PGresult *res)
 {
 	struct item *it = arg;
 
-	if (it->d->exiting || !db_ok(res, "write available")) {
-		transfer_end(it, ITEM_NEW);
-		if (!it->d->exiting)
-			item_retry_later(it);
+	if (it->row.d->exiting) {
+		transfer_stop(it);
+		return;
+	}
+	if (!db_ok(res, "write available")) {
+		transfer_later(it);
 		return;
 	}
 	if (PQntuples(res) == 0) {
-		log_warn("segment_deleted_meanwhile", LOG_S("segment", it->id));
-		if (it->d->store->ops->remove(
-			it->d->store, it->m.object_key, on_removed, it) != 0)
-			transfer_end(it, ITEM_WAIT);
+		log_warn(
+		    "segment_deleted_meanwhile", LOG_S("segment", it->row.id));
+		if (it->row.d->store->ops->remove(it->row.d->store,
+			it->row.m.object_key, on_removed, it) != 0)
+			transfer_later(it);
 		return;
 	}
-	log_info("segment_available", LOG_S("segment", it->id),
-	    LOG_S("key", it->m.object_key), LOG_I("bytes", it->m.bytes),
+	log_info("segment_available", LOG_S("segment", it->row.id),
+	    LOG_S("key", it->row.m.object_key), LOG_I("bytes", it->row.m.bytes),
 	    LOG_S("expires_at", PQgetvalue(res, 0, 0)));
-	it->d->counters.transfers_ok++;
-	it->d->counters.bytes_stored += (uint64_t)it->m.bytes;
-	transfer_end(it, ITEM_NEW);
+	it->row.d->counters.transfers_ok++;
+	it->row.d->counters.bytes_stored += (uint64_t)it->row.m.bytes;
+	spool_row_moved(&it->row, CAUSE_AVAILABLE);
+	transfer_end(it);
 	item_remove_files(it);
 }
 
 static void
 log_failed(struct item *it, const struct store_result *r, int64_t retry_seconds)
 {
-	it->d->counters.transfers_failed++;
-	log_warn("transfer_failed", LOG_S("segment", it->id),
+	it->row.d->counters.transfers_failed++;
+	log_warn("transfer_failed", LOG_S("segment", it->row.id),
 	    LOG_S("why", r->detail), LOG_I("retry_seconds", retry_seconds));
-	rows_upload_failed(it->d->db, it->id, r->detail, retry_seconds);
+	rows_upload_failed(it->row.d->db, it->row.id, r->detail, retry_seconds);
 }
 
 /* Tried again, with the reason in sight (M2). */
 static void
 transfer_failed(struct item *it, const struct store_result *r)
 {
-	transfer_end(it, ITEM_NEW);
 	if (r->err == ERR_CANCELLED) {
-		log_info("transfer_stopped", LOG_S("segment", it->id));
+		log_info("transfer_stopped", LOG_S("segment", it->row.id));
+		transfer_stop(it);
 		return;
 	}
-	log_failed(it, r, it->d->conf.retry_seconds);
-	item_want(
-	    it, r->err == ERR_CORRUPT ? "corrupted" : "transfer", r->detail);
-	item_retry_later(it);
+	transfer_end(it);
+	log_failed(it, r, it->row.d->conf.retry_seconds);
+	spool_row_retry(&it->row,
+	    r->err == ERR_CORRUPT ? CAUSE_STORE_DIFFERS : CAUSE_TRANSFER_FAILED,
+	    r->detail);
 }
 
 /*
@@ -146,40 +165,40 @@ upload_failed(struct item *it, const struct store_result *r)
 		transfer_failed(it, r);
 		return;
 	}
-	transfer_end(it, ITEM_NEW);
+	transfer_end(it);
 	log_failed(it, r, -1);
+	it->n_corrupted = 0;
 	snprintf(why, sizeof(why),
 	    "%.130s; not tried again after %d times: see to the store, then "
 	    "restart relaycam-storage",
 	    r->detail, CORRUPT_TRIES_MAX);
-	log_error("transfer_given_up", LOG_S("segment", it->id),
+	log_error("transfer_given_up", LOG_S("segment", it->row.id),
 	    LOG_I("tries", CORRUPT_TRIES_MAX), LOG_S("why", r->detail));
-	item_give_up(it, "corrupted", why);
+	spool_row_retry(&it->row, CAUSE_GIVEN_UP, why);
 }
 
 /* Verified and stored, all of it: the row says so. */
 static void
 stored(struct item *it)
 {
-	struct rows_stored what = { .store = it->d->store->ops->name,
+	struct rows_stored what = { .store = it->row.d->store->ops->name,
 		.sha256 = it->sha256,
 		.poster_key = it->poster_key,
 		.poster_bytes = it->poster_bytes,
 		.poster_sha256 = it->poster_sha256 };
 
-	it->state = ITEM_STORED;
-	if (rows_available(it->d->db, &it->m, &what, on_available, it) != 0) {
-		transfer_end(it, ITEM_NEW);
-		item_retry_later(it);
-	}
+	spool_row_move(&it->row, CAUSE_ALL_STORED, NULL);
+	if (rows_available(
+		it->row.d->db, &it->row.m, &what, on_available, it) != 0)
+		transfer_later(it);
 }
 
 /* The signed manifest is the last: what it speaks of is there (X3). */
 static void
 on_manifest_stored(struct item *it, const struct store_result *r)
 {
-	if (it->d->exiting)
-		transfer_end(it, ITEM_NEW);
+	if (it->row.d->exiting)
+		transfer_stop(it);
 	else if (r->err != 0)
 		upload_failed(it, r);
 	else
@@ -189,6 +208,7 @@ on_manifest_stored(struct item *it, const struct store_result *r)
 static void
 store_manifest(struct item *it)
 {
+	spool_row_move(&it->row, CAUSE_POSTER_STORED, NULL);
 	if (!signing_store(it, on_manifest_stored))
 		stored(it);
 }
@@ -198,8 +218,8 @@ on_poster_stored(void *arg, const struct store_result *r)
 {
 	struct item *it = arg;
 
-	if (it->d->exiting)
-		transfer_end(it, ITEM_NEW);
+	if (it->row.d->exiting)
+		transfer_stop(it);
 	else if (r->err != 0)
 		upload_failed(it, r);
 	else {
@@ -231,22 +251,22 @@ poster_bytes(int fd)
 static bool
 poster_start(struct item *it)
 {
-	struct store_put put = { .segment = it->id,
-		.key = object_key_poster(it->m.object_key, it->poster_key),
+	struct store_put put = { .segment = it->row.id,
+		.key = object_key_poster(it->row.m.object_key, it->poster_key),
 		.on_progress = on_poster_progress,
 		.on_done = on_poster_stored,
 		.arg = it };
 
-	if (it->m.poster[0] == '\0')
+	if (it->row.m.poster[0] == '\0')
 		return false;
-	it->poster_fd = item_open_file(it, ".jpg");
+	it->poster_fd = spool_row_open(&it->row, ".jpg");
 	put.fd = it->poster_fd;
 	put.bytes = it->poster_bytes = poster_bytes(put.fd);
 	if (put.bytes == 0) {
-		log_warn("poster_refused", LOG_S("segment", it->id));
+		log_warn("poster_refused", LOG_S("segment", it->row.id));
 		return false;
 	}
-	return it->d->store->ops->put(it->d->store, &put) == 0;
+	return it->row.d->store->ops->put(it->row.d->store, &put) == 0;
 }
 
 static void
@@ -254,8 +274,8 @@ on_stored(void *arg, const struct store_result *r)
 {
 	struct item *it = arg;
 
-	if (it->d->exiting) {
-		transfer_end(it, ITEM_NEW);
+	if (it->row.d->exiting) {
+		transfer_stop(it);
 		return;
 	}
 	if (r->err != 0) {
@@ -270,6 +290,7 @@ on_stored(void *arg, const struct store_result *r)
 		transfer_failed(it, &changed);
 		return;
 	}
+	spool_row_move(&it->row, CAUSE_MEDIA_STORED, NULL);
 	if (poster_start(it))
 		return;
 	it->poster_key[0] = '\0';
@@ -280,31 +301,34 @@ on_stored(void *arg, const struct store_result *r)
 static void
 on_compared(struct item *it, const struct store_result *r)
 {
-	struct store_put put = { .segment = it->id,
-		.key = it->m.object_key,
+	struct store_put put = { .segment = it->row.id,
+		.key = it->row.m.object_key,
 		.fd = it->fd,
-		.bytes = (uint64_t)it->m.bytes,
+		.bytes = (uint64_t)it->row.m.bytes,
 		.on_progress = on_progress,
 		.on_done = on_stored,
 		.arg = it };
 
-	if (it->d->exiting)
-		transfer_end(it, ITEM_NEW);
-	else if (r->err != 0)
-		transfer_failed(it, r);
-	else if (it->d->store->ops->put(it->d->store, &put) != 0) {
-		transfer_end(it, ITEM_NEW);
-		item_retry_later(it);
+	if (it->row.d->exiting) {
+		transfer_stop(it);
+		return;
 	}
+	if (r->err != 0) {
+		transfer_failed(it, r);
+		return;
+	}
+	spool_row_move(&it->row, CAUSE_COMPARED, NULL);
+	if (it->row.d->store->ops->put(it->row.d->store, &put) != 0)
+		transfer_later(it);
 }
 
 static int
 open_media(struct item *it)
 {
-	int fd = item_open_file(it, ".webm");
+	int fd = spool_row_open(&it->row, ".webm");
 	struct stat st;
 
-	if (fd >= 0 && (fstat(fd, &st) != 0 || st.st_size != it->m.bytes)) {
+	if (fd >= 0 && (fstat(fd, &st) != 0 || st.st_size != it->row.m.bytes)) {
 		close(fd);
 		fd = -1;
 	}
@@ -314,24 +338,23 @@ open_media(struct item *it)
 void
 transfer_start(struct item *it)
 {
-	struct daemon *d = it->d;
+	struct daemon *d = it->row.d;
 
 	if (d->stopping || d->spool->n_transfers >= d->conf.concurrency)
 		return;
 	it->fd = open_media(it);
 	if (it->fd < 0) {
-		log_warn("spool_open", LOG_S("segment", it->id), LOG_ERRNO());
-		item_retry_later(it);
+		log_warn(
+		    "spool_open", LOG_S("segment", it->row.id), LOG_ERRNO());
+		spool_row_retry(&it->row, CAUSE_LATER, NULL);
 		return;
 	}
-	it->bytes_done = 0;
-	it->percent = 0;
-	it->state = ITEM_TRANSFER;
+	it->row.percent = 0;
+	spool_row_move(&it->row, CAUSE_TURN, NULL);
 	d->spool->n_transfers++;
-	log_info("transfer_start", LOG_S("segment", it->id),
-	    LOG_S("key", it->m.object_key), LOG_I("bytes", it->m.bytes));
-	if (signing_start(it, on_compared) != 0) {
-		transfer_end(it, ITEM_NEW);
-		item_retry_later(it);
-	}
+	log_info("transfer_start", LOG_S("segment", it->row.id),
+	    LOG_S("key", it->row.m.object_key),
+	    LOG_I("bytes", it->row.m.bytes));
+	if (signing_start(it, on_compared) != 0)
+		transfer_later(it);
 }

@@ -837,6 +837,9 @@ VIOLATIONS = {
         "(person_id, team_id, issuer, subject) SELECT p.id, t.id, "
         "'https://x', 's' FROM people p, teams t WHERE p.name = 'bob' AND "
         "t.name = 'x'",
+    'segment_moves': "UPDATE segments SET status = 'recording' WHERE seq = 1",
+    'segment_move_triggers':
+        "ALTER TABLE segments DISABLE TRIGGER segment_moved",
     'event_triggers': "ALTER TABLE segments DISABLE TRIGGER segment_event",
     'first_run_used':
         "INSERT INTO first_run_links (hash, expires_at, used_at) VALUES "

@@ -130,6 +130,11 @@ rows_is_seq_taken(const PGresult *res)
 	return false;
 }
 
+void
+rows_progress(struct db *db, const char *segment, int percent)
+{
+}
+
 int
 rows_free_seq(struct db *db, const struct manifest *m, bool is_capture,
     bool may_wait, db_result_cb *cb, void *arg)
@@ -214,10 +219,12 @@ add_item(const char *folder)
 	struct item *it = calloc(1, sizeof(*it));
 
 	assert_non_null(it);
-	it->d = &d;
+	it->row.d = &d;
+	it->row.kind = &item_kind;
+	it->row.dir = spool.dir;
 	it->fd = it->poster_fd = -1;
-	strcpy(it->folder, folder);
-	strcpy(it->id, ID);
+	strcpy(it->row.folder, folder);
+	strcpy(it->row.id, ID);
 	TAILQ_INSERT_TAIL(&spool.items, it, link);
 	return it;
 }
@@ -259,6 +266,7 @@ teardown(void **state)
 		item_free(it);
 	}
 	clock_offset_set(0);
+	assert_int_equal(d.counters.illegal_moves, 0);
 	close(spool.dir);
 	snprintf(command, sizeof(command), "rm -rf %s", root);
 	return system(command);
@@ -271,28 +279,28 @@ enum { LOCKED = 1 << 16 };
 static const struct row {
 	unsigned files; /* ITEM_*, LOCKED: .webm.part is */
 	size_t bytes;   /* of the media; the manifest says 10 */
-	enum item_state state;
+	enum spool_state state;
 	const char *status; /* "": the row is not told */
 	bool repairs, renames;
 } table[] = {
-	{ ITEM_PART | ITEM_OPEN | LOCKED, 5, ITEM_RECORDING, "recording" },
-	{ ITEM_PART | ITEM_OPEN, 5, ITEM_REPAIR, "", .repairs = true },
-	{ ITEM_PART | ITEM_OPEN | ITEM_JSON | LOCKED, 10, ITEM_RECORDING, "" },
-	{ ITEM_PART | ITEM_OPEN | ITEM_JSON, 10, ITEM_NEW, "",
+	{ ITEM_PART | ITEM_OPEN | LOCKED, 5, SPOOL_RECORDING, "recording" },
+	{ ITEM_PART | ITEM_OPEN, 5, SPOOL_REPAIR, "", .repairs = true },
+	{ ITEM_PART | ITEM_OPEN | ITEM_JSON | LOCKED, 10, SPOOL_RECORDING, "" },
+	{ ITEM_PART | ITEM_OPEN | ITEM_JSON, 10, SPOOL_NEW, "",
 	    .renames = true },
-	{ ITEM_PART | ITEM_JSON, 9, ITEM_REPAIR, "", .repairs = true },
-	{ ITEM_WEBM | ITEM_JSON, 10, ITEM_CLOSED, "transfer" },
-	{ ITEM_WEBM | ITEM_JSON | ITEM_OPEN | ITEM_JPG, 10, ITEM_CLOSED,
+	{ ITEM_PART | ITEM_JSON, 9, SPOOL_REPAIR, "", .repairs = true },
+	{ ITEM_WEBM | ITEM_JSON, 10, SPOOL_CLOSED, "transfer" },
+	{ ITEM_WEBM | ITEM_JSON | ITEM_OPEN | ITEM_JPG, 10, SPOOL_CLOSED,
 	    "transfer" },
-	{ ITEM_WEBM | ITEM_JSON, 11, ITEM_BAD, "corrupted" },
-	{ ITEM_JSON, 0, ITEM_MISSING, "missing" },
-	{ ITEM_OPEN, 0, ITEM_MISSING, "missing" },
-	{ ITEM_PART | LOCKED, 0, ITEM_NEW, "" },
-	{ ITEM_PART, 0, ITEM_NEW, "" },
-	{ ITEM_PART | ITEM_TMP | LOCKED, 0, ITEM_NEW, "" },
-	{ ITEM_TMP, 0, ITEM_NEW, "" },
-	{ ITEM_JPG, 0, ITEM_NEW, "" },
-	{ ITEM_WEBM, 10, ITEM_NEW, "" },
+	{ ITEM_WEBM | ITEM_JSON, 11, SPOOL_BAD, "corrupted" },
+	{ ITEM_JSON, 0, SPOOL_MISSING, "missing" },
+	{ ITEM_OPEN, 0, SPOOL_MISSING, "missing" },
+	{ ITEM_PART | LOCKED, 0, SPOOL_NEW, "" },
+	{ ITEM_PART, 0, SPOOL_NEW, "" },
+	{ ITEM_PART | ITEM_TMP | LOCKED, 0, SPOOL_NEW, "" },
+	{ ITEM_TMP, 0, SPOOL_NEW, "" },
+	{ ITEM_JPG, 0, SPOOL_NEW, "" },
+	{ ITEM_WEBM, 10, SPOOL_NEW, "" },
 };
 
 /* Returns the descriptor that holds the lock, or -1. */
@@ -324,7 +332,7 @@ check_row(const struct row *r, const char *folder)
 	int held = place(r, folder);
 	const struct item *it = look(folder);
 
-	assert_int_equal(it->state, r->state);
+	assert_int_equal(it->row.state, r->state);
 	assert_string_equal(seen.status, r->status);
 	assert_int_equal(seen.n_repairs, r->repairs);
 	assert_int_equal(seen.n_transfers, 0); /* its row comes first */
@@ -372,18 +380,18 @@ remnant_is_what_nobody_is_at(void **state)
 	assert_int_equal(flock(held, LOCK_EX), 0);
 	clock_offset_set((int64_t)(3600 * NS_PER_S));
 	/* a recorder may take its time between two files */
-	assert_int_equal(look(SESSION)->state, ITEM_NEW);
+	assert_int_equal(look(SESSION)->row.state, SPOOL_NEW);
 	assert_int_equal(flock(held, LOCK_UN), 0);
 	clock_offset_set((int64_t)(30 * NS_PER_S));
-	assert_int_equal(look(SESSION)->state, ITEM_NEW);
+	assert_int_equal(look(SESSION)->row.state, SPOOL_NEW);
 	assert_int_equal(count_log(log, "spool_remnant"), 0);
 	clock_offset_set((int64_t)(70 * NS_PER_S));
-	assert_int_equal(look(SESSION)->state, ITEM_BAD);
+	assert_int_equal(look(SESSION)->row.state, SPOOL_BAD);
 	look(SESSION);
 	assert_int_equal(count_log(log, "spool_remnant"), 1); /* once */
 	/* a manifest makes a segment of it */
 	put_manifest(SESSION, ".json.open", SESSION);
-	assert_int_equal(look(SESSION)->state, ITEM_REPAIR);
+	assert_int_equal(look(SESSION)->row.state, SPOOL_REPAIR);
 	dup2(old, STDERR_FILENO);
 	close(old);
 	close(held);
@@ -462,7 +470,7 @@ living_recorder_is_waited_for(void **state)
 
 	assert_int_equal(flock(held, LOCK_EX), 0);
 	put_manifest(SESSION, ".json.open", OTHER);
-	assert_int_equal(look(SESSION)->state, ITEM_BAD);
+	assert_int_equal(look(SESSION)->row.state, SPOOL_BAD);
 	assert_int_equal(seen.n_queries, 0);
 	assert_int_equal(seen.n_rows, 0);
 	close(held);
@@ -496,7 +504,7 @@ any_session_is_right_beside_the_folders(void **state)
 {
 	put_manifest("", ".json", OTHER);
 	put("", ".webm", 10);
-	assert_int_equal(look("")->state, ITEM_CLOSED);
+	assert_int_equal(look("")->row.state, SPOOL_CLOSED);
 	assert_int_equal(seen.n_queries, 0);
 }
 

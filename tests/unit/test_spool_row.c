@@ -1,0 +1,701 @@
+/*
+ * What rows of the spool (storage/spool/spool_row.h) and the database say to
+ * each other: segments and captures over a temporary folder, and a database
+ * whose answers the test gives. Transfers and encoders are stand-ins.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/bytes.h"
+#include "common/clock.h"
+#include "common/db.h"
+#include "common/err.h"
+#include "storage/daemon.h"
+#include "storage/encode/encode_queue.h"
+#include "storage/evidence/signing.h"
+#include "storage/node.h"
+#include "storage/rows.h"
+#include "storage/spool/spool.h"
+
+#define SESSION "00000000-0000-4000-8000-00000000000a"
+#define ONE     "00000000-0000-4000-8000-000000000001"
+#define TWO     "00000000-0000-4000-8000-000000000002"
+
+static struct daemon d = { .conf = { .retry_seconds = 300 },
+	.actor = "storage@test" };
+static struct spool spool;
+static struct encode_queue queue;
+static char root[] = "/tmp/spool-row-XXXXXX";
+
+/* ---- the database ---- */
+
+enum question { ASKED_NOTHING, ASKED_UPSERT, ASKED_SEQ, ASKED_OTHER };
+
+static struct {
+	enum question what; /* waits for its answer */
+	unsigned n_upserts, n_transfers, n_encodes, n_discards;
+	char status[24], detail[STORE_DETAIL_MAX], progress_of[40];
+	int64_t seq;
+	int percent;
+	bool is_provisional, may_wait, is_away;
+	bool is_refused, is_taken; /* what the answer is */
+	db_result_cb *cb;
+	void *arg;
+} db;
+
+const char *
+node_id(const struct node *n)
+{
+	return "";
+}
+
+bool
+db_is_connected(const struct db *x)
+{
+	return !db.is_away;
+}
+
+bool
+db_ok(PGresult *res, const char *what)
+{
+	return !db.is_refused;
+}
+
+const char *
+db_sqlstate(const PGresult *res)
+{
+	return db.is_refused ? "57014" : "";
+}
+
+static void
+ask(enum question what, db_result_cb *cb, void *arg)
+{
+	assert_int_equal(db.what, ASKED_NOTHING); /* one at a time */
+	db.what = what;
+	db.cb = cb;
+	db.arg = arg;
+}
+
+int
+db_query_now(struct db *x, const char *sql, int n, const char *const *params,
+    db_result_cb *cb, void *arg)
+{
+	ask(ASKED_OTHER, cb, arg);
+	return 0;
+}
+
+int
+rows_upsert(struct db *x, const struct manifest *m,
+    const struct rows_state *state, db_result_cb *cb, void *arg)
+{
+	ask(ASKED_UPSERT, cb, arg);
+	db.n_upserts++;
+	db.seq = m->seq;
+	db.is_provisional = state->is_provisional;
+	snprintf(db.status, sizeof(db.status), "%s", state->status);
+	snprintf(db.detail, sizeof(db.detail), "%s", state->detail);
+	return 0;
+}
+
+bool
+rows_is_seq_taken(const PGresult *res)
+{
+	return db.is_taken;
+}
+
+int
+rows_free_seq(struct db *x, const struct manifest *m, bool is_capture,
+    bool may_wait, db_result_cb *cb, void *arg)
+{
+	ask(ASKED_SEQ, cb, arg);
+	db.may_wait = may_wait;
+	return 0;
+}
+
+void
+rows_progress(struct db *x, const char *segment, int percent)
+{
+	snprintf(db.progress_of, sizeof(db.progress_of), "%s", segment);
+	db.percent = percent;
+}
+
+/* A row with two columns; first NULL: no row. */
+static PGresult *
+make_result(const char *first, const char *second)
+{
+	static char name[] = "x";
+	PGresAttDesc columns[2] = { { .name = name }, { .name = name } };
+	PGresult *res = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
+
+	assert_non_null(res);
+	assert_int_equal(PQsetResultAttrs(res, 2, columns), 1);
+	if (first != NULL) {
+		char a[40], b[40];
+
+		snprintf(a, sizeof(a), "%s", first);
+		snprintf(b, sizeof(b), "%s", second);
+		PQsetvalue(res, 0, 0, a, (int)strlen(a));
+		PQsetvalue(res, 0, 1, b, (int)strlen(b));
+	}
+	return res;
+}
+
+/* The connection breaks: no answer. */
+static void
+lose(void)
+{
+	assert_int_not_equal(db.what, ASKED_NOTHING);
+	db.what = ASKED_NOTHING;
+	db.cb(db.arg, NULL);
+}
+
+static void
+answer(const char *first, const char *second)
+{
+	PGresult *res = make_result(first, second);
+
+	assert_int_not_equal(db.what, ASKED_NOTHING);
+	db.what = ASKED_NOTHING;
+	db.cb(db.arg, res);
+	PQclear(res);
+}
+
+static void
+answer_with_error(void)
+{
+	db.is_refused = true;
+	answer(NULL, NULL);
+	db.is_refused = false;
+}
+
+static void
+answer_taken(void)
+{
+	db.is_taken = true;
+	answer(NULL, NULL);
+	db.is_taken = false;
+}
+
+/* ---- other stand-ins ---- */
+
+void
+repair_start(struct item *it)
+{
+}
+
+void
+transfer_start(struct item *it)
+{
+	db.n_transfers++;
+}
+
+void
+signing_forget(struct item *it)
+{
+}
+
+void
+spool_kick(struct spool *s, bool retry)
+{
+}
+
+void
+spool_watch_later(struct spool_watch *w)
+{
+}
+
+void
+vanished_soon(struct vanished *v)
+{
+}
+
+void
+encode_queue_kick(struct encode_queue *q, bool retry)
+{
+}
+
+void
+encode_job_start(struct capture *c)
+{
+	db.n_encodes++;
+}
+
+void
+encode_job_remove(struct capture *c, const char *suffix)
+{
+}
+
+void
+encode_check_free(struct capture *c)
+{
+}
+
+void
+encode_publish(struct capture *c)
+{
+}
+
+void
+encode_discard(struct capture *c)
+{
+	db.n_discards++;
+	spool_row_forget(&c->row);
+}
+
+/* ---- files ---- */
+
+static int
+make(const char *id, const char *suffix, size_t len)
+{
+	char name[SPOOL_NAME_MAX];
+	int fd;
+
+	mkdirat(spool.dir, SESSION, 0700);
+	fd = openat(spool.dir, spool_name(SESSION, id, suffix, name),
+	    O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, (off_t)len), 0);
+	return fd;
+}
+
+static void
+put(const char *id, const char *suffix, size_t len)
+{
+	close(make(id, suffix, len));
+}
+
+static bool
+is_there(const char *id, const char *suffix)
+{
+	char name[SPOOL_NAME_MAX];
+
+	return faccessat(spool.dir, spool_name(SESSION, id, suffix, name), F_OK,
+		   AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* start: when it began; its media has 10 bytes. */
+static void
+put_manifest(const char *id, const char *suffix, int start)
+{
+	char json[2048];
+	int fd = make(id, suffix, 0);
+	int n = snprintf(json, sizeof(json),
+	    "{\"version\": 1, \"segment\": \"%s\", \"session\": \"" SESSION
+	    "\", \"seq\": 1, \"team\": \"t\", \"endpoint\": \"e\", "
+	    "\"technician\": \"a\", \"team_id\": 1, \"endpoint_id\": 1, "
+	    "\"person_id\": 1, \"access\": \"attended\", "
+	    "\"time_zone\": \"UTC\", "
+	    "\"object_key\": \"t/e/" SESSION "/monitor-1/x.webm\", "
+	    "\"split_reason\": \"start\", \"monitor\": 1, "
+	    "\"monitor_name\": \"\", \"frame_rate\": 10, \"width\": 640, "
+	    "\"height\": 480, \"codec\": \"vp9\", \"start_mono_ns\": %d, "
+	    "\"start_wall_ns\": 1, \"end_mono_ns\": 9, \"end_wall_ns\": 9, "
+	    "\"first_frame\": 1, \"last_frame\": 1, \"frames\": 1, "
+	    "\"duration_ms\": 1, \"bytes\": 10, \"recovered\": false, "
+	    "\"end\": \"normal\", \"retention_days\": 1}",
+	    id, start);
+
+	assert_int_equal(write(fd, json, (size_t)n), n);
+	close(fd);
+}
+
+static struct item *
+closed_segment(void)
+{
+	struct item *it = calloc(1, sizeof(*it));
+
+	assert_non_null(it);
+	put_manifest(ONE, ".json", 1);
+	put(ONE, ".webm", 10);
+	it->row.d = &d;
+	it->row.kind = &item_kind;
+	it->row.dir = spool.dir;
+	it->fd = it->poster_fd = -1;
+	strcpy(it->row.folder, SESSION);
+	strcpy(it->row.id, ONE);
+	TAILQ_INSERT_TAIL(&spool.items, it, link);
+	item_update(it);
+	return it;
+}
+
+static struct capture *
+add_capture(const char *id, int start)
+{
+	struct capture *c = calloc(1, sizeof(*c));
+
+	assert_non_null(c);
+	put_manifest(id, ".capture.json", start);
+	c->q = &queue;
+	c->row.d = &d;
+	c->row.kind = &capture_kind;
+	c->row.dir = spool.dir;
+	c->out = -1;
+	strcpy(c->row.folder, SESSION);
+	strcpy(c->row.id, id);
+	TAILQ_INSERT_TAIL(&queue.captures, c, link);
+	return c;
+}
+
+static struct capture *
+closed_capture(const char *id, int start)
+{
+	struct capture *c = add_capture(id, start);
+
+	put(id, ".capture", 10);
+	return c;
+}
+
+static void
+pass(unsigned seconds)
+{
+	static int64_t offset;
+
+	offset = seconds == 0 ? 0 : offset + (int64_t)(seconds * NS_PER_S);
+	clock_offset_set(offset);
+}
+
+static int
+setup(void **state)
+{
+	memset(&db, 0, sizeof(db));
+	TAILQ_INIT(&spool.items);
+	TAILQ_INIT(&queue.captures);
+	strcpy(root, "/tmp/spool-row-XXXXXX");
+	if (mkdtemp(root) == NULL)
+		return -1;
+	spool.d = queue.d = &d;
+	spool.dir = queue.dir = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	d.spool = &spool;
+	d.encode_queue = &queue;
+	return spool.dir < 0;
+}
+
+static int
+teardown(void **state)
+{
+	char command[64];
+	struct item *it;
+	struct capture *c;
+
+	while ((it = TAILQ_FIRST(&spool.items)) != NULL) {
+		TAILQ_REMOVE(&spool.items, it, link);
+		item_free(it);
+	}
+	while ((c = TAILQ_FIRST(&queue.captures)) != NULL) {
+		TAILQ_REMOVE(&queue.captures, c, link);
+		capture_free(c);
+	}
+	pass(0);
+	assert_int_equal(d.counters.illegal_moves, 0);
+	close(spool.dir);
+	snprintf(command, sizeof(command), "rm -rf %s", root);
+	return system(command);
+}
+
+/* ---- the row comes first ---- */
+
+static void
+its_row_comes_before_its_transfer(void **state)
+{
+	struct item *it = closed_segment();
+
+	assert_string_equal(db.status, "transfer");
+	assert_int_equal(db.n_transfers, 0);
+	item_update(it); /* nothing new while an answer is awaited */
+	assert_int_equal(db.n_upserts, 1);
+	answer("transfer", "1");
+	assert_int_equal(db.n_transfers, 1);
+	assert_int_equal(it->row.state, SPOOL_CLOSED);
+	assert_true(it->row.is_registered);
+}
+
+static void
+a_lost_answer_is_asked_again(void **state)
+{
+	struct item *it = closed_segment();
+
+	lose();
+	assert_int_equal(db.n_transfers, 0);
+	db.is_away = true;
+	spool_row_sync(&it->row);
+	assert_int_equal(db.n_upserts, 1);
+	db.is_away = false;
+	spool_row_sync(&it->row);
+	assert_int_equal(db.n_upserts, 2);
+	answer("transfer", "1");
+	assert_int_equal(db.n_transfers, 1);
+}
+
+static void
+a_refused_row_waits(void **state)
+{
+	struct item *it = closed_segment();
+
+	answer_with_error();
+	assert_int_equal(it->row.state, SPOOL_WAIT);
+	pass(299);
+	spool_row_sync(&it->row);
+	item_update(it);
+	assert_int_equal(db.n_upserts, 1);
+	pass(2);
+	item_update(it);
+	assert_int_equal(db.n_upserts, 2);
+	answer("transfer", "1");
+	assert_int_equal(db.n_transfers, 1);
+}
+
+static void
+a_row_of_another_session_waits(void **state)
+{
+	struct item *it = closed_segment();
+
+	answer(NULL, NULL); /* no row: it belongs to another session */
+	assert_int_equal(it->row.state, SPOOL_WAIT);
+	assert_false(it->row.is_registered);
+	assert_int_equal(db.n_transfers, 0);
+	assert_true(is_there(ONE, ".webm"));
+}
+
+static void
+deleted_while_it_waits_its_files_go(void **state)
+{
+	closed_segment();
+	answer("deleted", "1");
+	assert_int_equal(db.n_transfers, 0);
+	assert_false(is_there(ONE, ".webm") || is_there(ONE, ".json"));
+}
+
+static void
+killed_after_the_media_went(void **state)
+{
+	struct item *it = closed_segment();
+
+	answer("transfer", "1");
+	assert_int_equal(spool_row_unlink(&it->row, ".webm"), 0);
+	item_update(it);
+	assert_string_equal(db.status, "missing");
+	answer("available", "1"); /* the row keeps what it says */
+	assert_false(is_there(ONE, ".json"));
+}
+
+/* ---- numbers ---- */
+
+static void
+a_taken_number_is_waited_for_then_changed(void **state)
+{
+	struct item *it = closed_segment();
+
+	for (int i = 0; i < ROWS_SEQ_TRIES; i++) {
+		answer_taken();
+		assert_int_equal(db.what, ASKED_SEQ);
+		assert_true(db.may_wait);
+		answer("0", ""); /* who has it is being repaired */
+		assert_int_equal(it->row.state, SPOOL_WAIT);
+		pass(301);
+		item_update(it);
+	}
+	answer_taken();
+	assert_false(db.may_wait);
+	answer("7", "");
+	assert_int_equal(db.seq, 7);
+	assert_false(db.is_provisional);
+	answer("transfer", "7");
+	assert_int_equal(db.n_transfers, 1);
+}
+
+static void
+a_capture_takes_a_provisional_number(void **state)
+{
+	struct capture *c = closed_capture(ONE, 1);
+
+	capture_update(c);
+	assert_false(db.is_provisional);
+	answer_taken();
+	assert_false(db.may_wait);
+	answer("10001", "");
+	assert_int_equal(db.seq, 10001);
+	assert_true(db.is_provisional);
+	answer("downloaded", "10001");
+	assert_int_equal(db.n_encodes, 1);
+}
+
+/* ---- failed for now, or by hand ---- */
+
+static void
+a_failed_one_asks_whether_it_was_deleted(void **state)
+{
+	struct item *it = closed_segment();
+
+	answer("transfer", "1");
+	it->row.state = SPOOL_TRANSFER;
+	spool_row_retry(&it->row, CAUSE_GIVEN_UP, "the store damages it");
+	assert_string_equal(db.status, "corrupted");
+	answer("corrupted", "1");
+	pass(301);
+	item_update(it);
+	assert_int_equal(db.n_upserts, 3);
+	answer_with_error();
+	assert_int_equal(it->row.state, SPOOL_FAILED);
+	pass(301);
+	item_update(it);
+	answer("deleted", "1");
+	assert_false(is_there(ONE, ".webm"));
+}
+
+static void
+a_failed_one_is_tried_again_by_hand(void **state)
+{
+	struct item *it = closed_segment();
+
+	answer("transfer", "1");
+	it->row.state = SPOOL_TRANSFER;
+	spool_row_retry(&it->row, CAUSE_GIVEN_UP, "the store damages it");
+	answer("corrupted", "1");
+	spool_row_again(&it->row, false); /* PostgreSQL is back, say */
+	assert_int_equal(it->row.state, SPOOL_FAILED);
+	spool_row_again(&it->row, true);
+	item_update(it);
+	assert_string_equal(db.status, "transfer");
+	answer("transfer", "1");
+	assert_int_equal(db.n_transfers, 2);
+}
+
+static void
+an_illegal_move_is_counted(void **state)
+{
+	struct item *it = closed_segment();
+
+	answer("transfer", "1");
+	spool_row_move(&it->row, CAUSE_ENCODER_RUNS, NULL);
+	assert_int_equal(d.counters.illegal_moves, 1);
+	d.counters.illegal_moves = 0;
+}
+
+static void
+progress_is_told_when_it_changes(void **state)
+{
+	struct item *it = closed_segment();
+
+	answer("transfer", "1");
+	it->row.percent = 40;
+	spool_row_tick(&it->row);
+	assert_int_equal(db.percent, 0); /* it has not begun */
+	it->row.state = SPOOL_TRANSFER;
+	spool_row_tick(&it->row);
+	assert_int_equal(db.percent, 40);
+	assert_string_equal(db.progress_of, ONE);
+	db.percent = 0;
+	spool_row_tick(&it->row);
+	assert_int_equal(db.percent, 0);
+}
+
+/* ---- captures ---- */
+
+static void
+a_capture_that_grows_is_recording(void **state)
+{
+	struct capture *c = add_capture(ONE, 1);
+	int held = make(ONE, ".capture.part", 5);
+
+	assert_int_equal(flock(held, LOCK_EX), 0);
+	capture_update(c);
+	assert_string_equal(db.status, "recording");
+	assert_int_equal(c->row.state, SPOOL_RECORDING);
+	answer("deleted", "1"); /* for now its recorder has it */
+	assert_int_equal(db.n_discards, 0);
+	close(held);
+	capture_update(c);
+	assert_true(is_there(ONE, ".capture"));
+	assert_false(is_there(ONE, ".capture.part"));
+	capture_update(c);
+	assert_string_equal(db.status, "downloaded");
+	answer("deleted", "1");
+	assert_int_equal(db.n_discards, 1);
+}
+
+static void
+captures_of_a_session_take_turns(void **state)
+{
+	struct capture *one = closed_capture(ONE, 1);
+	struct capture *two = closed_capture(TWO, 2);
+
+	capture_update(one);
+	answer("downloaded", "1");
+	assert_int_equal(db.n_encodes, 1);
+	capture_update(two);
+	assert_string_equal(db.detail, encode_waits);
+	answer("downloaded", "2");
+	assert_int_equal(db.n_encodes, 1);
+	/* what comes of the first one is not waited for */
+	one->row.state = SPOOL_ENCODING;
+	spool_row_retry(&one->row, CAUSE_ENCODE_FAILED, "status 1");
+	assert_string_equal(db.status, "encoding_failed");
+	answer("encoding_failed", "1");
+	capture_update(two);
+	assert_string_equal(db.detail, "");
+	answer("downloaded", "2");
+	assert_int_equal(db.n_encodes, 2);
+}
+
+static void
+a_capture_without_its_file_is_missing(void **state)
+{
+	struct capture *c = add_capture(ONE, 1);
+
+	capture_update(c);
+	assert_string_equal(db.status, "missing");
+	answer("missing", "1");
+	put(ONE, ".capture", 10); /* put back */
+	capture_update(c);
+	assert_string_equal(db.status, "downloaded");
+}
+
+static void
+an_encoder_of_before_is_waited_for(void **state)
+{
+	struct capture *c = add_capture(ONE, 1);
+	int held = make(ONE, ".capture", 10);
+
+	assert_int_equal(flock(held, LOCK_SH), 0);
+	capture_update(c);
+	assert_int_equal(db.n_upserts, 0);
+	close(held);
+	capture_update(c);
+	assert_int_equal(db.n_upserts, 1);
+}
+
+#define WITH_SPOOL(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WITH_SPOOL(its_row_comes_before_its_transfer),
+		WITH_SPOOL(a_lost_answer_is_asked_again),
+		WITH_SPOOL(a_refused_row_waits),
+		WITH_SPOOL(a_row_of_another_session_waits),
+		WITH_SPOOL(deleted_while_it_waits_its_files_go),
+		WITH_SPOOL(killed_after_the_media_went),
+		WITH_SPOOL(a_taken_number_is_waited_for_then_changed),
+		WITH_SPOOL(a_capture_takes_a_provisional_number),
+		WITH_SPOOL(a_failed_one_asks_whether_it_was_deleted),
+		WITH_SPOOL(a_failed_one_is_tried_again_by_hand),
+		WITH_SPOOL(an_illegal_move_is_counted),
+		WITH_SPOOL(progress_is_told_when_it_changes),
+		WITH_SPOOL(a_capture_that_grows_is_recording),
+		WITH_SPOOL(captures_of_a_session_take_turns),
+		WITH_SPOOL(a_capture_without_its_file_is_missing),
+		WITH_SPOOL(an_encoder_of_before_is_waited_for),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
