@@ -385,8 +385,7 @@ class Storage:
         finally:
             c.close()
 
-    def start(self, **changes):
-        """changes: settings by name with "__" for the dot."""
+    def _spawn(self, environ, changes):
         settings = {**self.settings, **{k.replace('__', '.'): v
                                         for k, v in changes.items()}}
         argv = [STORAGE]
@@ -397,9 +396,23 @@ class Storage:
             asan = os.environ.get('ASAN_OPTIONS', '') + ':quarantine_size_mb=1'
             self.process = subprocess.Popen(
                 argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
-                env={**os.environ, 'ASAN_OPTIONS': asan})
+                env={**os.environ, 'ASAN_OPTIONS': asan, **environ})
+
+    def start(self, **changes):
+        """changes: settings by name with "__" for the dot."""
+        self._spawn({}, changes)
         wait_for('readyz', self.is_ready)
         return self
+
+    def run_until_killed(self, point, **changes):
+        """Starts it; it kills itself at that point (spool/stop_point.h)."""
+        self._spawn({'RELAYCAM_KILL_AT': point}, changes)
+        try:
+            self.process.wait(60)
+        except subprocess.TimeoutExpired as e:
+            raise AssertionError(f'still there: {self.log()[-3000:]}') from e
+        assert self.process.returncode == -signal.SIGKILL, self.log()[-3000:]
+        self.process = None
 
     def is_ready(self):
         assert self.process.poll() is None, self.log()
@@ -447,6 +460,8 @@ class Storage:
         # what a sanitizer found is a failure whatever else was seen
         assert 'runtime error' not in self.log(), self.log()[-4000:]
         assert 'AddressSanitizer' not in self.log(), self.log()[-4000:]
+        assert 'spool_move_illegal' not in self.log(), [
+            line for line in self.log().splitlines() if 'illegal' in line]
 
     # ---- links, made here from their description, not by the program ----
 

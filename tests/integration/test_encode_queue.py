@@ -144,7 +144,7 @@ def alive(pid):
 
 def finish(env, captures):
     for c in captures:
-        assert c.wait_encoded(120)['frames'] == 252
+        assert c.wait_encoded(300)['frames'] == 252
         assert len(c.rows()) == 1
     assert not spool_files.paths(env.spool)
     assert not violations(env)
