@@ -2,6 +2,9 @@
  * and the times of frames. Takes bytes, does no I/O. Throws nothing: what
  * cannot be read is not there. */
 
+/* Of a block before its frame: the track's number, time, flags. */
+const BLOCK_HEAD = 4;
+
 export const ID = {
   ebml: 0x1A45DFA3, segment: 0x18538067, seekHead: 0x114D9B74, seek: 0x4DBB,
   seekId: 0x53AB, seekPosition: 0x53AC, info: 0x1549A966, duration: 0x4489,
@@ -202,7 +205,7 @@ export class FrameReader {
     } else if (e.id === ID.blockGroup) {
       return e.data - at;
     } else if (e.id === ID.simpleBlock || e.id === ID.block) {
-      if (e.data + 5 > this.rest.length)
+      if (Math.min(e.data + BLOCK_HEAD + 3, e.end) > this.rest.length)
         return 0;
       this.frame(e);
     }
@@ -214,6 +217,18 @@ export class FrameReader {
     const relative = (b[at] << 24 >> 16) | b[at + 1];
     if (this.cluster && this.cluster.timeMs !== null)
       this.onFrame({timeMs: this.cluster.timeMs + relative, offset: this.cluster.offset,
-                    isKey: (b[at + 2] & 0x80) !== 0, isRepeat: e.end - e.data === 5});
+                    isKey: (b[at + 2] & 0x80) !== 0,
+                    isRepeat: isRepeat(b.subarray(e.data + BLOCK_HEAD, e.end))});
   }
+}
+
+/*
+ * Whether a VP9 frame shows the one before once more: it says so
+ * (show_existing_frame), or it is no key frame and replaces no reference
+ * (refresh_frame_flags 0). At least 3 of its bytes, if it has them.
+ */
+export function isRepeat(frame) {
+  if ((frame[0] & 0xf8) === 0x88)
+    return true;
+  return frame[0] === 0x86 && (frame[1] & 0x3f) === 0 && (frame[2] & 0xc0) === 0;
 }
