@@ -10,8 +10,8 @@
 # start the frame is seen; after currentTime is set and "seeked" has come, a canvas
 # gets nothing at all, not even after seconds. The same pictures with a small
 # coded frame in each place of a repeat are seen after the jump.
-# Consequence: docs/players.md names other programs for jumps in a recording of
-# a quiet screen.
+# Consequence: a still screen is recorded with small coded frames, docs/webm.md,
+# "A still screen"; docs/players.md says what holds for older recordings.
 # Exits 0 while that is so, 1 when it changed, 2 when it could not be run.
 set -u
 have() { command -v firefox-esr >/dev/null && command -v ffmpeg >/dev/null; }

@@ -10,8 +10,8 @@
 # packet, the duration is that of the packet that held the frame: a picture of
 # 5 s, repeated for 40 ms, is decoded as 5 s and 5 s.
 # Consequence: Firefox, which decodes by libavcodec and ends at the end of the
-# last frame, plays beyond the end of a file that closes with such repeats;
-# docs/webm.md, "A still screen", has what helps.
+# last frame, plays beyond the end of a file that closes with such repeats. So
+# ours close with coded frames, docs/webm.md, "A still screen".
 # Exits 0 while that is so, 1 when it changed, 2 when it could not be run.
 set -u
 command -v ffprobe >/dev/null ||

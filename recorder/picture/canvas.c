@@ -30,8 +30,8 @@ canvas_init(struct canvas *c, unsigned width, unsigned height)
 	memset(c, 0, sizeof(*c));
 	c->width = width;
 	c->height = height;
-	c->cols = (width + CANVAS_TILE - 1) / CANVAS_TILE;
-	c->rows = (height + CANVAS_TILE - 1) / CANVAS_TILE;
+	c->cols = canvas_tiles(width);
+	c->rows = canvas_tiles(height);
 	c->stride_y = round_up(width, ROW_ALIGN);
 	c->stride_uv = c->stride_y / 2;
 	padded = (size_t)c->rows * CANVAS_TILE;

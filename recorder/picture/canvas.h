@@ -33,6 +33,13 @@ struct canvas {
 	size_t stride_y, stride_uv; /* bytes; height is padded to tiles */
 };
 
+/* How many tiles cover so many pixels. */
+static inline unsigned
+canvas_tiles(unsigned pixels)
+{
+	return (pixels + CANVAS_TILE - 1) / CANVAS_TILE;
+}
+
 /*
  * All tiles start dirty; the planes are undefined until canvas_convert or
  * canvas_clean, then black where nothing was converted. 0 or ERR_NOMEM.

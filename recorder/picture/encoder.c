@@ -32,7 +32,8 @@ struct encoder {
 	const struct quality_row *quality;
 	enum encoder_codec codec;
 	bool is_open;
-	bool all_active; /* what the encoder was told last */
+	bool all_active;  /* what the encoder was told last */
+	uint8_t *no_tile; /* an active map with nothing in it */
 };
 
 static unsigned
@@ -119,7 +120,8 @@ encoder_new(enum encoder_codec codec, enum encoder_quality quality,
 	e->codec = codec;
 	e->quality = &qualities[quality];
 	e->all_active = true;
-	if (configure(e, iface, width, height) != 0 ||
+	e->no_tile = calloc((size_t)canvas_tiles(width), canvas_tiles(height));
+	if (e->no_tile == NULL || configure(e, iface, width, height) != 0 ||
 	    vpx_codec_enc_init(&e->ctx, iface, &e->cfg, 0) != VPX_CODEC_OK)
 		goto fail;
 	e->is_open = true;
@@ -139,6 +141,7 @@ encoder_free(struct encoder *e)
 		return;
 	if (e->is_open)
 		vpx_codec_destroy(&e->ctx);
+	free(e->no_tile);
 	free(e);
 }
 
@@ -204,23 +207,43 @@ take_packet(struct encoder *e, struct encoder_packet *out)
 	return ERR_NOMEM;
 }
 
-int
-encoder_encode(struct encoder *e, const struct canvas *c, uint64_t pts_ms,
-    uint64_t duration_ms, bool key, const uint8_t *active,
+/* active NULL: all tiles are. flags: of vpx_codec_encode. */
+static int
+encode(struct encoder *e, const struct canvas *c, uint64_t pts_ms,
+    uint64_t duration_ms, vpx_enc_frame_flags_t flags, const uint8_t *active,
     struct encoder_packet *out)
 {
 	vpx_image_t img;
 	int rc;
 
-	rc = set_active(e, c, key ? NULL : active);
+	rc = set_active(e, c, active);
 	if (rc != 0)
 		return rc;
 	wrap_canvas(c, &img);
 	if (vpx_codec_encode(&e->ctx, &img, (vpx_codec_pts_t)pts_ms,
-		(unsigned long)duration_ms, key ? VPX_EFLAG_FORCE_KF : 0,
+		(unsigned long)duration_ms, flags,
 		VPX_DL_REALTIME) != VPX_CODEC_OK)
 		return ERR_NOMEM;
 	return take_packet(e, out);
+}
+
+int
+encoder_encode(struct encoder *e, const struct canvas *c, uint64_t pts_ms,
+    uint64_t duration_ms, bool key, const uint8_t *active,
+    struct encoder_packet *out)
+{
+	return encode(e, c, pts_ms, duration_ms, key ? VPX_EFLAG_FORCE_KF : 0,
+	    key ? NULL : active, out);
+}
+
+int
+encoder_encode_still(struct encoder *e, const struct canvas *c, uint64_t pts_ms,
+    uint64_t duration_ms, struct encoder_packet *out)
+{
+	return encode(e, c, pts_ms, duration_ms,
+	    VP8_EFLAG_NO_UPD_LAST | VP8_EFLAG_NO_UPD_GF | VP8_EFLAG_NO_UPD_ARF |
+		VP8_EFLAG_NO_UPD_ENTROPY,
+	    e->no_tile, out);
 }
 
 int
@@ -260,6 +283,15 @@ vp9_refreshed(const uint8_t *p, size_t len)
 		return 0xff; /* a key frame goes everywhere */
 	bits = (unsigned)p[1] << 8 | p[2];
 	return (p[0] & 0x01) != 0 ? p[1] : bits >> 6 & 0xff;
+}
+
+bool
+encoder_is_repeat(const uint8_t *data, size_t len)
+{
+	bool is_existing = len > 0 && (data[0] & 0xf8) == 0x88;
+	bool is_inter = len >= 3 && (data[0] & 0xfe) == 0x86;
+
+	return is_existing || (is_inter && vp9_refreshed(data, len) == 0);
 }
 
 size_t

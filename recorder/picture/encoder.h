@@ -62,9 +62,26 @@ int encoder_fine_quantizer(enum encoder_quality quality);
 int encoder_set_range(struct encoder *e, enum encoder_range range);
 
 /*
+ * Encodes a packet after which the picture is as it was (VP9). c: as at the
+ * last packet. It replaces no reference frame and no probability, so it can
+ * stand in the file any number of times, one after the other, but at least
+ * once: the encoder counts on it for its next packet. 35 bytes at 640x480, 60
+ * at 1920x1080. pts_ms: greater than the last one. Returns as encoder_encode.
+ * Source: VP9 bitstream specification 0.6, sections 7.2 and 8.4.2.
+ */
+int encoder_encode_still(struct encoder *e, const struct canvas *c,
+    uint64_t pts_ms, uint64_t duration_ms, struct encoder_packet *out);
+
+/* Whether a VP9 packet shows the picture before it once more: what the two
+ * functions here make, nothing else does. */
+bool encoder_is_repeat(const uint8_t *data, size_t len);
+
+/*
  * Writes a packet that shows once more the picture of `last`, a packet of
  * this codec, without any state of the encoder (VP9: show_existing_frame).
- * Returns its length, or 0 when there is no such packet (VP8).
+ * Some players make little of it (docs/players.md): it is for an encoder that
+ * has gone beyond `last`. Returns its length, or 0 when there is no such packet
+ * (VP8).
  * Source: VP9 bitstream specification 0.6, section 6.2.
  */
 #define ENCODER_REPEAT_MAX 1

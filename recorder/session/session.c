@@ -202,6 +202,7 @@ session_new(const struct meta *meta, int spool_fd, session_cb *cb, void *arg)
 	s->frame_rate = meta->frame_rate;
 	pacer_init(&s->pacer, meta->frame_rate);
 	segment_store_init(&s->store, spool_fd, meta);
+	session_repeat_init(s);
 	s->decoder = rfb_decoder_new(
 	    meta->width, meta->height, &meta->pixel_format, on_decoder, s);
 	if (s->decoder != NULL)
@@ -222,6 +223,7 @@ session_free(struct session *s)
 		return;
 	/* a segment still open stays as after a crash: storage repairs it */
 	segment_abandon(s->segment);
+	session_repeat_release(s);
 	rfb_decoder_free(s->decoder);
 	encoder_free(s->encoder);
 	canvas_release(&s->canvas);

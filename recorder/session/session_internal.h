@@ -5,6 +5,7 @@
 #ifndef RECORDER_SESSION_SESSION_INTERNAL_H
 #define RECORDER_SESSION_SESSION_INTERNAL_H
 
+#include "common/buf.h"
 #include "recorder/picture/activity.h"
 #include "recorder/picture/canvas.h"
 #include "recorder/picture/encoder.h"
@@ -69,14 +70,18 @@ struct session {
 	bool has_poster;    /* the segment does, or never will */
 
 	struct segment_store store;
-	struct segment *segment;            /* NULL while none is open */
-	const char *reason;                 /* of the segment that opens */
-	uint64_t open_ns;                   /* its start */
-	uint64_t open_by_ns;                /* waits for pixels until then */
-	uint64_t last_open_ns;              /* start of the one before */
-	uint64_t last_time_ms;              /* last frame of the open segment */
-	uint8_t repeat[ENCODER_REPEAT_MAX]; /* packet that repeats it */
-	size_t repeat_len;
+	struct segment *segment; /* NULL while none is open */
+	const char *reason;      /* of the segment that opens */
+	uint64_t open_ns;        /* its start */
+	uint64_t open_by_ns;     /* waits for pixels until then */
+	uint64_t last_open_ns;   /* start of the one before */
+	uint64_t last_time_ms;   /* last frame of the open segment */
+	struct buf still;   /* packet that shows the last picture once more;
+			     * empty: not encoded yet */
+	bool is_still_owed; /* the encoder counts on it, the file has none */
+	bool is_ahead;      /* the encoder's last picture is not in the file */
+	uint8_t repeat[ENCODER_REPEAT_MAX]; /* the same without the encoder */
+	size_t repeat_len; /* 0: the last picture cannot be repeated */
 	uint64_t
 	    repeated_ns; /* time of the last repeat that was due, 0: none */
 	uint64_t seq, next_frame;
@@ -141,7 +146,8 @@ uint64_t session_frame_ms(
  * as segment_write: ERR_LIMIT when it, and with has_reserve the repeats at
  * the segment's end, do not fit.
  */
-#define SESSION_END_BYTES (2 * (ENCODER_REPEAT_MAX + WEBM_FRAME_OVERHEAD))
+#define SESSION_STILL_BYTES 96 /* of a repeat of the usual length */
+#define SESSION_END_BYTES   (2 * (SESSION_STILL_BYTES + WEBM_FRAME_OVERHEAD))
 int session_write_frame(
     struct session *s, const struct webm_frame *frame, bool has_reserve);
 
@@ -157,11 +163,30 @@ uint64_t session_repeat_due(const struct session *s);
 /* That repeat, at t. */
 int session_repeat(struct session *s, uint64_t t_ns);
 
+/* Before the first segment, and after the last one. */
+void session_repeat_init(struct session *s);
+void session_repeat_release(struct session *s);
+
+/* A segment without a frame: nothing to repeat. */
+void session_repeat_reset(struct session *s);
+
+/* The encoder has coded a picture; it was written, packet f. */
+void session_repeat_encoded(struct session *s);
+void session_repeat_written(struct session *s, const struct webm_frame *f);
+
+/* Whether the last picture stood for a while until something changed, which a
+ * picture at t will show. */
+bool session_stood(const struct session *s, uint64_t t_ns);
+
+/* Encodes the repeat of the last picture, while the canvas still shows it. */
+int session_repeat_prepare(struct session *s);
+
 /*
- * A picture at t is about to be taken: the one before it once more, where it
- * stood for a while until something changed.
+ * A picture at t is about to be encoded: the one before it once more, where it
+ * stood or the encoder counts on it. ERR_LIMIT: then the picture cannot be
+ * in this file either.
  */
-int session_repeat_before(struct session *s, uint64_t t_ns);
+int session_repeat_before(struct session *s, uint64_t t_ns, bool has_stood);
 
 /*
  * The last picture once more, twice where there is time for it, so that the

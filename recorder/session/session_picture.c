@@ -112,7 +112,7 @@ session_open_segment(struct session *s)
 	s->gap_start_ns = 0;
 	s->last_open_ns = s->open_ns;
 	s->last_time_ms = 0;
-	s->repeat_len = 0;
+	session_repeat_reset(s);
 	s->has_poster = false;
 	return 0;
 }
@@ -205,8 +205,7 @@ session_write_frame(
 	s->frames++;
 	s->last_time_ms = f->time_ms;
 	if (!f->is_repeat)
-		s->repeat_len =
-		    encoder_repeat(s->meta->codec, f->data, f->len, s->repeat);
+		session_repeat_written(s, f);
 	return 0;
 }
 
@@ -226,6 +225,7 @@ encode_picture(
 	if (pts <= s->pts_ms)
 		pts = s->pts_ms + 1;
 	s->pts_ms = pts;
+	session_repeat_encoded(s);
 	return encoder_encode(s->encoder, &s->canvas, pts,
 	    pacer_interval_ns(&s->pacer) / NS_PER_MS + 1, key, s->tiles.active,
 	    pkt);
@@ -297,6 +297,14 @@ session_split_on_size(struct session *s, uint64_t t_ns)
 	return rc != 0 ? rc : session_take_picture(s, t_ns, PICTURE_DAMAGE);
 }
 
+/* The file has no room for the picture at t, nor for a repeat before it. */
+static int
+file_is_full(struct session *s, uint64_t t_ns, enum picture_kind kind)
+{
+	return kind == PICTURE_CLOSING ? session_repeat_to_end(s, t_ns)
+				       : session_split_on_size(s, t_ns);
+}
+
 /*
  * Writes a picture's packet; when it does not fit, finds it another place.
  * *is_done: that took care of everything.
@@ -322,8 +330,7 @@ place_packet(struct session *s, uint64_t t_ns, enum picture_kind kind,
 
 	*is_done = rc == ERR_LIMIT && !is_first;
 	if (*is_done)
-		return is_closing ? session_repeat_to_end(s, t_ns)
-				  : session_split_on_size(s, t_ns);
+		return file_is_full(s, t_ns, kind);
 	if (rc == ERR_LIMIT) {
 		rc = encode_coarsely(s, t_ns, pkt);
 		f.data = pkt->data;
@@ -421,9 +428,14 @@ int
 session_take_picture(struct session *s, uint64_t t_ns, enum picture_kind kind)
 {
 	bool is_first = segment_frames(s->segment) == 0, is_done, key;
+	bool has_stood = session_stood(s, t_ns);
 	struct encoder_packet pkt;
-	int rc;
+	int rc = has_stood ? session_repeat_prepare(s) : 0;
 
+	if (rc != 0) {
+		s->why = "the encoder failed";
+		return rc;
+	}
 	sync_canvas(s);
 	session_none_pending(s);
 	pacer_found(&s->pacer, s->canvas.n_dirty);
@@ -432,7 +444,9 @@ session_take_picture(struct session *s, uint64_t t_ns, enum picture_kind kind)
 		kind = PICTURE_REFINE;
 	if (!choose_tiles(s, kind) && !is_first && !needs_last(s, t_ns, kind))
 		return no_picture(s, t_ns, kind);
-	rc = session_repeat_before(s, t_ns);
+	rc = session_repeat_before(s, t_ns, has_stood);
+	if (rc == ERR_LIMIT)
+		return file_is_full(s, t_ns, kind);
 	if (rc != 0) {
 		s->why = "the spool cannot be written";
 		return rc;

@@ -1,8 +1,8 @@
 /*
- * The last picture once more, VP9's show_existing_frame of one byte. A still
- * screen would else be a long distance between two frames, which players make
- * less of: they drop what follows, show it too early, or end. docs/webm.md has
- * what each of them needs.
+ * The last picture once more: a packet that changes nothing, encoded once
+ * after each picture that stands for a while. A still screen would else be a
+ * long distance between two frames, which players make less of: they drop what
+ * follows, show it too early, or end. docs/webm.md has what each of them needs.
  *
  *	picture        quiet: one a second        changes  picture   end
  *	   |......r......r......r......r.......r.....x.......|... r r|
@@ -26,6 +26,67 @@
  * now, there is room for its last frame. */
 #define DUE_BACK_NS ((BEFORE_MS + 1) * NS_PER_MS)
 
+/* Of such a packet; that of 16384 x 16384 pixels has a few KiB. */
+#define STILL_BYTES_MAX (1 << 20)
+
+void
+session_repeat_init(struct session *s)
+{
+	buf_init(&s->still, STILL_BYTES_MAX);
+}
+
+void
+session_repeat_release(struct session *s)
+{
+	buf_release(&s->still);
+}
+
+void
+session_repeat_reset(struct session *s)
+{
+	buf_consume(&s->still, buf_len(&s->still));
+	s->is_still_owed = false;
+	s->repeat_len = 0;
+}
+
+void
+session_repeat_encoded(struct session *s)
+{
+	buf_consume(&s->still, buf_len(&s->still));
+	s->is_still_owed = false;
+	s->is_ahead = true;
+}
+
+void
+session_repeat_written(struct session *s, const struct webm_frame *f)
+{
+	s->is_ahead = false;
+	s->repeat_len =
+	    encoder_repeat(s->meta->codec, f->data, f->len, s->repeat);
+}
+
+/*
+ * For the encoder it comes right behind the picture: it takes the distance
+ * to the next one for the rate at which pictures come.
+ */
+int
+session_repeat_prepare(struct session *s)
+{
+	struct encoder_packet pkt;
+	int rc;
+
+	if (s->is_ahead || s->repeat_len == 0 || buf_len(&s->still) > 0)
+		return 0;
+	rc = encoder_encode_still(s->encoder, &s->canvas, ++s->pts_ms,
+	    pacer_interval_ns(&s->pacer) / NS_PER_MS + 1, &pkt);
+	if (rc != 0)
+		return rc;
+	s->is_still_owed = true;
+	return buf_append(&s->still, pkt.data, pkt.len);
+}
+
+/* Where the encoder's last picture is not in the file, its repeat is not
+ * either: then one byte says it. */
 static int
 write_repeat(
     struct session *s, uint64_t ms, uint32_t duration_ms, bool has_reserve)
@@ -37,8 +98,18 @@ write_repeat(
 		.duration_ms = duration_ms,
 		.is_repeat = true,
 	};
+	int rc = session_repeat_prepare(s);
 
-	return session_write_frame(s, &f, has_reserve);
+	if (rc != 0)
+		return rc;
+	if (!s->is_ahead) {
+		f.data = buf_head(&s->still);
+		f.len = buf_len(&s->still);
+	}
+	rc = session_write_frame(s, &f, has_reserve);
+	if (rc == 0)
+		s->is_still_owed = false;
+	return rc;
 }
 
 /* Milliseconds of the segment until which the last picture is true. */
@@ -78,17 +149,22 @@ session_repeat(struct session *s, uint64_t t_ns)
 	return rc;
 }
 
-int
-session_repeat_before(struct session *s, uint64_t t_ns)
+bool
+session_stood(const struct session *s, uint64_t t_ns)
 {
-	uint64_t ms = stood_until_ms(s, t_ns);
-	int rc;
+	return s->repeat_len > 0 && s->dirty_ns != PACER_NEVER &&
+	    stood_until_ms(s, t_ns) >= s->last_time_ms + STOOD_MS;
+}
 
-	if (s->repeat_len == 0 || s->dirty_ns == PACER_NEVER ||
-	    ms < s->last_time_ms + STOOD_MS)
+int
+session_repeat_before(struct session *s, uint64_t t_ns, bool has_stood)
+{
+	uint64_t ms =
+	    max_u64(stood_until_ms(s, t_ns - BEFORE_NS), s->last_time_ms + 1);
+
+	if (!has_stood && !s->is_still_owed)
 		return 0;
-	rc = write_repeat(s, ms, 0, true);
-	return rc == ERR_LIMIT ? 0 : rc;
+	return write_repeat(s, ms, 0, true);
 }
 
 /* Whether a frame more can stand before t. */

@@ -38,17 +38,31 @@ def frame_times(path):
 
 
 def growing(spool):
-    """{segment: frames in it} of the files that are being written."""
+    """{segment: frames in it that are no repeats} of the files that are being
+    written."""
     found = {}
     for path in spool_files.paths(spool, '.webm.part'):
         r = subprocess.run(
-            ['ffprobe', '-v', 'quiet', '-show_entries', 'packet=size',
+            ['ffprobe', '-v', 'quiet', '-show_entries', 'packet=pos',
              '-of', 'csv=p=0', path], capture_output=True, text=True)
-        # a frame of one byte repeats the one before
-        n = sum(int(s.strip(',')) > 1 for s in r.stdout.split())
-        if n > 0:   # else closed just now, or no frame
+        try:
+            with open(path, 'rb') as f:
+                data = f.read()
+        except FileNotFoundError:
+            continue    # closed just now
+        n = sum(not is_repeat(data[int(pos.strip(',')) + 4:])
+                for pos in r.stdout.split())
+        if n > 0:
             found[os.path.basename(path).split('.')[0]] = n
     return found
+
+
+def is_repeat(frame):
+    """Whether a VP9 frame shows the one before once more: it says so, or it
+    is no key frame and replaces no reference (refresh_frame_flags 0)."""
+    if frame[0] & 0xf8 == 0x88:
+        return True
+    return frame[0] == 0x86 and frame[1] & 0x3f == frame[2] & 0xc0 == 0
 
 
 def wait_pictures(spool, n, behind=()):

@@ -122,3 +122,14 @@ def gstreamer_numbers(where, size):
              f'location={d}/raw'])
         raw = np.fromfile(f'{d}/raw', dtype=np.uint8)
     return [number(f) for f in raw.reshape(-1, size[1], size[0])]
+
+
+def gstreamer_remux(path, out):
+    """Into Matroska, behind vp9parse."""
+    run(['gst-launch-1.0', '-q', 'filesrc', f'location={path}', '!',
+         'matroskademux', '!', 'vp9parse', '!', 'matroskamux', '!',
+         'filesink', f'location={out}'])
+
+
+def cue_count(path):
+    return run(['mkvinfo', '--all', path]).decode().count('+ Cue point')

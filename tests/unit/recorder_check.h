@@ -17,6 +17,7 @@
 #include <time.h>
 
 #include "common/evidence.h"
+#include "recorder/picture/encoder.h"
 #include "recorder/webm/webm_reader.h"
 #include "tests/unit/recorder_child.h"
 
@@ -150,6 +151,17 @@ check_evidence(const json_t *j, const char *path)
 	close(fd);
 }
 
+/* Whether a frame of a file shows the picture before it once more. */
+static inline bool
+is_repeat(int fd, const struct webm_block *b)
+{
+	uint8_t p[3];
+	ssize_t n = pread(fd, p, min_size(sizeof(p), b->len), (off_t)b->offset);
+
+	assert_true(n > 0);
+	return encoder_is_repeat(p, (size_t)n);
+}
+
 /* Decodes everything: frames, size and duration are as the manifest says. */
 static inline void
 check_media(const json_t *j)
@@ -184,9 +196,10 @@ check_media(const json_t *j)
 	assert_string_equal(line, "");
 }
 
-/* Frames that are no repeats of the one before: those have one byte. */
+/* Times of the frames that are no repeats of the one before, the first `max`
+ * of them; returns how many there are. */
 static inline int64_t
-n_pictures(const json_t *j)
+changed_times(const json_t *j, uint64_t *ms, int64_t max)
 {
 	struct webm_reader *r;
 	struct webm_block b;
@@ -195,11 +208,22 @@ n_pictures(const json_t *j)
 	int fd = open(media_path(j, path), O_RDONLY);
 
 	assert_int_equal(webm_reader_new_fd(&r, fd), 0);
-	while (webm_reader_next(r, &b) == 1)
-		n += b.len > 1;
+	while (webm_reader_next(r, &b) == 1) {
+		if (is_repeat(fd, &b))
+			continue;
+		if (n < max)
+			ms[n] = b.time_ms;
+		n++;
+	}
 	webm_reader_free(r);
 	close(fd);
 	return n;
+}
+
+static inline int64_t
+n_pictures(const json_t *j)
+{
+	return changed_times(j, NULL, 0);
 }
 
 /* X2: numbers without holes, times without gaps, over all segments. */

@@ -127,8 +127,8 @@ a_day_is_one_file(void **state)
 }
 
 /* A file that is full late in the day: the bound holds, nothing is lost. The
- * repeats of 23 quiet hours take 8 bytes each. */
-#define FULL_BYTES ((1 << 20) + 8 * 23 * 3600)
+ * repeats of 23 quiet hours take some 45 bytes each. */
+#define FULL_BYTES ((1 << 20) + 48 * 23 * 3600)
 
 static void
 splits_late(void **state)
@@ -142,7 +142,7 @@ splits_late(void **state)
 	child_new(&c, &fm, &spool);
 	for (unsigned i = 0; i < N_PICTURES - 60; i++)
 		draw_grey(&c, i);
-	for (unsigned i = 0; i < 600; i++) {
+	for (unsigned i = 0; i < 1200; i++) {
 		fixture_noise(px, SIDE, SIDE, i);
 		draw(&c, AT_MS(23 * HOUR_MS + 110 * i), SIDE, SIDE);
 	}
