@@ -23,6 +23,7 @@ static const struct command_group *const groups[] = {
 	&group_verify,
 	&group_evidence_key,
 	&group_audit,
+	&group_storage,
 };
 
 char *

@@ -70,6 +70,8 @@ void doctor_no_answer(struct doctor *d, const char *check, const char *program,
 
 /* doctor_store.c: folder or bucket */
 void doctor_store(struct doctor *d);
+/* The last comparison of the store with the rows. */
+void doctor_storage_check(struct doctor *d);
 
 /* doctor_doors.c: the relay's ports */
 void doctor_doors(struct doctor *d);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "ctl/doctor.h"
+#include "ctl/pg.h"
 #include "ctl/s3_probe.h"
 
 #define MIB (1 << 20)
@@ -133,4 +134,35 @@ doctor_store(struct doctor *d)
 		check_bucket(d);
 	else
 		check_folder(d);
+}
+
+void
+doctor_storage_check(struct doctor *d)
+{
+	static const char how[] =
+	    "\"relaycam storage check\" lists what differs and what can be "
+	    "done";
+	PGresult *res;
+
+	if (d->ctl->db == NULL)
+		return; /* said elsewhere */
+	res = PG_TRY(d->ctl,
+	    "SELECT (SELECT to_char(max(ended_at) AT TIME ZONE 'UTC', "
+	    "'YYYY-MM-DD HH24:MI') FROM storage_checks WHERE store = $1), "
+	    "(SELECT max(ended_at) < now() - interval '3 days' FROM "
+	    "storage_checks WHERE store = $1), "
+	    "(SELECT count(*) FROM storage_findings)",
+	    d->ctl->store.kind);
+	if (PQntuples(res) == 1 && strcmp(PQgetvalue(res, 0, 2), "0") != 0)
+		doctor_warn(d, "stored", how,
+		    "%s files are missing, unknown or not as they were",
+		    PQgetvalue(res, 0, 2));
+	else if (PQntuples(res) == 1 && PQgetvalue(res, 0, 1)[0] == 't')
+		doctor_warn(d, "stored", "look at the log of relaycam-storage",
+		    "store and rows were last compared at %s UTC",
+		    PQgetvalue(res, 0, 0));
+	else if (PQntuples(res) == 1 && !PQgetisnull(res, 0, 0))
+		doctor_ok(d, "stored", "store and rows agreed at %s UTC",
+		    PQgetvalue(res, 0, 0));
+	PQclear(res);
 }

@@ -167,6 +167,16 @@ BEGIN
         ('upload_parts',      'console', 'SELECT'),
         ('upload_parts',      'admin',   'SELECT'),
 
+        ('storage_checks',    'storage', 'SELECT, INSERT, UPDATE, DELETE'),
+        ('storage_checks',    'console', 'SELECT'),
+        ('storage_checks',    'admin',   'SELECT, INSERT (store, asked_by, is_full)'),
+        ('unknown_files',     'storage', 'SELECT, INSERT, UPDATE, DELETE'),
+        ('unknown_files',     'console', 'SELECT'),
+        ('unknown_files',     'admin',   'SELECT'),
+        ('storage_findings',  'storage', 'SELECT'),
+        ('storage_findings',  'console', 'SELECT'),
+        ('storage_findings',  'admin',   'SELECT'),
+
         ('evidence_keys',     'storage', 'SELECT, INSERT'),
         ('evidence_keys',     'console', 'SELECT'),
         ('evidence_keys',     'admin',   'SELECT'),

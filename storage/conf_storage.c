@@ -8,7 +8,7 @@
 		    hi, NULL, help                                             \
 	}
 
-const struct conf_opt conf_storage_opts[25] = {
+const struct conf_opt conf_storage_opts[26] = {
 	ROW(listen, CONF_STR, "0.0.0.0:8444", 0, 0,
 	    "address:port of the server of signed files (TLS); with direct S3 "
 	    "links only of what is not stored yet."),
@@ -37,8 +37,11 @@ const struct conf_opt conf_storage_opts[25] = {
 	    "How long a day of `retention_days` is: for tests, which cannot "
 	    "wait for 90 days (T12)."),
 	ROW(check_seconds, CONF_SECONDS, "1d", 1, 8640000,
-	    "Pause between two walks through all stored objects that compare "
-	    "them with their rows (M1: missing, corrupted; M4)."),
+	    "Pause between two comparisons of all stored objects with their "
+	    "rows (M1: missing, corrupted; M4)."),
+	ROW(hash_days, CONF_INT, "30", 1, 3650,
+	    "Days in which the bytes of all stored recordings are hashed once, "
+	    "a share with each comparison."),
 	ROW(encoders, CONF_INT, "0", 0, 256,
 	    "Captures that are encoded at a time; 0: one a processor core."),
 	ROW(recorder_stall_seconds, CONF_SECONDS, "60", 1, 86400,

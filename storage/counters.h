@@ -13,7 +13,7 @@ struct counters {
 	uint64_t quarantined;
 	uint64_t illegal_moves; /* spool_states.h; a fault of ours */
 	uint64_t expired, deleted, expiry_failed;
-	uint64_t checked, check_corrupted, check_missing;
+	uint64_t checked, checks, check_corrupted, check_missing;
 	uint64_t files_ok, files_partial, files_denied, files_notfound;
 	uint64_t files_refused, files_bytes;
 	uint64_t files_resumed; /* by a grant */

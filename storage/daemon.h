@@ -18,7 +18,7 @@ struct conf_storage {
 	char *metrics_listen;
 	char *recorder_program;
 	char *user;
-	int64_t scan_seconds, retry_seconds, expiry_seconds, check_seconds;
+	int64_t scan_seconds, retry_seconds, expiry_seconds, check_seconds, hash_days;
 	int64_t retention_day_seconds;
 	int64_t max_connections, max_connections_per_address;
 	int64_t encoders, recorder_stall_seconds, concurrency, downloads_max,
@@ -27,7 +27,7 @@ struct conf_storage {
 	    paused_max_per_address;
 };
 
-extern const struct conf_opt conf_storage_opts[25];
+extern const struct conf_opt conf_storage_opts[26];
 
 struct daemon {
 	struct conf_log log;

@@ -25,7 +25,7 @@
 #include "common/links.h"
 #include "common/log.h"
 #include "common/protect.h"
-#include "storage/check.h"
+#include "storage/check/check.h"
 #include "storage/clips/clip_set.h"
 #include "storage/daemon.h"
 #include "storage/encode/encode_queue.h"
@@ -160,6 +160,13 @@ on_segment(void *arg, const char *channel, const char *payload)
 	expiry_kick(((struct daemon *)arg)->expiry);
 }
 
+/* "relaycam storage check" asks for a comparison. */
+static void
+on_check(void *arg, const char *channel, const char *payload)
+{
+	check_kick(((struct daemon *)arg)->check);
+}
+
 static void
 become_user(const char *name)
 {
@@ -225,7 +232,8 @@ make_parts(struct daemon *d)
 	if (d->clips == NULL || spool_new(d, err, sizeof(err)) != 0 || heads_new(d) != 0 ||
 	    encode_queue_new(d, err, sizeof(err)) != 0 || expiry_new(d) != 0 ||
 	    check_new(d) != 0 ||
-	    db_listen(d->db, "relaycam_segment", on_segment, d) != 0)
+	    db_listen(d->db, "relaycam_segment", on_segment, d) != 0 ||
+	    db_listen(d->db, "relaycam_check", on_check, d) != 0)
 		die(err);
 }
 

@@ -34,19 +34,22 @@ has_files(const struct vanished *v, const char *folder, const char *id)
 
 /* Only a row that still says so: it may have been stored meanwhile. */
 static void
-close_row(const struct vanished *v, const char *id)
+close_row(const struct vanished *v, const char *id, const char *status)
 {
-	const char *params[] = { id };
+	const char *params[] = { id, status };
 
 	log_warn("segment_vanished", LOG_S("segment", id));
 	db_query_now(v->d->db,
-	    "UPDATE segments SET status = 'missing', status_detail = "
-	    "'its recorder ended before the first picture', "
+	    "UPDATE segments SET status = 'missing', status_detail = CASE "
+	    "status WHEN 'recording' THEN "
+	    "'its recorder ended before the first picture' ELSE "
+	    "'its files are gone from the spool' END, "
 	    "end_mono_ns = coalesce(end_mono_ns, start_mono_ns), "
-	    "ended_at = coalesce(ended_at, started_at), recovered = true, "
+	    "ended_at = coalesce(ended_at, started_at), "
+	    "recovered = recovered OR status = 'recording', "
 	    "end_why = coalesce(end_why, 'crash') "
-	    "WHERE id = $1::uuid AND status = 'recording'",
-	    1, params, NULL, NULL);
+	    "WHERE id = $1::uuid AND status = $2 AND store IS NULL",
+	    2, params, NULL, NULL);
 }
 
 static void
@@ -66,7 +69,7 @@ on_rows(void *arg, PGresult *res)
 		id = PQgetvalue(res, i, 0);
 		session = PQgetvalue(res, i, 1);
 		if (!has_files(v, session, id) && !has_files(v, "", id))
-			close_row(v, id);
+			close_row(v, id, PQgetvalue(res, i, 2));
 	}
 }
 
@@ -79,8 +82,10 @@ vanished_look(struct vanished *v)
 	if (v->is_asked || now < v->next_ns || !db_is_connected(v->d->db))
 		return;
 	v->is_asked = db_query_now(v->d->db,
-			  "SELECT id, session_id FROM segments WHERE status = "
-			  "'recording' AND spool_node = $1::uuid",
+			  "SELECT id, session_id, status FROM segments WHERE "
+			  "status IN ('recording', 'transfer', 'downloaded', "
+			  "'encoding', 'encoding_failed') AND store IS NULL "
+			  "AND spool_node = $1::uuid",
 			  1, params, on_rows, v) == 0;
 	if (v->is_asked)
 		v->next_ns = now + LOOK_NS;

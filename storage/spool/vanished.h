@@ -1,5 +1,6 @@
 /*
- * Rows of this spool that say `recording`, where no file is: a recorder that
+ * Rows that say that they lie in this spool, where no file is: somebody removed
+ * it (M4), or a recorder that
  * failed before its first frame takes its files back, also while storage is
  * away. Such a segment is closed: a moment of no length at its start, so that
  * the gap ledger states what is missing (X2, X4).

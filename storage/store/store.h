@@ -68,6 +68,24 @@ struct store_read {
 	void *arg;
 };
 
+#define STORE_LIST_MAX     250
+#define STORE_LIST_KEY_MAX 1024 /* what S3 allows, not only we */
+
+struct store_entry {
+	char key[STORE_LIST_KEY_MAX + 1];
+	uint64_t bytes;
+};
+
+/* A page of what is in the store, in the order of the keys' bytes. */
+struct store_listing {
+	int err;                           /* 0 or ERR_* */
+	const char *detail;                /* a sentence for people, or "" */
+	const struct store_entry *entries; /* borrowed for the call */
+	size_t n;                          /* 0..STORE_LIST_MAX */
+	bool is_end;                       /* nothing is behind these */
+};
+typedef void store_list_cb(void *arg, const struct store_listing *l);
+
 struct store_ops {
 	const char *name; /* as in segments.store */
 	/*
@@ -84,6 +102,12 @@ struct store_ops {
 	/* NULL: its files can be opened. Returns 0, ERR_NOMEM, ERR_LIMIT or
 	 * ERR_PROTOCOL. */
 	int (*read)(struct store *s, const struct store_read *read);
+	/*
+	 * All files behind the key `after` ("": from the first), whoever put
+	 * them there. Returns 0, ERR_NOMEM, ERR_LIMIT or ERR_PROTOCOL.
+	 */
+	int (*list)(
+	    struct store *s, const char *after, store_list_cb *cb, void *arg);
 	/* Puts under way end with ERR_CANCELLED at their next boundary. */
 	void (*stop)(struct store *s);
 	void (*free)(struct store *s); /* nothing may be under way */

@@ -24,6 +24,7 @@
 #include "common/err.h"
 #include "storage/counters.h"
 #include "storage/object_key.h"
+#include "storage/store/folder_list.h"
 #include "storage/worker.h"
 
 #define CHUNK     (256 * 1024)
@@ -351,6 +352,15 @@ folder_check(
 	return submit(s, run_check, o->key, NULL, o, cb, arg);
 }
 
+static int
+folder_list(struct store *s, const char *after, store_list_cb *cb, void *arg)
+{
+	struct folder_store *f = (struct folder_store *)s;
+
+	return folder_list_start(
+	    f->root, f->workers, &f->counters->store_jobs, after, cb, arg);
+}
+
 static void
 folder_stop(struct store *s)
 {
@@ -365,7 +375,7 @@ folder_free(struct store *s)
 }
 
 static const struct store_ops folder_ops = { "folder", folder_put,
-	folder_remove, folder_check, NULL, folder_stop, folder_free };
+	folder_remove, folder_check, NULL, folder_list, folder_stop, folder_free };
 
 int
 store_folder_new(

@@ -142,6 +142,12 @@ s3_read(struct store *s, const struct store_read *read)
 	return s3_read_start((struct s3_store *)s, read);
 }
 
+static int
+s3_list(struct store *s, const char *after, store_list_cb *cb, void *arg)
+{
+	return s3_list_start((struct s3_store *)s, after, cb, arg);
+}
+
 static void
 s3_stop(struct store *s)
 {
@@ -156,7 +162,7 @@ s3_free(struct store *s)
 }
 
 static const struct store_ops s3_ops = { "s3", s3_put, s3_remove, s3_check,
-	s3_read, s3_stop, s3_free };
+	s3_read, s3_list, s3_stop, s3_free };
 
 int
 store_s3_new(

@@ -22,6 +22,10 @@ int s3_upload_start(struct s3_store *s, const struct store_put *put);
 /* store_ops.read. */
 int s3_read_start(struct s3_store *s, const struct store_read *read);
 
+/* store_ops.list. */
+int s3_list_start(
+    struct s3_store *s, const char *after, store_list_cb *cb, void *arg);
+
 /*
  * A ranged GET of the first byte: unlike HEAD it names errors in a body, and
  * it proves that the object can be read. Fills rq.

@@ -1,0 +1,24 @@
+/* relaycam storage: its verbs. */
+#include "ctl/command.h"
+#include "ctl/storage_check.h"
+
+static const struct arg_opt check_opts[] = {
+	{ "full", NULL,
+	    "hash all bytes anew, not only those whose turn it is" },
+	{ "no-wait", NULL, "ask for it, and do not wait for its end" },
+	OPT_JSON,
+};
+
+static const struct command commands[] = {
+	{ "check", "", 0, 0, OPTS(check_opts),
+	    "Compares the store, the rows and the spools.\n\nA storage daemon "
+	    "does it, as it does every night: each object beside its row, and "
+	    "the\nbytes of a share of the recordings. Lists what is missing, "
+	    "unknown, or has another size\nor checksum, with what can be done. "
+	    "Exit status 3 when there is any, 1 when it could\nnot be done. "
+	    "Nothing is deleted but objects whose row says that they were.",
+	    storage_run_check },
+};
+
+const struct command_group group_storage = { "storage",
+	"the object store, compared with the rows", commands, 1 };
