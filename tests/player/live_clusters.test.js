@@ -14,7 +14,7 @@ const body = (ms, ...frames) => [0xE7, 0x82, ms >> 8, ms & 255, ...frames.flat()
 const cluster = (size, data) => [0x1F, 0x43, 0xB6, 0x75, ...size, ...data];
 const CUES = [0x1C, 0x53, 0xBB, 0x6B, 0x80];
 
-const BODIES = [body(0, key(0, 1, 2), delta(100, 3, 4)), body(1000, delta(0, 5, 6), last(989, 7))];
+const BODIES = [body(0, key(0, 1, 2), delta(100, 3, 4)), body(1000, delta(0, 0x86, 0, 0), last(989, 0x88))];
 const CLOSED = BODIES.map(b => cluster(size8(b.length), b));
 const GROWING = [...BODIES.flatMap(b => cluster(OPEN, b)), ...CUES];
 const AT = 300;
@@ -34,7 +34,7 @@ for (const step of [1, 7, 1000])
     const {live, frames, closed} = read(GROWING, step);
     assert.deepEqual(frames.map(f => [f.timeMs, f.isKey, f.isRepeat, f.durationMs, ...f.data]), [
       [0, true, false, null, 1, 2], [100, false, false, null, 3, 4],
-      [1000, false, false, null, 5, 6], [1989, false, true, 1, 7]]);
+      [1000, false, true, null, 0x86, 0, 0], [1989, false, true, 1, 0x88]]);
     assert.deepEqual(closed.map(c => c.offset), [AT, AT + CLOSED[0].length]);
     assert.deepEqual(closed.map(c => [...c.bytes]), CLOSED);
     assert.ok(live.isOver);

@@ -1,7 +1,7 @@
 /* Frames of clusters: their times, and which show the picture before once more. */
 import assert from 'node:assert';
 import {test} from 'node:test';
-import {FrameReader} from '../../console/pages/player/webm.js';
+import {FrameReader} from '../webm.js';
 
 /* Heads of real frames; the rest does not matter. */
 const KEY = [0x82, 0x49, 0x83, 0x42, 0x20, 0x27];

@@ -1,7 +1,7 @@
 /* Frames of a file that grows, as they come, also of its open cluster. A
  * browser keeps the last frame of a cluster back until it knows its length, so
  * each frame is given to it as a cluster of its own, with a length. No I/O. */
-import {ID, children, element, uint} from './webm.js';
+import {ID, children, element, isRepeat, uint} from './webm.js';
 
 const HEAD = 12;             /* of a cluster: id and a size of 8 bytes */
 const FRAME_MS = 2100;       /* more than from one repeat to the next */
@@ -87,9 +87,9 @@ export class LiveClusters {
     if (timeMs <= this.sinceMs)
       return;
     this.sinceMs = timeMs;
+    const data = b.slice(at + 3, block.e.end);
     frames.push({timeMs, offset: c.offset, isKey: block.isKey ?? (b[at + 2] & 0x80) !== 0,
-                 isRepeat: block.e.end - block.e.data === 5, durationMs: block.durationMs,
-                 data: b.slice(at + 3, block.e.end)});
+                 isRepeat: isRepeat(data), durationMs: block.durationMs, data});
   }
 
   group(block) {
