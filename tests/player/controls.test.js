@@ -118,3 +118,10 @@ test('only links that are used are renewed', async () => {
   assert.equal(r.asked, 3);
   assert.equal(await r.links.url('a'), 'u4', 'asked for anew when it is needed');
 });
+
+test('brackets on AltGr are keys of the player', () => {
+  const altGr = {ctrlKey: true, altKey: true, getModifierState: m => m === 'AltGraph'};
+  assert.equal(findKey(press('[', altGr), true).end, 'fromMs');
+  assert.equal(findKey(press(']', altGr), true).end, 'toMs');
+  assert.equal(findKey(press('[', {ctrlKey: true, getModifierState: () => false}), true), null);
+});

@@ -28,6 +28,8 @@ const PATHS = {
   download: 'M11 4h2v8h3l-4 5l-4-5h3zM5 18h14v2H5z',
   full: 'M4 4h6v2H6v4H4zM14 4h6v6h-2V6h-4zM4 14h2v4h4v2H4zM18 14h2v6h-6v-2h4z',
   help: 'M11 17h2v2h-2zM12 5a4 4 0 0 0-4 4h2a2 2 0 1 1 3 1.7c-1.3.9-2 1.600-2 3.300v1h2v-1c0-.8.3-1.100 1.200-1.800A4 4 0 0 0 12 5z',
+  clipFrom: 'M8 4h7v2h-5v12h5v2H8z',
+  clipTo: 'M9 4h7v16H9v-2h5V6H9z',
   plus: 'M11 5h2v6h6v2h-6v6h-2v-6H5v-2h6z',
   minus: 'M5 11h14v2H5z',
 };

@@ -21,6 +21,9 @@ export const KEYS = [
   {keys: ['Shift+PageUp'], does: 'jump', kind: 'gap', by: -1, text: 'gap before'},
   {keys: ['Home'], does: 'tenth', to: 0, text: 'to the start'},
   {keys: ['End'], does: 'end', text: 'to the end, or live'},
+  {keys: ['['], does: 'mark', end: 'fromMs', text: 'a clip begins here'},
+  {keys: [']'], does: 'mark', end: 'toMs', text: 'a clip ends here'},
+  {keys: ['c'], does: 'clip', text: 'make the clip between the marks'},
   {keys: ['s'], does: 'still', text: 'save a still as PNG'},
   {keys: ['n'], does: 'note', text: 'write a note here'},
   {keys: ['a'], does: 'wall', text: 'show wall-clock times'},
@@ -54,7 +57,9 @@ function isPressed(target) {
  * player's. areLettersOn: single-letter keys are switched on.
  */
 export function findKey(event, areLettersOn) {
-  if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing ||
+  /* some keyboards have brackets on AltGr, which may count as Ctrl and Alt */
+  const isAltGr = Boolean(event.getModifierState && event.getModifierState('AltGraph'));
+  if (((event.ctrlKey || event.altKey) && !isAltGr) || event.metaKey || event.isComposing ||
       takesText(event.target))
     return null;
   if (event.key === ' ' && isPressed(event.target))

@@ -26,6 +26,12 @@ export class PlayerApi {
     return this.api.get(`recordings/${recording}/manifest`);
   }
 
+  /* A range of it, in its milliseconds, as a file with a manifest. */
+  clip(recording, fromMs, toMs, reason) {
+    return this.api.post(`recordings/${recording}/clips`,
+      {from_ms: fromMs, to_ms: toMs, reason});
+  }
+
   async notes(recording) {
     return (await this.api.get(`recordings/${recording}/notes`)).items;
   }

@@ -2,7 +2,8 @@
 import {el} from './dom.js';
 import {KEYS} from './keys.js';
 
-function open(owner, dialog) {
+/* Shows it over owner until it is closed; the focus then goes back. */
+export function open(owner, dialog) {
   const before = document.activeElement;
   dialog.addEventListener('close', () => {
     dialog.remove();

@@ -7,6 +7,7 @@
  * Attributes: session; recording, to begin with; skip-idle="off" for pages that
  * are shared.
  */
+import {Clips} from './clip.js';
 import {button, el} from './dom.js';
 import {findKey} from './keys.js';
 import {Links} from './links.js';
@@ -84,11 +85,13 @@ export class PlayerElement extends HTMLElement {
     this.timeline.posterUrl = id => this.api.posterUrl(id);
     this.timeline.thumbnail = ms => this.thumbnails.get(Math.floor(ms / THUMBNAIL_MS)) || null;
     this.timeline.showsWall = this.showsWall;
+    this.clips = new Clips(this);
     this.check = el('div.rcp-check', {role: 'status'});
     this.below = el('div.rcp-below');
-    this.replaceChildren(el('link', {rel: 'stylesheet', href: new URL('player.css', import.meta.url).href}),
+    this.replaceChildren(...['player.css', 'clip.css'].map(name => el('link', {
+      rel: 'stylesheet', href: new URL(name, import.meta.url).href})),
       this.stage);
-    this.controls = [this.timeline, this.buildBar(), this.check, this.below];
+    this.controls = [this.timeline, this.buildBar(), this.clips.line, this.check, this.below];
   }
 
   buildBar() {
@@ -110,7 +113,7 @@ export class PlayerElement extends HTMLElement {
       button('on', '10 seconds on', skip(10000), 'L'), this.clock, this.live,
       el('span.rcp-space'), this.monitors, this.speed,
       el('label.rcp-idle', {}, this.idleBox, this.idleText),
-      button('still', 'Save a still', act('still'), 'S'), button('note', 'Write a note', act('note'), 'N'),
+      this.clips.buttons(), button('still', 'Save a still', act('still'), 'S'), button('note', 'Write a note', act('note'), 'N'),
       button('link', 'Copy a link to this time', act('copy')),
       button('share', 'Copy a link to this file that works without a login until it expires', act('share')),
       button('download', 'Download this file', act('download')),
@@ -322,6 +325,8 @@ export class PlayerElement extends HTMLElement {
     case 'tenth': this.seek(p.model.durationMs * (row.to ?? Number(row.key)) / 10); break;
     case 'jump': this.jump(row.kind, row.by); break;
     case 'end': this.end(); break;
+    case 'mark': this.clips.mark(row.end); break;
+    case 'clip': this.clips.ask(); break;
     case 'still': this.still(); break;
     case 'note': this.note(); break;
     case 'wall': this.toggleWall(); break;

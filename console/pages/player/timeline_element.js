@@ -32,13 +32,14 @@ export class TimelineElement extends HTMLElement {
     this.classList.add('rct');
     this.lanes = el('div.rct-lanes');
     this.head = el('div.rct-head', {hidden: true});
+    this.clipMark = el('div.rct-clip', {hidden: true});
     this.tip = el('div.rct-tip', {hidden: true, role: 'tooltip'});
     this.scale = el('div.rct-scale', {'aria-hidden': 'true'});
     this.zoomOut = button('minus', 'Zoom out', () => this.zoomBy(0.5));
     this.zoomIn = button('plus', 'Zoom in', () => this.zoomBy(2));
     this.track = el('div.rct-track', {
       role: 'slider', tabIndex: 0, 'aria-label': 'Position', 'aria-valuemin': '0'},
-    this.lanes, this.head);
+    this.lanes, this.clipMark, this.head);
     this.append(el('div.rct-side', {}, this.labels = el('div.rct-labels'),
       el('div.rct-zoom', {}, this.zoomOut, this.zoomIn)),
     el('div.rct-main', {}, this.marks = el('div.rct-marks'), this.track, this.scale, this.tip));
@@ -126,7 +127,25 @@ export class TimelineElement extends HTMLElement {
     this.drawChecks();
     this.drawScale();
     this.drawActivity();
+    this.drawClip();
     this.drawHead();
+  }
+
+  /* range: {fromMs, toMs}, of which any may be null. */
+  setClip(range) {
+    this.clip = range;
+    this.drawClip();
+  }
+
+  drawClip() {
+    const {fromMs, toMs} = this.clip || {fromMs: null, toMs: null};
+    if (!this.lanes || !this.model || (fromMs === null && toMs === null)) {
+      if (this.clipMark)
+        this.clipMark.hidden = true;
+      return;
+    }
+    this.clipMark.dataset.marks = toMs === null ? 'from' : fromMs === null ? 'to' : 'both';
+    this.place(this.clipMark, fromMs ?? toMs, toMs ?? fromMs);
   }
 
   lane(m) {
