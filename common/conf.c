@@ -61,7 +61,7 @@ const struct conf_opt conf_spool_opts[2] = {
 	    "A recording does not start, or stops, when less is free (C6)."),
 };
 
-const struct conf_opt conf_store_opts[13] = {
+const struct conf_opt conf_store_opts[21] = {
 	ROW(conf_store, "kind", CONF_CHOICE, kind, "folder", 0, 0, "folder|s3",
 	    "`folder` for one machine, `s3` for any compatible server (M8)."),
 	ROW(conf_store, "folder", CONF_STR, folder,
@@ -88,12 +88,46 @@ const struct conf_opt conf_store_opts[13] = {
 	    "Bucket; it must exist."),
 	ROW(conf_store, "s3_access_key_file", CONF_STR, s3_access_key_file,
 	    NULL, 0, 0, NULL,
-	    "File with two lines: access key, secret key. Mode 0600."),
+	    "File with two lines, access key and secret key, and a third one, "
+	    "the session token, where there is one. Mode 0600; read again "
+	    "for each request."),
+	ROW(conf_store, "s3_credentials", CONF_CHOICE, s3_credentials, "file",
+	    0, 0, "file|web-identity|container|instance",
+	    "Where the key comes from: s3_access_key_file; a role that "
+	    "s3_token_file stands for (AssumeRoleWithWebIdentity); a "
+	    "container's credentials endpoint; the metadata service of the "
+	    "machine (IMDSv2). All but `file` are renewed before they end."),
+	ROW(conf_store, "s3_credentials_url", CONF_STR, s3_credentials_url,
+	    NULL, 0, 0, NULL,
+	    "Where such credentials are asked for; unset: "
+	    "`AWS_ENDPOINT_URL_STS` or AWS's STS of s3_region, "
+	    "`AWS_CONTAINER_CREDENTIALS_FULL_URI` or "
+	    "`AWS_CONTAINER_CREDENTIALS_RELATIVE_URI`, or 169.254.169.254."),
+	ROW(conf_store, "s3_role_arn", CONF_STR, s3_role_arn, NULL, 0, 0, NULL,
+	    "Role of `web-identity`; unset: `AWS_ROLE_ARN`."),
+	ROW(conf_store, "s3_token_file", CONF_STR, s3_token_file, NULL, 0, 0,
+	    NULL,
+	    "File with the token that `web-identity` or `container` show; "
+	    "unset: `AWS_WEB_IDENTITY_TOKEN_FILE` or "
+	    "`AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE`. Read again each time."),
+	ROW(conf_store, "s3_encryption", CONF_CHOICE, s3_encryption, "none", 0,
+	    0, "none|s3|kms",
+	    "Encryption that the S3 server is asked for with each object: "
+	    "`s3` (SSE-S3) or `kms` (SSE-KMS); `none`: as the bucket has it."),
+	ROW(conf_store, "s3_kms_key", CONF_STR, s3_kms_key, NULL, 0, 0, NULL,
+	    "Key of `kms`; unset: the server's own."),
 	ROW(conf_store, "s3_ca_file", CONF_STR, s3_ca_file, NULL, 0, 0, NULL,
 	    "CA certificates for the S3 server; unset: the system's."),
-	ROW(conf_store, "s3_part_bytes", CONF_SIZE, s3_part_bytes, "8M",
-	    5 << 20, INT64_C(5) << 30, NULL,
-	    "Size of an upload's part; a restart resumes at a part."),
+	ROW(conf_store, "s3_part_bytes", CONF_SIZE, s3_part_bytes, "0", 0,
+	    INT64_C(5) << 30, NULL,
+	    "Size of an upload's part, 5M or more; a restart resumes at a "
+	    "part. 0: as much as the link carried in 2 s, from 8M to 64M."),
+	ROW(conf_store, "s3_parallel_parts", CONF_INT, s3_parallel_parts, "4",
+	    1, 8, NULL, "Parts of one upload that are sent at a time."),
+	ROW(conf_store, "s3_upload_bytes_per_second", CONF_SIZE,
+	    s3_upload_bytes_per_second, "0", 0, INT64_C(1) << 40, NULL,
+	    "What all uploads of this machine together may send; 65536 or "
+	    "more, 0: unlimited."),
 	ROW(conf_store, "s3_path_style", CONF_BOOL, s3_path_style, "on", 0, 0,
 	    NULL, "`on`: bucket in the path; `off`: in the host name."),
 };

@@ -101,7 +101,12 @@ struct conf_store {
 	int64_t link_seconds; /* T6: 600 */
 	char *s3_endpoint, *s3_region, *s3_bucket;
 	char *s3_access_key_file, *s3_ca_file;
-	int64_t s3_part_bytes;
+	char *s3_credentials; /* file, web-identity, container, instance */
+	char *s3_credentials_url, *s3_role_arn, *s3_token_file;
+	char *s3_encryption, *s3_kms_key; /* none, s3, kms */
+	int64_t s3_part_bytes;            /* 0: by what the link carries */
+	int64_t s3_parallel_parts;
+	int64_t s3_upload_bytes_per_second; /* 0: unlimited */
 	bool s3_path_style;
 };
 
@@ -114,7 +119,7 @@ struct conf_secrets {
 extern const struct conf_opt conf_log_opts[2];
 extern const struct conf_opt conf_database_opts[7];
 extern const struct conf_opt conf_spool_opts[2];
-extern const struct conf_opt conf_store_opts[13];
+extern const struct conf_opt conf_store_opts[21];
 extern const struct conf_opt conf_secrets_opts[2];
 
 /* { name, help, table, size, base } rows for the shared sections. */
@@ -136,7 +141,7 @@ extern const struct conf_opt conf_secrets_opts[2];
 #define CONF_STORE(b)                                                          \
 	{                                                                      \
 		"store", "Where recordings are kept, and how links are made.", \
-		    conf_store_opts, 13, (b)                                   \
+		    conf_store_opts, 21, (b)                                   \
 	}
 #define CONF_SECRETS(b)                                                        \
 	{                                                                      \

@@ -29,6 +29,13 @@ read_s3_key(struct link_signer *s, char *err, size_t err_len)
 	const struct conf_store *c = s->conf;
 	int rc = s3_endpoint_read(&s->endpoint, c, err, err_len);
 
+	if (rc == 0 && c->s3_access_key_file == NULL) {
+		snprintf(err, err_len,
+		    "store.s3_links = direct needs s3_access_key_file: links "
+		    "are signed with a key that stays; set s3_links = storage "
+		    "for keys from elsewhere");
+		return ERR_CONFIG;
+	}
 	if (rc == 0)
 		rc =
 		    sigv4_key_read(&s->s3, c->s3_access_key_file, err, err_len);

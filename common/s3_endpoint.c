@@ -158,11 +158,9 @@ s3_endpoint_read(struct s3_endpoint *out, const struct conf_store *conf,
 	const char *authority;
 	size_t len;
 
-	if (conf->s3_endpoint == NULL || conf->s3_bucket == NULL ||
-	    conf->s3_access_key_file == NULL) {
+	if (conf->s3_endpoint == NULL || conf->s3_bucket == NULL) {
 		snprintf(why, why_len,
-		    "store.kind = s3 needs s3_endpoint, s3_bucket and "
-		    "s3_access_key_file");
+		    "store.kind = s3 needs s3_endpoint and s3_bucket");
 		return ERR_CONFIG;
 	}
 	memset(out, 0, sizeof(*out));

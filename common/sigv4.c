@@ -309,7 +309,7 @@ sigv4_presign(const struct sigv4_key *key, const struct sigv4_request *rq,
 	size_t n = rq->n_query;
 	int rc;
 
-	if (n + 5 > SIGV4_PAIRS_MAX)
+	if (n + 6 > SIGV4_PAIRS_MAX)
 		return ERR_LIMIT;
 	if (n > 0)
 		memcpy(query, rq->query, n * sizeof(query[0]));
@@ -323,6 +323,9 @@ sigv4_presign(const struct sigv4_key *key, const struct sigv4_request *rq,
 	query[n++] = (struct sigv4_pair){ "X-Amz-Date", date };
 	query[n++] = (struct sigv4_pair){ "X-Amz-Expires", expires };
 	query[n++] = (struct sigv4_pair){ "X-Amz-SignedHeaders", "host" };
+	if (key->token[0] != '\0')
+		query[n++] = (struct sigv4_pair){ "X-Amz-Security-Token",
+			key->token };
 	rc = signature_of(key, rq, query, n, &host, 1, &names, hex);
 	if (rc != 0)
 		return rc;
@@ -346,19 +349,25 @@ read_line(FILE *f, char *out, size_t out_len)
 static int
 read_lines(FILE *f, struct sigv4_key *key)
 {
-	char access_key[129], secret[129];
+	char access_key[129], secret[129], token[SIGV4_TOKEN_MAX + 2];
 	int rc = 0;
 
 	setvbuf(f, NULL, _IONBF, 0); /* no copy of the secret stays behind */
 	if (read_line(f, access_key, sizeof(access_key)) != 0 ||
 	    read_line(f, secret, sizeof(secret)) != 0)
 		rc = ERR_CONFIG;
+	token[0] = '\0';
+	if (rc == 0 && read_line(f, token, sizeof(token)) != 0 &&
+	    token[0] != '\0')
+		rc = ERR_CONFIG; /* too long */
 	fclose(f);
 	if (rc == 0) {
 		memcpy(key->access_key, access_key, sizeof(access_key));
 		memcpy(key->secret, secret, sizeof(secret));
+		memcpy(key->token, token, sizeof(key->token));
 	}
 	wipe(secret, sizeof(secret));
+	wipe(token, sizeof(token));
 	return rc;
 }
 
@@ -382,7 +391,8 @@ sigv4_key_read(
 	if (rc != 0)
 		snprintf(why, why_len,
 		    "S3 access key file %s: expected two lines, access key "
-		    "and secret key",
+		    "and secret key, and a session token in a third one if "
+		    "there is one",
 		    path);
 	return rc;
 }
@@ -392,4 +402,5 @@ sigv4_key_wipe(struct sigv4_key *key)
 {
 	wipe(key->access_key, sizeof(key->access_key));
 	wipe(key->secret, sizeof(key->secret));
+	wipe(key->token, sizeof(key->token));
 }

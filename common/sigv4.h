@@ -15,14 +15,20 @@
 #define SIGV4_PAIRS_MAX 24   /* query parameters, or headers, a request */
 #define SIGV4_TEXT_MAX  8192 /* canonical request, and any result */
 #define SIGV4_UNSIGNED  "UNSIGNED-PAYLOAD"
+#define SIGV4_TOKEN_MAX 4096 /* bytes of a session token */
 /* SHA-256 of no bytes. */
 #define SIGV4_EMPTY                                                            \
 	"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
-/* access_key and secret are owned; region and service borrowed. */
+/*
+ * access_key, secret and token are owned; region and service borrowed. A
+ * request that is signed with a token ("": none) has to carry it as the header
+ * x-amz-security-token, which is the caller's to add and to sign.
+ */
 struct sigv4_key {
 	char access_key[129];
 	char secret[129];
+	char token[SIGV4_TOKEN_MAX + 1];
 	const char *region;
 	const char *service; /* "s3" */
 };
@@ -46,8 +52,9 @@ struct sigv4_request {
 };
 
 /*
- * Reads two lines, access key and secret key, from path into key, which
- * stays as it is on failure. Returns 0, ERR_NOMEM, or the errors of
+ * Reads two lines, access key and secret key, and a third one if there is
+ * one, the session token, from path into key, which stays as it is on
+ * failure. Returns 0, ERR_NOMEM, or the errors of
  * keyfile_open; why then has a sentence.
  */
 int sigv4_key_read(
@@ -71,8 +78,9 @@ int sigv4_authorization(const struct sigv4_key *key,
 
 /*
  * "path?query&X-Amz-Signature=..." that is valid for expires_s (1..604800)
- * seconds from time_s. Only the host is signed beside it: rq->headers are
- * not used. 0 or ERR_LIMIT.
+ * seconds from time_s, and no longer than the key's session token, which is
+ * in it. Only the host is signed beside it: rq->headers are not used. 0 or
+ * ERR_LIMIT.
  */
 int sigv4_presign(const struct sigv4_key *key, const struct sigv4_request *rq,
     uint32_t expires_s, char *out, size_t out_len);

@@ -211,6 +211,20 @@ set_method(CURL *curl, const struct http_request *rq)
 	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, rq->method);
 }
 
+/* The answer's Date; 0: none. */
+static uint64_t
+date_of(CURL *curl)
+{
+	struct curl_header *date;
+	time_t t;
+
+	if (curl_easy_header(curl, "Date", 0, CURLH_HEADER, -1, &date) !=
+	    CURLHE_OK)
+		return 0;
+	t = curl_getdate(date->value, NULL);
+	return t > 0 ? (uint64_t)t : 0;
+}
+
 long
 http_request(struct http_request *rq)
 {
@@ -227,6 +241,8 @@ http_request(struct http_request *rq)
 	set_common(curl, rq->url, rq->ca_file, rq->why);
 	curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)rq->timeout_s);
+	if (rq->is_direct)
+		curl_easy_setopt(curl, CURLOPT_PROXY, "");
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_answer);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, rq);
 	set_method(curl, rq);
@@ -237,9 +253,11 @@ http_request(struct http_request *rq)
 		list = curl_slist_append(list, rq->headers[i]);
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, list);
 	rc = curl_easy_perform(curl);
-	if (rc == CURLE_OK)
+	rq->date_s = 0;
+	if (rc == CURLE_OK) {
 		status = status_of(curl);
-	else if (rq->why[0] == '\0')
+		rq->date_s = date_of(curl);
+	} else if (rq->why[0] == '\0')
 		snprintf(rq->why, HTTP_WHY_MAX, "%s", curl_easy_strerror(rc));
 	curl_slist_free_all(list);
 	curl_easy_cleanup(curl);

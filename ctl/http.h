@@ -48,6 +48,8 @@ struct http_request {
 	size_t n_headers;
 	const char *body; /* of PUT and POST, NUL-terminated; NULL: empty */
 	int timeout_s;
+	bool is_direct; /* not through a proxy */
+	uint64_t date_s; /* out: the server's clock, Unix time; 0: not told */
 	char *answer; /* out: the body's beginning, NUL-terminated; or NULL */
 	size_t answer_len;
 	char why[HTTP_WHY_MAX]; /* out: what went wrong */

@@ -1,27 +1,21 @@
 #include "ctl/s3_probe.h"
 
-#include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/bytes.h"
-#include "common/clock.h"
 #include "common/http.h"
-#include "common/s3_endpoint.h"
-#include "common/sigv4.h"
+#include "common/s3_xml.h"
+#include "ctl/s3_request.h"
 
-#define TIMEOUT_S  10
-#define ANSWER_MAX 16384
-#define BODY       "relaycam doctor looks at what this key may do\n"
+#define BODY "relaycam doctor looks at what this key may do\n"
 
 struct probe {
-	const struct conf_store *conf;
-	struct s3_endpoint endpoint;
-	struct sigv4_key sign;
+	struct s3_server server;
+	struct s3_command command; /* the last one */
 	char key[64];
 	char upload_id[1025];
-	char answer[ANSWER_MAX];
 };
 
 struct step {
@@ -61,19 +55,6 @@ static const struct step steps[] = {
 	    false, { { NULL } } },
 };
 
-/* Text of the first element of this name; "" when there is none. */
-static void
-element(const char *xml, const char *name, char *out, size_t out_len)
-{
-	char open[32];
-	const char *at;
-
-	snprintf(open, sizeof(open), "<%s>", name);
-	at = strstr(xml, open);
-	at = at != NULL ? at + strlen(open) : "";
-	snprintf(out, out_len, "%.*s", (int)strcspn(at, "<"), at);
-}
-
 static size_t
 fill_query(
     const struct probe *p, const struct step *s, struct sigv4_pair query[2])
@@ -92,78 +73,35 @@ fill_query(
 	return n;
 }
 
-/* The step as an HTTP request: address and headers, signed as of now. */
-static int
-sign(const struct probe *p, const struct step *s, char *url, size_t url_len,
-    char headers[3][1100])
+/* What makes an object, and so takes the headers of its encryption. */
+static bool
+makes_object(const struct step *s)
 {
-	struct sigv4_pair query[2], hash = { "x-amz-content-sha256", NULL };
-	char path[256], target[SIGV4_TEXT_MAX], auth[1000], hex[65];
-	char date[SIGV4_DATE_MAX];
-	uint8_t digest[32];
-	struct sigv4_request rq = { .method = s->method,
-		.host = p->endpoint.host,
-		.path = path,
-		.query = query,
-		.headers = &hash,
-		.n_headers = 1,
-		.payload = SIGV4_EMPTY,
-		.time_s = clock_wall_ns() / NS_PER_S };
-
-	if (s->has_body) {
-		if (EVP_Digest(BODY, strlen(BODY), digest, NULL, EVP_sha256(),
-			NULL) != 1)
-			return -1;
-		rq.payload = http_hex(digest, 32, hex);
-	}
-	hash.value = rq.payload;
-	rq.n_query = fill_query(p, s, query);
-	if (s3_endpoint_path(&p->endpoint, s->on_bucket ? "" : p->key, path,
-		sizeof(path)) != 0 ||
-	    sigv4_target(&rq, target, sizeof(target)) != 0 ||
-	    sigv4_authorization(&p->sign, &rq, auth, sizeof(auth)) != 0)
-		return -1;
-	snprintf(
-	    url, url_len, "%s://%s%s", p->endpoint.scheme, rq.host, target);
-	snprintf(headers[0], 1100, "x-amz-content-sha256: %s", rq.payload);
-	snprintf(
-	    headers[1], 1100, "x-amz-date: %s", sigv4_date(rq.time_s, date));
-	snprintf(headers[2], 1100, "Authorization: %s", auth);
-	return 0;
+	return strcmp(s->method, "POST") == 0 ||
+	    (strcmp(s->method, "PUT") == 0 && s->query[0][0] == NULL);
 }
 
 static void
 send_step(struct probe *p, const struct step *s, struct s3_probe_result *r)
 {
-	char url[SIGV4_TEXT_MAX + 512], lines[3][1100];
-	const char *const headers[] = { lines[0], lines[1], lines[2] };
-	struct http_request rq = { .method = s->method,
-		.url = url,
-		.ca_file = p->conf->s3_ca_file,
-		.headers = headers,
-		.n_headers = 3,
-		.body = s->has_body ? BODY : NULL,
-		.timeout_s = TIMEOUT_S,
-		.answer = p->answer,
-		.answer_len = sizeof(p->answer) };
+	struct s3_command *c = &p->command;
 
-	p->answer[0] = '\0';
-	r->status = -1;
-	if (sign(p, s, url, sizeof(url), lines) != 0) {
-		snprintf(r->why, sizeof(r->why),
-		    "the request cannot be signed: bucket, region or key are "
-		    "too long");
-		return;
-	}
-	r->status = http_request(&rq);
-	snprintf(r->why, sizeof(r->why), "%s", rq.why);
-	r->works = r->status >= 200 && r->status < 300;
+	memset(c, 0, sizeof(*c));
+	c->method = s->method;
+	c->key = s->on_bucket ? "" : p->key;
+	c->body = s->has_body ? BODY : NULL;
+	c->n_query = fill_query(p, s, c->query);
+	if (makes_object(s))
+		s3_command_encrypt(&p->server, c);
+	r->works = s3_command_send(&p->server, c);
+	r->status = c->status;
+	snprintf(r->why, sizeof(r->why), "%s", c->why);
+	snprintf(r->code, sizeof(r->code), "%s", c->code);
 	if (r->works && strcmp(s->right, "s3:GetObject") == 0 &&
-	    strcmp(p->answer, BODY) != 0) {
+	    strcmp(c->answer, BODY) != 0) {
 		r->works = false;
 		snprintf(r->code, sizeof(r->code), "other bytes come back");
-	} else if (!r->works)
-		element(p->answer, "Code", r->code, sizeof(r->code));
+	}
 }
 
 /* Steps of an upload that was not made have nothing to say. */
@@ -190,9 +128,12 @@ run_steps(struct probe *p, s3_probe_cb *on_result, void *arg)
 		if (!is_possible(p, s))
 			continue;
 		send_step(p, s, &r);
-		if (r.works && strcmp(s->method, "POST") == 0)
-			element(p->answer, "UploadId", p->upload_id,
+		if (r.works && strcmp(s->method, "POST") == 0) {
+			const char *at = p->command.answer;
+
+			s3_xml_text(&at, "UploadId", p->upload_id,
 			    sizeof(p->upload_id));
+		}
 		on_result(arg, &r);
 		if (i == 0 && !r.works)
 			return;
@@ -203,24 +144,20 @@ int
 s3_probe(const struct conf_store *conf, s3_probe_cb *on_result, void *arg,
     char why[HTTP_WHY_MAX])
 {
-	struct probe p = { .conf = conf };
+	struct probe p = { 0 };
 	uint8_t random[12];
 	char hex[25];
 
-	if (s3_endpoint_read(&p.endpoint, conf, why, HTTP_WHY_MAX) != 0 ||
-	    sigv4_key_read(
-		&p.sign, conf->s3_access_key_file, why, HTTP_WHY_MAX) != 0)
+	if (s3_server_open(&p.server, conf, why) != 0)
 		return -1;
-	p.sign.region = conf->s3_region;
-	p.sign.service = "s3";
 	if (RAND_bytes(random, sizeof(random)) != 1) {
-		sigv4_key_wipe(&p.sign);
+		s3_server_close(&p.server);
 		snprintf(why, HTTP_WHY_MAX, "no random numbers");
 		return -1;
 	}
 	snprintf(p.key, sizeof(p.key), "relaycam-doctor/%s",
 	    http_hex(random, sizeof(random), hex));
 	run_steps(&p, on_result, arg);
-	sigv4_key_wipe(&p.sign);
+	s3_server_close(&p.server);
 	return 0;
 }

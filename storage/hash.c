@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <openssl/evp.h>
+#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "common/bytes.h"
@@ -17,7 +19,9 @@ hash_part(struct hash_job *j, EVP_MD_CTX *md[3], uint8_t *chunk, uint64_t *at,
 {
 	uint64_t end = min_u64(*at + j->part_bytes, j->bytes);
 
-	if (EVP_DigestInit_ex(md[1], EVP_sha256(), NULL) != 1 ||
+	bool is_whole = j->part_bytes >= j->bytes; /* its sum is the file's */
+
+	if ((!is_whole && EVP_DigestInit_ex(md[1], EVP_sha256(), NULL) != 1) ||
 	    EVP_DigestInit_ex(md[2], EVP_md5(), NULL) != 1)
 		return ERR_NOMEM;
 	while (*at < end) {
@@ -33,10 +37,12 @@ hash_part(struct hash_job *j, EVP_MD_CTX *md[3], uint8_t *chunk, uint64_t *at,
 		if (atomic_load(j->stopping))
 			return ERR_CANCELLED;
 		for (int i = 0; i < 3; i++)
-			EVP_DigestUpdate(md[i], chunk, (size_t)n);
+			if (i != 1 || !is_whole)
+				EVP_DigestUpdate(md[i], chunk, (size_t)n);
 		*at += (uint64_t)n;
 	}
-	EVP_DigestFinal_ex(md[1], out->sha256, NULL);
+	if (!is_whole)
+		EVP_DigestFinal_ex(md[1], out->sha256, NULL);
 	EVP_DigestFinal_ex(md[2], out->md5, NULL);
 	return 0;
 }
@@ -58,6 +64,8 @@ hash_run(struct worker_job *work)
 		j->err = hash_part(j, md, chunk, &at, &j->parts[i]);
 	if (j->err == 0)
 		EVP_DigestFinal_ex(md[0], j->sha256, NULL);
+	if (j->err == 0 && j->part_bytes >= j->bytes && j->bytes > 0)
+		memcpy(j->parts[0].sha256, j->sha256, 32);
 	for (int i = 0; i < 3; i++)
 		EVP_MD_CTX_free(md[i]);
 	free(chunk);

@@ -37,6 +37,7 @@ struct s3_request {
 struct s3_response {
 	int err;                       /* 0: HTTP 2xx; else ERR_* */
 	long status;                   /* HTTP, 0: none came */
+	unsigned tries;                /* that it took, 1 and more */
 	char code[64];                 /* <Code> of an error, "" */
 	char detail[STORE_DETAIL_MAX]; /* sentence for people */
 	char etag[100];                /* without quotes */

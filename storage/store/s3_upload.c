@@ -6,9 +6,11 @@
  *   hash       SHA-256 of all, SHA-256 and MD5 of each part, on a thread
  *   stat       is the object there and right already? then done
  *   list       which parts the server has of the noted upload
- *   clean      abort uploads of this key that nobody noted
+ *   clean      abort uploads of this key that nobody noted; again after a
+ *              create that took more than one try
  *   create     a new multipart upload; its id goes into uploads
- *   part       for each part that is missing; noted in upload_parts
+ *   part       for each part that is missing, s3_parallel_parts at a time;
+ *              noted in upload_parts
  *   complete   the server joins the parts
  *   stat       verify
  *
@@ -37,10 +39,12 @@
 #include <string.h>
 
 #include "common/bytes.h"
+#include "common/conf.h"
 #include "common/err.h"
 #include "common/http.h"
 #include "storage/counters.h"
 #include "storage/object_key.h"
+#include "storage/store/s3_backoff.h"
 #include "storage/store/s3_etag.h"
 #include "storage/store/s3_upload.h"
 
@@ -90,9 +94,8 @@ s3_upload_part_len(const struct upload *u, size_t i)
 int
 s3_upload_cut(struct upload *u, uint64_t part_bytes)
 {
-	uint64_t least = (u->put.bytes + PARTS_MAX - 1) / PARTS_MAX;
-
-	u->part_bytes = part_bytes > least ? part_bytes : least;
+	u->part_bytes = s3_part_bytes(
+	    u->put.bytes, part_bytes, u->s->part_bytes_per_second);
 	u->n_parts =
 	    (size_t)((u->put.bytes + u->part_bytes - 1) / u->part_bytes);
 	u->parts = calloc(u->n_parts, sizeof(*u->parts));
@@ -216,14 +219,27 @@ on_stat_first(void *arg, const struct s3_response *r)
 		s3_upload_clean(u);
 }
 
-void
-s3_upload_object_headers(struct upload *u)
+static void
+add_header(struct s3_request *rq, const char *name, const char *value)
 {
-	u->rq.headers[u->rq.n_headers++] = (struct sigv4_pair){ "content-type",
-		object_key_media_type(u->put.key) };
-	u->rq.headers[u->rq.n_headers++] =
-	    (struct sigv4_pair){ "x-amz-meta-sha256",
-		    http_hex(u->hash.sha256, 32, u->hex) };
+	rq->headers[rq->n_headers++] = (struct sigv4_pair){ name, value };
+}
+
+void
+s3_upload_object_headers(struct upload *u, struct s3_request *rq)
+{
+	const struct conf_store *conf = u->s->env.conf;
+	bool is_kms = strcmp(conf->s3_encryption, "kms") == 0;
+
+	add_header(rq, "content-type", object_key_media_type(u->put.key));
+	add_header(
+	    rq, "x-amz-meta-sha256", http_hex(u->hash.sha256, 32, u->hex));
+	if (is_kms || strcmp(conf->s3_encryption, "s3") == 0)
+		add_header(rq, "x-amz-server-side-encryption",
+		    is_kms ? "aws:kms" : "AES256");
+	if (is_kms && conf->s3_kms_key != NULL && conf->s3_kms_key[0] != '\0')
+		add_header(rq, "x-amz-server-side-encryption-aws-kms-key-id",
+		    conf->s3_kms_key);
 }
 
 int

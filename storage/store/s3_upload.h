@@ -1,7 +1,8 @@
 /*
  * One file to S3, in steps; s3_upload.c says which. Between s3_upload.c (the
  * order, and what a stat proves), s3_upload_parts.c (requests of a multipart
- * upload) and s3_upload_rows.c (what is noted in the database).
+ * upload), s3_upload_send.c (its parts) and s3_upload_rows.c (what is noted
+ * in the database).
  */
 #ifndef STORAGE_STORE_S3_UPLOAD_H
 #define STORAGE_STORE_S3_UPLOAD_H
@@ -10,8 +11,9 @@
 #include "storage/hash.h"
 #include "storage/store/store_s3.h"
 
-#define PARTS_MAX    10000
-#define XML_PART_MAX 160 /* bytes of a part in the list that joins them */
+#define PARTS_MAX       10000
+#define XML_PART_MAX    160 /* bytes of a part in the list that joins them */
+#define S3_PARALLEL_MAX 8   /* setting s3_parallel_parts */
 
 struct part {
 	bool is_done;
@@ -20,21 +22,41 @@ struct part {
 	uint8_t noted_sha256[32];
 };
 
+/* A part under way. */
+struct part_sending {
+	struct upload *upload;
+	bool is_busy;
+	size_t i;
+	uint64_t begun_ns;
+	struct s3_request rq;
+	char number[16], md5[32], hex[65];
+};
+
+/* What follows when no part is under way any more. */
+enum upload_end {
+	UPLOAD_GOES_ON,
+	UPLOAD_RESTARTS, /* the server does not know it */
+	UPLOAD_FAILS,
+};
+
 struct upload {
 	struct hash_job hash; /* first: the worker hands it back */
 	struct s3_store *s;
 	struct store_put put;
 	struct store_result r;
 	uint64_t part_bytes, bytes_done;
-	size_t n_parts, next;
+	size_t n_parts, n_sending;
 	struct part *parts;
+	struct part_sending sending[S3_PARALLEL_MAX];
+	enum upload_end end;
 	char upload_id[1025];
-	bool was_restarted; /* NoSuchUpload: begun again once */
-	unsigned n_aborted; /* abandoned uploads of this key */
+	char stale_id[1025]; /* of the upload that is being aborted */
+	bool was_restarted;  /* NoSuchUpload: begun again once */
+	unsigned n_aborted;  /* abandoned uploads of this key */
 	char marker[24];
-	/* of the request under way */
+	/* of the request under way that is no part */
 	struct s3_request rq;
-	char part_text[16], md5[32], hex[65];
+	char part_text[16], hex[65];
 	struct buf xml;
 };
 
@@ -48,12 +70,13 @@ __attribute__((format(printf, 3, 4))) void s3_upload_fail(
 void s3_upload_send(struct upload *u, s3_cb *cb);
 /* Bytes of part i, from 0. */
 uint64_t s3_upload_part_len(const struct upload *u, size_t i);
-/* Sets how the file is cut; more than 10,000 parts are not allowed. */
+/* Sets how the file is cut. part_bytes: fixed, or 0: by what the link
+ * carries. */
 int s3_upload_cut(struct upload *u, uint64_t part_bytes);
 /* Hashes all, then looks what is there. */
 void s3_upload_hash(struct upload *u);
-/* Content type and SHA-256, into u->rq. */
-void s3_upload_object_headers(struct upload *u);
+/* Content type, SHA-256 and encryption of the object, into rq. */
+void s3_upload_object_headers(struct upload *u, struct s3_request *rq);
 /* Asks for the object as it is stored now. */
 void s3_upload_stat(struct upload *u, s3_cb *cb);
 /* The answer behind the last step. */
@@ -61,10 +84,22 @@ void s3_upload_on_stored(void *arg, const struct s3_response *r);
 
 /* ---- s3_upload_parts.c ---- */
 
-/* Goes on with the noted upload; begins a new one. */
+/* Goes on with the noted upload. */
 void s3_upload_list(struct upload *u);
+/* Aborts all uploads of this key but upload_id, then notes that one, or
+ * creates one where there is none. */
 void s3_upload_clean(struct upload *u);
-/* Sends the next part that is missing, or a file of one part whole. */
+/* The server does not know the upload: begin again, once; u->r says why. */
+void s3_upload_restart(struct upload *u);
+/* Has the server join the parts. */
+void s3_upload_complete(struct upload *u);
+/* The answer to a request that names an upload: there is none. */
+bool s3_upload_is_lost(const struct s3_response *r);
+
+/* ---- s3_upload_send.c ---- */
+
+/* Sends the parts that are missing, or a file of one part whole, then
+ * completes it. */
 void s3_upload_part(struct upload *u);
 
 /* ---- s3_upload_rows.c ---- */

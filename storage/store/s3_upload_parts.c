@@ -1,4 +1,4 @@
-/* The requests of a multipart upload: list, clean, create, part, complete. */
+/* The requests of a multipart upload: list, clean, create, complete. */
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,12 +11,11 @@
 #include "storage/counters.h"
 #include "storage/store/s3_etag.h"
 #include "storage/store/s3_upload.h"
-#include "storage/store/s3_xml.h"
+#include "common/s3_xml.h"
 
 #define ABORTS_MAX 1000 /* of abandoned uploads, for one put */
 
 static void start_create(struct upload *u);
-static void start_complete(struct upload *u);
 
 /* ---- list: what the server has ---- */
 
@@ -89,27 +88,34 @@ count_resumed(struct upload *u)
 		u->put.on_progress(u->put.arg, u->bytes_done);
 }
 
-/* The server does not know the upload: begin again, once. */
-static void
-restart(struct upload *u, const struct s3_response *r)
+void
+s3_upload_restart(struct upload *u)
 {
 	if (u->was_restarted) {
-		s3_upload_fail(u, r->err, "%s", r->detail);
+		s3_upload_finish(u);
 		return;
 	}
 	log_warn("upload_lost", LOG_S("segment", u->put.segment),
-	    LOG_S("why", r->detail));
+	    LOG_S("why", u->r.detail));
+	memset(&u->r, 0, sizeof(u->r));
 	u->was_restarted = true;
 	s3_upload_forget(u);
 	memset(u->parts, 0, u->n_parts * sizeof(*u->parts));
-	u->next = 0;
 	u->bytes_done = 0;
 	s3_upload_clean(u);
 }
 
-/* For requests that name an upload; Ceph's list says NoSuchKey of it. */
-static bool
-is_lost(const struct s3_response *r)
+/* The same, for the reason that r gives. */
+static void
+restart(struct upload *u, const struct s3_response *r)
+{
+	store_fail(&u->r, r->err, "%s", r->detail);
+	s3_upload_restart(u);
+}
+
+/* Ceph's list says NoSuchKey of an upload. */
+bool
+s3_upload_is_lost(const struct s3_response *r)
 {
 	return r->err != 0 &&
 	    (strcmp(r->code, "NoSuchUpload") == 0 ||
@@ -123,7 +129,7 @@ on_listed(void *arg, const struct s3_response *r)
 	const char *at = r->body, *part, *end;
 	char more[8] = "";
 
-	if (is_lost(r)) {
+	if (s3_upload_is_lost(r)) {
 		restart(u, r);
 		return;
 	}
@@ -173,15 +179,23 @@ s3_upload_list(struct upload *u)
 /* ---- clean: stale uploads of this key ---- */
 
 static void
+cleaned(struct upload *u)
+{
+	if (u->upload_id[0] != '\0')
+		s3_upload_note(u);
+	else
+		start_create(u);
+}
+
+static void
 on_aborted(void *arg, const struct s3_response *r)
 {
 	struct upload *u = arg;
 
-	u->upload_id[0] = '\0';
-	if (r->err != 0 && !is_lost(r) && !s3_is_denied(r))
+	if (r->err != 0 && !s3_upload_is_lost(r) && !s3_is_denied(r))
 		s3_upload_fail(u, r->err, "%s", r->detail);
 	else if (s3_is_denied(r) || ++u->n_aborted == ABORTS_MAX)
-		start_create(u); /* they stay */
+		cleaned(u); /* they stay */
 	else
 		s3_upload_clean(u);
 }
@@ -196,7 +210,7 @@ on_clean(void *arg, const struct s3_response *r)
 	if (s3_is_denied(r)) {
 		log_warn("uploads_not_listed", LOG_S("segment", u->put.segment),
 		    LOG_S("why", r->detail));
-		start_create(u);
+		cleaned(u);
 		return;
 	}
 	if (r->err != 0) {
@@ -209,21 +223,20 @@ on_clean(void *arg, const struct s3_response *r)
 		    strcmp(key, u->put.key) != 0)
 			continue;
 		in = one;
-		if (s3_xml_text(&in, "UploadId", u->upload_id,
-			sizeof(u->upload_id)) != 0 ||
-		    in > end)
+		if (s3_xml_text(&in, "UploadId", u->stale_id,
+			sizeof(u->stale_id)) != 0 ||
+		    in > end || strcmp(u->stale_id, u->upload_id) == 0)
 			continue;
 		log_info("upload_abandoned", LOG_S("key", key));
 		memset(&u->rq, 0, sizeof(u->rq));
 		u->rq.method = "DELETE";
 		u->rq.key = u->put.key;
-		u->rq.query[0] =
-		    (struct sigv4_pair){ "uploadId", u->upload_id };
+		u->rq.query[0] = (struct sigv4_pair){ "uploadId", u->stale_id };
 		u->rq.n_query = 1;
 		s3_upload_send(u, on_aborted);
 		return;
 	}
-	start_create(u);
+	cleaned(u);
 }
 
 void
@@ -257,7 +270,11 @@ on_created(void *arg, const struct s3_response *r)
 		    u, ERR_PROTOCOL, "S3: no UploadId in the answer");
 		return;
 	}
-	s3_upload_note(u);
+	/* a try whose answer was lost may have made one as well */
+	if (r->tries > 1)
+		s3_upload_clean(u);
+	else
+		s3_upload_note(u);
 }
 
 static void
@@ -268,78 +285,8 @@ start_create(struct upload *u)
 	u->rq.key = u->put.key;
 	u->rq.query[0] = (struct sigv4_pair){ "uploads", NULL };
 	u->rq.n_query = 1;
-	s3_upload_object_headers(u);
+	s3_upload_object_headers(u, &u->rq);
 	s3_upload_send(u, on_created);
-}
-
-/* ---- part ---- */
-
-static void
-on_part(void *arg, const struct s3_response *r)
-{
-	struct upload *u = arg;
-	struct part *p = &u->parts[u->next];
-
-	if (is_lost(r)) {
-		restart(u, r);
-		return;
-	}
-	if (r->err != 0) {
-		s3_upload_fail(u, r->err, "%s", r->detail);
-		return;
-	}
-	p->is_done = true;
-	snprintf(p->etag, sizeof(p->etag), "%s", r->etag);
-	u->bytes_done += s3_upload_part_len(u, u->next);
-	u->s->env.counters->parts_sent++;
-	u->put.on_progress(u->put.arg, u->bytes_done);
-	if (u->upload_id[0] == '\0') {
-		s3_upload_stat(u, s3_upload_on_stored);
-		return;
-	}
-	log_info("part_stored", LOG_S("segment", u->put.segment),
-	    LOG_U("part", u->next + 1), LOG_U("parts", u->n_parts));
-	s3_upload_note_part(u, u->next);
-	s3_upload_part(u);
-}
-
-void
-s3_upload_part(struct upload *u)
-{
-	size_t i = u->next;
-
-	while (i < u->n_parts && u->parts[i].is_done)
-		i++;
-	u->next = i;
-	if (i == u->n_parts) {
-		start_complete(u);
-		return;
-	}
-	if (atomic_load(&u->s->stopping)) {
-		s3_upload_fail(u, ERR_CANCELLED, "stopped");
-		return;
-	}
-	memset(&u->rq, 0, sizeof(u->rq));
-	u->rq.method = "PUT";
-	u->rq.key = u->put.key;
-	u->rq.fd = u->put.fd;
-	u->rq.offset = i * u->part_bytes;
-	u->rq.len = s3_upload_part_len(u, i);
-	EVP_EncodeBlock((uint8_t *)u->md5, u->hash.parts[i].md5, 16);
-	u->rq.headers[0] = (struct sigv4_pair){ "content-md5", u->md5 };
-	u->rq.n_headers = 1;
-	if (u->upload_id[0] == '\0')
-		s3_upload_object_headers(u);
-	else {
-		snprintf(u->part_text, sizeof(u->part_text), "%zu", i + 1);
-		u->rq.query[0] =
-		    (struct sigv4_pair){ "partNumber", u->part_text };
-		u->rq.query[1] =
-		    (struct sigv4_pair){ "uploadId", u->upload_id };
-		u->rq.n_query = 2;
-	}
-	u->rq.sha256 = http_hex(u->hash.parts[i].sha256, 32, u->hex);
-	s3_upload_send(u, on_part);
 }
 
 /* ---- complete ---- */
@@ -356,7 +303,7 @@ on_completed(void *arg, const struct s3_response *r)
 		return;
 	}
 	/* the answer to an earlier try may have been lost: the stat tells */
-	if (r->err != 0 && !is_lost(r)) {
+	if (r->err != 0 && !s3_upload_is_lost(r)) {
 		s3_upload_fail(u, r->err, "%s", r->detail);
 		return;
 	}
@@ -389,8 +336,8 @@ write_complete(struct upload *u)
 	return rc == 0 ? buf_append(&u->xml, close, sizeof(close) - 1) : rc;
 }
 
-static void
-start_complete(struct upload *u)
+void
+s3_upload_complete(struct upload *u)
 {
 	uint8_t digest[32];
 	unsigned len = 32;

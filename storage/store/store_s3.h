@@ -12,6 +12,7 @@ struct s3_store {
 	struct store_env env;
 	struct s3_client *client;
 	atomic_bool stopping;
+	uint64_t part_bytes_per_second; /* of one part; 0: none was sent yet */
 };
 
 /*

@@ -7,7 +7,7 @@
 #include "common/err.h"
 #include "common/http.h"
 #include "storage/counters.h"
-#include "storage/store/s3_xml.h"
+#include "common/s3_xml.h"
 #include "storage/store/store_s3.h"
 
 /* A page with the longest keys, each byte as three, is below S3_BODY_MAX. */

@@ -6,7 +6,7 @@
 
 #include "common/http.h"
 #include "storage/object_key.h"
-#include "storage/store/s3_xml.h"
+#include "common/s3_xml.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

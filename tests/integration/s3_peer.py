@@ -1,14 +1,18 @@
 """An S3 server of few rules for what Ceph's does not show: ETags of other
-forms, of parts as well, and keys that may list nothing. It keeps objects in
-memory and checks MD5s, not signatures.
+forms, of parts as well, keys that may list nothing, tokens that end, a clock
+that differs, pauses that it asks for. It keeps objects in memory and checks
+MD5s, not signatures.
 
     server = S3Peer(etag=str.upper, denied={'list-parts'})
     server.url, server.objects, server.puts      # (key, part) in order
 """
 import base64
+import datetime
+import email.utils
 import hashlib
 import re
 import threading
+import time
 import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -33,13 +37,52 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def refuse(self, status, code):
-        self.answer(status, _error(code))
+    def refuse(self, status, code, **headers):
+        self.answer(status, _error(code), **headers)
+
+    def date_time_string(self, timestamp=None):
+        return email.utils.formatdate(time.time() + self.server.peer.ahead_s,
+                                      usegmt=True)
+
+    def parse_request(self):
+        """False: it was refused before anything else."""
+        return super().parse_request() and not self.is_refused()
+
+    def is_refused(self):
+        peer = self.server.peer
+        peer.times.append((time.monotonic(), self.command))
+        token = self.headers['x-amz-security-token']
+        if token:
+            peer.tokens.add(token)
+        if peer.host and self.headers['Host'] != peer.host:
+            return self.refuse_body(404, 'NoSuchBucket')
+        if peer.token and token != peer.token:
+            return self.refuse_body(400, 'ExpiredToken')
+        at = datetime.datetime.strptime(
+            self.headers['x-amz-date'] + '+0000', '%Y%m%dT%H%M%SZ%z')
+        if abs(at.timestamp() - time.time() - peer.ahead_s) > 900:
+            return self.refuse_body(403, 'RequestTimeTooSkewed')
+        for i, (method, seconds) in enumerate(peer.busy):
+            if method == self.command:
+                del peer.busy[i]
+                return self.refuse_body(503, 'SlowDown',
+                                        Retry_After=str(seconds))
+        return False
+
+    def refuse_body(self, status, code, **headers):
+        """With its body read, so that the connection stays of use."""
+        if self.headers.get('Expect'):
+            self.send_response_only(100)
+            self.end_headers()
+        self.body()
+        self.refuse(status, code, **headers)
+        return True
 
     def split(self):
         url = urllib.parse.urlsplit(self.path)
-        key = urllib.parse.unquote(url.path).partition('/')[2].partition(
-            '/')[2]
+        key = urllib.parse.unquote(url.path)[1:]
+        if not self.server.peer.host:  # else the bucket is in it
+            key = key.partition('/')[2]
         query = dict(urllib.parse.parse_qsl(url.query,
                                             keep_blank_values=True))
         return self.server.peer, key, query
@@ -79,6 +122,8 @@ class Handler(BaseHTTPRequestHandler):
             return self.refuse(400, 'BadDigest')
         if number != 0 and number == peer.fail_part:
             return self.refuse(503, 'SlowDown')
+        if number and peer.barrier:
+            peer.barrier.wait()
         peer.puts.append((key, number))
         if number:
             peer.uploads[query['uploadId']][number] = data
@@ -126,6 +171,12 @@ class S3Peer:
         self.objects, self.uploads, self.sha256 = {}, {}, {}
         self.puts = []
         self.fail_part = None
+        self.token = None    # the only one that is good
+        self.host = None     # the only Host, with the bucket in front
+        self.ahead_s = 0     # of the clock
+        self.busy = []       # (method, Retry-After): one request each
+        self.barrier = None  # passed by all parts together
+        self.tokens, self.times = set(), []
         self.server = ThreadingHTTPServer(('127.0.0.1', 0), Handler)
         self.server.peer = self
         self.url = f'http://127.0.0.1:{self.server.server_port}'

@@ -336,7 +336,9 @@ class Storage:
                 'store.s3_endpoint': f'http://127.0.0.1:{self.gate.port}',
                 'store.s3_bucket': BUCKET,
                 'store.s3_access_key_file': self.key_path,
-                'store.s3_part_bytes': '5M'})
+                'store.s3_part_bytes': '5M',
+                # parts in order: what was sent before a fault is certain
+                'store.s3_parallel_parts': '1'})
 
     def _write(self, name, data):
         path = os.path.join(self.dir, name)

@@ -28,9 +28,10 @@
 	"9095672bbd1f56dfc5b65f3e153adc8731a4a654192329106275f4c7b24d0b6e"
 
 static const struct sigv4_key general_key = { "AKIDEXAMPLE",
-	"wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "us-east-1", "service" };
+	"wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "", "us-east-1",
+	"service" };
 static const struct sigv4_key s3_key = { "AKIAIOSFODNN7EXAMPLE",
-	"wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "us-east-1", "s3" };
+	"wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "", "us-east-1", "s3" };
 
 #define UNRESERVED                                                             \
 	"-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -244,6 +245,33 @@ read_key_text(const char *text, struct sigv4_key *key)
 	return rc;
 }
 
+/* A session token is part of what a link signs. */
+static void
+test_presign_with_token(void **state)
+{
+	static const char *const parts[] = { "&X-Amz-Security-Token=t%2Bo%2Fk"
+					     "%3D&X-Amz-SignedHeaders=host",
+		"X-Amz-Expires=60" };
+	struct sigv4_request rq = { .method = "GET",
+		.host = "h",
+		.path = "/b/k",
+		.time_s = 1440938160 };
+	struct sigv4_key key = s3_key;
+	char with[2048], without[2048];
+
+	assert_int_equal(sigv4_presign(&key, &rq, 60, without, 2048), 0);
+	strcpy(key.token, "t+o/k=");
+	assert_int_equal(sigv4_presign(&key, &rq, 60, with, 2048), 0);
+	assert_null(strstr(without, "Token"));
+	for (size_t i = 0; i < 2; i++)
+		assert_non_null(strstr(with, parts[i]));
+	assert_string_not_equal(
+	    strstr(with, "Signature="), strstr(without, "Signature="));
+	memset(key.token, '/', SIGV4_TOKEN_MAX);
+	key.token[SIGV4_TOKEN_MAX] = '\0';
+	assert_int_equal(sigv4_presign(&key, &rq, 60, with, 2048), ERR_LIMIT);
+}
+
 static void
 test_key_file(void **state)
 {
@@ -253,6 +281,9 @@ test_key_file(void **state)
 	assert_int_equal(read_key_text("AKID\r\nsecret/+\n", &key), 0);
 	assert_string_equal(key.access_key, "AKID");
 	assert_string_equal(key.secret, "secret/+");
+	assert_string_equal(key.token, "");
+	assert_int_equal(read_key_text("AKID\nsecret/+\nto/ken\n", &key), 0);
+	assert_string_equal(key.token, "to/ken");
 	assert_int_equal(read_key_text("AKID", &key), ERR_CONFIG);
 	assert_int_equal(read_key_text("AKID\n\n", &key), ERR_CONFIG);
 	assert_int_equal(read_key_text("", &key), ERR_CONFIG);
@@ -273,6 +304,7 @@ main(void)
 		cmocka_unit_test(test_suite),
 		cmocka_unit_test(test_s3),
 		cmocka_unit_test(test_presign),
+		cmocka_unit_test(test_presign_with_token),
 		cmocka_unit_test(test_target),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_key_file),

@@ -17,7 +17,7 @@
 #include "common/err.h"
 #include "common/uuid.h"
 #include "storage/manifest.h"
-#include "storage/store/s3_xml.h"
+#include "common/s3_xml.h"
 
 #define ID      "01234567-89ab-cdef-0123-456789abcdef"
 #define SESSION "fedcba98-7654-3210-fedc-ba9876543210"

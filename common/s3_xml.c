@@ -1,4 +1,4 @@
-#include "storage/store/s3_xml.h"
+#include "common/s3_xml.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,8 +2,8 @@
  * As much XML as S3 answers need: the text of the next element of a name.
  * Hostile input; no allocation; thread-safe.
  */
-#ifndef STORAGE_STORE_S3_XML_H
-#define STORAGE_STORE_S3_XML_H
+#ifndef COMMON_S3_XML_H
+#define COMMON_S3_XML_H
 
 #include <stddef.h>
 
