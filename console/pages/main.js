@@ -1,6 +1,6 @@
 // From the address to a view.
 import { html, render, useEffect, useErrorBoundary, useLayoutEffect, useState } from './base/html.js';
-import { match, navigate, route } from './base/router.js';
+import { match, navigate, route, setOnNavigate } from './base/router.js';
 import { loadMe, me } from './base/session.js';
 import { useStore } from './base/store.js';
 import { DialogHost } from './parts/dialog.js';
@@ -34,12 +34,26 @@ const OPEN = {
   '/first-run': () => import('./views/first_run.js'),
 };
 
+const views = new Map(); // modules that are here, by their load
+
+const loadView = (load) => load().then((module) => {
+  views.set(load, module);
+  return module;
+});
+
 // Who points at a link will follow it: its view is loaded ahead.
 for (const type of ['pointerover', 'focusin'])
   document.addEventListener(type, (event) => {
     const link = event.target.closest?.('a[href]');
-    if (link?.origin === location.origin) match(link.pathname, VIEWS)?.value().catch(() => {});
+    const load = link?.origin === location.origin && match(link.pathname, VIEWS)?.value;
+    if (load) loadView(load).catch(() => {});
   });
+
+// A view may ask for what it needs before it is drawn: by its ahead(params).
+setOnNavigate((path) => {
+  const found = match(path, VIEWS);
+  if (found) views.get(found.value)?.ahead?.(found.params);
+});
 
 // The console was updated: modules of the page's version are gone. Once only.
 function reloadForNewVersion(error) {
@@ -52,13 +66,13 @@ function useModule(load) {
   const [shown, setShown] = useState({});
   useLayoutEffect(() => {
     let stale = false;
-    load().then((module) => {
+    loadView(load).then((module) => {
       sessionStorage.removeItem('reloaded');
       if (!stale) setShown({ load, View: module.default });
     }, reloadForNewVersion);
     return () => { stale = true; };
   }, [load]);
-  return shown;
+  return views.has(load) ? { load, View: views.get(load).default } : shown;
 }
 
 function View({ load, params }) {

@@ -40,8 +40,21 @@ export function useList(path, query, onEvent = () => {}) {
     return page;
   };
 
+  // Who has scrolled once scrolls on: the page behind is asked for ahead.
+  const ahead = useRef(null);
+  const askAhead = (cursor) => {
+    ahead.current = cursor ? { cursor, page: fetchPage(cursor) } : null;
+    ahead.current?.page.catch(() => {});
+  };
+  const takeAhead = (cursor) => {
+    const asked = ahead.current;
+    ahead.current = null;
+    return asked?.cursor === cursor ? asked.page.catch(() => fetchPage(cursor)) : fetchPage(cursor);
+  };
+
   const load = useCallback(async () => {
     const mine = ++run.current;
+    ahead.current = null;
     change({ busy: true, problem: null });
     try {
       const page = await fetchPage();
@@ -60,11 +73,14 @@ export function useList(path, query, onEvent = () => {}) {
     const { busy, cursor, problem } = now.current;
     if (busy || !cursor || problem) return;
     const mine = run.current;
-    change({ busy: true });
+    now.current = { ...now.current, busy: true }; // nothing to draw
     try {
-      const page = await fetchPage(cursor);
+      const page = await takeAhead(cursor);
       if (mine !== run.current) return;
-      change({ items: [...now.current.items, ...page.items], cursor: page.cursor, busy: false });
+      const seen = new Set(now.current.items.map((item) => item.id));
+      change({ items: [...now.current.items, ...page.items.filter((item) => !seen.has(item.id))],
+        cursor: page.cursor, busy: false });
+      askAhead(page.cursor);
     } catch (error) {
       if (mine === run.current) change({ problem: error, busy: false });
     }
@@ -102,7 +118,10 @@ export function useList(path, query, onEvent = () => {}) {
     return () => soon.current.cancel();
   }, [key]);
   const refreshSoon = () => soon.current();
-  useEvents(refresh, (name, data) => onEvent(name, data, { put, has, refreshSoon }), [key]);
+  useEvents(refresh, (name, data) => {
+    ahead.current = null; // it may hold what changed
+    onEvent(name, data, { put, has, refreshSoon });
+  }, [key]);
 
   const retry = now.current.items ? () => { change({ problem: null }); loadMore(); } : load;
   return { ...state, more: state.cursor !== null, loadMore, refresh, refreshSoon, put, has, retry };

@@ -9,11 +9,18 @@ const read = () => ({
 
 export const route = createStore(read());
 let key = Number(history.state?.key || 0);
+let onNavigate = () => {};
+
+// Called with a path that is about to be shown.
+export function setOnNavigate(callback) {
+  onNavigate = callback;
+}
 
 addEventListener('popstate', () => route.set(read()));
 
 export function navigate(to, { replace = false } = {}) {
   key += 1;
+  if (!replace) onNavigate(new URL(to, location.href).pathname);
   if (replace) history.replaceState({ key }, '', to);
   else history.pushState({ key }, '', to);
   route.set(read());

@@ -17,6 +17,19 @@ const ask = (session, recording) => ({
   session, recording, timeline: askTimeline(api, session), about: api.get(`sessions/${session}`),
 });
 
+// What was asked for when the page was chosen, for its first drawing.
+let early = null;
+
+export function ahead({ id }) {
+  early = id ? ask(id, null) : null;
+}
+
+function takeEarly(session) {
+  const asked = early;
+  early = null;
+  return asked?.session === session ? asked : ask(session, null);
+}
+
 // The recording that is named leads to its session.
 async function find(recording) {
   const found = await api.get(`recordings/${recording}`);
@@ -30,7 +43,7 @@ function Player({ zone, ...what }) {
 }
 
 export default function Play({ person, id, recording }) {
-  const [found, setFound] = useState(() => (recording ? null : ask(id, null)));
+  const [found, setFound] = useState(() => (recording ? null : takeEarly(id)));
   const [session, setSession] = useState(null);
   const [problem, setProblem] = useState(null);
   const load = () => {
