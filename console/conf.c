@@ -47,6 +47,10 @@ const struct conf_opt conf_console_opts[CONF_CONSOLE_N] = {
 	    "so is one on which nobody logged in by then."),
 	ROW(login_seconds, CONF_SECONDS, "12h", 60, 2592000,
 	    "A login in a browser ends after this time."),
+	ROW(reauthentication_seconds, CONF_SECONDS, "10m", 60, 2592000,
+	    "Who changes credentials (passkeys, codes, tokens, people) in a "
+	    "browser shows again that it is them, unless they did within this "
+	    "time."),
 	ROW(public_url, CONF_STR, NULL, 0, 0,
 	    "https://host[:port] at which browsers reach the console; links "
 	    "to it begin with it, and single sign-on and passkeys need it. "

@@ -40,8 +40,11 @@ struct route {
 	const char *scope; /* NULL: none, or no bearer token at all */
 	bool cookie_only;  /* bearer tokens are refused */
 	void (*run)(struct request *r);
-	const char *what; /* for people */
+	const char *what;                     /* for people */
 	const struct deprecation *deprecated; /* NULL: it stays */
+	/* It changes credentials: a cookie's login was confirmed lately
+	 * (reauthentication_seconds), or the person is asked to. */
+	bool needs_confirmed;
 };
 
 extern const struct route routes[];

@@ -86,8 +86,8 @@ BEGIN
         ('known_logins',      'console', 'SELECT, INSERT, UPDATE, DELETE'),
         ('known_logins',      'admin',   'SELECT, DELETE'),
 
-        ('logins',            'console', 'SELECT, INSERT, UPDATE (is_limited), DELETE'),
-        ('logins',            'admin',   'SELECT (person_id, created_at, expires_at, is_limited)'),
+        ('logins',            'console', 'SELECT, INSERT, UPDATE (is_limited, is_one_factor, confirmed_at), DELETE'),
+        ('logins',            'admin',   'SELECT (person_id, created_at, expires_at, is_limited, is_one_factor, confirmed_at)'),
         ('totp',              'console', 'SELECT, INSERT, UPDATE, DELETE'),
         ('totp',              'admin',   'SELECT, DELETE'),
         ('recovery_codes',    'console', 'SELECT, INSERT, UPDATE (used_at), DELETE'),

@@ -12,6 +12,7 @@
 #include "console/api/idempotency.h"
 #include "console/api/request.h"
 #include "console/api/write.h"
+#include "console/conf.h"
 #include "console/db_pool.h"
 #include "console/routes.h"
 #include "console/server.h"
@@ -240,6 +241,18 @@ refuse_limited(struct request *r)
 	    "Your team requires a second factor; set one up first.");
 }
 
+/* A cookie alone may be stolen. */
+static void
+refuse_unconfirmed(struct request *r)
+{
+	request_audit(r, "refused", r->id,
+	    json_pack("{s:s,s:s}", "request", r->route->what, "why",
+		"the login was not confirmed lately"));
+	request_problem(r, 403, "reauthentication-required",
+	    "Show that it is you: POST /api/v1/me/reauthentication, then send "
+	    "this again.");
+}
+
 static void
 copy(const PGresult *res, int col, char *out, size_t len)
 {
@@ -250,6 +263,18 @@ static bool
 truth(const PGresult *res, int col)
 {
 	return PQgetvalue(res, 0, col)[0] == 't';
+}
+
+/* scopes: of a cookie, " confirmed:SECONDS ". */
+static bool
+was_confirmed(const struct request *r, const char *scopes)
+{
+	static const char word[] = " confirmed:";
+	const char *at = strstr(scopes, word);
+
+	return !r->person.is_token && at != NULL &&
+	    strtoll(at + sizeof(word) - 1, NULL, 10) <
+	    r->worker->conf->console.reauthentication_seconds;
 }
 
 static void
@@ -268,6 +293,7 @@ take_person(struct request *r, const PGresult *res)
 	p->scopes = strdup(PQgetvalue(res, 0, 6));
 	p->is_limited = !p->is_token &&
 	    strstr(PQgetvalue(res, 0, 6), " second-factor-missing ") != NULL;
+	p->is_confirmed = was_confirmed(r, PQgetvalue(res, 0, 6));
 	r->rights = (struct object_rights){ .is_found = truth(res, 7),
 		.is_visible = truth(res, 8),
 		.control = truth(res, 9),
@@ -323,6 +349,9 @@ on_entered(struct request *r, PGresult *res)
 		    r, "This token does not have the scope for that.");
 	else if (!has_right(r))
 		request_refuse(r, "You may not do that.");
+	else if (r->route->needs_confirmed && !r->person.is_token &&
+	    !r->person.is_confirmed)
+		refuse_unconfirmed(r);
 	else if (idempotency_take(r))
 		r->route->run(r);
 }

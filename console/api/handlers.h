@@ -13,6 +13,9 @@ void first_run_run(struct request *r);
 void logout_run(struct request *r);
 void me_run(struct request *r);
 
+void reauthentication_get_run(struct request *r);
+void reauthentication_run(struct request *r);
+
 void totp_get_run(struct request *r);
 void totp_new_run(struct request *r);
 void totp_confirm_run(struct request *r);
@@ -95,6 +98,8 @@ void users_list_run(struct request *r);
 void users_new_run(struct request *r);
 void users_get_run(struct request *r);
 void users_patch_run(struct request *r);
+void users_tokens_delete_run(struct request *r);
+void users_logins_delete_run(struct request *r);
 
 void tickets_new_run(struct request *r);
 

@@ -33,8 +33,8 @@ void idempotency_queue_free(struct idempotency_queue *q);
 bool idempotency_take(struct request *r);
 
 /* request_query() of a request with a key: the first statement waits for its
- * turn. cb is called with r. Returns 0, ERR_UNAVAILABLE, ERR_NOMEM, or ERR_LIMIT:
- * too many wait, of this person or of all. */
+ * turn. cb is called with r. Returns 0, ERR_UNAVAILABLE, ERR_NOMEM, or
+ * ERR_LIMIT: too many wait, of this person or of all. */
 int idempotency_query(struct request *r, const char *sql, int n,
     const char *const *params, db_result_cb *cb);
 

@@ -15,7 +15,7 @@
 
 #define IDEMPOTENCY_WAITING_MAX 200 /* per worker */
 #define IDEMPOTENCY_PER_PERSON  20  /* of these, so that others get in */
-#define IDEMPOTENCY_HEX_MAX                 (2 * IDEMPOTENCY_HASH_LEN + 1)
+#define IDEMPOTENCY_HEX_MAX     (2 * IDEMPOTENCY_HASH_LEN + 1)
 
 struct request;
 

@@ -11,6 +11,7 @@
 #include "common/login/password_queue.h"
 #include "console/api/guess_person.h"
 #include "console/api/handlers.h"
+#include "console/api/login_again.h"
 #include "console/api/login_open.h"
 #include "console/api/passkey_check.h"
 #include "console/api/password_change.h"
@@ -33,8 +34,9 @@ struct login {
 	struct request *request;
 	struct guess_person guess;
 	char *hash, *password;
-	bool has_factor; /* a code is asked for */
-	int result;      /* of password_check */
+	bool has_factor;                 /* a code is asked for */
+	void (*then)(struct request *r); /* login_again; NULL: it logs in */
+	int result;                      /* of password_check */
 };
 
 static void
@@ -104,7 +106,10 @@ on_password(struct request *r)
 	struct login *l = r->state;
 	const char *code = request_text(r, "code");
 
-	if (!l->has_factor) {
+	if (l->then != NULL) {
+		guess_person_right(&l->guess, r);
+		l->then(r);
+	} else if (!l->has_factor) {
 		let_in(r, LOGIN_PASSWORD);
 	} else if (json_object_get(r->body, "credential") != NULL) {
 		passkey_check(r, on_passkey);
@@ -124,8 +129,12 @@ refuse(struct request *r)
 	struct login *l = r->state;
 
 	guess_person_wrong(&l->guess, r);
-	request_problem(
-	    r, 401, "wrong-password", "User name or password is wrong.");
+	if (l->then != NULL)
+		request_problem(
+		    r, 403, "wrong-password", "The password is wrong.");
+	else
+		request_problem(r, 401, "wrong-password",
+		    "User name or password is wrong.");
 }
 
 /* ---- the check ---- */
@@ -227,15 +236,13 @@ is_right(struct request *r)
 	return false;
 }
 
-void
-login_run(struct request *r)
+/* With the name and the password of r. */
+static void
+start(struct request *r, void (*then)(struct request *r))
 {
-	struct login *l;
+	struct login *l = calloc(1, sizeof(*l));
 	const char *params[3] = { r->person.name };
 
-	if (!is_right(r))
-		return;
-	l = calloc(1, sizeof(*l));
 	if (l == NULL ||
 	    (l->password = strdup(request_text(r, "password"))) == NULL) {
 		free(l);
@@ -243,10 +250,24 @@ login_run(struct request *r)
 		return;
 	}
 	l->request = r;
+	l->then = then;
 	r->state = l;
 	r->release = release;
 	guess_person_set(&l->guess, r);
 	params[1] = l->guess.prefix;
 	params[2] = l->guess.known;
 	request_query(r, account_sql, 3, params, on_account);
+}
+
+void
+login_again(struct request *r, void (*then)(struct request *r))
+{
+	start(r, then);
+}
+
+void
+login_run(struct request *r)
+{
+	if (is_right(r))
+		start(r, NULL);
 }

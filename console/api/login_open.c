@@ -16,8 +16,11 @@
 static const char login_sql[] =
     "WITH old AS (DELETE FROM logins WHERE expires_at < now()), "
     "l AS (INSERT INTO logins (hash, person_id, client_addr, expires_at, "
-    "is_limited) SELECT decode($1, 'hex'), id, $3, now() + $4::integer * "
-    "interval '1 second', $8::boolean AND second_factor_is_missing(id) "
+    "is_limited, is_one_factor, confirmed_at) SELECT decode($1, 'hex'), id, "
+    "$3, "
+    "now() + $4::integer * interval '1 second', $8::boolean AND "
+    "second_factor_is_missing(id), $8::boolean, least(now(), "
+    "to_timestamp(nullif($9, '')::bigint)) "
     "FROM people WHERE id = $2 AND NOT disabled AND "
     "($5::boolean OR password_login_is_open(id)) AND "
     "NOT ($8::boolean AND second_factor_is_asked(id)) RETURNING person_id, "
@@ -115,7 +118,7 @@ login_open(struct request *r, const char *how)
 	char origin[REQUEST_ORIGIN_MAX];
 	const char *params[] = { hex, r->person.id_text, r->client, seconds,
 		is_always_open(how) ? "t" : "f", request_origin(r, origin), how,
-		is_one_factor(how) ? "t" : "f" };
+		is_one_factor(how) ? "t" : "f", r->login_proved_at };
 
 	r->login_how = how;
 	atomic_fetch_add(&r->worker->place->counters.logins, 1);
@@ -124,5 +127,5 @@ login_open(struct request *r, const char *how)
 	http_hex(hash, sizeof(hash), hex);
 	snprintf(seconds, sizeof(seconds), "%lld",
 	    (long long)r->worker->conf->console.login_seconds);
-	request_query(r, login_sql, 8, params, on_login);
+	request_query(r, login_sql, 9, params, on_login);
 }

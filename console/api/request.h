@@ -30,6 +30,7 @@ struct person {
 	char id_text[24], team_text[24]; /* for parameters */
 	bool is_token;                   /* by a bearer token */
 	bool is_limited;                 /* good for a second factor alone */
+	bool is_confirmed;               /* this login, lately */
 	char *scopes;                    /* of it: " a b "; heap */
 	uint8_t credential[CREDENTIAL_LEN];
 };
@@ -63,6 +64,9 @@ struct request {
 	void (*change_done)(struct request *r, const char *answer);
 	unsigned change_status;
 	const char *login_how; /* login_open.c: what the person proved */
+	/* single sign-on: when the provider asked for that, seconds since 1970;
+	 * "": just now */
+	char login_proved_at[24];
 	/* second_factor.c: a code, and what follows its check */
 	char factor_code[8];
 	void (*factor_checked)(struct request *r, bool is_right);

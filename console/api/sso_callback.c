@@ -25,6 +25,19 @@ on_open(struct request *r)
 	sso_go_to(r, ((struct sso *)r->state)->state.return_to);
 }
 
+/* A provider that knows the person may have asked nothing now: the login is as
+ * old as it says, or of no age that counts. */
+static void
+take_proof(struct request *r)
+{
+	const struct sso *s = r->state;
+	double at = json_number_value(json_object_get(s->claims, "auth_time"));
+
+	if (!s->state.is_again)
+		snprintf(r->login_proved_at, sizeof(r->login_proved_at), "%.0f",
+		    at > 0 && at < 1e12 ? at : 0.0);
+}
+
 enum col { PROBLEM, DETAIL, ANSWER };
 
 static void
@@ -36,6 +49,7 @@ on_person(struct request *r, PGresult *res)
 		return;
 	}
 	login_take_person(r, PQgetvalue(res, 0, ANSWER));
+	take_proof(r);
 	r->login_done = on_open;
 	login_open(r, LOGIN_SINGLE_SIGN_ON);
 }
@@ -138,7 +152,10 @@ check_token(struct sso *s)
 		.nonce = s->state.nonce,
 		.algorithm = sso_text(s, "algorithm"),
 		.access_token = s->tokens.access_token,
-		.now_s = clock_wall_ns() / NS_PER_S };
+		.now_s = clock_wall_ns() / NS_PER_S,
+		.asked_s = s->state.is_again
+		    ? s->state.expires_s - LOGIN_STATE_SECONDS
+		    : 0 };
 	char why[OIDC_WHY_MAX] = "out of memory";
 	int rc =
 	    id_token_check(s->tokens.id_token, s->keys, &want, &s->claims, why);

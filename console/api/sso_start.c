@@ -41,7 +41,7 @@ go(struct sso *s)
 
 	if (!sso_redirect_uri(s->request->worker, uri) ||
 	    oidc_authorize_url(&s->discovery, &client, state->state,
-		state->nonce, state->verifier, location,
+		state->nonce, state->verifier, state->is_again, location,
 		sizeof(location)) != 0) {
 		sso_fail_provider(s, "its authorization URL is too long");
 		return;
@@ -56,6 +56,7 @@ on_settings(struct request *r, PGresult *res)
 {
 	struct sso *s = r->state;
 	char return_to[LOGIN_RETURN_MAX];
+	bool is_again = s->state.is_again;
 
 	if (!sso_load(s, res))
 		return;
@@ -63,6 +64,7 @@ on_settings(struct request *r, PGresult *res)
 	login_state_new(&s->state,
 	    json_integer_value(json_object_get(s->settings, "team_id")),
 	    return_to, clock_wall_ns() / NS_PER_S);
+	s->state.is_again = is_again;
 	sso_discover(s, go);
 }
 
@@ -88,7 +90,7 @@ void
 sso_start_run(struct request *r)
 {
 	char sql[2048], team[64], uri[OIDC_URL_MAX];
-	char return_to[LOGIN_RETURN_MAX];
+	char return_to[LOGIN_RETURN_MAX], again[8];
 	const char *params[] = { team };
 	struct sso *s;
 
@@ -104,6 +106,9 @@ sso_start_run(struct request *r)
 	else if (take_return(r, return_to) && sso_new(r)) {
 		s = r->state;
 		memcpy(s->state.return_to, return_to, sizeof(return_to));
+		s->state.is_again =
+		    request_param(r, "reauthenticate", again, sizeof(again)) &&
+		    strcmp(again, "true") == 0;
 		snprintf(sql, sizeof(sql), "%s%st.name = $1", sso_columns,
 		    sso_tables);
 		request_query(r, sql, 1, params, on_settings);

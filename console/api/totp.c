@@ -184,8 +184,9 @@ on_secret(struct request *r, PGresult *res)
 		    "The code is wrong; are both clocks right?");
 	else
 		change_with_codes(r, "console_login_totp_confirm",
-		    json_pack("{s:I,s:s}", "step", (json_int_t)step, "login",
-			credential_hash(&r->person, login)));
+		    json_pack("{s:I,s:s,s:s}", "step", (json_int_t)step,
+			"login", credential_hash(&r->person, login), "sealed",
+			PQgetvalue(res, 0, 0) + 2)); /* behind "\\x" */
 }
 
 void

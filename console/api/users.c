@@ -99,3 +99,17 @@ users_patch_run(struct request *r)
 	else
 		change(r);
 }
+
+/* ---- what a person logs in with ---- */
+
+void
+users_tokens_delete_run(struct request *r)
+{
+	change_run(r, "console_user_tokens_remove", 204);
+}
+
+void
+users_logins_delete_run(struct request *r)
+{
+	change_run(r, "console_user_logins_end", 204);
+}

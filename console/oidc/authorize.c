@@ -75,8 +75,8 @@ add(struct form *f, const char *before, const char *name, const char *value)
 
 int
 oidc_authorize_url(const struct discovery *d, const struct oidc_client *c,
-    const char *state, const char *nonce, const char *verifier, char *out,
-    size_t out_len)
+    const char *state, const char *nonce, const char *verifier, bool is_again,
+    char *out, size_t out_len)
 {
 	struct form f = { .out = out, .max = out_len };
 	char challenge[OIDC_BASE64_32];
@@ -92,6 +92,10 @@ oidc_authorize_url(const struct discovery *d, const struct oidc_client *c,
 	add(&f, "&", "nonce", nonce);
 	add(&f, "&", "code_challenge", oidc_challenge(verifier, challenge));
 	add(&f, "&", "code_challenge_method", "S256");
+	if (is_again) {
+		add(&f, "&", "prompt", "login");
+		add(&f, "&", "max_age", "0");
+	}
 	return f.rc;
 }
 

@@ -6,6 +6,7 @@
 #ifndef CONSOLE_OIDC_AUTHORIZE_H
 #define CONSOLE_OIDC_AUTHORIZE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "console/oidc/discovery.h"
@@ -30,11 +31,12 @@ char *oidc_challenge(const char *verifier, char out[OIDC_BASE64_32]);
 
 /*
  * The URL of the authorization request in out; the endpoint may have a query
- * already. Returns 0 or ERR_LIMIT.
+ * already. is_again: the provider is to ask the person, though it knows them
+ * (prompt and max_age, section 3.1.2.1). Returns 0 or ERR_LIMIT.
  */
 int oidc_authorize_url(const struct discovery *d, const struct oidc_client *c,
-    const char *state, const char *nonce, const char *verifier, char *out,
-    size_t out_len);
+    const char *state, const char *nonce, const char *verifier, bool is_again,
+    char *out, size_t out_len);
 
 /*
  * The form for the token endpoint in form, and in authorization the value of

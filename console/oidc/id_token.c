@@ -224,6 +224,22 @@ check_times(const json_t *claims, uint64_t now_s, char why[OIDC_WHY_MAX])
 	return 0;
 }
 
+/* Core section 2: auth_time is there when max_age was asked for. */
+static int
+check_asked(const json_t *claims, uint64_t asked_s, char why[OIDC_WHY_MAX])
+{
+	double at;
+
+	if (asked_s == 0)
+		return 0;
+	if (!take_time(claims, "auth_time", &at) ||
+	    at < (double)asked_s - ID_TOKEN_SKEW_S)
+		return refuse(why, ERR_DENIED,
+		    "it did not ask the person again, or its ID token does not "
+		    "say when (auth_time)");
+	return 0;
+}
+
 static int
 check_subject(const json_t *claims, char why[OIDC_WHY_MAX])
 {
@@ -286,6 +302,8 @@ id_token_check(const char *token, const json_t *keys,
 		rc = check_party(*claims, want, why);
 	if (rc == 0)
 		rc = check_times(*claims, want->now_s, why);
+	if (rc == 0)
+		rc = check_asked(*claims, want->asked_s, why);
 	if (rc == 0)
 		rc = check_subject(*claims, why);
 	if (rc == 0)

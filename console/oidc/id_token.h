@@ -21,6 +21,7 @@ struct id_token_want {
 	const char *algorithm;    /* the one that the team chose */
 	const char *access_token; /* that came with it; NULL: none */
 	uint64_t now_s;           /* since 1970 */
+	uint64_t asked_s; /* the person was to be asked since then; 0: not */
 };
 
 /*

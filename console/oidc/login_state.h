@@ -7,6 +7,7 @@
 #ifndef CONSOLE_OIDC_LOGIN_STATE_H
 #define CONSOLE_OIDC_LOGIN_STATE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,7 @@ struct login_state {
 	char state[OIDC_BASE64_32], nonce[OIDC_BASE64_32];
 	char verifier[OIDC_BASE64_32];
 	char return_to[LOGIN_RETURN_MAX]; /* oidc_return_is_right */
+	bool is_again; /* the provider is to ask who it is, whatever it knows */
 };
 
 /* A new one with random texts, which expires LOGIN_STATE_SECONDS from now. */

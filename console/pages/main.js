@@ -6,6 +6,7 @@ import { useStore } from './base/store.js';
 import { DialogHost } from './parts/dialog.js';
 import { Downloads } from './parts/downloads.js';
 import { explain } from './parts/problem.js';
+import { Reauthentication } from './parts/reauthentication.js';
 import { Shell } from './parts/shell.js';
 import { Toasts } from './parts/toast.js';
 import { T } from './texts.js';
@@ -126,7 +127,7 @@ function Start() {
       <p>${problem ? explain(problem) : T.problem.unknown}</p>
       <button type="button" class="primary" onClick=${problem ? load : () => location.reload()}>${T.tryAgain}</button>
     </div></main>`;
-  return html`<${Entrance} /><${DialogHost} /><div class="corner"><${Downloads} /><${Toasts} /></div>`;
+  return html`<${Entrance} /><${DialogHost} /><${Reauthentication} /><div class="corner"><${Downloads} /><${Toasts} /></div>`;
 }
 
 render(html`<${Start} />`, document.getElementById('app'));

@@ -32,6 +32,7 @@ export const T = {
   },
 
   problem: {
+    unconfirmed: 'Nothing was changed: show first that it is you.',
     noAnswer: 'The console does not answer. Check the network connection, then try again.',
     unavailable: 'The console cannot do this now. Try again in a moment.',
     unknown: 'That did not work. The console’s log says why.',
@@ -471,6 +472,18 @@ export const T = {
     broken: 'The browser could not use the passkey.',
   },
 
+  reauthentication: {
+    title: 'Is it you?',
+    text: 'What you are about to do changes how people or programs get in here. Show that it is you; then it goes on.',
+    password: 'Your password',
+    byPassword: 'Go on',
+    code: 'Code of your authenticator',
+    byCode: 'Go on with the code',
+    passkey: 'Use a passkey',
+    signOn: 'Use single sign-on',
+    signOnHint: 'That leaves this page; begin here again afterwards.',
+  },
+
   account: {
     title: 'My login',
     lead: (user, team) => `How ${user} of team ${team} logs in at the console.`,
@@ -708,6 +721,10 @@ export const T = {
     factorsTitle: (name) => `Second factors of ${name}`,
     factorsText: 'Codes, recovery codes and passkeys are removed. Do that for somebody who lost them; make sure that it is the person who asks.',
     factorsTaken: 'The second factors were taken away.',
+    signOut: 'End logins and tokens',
+    signOutTitle: (name) => `Logins and tokens of ${name}`,
+    signOutText: 'All browsers of the person are logged out, and all their API tokens are taken back. Their password, codes and passkeys stay.',
+    signedOut: 'Logins and tokens were ended.',
     ownersOnly: 'Only an owner may do that.',
     notYourself: 'You cannot disable yourself.',
     noneTitle: 'Nobody', none: 'Add a person to the team.',

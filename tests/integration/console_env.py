@@ -86,6 +86,8 @@ class Console:
             'console.pages_dir': os.path.join(ROOT, 'console', 'pages'),
             'console.modules_dir': os.path.join(BUILD, 'console', 'modules'),
             'console.provider_private_addresses': 'on',
+            # on a slow machine a test may take longer than ten minutes
+            'console.reauthentication_seconds': '12h',
             'console.workers': '2', 'log.level': 'debug', **settings}
         self.process = None
         self.fill()

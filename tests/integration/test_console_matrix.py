@@ -51,6 +51,8 @@ ROWS = {
     ('POST', '/me/passkeys'): Row(422, {}),
     ('PATCH', '/me/passkeys/{id}'): Row(422, {}, valid={'name': 'x'}),
     ('DELETE', '/me/passkeys/{id}'): Row(404),
+    ('GET', '/me/reauthentication'): Row(200),
+    ('POST', '/me/reauthentication'): Row(422, {}),
     ('GET', '/me/totp'): Row(200),
     ('POST', '/me/totp'): Row(201, {}),
     ('POST', '/me/totp/confirm'): Row(422, {}),
@@ -110,6 +112,8 @@ ROWS = {
     ('DELETE', '/users/{id}/totp'): Row(
         404, before=('DELETE FROM totp', None)),
     ('DELETE', '/users/{id}/passkeys'): Row(404),
+    ('DELETE', '/users/{id}/tokens'): Row(204),
+    ('DELETE', '/users/{id}/logins'): Row(204),
     ('POST', '/tickets'): Row(422, {}),
     ('GET', '/settings/access'): Row(200),
     ('PATCH', '/settings/access'): Row(422, {}),

@@ -131,6 +131,20 @@ def test_a_provider_that_knows_the_person_answers_at_once(site, settings):
     assert b.me().json()['user'] == 'mia'
 
 
+def test_a_provider_that_knows_the_person_asks_again(site, settings):
+    """To confirm a login: prompt and max_age."""
+    settings.link('mia', 'u-mia')
+    b = browser(site)
+    assert b.come_back(b.sign_in('u-mia')).status_code == 200
+    asked = []
+    b.other.hooks['response'].append(
+        lambda r, **kw: asked.append('name="login"' in r.text))
+    url = b.sign_in('u-mia', reauthenticate='true')
+    assert any(asked)
+    assert b.come_back(url).status_code == 200, site[0].log()[-2000:]
+    assert b.me().json()['user'] == 'mia'
+
+
 def test_nobody_is_made_unless_the_team_wants_it(site, settings):
     refused(site, 'u-new', 403, 'ask an owner of your team')
     assert site[0].sql("SELECT count(*) FROM people WHERE name LIKE 'new%'"

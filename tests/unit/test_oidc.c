@@ -448,21 +448,26 @@ test_authorize_url(void **state)
 	char out[600];
 
 	assert_int_equal(oidc_authorize_url(&d, &client, "st", "no",
-			     "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk", out,
-			     sizeof(out)),
+			     "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
+			     false, out, sizeof(out)),
 	    0);
 	assert_string_equal(out,
 	    "https://op/a?r=1&response_type=code&client_id=a%2Bb%20c"
 	    "&redirect_uri=https%3A%2F%2Fc%2Fcb&scope=openid%20x&state=st"
 	    "&nonce=no&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw"
 	    "-cM&code_challenge_method=S256");
+	assert_int_equal(oidc_authorize_url(&d, &client, "st", "no",
+			     "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
+			     true, out, sizeof(out)),
+	    0);
+	assert_non_null(strstr(out, "=S256&prompt=login&max_age=0"));
 	for (size_t n = 1; n < strlen(out) + 1; n++) {
 		char *small = malloc(n);
 
 		assert_int_equal(oidc_authorize_url(&d, &client, "st", "no",
 				     "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEj"
 				     "Xk",
-				     small, n),
+				     false, small, n),
 		    ERR_LIMIT);
 		free(small);
 	}

@@ -3,6 +3,7 @@
 const ROOT = '/api/v1/';
 let csrf = '';
 let onLoggedOut = () => {};
+let onUnconfirmed = async () => false;
 
 // A problem document (RFC 9457), or a console that does not answer.
 export class Problem extends Error {
@@ -23,6 +24,11 @@ export function setCsrf(token) {
 // Called when an answer says that this browser has no login any more.
 export function setOnLoggedOut(callback) {
   onLoggedOut = callback;
+}
+
+// Called when the person is to show again that it is them; resolves to whether they did.
+export function setOnUnconfirmed(callback) {
+  onUnconfirmed = callback;
 }
 
 // A space is %20: the API takes a plus for itself (RFC 3986).
@@ -70,6 +76,8 @@ export async function request(method, path, options = {}) {
   if (!response.ok) {
     const problem = await readProblem(response);
     if (problem.type === 'not-logged-in' && !options.quiet) onLoggedOut();
+    if (problem.type === 'reauthentication-required' && await onUnconfirmed())
+      return request(method, path, options);
     throw problem;
   }
   return response.status === 204 ? null : response.json();

@@ -8,6 +8,7 @@ export function explain(problem) {
   if (problem.status === 0) return problem.message || T.problem.noAnswer;
   if (problem.status === 429)
     return T.problem.busy(problem.retrySeconds || 5);
+  if (problem.type === 'reauthentication-required') return T.problem.unconfirmed;
   if (problem.status === 503) return problem.message || T.problem.unavailable;
   if (problem.errors?.length) return problem.errors.map((e) => e.detail).join(' ');
   return problem.message || T.problem.unknown;

@@ -77,12 +77,22 @@ function askFactors(u) {
   }}><p>${P.factorsText}</p><//>`);
 }
 
+function askSignOut(u) {
+  openDialog(() => html`<${FormDialog} title=${P.signOutTitle(u.name)} action=${P.signOut} danger
+      save=${async () => {
+    await remove(`users/${u.id}/tokens`);
+    await remove(`users/${u.id}/logins`);
+    say(P.signedOut);
+  }}><p>${P.signOutText}</p><//>`);
+}
+
 const menuOf = (u, me, list) => {
   const locked = u.role === 'owner' && !isOwner(me);
   const why = P.ownersOnly;
   return [
     { label: P.edit, icon: 'settings', run: () => askEdit(u, me, list), disabled: locked, why },
     { label: P.setPassword + ' …', icon: 'key', run: () => askPassword(u, list), disabled: locked, why },
+    { label: P.signOut + ' …', icon: 'lock', run: () => askSignOut(u), disabled: locked, why },
     { label: P.takeFactors + ' …', icon: 'unlock', run: () => askFactors(u), disabled: !isOwner(me), why },
     null,
     u.disabled
