@@ -251,7 +251,7 @@ class Matrix(Console):
             'recordings': lambda: self.recordings[cell.access],
             'endpoints': lambda: self.id_of('endpoints',
                                             ENDPOINTS[cell.access]),
-            'users': lambda: self.id_of('people', 'mia'),
+            'users': lambda: self.id_of('people', 'tess'),
         }.get(kind, lambda: '999999')
         return path.replace('{id}', found() if '{id}' in path else ''
                             ).replace('{user}', 'mia')[1:]

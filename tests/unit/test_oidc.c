@@ -456,11 +456,6 @@ test_authorize_url(void **state)
 	    "&redirect_uri=https%3A%2F%2Fc%2Fcb&scope=openid%20x&state=st"
 	    "&nonce=no&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw"
 	    "-cM&code_challenge_method=S256");
-	assert_int_equal(oidc_authorize_url(&d, &client, "st", "no",
-			     "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
-			     true, out, sizeof(out)),
-	    0);
-	assert_non_null(strstr(out, "=S256&prompt=login&max_age=0"));
 	for (size_t n = 1; n < strlen(out) + 1; n++) {
 		char *small = malloc(n);
 
@@ -471,6 +466,11 @@ test_authorize_url(void **state)
 		    ERR_LIMIT);
 		free(small);
 	}
+	assert_int_equal(oidc_authorize_url(&d, &client, "st", "no",
+			     "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
+			     true, out, sizeof(out)),
+	    0);
+	assert_non_null(strstr(out, "=S256&prompt=login&max_age=0"));
 }
 
 static void
