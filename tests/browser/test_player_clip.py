@@ -59,13 +59,24 @@ def line(player):
                      "return l.hidden ? '' : l.textContent")
 
 
+def is_whole(clip):
+    """A download has its name before it has its bytes."""
+    try:
+        manifest = json.loads(clip.with_suffix('.json').read_text())
+    except (OSError, ValueError):
+        return False
+    return clip.stat().st_size == manifest['bytes']
+
+
 def saved(player, n):
     """n clips, each with its manifest: [(path, manifest's path)]."""
     folder = player.page.downloads
-    player.page.until(
-        lambda: len(list(folder.glob('*.webm'))) == n and
-        len(list(folder.glob('*.json'))) == n, f'{n} clips and manifests')
-    return sorted((p, p.with_suffix('.json')) for p in folder.glob('*.webm'))
+
+    def found():
+        clips = sorted(folder.glob('*.webm'))
+        return len(clips) == n and all(map(is_whole, clips)) and clips
+    clips = player.page.until(found, f'{n} clips and manifests')
+    return [(p, p.with_suffix('.json')) for p in clips]
 
 
 def dialog(player):
