@@ -31,6 +31,7 @@ enum picture_kind {
 	PICTURE_QUIET,   /* coarse tiles once more */
 	PICTURE_REFINE,  /* what changed, and coarse ones that rested; fine */
 	PICTURE_CLOSING, /* both, at the segment's end time */
+	PICTURE_KEY,     /* all once more, for players to start from */
 };
 
 struct session {
@@ -160,7 +161,7 @@ int session_split_on_size(struct session *s, uint64_t t_ns);
 /* When a repeat is due, or PACER_NEVER. */
 uint64_t session_repeat_due(const struct session *s);
 
-/* That repeat, at t. */
+/* That repeat, at t; once in a while a key frame in its place. */
 int session_repeat(struct session *s, uint64_t t_ns);
 
 /* Before the first segment, and after the last one. */

@@ -183,6 +183,8 @@ choose_tiles(struct session *s, enum picture_kind kind)
 	case PICTURE_DAMAGE:
 		return tiles_choose(&s->tiles, dirty, now_ms, TILES_REST_MS,
 			   was_fine ? TILES_REFINE_MAX : 0) > 0;
+	case PICTURE_KEY:
+		return true;
 	case PICTURE_QUIET:
 		return tiles_choose(&s->tiles, NULL, now_ms, 0, SIZE_MAX) > 0;
 	case PICTURE_REFINE:
@@ -353,7 +355,7 @@ encode_kind(struct session *s, uint64_t t_ns, enum picture_kind kind, bool key,
 {
 	int rc = 0, usual = 0;
 
-	if (kind != PICTURE_REFINE)
+	if (kind != PICTURE_REFINE && kind != PICTURE_KEY)
 		return encode_picture(s, t_ns, key, pkt);
 	s->refined_ns = t_ns;
 	rc = encoder_set_range(s->encoder, RANGE_FINE);
@@ -381,7 +383,7 @@ wants_refinement(const struct session *s, uint64_t t_ns)
 static bool
 wants_key(const struct session *s, uint64_t t_ns, enum picture_kind kind)
 {
-	if (segment_frames(s->segment) == 0)
+	if (segment_frames(s->segment) == 0 || kind == PICTURE_KEY)
 		return true;
 	return kind == PICTURE_DAMAGE && pacer_is_key_due(&s->pacer, t_ns) &&
 	    !segment_is_pause(s->segment, session_frame_ms(s, t_ns, false));

@@ -26,6 +26,12 @@
  * now, there is room for its last frame. */
 #define DUE_BACK_NS ((BEFORE_MS + 1) * NS_PER_MS)
 
+/*
+ * A player that jumps decodes all repeats from the last key frame on: about
+ * 1 ms each at 1920x1080. So a key frame comes this often.
+ */
+#define KEY_NS (600 * NS_PER_S)
+
 /* Of such a packet; that of 16384 x 16384 pixels has a few KiB. */
 #define STILL_BYTES_MAX (1 << 20)
 
@@ -133,6 +139,15 @@ session_repeat_due(const struct session *s)
 	    (s->last_time_ms + SEGMENT_GAP_MS) * NS_PER_MS;
 }
 
+/* Whether the repeat at t should be a key frame that leaves no hole. */
+static bool
+wants_key(const struct session *s, uint64_t t_ns)
+{
+	return s->dirty_ns == PACER_NEVER &&
+	    t_ns >= s->pacer.last_key_ns + KEY_NS &&
+	    !segment_is_pause(s->segment, session_frame_ms(s, t_ns, false));
+}
+
 int
 session_repeat(struct session *s, uint64_t t_ns)
 {
@@ -140,6 +155,8 @@ session_repeat(struct session *s, uint64_t t_ns)
 	uint64_t ms = stood_until_ms(s, at_ns);
 	int rc;
 
+	if (wants_key(s, at_ns))
+		return session_take_picture(s, at_ns, PICTURE_KEY);
 	if (ms <= s->last_time_ms)
 		ms = session_frame_ms(s, at_ns, false);
 	rc = write_repeat(s, ms, 0, true);
