@@ -76,7 +76,7 @@ class KnownSession:
             check=True, timeout=120)
         r = subprocess.run(
             [f'{build}/recorder/relaycam-recorder', '--replay', spool,
-             part.id], capture_output=True, text=True, timeout=300)
+             part.id], capture_output=True, text=True, timeout=1200)
         assert r.returncode == 0, r.stderr
         return self._take(part, f'{spool}/{part.id}.encode', first_frame)
 

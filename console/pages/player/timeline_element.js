@@ -307,7 +307,11 @@ export class TimelineElement extends HTMLElement {
     this.isDragging = true;
     this.track.setPointerCapture(e.pointerId);
     this.seekTo(e);
-    this.track.addEventListener('pointerup', () => { this.isDragging = false; }, {once: true});
+    this.track.addEventListener('pointerup', up => {
+      this.isDragging = false;
+      if (up.clientX !== e.clientX) /* moves may have been too quick for onMove() */
+        this.seekTo(up);
+    }, {once: true});
     this.track.addEventListener('pointercancel', () => { this.isDragging = false; }, {once: true});
   }
 

@@ -1,0 +1,100 @@
+"""The player under a finger, on a phone's screen (T11, WCAG 2.2: 2.5.7 and
+2.5.8)."""
+import conftest
+import pytest
+
+from console_page import DESKTOP, PHONE, ConsolePage
+from player_page import PlayerPage
+from player_rig import KnownSession, Part
+
+TOTAL_MS = 60_000
+
+
+@pytest.fixture(scope='module')
+def rig(request):
+    rig = conftest.make_rig(request).start()
+    rig.stack.start_console()
+    return rig
+
+
+@pytest.fixture(scope='module')
+def session(rig):
+    return KnownSession(rig, [
+        Part([(250 * i, i) for i in range(240)], TOTAL_MS)]).store()
+
+
+@pytest.fixture
+def player(rig, session):
+    page = ConsolePage(f'https://localhost:{rig.stack.ports.console}')
+    try:
+        page.login('alice', rig.password)
+        page.screen(*PHONE)
+        page.cdp('Emulation.setTouchEmulationEnabled', enabled=True,
+                 maxTouchPoints=2)
+        yield PlayerPage(page).open(session.id)
+    finally:
+        page.screen(*DESKTOP)
+        page.close()
+
+
+def box(player, css):
+    return player.js('''
+const e = document.querySelector(arguments[0]);
+e.scrollIntoView({block: 'center'});
+const b = e.getBoundingClientRect();
+return [b.left, b.top, b.width, b.height];''', css)
+
+
+def touch(player, *points):
+    """A finger that comes down, moves from point to point and leaves."""
+    def send(kind, where):
+        player.page.cdp('Input.dispatchTouchEvent', type=kind,
+                        touchPoints=where)
+    first, *rest = [{'x': x, 'y': y} for x, y in points]
+    send('touchStart', [first])
+    for point in rest:
+        send('touchMove', [point])
+    send('touchEnd', [])
+
+
+def middle(player, css):
+    left, top, width, height = box(player, css)
+    return left + width / 2, top + height / 2
+
+
+def test_a_tap_plays_and_pauses(player):
+    for css in ('.rcp-bar .rcp-button', '.rcp-stage'):
+        touch(player, middle(player, css))
+        player.until(lambda s: s['playing'], f'playing by {css}')
+        touch(player, middle(player, css))
+        player.until(lambda s: not s['playing'], f'a pause by {css}')
+    assert not player.page.problems()
+
+
+def test_a_finger_on_the_timeline_seeks(player, session):
+    left, top, width, height = box(player, 'rc-timeline [role=slider]')
+    y = top + height / 2
+    touch(player, (left + width / 3, y))
+    state = player.until(lambda s: not s['seeking'] and s['ready'] >= 2 and
+                         abs(s['ms'] - TOTAL_MS / 3) < TOTAL_MS / 20, 'a third')
+    assert player.number() in session.at(state['ms'], 100, 100)
+    # along it, and off it: the last place counts
+    touch(player, (left + width / 3, y), (left + width / 2, y + 10),
+          (left + width * 2 / 3, y + 60))
+    state = player.until(lambda s: not s['seeking'] and s['ready'] >= 2 and
+                         abs(s['ms'] - TOTAL_MS * 2 / 3) < TOTAL_MS / 20,
+                         'two thirds')
+    assert player.number() in session.at(state['ms'], 100, 100)
+    # nothing of the page moved meanwhile
+    assert abs(box(player, 'rc-timeline [role=slider]')[0] - left) < 2
+
+
+def test_all_of_it_has_room(player):
+    small = player.js('''
+return [...document.querySelectorAll('rc-player button, rc-player select, rc-player input')]
+  .filter(e => e.offsetParent !== null).map(e => {
+    const b = (e.closest('label') || e).getBoundingClientRect();
+    return [e.getAttribute('aria-label') || e.textContent, b.width, b.height];
+  }).filter(([, w, h]) => w < 24 || h < 24);''')
+    assert not small
+    assert player.js('return document.documentElement.scrollWidth') <= PHONE[0]
