@@ -1,16 +1,21 @@
 /* doctor: where recordings are kept. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "ctl/doctor.h"
 #include "ctl/pg.h"
+#include "ctl/pg.h"
+#include "ctl/s3_abilities.h"
 #include "ctl/s3_probe.h"
 
-#define MIB (1 << 20)
+#define MIB          (1 << 20)
+#define CLOCK_WARN_S 60
 
 static void
 check_folder(struct doctor *d)
@@ -108,6 +113,70 @@ on_right(void *arg, const struct s3_probe_result *r)
 		    r->status, r->code, r->without);
 }
 
+/* The clocks: links and signatures depend on them. */
+static void
+check_clock(struct doctor *d, const struct s3_server *s)
+{
+	struct s3_command *c = calloc(1, sizeof(*c));
+	uint64_t now_s;
+	long long ahead_s;
+
+	if (c == NULL)
+		return;
+	c->method = "GET";
+	c->key = "";
+	s3_command_send(s, c);
+	now_s = clock_wall_ns() / NS_PER_S;
+	ahead_s = (long long)c->date_s - (long long)now_s;
+	if (c->date_s != 0 && llabs(ahead_s) > CLOCK_WARN_S)
+		doctor_warn(d, "store", "set the clocks of both by NTP",
+		    "the clock of %s is %lld s %s", d->ctl->store.s3_endpoint,
+		    llabs(ahead_s), ahead_s > 0 ? "ahead" : "behind");
+	free(c);
+}
+
+/* What "storage init" noted still holds. */
+static void
+check_abilities(struct doctor *d, const struct s3_server *s)
+{
+	const struct conf_store *conf = &d->ctl->store;
+	PGresult *res;
+
+	if (d->ctl->db == NULL)
+		return;
+	res = PG_TRY(d->ctl,
+	    "SELECT lifecycle FROM store_abilities WHERE endpoint = $1 "
+	    "AND bucket = $2",
+	    conf->s3_endpoint, conf->s3_bucket);
+	if (PQresultStatus(res) != PGRES_TUPLES_OK)
+		; /* the database's checks say why */
+	else if (PQntuples(res) == 0)
+		doctor_warn(d, "store", "run \"relaycam storage init\"",
+		    "nobody looked yet what %s can do: conditional writes and "
+		    "the lifecycle rule are not used",
+		    conf->s3_endpoint);
+	else if (pg_text(res, 0, 0)[0] == 't' && s3_lifecycle_is_there(s) == 0)
+		doctor_warn(d, "store",
+		    "run \"relaycam storage init\", which adds it",
+		    "bucket %s has no lifecycle rule that ends uploads which "
+		    "were given up",
+		    conf->s3_bucket);
+	PQclear(res);
+}
+
+static void
+check_more(struct doctor *d)
+{
+	struct s3_server s;
+	char why[HTTP_WHY_MAX];
+
+	if (s3_server_open(&s, &d->ctl->store, why) != 0)
+		return; /* the probe said so */
+	check_clock(d, &s);
+	check_abilities(d, &s);
+	s3_server_close(&s);
+}
+
 static void
 check_bucket(struct doctor *d)
 {
@@ -125,6 +194,8 @@ check_bucket(struct doctor *d)
 		    "S3 bucket %s at %s: put, get, list, delete and uploads "
 		    "in parts work",
 		    s->s3_bucket, s->s3_endpoint);
+	if (c.n_wrong == 0)
+		check_more(d);
 }
 
 void

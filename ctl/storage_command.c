@@ -1,6 +1,7 @@
 /* relaycam storage: its verbs. */
 #include "ctl/command.h"
 #include "ctl/storage_check.h"
+#include "ctl/storage_init.h"
 
 static const struct arg_opt check_opts[] = {
 	{ "full", NULL,
@@ -9,7 +10,20 @@ static const struct arg_opt check_opts[] = {
 	OPT_JSON,
 };
 
+static const struct arg_opt init_opts[] = {
+	{ "create-bucket", NULL, "make the bucket if there is none" },
+	{ "no-lifecycle", NULL, "leave the bucket's lifecycle rules alone" },
+	OPT_JSON,
+};
+
 static const struct command commands[] = {
+	{ "init", "", 0, 0, OPTS(init_opts),
+	    "Looks at what the S3 server can do, and notes it.\n\nStores, "
+	    "replaces and removes an object below relaycam-init/, and adds a "
+	    "lifecycle\nrule that ends incomplete uploads after 7 days. "
+	    "Storage uses only what was noted, so\nrun it again after a "
+	    "change of the server.",
+	    storage_run_init },
 	{ "check", "", 0, 0, OPTS(check_opts),
 	    "Compares the store, the rows and the spools.\n\nA storage daemon "
 	    "does it, as it does every night: each object beside its row, and "
@@ -21,4 +35,5 @@ static const struct command commands[] = {
 };
 
 const struct command_group group_storage = { "storage",
-	"the object store, compared with the rows", commands, 1 };
+	"the object store: what it can do, and compared with the rows",
+	commands, 2 };

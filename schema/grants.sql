@@ -160,6 +160,10 @@ BEGIN
         ('timeline',          'console', 'SELECT'),
         ('timeline',          'admin',   'SELECT'),
 
+        -- M8: what "relaycam storage init" found
+        ('store_abilities',   'storage', 'SELECT'),
+        ('store_abilities',   'admin',   'SELECT, INSERT, UPDATE'),
+
         ('uploads',           'storage', 'SELECT, INSERT, UPDATE, DELETE'),
         ('uploads',           'console', 'SELECT'),
         ('uploads',           'admin',   'SELECT'),

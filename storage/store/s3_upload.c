@@ -16,6 +16,11 @@
  *
  * A file of one part is one PUT between the two stats.
  *
+ * Where the server knows conditions (store_abilities), the object is made only
+ * if what is there is still what the first stat saw: of two writers, as after
+ * a node was taken for dead, the second one is refused (412). It succeeds too
+ * if the other one stored the same file, and else fails.
+ *
  * A part counts as finished when the server lists it with its right size and
  * with the MD5 of the local bytes as ETag (or, where ETags are no MD5s, the
  * ETag noted beside the same local SHA-256). Every body is sent with its MD5
@@ -211,6 +216,9 @@ on_stat_first(void *arg, const struct s3_response *r)
 		return;
 	}
 	memset(&u->r, 0, sizeof(u->r));
+	u->was_absent = r->err != 0 && strcmp(r->code, "NoSuchKey") == 0;
+	if (r->err == 0 && r->etag[0] != '\0')
+		snprintf(u->replaces, sizeof(u->replaces), "\"%s\"", r->etag);
 	if (u->upload_id[0] != '\0')
 		s3_upload_list(u);
 	else if (u->n_parts == 1)
@@ -240,6 +248,17 @@ s3_upload_object_headers(struct upload *u, struct s3_request *rq)
 	if (is_kms && conf->s3_kms_key != NULL && conf->s3_kms_key[0] != '\0')
 		add_header(rq, "x-amz-server-side-encryption-aws-kms-key-id",
 		    conf->s3_kms_key);
+}
+
+void
+s3_upload_condition(const struct upload *u, struct s3_request *rq)
+{
+	if (!u->is_conditional)
+		return;
+	if (u->was_absent)
+		add_header(rq, "if-none-match", "*");
+	else if (u->replaces[0] != '\0')
+		add_header(rq, "if-match", u->replaces);
 }
 
 int

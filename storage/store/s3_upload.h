@@ -35,7 +35,8 @@ struct part_sending {
 /* What follows when no part is under way any more. */
 enum upload_end {
 	UPLOAD_GOES_ON,
-	UPLOAD_RESTARTS, /* the server does not know it */
+	UPLOAD_RESTARTS,   /* the server does not know it */
+	UPLOAD_SUPERSEDED, /* another writer was first */
 	UPLOAD_FAILS,
 };
 
@@ -51,8 +52,12 @@ struct upload {
 	enum upload_end end;
 	char upload_id[1025];
 	char stale_id[1025]; /* of the upload that is being aborted */
-	bool was_restarted;  /* NoSuchUpload: begun again once */
-	unsigned n_aborted;  /* abandoned uploads of this key */
+	/* the object takes the place of what the first stat saw, or of nothing,
+	 * where the server knows conditions */
+	bool is_conditional, was_absent;
+	char replaces[104]; /* ETag in quotes; "": not known */
+	bool was_restarted; /* NoSuchUpload: begun again once */
+	unsigned n_aborted; /* abandoned uploads of this key */
 	char marker[24];
 	/* of the request under way that is no part */
 	struct s3_request rq;
@@ -77,6 +82,8 @@ int s3_upload_cut(struct upload *u, uint64_t part_bytes);
 void s3_upload_hash(struct upload *u);
 /* Content type, SHA-256 and encryption of the object, into rq. */
 void s3_upload_object_headers(struct upload *u, struct s3_request *rq);
+/* If-None-Match or If-Match of what makes the object, into rq. */
+void s3_upload_condition(const struct upload *u, struct s3_request *rq);
 /* Asks for the object as it is stored now. */
 void s3_upload_stat(struct upload *u, s3_cb *cb);
 /* The answer behind the last step. */
@@ -91,6 +98,8 @@ void s3_upload_list(struct upload *u);
 void s3_upload_clean(struct upload *u);
 /* The server does not know the upload: begin again, once; u->r says why. */
 void s3_upload_restart(struct upload *u);
+/* Another writer was first: is its object this file? The answer. */
+void s3_upload_superseded(struct upload *u);
 /* Has the server join the parts. */
 void s3_upload_complete(struct upload *u);
 /* The answer to a request that names an upload: there is none. */

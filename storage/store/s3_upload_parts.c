@@ -179,6 +179,17 @@ s3_upload_list(struct upload *u)
 /* ---- clean: stale uploads of this key ---- */
 
 static void
+abort_stale(struct upload *u, s3_cb *cb)
+{
+	memset(&u->rq, 0, sizeof(u->rq));
+	u->rq.method = "DELETE";
+	u->rq.key = u->put.key;
+	u->rq.query[0] = (struct sigv4_pair){ "uploadId", u->stale_id };
+	u->rq.n_query = 1;
+	s3_upload_send(u, cb);
+}
+
+static void
 cleaned(struct upload *u)
 {
 	if (u->upload_id[0] != '\0')
@@ -228,12 +239,7 @@ on_clean(void *arg, const struct s3_response *r)
 		    in > end || strcmp(u->stale_id, u->upload_id) == 0)
 			continue;
 		log_info("upload_abandoned", LOG_S("key", key));
-		memset(&u->rq, 0, sizeof(u->rq));
-		u->rq.method = "DELETE";
-		u->rq.key = u->put.key;
-		u->rq.query[0] = (struct sigv4_pair){ "uploadId", u->stale_id };
-		u->rq.n_query = 1;
-		s3_upload_send(u, on_aborted);
+		abort_stale(u, on_aborted);
 		return;
 	}
 	cleaned(u);
@@ -289,6 +295,42 @@ start_create(struct upload *u)
 	s3_upload_send(u, on_created);
 }
 
+/* ---- another writer was first ---- */
+
+static void
+on_other_seen(void *arg, const struct s3_response *r)
+{
+	struct upload *u = arg;
+
+	if (r->err == 0)
+		log_warn("stored_by_another", LOG_S("key", u->put.key));
+	s3_upload_on_stored(u, r);
+}
+
+static void
+on_own_aborted(void *arg, const struct s3_response *r)
+{
+	struct upload *u = arg;
+
+	if (r->err != 0 && !s3_upload_is_lost(r))
+		log_warn("upload_not_aborted", LOG_S("key", u->put.key),
+		    LOG_S("why", r->detail));
+	s3_upload_stat(u, on_other_seen);
+}
+
+void
+s3_upload_superseded(struct upload *u)
+{
+	memset(&u->r, 0, sizeof(u->r));
+	if (u->upload_id[0] == '\0') {
+		s3_upload_stat(u, on_other_seen);
+		return;
+	}
+	strcpy(u->stale_id, u->upload_id);
+	s3_upload_forget(u);
+	abort_stale(u, on_own_aborted);
+}
+
 /* ---- complete ---- */
 
 static void
@@ -298,6 +340,10 @@ on_completed(void *arg, const struct s3_response *r)
 	const char *at = r->body;
 	char code[64] = "";
 
+	if (r->status == 412) {
+		s3_upload_superseded(u);
+		return;
+	}
 	if (strcmp(r->code, "InvalidPart") == 0) {
 		restart(u, r); /* it has other parts than were noted */
 		return;
@@ -356,5 +402,6 @@ s3_upload_complete(struct upload *u)
 	u->rq.mem = (const char *)buf_head(&u->xml);
 	u->rq.len = buf_len(&u->xml);
 	u->rq.sha256 = http_hex(digest, 32, u->hex);
+	s3_upload_condition(u, &u->rq);
 	s3_upload_send(u, on_completed);
 }

@@ -13,15 +13,15 @@
 static void
 take_row(struct upload *u, PGresult *res, int i)
 {
-	long n = strtol(PQgetvalue(res, i, 2), NULL, 10);
-	const char *sha256 = PQgetvalue(res, i, 4);
+	long n = strtol(PQgetvalue(res, i, 3), NULL, 10);
+	const char *sha256 = PQgetvalue(res, i, 5);
 	struct part *p;
 
-	if (PQgetisnull(res, i, 2) || n < 1 || (size_t)n > u->n_parts)
+	if (PQgetisnull(res, i, 3) || n < 1 || (size_t)n > u->n_parts)
 		return;
 	p = &u->parts[n - 1];
 	snprintf(
-	    p->noted_etag, sizeof(p->noted_etag), "%s", PQgetvalue(res, i, 3));
+	    p->noted_etag, sizeof(p->noted_etag), "%s", PQgetvalue(res, i, 4));
 	if (http_unhex(sha256, p->noted_sha256, 32) != 0)
 		p->noted_etag[0] = '\0';
 }
@@ -36,10 +36,11 @@ on_rows(void *arg, PGresult *res)
 		s3_upload_fail(u, ERR_UNAVAILABLE, "PostgreSQL is away");
 		return;
 	}
-	if (PQntuples(res) > 0) {
+	u->is_conditional = PQgetvalue(res, 0, 0)[0] == 't';
+	if (!PQgetisnull(res, 0, 1)) {
 		snprintf(u->upload_id, sizeof(u->upload_id), "%s",
-		    PQgetvalue(res, 0, 0));
-		part_bytes = strtoull(PQgetvalue(res, 0, 1), NULL, 10);
+		    PQgetvalue(res, 0, 1));
+		part_bytes = strtoull(PQgetvalue(res, 0, 2), NULL, 10);
 	}
 	if (s3_upload_cut(u, part_bytes) != 0) {
 		s3_upload_fail(u, ERR_NOMEM, "out of memory");
@@ -53,14 +54,19 @@ on_rows(void *arg, PGresult *res)
 int
 s3_upload_read_rows(struct upload *u)
 {
-	const char *params[] = { u->put.segment, u->put.key };
+	const struct conf_store *conf = u->s->env.conf;
+	const char *params[] = { u->put.segment, u->put.key, conf->s3_endpoint,
+		conf->s3_bucket };
 
+	/* one row at least */
 	return db_query(u->s->env.db,
-	    "SELECT u.upload_id, u.part_bytes, p.part, p.etag, "
-	    "encode(p.sha256, 'hex') FROM uploads u LEFT JOIN upload_parts p "
-	    "USING (segment_id) WHERE segment_id = $1 AND store = 's3' "
-	    "AND object_key = $2",
-	    2, params, on_rows, u);
+	    "SELECT a.conditional_writes, u.upload_id, u.part_bytes, p.part, "
+	    "p.etag, encode(p.sha256, 'hex') FROM (SELECT) AS one "
+	    "LEFT JOIN store_abilities a ON a.endpoint = $3 AND a.bucket = $4 "
+	    "LEFT JOIN uploads u ON u.segment_id = $1 AND u.store = 's3' "
+	    "AND u.object_key = $2 "
+	    "LEFT JOIN upload_parts p ON p.segment_id = u.segment_id",
+	    4, params, on_rows, u);
 }
 
 void

@@ -44,9 +44,10 @@ fill_request(struct part_sending *p)
 	EVP_EncodeBlock((uint8_t *)p->md5, hash->md5, 16);
 	p->rq.headers[0] = (struct sigv4_pair){ "content-md5", p->md5 };
 	p->rq.n_headers = 1;
-	if (u->upload_id[0] == '\0')
+	if (u->upload_id[0] == '\0') {
 		s3_upload_object_headers(u, &p->rq);
-	else {
+		s3_upload_condition(u, &p->rq);
+	} else {
 		snprintf(p->number, sizeof(p->number), "%zu", p->i + 1);
 		p->rq.query[0] = (struct sigv4_pair){ "partNumber", p->number };
 		p->rq.query[1] =
@@ -137,6 +138,8 @@ s3_upload_part(struct upload *u)
 	u->end = UPLOAD_GOES_ON;
 	if (end == UPLOAD_RESTARTS)
 		s3_upload_restart(u);
+	else if (end == UPLOAD_SUPERSEDED)
+		s3_upload_superseded(u);
 	else if (end == UPLOAD_FAILS)
 		s3_upload_finish(u);
 	else if (u->upload_id[0] == '\0')
@@ -171,7 +174,9 @@ on_part(void *arg, const struct s3_response *r)
 
 	p->is_busy = false;
 	u->n_sending--;
-	if (s3_upload_is_lost(r))
+	if (r->status == 412)
+		end_with(u, UPLOAD_SUPERSEDED, r->err, r->detail);
+	else if (s3_upload_is_lost(r))
 		end_with(u, UPLOAD_RESTARTS, r->err, r->detail);
 	else if (r->err != 0)
 		end_with(u, UPLOAD_FAILS, r->err, r->detail);

@@ -122,6 +122,8 @@ class Handler(BaseHTTPRequestHandler):
             return self.refuse(400, 'BadDigest')
         if number != 0 and number == peer.fail_part:
             return self.refuse(503, 'SlowDown')
+        if not number and self.is_condition_false(key):
+            return self.refuse(412, 'PreconditionFailed')
         if number and peer.barrier:
             peer.barrier.wait()
         peer.puts.append((key, number))
@@ -132,9 +134,24 @@ class Handler(BaseHTTPRequestHandler):
                                  self.headers['x-amz-meta-sha256'])
         self.answer(200, ETag=f'"{peer.etag_of(data)}"')
 
+    def is_condition_false(self, key):
+        """Of If-None-Match: * and If-Match, where the peer knows them."""
+        peer = self.server.peer
+        if peer.before_write:
+            peer.before_write(key)
+        if not peer.conditions:
+            return False
+        etag = f'"{peer.objects[key][1]}"' if key in peer.objects else None
+        wanted = self.headers['If-Match']
+        peer.asked.append((self.headers['If-None-Match'], wanted))
+        return (self.headers['If-None-Match'] == '*' and etag is not None or
+                wanted is not None and wanted != etag)
+
     def do_POST(self):
         peer, key, query = self.split()
         body = self.body().decode()
+        if 'uploadId' in query and self.is_condition_false(key):
+            return self.refuse(412, 'PreconditionFailed')
         if 'uploads' in query:
             name = f'upload-{len(peer.uploads)}'
             peer.uploads[name] = {}
@@ -176,6 +193,9 @@ class S3Peer:
         self.ahead_s = 0     # of the clock
         self.busy = []       # (method, Retry-After): one request each
         self.barrier = None  # passed by all parts together
+        self.conditions = False  # If-None-Match and If-Match on writes
+        self.asked = []          # (If-None-Match, If-Match)
+        self.before_write = None  # called with the key
         self.tokens, self.times = set(), []
         self.server = ThreadingHTTPServer(('127.0.0.1', 0), Handler)
         self.server.peer = self

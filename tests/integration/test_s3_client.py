@@ -43,7 +43,7 @@ def arrives(env, peer, seg):
 
 class KeyServer:
     """A metadata service, a container's endpoint and an STS in one; each
-    token that it gives is T1, T2, ..."""
+    token that it gives is session-token-1, -2, ..."""
 
     def __init__(self, lasts_s=3600):
         self.lasts_s, self.given, self.asked = lasts_s, 0, []
@@ -89,7 +89,7 @@ class KeyServer:
             datetime.timezone.utc) + datetime.timedelta(seconds=self.lasts_s)
         return {'AccessKeyId': f'A{self.given}',
                 'SecretAccessKey': f'very-secret-{self.given}',
-                'Token': f'T{self.given}',
+                'Token': f'session-token-{self.given}',
                 'Expiration': end.strftime('%Y-%m-%dT%H:%M:%SZ')}
 
     def close(self):
@@ -114,10 +114,10 @@ def test_keys_from_elsewhere(env, peer, keys, source):
               store__s3_role_arn='arn:aws:iam::1:role/r',
               store__s3_token_file=f'{env.dir}/token')
     arrives(env, peer, Segment(env, SMALL).place())
-    assert keys.given == 1 and peer.tokens == {'T1'}
-    peer.token = 'T2'
+    assert keys.given == 1 and peer.tokens == {'session-token-1'}
+    peer.token = 'session-token-2'
     arrives(env, peer, Segment(env, LARGE).place())
-    assert keys.given == 2 and peer.tokens == {'T1', 'T2'}
+    assert keys.given == 2 and peer.tokens == {'session-token-1', 'session-token-2'}
     if source == 'instance':
         assert [a[0] for a in keys.asked] == ['PUT', 'GET', 'GET'] * 2
         assert keys.asked[2][2]['X-aws-ec2-metadata-token'] == 'session-1'
@@ -125,13 +125,13 @@ def test_keys_from_elsewhere(env, peer, keys, source):
         assert keys.asked[0][2]['Authorization'] == 'projected.token'
     else:
         assert 'WebIdentityToken=projected.token' in keys.asked[0][1]
-    for secret in ('very-secret', 'T1', 'projected'):
+    for secret in ('very-secret', 'session-token', 'projected'):
         assert secret not in env.log()
 
 
 def test_keys_are_renewed_before_they_end(env, peer):
-    """Of 4 s, the last one is for renewing them."""
-    keys = KeyServer(lasts_s=4)
+    """Of 8 s, the last two are for renewing them."""
+    keys = KeyServer(lasts_s=8)
     try:
         env.start(store__s3_endpoint=peer.url,
                   store__s3_credentials='instance',
