@@ -237,7 +237,9 @@ link_filename(const char *object_key, char *out, size_t out_len)
 	     p = strtok_r(NULL, "/", &save))
 		part[n++] = p;
 	if (n == 5) /* team/endpoint/session/monitor/time */
-		snprintf(out, out_len, "%s_%s_%s", part[1], part[3], part[4]);
+		snprintf(out, out_len, "%s_%s_%.*s_%.8s%s", part[1], part[3],
+		    (int)strcspn(part[4], "."), part[4], part[2],
+		    part[4] + strcspn(part[4], "."));
 	else
 		snprintf(out, out_len, "%s", n > 0 ? part[n - 1] : "file");
 	for (char *p = out; *p != '\0'; p++)

@@ -57,8 +57,8 @@ int link_make_until(const struct link_signer *s, const char *object_key,
 
 /*
  * The name under which browsers save object_key:
- * "pc-7_monitor-1_2026-11-21T09-15-02+0100.webm", or its last component when
- * it has another form. Safe inside quotes. Returns out.
+ * "pc-7_monitor-1_2026-11-21T09-15-02+0100_1f2e3d4c.webm", with the beginning
+ * of the session's id, or its last component when it has another form. Safe inside quotes. Returns out.
  */
 char *link_filename(const char *object_key, char *out, size_t out_len);
 

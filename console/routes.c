@@ -139,6 +139,10 @@ const struct route routes[] = {
 	    "recordings:read", false, recordings_manifest_run,
 	    "see what a recording is checked with: root, signature and key, "
 	    "and a link to the signed manifest" },
+	{ GET, V1 "recordings/{id}/captions", RIGHT_PLAYBACK, OBJECT_RECORDING,
+	    "recordings:read", false, recordings_captions_run,
+	    "see as WebVTT what a recording is, its gaps and when something "
+	    "happened in it" },
 	{ GET, V1 "recordings/{id}/poster", RIGHT_PLAYBACK, OBJECT_RECORDING,
 	    "recordings:read", false, recordings_poster_run,
 	    "see the picture that stands for a recording" },

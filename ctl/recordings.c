@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "common/bytes.h"
+#include "common/links.h"
+#include "ctl/captions.h"
 #include "ctl/command.h"
 #include "ctl/list.h"
 #include "ctl/pg.h"
@@ -197,7 +199,6 @@ take(const PGresult *res, int col, char *out, size_t len)
 static void
 take_row(const PGresult *res, struct recording *r)
 {
-	const char *slash;
 	size_t n = 0;
 
 	take(res, 0, r->id, sizeof(r->id));
@@ -215,9 +216,7 @@ take_row(const PGresult *res, struct recording *r)
 	r->has_sha256 = sodium_hex2bin(r->sha256, sizeof(r->sha256),
 			    PQgetvalue(res, 0, 6), 64, NULL, &n, NULL) == 0 &&
 	    n == 32;
-	slash = strrchr(r->object_key, '/');
-	snprintf(r->file_name, sizeof(r->file_name), "%s",
-	    slash != NULL ? slash + 1 : r->object_key);
+	link_filename(r->object_key, r->file_name, sizeof(r->file_name));
 }
 
 int
@@ -327,6 +326,9 @@ static const struct arg_opt fetch_opts[] = {
 	{ "ca", "FILE", "PEM: CA of the server that the link points at" },
 	{ "quiet", NULL, "no progress" },
 };
+static const struct arg_opt captions_opts[] = {
+	{ "output", "FILE", "write here, not to standard output" },
+};
 static const struct arg_opt clip_opts[] = {
 	{ "from", "POSITION", "in the recording, such as 1:02:03.5 or 63" },
 	{ "to", "POSITION", "the same" },
@@ -350,6 +352,11 @@ static const struct command commands[] = {
 	    "Shows all there is to know of one file.\n\nRECORDING is its id "
 	    "or the beginning of it.",
 	    run_show },
+	{ "captions", "RECORDING", 1, 1, OPTS(captions_opts),
+	    "Writes what any player shows beside a recording, as WebVTT.\n\n"
+	    "What it is, why it was begun and ended, gaps, and when something "
+	    "happened. Players take\nNAME.vtt beside NAME.webm by themselves.",
+	    captions_run },
 	{ "timeline", "SESSION", 1, 1, OPTS(show_opts),
 	    "Shows a session's files in order, and each gap between them.\n\n"
 	    "By monitor. WHAT is segment, gap (nobody recorded it; WHY says "

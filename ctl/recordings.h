@@ -34,7 +34,7 @@ struct recording {
 	bool is_capture;
 	char store[8]; /* folder, s3; "" when not stored */
 	char object_key[1024];
-	char file_name[1024]; /* last part of the key */
+	char file_name[1024]; /* as browsers save it */
 	char node_url[512];   /* where it is served before it is stored */
 	int64_t bytes;        /* -1: not known */
 	uint8_t sha256[32];

@@ -57,6 +57,7 @@ void recordings_notes_list_run(struct request *r);
 void recordings_notes_new_run(struct request *r);
 void recordings_manifest_run(struct request *r);
 void recordings_poster_run(struct request *r);
+void recordings_captions_run(struct request *r);
 
 void login_settings_get_run(struct request *r);
 void login_settings_patch_run(struct request *r);

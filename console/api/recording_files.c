@@ -1,5 +1,7 @@
-/* recordings/{id}/manifest and poster: what is kept beside a recording, and
- * what its bytes are checked with (X3, X5). */
+/* recordings/{id}/manifest, poster and captions: what is kept beside a
+ * recording, or is made of its row, and what its bytes are checked with (X2,
+ * X3, X5). */
+#include <stdio.h>
 #include <string.h>
 
 #include "common/clock.h"
@@ -105,4 +107,47 @@ recordings_manifest_run(struct request *r)
 		r->client, r->person.is_token ? "api_token" : "console" };
 
 	request_query(r, manifest_sql, 5, params, on_manifest);
+}
+
+/* ---- captions ---- */
+
+/* The entry is there before the answer is (X7). */
+static const char captions_sql[] =
+    "WITH c AS (SELECT id, coalesce(object_key, id::text) AS key, "
+    "segment_captions(id) AS text FROM segments WHERE id = $1::uuid), "
+    "a AS (INSERT INTO audit (team_id, actor, action, object, detail) "
+    "SELECT $2::bigint, $3, 'captions', id::text, jsonb_build_object("
+    "'client', $4::text, 'door', $5::text) FROM c WHERE text IS NOT NULL) "
+    "SELECT key, text FROM c";
+
+static void
+on_captions(struct request *r, PGresult *res)
+{
+	char name[256], field[320];
+
+	if (PQntuples(res) == 0) {
+		request_not_found(r);
+		return;
+	}
+	if (PQgetisnull(res, 0, 1)) {
+		request_problem(r, 409, "not-done",
+		    "The recording has not ended; its captions are made then.");
+		return;
+	}
+	link_filename(PQgetvalue(res, 0, 0), name, sizeof(name));
+	snprintf(field, sizeof(field), "attachment; filename=\"%.*s.vtt\"",
+	    (int)strcspn(name, "."), name);
+	request_field(r, "Content-Disposition", field);
+	request_bytes(r, 200, "text/vtt; charset=utf-8",
+	    (struct request_body){ .data = PQgetvalue(res, 0, 1),
+		.len = (size_t)PQgetlength(res, 0, 1) });
+}
+
+void
+recordings_captions_run(struct request *r)
+{
+	const char *params[] = { r->id, r->person.team_text, r->person.name,
+		r->client, r->person.is_token ? "api_token" : "console" };
+
+	request_query(r, captions_sql, 5, params, on_captions);
 }

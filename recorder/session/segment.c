@@ -12,6 +12,7 @@
 
 #include "common/bytes.h"
 #include "common/err.h"
+#include "recorder/session/file_tags.h"
 #include "recorder/session/manifest.h"
 #include "recorder/webm/webm_writer.h"
 
@@ -174,12 +175,7 @@ static int
 begin(struct segment *sg, const struct segment_params *p)
 {
 	const struct meta *m = sg->store->meta;
-	const struct webm_tag tags[] = {
-		{ "SESSION", m->session },
-		{ "TEAM", m->team },
-		{ "ENDPOINT", m->endpoint },
-		{ "TECHNICIAN", m->technician },
-	};
+	struct file_tags tags;
 	struct webm_params params = {
 		.codec = m->codec == ENCODER_VP8 ? WEBM_VP8 : WEBM_VP9,
 		.width = p->width,
@@ -188,14 +184,16 @@ begin(struct segment *sg, const struct segment_params *p)
 		.gap_ms = m->codec == ENCODER_VP8 ? 0 : SEGMENT_GAP_MS,
 		.colour = WEBM_COLOUR_LIBYUV,
 		.date_wall_ns = wall_ns(m, p->start_mono_ns),
-		.title = m->endpoint,
-		.tags = tags,
-		.n_tags = N_ELEMENTS(tags),
+		.title = tags.title,
+		.tags = tags.list,
+		.n_tags = FILE_TAGS_N,
 		.on_block = on_block,
 		.arg = sg,
 	};
 	int rc;
 
+	file_tags_fill(
+	    &tags, m, sg->id, p->monitor, p->monitor_name, params.date_wall_ns);
 	memcpy(params.uuid, sg->uuid, sizeof(params.uuid));
 	rc = webm_writer_new(&sg->webm, sg->fd, &params);
 	if (rc == 0)

@@ -71,6 +71,7 @@ ROWS = {
     ('POST', '/recordings/{id}/notes'): Row(
         201, {'at_ms': 1000, 'text': 'seen'}),
     ('GET', '/recordings/{id}/manifest'): Row(200),
+    ('GET', '/recordings/{id}/captions'): Row(200),
     ('GET', '/recordings/{id}/poster'): Row(404),
     ('GET', '/recordings'): Row(200),
     ('GET', '/recordings/{id}'): Row(200),

@@ -259,7 +259,7 @@ test_file_name(void **state)
 	char out[64];
 
 	assert_string_equal(link_filename(KEY, out, sizeof(out)),
-	    "pc 7_monitor-1_2026-11-21T09-15-02+0100.webm");
+	    "pc 7_monitor-1_2026-11-21T09-15-02+0100_s.webm");
 	assert_string_equal(
 	    link_filename("a/b\"\\\n\x80.webm", out, sizeof(out)),
 	    "b____.webm");
