@@ -190,6 +190,13 @@ check_media(const json_t *j)
 	assert_true(
 	    fabs(atof(line) * 1000 - (double)num(j, "duration_ms")) < 2);
 	ask(line, sizeof(line),
+	    "ffprobe -v error -show_entries format_tags=SEGMENT -of csv=p=0 "
+	    "%s 2>&1",
+	    path);
+	assert_int_equal(
+	    strncmp(line, json_string_value(json_object_get(j, "segment")), 36),
+	    0);
+	ask(line, sizeof(line),
 	    "ffmpeg -v error -y -i %s -vsync 0 -enc_time_base 1:1000 -f "
 	    "rawvideo /dev/null 2>&1",
 	    path);
