@@ -20,6 +20,7 @@ const VIEWS = [
   ['/connect', () => import('./views/connect.js')],
   ['/connect/:endpoint', () => import('./views/viewer.js')],
   ['/settings', () => import('./views/settings.js')],
+  ['/settings/single-sign-on', () => import('./views/single_sign_on.js')],
   ['/endpoints', () => import('./views/endpoints.js')],
   ['/people', () => import('./views/people.js')],
   ['/tokens', () => import('./views/tokens.js')],

@@ -6,6 +6,7 @@ import { isOwner } from '../base/session.js';
 import { Page } from '../parts/page.js';
 import { FormDialog, openDialog } from '../parts/dialog.js';
 import { formatBytes, formatTime } from '../base/format.js';
+import { SettingsTabs } from '../parts/settings_tabs.js';
 import { ProblemBox } from '../parts/problem.js';
 import { say, sayProblem } from '../parts/toast.js';
 import { T } from '../texts.js';
@@ -169,6 +170,7 @@ export default function Settings({ person }) {
   };
   const locked = !isOwner(person);
   return html`<${Page} title=${S.title} lead=${S.lead}>
+    <${SettingsTabs} at="/settings" />
     ${locked && html`<p class="notice">${S.ownersOnly}</p>`}
     ${problem && html`<${ProblemBox} problem=${problem} onRetry=${load} />`}
     ${found && html`<div class="settings-pages">
