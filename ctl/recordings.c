@@ -75,6 +75,8 @@ static const char order[] =
 static const struct sql_option filters[] = {
 	{ "team", "t.name = ?" },
 	{ "endpoint", "e.name = ?" },
+	{ "device",
+	    "position(lower(?) IN lower(concat_ws(' ', e.name, e.title))) > 0" },
 	{ "user", "p.name = ?" },
 	{ "status", "g.status = ?" },
 };
@@ -297,6 +299,8 @@ static const struct arg_opt list_opts[] = {
 	{ "session", "SESSION", "only this session" },
 	{ "team", "NAME", "only this team" },
 	{ "endpoint", "NAME", "only this endpoint" },
+	{ "device", "TEXT",
+	    "only endpoints with this in their name or title" },
 	{ "user", "NAME", "only this person" },
 	{ "status", "STATUS", "only with this status, such as available" },
 	{ "unreviewed", NULL, "only those in storage that nobody reviewed" },

@@ -68,6 +68,8 @@ static const char from[] =
 static const struct sql_option filters[] = {
 	{ "team", "t.name = ?" },
 	{ "endpoint", "e.name = ?" },
+	{ "device",
+	    "position(lower(?) IN lower(concat_ws(' ', e.name, e.title))) > 0" },
 	{ "user", "p.name = ?" },
 };
 
@@ -159,6 +161,8 @@ static const struct arg_opt list_opts[] = {
 	{ "state", "STATE", "active, ended or all (default: all)" },
 	{ "team", "NAME", "only this team" },
 	{ "endpoint", "NAME", "only this endpoint" },
+	{ "device", "TEXT",
+	    "only endpoints with this in their name or title" },
 	{ "user", "NAME", "only this person" },
 	{ "from", "TIME", "started at this time or later" },
 	{ "to", "TIME", "started before this time" },

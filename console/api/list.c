@@ -130,7 +130,7 @@ on_counted(struct request *r, PGresult *res)
 {
 	struct page *p = &((struct listing *)r->state)->page;
 
-	p->is_mine = atoi(PQgetvalue(res, 0, 0)) <= LIST_MINE_MAX;
+	page_take_count(p, atoi(PQgetvalue(res, 0, 0)));
 	ask(r);
 }
 
@@ -147,7 +147,7 @@ list_run(struct request *r, const struct list *l)
 	}
 	if (!page_read(&s->page, r, l))
 		return;
-	if (page_asks_for_mine(&s->page, r)) {
+	if (page_asks_for_count(&s->page, r)) {
 		page_write_count(&s->page, r);
 		query(r, on_counted);
 	} else {

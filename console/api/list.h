@@ -17,11 +17,18 @@
 
 struct request;
 
-#define LIST_LIMIT     50 /* rows of a page, unless `limit` says otherwise */
-#define LIST_LIMIT_MAX 200
-#define LIST_READ_MAX  2000 /* rows that a statement reads for a page */
-#define LIST_MINE_MAX  200  /* endpoints of a member that are read one by one */
-#define LIST_FILTERS   16
+#define LIST_LIMIT       50 /* rows of a page, unless `limit` says otherwise */
+#define LIST_LIMIT_MAX   200
+#define LIST_READ_MAX    2000 /* rows that a statement reads for a page */
+#define LIST_MINE_MAX    200 /* endpoints of a member that are read one by one */
+#define LIST_DEVICES_MAX 20  /* endpoints of a part of a name, the same */
+#define LIST_FILTERS     16
+
+/* SQL: ids of the team's endpoints with the value in name or title, upper and
+ * lower case alike. A team has thousands of them at most. */
+#define LIST_DEVICES                                                           \
+	"SELECT e.id FROM endpoints e WHERE e.team_id = $2::bigint AND "       \
+	"position(lower(?) IN lower(concat_ws(' ', e.name, e.title))) > 0"
 
 enum list_access {
 	LIST_READ,     /* no index: looked for in the rows that are read */
@@ -29,6 +36,8 @@ enum list_access {
 	LIST_INDEX,    /* an index of its own, which finds few rows */
 	LIST_WIDE,     /* an index of its own, which may find many */
 	LIST_ENDPOINT, /* the same: the index by endpoint, for each of a name */
+	LIST_DEVICE,   /* as LIST_ENDPOINT for up to LIST_DEVICES_MAX; else as
+			* LIST_READ */
 };
 
 /* "?" in sql stands for the value; $1 is the person, $2 the team, $3 the

@@ -160,8 +160,8 @@ on_rows(struct request *r, PGresult *res)
 static void
 on_counted(struct request *r, PGresult *res)
 {
-	((struct stream *)r->state)->page.is_mine =
-	    atoi(PQgetvalue(res, 0, 0)) <= LIST_MINE_MAX;
+	page_take_count(
+	    &((struct stream *)r->state)->page, atoi(PQgetvalue(res, 0, 0)));
 	ask(r);
 }
 
@@ -173,7 +173,7 @@ on_audited(struct request *r, PGresult *res)
 	if (evhttp_request_get_command(r->http) == EVHTTP_REQ_HEAD) {
 		request_field(r, "Content-Type", "text/csv; charset=utf-8");
 		request_empty(r, 200);
-	} else if (page_asks_for_mine(&s->page, r)) {
+	} else if (page_asks_for_count(&s->page, r)) {
 		page_write_count(&s->page, r);
 		query(r, on_counted);
 	} else {

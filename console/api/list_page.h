@@ -24,6 +24,8 @@ struct page {
 	char key[PAGE_VALUE_MAX], id[PAGE_VALUE_MAX];
 	/* of a member with few endpoints: these are read, not the team's */
 	bool is_mine;
+	/* LIST_DEVICE: a part of the name of few endpoints */
+	bool has_few_devices;
 
 	/* the statement */
 	char sql[PAGE_SQL_MAX];
@@ -52,10 +54,12 @@ char *page_cursor(const struct request *r, const struct page *p,
 
 /* ---- list_sql.c ---- */
 
-/* Whether the statement depends on how many endpoints the person has, and what
- * counts them, up to LIST_MINE_MAX + 1. */
-bool page_asks_for_mine(const struct page *p, const struct request *r);
+/* Whether the statement depends on how many endpoints the person has, or have a
+ * part of a name; what counts them, up to one more than matters; and what follows
+ * from their number. */
+bool page_asks_for_count(const struct page *p, const struct request *r);
 void page_write_count(struct page *p, const struct request *r);
+void page_take_count(struct page *p, int n);
 
 /* Writes the statement: columns row, key and id of at most n rows. */
 void page_write(

@@ -125,6 +125,9 @@ index_filter(const struct page *p)
 	for (size_t i = 0; i < n; i++)
 		if (is_given(p, i, LIST_INDEX) || is_given(p, i, LIST_ENDPOINT))
 			return i;
+	for (size_t i = 0; i < n && p->has_few_devices; i++)
+		if (is_given(p, i, LIST_DEVICE))
+			return i;
 	for (size_t i = 0; i < n && !p->is_mine; i++)
 		if (is_given(p, i, LIST_WIDE))
 			return i;
@@ -194,13 +197,17 @@ add_mine(struct page *p, unsigned n)
 }
 
 static void
-add_endpoints_named(struct page *p, const char *name, unsigned n)
+add_endpoints_named(struct page *p, size_t index, unsigned n)
 {
+	static const char exactly[] =
+	    "SELECT e.id FROM endpoints e WHERE e.team_id = $2::bigint AND "
+	    "e.name = ?";
+
 	add_endpoints_begin(p);
 	add_with(p,
-	    "SELECT e.id FROM endpoints e WHERE e.team_id = $2::bigint AND "
-	    "e.name = ?",
-	    name);
+	    p->list->filters[index].access == LIST_DEVICE ? LIST_DEVICES
+							  : exactly,
+	    p->values[index]);
 	add_endpoints_end(p, n);
 	add_order(p);
 	add(p, " LIMIT %u", n);
@@ -228,8 +235,10 @@ add_rows(struct page *p, size_t index, unsigned n)
 {
 	const struct list *l = p->list;
 
-	if (index < l->n_filters && l->filters[index].access == LIST_ENDPOINT)
-		add_endpoints_named(p, p->values[index], n);
+	if (index < l->n_filters &&
+	    (l->filters[index].access == LIST_ENDPOINT ||
+		l->filters[index].access == LIST_DEVICE))
+		add_endpoints_named(p, index, n);
 	else if (index == l->n_filters && p->is_mine)
 		add_mine(p, n);
 	else
@@ -318,12 +327,30 @@ page_write_horizon(struct page *p, const struct request *r)
 	add(p, " LIMIT 1 OFFSET %u", p->window - 1);
 }
 
+/* A part of a name is asked for, and no index that finds few rows is there. */
+static bool
+asks_for_devices(const struct page *p, size_t *device)
+{
+	size_t n = p->list->n_filters;
+
+	*device = n;
+	for (size_t i = 0; i < n; i++) {
+		if (is_given(p, i, LIST_INDEX) || is_given(p, i, LIST_ENDPOINT))
+			return false;
+		if (is_given(p, i, LIST_DEVICE))
+			*device = i;
+	}
+	return *device < n;
+}
+
 bool
-page_asks_for_mine(const struct page *p, const struct request *r)
+page_asks_for_count(const struct page *p, const struct request *r)
 {
 	const struct list *l = p->list;
-	size_t index = index_filter(p);
+	size_t index = index_filter(p), device;
 
+	if (asks_for_devices(p, &device))
+		return true;
 	return l->mine != NULL && strcmp(r->person.role, "member") == 0 &&
 	    (index == l->n_filters || l->filters[index].access == LIST_WIDE);
 }
@@ -331,7 +358,26 @@ page_asks_for_mine(const struct page *p, const struct request *r)
 void
 page_write_count(struct page *p, const struct request *r)
 {
+	size_t device;
+	bool has_device = asks_for_devices(p, &device);
+
 	begin(p, r);
-	add(p, "SELECT count(*) FROM (%s LIMIT %u) d WHERE " TYPES,
-	    p->list->mine, LIST_MINE_MAX + 1);
+	add(p, "SELECT count(*) FROM (");
+	if (has_device)
+		add_with(p, LIST_DEVICES, p->values[device]);
+	else
+		add(p, "%s", p->list->mine);
+	add(p, " LIMIT %u) d WHERE " TYPES,
+	    (has_device ? LIST_DEVICES_MAX : LIST_MINE_MAX) + 1);
+}
+
+void
+page_take_count(struct page *p, int n)
+{
+	size_t device;
+
+	if (asks_for_devices(p, &device))
+		p->has_few_devices = n <= LIST_DEVICES_MAX;
+	else
+		p->is_mine = n <= LIST_MINE_MAX;
 }

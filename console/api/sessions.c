@@ -72,6 +72,8 @@ static const struct list_filter filters[] = {
 	    "s.endpoint_id IN (SELECT id FROM endpoints WHERE team_id = "
 	    "$2::bigint AND name = ?)",
 	    .access = LIST_ENDPOINT },
+	{ "device", "s.endpoint_id IN (" LIST_DEVICES ")",
+	    .access = LIST_DEVICE },
 	{ "user",
 	    "s.person_id = (SELECT id FROM people WHERE team_id = $2::bigint "
 	    "AND name = ?)",

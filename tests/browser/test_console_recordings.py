@@ -71,6 +71,10 @@ def test_filters(recordings):
     recordings.until(lambda: len(recordings.rows()) == 1, 'one row')
     recordings.click('Clear filters')
     recordings.until(lambda: len(recordings.rows()) > 1, 'all rows')
+    recordings.fill('Device name', 'ESK')       # a part of desk1
+    recordings.until(lambda: 'device=ESK' in recordings.path, 'the address')
+    recordings.settle()
+    recordings.until(lambda: len(recordings.rows()) >= len(STATES), 'all')
     recordings.fill('Device name', 'none')
     recordings.wait_text('No recording found')
     recordings.check('recordings-none')

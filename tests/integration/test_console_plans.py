@@ -52,7 +52,9 @@ def values(c):
         "s.endpoint_id = (SELECT endpoint_id FROM sessions JOIN teams t ON "
         "t.id = team_id WHERE t.name = 'bulk1' GROUP BY 1 ORDER BY count(*) "
         "DESC, 1 LIMIT 1) ORDER BY s.started_at LIMIT 1")[0]
-    return {'endpoint': endpoint, 'user': user, 'session': str(session)}
+    # PC-44, PC-440 to PC-449
+    return {'endpoint': endpoint, 'user': user, 'session': str(session),
+            'part': 'C-44'}
 
 
 def test_the_generated_rows_are_sound(console):
@@ -83,6 +85,13 @@ FILTERS = {
         ({'endpoint': '{endpoint}'}, 'segments_endpoint_page',
          "e.name = '{endpoint}'"),
         ({'endpoint': 'none'}, 'segments_endpoint_page', 'false'),
+        ({'device': '{part}'}, 'segments_endpoint_page',
+         "e.name ILIKE '%%{part}%%'"),
+        ({'device': 'PC-'}, 'segments_page', 'true'),
+        ({'device': 'no such one'}, 'segments_endpoint_page', 'false'),
+        ({'device': '{part}', 'status': 'available'},
+         'segments_endpoint_page', "e.name ILIKE '%%{part}%%' AND g.status = "
+         "'available'"),
         ({'user': '{user}'}, 'segments_person_page', "p.name = '{user}'"),
         ({'user': 'olga'}, 'segments_person_page', 'false'),
         ({'reviewed': 'true'}, 'segments_review_page',
@@ -111,6 +120,9 @@ FILTERS = {
          "s.started_at >= '2026-01-02Z'"),
         ({'endpoint': '{endpoint}'}, 'sessions_endpoint_page',
          "e.name = '{endpoint}'"),
+        ({'device': '{part}'}, 'sessions_endpoint_page',
+         "e.name ILIKE '%%{part}%%'"),
+        ({'device': 'pc-'}, 'sessions_page', 'true'),
         ({'user': '{user}'}, 'sessions_person_page', "p.name = '{user}'"),
         ({'state': 'active'}, 'sessions_active_page', 's.ended_at IS NULL'),
         ({'state': 'ended'}, 'sessions_page', 's.ended_at IS NOT NULL'),
@@ -208,7 +220,7 @@ def test_statements_read_one_index_and_few_rows(console, path, i, who):
         return
     own = {index}
     if path in MINE and who in (MEMBER, NOBODY) and not (
-            {'session', 'endpoint', 'user'} & set(query)):
+            {'session', 'endpoint', 'device', 'user'} & set(query)):
         own = {MINE[path]} | ({'sessions_person_page'} if path == 'sessions'
                               else set())
     for order in ('desc', 'asc'):

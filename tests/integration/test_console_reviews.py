@@ -178,6 +178,7 @@ def test_the_command_line_does_the_same(console, recording):
         return [r['id'] for r in ctl.json('recordings', 'list', *flags)]
 
     assert recording in ids('--unreviewed') and recording in ids('--unwatched')
+    assert recording in ids('--device', 'ESK') and not ids('--device', 'none')
     ctl.fails(1, 'recordings', 'review', recording, '--by', 'mia')
     ctl.fails(1, 'recordings', 'review', recording, '--by', 'olga')
     ctl.fails(2, 'recordings', 'review', recording)

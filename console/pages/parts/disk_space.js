@@ -59,7 +59,7 @@ export function DiskSpace() {
       <h3>${D.byEndpoint}</h3>
       ${endpoints.length === 0 ? html`<p class="soft">${space && D.none}</p>` : html`<ul class="bars">
         ${endpoints.slice(0, all ? undefined : SHOWN).map((e) => html`<${Bar} key=${e.id} label=${html`<a
-          href=${`/recordings?endpoint=${encodeURIComponent(e.endpoint)}`}>${e.endpoint}</a>`}
+          href=${`/recordings?device=${encodeURIComponent(e.endpoint)}`}>${e.endpoint}</a>`}
           part=${e.used_bytes} whole=${largest} said=${formatBytes(e.used_bytes)} />`)}</ul>`}
       ${endpoints.length > SHOWN && html`<button type="button" onClick=${() => setAll(!all)}>
         ${all ? D.fewer : D.all(endpoints.length)}</button>`}

@@ -21,7 +21,7 @@ const RATES = [1, 2, 5, 10, 15, 25, 30, 60];
 
 const FIELDS = [
   { name: 'text', label: F.text, type: 'search', wide: true },
-  { name: 'endpoint', label: F.endpoint },
+  { name: 'device', label: F.endpoint },
   { name: 'user', label: F.user },
   { name: 'access', label: F.access, options: Object.entries(T.access) },
 ];
@@ -137,8 +137,8 @@ function onEvent(name, data, list) {
 export default function ActiveSessions({ person }) {
   const { query } = useStore(route);
   const zone = knownZone(person.time_zone);
-  const { text, endpoint, user, access } = query;
-  const list = useList('sessions', { state: 'active', text, endpoint, user, access, order: query.order }, onEvent);
+  const { text, device, user, access } = query;
+  const list = useList('sessions', { state: 'active', text, device, user, access, order: query.order }, onEvent);
   const isFiltered = FIELDS.some((f) => query[f.name]);
   return html`<${Page} title=${A.title} lead=${A.lead(zone)}>
     <${Filters} fields=${FIELDS} />

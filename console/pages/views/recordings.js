@@ -24,7 +24,7 @@ const F = T.filters;
 const V = T.review;
 
 const fieldsOf = (names) => [
-  { name: 'endpoint', label: F.device, wide: true, suggest: names },
+  { name: 'device', label: F.device, wide: true, suggest: names },
   { name: 'status', label: F.status, options: Object.entries(T.status) },
   { name: 'locked', label: F.locked, options: Object.entries(R.locks) },
   { name: 'user', label: F.user },
@@ -43,8 +43,8 @@ const STAYS = {
   unwatched: (r) => r.status === 'available' && !r.watched_at,
 };
 
-function recordingQuery({ endpoint, status, locked, user, from, to, order, review }) {
-  return { ...REVIEWS[review], endpoint, status, locked, user, order, from: isDate(from) ? from : '', to: nextDay(to) };
+function recordingQuery({ endpoint, device, status, locked, user, from, to, order, review }) {
+  return { ...REVIEWS[review], endpoint, device, status, locked, user, order, from: isDate(from) ? from : '', to: nextDay(to) };
 }
 
 // Names for the filter by device.

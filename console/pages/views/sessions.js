@@ -18,7 +18,7 @@ const F = T.filters;
 
 export const fieldsOfSessions = [
   { name: 'text', label: F.text, type: 'search', wide: true },
-  { name: 'endpoint', label: F.endpoint },
+  { name: 'device', label: F.endpoint },
   { name: 'user', label: F.user },
   { name: 'recording', label: F.recording,
     options: ['uploaded', 'under_way', 'failed', 'none', 'off'].map((v) => [v, T.recording[v]]) },
@@ -29,8 +29,8 @@ export const fieldsOfSessions = [
 
 // What the API takes, from what the address bar has.
 export function sessionQuery(query, state) {
-  const { text, endpoint, user, recording, access, from, to, order } = query;
-  return { state, text, endpoint, user, recording, access, order,
+  const { text, endpoint, device, user, recording, access, from, to, order } = query;
+  return { state, text, endpoint, device, user, recording, access, order,
     from: isDate(from) ? from : '', to: nextDay(to) };
 }
 
