@@ -70,6 +70,17 @@ def test_a_running_session_grows_and_can_be_followed(rig, page, work):
                          'more of it')
     assert grown['state'] == 'active'
     player.until(lambda s: s['total'] - s['ms'] < 4000, 'the live edge')
+    # who looks elsewhere loses nothing: frames that were followed and the
+    # clusters that hold them make one range
+    for is_hidden in ('true', 'false'):
+        fed = player.js('''
+Object.defineProperty(document, 'hidden', {configurable: true, value: %s});
+document.dispatchEvent(new Event('visibilitychange'));
+return document.querySelector('rc-player').playback.fedToMs;''' % is_hidden)
+        seen = player.until(lambda s, since=fed: s['fed'] > since + 2500,
+                            'more of it')
+        assert len(seen['buffered']) == 1
+        assert seen['buffered'][0][1] * 1000 > seen['fed'] - 100
     # back, and live again
     player.pause()
     player.seek(500)

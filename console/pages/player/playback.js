@@ -7,7 +7,7 @@
  * is in or that is passed, or null),
  * 'left-out': what cannot be decoded was; 'skipped' (detail: ms), 'problem' (detail: a sentence, or null), 'model'.
  */
-import {clusterOf, join} from './live_clusters.js';
+import {LiveClusters, clusterOf, join} from './live_clusters.js';
 import {whileVisible, withPlace} from './live_places.js';
 import {FileError} from './recording_file.js';
 
@@ -401,9 +401,16 @@ export class Playback extends EventTarget {
     await this.beginFile(recording, file, signal);
     let at = file.offsetFor(fromMs);
     this.shown().then(() => file.askManifest()); /* the picture comes first */
+    /* Once frames were followed, a cluster may be there in part: a browser drops
+     * what comes twice up to the next key frame, so only what is new is given. */
+    let rest = null;
     const take = async (offset, bytes) => {
-      await this.append(bytes, signal);
-      file.reader.push(offset, bytes);
+      if (rest) {
+        await this.appendFrames(file, rest.push(bytes).frames, signal);
+      } else {
+        await this.append(bytes, signal);
+        file.reader.push(offset, bytes);
+      }
       at = offset + bytes.length;
       this.fedToMs = recording.fromMs + file.lastFrameMs;
     };
@@ -414,6 +421,7 @@ export class Playback extends EventTarget {
         if (!file.isGrowing)
           break;
         at = await this.follow(recording, file, at, signal);
+        rest = new LiveClusters(at, file.readToMs);
         continue;
       }
       await this.waitForNeed(signal);
@@ -463,10 +471,14 @@ export class Playback extends EventTarget {
     return at;
   }
 
+  async appendFrames(file, frames, signal) {
+    if (frames.length > 0)
+      await this.append(join(frames.map(clusterOf)), signal);
+    frames.forEach(f => file.noteFrame(f));
+  }
+
   async takeLive(recording, file, frames, signal) {
-    if (frames.length === 0)
-      return;
-    await this.append(join(frames.map(clusterOf)), signal);
+    await this.appendFrames(file, frames, signal);
     this.fedToMs = recording.fromMs + file.lastFrameMs;
     if (this.isLive && this.isReady && !this.video.seeking)
       this.setLiveRate(this.positionMs);

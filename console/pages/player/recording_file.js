@@ -107,7 +107,7 @@ export class RecordingFile {
    * ends.
    */
   async follow(from, signal, take) {
-    const live = new LiveClusters(from, this.frames.length > 0 ? this.lastFrameMs : -1);
+    const live = new LiveClusters(from, this.readToMs);
     let r;
     try {
       r = await this.request(`bytes=${from}-`, signal, '', `&frames=1&from=${from}`);
@@ -128,8 +128,8 @@ export class RecordingFile {
       const {frames, closed} = live.push(value);
       for (const c of closed)
         this.check.add(c.offset, c.bytes);
-      frames.forEach(f => this.noteFrame(f));
-      await take(frames);
+      if (frames.length > 0)
+        await take(frames);
     }
     body.cancel().catch(() => {});
     return live.openAt;
@@ -270,6 +270,11 @@ export class RecordingFile {
     this.frames = [];
     this.clusters = [];
     this.lastFrameMs = 0;
+  }
+
+  /* The last frame that was read; -1: none. */
+  get readToMs() {
+    return this.frames.length > 0 ? this.lastFrameMs : -1;
   }
 
   noteFrame(f) {
