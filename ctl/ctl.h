@@ -31,6 +31,7 @@ struct conf_daemon {
 	/* console only */
 	char *public_url;       /* as browsers reach it */
 	char *provider_ca_file; /* of OpenID providers */
+	bool provider_private_addresses;
 };
 
 struct ctl {

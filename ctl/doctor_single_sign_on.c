@@ -1,9 +1,13 @@
 /* doctor: the OpenID providers of teams, as they answer from this machine. */
+#include <curl/curl.h>
 #include <jansson.h>
+#include <netdb.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/address_scope.h"
 #include "common/bytes.h"
 #include "common/keyfile.h"
 #include "common/password.h"
@@ -52,6 +56,36 @@ judge_answer(
 	json_decref(o);
 }
 
+/* Has the issuer's host an address that is not public? */
+static bool
+is_inner(const char *issuer)
+{
+	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
+	struct addrinfo *all = NULL;
+	CURLU *url = curl_url();
+	char *host = NULL;
+	bool is_inner = false;
+	size_t n;
+
+	if (url != NULL && curl_url_set(url, CURLUPART_URL, issuer, 0) == 0 &&
+	    curl_url_get(url, CURLUPART_HOST, &host, 0) == 0) {
+		n = strlen(host);
+		if (host[0] == '[' && host[n - 1] == ']') { /* IPv6 */
+			memmove(host, host + 1, n - 2);
+			host[n - 2] = '\0';
+		}
+		if (getaddrinfo(host, NULL, &hints, &all) != 0)
+			all = NULL;
+	}
+	for (const struct addrinfo *a = all; a != NULL; a = a->ai_next)
+		is_inner |= !address_is_public(a->ai_addr);
+	if (all != NULL)
+		freeaddrinfo(all);
+	curl_free(host);
+	curl_url_cleanup(url);
+	return is_inner;
+}
+
 static void
 check_provider(struct doctor *d, const char *team, const char *issuer)
 {
@@ -68,7 +102,15 @@ check_provider(struct doctor *d, const char *team, const char *issuer)
 		return;
 	discovery_url(issuer, url, sizeof(url));
 	status = http_request(&rq);
-	if (status == 200)
+	if (status == 200 && !d->ctl->console.provider_private_addresses &&
+	    is_inner(issuer))
+		doctor_fail(d, CHECK,
+		    "set provider_private_addresses = on in [console], if the "
+		    "provider is one of yours",
+		    "team %s: %s has a private address, which the console does "
+		    "not connect to",
+		    team, issuer);
+	else if (status == 200)
 		judge_answer(d, team, issuer, rq.answer);
 	else if (status < 0)
 		doctor_fail(d, CHECK,

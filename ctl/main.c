@@ -52,6 +52,9 @@ static const struct conf_opt console_opts[] = {
 	ROW("metrics_listen", metrics_listen, "127.0.0.1:9092"),
 	ROW("public_url", public_url, NULL),
 	ROW("provider_ca_file", provider_ca_file, NULL),
+	{ "provider_private_addresses", CONF_BOOL,
+	    offsetof(struct conf_daemon, provider_private_addresses), "off", 0,
+	    0, NULL, "" },
 };
 
 static const struct conf_section sections[] = {

@@ -358,10 +358,14 @@ def test_doctor_looks_at_the_provider(site, settings):
     def lines(*words):
         out = console.ctl.run(
             '--set', f'console.provider_ca_file={provider.config["cert"]}',
-            *words, 'doctor', '--json').stdout
+            '--set', 'console.provider_private_addresses=on', *words,
+            'doctor', '--json').stdout
         return [(d['level'], d['text']) for d in json.loads(out)['checks']
                 if 'single sign-on' in d['check'] or 'secret' in d['text']]
     assert lines() == [('ok', f'team demo: {provider.issuer} answers')]
+    assert lines('--set', 'console.provider_private_addresses=off') == [
+        ('FAIL', f'team demo: {provider.issuer} has a private address, which '
+         'the console does not connect to')]
     other = console.dir / 'other.key'
     other.write_bytes(bytes(32))
     other.chmod(0o600)
