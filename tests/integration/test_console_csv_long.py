@@ -7,15 +7,17 @@ import time
 from console_env import Console
 from console_fixtures import cluster  # noqa: F401
 
-SECONDS = 5
+SECONDS = 8
 ROWS = 10000  # of 1 KB: more than sockets hold
 
 
 def test_a_long_export_is_whole(tmp_path, cluster):
-    console = Console(tmp_path, cluster,
-                      **{'console.request_seconds': str(SECONDS)})
+    console = Console(tmp_path, cluster)
     console.start()
     cookie = console.login('alice').http.cookies['__Host-relaycam']
+    console.stop()
+    console.settings['console.request_seconds'] = str(SECONDS)
+    console.start()
     console.sql("INSERT INTO audit (team_id, actor, action, object, detail) "
                 "SELECT t.id, 'eve', 'lock', 'thing' || i, jsonb_build_object("
                 "'value', repeat('x', 1000)) FROM teams t, "
