@@ -99,8 +99,10 @@ order(struct ctl *c, struct clip_order *o)
 {
 	char from[24], to[24];
 	PGresult *res;
-	int rc = 0;
+	int rc = pg_introduce(c);
 
+	if (rc != 0)
+		return rc;
 	snprintf(from, sizeof(from), "%lld", (long long)o->from_ms);
 	snprintf(to, sizeof(to), "%lld", (long long)o->to_ms);
 	res = PG_QUERY(c,

@@ -3,6 +3,7 @@ and buttons, the dialog, what is saved, and that it is right at both ends (M5,
 X3, T10)."""
 import json
 import os
+import pathlib
 import subprocess
 
 import conftest
@@ -255,3 +256,31 @@ def test_dialog_and_marks_are_accessible_everywhere(player, page):
     make(player, 'looked at')
     page.check('player-clip-made')
     saved(player, 1)
+
+
+def test_the_command_line_makes_one_too(rig, session, tmp_path):
+    recording = session.parts[0].id
+    path = pathlib.Path(rig.stack.path('tmp', 'clip.webm'))  # it may write here
+    args = ['recordings', 'clip', recording, '--from', '0:14.3', '--to',
+            '21.5', '--output', str(path), '--ca', rig.stack.path('ca.pem')]
+    told = json.loads(rig.stack.ctl(*args, '--reason', 'by hand', '--json'))
+    m = json.loads(path.with_suffix('.json').read_text())
+    assert (told['from_ms'], told['to_ms']) == (m['from_ms'], m['to_ms'])
+    assert (m['asked_from_ms'], m['asked_to_ms']) == (14300, 21500)
+    assert 'relaycam@' in m['person'] and m['reason'] == 'by hand'
+    check_ends(path, m, session, 0)
+    f = verify(rig, path, manifest_of(rig, session, 0), tmp_path)
+    assert f['result'] == 'good', f
+    assert rig.stack.sql(
+        "SELECT detail->>'reason' FROM audit WHERE action = 'clip' AND actor "
+        "LIKE 'relaycam@%'") == [['by hand']]
+    for changed, why in (({'--to': '14'}, 'behind --from'),
+                         ({'--from': 'x'}, 'position'),
+                         ({'--output': str(path)}, 'there already'),
+                         ({'--from': '50', '--to': '60'}, 'ends at')):
+        other = [changed.get(args[i - 1], a) for i, a in enumerate(args)]
+        if '--output' not in changed:
+            other[other.index(str(path))] = str(path.with_name('none.webm'))
+        with pytest.raises(Exception, match=why):
+            rig.stack.ctl(*other, '--reason', 'x')
+    assert not list(path.parent.glob('none.*'))
