@@ -93,11 +93,14 @@ def test_a_browser_seeks(recordings, kind, browser, mse):
     r = recordings[kind]
     times = r.times()
     out = browsers.run(browser, r.path, mse=mse, times=times)
-    assert abs(out['duration'] - r.seconds) < 0.01
+    # a frame that is the last of what Firefox was given by then has the length
+    # of the one before it
+    longer = 1 if mse and browser == 'firefox' else 0.01
+    assert -0.01 < out['duration'] - r.seconds < longer
     assert_shown(r, times, out['numbers'])
     if mse:
         (start, end), = out['mse']['buffered']
-        assert start == 0 and abs(end - r.seconds) < 0.5
+        assert start == 0 and -0.5 < end - r.seconds < max(longer, 0.5)
 
 
 @pytest.mark.parametrize('torn', [0, TORN], ids=['growing', 'cut'])
