@@ -269,9 +269,10 @@ refuse_capture(const struct recording *r)
 		return ctl_error(
 		    "recording %s is being encoded, %d %%", r->id, r->progress);
 	if (strcmp(r->status, "encoding_failed") == 0)
-		return ctl_error("recording %s could not be encoded: %s; that "
-				 "is tried again when storage starts",
-		    r->id, r->status_detail);
+		return ctl_error("recording %s could not be encoded: %s; "
+				 "\"relaycam recordings encode %.8s\" has it "
+				 "tried again",
+		    r->id, r->status_detail, r->id);
 	return ctl_error("recording %s waits to be encoded%s%s", r->id,
 	    r->status_detail[0] != '\0' ? ": " : "", r->status_detail);
 }
@@ -391,6 +392,11 @@ static const struct command commands[] = {
 	    "about a second behind --to, or\nmore on a quiet screen. \"relaycam "
 	    "verify FILE.webm --original MANIFEST\" checks it.",
 	    recordings_run_clip },
+	{ "encode", "RECORDING", 1, 1, NULL, 0,
+	    "Has a capture encoded again whose encoding failed.\n\n"
+	    "Storage of the node that has it tries it at once; earlier "
+	    "failures do not count.",
+	    recordings_run_encode },
 	{ "verify", "RECORDING", 1, 1, OPTS(verify_opts),
 	    "Compares size and SHA-256 with what was noted when it was "
 	    "stored.\n\nReads the stored file, or a downloaded one with "

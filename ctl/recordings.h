@@ -58,7 +58,7 @@ bool recording_is_on_node(const struct recording *r);
 /* Refuses what has no stored file, saying why. 0 or STATUS_FAILED. */
 int recording_must_be_stored(const struct recording *r);
 
-/* review.c, timeline.c, link.c, fetch.c, verify.c */
+/* encode.c, review.c, timeline.c, link.c, fetch.c, verify.c */
 int recordings_run_review(struct ctl *c, const struct args *a);
 int recordings_run_unreview(struct ctl *c, const struct args *a);
 int recordings_run_timeline(struct ctl *c, const struct args *a);
@@ -66,5 +66,6 @@ int recordings_run_link(struct ctl *c, const struct args *a);
 int recordings_run_fetch(struct ctl *c, const struct args *a);
 int recordings_run_verify(struct ctl *c, const struct args *a);
 int recordings_run_clip(struct ctl *c, const struct args *a);
+int recordings_run_encode(struct ctl *c, const struct args *a);
 
 #endif

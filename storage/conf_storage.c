@@ -8,7 +8,7 @@
 		    hi, NULL, help                                             \
 	}
 
-const struct conf_opt conf_storage_opts[26] = {
+const struct conf_opt conf_storage_opts[27] = {
 	ROW(listen, CONF_STR, "0.0.0.0:8444", 0, 0,
 	    "address:port of the server of signed files (TLS); with direct S3 "
 	    "links only of what is not stored yet."),
@@ -44,6 +44,9 @@ const struct conf_opt conf_storage_opts[26] = {
 	    "a share with each comparison."),
 	ROW(encoders, CONF_INT, "0", 0, 256,
 	    "Captures that are encoded at a time; 0: one a processor core."),
+	ROW(encode_seconds, CONF_SECONDS, "5m", 1, 86400,
+	    "Processor time that encoding a capture may take, however short "
+	    "it is; each second of the capture adds 3 (M3)."),
 	ROW(recorder_stall_seconds, CONF_SECONDS, "60", 1, 86400,
 	    "A recorder_program that uses no processor time for this long is "
 	    "stuck: it is killed, and started again."),

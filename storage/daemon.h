@@ -21,13 +21,13 @@ struct conf_storage {
 	int64_t scan_seconds, retry_seconds, expiry_seconds, check_seconds, hash_days;
 	int64_t retention_day_seconds;
 	int64_t max_connections, max_connections_per_address;
-	int64_t encoders, recorder_stall_seconds, concurrency, downloads_max,
+	int64_t encoders, encode_seconds, recorder_stall_seconds, concurrency, downloads_max,
 	    stop_seconds, follow_seconds;
 	int64_t grant_seconds, stall_seconds, paused_seconds, paused_max,
 	    paused_max_per_address;
 };
 
-extern const struct conf_opt conf_storage_opts[26];
+extern const struct conf_opt conf_storage_opts[27];
 
 struct daemon {
 	struct conf_log log;

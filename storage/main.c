@@ -157,7 +157,11 @@ on_database(void *arg, bool connected)
 static void
 on_segment(void *arg, const char *channel, const char *payload)
 {
-	expiry_kick(((struct daemon *)arg)->expiry);
+	struct daemon *d = arg;
+
+	expiry_kick(d->expiry);
+	if (d->encode_queue != NULL)
+		encode_queue_told(d->encode_queue, payload);
 }
 
 /* "relaycam storage check" asks for a comparison. */

@@ -54,6 +54,8 @@ static const char upsert_sql[] =
 " <> ($3::bigint, $4::bigint, $5::bigint)) "
 "ON CONFLICT (id) DO UPDATE SET"
 " status = CASE WHEN g.status IN ('available', 'expired', 'deleted')"
+"  OR (g.status = 'encoding' AND g.encode_until > now()"
+"   AND g.encode_node <> $29::uuid AND excluded.is_capture)"
 "  THEN g.status ELSE excluded.status END,"
 " status_detail = CASE WHEN g.status IN ('available', 'expired', 'deleted')"
 "  THEN g.status_detail ELSE coalesce(nullif(excluded.status_detail, ''),"

@@ -12,11 +12,13 @@
 #define HEADER_LEN 64
 #define SUM_AT     60
 #define STORED_AT  16
+#define LAST_AT    40
 #define STORED_MAX (2 * 1024 * 1024) /* a full block that zstd cannot pack */
 
-/* 1 and where the block at `at` ends, 0 when it is not whole, or ERR_IO. */
+/* 1 and where the block at `at` ends, and when, 0 when it is not whole, or
+ * ERR_IO. */
 static int
-read_block(int fd, uint64_t at, uint64_t size, uint64_t *end)
+read_block(int fd, uint64_t at, uint64_t size, uint64_t *end, uint64_t *last_ns)
 {
 	uint8_t h[HEADER_LEN];
 	uint32_t stored;
@@ -34,6 +36,7 @@ read_block(int fd, uint64_t at, uint64_t size, uint64_t *end)
 	    size - at - HEADER_LEN < stored)
 		return 0;
 	*end = at + HEADER_LEN + stored;
+	*last_ns = load_be64(h + LAST_AT);
 	return 1;
 }
 
@@ -53,7 +56,7 @@ capture_scan_more(struct capture_scan *s, int fd)
 	}
 	at = s->bytes;
 	for (unsigned n = 0; rc == 1 && n < CAPTURE_SCAN_STEP; n++)
-		rc = read_block(fd, at, size, &at);
+		rc = read_block(fd, at, size, &at, &s->last_ns);
 	if (rc < 0)
 		return rc;
 	if (at > s->bytes && fdatasync(fd) != 0)

@@ -15,8 +15,9 @@
 
 /* All zeros is a new one. */
 struct capture_scan {
-	uint64_t bytes; /* of whole blocks, synced; 0: none yet */
-	bool was_cut;   /* the file was shorter than what was found before */
+	uint64_t bytes;   /* of whole blocks, synced; 0: none yet */
+	uint64_t last_ns; /* the time in force behind them */
+	bool was_cut;     /* the file was shorter than what was found before */
 };
 
 /*

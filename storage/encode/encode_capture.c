@@ -177,7 +177,8 @@ update_ready(struct capture *c)
 	must_wait = has_to_wait(c);
 	snprintf(why, sizeof(why), "%s", why_waiting(c, must_wait));
 	spool_row_move(&c->row, CAUSE_CAPTURE_CLOSED, why);
-	if (c->row.is_known && !c->row.is_busy && !must_wait)
+	c->may_begin = c->row.is_known && !must_wait;
+	if (c->may_begin && !c->row.is_busy && encode_turns_is_next(c->q, c))
 		encode_job_start(c);
 }
 
@@ -192,7 +193,7 @@ update_lost(struct capture *c)
 bool
 capture_is_under_way(const struct capture *c)
 {
-	return c->row.is_busy || c->row.pid != 0 ||
+	return c->row.is_busy || c->row.pid != 0 || c->is_renewing ||
 	    c->row.state == SPOOL_ASKING;
 }
 
@@ -211,6 +212,7 @@ capture_update(struct capture *c)
 	}
 	if (q->d->stopping || c->row.retry_ns > clock_mono_ns())
 		return;
+	c->may_begin = false;
 	if (c->row.state == SPOOL_FAILED)
 		spool_row_ask(&c->row);
 	else if (c->row.files & F_ENCODED)

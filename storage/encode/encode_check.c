@@ -12,7 +12,9 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "storage/daemon.h"
+#include "storage/encode/capture_scan.h"
 #include "storage/encode/encode_queue.h"
+#include "storage/encode/encode_turns.h"
 #include "storage/hash.h"
 #include "storage/worker.h"
 
@@ -21,9 +23,11 @@ struct encode_check {
 	struct capture *c;
 	const atomic_bool *stopping;
 	int fd;
+	bool was_seen;    /* while it grew: to and want are known */
 	uint64_t to;      /* bytes that were seen */
 	uint8_t want[32]; /* their SHA-256 */
 	uint8_t found[32];
+	struct capture_scan scan; /* of all of it: how long it is */
 	int err;
 };
 
@@ -62,12 +66,29 @@ encode_check_holds(const struct capture *c)
 	    is_same_file(&st, &c->checked);
 }
 
+/* To the last whole block. */
+static int
+measure(struct encode_check *k)
+{
+	uint64_t before;
+	int rc;
+
+	do {
+		before = k->scan.bytes;
+		rc = capture_scan_more(&k->scan, k->fd);
+	} while (
+	    rc == 0 && k->scan.bytes > before && !atomic_load(k->stopping));
+	return rc;
+}
+
 static void
 run(struct worker_job *work)
 {
 	struct encode_check *k = (struct encode_check *)work;
 
-	k->err = hash_start(k);
+	k->err = k->was_seen ? hash_start(k) : 0;
+	if (k->err == 0)
+		k->err = measure(k);
 }
 
 void
@@ -102,8 +123,9 @@ done(struct worker_job *work)
 	struct encode_check *k = (struct encode_check *)work;
 	struct capture *c = k->c;
 	uint64_t to = k->to;
-	bool is_same = k->err == 0 &&
+	bool is_same = !k->was_seen ||
 	    sodium_memcmp(k->found, k->want, sizeof(k->want)) == 0;
+	uint64_t last_ns = k->scan.last_ns;
 	int err = k->err;
 
 	encode_check_free(c);
@@ -115,8 +137,11 @@ done(struct worker_job *work)
 		refuse(c, to);
 	else if (!encode_check_holds(c))
 		encode_job_failed(c, "the capture was changed meanwhile");
-	else
+	else {
+		c->limit_s = encode_limit_s((uint64_t)c->row.m.start_mono_ns,
+		    last_ns, c->row.d->conf.encode_seconds);
 		encode_job_run(c);
+	}
 }
 
 void
@@ -131,15 +156,17 @@ encode_check_start(struct capture *c, const char *to, const char *sha256)
 		encode_job_failed(c, "the capture cannot be checked");
 		return;
 	}
-	if (to[0] == '\0') { /* over before anything was seen of it */
-		encode_job_run(c);
-		return;
-	}
 	k = calloc(1, sizeof(*k));
+	if (k != NULL) {
+		k->fd = -1;
+		/* else it was over before anything was seen of it */
+		k->was_seen = to[0] != '\0';
+	}
 	if (k == NULL || (k->fd = spool_row_open(&c->row, ".capture")) < 0 ||
-	    sodium_hex2bin(k->want, sizeof(k->want), sha256, strlen(sha256),
-		NULL, &len, NULL) != 0 ||
-	    len != sizeof(k->want)) {
+	    (k->was_seen &&
+		(sodium_hex2bin(k->want, sizeof(k->want), sha256,
+		     strlen(sha256), NULL, &len, NULL) != 0 ||
+		    len != sizeof(k->want)))) {
 		if (k != NULL && k->fd >= 0)
 			close(k->fd);
 		free(k);

@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <sysexits.h>
 #include <unistd.h>
 
 #include "common/bytes.h"
@@ -19,6 +17,7 @@
 #include "storage/daemon.h"
 #include "storage/encode/encode_queue.h"
 #include "storage/encode/encode_rows.h"
+#include "storage/node.h"
 
 void
 encode_job_remove(struct capture *c, const char *suffix)
@@ -57,8 +56,8 @@ take_line(struct capture *c)
 	c->line_len = 0;
 }
 
-static void
-on_output(evutil_socket_t fd, short what, void *arg)
+void
+encode_job_read(evutil_socket_t fd, short what, void *arg)
 {
 	struct capture *c = arg;
 	char buf[256];
@@ -78,6 +77,19 @@ on_output(evutil_socket_t fd, short what, void *arg)
 		event_del(c->ev); /* it is ending: SIGCHLD follows */
 }
 
+/* Nor may what was recorded, such as a flood of CopyRect, hold a place for
+ * days (M3). */
+static void
+watch_time(struct capture *c)
+{
+	if (c->is_late || child_cpu_s(&c->row.watch) <= c->limit_s)
+		return;
+	log_error("encoder_too_slow", LOG_S("capture", c->row.id),
+	    LOG_I("pid", c->row.pid), LOG_I("cpu_seconds", c->limit_s));
+	c->is_late = true;
+	encode_job_kill(c);
+}
+
 /*
  * A stuck one would keep its place, and its session, waiting for ever. The
  * percentage does not tell: one of it may be minutes of a long session.
@@ -87,19 +99,49 @@ watch_progress(struct capture *c)
 {
 	int64_t limit_s = c->row.d->conf.recorder_stall_seconds;
 
-	if (!child_is_stuck(&c->row.watch, c->row.pid, limit_s))
+	if (!child_is_stuck(&c->row.watch, c->row.pid, limit_s)) {
+		watch_time(c);
 		return;
+	}
+	c->row.was_stuck = true;
 	log_error("encoder_stuck", LOG_S("capture", c->row.id),
 	    LOG_I("pid", c->row.pid), LOG_I("seconds", limit_s));
-	c->row.was_stuck = true;
 	encode_job_kill(c);
+}
+
+static void
+on_renewed(void *arg, PGresult *res)
+{
+	struct capture *c = arg;
+
+	c->is_renewing = false;
+	if (c->row.d->exiting || res == NULL || c->row.pid == 0 ||
+	    !db_ok(res, "renew the lease of a capture") || PQntuples(res) != 0)
+		return;
+	log_error("encode_lease_lost", LOG_S("capture", c->row.id));
+	encode_job_kill(c);
+}
+
+/* Else another node may take it over. */
+static void
+renew_lease(struct capture *c)
+{
+	uint64_t now = clock_mono_ns();
+
+	if (c->is_renewing || now < c->renew_ns)
+		return;
+	c->renew_ns = now + ENCODE_RENEW_S * NS_PER_S;
+	c->is_renewing = encode_rows_renew(c->row.d->db, c->row.id,
+			     node_id(c->row.d->node), on_renewed, c) == 0;
 }
 
 void
 encode_job_tick(struct capture *c)
 {
-	if (c->row.pid != 0)
+	if (c->row.pid != 0) {
 		watch_progress(c);
+		renew_lease(c);
+	}
 }
 
 /* ---- beginning ---- */
@@ -118,8 +160,8 @@ watch_output(struct capture *c, int fd)
 	evutil_make_socket_nonblocking(fd);
 	c->out = fd;
 	c->line_len = 0;
-	c->ev =
-	    event_new(c->row.d->base, fd, EV_READ | EV_PERSIST, on_output, c);
+	c->ev = event_new(
+	    c->row.d->base, fd, EV_READ | EV_PERSIST, encode_job_read, c);
 	return c->ev == NULL ? -1 : event_add(c->ev, NULL);
 }
 
@@ -160,13 +202,28 @@ encode_job_run(struct capture *c)
 	c->q->n_encoders++;
 	c->row.percent = c->row.percent_sent = 0;
 	child_watch_begin(&c->row.watch);
-	c->row.was_stuck = false;
+	c->row.was_stuck = c->is_late = false;
+	c->renew_ns = clock_mono_ns() + ENCODE_RENEW_S * NS_PER_S;
 	c->stopped[0] = '\0';
 	spool_row_move(&c->row, CAUSE_ENCODER_RUNS, NULL);
 	watch_output(c, fds[0]); /* without, there is no progress to show */
 	log_info("encode_start", LOG_S("capture", c->row.id),
 	    LOG_I("pid", c->row.pid), LOG_S("seq", c->first_seq),
 	    LOG_S("frame", c->first_frame));
+}
+
+void
+encode_job_give_up(struct capture *c, const char *why)
+{
+	char text[STORE_DETAIL_MAX];
+
+	snprintf(text, sizeof(text),
+	    "%.140s; not tried again after %d failures: relaycam recordings "
+	    "encode",
+	    why, ENCODE_TRIES_MAX);
+	log_error(
+	    "encode_given_up", LOG_S("capture", c->row.id), LOG_S("why", text));
+	spool_row_retry(&c->row, CAUSE_ENCODE_GIVEN_UP, text);
 }
 
 /* The answer came: does the capture go on? */
@@ -198,6 +255,8 @@ on_begun(void *arg, PGresult *res)
 	}
 	snprintf(
 	    c->first_seq, sizeof(c->first_seq), "%s", PQgetvalue(res, 0, 3));
+	c->by_hand = false;
+	encode_turns_note(&c->q->turns, c->row.m.team_id);
 	spool_row_moved(&c->row, CAUSE_ENCODE_BEGUN);
 	encode_check_start(c, PQgetvalue(res, 0, 1), PQgetvalue(res, 0, 2));
 }
@@ -206,9 +265,18 @@ static void
 on_before(void *arg, PGresult *res)
 {
 	struct capture *c = arg;
+	struct encode_claim claim = { .id = c->row.id,
+		.node = node_id(c->row.d->node),
+		.seq = c->first_seq,
+		.by_hand = c->by_hand };
 
 	if (!has_answer(c, res, "numbers of a capture"))
 		return;
+	c->n_failures = c->by_hand ? 0 : atoi(PQgetvalue(res, 0, 4));
+	if (c->n_failures >= ENCODE_TRIES_MAX) {
+		encode_job_give_up(c, PQgetvalue(res, 0, 5));
+		return;
+	}
 	if (PQgetvalue(res, 0, 3)[0] == 't') {
 		spool_row_retry(&c->row, CAUSE_ENCODE_LATER, encode_waits);
 		return;
@@ -219,8 +287,7 @@ on_before(void *arg, PGresult *res)
 	    atoll(PQgetvalue(res, 0, 1)) + 1);
 	snprintf(
 	    c->gap_start, sizeof(c->gap_start), "%s", PQgetvalue(res, 0, 2));
-	if (encode_rows_begin(
-		c->row.d->db, c->row.id, c->first_seq, on_begun, c) == 0) {
+	if (encode_rows_begin(c->row.d->db, &claim, on_begun, c) == 0) {
 		c->row.is_busy = true;
 		spool_row_move(&c->row, CAUSE_ASKS, NULL);
 	}
@@ -239,132 +306,6 @@ encode_job_start(struct capture *c)
 		return;
 	c->row.is_busy = true;
 	spool_row_move(&c->row, CAUSE_ASKS, NULL);
-}
-
-/* ---- ending ---- */
-
-/* Beside what was made of it: the note to keep the capture, and why. */
-static bool
-note_stopped(struct capture *c)
-{
-	char name[SPOOL_NAME_MAX + sizeof(CAPTURE_STOPPED)];
-	char folder[SPOOL_NAME_MAX];
-	size_t len = strlen(c->stopped);
-	int fd;
-	bool ok;
-
-	snprintf(name, sizeof(name), "%s/%s",
-	    spool_row_name(&c->row, ".encode", folder), CAPTURE_STOPPED);
-	fd = openat(c->row.dir, name,
-	    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0640);
-	ok = fd >= 0 && write(fd, c->stopped, len) == (ssize_t)len &&
-	    fsync(fd) == 0;
-	if (fd >= 0)
-		close(fd);
-	return ok;
-}
-
-/* Renamed as one, so that a crash leaves all of it or nothing. */
-static void
-finished(struct capture *c)
-{
-	if (!encode_check_holds(c)) {
-		encode_job_remove(c, ".encode");
-		encode_job_failed(c, "the capture was changed meanwhile");
-		return;
-	}
-	log_info("encode_done", LOG_S("capture", c->row.id));
-	c->row.d->counters.encodes_ok++;
-	if (spool_row_rename(&c->row, ".encode", ".encoded") != 0)
-		encode_job_failed(c, "the spool cannot be written");
-	else
-		spool_row_move(&c->row, CAUSE_ENCODER_DONE, NULL);
-}
-
-/* Something came out before the stream could not be decoded. */
-static bool
-has_segment(const struct capture *c)
-{
-	char name[2 * SPOOL_NAME_MAX], folder[SPOOL_NAME_MAX];
-
-	snprintf(name, sizeof(name), "%s/%s.json",
-	    spool_row_name(&c->row, ".encode", folder), c->row.id);
-	return faccessat(c->row.dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-}
-
-static void
-finished_in_part(struct capture *c)
-{
-	log_error("encode_stopped", LOG_S("capture", c->row.id),
-	    LOG_S("why", c->stopped));
-	if (note_stopped(c))
-		finished(c);
-	else
-		encode_job_failed(c, "the spool cannot be written");
-}
-
-/* Killed from outside, or told that later may be better. */
-static bool
-is_passing(int status)
-{
-	if (WIFEXITED(status))
-		return WEXITSTATUS(status) == EX_TEMPFAIL;
-	return WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGTERM;
-}
-
-static void
-ended(struct capture *c, int status)
-{
-	struct daemon *d = c->row.d;
-	char why[180], how[40];
-
-	encode_job_remove(c, ".encode");
-	if (d->stopping) {
-		spool_row_move(&c->row, CAUSE_ENCODER_STOPPED, NULL);
-		return;
-	}
-	if (c->stopped[0] != '\0')
-		snprintf(why, sizeof(why),
-		    "it cannot be decoded from its beginning: %s", c->stopped);
-	else
-		snprintf(why, sizeof(why), "encoding: %s%s",
-		    c->row.was_stuck ? "stuck, " : "",
-		    child_say(status, how, sizeof(how)));
-	log_error(
-	    "encode_failed", LOG_S("capture", c->row.id), LOG_S("why", why));
-	d->counters.encodes_failed++;
-	if (is_passing(status)) {
-		spool_row_retry(&c->row, CAUSE_ENCODE_LATER, why);
-		return;
-	}
-	spool_row_retry(&c->row, CAUSE_ENCODE_FAILED, why);
-}
-
-void
-encode_job_reap(struct capture *c)
-{
-	int status;
-
-	if (c->row.pid == 0 ||
-	    waitpid(c->row.pid, &status, WNOHANG) != c->row.pid)
-		return;
-	c->row.pid = 0;
-	c->q->n_encoders--;
-	if (c->out >= 0)
-		on_output(c->out, EV_READ, c); /* its last line */
-	if (c->ev != NULL)
-		event_free(c->ev);
-	c->ev = NULL;
-	if (c->out >= 0)
-		close(c->out);
-	c->out = -1;
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		finished(c);
-	else if (WIFEXITED(status) && WEXITSTATUS(status) == EX_PROTOCOL &&
-	    has_segment(c) && !c->row.d->stopping)
-		finished_in_part(c);
-	else
-		ended(c, status);
 }
 
 void

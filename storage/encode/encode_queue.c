@@ -6,6 +6,7 @@
 
 #include "common/bytes.h"
 #include "common/clock.h"
+#include "common/db.h"
 #include "common/err.h"
 #include "storage/daemon.h"
 #include "storage/worker.h"
@@ -53,8 +54,42 @@ encode_queue_kick(struct encode_queue *q, bool retry)
 
 	if (retry)
 		TAILQ_FOREACH(c, &q->captures, link)
-	spool_row_again(&c->row, true);
+		{
+			c->by_hand = true;
+			spool_row_again(&c->row, true);
+		}
 	spool_watch_soon(&q->watch);
+}
+
+static void
+on_told(void *arg, PGresult *res)
+{
+	struct encode_queue *q = arg;
+	struct capture *c;
+
+	if (res == NULL || !db_ok(res, "read the status of a capture") ||
+	    PQntuples(res) == 0)
+		return;
+	TAILQ_FOREACH(c, &q->captures, link)
+	if (c->row.state == SPOOL_FAILED && !c->row.is_busy &&
+	    strcmp(c->row.id, PQgetvalue(res, 0, 0)) == 0) {
+		c->by_hand = true;
+		spool_row_again(&c->row, true);
+		spool_watch_soon(&q->watch);
+	}
+}
+
+void
+encode_queue_told(struct encode_queue *q, const char *id)
+{
+	const struct capture *c;
+
+	TAILQ_FOREACH(c, &q->captures, link)
+	if (c->row.state == SPOOL_FAILED && strcmp(c->row.id, id) == 0)
+		db_query_now(q->d->db,
+		    "SELECT id FROM segments WHERE id = $1::uuid AND "
+		    "is_capture AND status = 'downloaded'",
+		    1, &id, on_told, q);
 }
 
 /* True when something waited for this moment. */

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
+#include "storage/encode/encode_turns.h"
 #include "storage/spool/spool_row.h"
 #include "storage/spool/spool_watch.h"
 
@@ -24,6 +25,13 @@ struct capture {
 	struct spool_row row; /* first; its id is that of its first segment */
 	TAILQ_ENTRY(capture) link;
 	struct encode_queue *q;
+	bool may_begin;    /* it waits for nothing but its turn */
+	bool by_hand;      /* earlier failures do not count */
+	bool is_late;      /* its encoder took more than limit_s */
+	int n_failures;    /* of its encoding, so far */
+	int64_t limit_s;   /* processor time */
+	uint64_t renew_ns; /* of its lease, clock_mono_ns */
+	bool is_renewing;
 	char first_seq[24], first_frame[24], gap_start[24];
 	struct encode_check *check; /* under way */
 	struct stat checked;        /* the file that was looked at */
@@ -41,6 +49,7 @@ struct encode_queue {
 	int dir; /* of watch */
 	struct capture_list captures;
 	unsigned n_encoders, max_encoders;
+	struct encode_turns turns;
 	struct workers *checkers;
 	atomic_bool stopping; /* of checkers */
 	uint64_t kept_ns;     /* when kept captures are looked at next */
@@ -52,6 +61,9 @@ void encode_queue_free(struct encode_queue *q);
 
 /* Looks through the folder soon; retry: by hand, what failed, too. */
 void encode_queue_kick(struct encode_queue *q, bool retry);
+
+/* The row of that segment changed: somebody may want it encoded again. */
+void encode_queue_told(struct encode_queue *q, const char *id);
 
 /* Ends what is being encoded; it begins anew at the next start. */
 void encode_queue_stop(struct encode_queue *q);
@@ -82,7 +94,13 @@ void encode_job_start(struct capture *c);
 void encode_job_run(struct capture *c);
 /* It could not begin: tried again later. */
 void encode_job_failed(struct capture *c, const char *why);
-void encode_job_reap(struct capture *c); /* after SIGCHLD */
+/* It failed ENCODE_TRIES_MAX times, the last time so: the capture stays, for
+ * somebody to look at. */
+#define ENCODE_TRIES_MAX 3
+void encode_job_give_up(struct capture *c, const char *why);
+/* Takes what the encoder printed; an event's callback. */
+void encode_job_read(int fd, short what, void *arg);
+void encode_job_reap(struct capture *c); /* encode_end.c; after SIGCHLD */
 void encode_job_kill(struct capture *c);
 /* Each second: notes progress, kills an encoder that is stuck. */
 void encode_job_tick(struct capture *c);

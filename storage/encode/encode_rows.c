@@ -5,20 +5,28 @@
 
 #include "common/bytes.h"
 
+/* Of a job, renewed three times within it: ENCODE_RENEW_S. */
+#define LEASE "interval '60 s'"
+
 /* clang-format off */
 static const char before_sql[] =
 "SELECT coalesce(max(seq) FILTER (WHERE NOT is_provisional), 0), coalesce(max(last_frame), 0),"
 " coalesce(max(end_mono_ns), 0), coalesce(bool_or(status IN ('recording',"
-"  'downloaded', 'encoding')), false) "
+"  'downloaded', 'encoding')), false),"
+" (SELECT encode_failures FROM segments WHERE id = $2::uuid),"
+" (SELECT encode_why FROM segments WHERE id = $2::uuid) "
 "FROM segments WHERE session_id = $1::uuid AND id <> $2::uuid"
 " AND start_mono_ns < $3::bigint";
 
 /*
- * A capture that waits and claims the same number gets one for those that
+ * Not while another node has it, or its row is held: that one begins it. A
+ * capture that waits and claims the same number gets one for those that
  * have none yet; what else has it keeps it.
  */
 static const char begin_sql[] =
-"WITH g AS (SELECT id, session_id FROM segments WHERE id = $1::uuid),"
+"WITH g AS (SELECT id, session_id FROM segments WHERE id = $1::uuid"
+"  AND (encode_node = $3::uuid OR encode_until IS NULL OR encode_until < now())"
+"  FOR UPDATE SKIP LOCKED),"
 " moved AS (UPDATE segments o SET is_provisional = true, seq = (SELECT greatest(max(seq), 10000) + 1"
 "   FROM segments m WHERE m.session_id = o.session_id)"
 "  FROM g WHERE o.session_id = g.session_id AND o.id <> g.id"
@@ -30,11 +38,22 @@ static const char begin_sql[] =
 "   ON o.session_id = g.session_id AND o.id <> g.id"
 "    AND NOT o.is_provisional),"
 " u AS (UPDATE segments SET status = 'encoding', status_detail = '',"
-"  progress = 0, seq = n.seq, is_provisional = false FROM n WHERE id = $1::uuid"
+"  progress = 0, seq = n.seq, is_provisional = false,"
+"  encode_node = $3::uuid, encode_until = now() + " LEASE ","
+"  encode_failures = CASE WHEN $4::boolean THEN 0 ELSE encode_failures END"
+"  FROM n WHERE id IN (SELECT id FROM g)"
 "  AND status IN ('recording', 'downloaded', 'encoding', 'encoding_failed')"
 "  RETURNING id, status, segments.seq) "
 "SELECT status, head_to, encode(head_sha256, 'hex'), u.seq "
 "FROM u LEFT JOIN capture_heads h ON h.segment_id = u.id";
+
+static const char renew_sql[] =
+"UPDATE segments SET encode_until = now() + " LEASE
+" WHERE id = $1::uuid AND encode_node = $2::uuid AND is_capture RETURNING id";
+
+static const char failed_sql[] =
+"UPDATE segments SET encode_failures = encode_failures + 1, encode_why = $2"
+" WHERE id = $1::uuid AND is_capture";
 
 static const char first_sql[] =
 "WITH a AS (INSERT INTO audit (team_id, actor, action, object, detail)"
@@ -73,12 +92,30 @@ encode_rows_before(
 }
 
 int
-encode_rows_begin(
-    struct db *db, const char *id, const char *seq, db_result_cb *cb, void *arg)
+encode_rows_begin(struct db *db, const struct encode_claim *claim,
+    db_result_cb *cb, void *arg)
 {
-	const char *params[] = { id, seq };
+	const char *params[] = { claim->id, claim->seq, claim->node,
+		claim->by_hand ? "true" : "false" };
 
 	return db_query_now(db, begin_sql, N_ELEMENTS(params), params, cb, arg);
+}
+
+int
+encode_rows_renew(struct db *db, const char *id, const char *node,
+    db_result_cb *cb, void *arg)
+{
+	const char *params[] = { id, node };
+
+	return db_query_now(db, renew_sql, N_ELEMENTS(params), params, cb, arg);
+}
+
+void
+encode_rows_failed(struct db *db, const char *id, const char *why)
+{
+	const char *params[] = { id, why };
+
+	db_query(db, failed_sql, N_ELEMENTS(params), params, NULL, NULL);
 }
 
 int

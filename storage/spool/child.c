@@ -94,6 +94,12 @@ child_watch_begin(struct child_watch *w)
 	w->still = 0;
 }
 
+int64_t
+child_cpu_s(const struct child_watch *w)
+{
+	return (int64_t)w->cpu / sysconf(_SC_CLK_TCK);
+}
+
 bool
 child_is_stuck(struct child_watch *w, pid_t pid, int64_t limit_s)
 {

@@ -23,6 +23,8 @@ struct child_watch {
 	int64_t still; /* how often that was found unchanged */
 };
 void child_watch_begin(struct child_watch *w);
+/* Seconds of processor time that it has used, as it was found last. */
+int64_t child_cpu_s(const struct child_watch *w);
 /*
  * Asked each second: it has used no processor time for limit_s seconds. When
  * the machine slept, nobody asked, and nothing is held against it.

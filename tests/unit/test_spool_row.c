@@ -367,6 +367,7 @@ static int
 setup(void **state)
 {
 	memset(&db, 0, sizeof(db));
+	memset(&queue, 0, sizeof(queue));
 	TAILQ_INIT(&spool.items);
 	TAILQ_INIT(&queue.captures);
 	strcpy(root, "/tmp/spool-row-XXXXXX");
@@ -673,6 +674,55 @@ an_encoder_of_before_is_waited_for(void **state)
 	assert_int_equal(db.n_upserts, 1);
 }
 
+/* ---- turns of teams ---- */
+
+static void
+places_go_to_teams_in_turn(void **state)
+{
+	struct capture *a = closed_capture(ONE, 1);
+	struct capture *b = closed_capture(TWO, 2);
+
+	a->row.m.team_id = 1;
+	b->row.m.team_id = 2;
+	a->row.state = b->row.state = SPOOL_CLOSED;
+	a->may_begin = true;
+	assert_true(encode_turns_is_next(&queue, a));
+	/* equals: who began longest ago */
+	encode_turns_note(&queue.turns, 1);
+	b->may_begin = true;
+	assert_false(encode_turns_is_next(&queue, a));
+	assert_true(encode_turns_is_next(&queue, b));
+	encode_turns_note(&queue.turns, 2);
+	assert_true(encode_turns_is_next(&queue, a));
+	assert_false(encode_turns_is_next(&queue, b));
+	/* one that cannot begin stops nobody */
+	a->may_begin = false;
+	assert_true(encode_turns_is_next(&queue, b));
+}
+
+static void
+more_teams_than_are_remembered(void **state)
+{
+	struct encode_turns t = { 0 };
+
+	for (int64_t i = 1; i <= 3 * ENCODE_TEAMS; i++)
+		encode_turns_note(&t, i);
+	assert_int_equal(t.n, 3 * ENCODE_TEAMS);
+	/* the latest ones are */
+	for (size_t i = 0; i < ENCODE_TEAMS; i++)
+		assert_true(t.teams[i].team_id > 2 * ENCODE_TEAMS);
+}
+
+static void
+processor_time_follows_the_capture(void **state)
+{
+	assert_int_equal(encode_limit_s(0, 0, 300), 300);
+	assert_int_equal(encode_limit_s(5 * NS_PER_S, 15 * NS_PER_S, 300), 330);
+	/* what a hostile recorder writes */
+	assert_int_equal(encode_limit_s(9, 8, 300), 300);
+	assert_int_equal(encode_limit_s(0, UINT64_MAX, 300), 300 + 3 * 90000);
+}
+
 #define WITH_SPOOL(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -695,6 +745,9 @@ main(void)
 		WITH_SPOOL(captures_of_a_session_take_turns),
 		WITH_SPOOL(a_capture_without_its_file_is_missing),
 		WITH_SPOOL(an_encoder_of_before_is_waited_for),
+		WITH_SPOOL(places_go_to_teams_in_turn),
+		WITH_SPOOL(more_teams_than_are_remembered),
+		cmocka_unit_test(processor_time_follows_the_capture),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
