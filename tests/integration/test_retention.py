@@ -30,7 +30,7 @@ def set_days(env, days):
 def test_ninety_days_in_ninety_seconds(env):
     env.start(storage__retention_day_seconds='1')
     old, new = ended(env, 85), ended(env, 0)
-    row = new.wait('available')
+    row = new.wait('available', 60)
     assert row['expires_at'] - row['ended_at'] == datetime.timedelta(
         seconds=90)
     gone = old.wait('expired', 60)
@@ -50,7 +50,7 @@ def test_a_change_holds_for_what_is_stored(env):
     env.start()
     free, locked, young = ended(env, 900), ended(env, 900), ended(env, 0)
     for seg in (free, locked, young):
-        seg.wait_stored()
+        seg.wait_stored(60)
     env.rows('UPDATE segments SET locked = true WHERE id = %s', locked.id)
     env.stop()
     set_days(env, 600)
@@ -77,7 +77,7 @@ def test_a_change_holds_for_what_is_stored(env):
 def test_a_wrong_number_can_be_taken_back(env):
     env.start()
     seg = ended(env, 900)
-    before = seg.wait_stored()['expires_at']
+    before = seg.wait_stored(60)['expires_at']
     set_days(env, 1)
     env.rows("NOTIFY relaycam_segment")
     wait_for('the change is applied', lambda: seg.row()['expires_at'] !=

@@ -88,7 +88,7 @@ def found(result):
 def stored(env, n):
     segs = [Segment(env, SMALL).place() for _ in range(n)]
     for s in segs:
-        s.wait_stored()
+        s.wait_stored(60)
     return segs
 
 
