@@ -32,12 +32,18 @@ c.getContext('2d').drawImage(v, 0, 0);
 return c.toDataURL('image/png').split(',')[1];
 '''
 
-# a stall is a time without a new picture while it plays
+# A stall is a time without a new picture while it plays. A browser that waits
+# with the next second at hand waits for a processor, not for us.
 WATCH_STALLS = '''
 const v = document.querySelector('rc-player video');
 window.stalls = [];
 for (const type of ['waiting', 'error', 'emptied'])
-  v.addEventListener(type, () => window.stalls.push([type, v.currentTime]));
+  v.addEventListener(type, () => {
+    const at = v.currentTime, b = v.buffered;
+    for (let i = 0; i < b.length && type === 'waiting'; i++)
+      if (at >= b.start(i) - 0.1 && at + 1 < b.end(i)) return;
+    window.stalls.push([type, at]);
+  });
 '''
 
 

@@ -13,7 +13,7 @@ from console_page import ConsolePage
 from player_page import PlayerPage
 from player_rig import KnownSession, Part
 
-LINK_SECONDS = 8
+LINK_SECONDS = 15
 
 
 @pytest.fixture(scope='module')
@@ -99,7 +99,7 @@ return document.querySelector('rc-player').playback.fedToMs;''' % is_hidden)
 
 
 def test_links_are_renewed_without_a_stutter(rig, page):
-    """Half a minute of links that live eight seconds."""
+    """Half a minute of links that live for half of that."""
     session = KnownSession(rig, [
         Part([(250 * i, i) for i in range(400)], 100_000)]).store()
     player = PlayerPage(page).open(session.id)
@@ -107,8 +107,8 @@ def test_links_are_renewed_without_a_stutter(rig, page):
     player.play()
     began = time.monotonic()
     player.until(lambda s: s['renewed'] >= 3 and s['ms'] > 30_000,
-                 'a third link', timeout_s=90)
-    assert time.monotonic() - began > 2 * LINK_SECONDS
+                 'a third link', timeout_s=180)
+    assert time.monotonic() - began > 1.5 * LINK_SECONDS
     assert not player.stalls()
     player.pause()
     # what was not read before needs a living link
@@ -118,17 +118,29 @@ def test_links_are_renewed_without_a_stutter(rig, page):
 
 def test_a_copied_link_plays_without_an_account_until_it_dies(rig, page):
     session = KnownSession(rig, [Part([(0, 1), (1000, 2)], 5000)]).store()
-    url = page.driver.execute_async_script('''
+
+    def copied():
+        return page.driver.execute_async_script('''
 const [id, done] = arguments;
 fetch('/api/v1/me').then(r => r.json()).then(me => fetch(
   `/api/v1/recordings/${id}/links`, {method: 'POST', headers: {
     'X-CSRF-Token': me.csrf_token}})).then(r => r.json()).then(
   link => done(link.url));''', session.parts[0].id)
     stranger = ConsolePage(page.url)
-    try:
+
+    def opens():
+        """A busy machine may take longer than a link lives."""
+        url = copied()
         stranger.driver.get(url)
-        stranger.until(lambda: stranger.js(
-            "return document.querySelector('video')?.videoWidth"), 'a picture')
+        until = time.monotonic() + LINK_SECONDS
+        while time.monotonic() < until:
+            if stranger.js(
+                    "return document.querySelector('video')?.videoWidth"):
+                return url
+            time.sleep(0.1)
+        return None
+    try:
+        url = wait_until(opens, 120, 'a picture')
         wait_until(lambda: requests.get(url, verify=rig.stack.path(
             'ca.pem'), timeout=30).status_code == 403, 60, 'its end')
         stranger.driver.delete_all_cookies()
