@@ -120,6 +120,10 @@ say_good(struct proof *p, const struct clip_facts *c, uint64_t tail)
 	    "signed with key %s%s",
 	    c->segment, position(c->from_ms, from), position(c->to_ms, to),
 	    c->person, c->reason, p->key_id, rest);
+	/* a reason may have lines, and none of them is a result of ours */
+	for (char *s = p->text; *s != '\0'; s++)
+		if ((unsigned char)*s < 0x20 || *s == 0x7f)
+			*s = ' ';
 }
 
 static void
