@@ -1,8 +1,8 @@
 /*
- * Rows that say that they lie in this spool, where no file is: somebody removed
- * it (M4), or a recorder that
- * failed before its first frame takes its files back, also while storage is
- * away. Such a segment is closed: a moment of no length at its start, so that
+ * Rows that say that they lie in this spool, where no file is. Somebody removed
+ * it (M4): the row becomes `missing`. A recorder that failed before its first
+ * frame takes its files back, also while storage is away: such a segment is
+ * closed: a moment of no length at its start, so that
  * the gap ledger states what is missing (X2, X4).
  */
 #ifndef STORAGE_SPOOL_VANISHED_H
