@@ -98,5 +98,5 @@ def test_killed_while_it_is_stored(env, point):
     wait_for('an empty spool', lambda: not os.listdir(env.spool))
     assert env.stop() == 0
     if env.ceph:
-        assert env.gate.parts == [1, 2]
+        assert sorted(env.gate.parts) == [1, 2]  # several at a time
         assert not env.ceph.uploads()
