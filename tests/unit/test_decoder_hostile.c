@@ -585,6 +585,19 @@ test_inside_a_cursor(void **state)
 }
 
 static void
+refused_outside(unsigned w, unsigned h, int32_t encoding)
+{
+	char why[128];
+
+	fresh(w, h, encoding);
+	snprintf(why, sizeof(why),
+	    "rectangle %ux%u+0+0, encoding %d, outside the framebuffer of "
+	    "100x100",
+	    w, h, (int)encoding);
+	refused(why);
+}
+
+static void
 test_outside_the_framebuffer(void **state)
 {
 	static const int32_t encodings[] = { RFB_ENC_RAW, RFB_ENC_COPYRECT,
@@ -592,12 +605,9 @@ test_outside_the_framebuffer(void **state)
 		RFB_ENC_TIGHT, RFB_ENC_ZRLE };
 
 	for (size_t i = 0; i < N_ELEMENTS(encodings); i++) {
-		fresh(101, 1, encodings[i]);
-		refused("rectangle outside the framebuffer");
-		fresh(1, 101, encodings[i]);
-		refused("rectangle outside the framebuffer");
-		fresh(0xffff, 0xffff, encodings[i]);
-		refused("rectangle outside the framebuffer");
+		refused_outside(101, 1, encodings[i]);
+		refused_outside(1, 101, encodings[i]);
+		refused_outside(0xffff, 0xffff, encodings[i]);
 	}
 }
 
