@@ -88,9 +88,10 @@ export class PlayerElement extends HTMLElement {
     this.clips = new Clips(this);
     this.check = el('div.rcp-check', {role: 'status'});
     this.below = el('div.rcp-below');
-    this.replaceChildren(...['player.css', 'clip.css'].map(name => el('link', {
-      rel: 'stylesheet', href: new URL(name, import.meta.url).href})),
-      this.stage);
+    const sheets = [new URL('player.css', import.meta.url),
+      new URL('clip.css', import.meta.url)];
+    this.replaceChildren(...sheets.map(url => el('link', {
+      rel: 'stylesheet', href: url.href})), this.stage);
     this.controls = [this.timeline, this.buildBar(), this.clips.line, this.check, this.below];
   }
 
