@@ -60,7 +60,7 @@ def test_help_of_every_command(ctl):
     assert {'migrate', 'check', 'doctor', 'team', 'user', 'endpoint',
             'ticket', 'connect', 'settings', 'sessions', 'recordings',
             'verify', 'evidence-key', 'audit', 'console',
-            'single-sign-on'} == set(listed)
+            'single-sign-on', 'storage'} == set(listed)
     for name in listed:
         text = ctl.ok(name, '--help')
         assert text.startswith(f'usage: relaycam {name}')
