@@ -448,7 +448,10 @@ def test_fetch(ctl, stored, folder):
 
 def test_fetch_into_a_folder_resumes(ctl, stored, folder):
     segment, path = stored
-    name = os.path.basename(path)
+    # as the link's own file name: device, monitor, start, session
+    device, session, monitor, file = path.split('/')[-4:]
+    name = f'{device}_{monitor}_{file.removesuffix(".webm")}_' \
+        f'{session[:8]}.webm'
     part = os.path.join(folder, name + '.part')
     with open(part, 'wb') as f:
         f.write(DATA[:700_001])
