@@ -354,9 +354,12 @@ def assert_plays_until(rig, session, counter, until_ns):
 
 def assert_shows(path, counter, until_ns):
     """Every value from the first one on, up to 2 s before until_ns."""
-    shown = [v for v in read(str(path), 4, 4) if v is not None]
+    frames = read(str(path), 4, 4)
+    shown = [v for v in frames if v is not None]
     assert shown == sorted(shown)
-    missing = [v for v, at in counter.lines() if v >= shown[0] and
+    drawn = counter.lines()
+    missing = [v for v, at in drawn if v >= shown[0] and
                at < until_ns - 2e9 and v not in shown]
-    assert not missing, (missing, shown)
+    assert not missing, (missing, frames, [
+        (v, (at - drawn[0][1]) // 1_000_000) for v, at in drawn], until_ns)
     assert len(set(shown)) >= 6
