@@ -66,9 +66,11 @@ def test_which_routes_are_guarded():
         ('POST', 'me/passkeys/options'), ('POST', 'me/passkeys'),
         ('DELETE', 'me/passkeys/{id}'), ('POST', 'tokens'),
         ('POST', 'users'), ('PATCH', 'users/{id}'),
-        ('PUT', 'users/{id}/identity'), ('DELETE', 'users/{id}/totp'),
-        ('DELETE', 'users/{id}/passkeys'), ('DELETE', 'users/{id}/tokens'),
-        ('PATCH', 'settings/logins'), ('PATCH', 'settings/single-sign-on')}
+        ('PUT', 'users/{id}/identity'), ('DELETE', 'users/{id}/identity'),
+        ('DELETE', 'users/{id}/totp'), ('DELETE', 'users/{id}/passkeys'),
+        ('DELETE', 'users/{id}/tokens'), ('PATCH', 'settings/logins'),
+        ('PATCH', 'settings/single-sign-on'),
+        ('DELETE', 'settings/single-sign-on')}
 
 
 def test_an_old_login_changes_no_credentials(console):
