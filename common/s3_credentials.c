@@ -1,5 +1,6 @@
 #include "common/s3_credentials.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -79,14 +80,23 @@ host_of(const char *url, char *host, size_t len, bool *is_clear)
 	return true;
 }
 
+/* An IPv4 address, no name, that begins so. */
+static bool
+is_address(const char *host, const char *beginning)
+{
+	struct in_addr any;
+
+	return strncmp(host, beginning, strlen(beginning)) == 0 &&
+	    inet_pton(AF_INET, host, &any) == 1;
+}
+
 /* Clear text only to this machine and to link-local addresses, where these
  * services are. */
 static bool
 may_be_clear(const char *host)
 {
-	return strcmp(host, "localhost") == 0 ||
-	    strncmp(host, "127.", 4) == 0 || strcmp(host, "[::1]") == 0 ||
-	    strncmp(host, "169.254.", 8) == 0 ||
+	return strcmp(host, "localhost") == 0 || is_address(host, "127.") ||
+	    strcmp(host, "[::1]") == 0 || is_address(host, "169.254.") ||
 	    strncasecmp(host, "[fe80:", 6) == 0 ||
 	    strcasecmp(host, "[fd00:ec2::254]") == 0 ||
 	    strcasecmp(host, "[fd00:ec2::23]") == 0;

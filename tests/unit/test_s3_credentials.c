@@ -215,6 +215,8 @@ test_addresses(void **state)
 		{ "http://[fd00:ec2::254]/", true },
 		{ "http://sts.example/", false },
 		{ "http://10.0.0.1/", false },
+		{ "http://127.evil.example/", false },
+		{ "http://169.254.evil.example/", false },
 		{ "http://127.0.0.1@evil.example/", false },
 		{ "https://a:b@sts.example/", false },
 		{ "ftp://127.0.0.1/", false },
