@@ -53,6 +53,14 @@ static int ex_index = -1;
 
 /* ---- one connection ---- */
 
+static void
+close_guard(struct connection *c)
+{
+	if (c->guard != NULL)
+		c->set->conf.closed(c->guard);
+	c->guard = NULL;
+}
+
 /* Its bufferevent is freed, and the SSL object with it. */
 static void
 on_ssl_free(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int index, long argl,
@@ -67,8 +75,7 @@ on_ssl_free(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int index, long argl,
 		c->set->n_fresh--;
 	}
 	connection_limit_leave(c->set->limit, &c->place);
-	if (c->guard != NULL)
-		c->set->conf.closed(c->guard);
+	close_guard(c);
 	free(c);
 }
 
@@ -279,6 +286,7 @@ tls_connections_take(struct evhttp_request *req, struct tls_detached *out)
 	if (rc == 0) {
 		c->bev = NULL;
 		c->fd = out->fd;
+		close_guard(c); /* of a bufferevent that is no more */
 	}
 	return rc;
 }

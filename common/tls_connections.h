@@ -39,7 +39,7 @@ struct tls_connections_conf {
 	const char *pause_expired, *pause_displaced; /* or a paused one */
 	/* Called with each connection before it has a socket; NULL: nothing is.
 	 * What opened returns (NULL: no memory) goes to closed when the
-	 * connection is freed, after its bufferevent. */
+	 * connection is freed or taken, after its bufferevent. */
 	void *(*opened)(void *arg, struct bufferevent *bev);
 	void (*closed)(void *guard);
 	void *arg;
