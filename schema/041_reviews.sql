@@ -34,7 +34,10 @@ FROM (SELECT g.id, min(a.at) AS at
       GROUP BY g.id) w
 WHERE g.id = w.id;
 
-CREATE FUNCTION recording_watched() RETURNS trigger LANGUAGE plpgsql AS $$
+-- As its owner from the beginning: grants.sql comes after all migrations, and
+-- programs that run meanwhile make links and note openings.
+CREATE FUNCTION recording_watched() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
     UPDATE segments g SET watched_at = NEW.at
     FROM people p

@@ -34,7 +34,8 @@ CREATE INDEX segments_kept ON segments (team_id, id) WHERE store IS NOT NULL;
 DROP INDEX segments_expiry;
 CREATE INDEX segments_expiry ON segments (expires_at, id) WHERE status = 'available' AND NOT locked;
 
-CREATE FUNCTION retention_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION retention_changed() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
     INSERT INTO retention_changes AS c (team_id, access, days)
     VALUES (NEW.team_id, NEW.access, NEW.retention_days)

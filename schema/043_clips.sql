@@ -83,9 +83,10 @@ BEGIN
                     (body->>'to_ms')::integer, body->>'reason');
 END $$;
 
--- 019: a clip's link is as good as one to its recording, and audited alike.
+-- 019: a clip's link is as good as one to its recording, and audited alike. As
+-- their owner, as they were: a storage that runs meanwhile calls them.
 CREATE OR REPLACE FUNCTION file_refusal(key text, p bigint) RETURNS text
-LANGUAGE sql STABLE AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
     SELECT CASE
         WHEN g.id IS NULL
             THEN 'this recording is not there any more'
@@ -104,7 +105,7 @@ LANGUAGE sql STABLE AS $$
 $$;
 
 CREATE OR REPLACE FUNCTION file_opened(key text, p bigint, who text, what text, detail jsonb)
-RETURNS void LANGUAGE sql AS $$
+RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     INSERT INTO audit (team_id, actor, action, object, detail)
     SELECT s.team_id, coalesce(pe.name, who), what, g.id::text,
            detail || jsonb_build_object('object_key', key)

@@ -27,7 +27,8 @@ CREATE TRIGGER endpoint_test_asked AFTER INSERT OR UPDATE OF asked_at ON endpoin
     FOR EACH ROW WHEN (NEW.ended_at IS NULL) EXECUTE FUNCTION notify_endpoint_test();
 
 -- The endpoint's row shows its last test.
-CREATE FUNCTION event_of_endpoint_test() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION event_of_endpoint_test() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
     PERFORM event_add('endpoint_changed', e.team_id, e.id, NULL, e.id::text)
     FROM endpoints e WHERE e.id = NEW.endpoint_id AND e.deleted_at IS NULL;

@@ -93,6 +93,8 @@ INSERT INTO segment_moves (from_status, to_status, why) VALUES
     ('available', 'deleted', 'somebody deleted it'),
     ('missing', 'deleted', 'somebody deleted it'),
     ('corrupted', 'deleted', 'somebody deleted it');
+-- Programs that run meanwhile move recordings; grants.sql says who reads it then.
+GRANT SELECT ON segment_moves TO PUBLIC;
 
 CREATE FUNCTION segment_moved() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE

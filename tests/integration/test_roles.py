@@ -216,6 +216,25 @@ def test_definers_keep_to_their_schema(db):
     assert all(r[1] == ['search_path=public, pg_temp'] for r in rows)
 
 
+def test_definers_are_so_from_their_migration_on(db):
+    """Programs run while migrations are applied, and rights come last: what
+    they call then, or a trigger of theirs, acts as its owner already."""
+    definers = {r[0] for r in db.sql('SELECT proname FROM pg_proc WHERE '
+                                     'prosecdef')}
+    seen = set()
+    for name in sorted(os.listdir(SCHEMA)):
+        if not re.match(r'\d+_', name) or name < '041':
+            continue
+        with open(os.path.join(SCHEMA, name)) as f:
+            text = f.read()
+        for head, replaces, function in re.findall(
+                r'(CREATE (OR REPLACE )?FUNCTION (\w+)\(.*?\$\$)', text, re.S):
+            if function in definers and (replaces or 'RETURNS trigger' in head):
+                assert 'SECURITY DEFINER' in head, (name, function)
+                seen.add(function)
+    assert seen >= {'recording_watched', 'file_opened', 'file_refusal'}
+
+
 def test_rights_are_given_anew(db):
     """What somebody granted by hand is gone after the next migrate."""
     db.sql('GRANT UPDATE ON audit TO relaycam_relay; '
