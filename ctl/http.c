@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/curl_options.h"
 #include "common/err.h"
-#include "common/tls.h"
 
 #define STALL_SECONDS 60L
 #define PROGRESS_NS   (200 * NS_PER_MS)
@@ -106,20 +106,15 @@ const char http_any_certificate[] = "";
 static void
 set_common(CURL *curl, const char *url, const char *ca_file, char *why)
 {
+	bool any = ca_file == http_any_certificate;
+
 	why[0] = '\0';
+	curl_options_set(curl, "http,https", any ? NULL : ca_file, why);
 	curl_easy_setopt(curl, CURLOPT_URL, url);
-	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, why);
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, 10L);
-	curl_easy_setopt(curl, CURLOPT_USERAGENT, "relaycam/" RELAYCAM_VERSION);
-	curl_easy_setopt(curl, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
-	curl_easy_setopt(curl, CURLOPT_SSL_CIPHER_LIST, TLS_CIPHERS_1_2);
-	if (ca_file == http_any_certificate) {
+	if (any) {
 		curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
 		curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
-	} else if (ca_file != NULL) {
-		curl_easy_setopt(curl, CURLOPT_CAINFO, ca_file);
 	}
 }
 
