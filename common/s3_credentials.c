@@ -91,7 +91,7 @@ is_address(const char *host, const char *beginning)
 }
 
 /* Clear text only to this machine and to link-local addresses, where these
- * services are. */
+ * services are; a name that begins like one of them is none. */
 static bool
 may_be_clear(const char *host)
 {
@@ -311,10 +311,16 @@ web_identity_request(struct s3_credentials *c,
 		free(encoded);
 		return token == NULL ? ERR_IO : ERR_NOMEM;
 	}
+	encoded[0] = '\0';
+	if (http_encode(role_arn(c->conf), 0, arn, sizeof(arn)) < 0) {
+		free_secret(token);
+		free(encoded);
+		return s3_credentials_refuse(
+		    why, why_len, ERR_CONFIG, "store.s3_role_arn is too long");
+	}
 	rq->method = "POST";
 	rq->ca_file = c->conf->s3_ca_file;
-	if (http_encode(role_arn(c->conf), 0, arn, sizeof(arn)) < 0 ||
-	    http_encode(token, 0, encoded, len) < 0 ||
+	if (http_encode(token, 0, encoded, len) < 0 ||
 	    asprintf(&rq->body, form, arn, encoded) < 0)
 		rq->body = NULL;
 	free_secret(token);

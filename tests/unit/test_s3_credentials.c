@@ -174,7 +174,7 @@ test_web_identity(void **state)
 	struct conf_store settings = conf("web-identity");
 	struct s3_credentials_request rq;
 	struct s3_credentials c;
-	char why[512];
+	char why[512], role[2000];
 
 	unsetenv("AWS_ROLE_ARN");
 	assert_int_equal(
@@ -193,6 +193,12 @@ test_web_identity(void **state)
 	assert_int_equal(
 	    s3_credentials_answer(&c, 200, answer, NOW, why, 512), 0);
 	check_key(&c);
+	memset(role, 'r', sizeof(role) - 1);
+	role[sizeof(role) - 1] = '\0';
+	settings.s3_role_arn = role;
+	assert_int_equal(s3_credentials_request(&c, &rq, why, 512), ERR_CONFIG);
+	assert_string_equal(why, "store.s3_role_arn is too long");
+	settings.s3_role_arn = text("arn:aws:iam:::role/a b");
 	assert_int_equal(unlink(settings.s3_token_file), 0);
 	assert_int_equal(s3_credentials_request(&c, &rq, why, 512), ERR_IO);
 	assert_non_null(strstr(why, "cannot be read"));
@@ -218,6 +224,8 @@ test_addresses(void **state)
 		{ "http://127.evil.example/", false },
 		{ "http://169.254.evil.example/", false },
 		{ "http://127.0.0.1@evil.example/", false },
+		{ "http://127.0.0.1.example/", false },
+		{ "http://169.254.170.2.example/", false },
 		{ "https://a:b@sts.example/", false },
 		{ "ftp://127.0.0.1/", false },
 		{ "sts.example", false },
