@@ -291,6 +291,17 @@ s3_lifecycle_add(const struct s3_server *s, char why[HTTP_WHY_MAX])
 		return failed(s, NULL, "", why);
 	status = get_property(
 	    s, "lifecycle", code, sizeof(code), text, S3_REQUEST_ANSWER);
+	/* the rules that are there are written back with ours: without them
+	 * nothing is written */
+	if (status != 200 &&
+	    strcmp(code, "NoSuchLifecycleConfiguration") != 0) {
+		snprintf(why, HTTP_WHY_MAX,
+		    "the bucket's lifecycle rules cannot be read now (HTTP "
+		    "%ld %.64s), so none is added; try again",
+		    status, code);
+		free(text);
+		return -1;
+	}
 	if (status == 200 && strlen(text) >= S3_REQUEST_ANSWER - 1) {
 		snprintf(why, HTTP_WHY_MAX,
 		    "the bucket has more lifecycle rules than can be read; "

@@ -8,6 +8,7 @@ import uuid
 import pytest
 
 from pg import USERS
+from s3_fault_proxy import FaultProxy
 from s3_peer import S3Peer
 from storage_env import BUCKET, BUILD, Ceph, Segment, Storage, wait_for
 from storage_fixtures import cluster  # noqa: F401
@@ -98,6 +99,30 @@ def test_rules_of_others_stay(env, ceph):
     env.rows('DELETE FROM store_abilities')
     text, = warnings(env, bucket)
     assert 'nobody looked yet' in text
+
+
+def test_rules_that_cannot_be_read_stay(env, ceph):
+    """They are read twice: to see whether there may be some, and to write
+    them back with ours."""
+    bucket = f'busy-{uuid.uuid4()}'
+    ceph.aws('s3api', 'create-bucket', '--bucket', bucket)
+    ceph.aws('s3api', 'put-bucket-lifecycle-configuration', '--bucket', bucket,
+             '--lifecycle-configuration', json.dumps({'Rules': [FOREIGN]}))
+    proxy, reads = FaultProxy(ceph.port), []
+
+    def is_second(method, path):
+        if method == 'GET' and 'lifecycle' in path:
+            reads.append(path)
+            return len(reads) == 2
+        return False
+    proxy.always('503', is_second)
+    r = relaycam(env, 'storage', 'init', store__s3_bucket=bucket,
+                 store__s3_endpoint=proxy.url)
+    proxy.close()
+    assert r.returncode == 1 and 'cannot be read now (HTTP 503' in r.stderr
+    rules = ceph.aws('s3api', 'get-bucket-lifecycle-configuration',
+                     '--bucket', bucket)['Rules']
+    assert [x['ID'] for x in rules] == [FOREIGN['ID']]
 
 
 def test_key_that_may_do_nothing(env):
