@@ -310,7 +310,8 @@ item_is_key(const struct item *it, const char *key)
 {
 	char poster[OBJECT_KEY_MAX + 1];
 
-	return it->row.is_registered &&
+	/* a manifest that was refused may name anything */
+	return it->row.is_registered && it->row.has_manifest &&
 	    (strcmp(it->row.m.object_key, key) == 0 ||
 		(it->row.m.poster[0] != '\0' &&
 		    strcmp(object_key_poster(it->row.m.object_key, poster),

@@ -284,17 +284,18 @@ is_there(const char *id, const char *suffix)
 
 /* start: when it began; its media has 10 bytes. */
 static void
-put_manifest(const char *id, const char *suffix, int start)
+put_manifest_of(
+    const char *session, const char *id, const char *suffix, int start)
 {
 	char json[2048];
 	int fd = make(id, suffix, 0);
 	int n = snprintf(json, sizeof(json),
-	    "{\"version\": 1, \"segment\": \"%s\", \"session\": \"" SESSION
+	    "{\"version\": 1, \"segment\": \"%s\", \"session\": \"%s"
 	    "\", \"seq\": 1, \"team\": \"t\", \"endpoint\": \"e\", "
 	    "\"technician\": \"a\", \"team_id\": 1, \"endpoint_id\": 1, "
 	    "\"person_id\": 1, \"access\": \"attended\", "
 	    "\"time_zone\": \"UTC\", "
-	    "\"object_key\": \"t/e/" SESSION "/monitor-1/x.webm\", "
+	    "\"object_key\": \"t/e/%s/monitor-1/x.webm\", "
 	    "\"split_reason\": \"start\", \"monitor\": 1, "
 	    "\"monitor_name\": \"\", \"frame_rate\": 10, \"width\": 640, "
 	    "\"height\": 480, \"codec\": \"vp9\", \"start_mono_ns\": %d, "
@@ -302,20 +303,24 @@ put_manifest(const char *id, const char *suffix, int start)
 	    "\"first_frame\": 1, \"last_frame\": 1, \"frames\": 1, "
 	    "\"duration_ms\": 1, \"bytes\": 10, \"recovered\": false, "
 	    "\"end\": \"normal\", \"retention_days\": 1}",
-	    id, start);
+	    id, session, session, start);
 
 	assert_int_equal(write(fd, json, (size_t)n), n);
 	close(fd);
 }
 
+static void
+put_manifest(const char *id, const char *suffix, int start)
+{
+	put_manifest_of(SESSION, id, suffix, start);
+}
+
 static struct item *
-closed_segment(void)
+add_segment(void)
 {
 	struct item *it = calloc(1, sizeof(*it));
 
 	assert_non_null(it);
-	put_manifest(ONE, ".json", 1);
-	put(ONE, ".webm", 10);
 	it->row.d = &d;
 	it->row.kind = &item_kind;
 	it->row.dir = spool.dir;
@@ -323,6 +328,16 @@ closed_segment(void)
 	strcpy(it->row.folder, SESSION);
 	strcpy(it->row.id, ONE);
 	TAILQ_INSERT_TAIL(&spool.items, it, link);
+	return it;
+}
+
+static struct item *
+closed_segment(void)
+{
+	struct item *it = add_segment();
+
+	put_manifest(ONE, ".json", 1);
+	put(ONE, ".webm", 10);
 	item_update(it);
 	return it;
 }
@@ -464,6 +479,27 @@ a_row_of_another_session_waits(void **state)
 	assert_false(it->row.is_registered);
 	assert_int_equal(db.n_transfers, 0);
 	assert_true(is_there(ONE, ".webm"));
+}
+
+/* Its recorder names another session's recording when it closes its own: who
+ * has a link to that one does not get these bytes (X4). */
+static void
+a_refused_manifest_names_no_recording(void **state)
+{
+	static const char other[] = "00000000-0000-4000-8000-00000000000b";
+	struct item *it = add_segment();
+	int held = make(ONE, ".webm.part", 10);
+
+	assert_int_equal(flock(held, LOCK_EX), 0);
+	put_manifest(ONE, ".json.open", 1);
+	item_update(it);
+	answer("recording", "1");
+	assert_true(item_is_key(it, "t/e/" SESSION "/monitor-1/x.webm"));
+	put_manifest_of(other, ONE, ".json", 1);
+	item_update(it);
+	assert_false(item_is_key(
+	    it, "t/e/00000000-0000-4000-8000-00000000000b/monitor-1/x.webm"));
+	close(held);
 }
 
 static void
@@ -733,6 +769,7 @@ main(void)
 		WITH_SPOOL(a_lost_answer_is_asked_again),
 		WITH_SPOOL(a_refused_row_waits),
 		WITH_SPOOL(a_row_of_another_session_waits),
+		WITH_SPOOL(a_refused_manifest_names_no_recording),
 		WITH_SPOOL(deleted_while_it_waits_its_files_go),
 		WITH_SPOOL(killed_after_the_media_went),
 		WITH_SPOOL(a_taken_number_is_waited_for_then_changed),
