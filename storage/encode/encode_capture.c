@@ -105,8 +105,10 @@ update_part(struct capture *c)
 		return;
 	}
 	log_warn("capture_cut_off", LOG_S("capture", r->id));
-	spool_row_rename(r, ".capture.part", ".capture");
-	kick(r);
+	if (spool_row_rename(r, ".capture.part", ".capture") != 0)
+		spool_row_retry(r, CAUSE_LATER, NULL);
+	else
+		kick(r);
 }
 
 /* By time, as encode_rows_before: two may claim the same number. */

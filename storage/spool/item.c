@@ -112,8 +112,10 @@ finish_rename(struct item *it)
 		repair_start(it);
 		return;
 	}
-	spool_row_rename(&it->row, ".webm.part", ".webm");
-	spool_kick(it->row.d->spool, false);
+	if (spool_row_rename(&it->row, ".webm.part", ".webm") != 0)
+		spool_row_retry(&it->row, CAUSE_LATER, NULL);
+	else
+		spool_kick(it->row.d->spool, false);
 }
 
 static void

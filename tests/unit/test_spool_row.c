@@ -524,6 +524,26 @@ killed_after_the_media_went(void **state)
 	assert_false(is_there(ONE, ".json"));
 }
 
+/* A folder is in the way, say, or the disk is read-only. */
+static void
+what_cannot_be_renamed_waits(void **state)
+{
+	struct item *it = add_segment();
+	struct capture *c = add_capture(TWO, 1);
+
+	put_manifest(ONE, ".json", 1);
+	put(ONE, ".webm.part", 10);
+	put(TWO, ".capture.part", 10);
+	assert_int_equal(mkdirat(spool.dir, SESSION "/" ONE ".webm", 0700), 0);
+	assert_int_equal(
+	    mkdirat(spool.dir, SESSION "/" TWO ".capture", 0700), 0);
+	item_update(it);
+	assert_int_equal(it->row.state, SPOOL_WAIT);
+	capture_update(c);
+	assert_int_equal(c->row.state, SPOOL_WAIT);
+	assert_true(c->row.retry_ns > clock_mono_ns());
+}
+
 /* ---- numbers ---- */
 
 static void
@@ -772,6 +792,7 @@ main(void)
 		WITH_SPOOL(a_refused_manifest_names_no_recording),
 		WITH_SPOOL(deleted_while_it_waits_its_files_go),
 		WITH_SPOOL(killed_after_the_media_went),
+		WITH_SPOOL(what_cannot_be_renamed_waits),
 		WITH_SPOOL(a_taken_number_is_waited_for_then_changed),
 		WITH_SPOOL(a_capture_takes_a_provisional_number),
 		WITH_SPOOL(a_failed_one_asks_whether_it_was_deleted),
