@@ -20,7 +20,8 @@
 static const char row_sql[] =
     "SELECT c.from_ms, c.to_ms, c.reason, c.author, utc_text(c.made_at), "
     "g.id, g.status, coalesce(g.store, ''), coalesce(e.object_key, ''), "
-    "coalesce(encode(e.root, 'hex'), '') "
+    "coalesce(encode(e.root, 'hex'), ''), "
+    "coalesce(encode(e.manifest_sha256, 'hex'), '') "
     "FROM clips c JOIN segments g ON g.id = c.segment_id "
     "LEFT JOIN evidence e ON e.segment_id = g.id "
     "WHERE c.id = $1::uuid AND g.object_key = $2";
@@ -34,7 +35,8 @@ enum {
 	STATUS,
 	STORE,
 	MANIFEST_KEY,
-	ROOT
+	ROOT,
+	MANIFEST_SHA256
 };
 
 static void
@@ -232,6 +234,8 @@ take_row(struct clip_build *b, PGresult *res)
 	    !object_key_is_manifest(PQgetvalue(res, 0, MANIFEST_KEY)))
 		return clip_build_fail(b, ERR_NOTFOUND,
 		    "The recording of this clip is not in this store.");
+	b->is_manifest_known = http_unhex(PQgetvalue(res, 0, MANIFEST_SHA256),
+				   b->manifest_sha256, 32) == 0;
 	b->from_ms = strtoll(PQgetvalue(res, 0, FROM_MS), NULL, 10);
 	b->to_ms = strtoll(PQgetvalue(res, 0, TO_MS), NULL, 10);
 	snprintf(

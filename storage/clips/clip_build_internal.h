@@ -34,7 +34,8 @@ struct clip_build {
 	char text[240];
 	/* the row */
 	int64_t from_ms, to_ms;
-	uint8_t expected_root[32];
+	uint8_t expected_root[32], manifest_sha256[32];
+	bool is_manifest_known; /* its SHA-256; older rows have none */
 	char reason[CLIP_REASON_MAX + 1], author[256], made_at[40];
 	char segment[37], manifest_key[OBJECT_KEY_MAX + 1];
 	/* what is read: [at, end) of this phase's object */

@@ -38,6 +38,17 @@ fail_why(struct clip_build *b, int err, const char *why)
 
 /* ---- the recording's manifest ---- */
 
+/* The clip's manifest repeats what this one says, and is signed. */
+static bool
+is_as_stored(const struct clip_build *b, const char *text, size_t len)
+{
+	uint8_t sum[crypto_hash_sha256_BYTES];
+
+	crypto_hash_sha256(sum, (const uint8_t *)text, len);
+	return !b->is_manifest_known ||
+	    memcmp(sum, b->manifest_sha256, sizeof(sum)) == 0;
+}
+
 static json_t *
 load(const struct clip_build *b)
 {
@@ -46,7 +57,7 @@ load(const struct clip_build *b)
 	int64_t n = text != NULL
 	    ? webm_read_file(&fd, 0, (uint8_t *)text, (size_t)b->end)
 	    : -1;
-	json_t *j = n > 0
+	json_t *j = n > 0 && is_as_stored(b, text, (size_t)n)
 	    ? json_loadb(text, (size_t)n, JSON_REJECT_DUPLICATES, NULL)
 	    : NULL;
 
@@ -64,7 +75,7 @@ want(struct clip_build *b, enum clip_phase phase, uint64_t at, uint64_t end)
 		b->etag[0] = '\0'; /* of another object */
 }
 
-/* It is the one that the database knows, by its root. */
+/* It is the one that the database knows, by its bytes and its root. */
 static int
 take_manifest(struct clip_build *b)
 {

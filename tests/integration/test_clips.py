@@ -407,6 +407,21 @@ def test_no_clip_of_a_changed_recording(env, made, tmp_path):
     assert fetch(env, order(env, seg, 0, 1000))  # blocks before it are good
 
 
+def test_no_clip_by_an_edited_manifest(env, made, tmp_path):
+    """Its clip would state what it says, with a good signature."""
+    seg = store(env, made)
+    key, path = manifest_key(seg.key), tmp_path / 'edited'
+    m = json.loads(fetch(env, key).content)
+    path.write_text(json.dumps({**m, 'technician': 'somebody else'}))
+    if env.ceph:
+        env.ceph.put(key, path)
+    else:
+        shutil.copyfile(path, os.path.join(env.store, key))
+    r = env.get(env.link(order(env, seg, 0, 1000)))
+    assert r.status_code == 409
+    assert 'manifest of this recording was changed' in r.text
+
+
 def test_links_to_no_clip(env, stored, made):
     good = order(env, stored, 0, 5000)
     none = good.replace(good[-41:-5], '00000000-0000-4000-8000-000000000000')
