@@ -152,8 +152,8 @@ read_cues(struct clip_plan *p, const struct webm_view *v, uint64_t from_ms,
 			return rc < 0 ? rc : ERR_CORRUPT;
 		at += h.len;
 		rc = read_cue(v, at, at + h.size, &time_ms, &position);
-		if (rc != 0)
-			return rc;
+		if (rc != 0 || time_ms >= WEBM_TIME_MAX)
+			return rc != 0 ? rc : ERR_CORRUPT;
 		position += p->header.segment_data;
 		if (time_ms <= from_ms) {
 			p->from = position;

@@ -95,6 +95,9 @@ take_manifest(struct clip_build *b)
 		return clip_build_fail(b, ERR_CORRUPT,
 		    "The manifest of this recording was changed, so there is "
 		    "no clip of it.");
+	/* it is read into the spool, before anything else is known of it */
+	if (b->evidence.blocks[b->evidence.n - 1].len > WEBM_HEADER_MAX)
+		return fail_why(b, ERR_CORRUPT, clip_not_ours);
 	want(b, CLIP_HEADER, 0, b->evidence.blocks[b->evidence.n - 1].len);
 	return 0;
 }
