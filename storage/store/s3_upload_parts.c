@@ -42,8 +42,9 @@ take_noted(struct upload *u)
 	}
 }
 
+/* part: the inside of a Part, as text. */
 static void
-take_listed(struct upload *u, const char *part, const char *end)
+take_listed(struct upload *u, const char *part)
 {
 	char number[16], size[24], etag[100], hex[33];
 	const char *at = part;
@@ -56,7 +57,7 @@ take_listed(struct upload *u, const char *part, const char *end)
 	if (s3_xml_text(&at, "Size", size, sizeof(size)) != 0)
 		return;
 	at = part;
-	if (s3_xml_text(&at, "ETag", etag, sizeof(etag)) != 0 || at > end)
+	if (s3_xml_text(&at, "ETag", etag, sizeof(etag)) != 0)
 		return;
 	i = strtoull(number, NULL, 10) - 1;
 	if (i >= u->n_parts ||
@@ -122,12 +123,45 @@ s3_upload_is_lost(const struct s3_response *r)
 		strcmp(r->code, "NoSuchKey") == 0);
 }
 
+/* The parts of one page; false: out of memory. */
+static bool
+take_page(struct upload *u, const char *body)
+{
+	const char *at = body, *start, *end;
+
+	while (s3_xml_element(&at, "Part", &start, &end) == 0) {
+		char *part = strndup(start, (size_t)(end - start));
+
+		if (part == NULL)
+			return false;
+		take_listed(u, part);
+		free(part);
+	}
+	return true;
+}
+
+/* Parts are numbered to 10,000: pages that go on behind them have no end. */
+static bool
+goes_on(struct upload *u, const char *body)
+{
+	const char *at = body;
+	char more[8] = "";
+	unsigned long n;
+
+	s3_xml_text(&at, "IsTruncated", more, sizeof(more));
+	at = body;
+	if (strcmp(more, "true") != 0 ||
+	    s3_xml_text(&at, "NextPartNumberMarker", u->part_text,
+		sizeof(u->part_text)) != 0)
+		return false;
+	n = strtoul(u->part_text, NULL, 10);
+	return n > strtoul(u->marker, NULL, 10) && n <= PARTS_MAX;
+}
+
 static void
 on_listed(void *arg, const struct s3_response *r)
 {
 	struct upload *u = arg;
-	const char *at = r->body, *part, *end;
-	char more[8] = "";
 
 	if (s3_upload_is_lost(r)) {
 		restart(u, r);
@@ -145,15 +179,11 @@ on_listed(void *arg, const struct s3_response *r)
 		s3_upload_fail(u, r->err, "%s", r->detail);
 		return;
 	}
-	while (s3_xml_element(&at, "Part", &part, &end) == 0)
-		take_listed(u, part, end);
-	at = r->body;
-	s3_xml_text(&at, "IsTruncated", more, sizeof(more));
-	at = r->body;
-	if (strcmp(more, "true") == 0 &&
-	    s3_xml_text(&at, "NextPartNumberMarker", u->part_text,
-		sizeof(u->part_text)) == 0 &&
-	    strtoul(u->part_text, NULL, 10) > strtoul(u->marker, NULL, 10)) {
+	if (!take_page(u, r->body)) {
+		s3_upload_fail(u, ERR_NOMEM, "out of memory");
+		return;
+	}
+	if (goes_on(u, r->body)) {
 		snprintf(u->marker, sizeof(u->marker), "%s", u->part_text);
 		s3_upload_list(u);
 		return;
@@ -211,12 +241,28 @@ on_aborted(void *arg, const struct s3_response *r)
 		s3_upload_clean(u);
 }
 
+/* The inside of an Upload, as text: another one of this key? Then its id is
+ * in u->stale_id. */
+static bool
+take_stale(struct upload *u, const char *one)
+{
+	const char *at = one;
+	char key[600];
+
+	if (s3_xml_text(&at, "Key", key, sizeof(key)) != 0 ||
+	    strcmp(key, u->put.key) != 0)
+		return false;
+	at = one;
+	return s3_xml_text(&at, "UploadId", u->stale_id, sizeof(u->stale_id)) ==
+	    0 &&
+	    strcmp(u->stale_id, u->upload_id) != 0;
+}
+
 static void
 on_clean(void *arg, const struct s3_response *r)
 {
 	struct upload *u = arg;
-	const char *at = r->body, *one, *end, *in;
-	char key[600];
+	const char *at = r->body, *start, *end;
 
 	if (s3_is_denied(r)) {
 		log_warn("uploads_not_listed", LOG_S("segment", u->put.segment),
@@ -228,17 +274,14 @@ on_clean(void *arg, const struct s3_response *r)
 		s3_upload_fail(u, r->err, "%s", r->detail);
 		return;
 	}
-	while (s3_xml_element(&at, "Upload", &one, &end) == 0) {
-		in = one;
-		if (s3_xml_text(&in, "Key", key, sizeof(key)) != 0 ||
-		    strcmp(key, u->put.key) != 0)
+	while (s3_xml_element(&at, "Upload", &start, &end) == 0) {
+		char *one = strndup(start, (size_t)(end - start));
+		bool is_stale = one != NULL && take_stale(u, one);
+
+		free(one);
+		if (!is_stale)
 			continue;
-		in = one;
-		if (s3_xml_text(&in, "UploadId", u->stale_id,
-			sizeof(u->stale_id)) != 0 ||
-		    in > end || strcmp(u->stale_id, u->upload_id) == 0)
-			continue;
-		log_info("upload_abandoned", LOG_S("key", key));
+		log_info("upload_abandoned", LOG_S("key", u->put.key));
 		abort_stale(u, on_aborted);
 		return;
 	}
