@@ -62,15 +62,14 @@ take_entry(struct s3_list *l, const char *inside)
 	l->n++;
 }
 
-/* Keys rise, or the walk would not end. */
+/* Keys rise, or the walk would not end. *at: behind what was taken. */
 static bool
-take_page(struct s3_list *l, const char *body)
+take_page(struct s3_list *l, const char **at)
 {
-	const char *at = body, *start, *end;
-	const char *before = l->after;
+	const char *before = l->after, *start, *end;
 
 	while (l->n < STORE_LIST_MAX &&
-	    s3_xml_element(&at, "Contents", &start, &end) == 0) {
+	    s3_xml_element(at, "Contents", &start, &end) == 0) {
 		char *inside = strndup(start, (size_t)(end - start));
 		size_t n = l->n;
 
@@ -87,20 +86,34 @@ take_page(struct s3_list *l, const char *body)
 	return true;
 }
 
+/*
+ * Nothing is behind what was taken: the server says so, and sent no more keys
+ * than it was asked for. Else it is asked again, until nothing comes.
+ */
+static bool
+is_end(const struct s3_list *l, const char *body, const char *behind)
+{
+	const char *start, *end;
+	char truncated[8] = "";
+
+	s3_xml_text(&body, "IsTruncated", truncated, sizeof(truncated));
+	return l->n == 0 ||
+	    (strcmp(truncated, "false") == 0 &&
+		s3_xml_element(&behind, "Contents", &start, &end) != 0);
+}
+
 static void
 on_answer(void *arg, const struct s3_response *r)
 {
 	struct s3_list *l = arg;
 	struct store_listing page = { .err = r->err, .detail = r->detail };
 	const char *at = r->body;
-	char truncated[8] = "";
 
 	l->s->env.counters->store_jobs--;
-	if (r->err == 0 && take_page(l, r->body)) {
-		s3_xml_text(&at, "IsTruncated", truncated, sizeof(truncated));
+	if (r->err == 0 && take_page(l, &at)) {
 		page.entries = l->entries;
 		page.n = l->n;
-		page.is_end = l->n == 0 || strcmp(truncated, "true") != 0;
+		page.is_end = is_end(l, r->body, at);
 	} else if (r->err == 0) {
 		page.err = ERR_PROTOCOL;
 		page.detail = "the S3 server's list is out of order";
