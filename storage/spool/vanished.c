@@ -1,5 +1,6 @@
 #include "storage/spool/vanished.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -19,6 +20,7 @@ static const char *const suffixes[] = { ".webm.part", ".webm", ".json",
 	".json.open", ".capture.part", ".capture", ".capture.json", ".encode",
 	".encoded", ".capture.kept" };
 
+/* Also when that cannot be told, as with a disk that gives errors. */
 static bool
 has_files(const struct vanished *v, const char *folder, const char *id)
 {
@@ -27,7 +29,8 @@ has_files(const struct vanished *v, const char *folder, const char *id)
 
 	for (size_t i = 0; i < N_ELEMENTS(suffixes); i++)
 		if (fstatat(v->dir, spool_name(folder, id, suffixes[i], name),
-			&st, AT_SYMLINK_NOFOLLOW) == 0)
+			&st, AT_SYMLINK_NOFOLLOW) == 0 ||
+		    (errno != ENOENT && errno != ENOTDIR))
 			return true;
 	return false;
 }
