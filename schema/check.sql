@@ -167,13 +167,14 @@ FROM uploads u JOIN segments g ON g.id = u.segment_id
 WHERE g.status IN ('available', 'expired', 'deleted')
   AND u.started_at < now() - interval '5 minutes';
 
--- Parts are numbered 1, 2, 3, ... and all but the last have the full size.
+-- All parts but the last have the full size. Several are sent at a time, so
+-- that they are noted in any order.
 SELECT 'upload_parts' AS name, u.segment_id::text AS object,
-       format('%s parts, numbered to %s', count(*), max(p.part)) AS detail
+       format('%s parts, numbered to %s, not all of them of %s bytes', count(*),
+              max(p.part), u.part_bytes) AS detail
 FROM uploads u JOIN upload_parts p ON p.segment_id = u.segment_id
 GROUP BY u.segment_id, u.part_bytes
-HAVING max(p.part) <> count(*)
-    OR count(*) FILTER (WHERE p.bytes <> u.part_bytes) > 1
+HAVING min(p.part) FILTER (WHERE p.bytes <> u.part_bytes) < max(p.part)
     OR bool_or(p.bytes > u.part_bytes);
 
 -- X7: who made a session is in the audit log.

@@ -725,8 +725,8 @@ VIOLATIONS = {
     'upload_parts':
         "INSERT INTO uploads (segment_id, store, object_key, upload_id, "
         "part_bytes) SELECT id, 's3', 'k', 'u', 100 FROM segments WHERE "
-        "seq = 1; INSERT INTO upload_parts SELECT segment_id, 2, 100, 'e', "
-        "'' FROM uploads",
+        "seq = 1; INSERT INTO upload_parts SELECT segment_id, part, bytes, "
+        "'e', '' FROM uploads, (VALUES (1, 50), (3, 100)) v (part, bytes)",
     'session_audit':
         "UPDATE sessions SET id = gen_random_uuid() WHERE id NOT IN "
         "(SELECT session_id FROM segments)",
