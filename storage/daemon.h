@@ -52,6 +52,7 @@ struct daemon {
 	struct signing *signing;
 	struct heads *heads;
 	struct clip_set *clips;
+	unsigned clips_building; /* each may take room in the spool yet */
 	bool stopping;   /* SIGTERM came: nothing new is begun */
 	bool exiting;    /* the loop has ended: callbacks only free */
 	char actor[128]; /* of audit rows: storage@host */

@@ -42,6 +42,7 @@ enum {
 static void
 build_free(struct clip_build *b)
 {
+	b->d->clips_building--;
 	clip_build_release_work(b);
 	if (b->root >= 0)
 		close(b->root);
@@ -200,8 +201,8 @@ static int
 open_files(struct clip_build *b)
 {
 	const char *dir = b->d->spool_conf.dir;
-	uint64_t need =
-	    (uint64_t)b->d->spool_conf.min_free_bytes + 2 * CLIP_BYTES_MAX;
+	uint64_t need = (uint64_t)b->d->spool_conf.min_free_bytes +
+	    2 * CLIP_BYTES_MAX * b->d->clips_building;
 	struct statvfs st;
 
 	if (statvfs(dir, &st) != 0 ||
@@ -283,6 +284,7 @@ clip_build(struct daemon *d, const struct clip_key *key, clip_built_cb *done,
 	b->arg = arg;
 	b->signer = signing_signer(d->signing);
 	b->root = b->manifest_fd = b->parts_fd = b->out_fd = -1;
+	d->clips_building++;
 	if (db_query_now(d->db, row_sql, 2, params, on_row, b) != 0) {
 		build_free(b);
 		return ERR_UNAVAILABLE;
