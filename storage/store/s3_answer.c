@@ -79,6 +79,8 @@ right_of(const struct s3_request *rq)
 	if (strcmp(rq->method, "GET") == 0) {
 		if (strcmp(first, "uploads") == 0)
 			return "s3:ListBucketMultipartUploads";
+		if (rq->key[0] == '\0')
+			return "s3:ListBucket";
 		return strcmp(first, "uploadId") == 0
 		    ? "s3:ListMultipartUploadParts"
 		    : "s3:GetObject";

@@ -325,3 +325,11 @@ def test_notes_that_are_not_true(env, peer):
     env.start(store__s3_endpoint=peer.url)
     seg.wait_stored()
     assert peer.objects[seg.key][0] == seg.data
+
+
+@pytest.mark.parametrize('peer', [{'denied': {'list'}}], indirect=True)
+def test_a_comparison_names_the_right_that_it_lacks(env, peer):
+    env.start(store__s3_endpoint=peer.url, storage__check_seconds='1')
+    wait_for('the reason', lambda: any(
+        'give the key the right s3:ListBucket' in r['error']
+        for r in env.rows('SELECT error FROM storage_checks')), 60)
