@@ -16,6 +16,7 @@
 #define CONNECT_TIMEOUT_S 10L
 #define STALL_TIMEOUT_S   30L
 #define PACE_MS           20
+#define SLICE_BYTES       262144 /* that libcurl asks for at a time */
 #define HEADERS_MAX       (S3_QUERY_MAX + 2) /* that are signed */
 
 /* ---- libcurl's callbacks ---- */
@@ -40,16 +41,52 @@ on_header(char *line, size_t one, size_t n, void *arg)
 	return n;
 }
 
-/* Nothing may be sent for a moment; the client's timer ends it. */
-static size_t
-pause_sending(struct s3_call *c)
+static void
+pace_later(struct s3_client *s)
 {
 	struct timeval tv = { 0, PACE_MS * 1000 };
 
+	if (!evtimer_pending(s->pace_timer, NULL))
+		evtimer_add(s->pace_timer, &tv);
+}
+
+/* Nothing may be sent for a moment; s3_call_pace ends it. */
+static size_t
+pause_sending(struct s3_call *c)
+{
 	c->is_paused = true;
-	if (!evtimer_pending(c->client->pace_timer, NULL))
-		evtimer_add(c->client->pace_timer, &tv);
+	pace_later(c->client);
 	return CURL_READFUNC_PAUSE;
+}
+
+/* Behind the others, which are let go on before it. */
+static void
+end_turn(struct s3_call *c)
+{
+	struct s3_call_list *calls = &c->client->calls;
+
+	TAILQ_REMOVE(calls, c, link);
+	TAILQ_INSERT_TAIL(calls, c, link);
+}
+
+void
+s3_call_pace(struct s3_client *s)
+{
+	uint64_t room =
+	    1 + s->pace.bytes_per_second * PACE_MS / 1000 / SLICE_BYTES;
+	struct s3_call *c, *next;
+
+	for (c = TAILQ_FIRST(&s->calls); c != NULL; c = next) {
+		next = TAILQ_NEXT(c, link);
+		if (!c->is_paused || c->easy == NULL)
+			continue;
+		if (room-- == 0) {
+			pace_later(s);
+			return;
+		}
+		c->is_paused = false;
+		curl_easy_pause(c->easy, CURLPAUSE_CONT);
+	}
 }
 
 /* Bounded slices of the body, straight from the page cache. */
@@ -65,6 +102,7 @@ on_read(char *out, size_t one, size_t n, void *arg)
 	n = (size_t)s3_pace_take(&c->client->pace, n, clock_mono_ns());
 	if (n == 0)
 		return pause_sending(c);
+	end_turn(c);
 	if (c->rq.mem != NULL) {
 		memcpy(out, c->rq.mem + c->sent, n);
 		got = (ssize_t)n;
@@ -202,7 +240,7 @@ set_options(struct s3_call *c, const char *url)
 	if (strcmp(c->rq.method, "POST") == 0)
 		curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, 1L);
 	curl_easy_setopt(e, CURLOPT_UPLOAD, 1L);
-	curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, 262144L);
+	curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, (long)SLICE_BYTES);
 	curl_easy_setopt(e, CURLOPT_READFUNCTION, on_read);
 	curl_easy_setopt(e, CURLOPT_READDATA, c);
 	curl_easy_setopt(e, CURLOPT_SEEKFUNCTION, on_seek);

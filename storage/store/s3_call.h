@@ -57,6 +57,12 @@ struct s3_client {
 int s3_call_prepare(struct s3_call *c);
 /* Headers that were sent: they hold a signature and a token. */
 void s3_call_free_headers(struct s3_call *c);
+/*
+ * Lets calls go on that were paused for the bandwidth's sake, a few at a time,
+ * those first that sent longest ago: else one would take all that may be sent,
+ * and servers give up connections on which nothing comes.
+ */
+void s3_call_pace(struct s3_client *s);
 
 /* ---- s3_answer.c ---- */
 

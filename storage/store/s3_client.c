@@ -258,18 +258,10 @@ on_refreshed(void *arg, int err, const char *why)
 	}
 }
 
-/* Paused calls may ask again. */
 static void
 on_pace(evutil_socket_t fd, short what, void *arg)
 {
-	struct s3_client *s = arg;
-	struct s3_call *c;
-
-	TAILQ_FOREACH(c, &s->calls, link)
-	if (c->is_paused && c->easy != NULL) {
-		c->is_paused = false;
-		curl_easy_pause(c->easy, CURLPAUSE_CONT);
-	}
+	s3_call_pace(arg);
 }
 
 static int

@@ -88,7 +88,17 @@ class Handler(BaseHTTPRequestHandler):
         return self.server.peer, key, query
 
     def body(self):
-        return self.rfile.read(int(self.headers.get('Content-Length') or 0))
+        peer, data = self.server.peer, bytearray()
+        length = int(self.headers.get('Content-Length') or 0)
+        while len(data) < length:
+            piece = self.rfile.read1(length - len(data))
+            if not piece:
+                break
+            data += piece
+            peer.received[self.path] = len(data)
+        if length > 0 and 'partNumber' in self.path and not peer.at_first_end:
+            peer.at_first_end.update(peer.received)
+        return bytes(data)
 
     def do_GET(self):
         peer, key, query = self.split()
@@ -197,6 +207,8 @@ class S3Peer:
         self.asked = []          # (If-None-Match, If-Match)
         self.before_write = None  # called with the key
         self.tokens, self.times = set(), []
+        self.received = {}      # bytes of bodies, by path
+        self.at_first_end = {}  # the same, when the first part was there
         self.server = ThreadingHTTPServer(('127.0.0.1', 0), Handler)
         self.server.peer = self
         self.url = f'http://127.0.0.1:{self.server.server_port}'

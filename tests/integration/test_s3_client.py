@@ -205,6 +205,16 @@ def test_bandwidth_limit(env, peer):
     assert parts[-1] - parts[0] >= LARGE / (4 << 20) - 0.5
 
 
+def test_parts_share_the_bandwidth(env, peer):
+    """None waits until another one is sent: servers give up connections on
+    which nothing comes."""
+    env.start(store__s3_endpoint=peer.url, store__s3_parallel_parts=3,
+              store__s3_upload_bytes_per_second='2M')
+    arrives(env, peer, Segment(env, LARGE).place())
+    sent = [n for path, n in peer.at_first_end.items() if 'partNumber' in path]
+    assert len(sent) == 3 and min(sent) > 700_000, sent
+
+
 def test_bucket_in_the_host_name(env, peer):
     port = peer.url.rsplit(':', 1)[1]
     peer.host = f'{BUCKET}.localhost:{port}'
