@@ -137,7 +137,8 @@ s3_answer_is_temporary(const struct s3_call *c, CURLcode rc)
 		return false;
 	return rc != CURLE_OK || c->r.status >= 500 || c->r.status == 429 ||
 	    c->r.status == 408 ||
-	    strcmp(c->r.code, "ConditionalRequestConflict") == 0;
+	    strcmp(c->r.code, "ConditionalRequestConflict") == 0 ||
+	    strcmp(c->r.code, "RequestTimeout") == 0; /* status 400 */
 }
 
 bool

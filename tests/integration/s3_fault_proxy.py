@@ -16,8 +16,9 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 FAULTS = ['cut-request', 'cut-answer', 'lose-answer', '500', '503', '429',
-          'wrong-etag', 'expired-token']
-CODES = {'500': 'InternalError', '503': 'SlowDown', '429': 'TooManyRequests'}
+          '400', 'wrong-etag', 'expired-token']
+CODES = {'500': 'InternalError', '503': 'SlowDown', '429': 'TooManyRequests',
+         '400': 'RequestTimeout'}
 
 
 class Handler(BaseHTTPRequestHandler):
