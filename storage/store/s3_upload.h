@@ -1,8 +1,8 @@
 /*
  * One file to S3, in steps; s3_upload.c says which. Between s3_upload.c (the
  * order, and what a stat proves), s3_upload_parts.c (requests of a multipart
- * upload), s3_upload_send.c (its parts) and s3_upload_rows.c (what is noted
- * in the database).
+ * upload), s3_upload_send.c (its parts), s3_upload_superseded.c (another
+ * writer was first) and s3_upload_rows.c (what is noted in the database).
  */
 #ifndef STORAGE_STORE_S3_UPLOAD_H
 #define STORAGE_STORE_S3_UPLOAD_H
@@ -98,12 +98,18 @@ void s3_upload_list(struct upload *u);
 void s3_upload_clean(struct upload *u);
 /* The server does not know the upload: begin again, once; u->r says why. */
 void s3_upload_restart(struct upload *u);
-/* Another writer was first: is its object this file? The answer. */
-void s3_upload_superseded(struct upload *u);
+/* Ends the upload u->stale_id. */
+void s3_upload_abort(struct upload *u, s3_cb *cb);
 /* Has the server join the parts. */
 void s3_upload_complete(struct upload *u);
 /* The answer to a request that names an upload: there is none. */
 bool s3_upload_is_lost(const struct s3_response *r);
+
+/* ---- s3_upload_superseded.c ---- */
+
+/* The condition was refused (412): another writer was first, and its object
+ * may be this file; or the server does not know conditions after all. */
+void s3_upload_superseded(struct upload *u);
 
 /* ---- s3_upload_send.c ---- */
 

@@ -208,8 +208,8 @@ s3_upload_list(struct upload *u)
 
 /* ---- clean: stale uploads of this key ---- */
 
-static void
-abort_stale(struct upload *u, s3_cb *cb)
+void
+s3_upload_abort(struct upload *u, s3_cb *cb)
 {
 	memset(&u->rq, 0, sizeof(u->rq));
 	u->rq.method = "DELETE";
@@ -282,7 +282,7 @@ on_clean(void *arg, const struct s3_response *r)
 		if (!is_stale)
 			continue;
 		log_info("upload_abandoned", LOG_S("key", u->put.key));
-		abort_stale(u, on_aborted);
+		s3_upload_abort(u, on_aborted);
 		return;
 	}
 	cleaned(u);
@@ -336,42 +336,6 @@ start_create(struct upload *u)
 	u->rq.n_query = 1;
 	s3_upload_object_headers(u, &u->rq);
 	s3_upload_send(u, on_created);
-}
-
-/* ---- another writer was first ---- */
-
-static void
-on_other_seen(void *arg, const struct s3_response *r)
-{
-	struct upload *u = arg;
-
-	if (r->err == 0)
-		log_warn("stored_by_another", LOG_S("key", u->put.key));
-	s3_upload_on_stored(u, r);
-}
-
-static void
-on_own_aborted(void *arg, const struct s3_response *r)
-{
-	struct upload *u = arg;
-
-	if (r->err != 0 && !s3_upload_is_lost(r))
-		log_warn("upload_not_aborted", LOG_S("key", u->put.key),
-		    LOG_S("why", r->detail));
-	s3_upload_stat(u, on_other_seen);
-}
-
-void
-s3_upload_superseded(struct upload *u)
-{
-	memset(&u->r, 0, sizeof(u->r));
-	if (u->upload_id[0] == '\0') {
-		s3_upload_stat(u, on_other_seen);
-		return;
-	}
-	strcpy(u->stale_id, u->upload_id);
-	s3_upload_forget(u);
-	abort_stale(u, on_own_aborted);
 }
 
 /* ---- complete ---- */
