@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import {Links} from '../links.js';
+import {sha256, toHex} from '../manifest.js';
 import {RecordingFile} from '../recording_file.js';
 
 const element = (id, ...data) => [...id, 0x80 | data.flat().length, ...data.flat()];
@@ -66,6 +67,36 @@ test('a block that was cut off is bad, and is not asked for', async () => {
   await r.completeBlocks();
   assert.equal(r.check.firstBad().length, there + 100);
   assert.ok(ranges.every(([from]) => from < there));
+});
+
+test('a file that was followed is not cut off because nobody looked since', async () => {
+  const file = {isGrowing: true, bytes: [...HEADER, ...CLUSTER]};
+  serve(file);
+  const r = open('https://store/a.webm?signature=1');
+  await r.open();
+  r.startFrames(() => {});
+  /* its second cluster was followed; a third came, and the file was closed */
+  r.check.add(file.bytes.length, Uint8Array.from(CLUSTER));
+  file.bytes.push(...CLUSTER, ...CLUSTER);
+  const whole = Uint8Array.from(file.bytes);
+  const hash = toHex(await sha256(whole));
+  file.isGrowing = false;
+  r.check.setBlocks([{offset: 0, length: whole.length, hash}]);
+  await r.completeBlocks();
+  await r.check.pending;
+  assert.equal(r.check.firstBad(), null);
+  assert.equal(r.check.blocks[0].state, 'good');
+});
+
+test('of a file whose last size is not known nothing is said', async () => {
+  const r = open('https://store/a.webm?signature=1');
+  serve({isGrowing: true, bytes: [...HEADER, ...CLUSTER]});
+  await r.open();
+  globalThis.fetch = async () => { throw new TypeError('Failed to fetch'); };
+  r.check.add(r.size, Uint8Array.from(CLUSTER));
+  r.check.setBlocks([{offset: r.size, length: 100, hash: '00'}]);
+  await r.completeBlocks();
+  assert.equal(r.check.blocks[0].state, 'unknown');
 });
 
 test('what the browser refuses is explained by what is to be set', async () => {

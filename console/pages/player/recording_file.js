@@ -35,6 +35,7 @@ export class RecordingFile {
     this.header = null;
     this.head = null;      /* the first bytes */
     this.size = 0;         /* as far as it is there */
+    this.isSizeFinal = false;
     this.isGrowing = recording.isGrowing;
     this.durationMs = 0;   /* of what grows, as far as it is there */
     this.cues = [];
@@ -71,17 +72,21 @@ export class RecordingFile {
     }
   }
 
-  noteSize(r) {
+  /* wasGrowing: when it was asked for. */
+  noteSize(r, wasGrowing) {
     const total = /\/(\d+)$/.exec(r.headers.get('Content-Range') || '');
-    if (total)
-      this.size = Number(total[1]);
+    if (!total)
+      return;
+    this.size = Number(total[1]);
+    this.isSizeFinal = !wasGrowing;
   }
 
   /* The bytes from `from` up to `to`, as they come: calls take(offset, bytes).
    * Fewer where the file ends. */
   async read(from, to, signal, take) {
+    const wasGrowing = this.isGrowing;
     const r = await this.request(`bytes=${from}-${to - 1}`, signal);
-    this.noteSize(r);
+    this.noteSize(r, wasGrowing);
     if (r.status === 416)
       return;
     if (r.status !== 206)
@@ -318,12 +323,14 @@ export class RecordingFile {
   }
 
   async fetchMissing(signal) {
+    if (this.isGrowing && this.check.blocks) /* then it is closed by now */
+      await this.refresh(signal).catch(() => {});
     for (const b of this.check.blocks || []) {
       const missing = b.state === 'unknown' ? this.check.missing(b) : null;
       const isBegun = missing && (missing[0] > b.offset || missing[1] < b.offset + b.length);
-      if (isBegun && missing[0] >= this.size)
+      if (isBegun && missing[0] >= this.size && this.isSizeFinal)
         this.check.markBad(b); /* the file was cut off */
-      else if (isBegun)
+      else if (isBegun && missing[0] < this.size)
         await this.read(missing[0], missing[1], signal, () => {});
     }
   }
