@@ -99,6 +99,56 @@ test('of a file whose last size is not known nothing is said', async () => {
   assert.equal(r.check.blocks[0].state, 'unknown');
 });
 
+/* A server that sends `bytes` and then nothing; isCancelled: by the page. */
+function serveEndless(bytes) {
+  const at = {isCancelled: false};
+  globalThis.fetch = async () => new Response(new ReadableStream({
+    start: c => c.enqueue(Uint8Array.from(bytes)),
+    cancel: () => { at.isCancelled = true; },
+  }));
+  return at;
+}
+
+test('what is silent for long is left', async () => {
+  const at = serveEndless([...CLUSTER, ...CLUSTER]), r = open('https://store/a.webm?signature=1');
+  r.silenceMs = 20;
+  r.startFrames(() => {});
+  assert.equal(await r.follow(50, new AbortController().signal, () => {}), 50 + CLUSTER.length);
+  assert.ok(at.isCancelled);
+});
+
+test('a connection is not left open by who cannot take what it has', async () => {
+  const at = serveEndless(CLUSTER), r = open('https://store/a.webm?signature=1');
+  r.startFrames(() => {});
+  await assert.rejects(r.follow(50, new AbortController().signal, async () => {
+    throw new Error('full');
+  }), /full/);
+  assert.ok(at.isCancelled);
+});
+
+test('a console that does not answer is asked again, one that refuses is not', async () => {
+  for (const [status, isLater] of [[0, true], [503, true], [429, true], [403, false], [404, false]]) {
+    const links = new Links(async () => { throw Object.assign(new Error(''), {status}); });
+    const r = new RecordingFile({id: 'r', isGrowing: true, status: 'recording'}, links, {}, () => {});
+    await assert.rejects(r.open(), e => e.retryMs > 0 === isLater && e.message !== '', String(status));
+  }
+});
+
+test('a file that went to the object store since the last look is closed', async () => {
+  const bytes = [...HEADER, ...CLUSTER], urls = ['https://store/a.webm?signature=1',
+    'https://s3/a.webm?X-Amz-Signature=1'];
+  serve({isGrowing: false, bytes});
+  const there = globalThis.fetch;
+  globalThis.fetch = async (url, how) => url.includes('X-Amz-Signature=') && !url.includes('/index.json') ?
+    there(url, how) : new Response('gone', {status: 404});
+  const links = new Links(async () => ({
+    url: urls.shift(), expires_at: new Date(Date.now() + 600000).toISOString()}));
+  const r = new RecordingFile({id: 'r', isGrowing: true, status: 'recording'}, links, {}, () => {});
+  await r.open();
+  assert.equal(r.isGrowing, false);
+  assert.equal(r.size, bytes.length);
+});
+
 test('what the browser refuses is explained by what is to be set', async () => {
   globalThis.location = {origin: 'https://console'};
   globalThis.fetch = async (url, {mode}) => {

@@ -21,15 +21,20 @@ export async function withPlace(work) {
   return false;
 }
 
-/* A signal that is given with `signal`, and once the page is hidden. */
-export function whileVisible(signal) {
+/* Runs work(signal) with a signal that is given with `signal`, once the page is
+ * hidden, and when work has ended. */
+export async function whileVisible(signal, work) {
   const stop = new AbortController();
-  const onHidden = () => document.hidden && stop.abort();
-  const end = () => {
-    document.removeEventListener('visibilitychange', onHidden);
-    stop.abort();
+  const look = () => {
+    if (signal.aborted || document.hidden)
+      stop.abort();
   };
-  document.addEventListener('visibilitychange', onHidden, {signal: stop.signal});
-  signal.addEventListener('abort', end, {once: true, signal: stop.signal});
-  return stop.signal;
+  document.addEventListener('visibilitychange', look, {signal: stop.signal});
+  signal.addEventListener('abort', look, {signal: stop.signal});
+  look(); /* it may have been given, or hidden, before there was a place */
+  try {
+    return await work(stop.signal);
+  } finally {
+    stop.abort();
+  }
 }

@@ -457,11 +457,10 @@ export class Playback extends EventTarget {
    * Returns where to go on. */
   async follow(recording, file, from, signal) {
     let at = from;
-    await withPlace(async () => {
-      const visible = whileVisible(signal);
+    await withPlace(() => whileVisible(signal, async visible => {
       at = await this.patiently(signal, () => file.follow(from, visible, frames =>
         this.takeLive(recording, file, frames, signal)));
-    });
+    }));
     if (signal.aborted)
       throw stopped();
     await sleep(at === from ? POLL_MS : 0, signal);

@@ -10,6 +10,8 @@ const HEAD_BYTES = 64 * 1024;
 const PIECE_BYTES = 512 * 1024;  /* of a request without a list of blocks */
 const JUST_BEGUN = 'The recording has just begun; nothing can be shown yet.';
 const CUES_MAX = 8 * 1024 * 1024;
+const LINK_RETRY_MS = 5000;
+const SILENCE_MS = 20000; /* a recorder writes a frame each second */
 
 export class FileError extends Error {
   constructor(status, message, retryMs) {
@@ -42,13 +44,25 @@ export class RecordingFile {
     this.clusters = [];    /* [offset, timeMs] as they were read, by offset */
     this.frames = [];      /* milliseconds of the recording, without repeats */
     this.reader = null;
+    this.silenceMs = SILENCE_MS;
   }
 
   /* ---- requests ---- */
 
+  /* A console that does not answer, or is busy, is asked again later. */
+  async link() {
+    try {
+      return await this.links.url(this.id);
+    } catch (e) {
+      const isLater = e.status === 0 || e.status === 429 || e.status >= 500;
+      throw new FileError(e.status, e.message || 'The console does not answer.',
+        isLater ? LINK_RETRY_MS : 0);
+    }
+  }
+
   async request(range, signal, path = '', query = '') {
     for (let tries = 0; ; tries++) {
-      let url = await this.links.url(this.id) + query;
+      let url = await this.link() + query;
       if (path)
         url = url.replace('.webm?', '.webm' + path + '?');
       let r;
@@ -108,8 +122,8 @@ export class RecordingFile {
   /*
    * Frames of a file that grows as they come, from the cluster at `from` on:
    * calls take(frames), of LiveClusters. Ends when the file is closed, the
-   * connection breaks or the signal is given. Returns where its last cluster that was seen to the end
-   * ends.
+   * connection breaks or is silent for long, or the signal is given. Returns
+   * where the last cluster ends that was seen to its end.
    */
   async follow(from, signal, take) {
     const live = new LiveClusters(from, this.readToMs);
@@ -117,7 +131,7 @@ export class RecordingFile {
     try {
       r = await this.request(`bytes=${from}-`, signal, '', `&frames=1&from=${from}`);
     } catch (e) {
-      if (signal.aborted)
+      if (signal.aborted || await this.isStored())
         return from;
       throw e;
     }
@@ -126,18 +140,32 @@ export class RecordingFile {
       return from;
     }
     const body = r.body.getReader();
-    while (!live.isOver) {
-      const {done, value} = await body.read().catch(() => ({done: true}));
-      if (done)
-        break;
-      const {frames, closed} = live.push(value);
-      for (const c of closed)
-        this.check.add(c.offset, c.bytes);
-      if (frames.length > 0)
-        await take(frames);
+    try {
+      while (!live.isOver) {
+        const {done, value} = await this.nextBytes(body);
+        if (done)
+          break;
+        const {frames, closed} = live.push(value);
+        for (const c of closed)
+          this.check.add(c.offset, c.bytes);
+        if (frames.length > 0)
+          await take(frames);
+      }
+    } finally {
+      body.cancel().catch(() => {});
     }
-    body.cancel().catch(() => {});
     return live.openAt;
+  }
+
+  /* As read(); a connection that is silent for long counts as broken: a network
+   * may be gone without a word. */
+  async nextBytes(body) {
+    let timer;
+    const late = new Promise(done => {
+      timer = setTimeout(() => done({done: true}), this.silenceMs);
+    });
+    const bytes = body.read().catch(() => ({done: true}));
+    return Promise.race([bytes, late]).finally(() => clearTimeout(timer));
   }
 
   async readAll(from, to, signal) {
@@ -158,9 +186,9 @@ export class RecordingFile {
 
   /* ---- opening ---- */
 
-  /* Reads the header. Of a file that grows
-   * nothing is asked for before it is known to be there: a range behind its end
-   * is an error (416), which browsers log. */
+  /* Reads the header. Of a file that grows nothing is asked for before it is
+   * known to be there: a range behind its end is an error (416), which browsers
+   * log. */
   open(signal) {
     if (this.header)
       return Promise.resolve();
@@ -229,14 +257,26 @@ export class RecordingFile {
         Math.min(this.size, this.header.cuesAt + CUES_MAX), signal), this.header.segmentData);
   }
 
-  /* What the storage server says of a file that grows. A link that leads to the
-   * object store means that it was closed and stored. */
+  /* A link that leads to the object store means that it was closed and stored. */
+  async isStored() {
+    return (await this.link()).includes('X-Amz-Signature=');
+  }
+
+  /* What the storage server says of a file that grows. */
   async lookAtGrowing(signal) {
-    if ((await this.links.url(this.id)).includes('X-Amz-Signature=')) {
+    let r = null;
+    if (!await this.isStored())
+      try {
+        r = await this.request(null, signal, '/index.json');
+      } catch (e) {
+        if (!await this.isStored())
+          throw e;
+      }
+    if (!r) {
       this.isGrowing = false;
       return;
     }
-    const index = await (await this.request(null, signal, '/index.json')).json();
+    const index = await r.json();
     this.size = Math.max(this.size, index.bytes);
     this.isGrowing = index.growing;
     this.durationMs = index.duration_ms;
