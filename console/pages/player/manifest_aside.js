@@ -6,7 +6,8 @@ let worker = null;
 const waiting = new Map();
 let last = 0;
 
-/* Whoever waits is answered here, without a worker. */
+/* Whoever waits is answered here, without a worker. A check that fails, as where
+ * a browser knows no Ed25519, is told. */
 function giveUp() {
   worker = null;
   for (const {args, done} of waiting.values())
@@ -17,8 +18,9 @@ function giveUp() {
 function start() {
   worker = new Worker(new URL('manifest_worker.js', import.meta.url), {type: 'module'});
   worker.onmessage = ({data: {n, found}}) => {
-    waiting.get(n)?.done(found);
+    const one = waiting.get(n);
     waiting.delete(n);
+    one?.done(found || checkManifest(...one.args));
   };
   worker.onerror = giveUp;
 }

@@ -2,5 +2,6 @@
 import {checkManifest} from './manifest.js';
 
 self.onmessage = async ({data: {n, args}}) => {
-  self.postMessage({n, found: await checkManifest(...args)});
+  /* without found: it could not be checked here */
+  self.postMessage({n, found: await checkManifest(...args).catch(() => undefined)});
 };
