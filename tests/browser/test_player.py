@@ -245,6 +245,23 @@ def test_a_still_is_the_picture(player, session):
     path.unlink()
 
 
+def test_a_still_shows_where_a_seek_leads(player, session):
+    """Not the picture before, however soon the key is pressed."""
+    from player_rig import number_in
+    player.seek(500)
+    for ms in (12000, 900, 44000, 43000, 2100):
+        player.js('''
+const p = document.querySelector('rc-player');
+p.seek(arguments[0]);
+p.run({does: 'still'});''', ms)
+        path = player.page.until(
+            lambda: [p for p in player.page.downloads.glob('*.png')],
+            'the file')[0]
+        assert number_in(path.read_bytes()) in session.at(
+            ms, FRAME_MS, FRAME_MS), ms
+        path.unlink()
+
+
 def test_notes_stand_on_the_timeline(player, rig):
     player.seek(9000)
     player.keys('n')

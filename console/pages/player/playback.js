@@ -9,6 +9,7 @@
  */
 import {LiveClusters, clusterOf, join} from './live_clusters.js';
 import {whileVisible, withPlace} from './live_places.js';
+import {Painted} from './painted.js';
 import {FileError} from './recording_file.js';
 
 const AHEAD_MS = 20000;     /* kept ready at normal speed */
@@ -53,10 +54,12 @@ export class Playback extends EventTarget {
     this.monitor = 0;       /* 0: whatever the technician looked at */
     this.targetMs = 0;
     this.fedToMs = 0;
+    this.isMoving = false;  /* to what is not buffered */
     this.keys = [];         /* positions of the key frames that are buffered */
     this.gapUntil = 0;
     this.passing = null;
     this.rebuilds = 0;
+    this.painted = new Painted(video);
     this.video.addEventListener('error', () => this.onMediaError());
     this.video.addEventListener('ended', () => this.tell('change'));
     this.video.addEventListener('seeked', () => this.tell('change'));
@@ -68,6 +71,7 @@ export class Playback extends EventTarget {
   close() {
     clearInterval(this.timer);
     this.closing.abort();
+    this.painted.close();
     this.stopFeeding();
     if (this.url)
       URL.revokeObjectURL(this.url);
@@ -88,12 +92,34 @@ export class Playback extends EventTarget {
     return this.media && this.media.readyState !== 'closed' && this.video.readyState > 0;
   }
 
-  /* Resolves once there is a picture; after two seconds in any case. */
+  /* The picture is that of the position. */
+  get isPictureRight() {
+    return this.isReady && !this.isMoving && this.painted.isRight(ms => this.frameAt(ms));
+  }
+
+  /* Position of the frame that is shown at ms; -1: it is not known. */
+  frameAt(ms) {
+    const {recording} = this.model.at(ms);
+    const file = recording && this.files.get(recording.id);
+    const at = file ? file.frames.findLast(t => recording.fromMs + t <= ms + 0.9) : undefined;
+    return at === undefined ? -1 : recording.fromMs + at;
+  }
+
+  /* There is a picture, not always that of the position yet. */
   shown() {
+    return this.soon(() => this.video.readyState >= 2 && !this.video.seeking);
+  }
+
+  pictured() {
+    return this.soon(() => this.isPictureRight);
+  }
+
+  /* Resolves once it is so; after two seconds in any case. */
+  soon(isSo) {
     return new Promise(done => {
       const end = performance.now() + 2000;
       const look = () => {
-        if ((this.video.readyState >= 2 && !this.video.seeking) || performance.now() > end)
+        if (isSo() || performance.now() > end)
           done();
         else
           setTimeout(look, 20);
@@ -305,6 +331,7 @@ export class Playback extends EventTarget {
     this.stopFeeding();
     const run = {stop: new AbortController()};
     this.run = run;
+    this.isMoving = true;
     this.targetMs = ms;
     const first = this.model.playableFrom(ms);
     if (first) /* while the media element gets ready */
@@ -315,6 +342,9 @@ export class Playback extends EventTarget {
         if (!(e instanceof FileError))
           console.warn('player:', e);
       }
+    }).then(() => {
+      if (this.run === run || !this.run)
+        this.isMoving = false;
     });
   }
 
@@ -338,6 +368,7 @@ export class Playback extends EventTarget {
     const start = Math.max(ms, recording.fromMs);
     this.fedToMs = start;
     this.video.currentTime = start / 1000;
+    this.isMoving = false;
     if (this.wantsPlay)
       this.video.play().catch(() => {});
     for (let from = start; recording; from = recording && recording.fromMs) {

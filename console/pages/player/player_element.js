@@ -392,8 +392,9 @@ export class PlayerElement extends HTMLElement {
     return c;
   }
 
-  still() {
-    if (!this.video.videoWidth)
+  async still() {
+    await this.playback.pictured();
+    if (!this.playback || !this.video.videoWidth)
       return;
     const name = stillName(this.endpoint, this.playback.model.wallMs(this.positionMs));
     this.canvas().toBlob(blob => {
@@ -543,8 +544,8 @@ export class PlayerElement extends HTMLElement {
   /* A picture of each few seconds that were played, for the timeline. */
   keepThumbnail(ms) {
     const slot = Math.floor(ms / THUMBNAIL_MS);
-    if (this.video.seeking || this.video.readyState < 2 || this.thumbnails.has(slot) ||
-        this.thumbnails.size >= THUMBNAILS_MAX)
+    if (this.thumbnails.has(slot) || this.thumbnails.size >= THUMBNAILS_MAX ||
+        !this.playback.isPictureRight)
       return;
     this.thumbnails.set(slot, this.canvas(200).toDataURL('image/jpeg', 0.6));
   }
