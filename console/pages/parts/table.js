@@ -1,9 +1,10 @@
 // A long list: only the rows in sight are in the document. Arrows move
-// between rows; the menu of a row opens by its button, a right click, or the
-// menu key. On narrow screens a row is a card.
+// between rows; the menu of a row opens by its button, a right click, a long
+// press, or the menu key. On narrow screens a row is a card.
 import { html, useEffect, useLayoutEffect, useRef, useState } from '../base/html.js';
 import { T } from '../texts.js';
 import { Icon } from './icon.js';
+import { useLongPress } from './long_press.js';
 import { openMenu, openMenuAt } from './menu.js';
 import { Empty, ProblemBox } from './problem.js';
 
@@ -85,9 +86,10 @@ function Row({ item, index, columns, selection, menu, label, onOpen, keys }) {
     openMenu({ x: keyed ? box.left : event.clientX, y: keyed ? box.bottom : event.clientY,
       items: menu(item), label: T.table.actions(label) });
   };
+  const press = useLongPress(show);
   return html`<tr role="row" data-row aria-rowindex=${index + 2}
       class=${selection?.has(item) ? 'selected' : ''}
-      onContextMenu=${menu && show}
+      ...${menu && press}
       onKeyDown=${keys && ((e) => onRowKey(e, item, keys))}
       onDblClick=${onOpen && ((e) => { if (!e.target.closest('a, button, input, label')) onOpen(item); })}>
     ${selection && html`<${Check} item=${item} index=${index} label=${label} selection=${selection} />`}
