@@ -10,13 +10,18 @@ static const struct member members[] = {
 	    .choices = "optional|required", .is_needed = true },
 };
 
+/* Whether there is a provider is said here, so that nobody has to ask for one
+ * that is not there: that is an error (404). */
 void
 login_settings_get_run(struct request *r)
 {
 	const char *params[] = { r->person.team_text };
 
-	request_query(r, "SELECT console_login_settings($1::bigint)::text", 1,
-	    params, change_show);
+	request_query(r,
+	    "SELECT (console_login_settings($1::bigint) || "
+	    "jsonb_build_object('single_sign_on', EXISTS (SELECT FROM "
+	    "single_sign_on WHERE team_id = $1::bigint)))::text",
+	    1, params, change_show);
 }
 
 void

@@ -213,7 +213,7 @@ def test_who_may_set_it(console):
     assert (actor, what, detail['before'], detail['after']) == (
         'alice', 'logins.second_factor', 'optional', 'required')
     assert console.people['olga'].get('settings/logins').json() == {
-        'second_factor': 'optional'}
+        'second_factor': 'optional', 'single_sign_on': False}
     for body in ({}, {'second_factor': 'yes'}, {'second_factor': None},
                  {'second_factor': 'required', 'x': 1}):
         assert console.people['alice'].patch('settings/logins', json=body

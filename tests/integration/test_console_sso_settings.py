@@ -31,9 +31,16 @@ def change(c, **members):
     return c.patch('settings/single-sign-on', json=members)
 
 
+def is_set_up(c):
+    return c.get('settings/logins').json()['single_sign_on']
+
+
 def test_set_up_show_and_remove(console, alice):
     assert alice.get('settings/single-sign-on').status_code == 404
+    assert is_set_up(alice) is False
     r = change(alice, **NEW)
+    assert is_set_up(alice) is True
+    assert is_set_up(console.login('olga')) is False
     assert r.status_code == 200, (r.text, console.log()[-3000:])
     s = r.json()
     assert s['enabled'] is False and s['has_client_secret'] is True
@@ -55,6 +62,7 @@ def test_set_up_show_and_remove(console, alice):
     assert alice.get('login/methods?team=demo').json()['single_sign_on']
     assert alice.get('login/methods?team=other').json()['single_sign_on'] == []
     assert alice.delete('settings/single-sign-on').status_code == 204
+    assert is_set_up(alice) is False
     assert alice.get('settings/single-sign-on').status_code == 404
     assert alice.delete('settings/single-sign-on').status_code == 404
 
