@@ -449,10 +449,8 @@ session_take_picture(struct session *s, uint64_t t_ns, enum picture_kind kind)
 	rc = session_repeat_before(s, t_ns, has_stood);
 	if (rc == ERR_LIMIT)
 		return file_is_full(s, t_ns, kind);
-	if (rc != 0) {
-		s->why = "the spool cannot be written";
+	if (rc != 0)
 		return rc;
-	}
 	rc = encode_kind(s, t_ns, kind, key, &pkt);
 	if (rc != 0) {
 		s->why = "the encoder failed";

@@ -106,8 +106,10 @@ write_repeat(
 	};
 	int rc = session_repeat_prepare(s);
 
-	if (rc != 0)
+	if (rc != 0) {
+		s->why = "the encoder failed";
 		return rc;
+	}
 	if (!s->is_ahead) {
 		f.data = buf_head(&s->still);
 		f.len = buf_len(&s->still);
@@ -115,6 +117,8 @@ write_repeat(
 	rc = session_write_frame(s, &f, has_reserve);
 	if (rc == 0)
 		s->is_still_owed = false;
+	else if (rc != ERR_LIMIT)
+		s->why = "the spool cannot be written";
 	return rc;
 }
 
