@@ -3,7 +3,7 @@ import { html, render, useEffect, useErrorBoundary, useLayoutEffect, useState } 
 import { match, navigate, route, setOnNavigate } from './base/router.js';
 import { loadMe, me } from './base/session.js';
 import { useStore } from './base/store.js';
-import { DialogHost } from './parts/dialog.js';
+import { closeDialog, DialogHost } from './parts/dialog.js';
 import { Downloads } from './parts/downloads.js';
 import { explain } from './parts/problem.js';
 import { Reauthentication } from './parts/reauthentication.js';
@@ -109,6 +109,8 @@ function Entrance() {
       navigate(isOwnPath(query.next) ? query.next : '/sessions', { replace: true });
     }
   }, [person, path]);
+  // a dialog of before would cover the login
+  useEffect(() => { if (person === null) closeDialog(); }, [person]);
   if (person === undefined) return null;
   if (path === '/first-run') return html`<${View} load=${OPEN[path]} />`;
   if (person === null) return OPEN[path] ? html`<${View} load=${OPEN[path]} />` : null;

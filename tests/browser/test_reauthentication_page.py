@@ -68,6 +68,18 @@ def test_closed_it_says_that_nothing_was_done(console, page):
     page.problems()
 
 
+def test_the_question_ends_with_the_login(console, page):
+    new_token(console, page, 'third')
+    console.sql('DELETE FROM logins')
+    page.fill('Your password', PASSWORD)
+    page.click('Go on')
+    page.until(lambda: page.path.startswith('/login'), 'the login')
+    page.until(lambda: not page.all('dialog'), 'a page without a question')
+    page.problems()     # 401
+    page.login('alice', PASSWORD)
+    assert 'third' not in tokens(console)
+
+
 def test_logins_and_tokens_of_a_person_are_ended(console, page):
     mia = console.login('mia')
     page.open('/people')

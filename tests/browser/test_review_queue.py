@@ -128,6 +128,25 @@ def test_several_at_once(console, page):
     assert console.own not in reviewed(console)
 
 
+def test_a_refusal_in_between(console, page):
+    """What was done before it is not asked for again."""
+    page.open('/recordings')
+    page.until(lambda: len(page.rows()) == N + 1, 'all rows')
+    page.js("document.querySelector('thead input').click()")
+    page.click(f'Review {N} …', '.bulk')
+    page.until(lambda: page.focused() == 'remark', 'the dialog')
+    console.sql("UPDATE segments SET reviewed_by = 'adam', reviewed_at = now()"
+                ' WHERE id = %s', (console.ids[1],))
+    page.click('Mark as reviewed', 'dialog')
+    page.wait_text('adam has reviewed it already', 'dialog')
+    console.sql('UPDATE segments SET reviewed_by = NULL, reviewed_at = NULL '
+                'WHERE id = %s', (console.ids[1],))
+    page.click('Mark as reviewed', 'dialog')
+    page.until(lambda: len(reviewed(console)) == N, 'all that may be')
+    assert {by for by, _ in reviewed(console).values()} == {'alice'}
+    page.problems()     # 409
+
+
 def test_not_watched(console, page):
     page.open('/recordings?review=unwatched')
     page.until(lambda: len(page.rows()) == N + 1, 'all rows')

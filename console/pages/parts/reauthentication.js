@@ -83,5 +83,8 @@ function Question({ question }) {
 
 export function Reauthentication() {
   const question = useStore(asked);
+  const person = useStore(me);
+  // the login has ended meanwhile
+  useEffect(() => { if (question && !person) end(question, false); }, [question, person]);
   return question && html`<${Question} question=${question} />`;
 }

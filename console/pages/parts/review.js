@@ -20,21 +20,25 @@ export function whyNoReview(r) {
   return r.reviewed_at ? V.why.done(r.reviewed_by) : V.why.notStored;
 }
 
-// One after the other; a refusal is told in the dialog, what is done stays.
-async function mark(recordings, remark, put) {
-  for (const r of recordings)
+// One after the other; a refusal is told in the dialog, what is done stays, and
+// is not done again: done has the ids.
+async function mark(recordings, remark, put, done) {
+  for (const r of recordings.filter(({ id }) => !done.has(id))) {
     put(r.id, await post(`recordings/${r.id}/review`, remark ? { remark } : undefined));
-  say(V.done(recordings.length));
+    done.add(r.id);
+  }
+  say(V.done(done.size));
 }
 
 // recordings: those that canReview() has; of several, `sole` may be marked
 // alone. put(id, recording): as they are now. then(): when all are marked.
 export function askReview(recordings, put, { sole, then = () => {} } = {}) {
   const many = recordings.length > 1;
+  const done = new Set();
   openDialog(() => html`<${FormDialog} title=${V.title(many && !sole ? recordings.length : 1)} action=${V.mark}
       save=${async (form) => {
     const all = !sole || form.get('all');
-    await mark(all ? recordings : [sole], form.get('remark').trim(), put);
+    await mark(all ? recordings : [sole], form.get('remark').trim(), put, done);
     // when the dialog has given the focus back
     setTimeout(then, 0);
   }}>

@@ -172,8 +172,10 @@ class ClipDialog {
     try {
       const made = [];
       for (const part of clipParts(this.model, this.read()).slice(0, CLIPS_MAX))
-        made.push(await this.makeOne(part, reason));
-      this.show(made);
+        if (this.dialog.open)
+          made.push(await this.makeOne(part, reason));
+      if (this.dialog.open) /* else nobody wants them any more */
+        this.show(made);
     } catch (e) {
       this.say(e.message);
       this.go.disabled = false;
