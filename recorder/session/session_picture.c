@@ -379,11 +379,12 @@ wants_refinement(const struct session *s, uint64_t t_ns)
 }
 
 /* Whether the picture at t is to be a key frame; one after a pause leaves it
- * to the next. */
+ * to the next, unless it would build on one that could not be written. */
 static bool
 wants_key(const struct session *s, uint64_t t_ns, enum picture_kind kind)
 {
-	if (segment_frames(s->segment) == 0 || kind == PICTURE_KEY)
+	if (segment_frames(s->segment) == 0 || kind == PICTURE_KEY ||
+	    s->is_ahead)
 		return true;
 	return kind == PICTURE_DAMAGE && pacer_is_key_due(&s->pacer, t_ns) &&
 	    !segment_is_pause(s->segment, session_frame_ms(s, t_ns, false));
