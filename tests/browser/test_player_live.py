@@ -98,6 +98,31 @@ return document.querySelector('rc-player').playback.fedToMs;''' % is_hidden)
     assert not page.problems()
 
 
+def test_who_pauses_until_it_is_stored_sees_no_red(rig, page, work):
+    """What was followed lies behind the size of the last look."""
+    session = wait_until(
+        lambda: [s for s in active(rig) if rig.stack.sql(
+            "SELECT 1 FROM segments WHERE status = 'recording' AND "
+            f"session_id = '{s['id']}'")], 60, 'a session that is recorded')[0]
+    player = PlayerPage(page).open(session['id'], paused=False)
+    player.until(lambda s: s['live'] and s['playing'], 'live')
+    player.pause()
+    # as much as is kept ready: nothing more is taken
+    player.until(lambda s: s['fed'] - s['ms'] > 20_000, 'enough', 120)
+    work()
+    state = player.until(lambda s: s['checked'] in ('good', 'bad'), 'a check',
+                         120)
+    assert state['checked'] == 'good', state
+    # it goes on to the end
+    player.play()
+    player.js("document.querySelector('rc-player').setSpeed(4)")
+    player.until(lambda s: s['ended'] or s['total'] - s['ms'] < 500, 'the end')
+    state = player.state()
+    assert state['checked'] == 'good' and not state['notice'], state
+    assert not page.problems()
+    page.js('localStorage.clear()')
+
+
 def test_links_are_renewed_without_a_stutter(rig, page):
     """Half a minute of links that live for half of that."""
     session = KnownSession(rig, [
