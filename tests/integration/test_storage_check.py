@@ -30,8 +30,7 @@ def env(request, tmp_path, cluster):
     e = Storage(tmp_path, cluster, request.param == 's3' and
                 request.getfixturevalue('ceph') or None)
     if e.ceph:
-        for key in e.ceph.keys():
-            remove(e, key)
+        e.ceph.aws('s3', 'rm', '--recursive', '--quiet', f's3://{BUCKET}/')
     yield e
     e.close()
 
