@@ -9,7 +9,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, '..', '..', 'deploy', 'quickstart'))
 
 BENCHES = ('relay', 'decode', 'recorder', 'start', 'doors',
-           'console', 'player')
+           'console', 'player', 'storage')
 
 
 class Results:
@@ -55,6 +55,9 @@ BAR = {
     'player_first_picture': (1.5, 1.1), 'player_seek': (1.2, ''),
     'player_seek_error_frames': (1.0, ''), 'live_glass': (1.0, 0.4),
     'list_paint': (1.5, ''),
+    'upload_cpu_rclone': (0.5, 0.3), 'upload_time_rclone': (1.0, 0.9),
+    'upload_small_rclone': (1.0, 0.7), 'serve_cpu_nginx': (1.1, 0.9),
+    'expire_list_p99': (1.5, ''),
 }
 
 

@@ -1,18 +1,18 @@
 """The console with a million recordings: its own CPU against PostgreSQL's,
 pages far down and filters against the first page, signed links against nginx,
 idle listeners against HAProxy."""
-import glob
 import http.client
 import json
 import os
 import re
 import shutil
 import ssl
-import subprocess
 import tempfile
 import threading
 import time
 
+import bench_tools
+from bench_tools import children, cpu_s
 from process import Process, tcp_answers, wait_until
 from stack import Ports, Stack
 
@@ -23,17 +23,8 @@ OWNER, MEMBER, WIDE_MEMBER = 'bulk1-owner1', 'bulk1-member3', 'bulk1-member1'
 DEEP_LIMIT, DEEP_PAGE = 20, 20000
 LINK_SECONDS, LINK_CLIENTS = 4, 8
 LISTENERS = 200
+NGINX_PORT = 25050
 SETTLE_S = 12   # idle: what is given back after a while is given back
-
-
-def cpu_s(pids):
-    """Processor seconds of processes so far, all threads."""
-    total = 0
-    for pid in pids:
-        for path in glob.glob(f'/proc/{pid}/task/*/schedstat'):
-            with open(path, encoding='ascii') as f:
-                total += int(f.read().split()[0])
-    return total / 1e9
 
 
 def private_kb(pids):
@@ -43,12 +34,6 @@ def private_kb(pids):
             total += sum(int(line.split()[1]) for line in f
                          if line.startswith('Private_'))
     return total
-
-
-def children(pid):
-    return [int(p) for p in subprocess.run(
-        ['pgrep', '-P', str(pid)], capture_output=True, text=True
-    ).stdout.split()]
 
 
 class Person:
@@ -87,8 +72,11 @@ class Person:
 
 
 class Bench:
-    def __init__(self, build, results):
+    def __init__(self, build, results, sessions=SESSIONS, settings=None):
+        """settings: more of them, "section.key"."""
         self.build, self.results = build, results
+        scale = float(os.environ.get('RELAYCAM_BENCH_SCALE', '1'))
+        self.sessions = max(4000, int(sessions * scale))
         # kept with its rows for the next run, where it is given
         self.kept = os.environ.get('RELAYCAM_BENCH_STATE')
         self.dir = self.kept or tempfile.mkdtemp(prefix='rc-console-')
@@ -100,7 +88,8 @@ class Bench:
                                'log.level': 'warn',
                                'console.request_seconds': '600',
                                'console.max_event_streams_per_person': '0',
-                               'console.max_connections_per_address': '0'})
+                               'console.max_connections_per_address': '0',
+                               **(settings or {})})
         self.processes = []
 
     def close(self):
@@ -124,8 +113,6 @@ class Bench:
                    self.stack.user, self.stack.env, input=text, timeout=7200)
 
     def fill(self):
-        scale = float(os.environ.get('RELAYCAM_BENCH_SCALE', '1'))
-        self.sessions = max(4000, int(SESSIONS * scale))
         began = time.monotonic()
         if not self.psql("SELECT 1 FROM teams WHERE name = 'bulk1'"):
             with open(os.path.join(HERE, 'console_data.sql'),
@@ -171,19 +158,8 @@ class Bench:
     # --- load ---------------------------------------------------------------
 
     def load(self, port, requests, *args):
-        path = os.path.join(self.dir, 'requests')
-        with open(path, 'w', encoding='ascii', newline='') as f:
-            f.write(''.join(requests))
-        r = subprocess.run(
-            [os.path.join(self.build, 'tests/bench/https_load'), '--connect',
-             str(port), '--requests', path, *map(str, args)],
-            capture_output=True, text=True, timeout=900)
-        if r.returncode != 0:
-            raise RuntimeError(f'https_load: {r.stderr}')
-        out = json.loads(r.stdout)
-        if out['failed']:
-            raise RuntimeError(f'{out["failed"]} requests failed: {r.stderr}')
-        return out
+        return bench_tools.https_load(self.build, self.dir, port, requests,
+                                      *args)
 
     def lists(self, requests, rounds):
         return self.load(self.ports.console, requests, '--rounds', rounds)
@@ -328,32 +304,9 @@ def start_nginx(b, size):
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, 'file'), 'wb') as f:
         f.write(b'x' * size)
-    conf = os.path.join(b.dir, 'nginx.conf')
-    with open(conf, 'w', encoding='ascii') as f:
-        f.write(f'''daemon off;
-user root;
-pid {b.dir}/nginx.pid;
-error_log {b.dir}/nginx.log;
-worker_processes {len(b.workers())};
-events {{ worker_connections 2000; }}
-http {{
-    access_log off;
-    keepalive_requests 1000000;
-    open_file_cache max=100;
-    sendfile on;
-    tcp_nopush on;
-    ssl_session_cache off;
-    server {{
-        listen 127.0.0.1:25050 ssl reuseport;
-        ssl_certificate {b.cert};
-        ssl_certificate_key {b.key};
-        ssl_protocols TLSv1.2 TLSv1.3;
-        root {folder};
-    }}
-}}
-''')
-    b.nginx = b.spawn('nginx', ['nginx', '-c', conf, '-p', b.dir])
-    wait_until(lambda: tcp_answers(25050), 10, 'nginx', b.nginx)
+    b.nginx = bench_tools.start_nginx(b.dir, folder, b.cert, b.key,
+                                      NGINX_PORT, len(b.workers()))
+    b.processes.append(b.nginx)
 
 
 def run_links(b, rounds):
@@ -372,7 +325,7 @@ def run_links(b, rounds):
             rps, us = [], []
             for port, request, pids in (
                     (b.ports.console, link, (b.workers(), b.backends())),
-                    (25050, plain, (children(b.nginx.pid),))):
+                    (NGINX_PORT, plain, (children(b.nginx.pid),))):
                 before = [cpu_s(p) for p in pids]
                 o = b.load(port, [request], '--connections', LINK_CLIENTS,
                            '--seconds', LINK_SECONDS, *args)

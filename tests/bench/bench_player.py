@@ -16,6 +16,7 @@ for folder in ('', 'players', 'integration', 'browser'):
 
 import conftest  # noqa: E402
 import counter  # noqa: E402
+from bench_tools import load_average  # noqa: E402
 from console_page import ConsolePage  # noqa: E402
 from player_rig import KnownSession, Part  # noqa: E402
 from process import Process, tcp_answers, wait_until  # noqa: E402
@@ -114,10 +115,6 @@ def day_events(seed=5):
         at += (FRAME_MS * 2 if at % (HOUR_MS // 2) < 10_000
                else chance.randrange(30_000, 90_000))
     return events
-
-
-def load_average():
-    return f'load {os.getloadavg()[0]:.1f}'
 
 
 class Bench:
