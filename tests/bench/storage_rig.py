@@ -127,7 +127,9 @@ class Peers:
         conf = os.path.join(folder, 'none.conf')
         open(conf, 'w', encoding='ascii').close()
         self.env = {
-            **os.environ, 'HOME': folder, 'NO_PROXY': '127.0.0.1',
+            **{k: v for k, v in os.environ.items()
+               if not k.startswith(('AWS_', 'RCLONE_'))},
+            'HOME': folder, 'NO_PROXY': '127.0.0.1',
             'no_proxy': '127.0.0.1', 'RCLONE_CONFIG': conf,
             'RCLONE_CONFIG_CEPH_TYPE': 's3',
             'RCLONE_CONFIG_CEPH_PROVIDER': 'Ceph',
