@@ -17,28 +17,12 @@
 #include "common/bytes.h"
 #include "common/err.h"
 #include "storage/clips/clip_cut.h"
+#include "tests/fuzz/span.h"
 
 #define ID   "11111111-2222-4333-8444-555555555555"
 #define HEAD 10
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct span {
-	const uint8_t *data;
-	size_t len;
-};
-
-static int64_t
-read_span(void *arg, uint64_t offset, uint8_t *buf, size_t len)
-{
-	const struct span *s = arg;
-	size_t n = offset < s->len ? s->len - (size_t)offset : 0;
-
-	n = min_size(n, len);
-	if (n > 0)
-		memcpy(buf, s->data + offset, n);
-	return (int64_t)n;
-}
 
 static void
 read_manifest(const uint8_t *data, size_t size)

@@ -7,28 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/bytes.h"
 #include "common/err.h"
 #include "common/evidence.h"
+#include "tests/fuzz/span.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-struct span {
-	const uint8_t *data;
-	size_t len;
-};
-
-static int64_t
-read_span(void *arg, uint64_t offset, uint8_t *buf, size_t len)
-{
-	const struct span *s = arg;
-	size_t n = offset < s->len ? s->len - (size_t)offset : 0;
-
-	n = min_size(n, len);
-	if (n > 0)
-		memcpy(buf, s->data + offset, n);
-	return (int64_t)n;
-}
 
 static void
 check(const struct evidence *e, struct span *file)
