@@ -1,5 +1,4 @@
 /* On a thread: a file against its recorder's evidence, and the signature. */
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -12,6 +11,7 @@
 #include "common/err.h"
 #include "common/evidence.h"
 #include "common/http.h"
+#include "common/webm_walk.h"
 #include "storage/manifest.h"
 #include "storage/evidence/signing.h"
 
@@ -40,25 +40,14 @@ static int64_t
 read_pass(void *arg, uint64_t offset, uint8_t *buf, size_t len)
 {
 	struct pass *p = arg;
-	size_t have = 0;
+	int64_t n;
 
 	if (atomic_load(p->j->stopping))
 		return ERR_CANCELLED;
-	while (have < len) {
-		ssize_t n = pread(
-		    p->j->fd, buf + have, len - have, (off_t)(offset + have));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return ERR_IO;
-		if (n == 0)
-			break;
-		have += (size_t)n;
-	}
-	if (offset == p->at)
-		hash(p, buf, have);
-	return (int64_t)have;
+	n = webm_read_file(&p->j->fd, offset, buf, len);
+	if (n >= 0 && offset == p->at)
+		hash(p, buf, (size_t)n);
+	return n;
 }
 
 static int
