@@ -188,12 +188,6 @@ fetch_manifest(struct ctl *c, const struct clip_order *o)
 }
 
 static int
-on_data(void *arg, int64_t at, const void *data, size_t len)
-{
-	return pwrite(*(int *)arg, data, len, at) == (ssize_t)len ? 0 : ERR_IO;
-}
-
-static int
 fetch_media(struct ctl *c, const struct clip_order *o)
 {
 	struct signed_link link;
@@ -202,7 +196,7 @@ fetch_media(struct ctl *c, const struct clip_order *o)
 		.ca_file = o->ca,
 		.total = -1,
 		.progress = true,
-		.on_data = on_data,
+		.on_data = http_to_file,
 		.arg = &fd };
 	int rc;
 

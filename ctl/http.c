@@ -101,6 +101,12 @@ on_progress(void *arg, curl_off_t dl_total, curl_off_t dl, curl_off_t ul_total,
 	return 0;
 }
 
+int
+http_to_file(void *arg, int64_t at, const void *data, size_t len)
+{
+	return pwrite(*(int *)arg, data, len, at) == (ssize_t)len ? 0 : ERR_IO;
+}
+
 const char http_any_certificate[] = "";
 
 static void

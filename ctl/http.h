@@ -35,6 +35,10 @@ struct http_get {
  */
 int http_get(struct http_get *g);
 
+/* An on_data that writes into a file; arg: its descriptor. Returns 0 or
+ * ERR_IO. */
+int http_to_file(void *arg, int64_t at, const void *data, size_t len);
+
 /* In place of a CA file: for questions to this machine whose answer matters,
  * not who gives it. */
 extern const char http_any_certificate[];

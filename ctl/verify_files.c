@@ -73,12 +73,6 @@ struct download {
 	int n;
 };
 
-static int
-on_data(void *arg, int64_t at, const void *data, size_t len)
-{
-	return pwrite(*(int *)arg, data, len, at) == (ssize_t)len ? 0 : ERR_IO;
-}
-
 /* A new file with what is stored of r; none when nothing is. */
 static int
 get(struct ctl *c, const struct recording *r, const char *ca,
@@ -90,7 +84,7 @@ get(struct ctl *c, const struct recording *r, const char *ca,
 		.url = link.url,
 		.total = -1,
 		.progress = true,
-		.on_data = on_data,
+		.on_data = http_to_file,
 		.arg = &fd };
 	int rc;
 
@@ -252,8 +246,7 @@ run_verify(struct ctl *c, const struct args *a)
 	struct stat st;
 	int rc;
 
-	if (session == (a->n_words > 0) ||
-	    (session && args_has(a, "original")))
+	if (session == (a->n_words > 0) || (session && args_has(a, "original")))
 		return ctl_usage("verify: expected FILE, FOLDER, or --session "
 				 "ID");
 	rc = proof_keys_read(c, args_get(a, "key"), &keys);
