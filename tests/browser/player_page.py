@@ -1,11 +1,27 @@
 """The console's player in Chromium: what a test does to it and sees of it."""
 import base64
+import contextlib
 
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from console_page import ConsolePage
 from player_rig import number_in
+
+
+@contextlib.contextmanager
+def saving_page(rig, downloads):
+    """The console, alice logged in; what it saves goes into `downloads`."""
+    page = ConsolePage(f'https://localhost:{rig.stack.ports.console}',
+                       downloads=downloads)
+    page.downloads = downloads
+    try:
+        page.login('alice', rig.password)
+        yield page
+    finally:
+        page.close()
+
 
 STATE = '''
 const p = document.querySelector('rc-player');

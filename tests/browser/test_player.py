@@ -10,8 +10,7 @@ import pytest
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
-from console_page import ConsolePage
-from player_page import PlayerPage
+from player_page import PlayerPage, saving_page
 from player_rig import KnownSession, Part
 
 FRAME_MS = 100  # of 10 a second
@@ -41,13 +40,8 @@ def session(rig):
 
 @pytest.fixture(scope='module')
 def page(rig, tmp_path_factory):
-    folder = tmp_path_factory.mktemp('downloads')
-    page = ConsolePage(f'https://localhost:{rig.stack.ports.console}',
-                       downloads=folder)
-    page.downloads = folder
-    page.login('alice', rig.password)
-    yield page
-    page.close()
+    with saving_page(rig, tmp_path_factory.mktemp('downloads')) as page:
+        yield page
 
 
 @pytest.fixture

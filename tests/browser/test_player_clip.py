@@ -11,9 +11,8 @@ import pytest
 from selenium.webdriver.common.keys import Keys
 
 import media
-from console_page import ConsolePage
 from ctl import CTL
-from player_page import PlayerPage
+from player_page import PlayerPage, saving_page
 from player_rig import KnownSession, Part, number_in
 from test_recording_plays import play, site  # noqa: F401
 
@@ -38,13 +37,8 @@ def session(rig):
 
 @pytest.fixture(scope='module')
 def page(rig, tmp_path_factory):
-    folder = tmp_path_factory.mktemp('downloads')
-    page = ConsolePage(f'https://localhost:{rig.stack.ports.console}',
-                       downloads=folder)
-    page.downloads = folder
-    page.login('alice', rig.password)
-    yield page
-    page.close()
+    with saving_page(rig, tmp_path_factory.mktemp('downloads')) as page:
+        yield page
 
 
 @pytest.fixture
