@@ -1,6 +1,6 @@
 /*
- * What every request by libcurl has in common: TLS as in common/tls.h, no
- * signals, errors in words.
+ * The options of every request by libcurl: TLS as in common/tls.h, no signals,
+ * errors in words.
  */
 #ifndef COMMON_CURL_OPTIONS_H
 #define COMMON_CURL_OPTIONS_H

@@ -67,7 +67,7 @@ bool s3_credentials_are_valid(const struct s3_credentials *c, uint64_t now_s);
 bool s3_credentials_are_due(const struct s3_credentials *c, uint64_t now_s);
 /* The S3 server takes them no more. */
 void s3_credentials_expire(struct s3_credentials *c);
-/* Reads the file again; what is in force stays when it cannot be read. */
+/* Reads the file again; if it cannot be read, the old credentials stay. */
 void s3_credentials_reload(struct s3_credentials *c);
 
 /*

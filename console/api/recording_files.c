@@ -1,6 +1,6 @@
-/* recordings/{id}/manifest, poster and captions: what is kept beside a
- * recording, or is made of its row, and what its bytes are checked with (X2,
- * X3, X5). */
+/* recordings/{id}/manifest, poster and captions: files that are kept beside a
+ * recording or made of its row, and the manifest that checks its bytes (X2, X3,
+ * X5). */
 #include <stdio.h>
 #include <string.h>
 

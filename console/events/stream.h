@@ -1,10 +1,9 @@
 /*
  * One client that listens to events: its answer never ends by itself. Its
- * connection is taken away from evhttp once the answer has begun, because
- * evhttp would keep twice as much for it as it needs. What is sent is bounded:
- * a stream that holds STREAM_MARK bytes gets nothing more until its client has
- * taken them, and is asked for again then from where it was. On the worker's
- * loop.
+ * connection is taken from evhttp once the answer has begun, because evhttp
+ * would use twice as much memory for it. Its buffer is bounded: a stream that
+ * holds STREAM_MARK bytes gets nothing more until its client has taken them;
+ * then it is asked for again and continues. On the worker's loop.
  */
 #ifndef CONSOLE_EVENTS_STREAM_H
 #define CONSOLE_EVENTS_STREAM_H

@@ -51,7 +51,7 @@ for (const type of ['pointerover', 'focusin'])
     if (load) loadView(load).catch(() => {});
   });
 
-// A view may ask for what it needs before it is drawn: by its ahead(params).
+// A view fetches its data before it is drawn by its ahead(params).
 setOnNavigate((path) => {
   const found = match(path, VIEWS);
   if (found) views.get(found.value)?.ahead?.(found.params);
