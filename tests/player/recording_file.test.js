@@ -162,3 +162,19 @@ test('what the browser refuses is explained by what is to be set', async () => {
   const away = open('https://store:8443/a.webm?X-Amz-Signature=1');
   await assert.rejects(away.open(), e => /cannot be reached/.test(e.message) && e.retryMs > 0);
 });
+
+/* Such an answer counts the cues too: a place behind them is not there to be
+ * asked for, nor to be followed. */
+test('the size of a file that is closed meanwhile is not taken for its clusters', async () => {
+  const file = {isGrowing: true, bytes: [...HEADER, ...CLUSTER]};
+  serve(file);
+  const r = open('https://store/a.webm?signature=1');
+  await r.open();
+  const clusters = file.bytes.length;
+  file.isGrowing = false;
+  file.bytes.push(0x1C, 0x53, 0xBB, 0x6B, 0x81, 0);
+  await r.read(HEADER.length, clusters, null, () => {});
+  assert.equal(r.end, clusters);
+  await r.refresh();
+  assert.equal(r.size, file.bytes.length);
+});

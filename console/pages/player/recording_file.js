@@ -86,13 +86,14 @@ export class RecordingFile {
     }
   }
 
-  /* wasGrowing: when it was asked for. */
+  /* wasGrowing: when it was asked for. What a growing file holds is told by its
+   * index: once it is closed, an answer counts its cues as well. */
   noteSize(r, wasGrowing) {
     const total = /\/(\d+)$/.exec(r.headers.get('Content-Range') || '');
-    if (!total)
+    if (!total || wasGrowing)
       return;
     this.size = Number(total[1]);
-    this.isSizeFinal = !wasGrowing;
+    this.isSizeFinal = true;
   }
 
   /* The bytes from `from` up to `to`, as they come: calls take(offset, bytes).
