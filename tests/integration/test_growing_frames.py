@@ -40,7 +40,8 @@ def test_frames_of_the_open_cluster_come_at_once(env, webm):  # noqa: F811
     for n in range(3, len(seg.parts.clusters)):
         seg.begin()
         shown += as_sent(seg, n, seg.parts.clusters[n][1])
-        assert early.wait(len(shown)) == shown
+        for f in (early, late):
+            assert f.wait(len(shown)) == shown
         seg.finish()
     seg.close()
     for f in (early, late):
