@@ -18,7 +18,7 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
-#include "recorder/capture/capture.h"
+#include "common/capture/capture.h"
 #include "recorder/session/manifest.h"
 #include "recorder/sandbox.h"
 #include "recorder/session/segment.h"

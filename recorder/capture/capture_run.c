@@ -12,7 +12,7 @@
 #include "common/bytes.h"
 #include "common/clock.h"
 #include "common/err.h"
-#include "recorder/capture/capture.h"
+#include "common/capture/capture.h"
 #include "recorder/intake.h"
 #include "recorder/session/manifest.h"
 #include "recorder/session/segment.h"

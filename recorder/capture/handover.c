@@ -9,7 +9,7 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
-#include "recorder/capture/capture.h"
+#include "common/capture/capture.h"
 #include "recorder/intake.h"
 #include "rfb/decoder.h"
 #include "rfb/protocol.h"

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/err.h"
+#include "common/write_all.h"
 
 #define VERSION 1
 
@@ -129,23 +130,6 @@ finish(struct manifest *mf, const struct manifest_end *e)
 		rc = json_object_set_new(as_json(mf), "poster",
 		    json_sprintf("%s.jpg", manifest_get_str(mf, "segment")));
 	return rc == 0 ? 0 : ERR_NOMEM;
-}
-
-static int
-write_all(int fd, const char *p, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, p, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return errno == ENOSPC || errno == EDQUOT ? ERR_NOSPACE
-								  : ERR_IO;
-		p += n;
-		len -= (size_t)n;
-	}
-	return 0;
 }
 
 int

@@ -22,6 +22,7 @@
 #include "common/bytes.h"
 #include "common/conf.h"
 #include "common/err.h"
+#include "common/write_all.h"
 #include "storage/counters.h"
 #include "storage/object_key.h"
 #include "storage/store/folder_list.h"
@@ -68,22 +69,6 @@ fail_errno(struct store_result *r, const char *what)
 
 	return store_fail(
 	    r, err, "folder store: %s: %s", what, strerror(errno));
-}
-
-static int
-write_all(int fd, const uint8_t *p, size_t n)
-{
-	while (n > 0) {
-		ssize_t w = write(fd, p, n);
-
-		if (w < 0 && errno == EINTR)
-			continue;
-		if (w <= 0)
-			return ERR_IO;
-		p += w;
-		n -= (size_t)w;
-	}
-	return 0;
 }
 
 /*

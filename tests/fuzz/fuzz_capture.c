@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "recorder/capture/capture_format.h"
+#include "common/capture/capture_format.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

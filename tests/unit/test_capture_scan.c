@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "common/bytes.h"
-#include "recorder/capture/capture.h"
+#include "common/capture/capture.h"
 #include "storage/encode/capture_scan.h"
 
 #define BLOCKS 6

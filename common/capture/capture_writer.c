@@ -1,17 +1,18 @@
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <zstd.h>
 
 #include "common/err.h"
-#include "recorder/capture/capture_format.h"
+#include "common/capture/capture_format.h"
+#include "common/write_all.h"
 
 /* Most of what comes is compressed already: more effort gains nothing. */
 #define LEVEL 1
 
 struct capture_writer {
-	int fd;
+	struct capture_sink sink;
+	int fd; /* of the sink that writes to a descriptor */
 	ZSTD_CCtx *zstd;
 	uint8_t *out; /* header and compressed block */
 	size_t out_len;
@@ -27,22 +28,23 @@ struct capture_writer {
 };
 
 static int
-write_all(int fd, const uint8_t *p, size_t len)
+write_to_file(void *arg, const uint8_t *p, size_t len)
 {
-	while (len > 0) {
-		ssize_t n = write(fd, p, len);
+	struct capture_writer *w = arg;
+	int rc = write_all(w->fd, p, len);
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return errno == ENOSPC || errno == EDQUOT ||
-				errno == EFBIG
-			    ? ERR_NOSPACE
-			    : ERR_IO;
-		p += n;
-		len -= (size_t)n;
-	}
-	return 0;
+	/* half a block would hide those that may follow */
+	if (rc != 0 && ftruncate(w->fd, (off_t)w->written) == 0)
+		lseek(w->fd, (off_t)w->written, SEEK_SET);
+	return rc;
+}
+
+static int
+sync_to_disk(void *arg)
+{
+	const struct capture_writer *w = arg;
+
+	return fdatasync(w->fd) == 0 ? 0 : ERR_IO;
 }
 
 /* The block whose `stored` bytes stand in out, after room for a header. */
@@ -63,13 +65,9 @@ write_block(struct capture_writer *w, enum capture_block kind, size_t stored,
 	int rc;
 
 	capture_header_pack(&h, w->out);
-	rc = write_all(w->fd, w->out, CAPTURE_HEADER_LEN + stored);
-	if (rc != 0) {
-		/* half a block would hide those that may follow */
-		if (ftruncate(w->fd, (off_t)w->written) == 0)
-			lseek(w->fd, (off_t)w->written, SEEK_SET);
+	rc = w->sink.write(w->sink.arg, w->out, CAPTURE_HEADER_LEN + stored);
+	if (rc != 0)
 		return rc;
-	}
 	w->number++;
 	w->written += CAPTURE_HEADER_LEN + stored;
 	w->block_offset = w->offset;
@@ -108,36 +106,74 @@ write_meta(struct capture_writer *w, const char *json, size_t len,
 	return write_block(w, BLOCK_META, n, n);
 }
 
-int
-capture_writer_new(struct capture_writer **out, int fd, const char *json,
-    size_t len, const struct capture_start *start)
+/* A writer without a sink. */
+static struct capture_writer *
+writer_make(void)
 {
-	struct capture_writer *w;
-	int rc;
+	struct capture_writer *w = calloc(1, sizeof(*w));
 
-	if (len > CAPTURE_META_MAX)
-		return ERR_LIMIT;
-	w = calloc(1, sizeof(*w));
 	if (w == NULL)
-		return ERR_NOMEM;
-	w->fd = fd;
+		return NULL;
+	w->fd = -1;
 	w->pending_since = w->unsynced_since = UINT64_MAX;
 	w->out_len = CAPTURE_HEADER_LEN + ZSTD_compressBound(CAPTURE_RAW_MAX);
 	w->out = malloc(w->out_len);
 	w->zstd = ZSTD_createCCtx();
-	rc = w->out == NULL || w->zstd == NULL ||
-		ZSTD_isError(ZSTD_CCtx_setParameter(
-		    w->zstd, ZSTD_c_compressionLevel, LEVEL))
-	    ? ERR_NOMEM
-	    : write_meta(w, json, len, start);
-	if (rc == 0 && fsync(fd) != 0)
-		rc = ERR_IO;
-	if (rc != 0) {
+	if (w->out != NULL && w->zstd != NULL &&
+	    !ZSTD_isError(ZSTD_CCtx_setParameter(
+		w->zstd, ZSTD_c_compressionLevel, LEVEL)))
+		return w;
+	capture_writer_free(w);
+	return NULL;
+}
+
+/* Writes the first block; frees w after an error. */
+static int
+writer_begin(struct capture_writer *w, const char *json, size_t len,
+    const struct capture_start *start)
+{
+	int rc = len > CAPTURE_META_MAX ? ERR_LIMIT
+					: write_meta(w, json, len, start);
+
+	if (rc == 0)
+		rc = w->sink.sync(w->sink.arg);
+	if (rc != 0)
 		capture_writer_free(w);
-		return rc;
-	}
-	*out = w;
-	return 0;
+	return rc;
+}
+
+int
+capture_writer_new(struct capture_writer **out, int fd, const char *json,
+    size_t len, const struct capture_start *start)
+{
+	struct capture_writer *w = writer_make();
+	int rc;
+
+	if (w == NULL)
+		return ERR_NOMEM;
+	w->fd = fd;
+	w->sink = (struct capture_sink){ write_to_file, sync_to_disk, w };
+	rc = writer_begin(w, json, len, start);
+	if (rc == 0)
+		*out = w;
+	return rc;
+}
+
+int
+capture_writer_new_sink(struct capture_writer **out,
+    const struct capture_sink *sink, const char *json, size_t len,
+    const struct capture_start *start)
+{
+	struct capture_writer *w = writer_make();
+	int rc;
+
+	if (w == NULL)
+		return ERR_NOMEM;
+	w->sink = *sink;
+	rc = writer_begin(w, json, len, start);
+	if (rc == 0)
+		*out = w;
+	return rc;
 }
 
 void
@@ -246,7 +282,7 @@ static int
 sync_file(struct capture_writer *w)
 {
 	w->unsynced_since = UINT64_MAX;
-	return fdatasync(w->fd) == 0 ? 0 : ERR_IO;
+	return w->sink.sync(w->sink.arg);
 }
 
 int

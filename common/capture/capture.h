@@ -4,8 +4,8 @@
  * its own checksums, so that a file that was cut off is readable up to its
  * last whole block. Writer and reader; blocking I/O on one descriptor.
  */
-#ifndef RECORDER_CAPTURE_CAPTURE_H
-#define RECORDER_CAPTURE_CAPTURE_H
+#ifndef COMMON_CAPTURE_CAPTURE_H
+#define COMMON_CAPTURE_CAPTURE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -37,6 +37,22 @@ struct capture_writer;
  */
 int capture_writer_new(struct capture_writer **out, int fd, const char *json,
     size_t len, const struct capture_start *start);
+
+/*
+ * Where the bytes of a capture go instead of a descriptor. Both return 0,
+ * ERR_NOSPACE or ERR_IO, which the call that wrote returns; nothing is
+ * written after an error.
+ */
+struct capture_sink {
+	int (*write)(void *arg, const uint8_t *data, size_t len);
+	int (*sync)(void *arg);
+	void *arg;
+};
+
+/* The same with a sink, which is copied. */
+int capture_writer_new_sink(struct capture_writer **out,
+    const struct capture_sink *sink, const char *json, size_t len,
+    const struct capture_start *start);
 /* Frees without writing what is pending. NULL is fine. */
 void capture_writer_free(struct capture_writer *w);
 

@@ -1,15 +1,15 @@
 /*
- * Inside recorder/capture_*.c only: the bytes of a capture, docs/capture.md.
+ * Inside common/capture only: the bytes of a capture, docs/capture.md.
  * All numbers are big-endian.
  */
-#ifndef RECORDER_CAPTURE_CAPTURE_FORMAT_H
-#define RECORDER_CAPTURE_CAPTURE_FORMAT_H
+#ifndef COMMON_CAPTURE_CAPTURE_FORMAT_H
+#define COMMON_CAPTURE_CAPTURE_FORMAT_H
 
 #include <stdint.h>
 #include <zlib.h>
 
 #include "common/bytes.h"
-#include "recorder/capture/capture.h"
+#include "common/capture/capture.h"
 
 #define CAPTURE_MAGIC UINT32_C(0x52436362) /* "RCcb" */
 

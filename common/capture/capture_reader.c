@@ -6,7 +6,7 @@
 #include <zstd.h>
 
 #include "common/err.h"
-#include "recorder/capture/capture_format.h"
+#include "common/capture/capture_format.h"
 
 struct capture_reader {
 	const uint8_t *mem; /* NULL: read from fd */
