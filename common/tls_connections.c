@@ -4,6 +4,7 @@
 #include <event2/event.h>
 #include <event2/http.h>
 #include <event2/listener.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -15,11 +16,13 @@
 #include "common/connection_limit.h"
 #include "common/err.h"
 #include "common/log.h"
+#include "common/proxy_bio.h"
 #include "common/tls.h"
 
 #define ACCEPTS_A_TURN 32
+#define PROXY_SECONDS  5 /* for the header of the PROXY protocol */
 
-enum { POOL_NEWCOMERS, POOL_PROMOTED, POOL_PAUSED, N_POOLS };
+enum { POOL_NEWCOMERS, POOL_PROMOTED, POOL_PAUSED, POOL_PROXIED, N_POOLS };
 
 struct connection {
 	TAILQ_ENTRY(connection) link; /* of those that were just accepted */
@@ -28,7 +31,9 @@ struct connection {
 	struct bufferevent *bev; /* the HTTP server's, or the next one's */
 	int fd;                  /* of one that was taken, and has no bev */
 	SSL *ssl;
-	void *guard; /* what conf.opened made */
+	void *guard;     /* what conf.opened made */
+	bool is_check;   /* by a load balancer: it makes no line of the log */
+	char client[64]; /* behind one: who it is; else empty */
 	struct connection_place place;
 };
 TAILQ_HEAD(connection_fresh, connection);
@@ -129,10 +134,11 @@ on_evicted(void *owner, enum connection_eviction why)
 {
 	struct connection *c = owner;
 
-	log_info("connection_closed",
-	    LOG_S("why",
-		why == CONNECTION_EXPIRED ? c->set->conf.expired
-					  : c->set->conf.displaced));
+	if (!c->is_check)
+		log_info("connection_closed",
+		    LOG_S("why",
+			why == CONNECTION_EXPIRED ? c->set->conf.expired
+						  : c->set->conf.displaced));
 	cut(c);
 }
 
@@ -148,6 +154,40 @@ on_pause_evicted(void *owner, enum connection_eviction why)
 	cut(c);
 }
 
+static bool
+enter(struct connection *c, unsigned pool, const struct sockaddr *addr)
+{
+	struct tls_connections *s = c->set;
+	struct connection_address from = connection_address_of(addr);
+	const char *setting = connection_limit_enter(
+	    s->limit, &c->place, pool, &from, &s->home, clock_mono_ns());
+
+	if (setting == NULL)
+		connection_limit_own(&c->place, on_evicted, c);
+	else
+		log_warn("connection_refused", LOG_S("setting", setting));
+	return setting == NULL;
+}
+
+static bool
+on_proxy_header(void *arg, const struct proxy_source *source)
+{
+	const struct sockaddr *addr = &source->address.sa;
+	struct connection *c = arg;
+	struct sockaddr_storage peer = { .ss_family = AF_UNSPEC };
+	socklen_t len = sizeof(peer);
+
+	c->is_check = source->is_check;
+	if (addr->sa_family != AF_UNSPEC)
+		getnameinfo(addr, sizeof(source->address), c->client,
+		    sizeof(c->client), NULL, 0, NI_NUMERICHOST);
+	else if (getpeername(bufferevent_getfd(c->bev),
+		     (struct sockaddr *)&peer, &len) == 0)
+		addr = (const struct sockaddr *)&peer;
+	connection_limit_leave(c->set->limit, &c->place);
+	return enter(c, POOL_NEWCOMERS, addr);
+}
+
 /* It has its socket now, and with it an address. The last bytes of an answer
  * are not held back until the peer acknowledges what came before, which it may
  * delay by 40 ms. */
@@ -156,22 +196,19 @@ admit(struct tls_connections *s, struct connection *c)
 {
 	struct sockaddr_storage addr = { .ss_family = AF_UNSPEC };
 	socklen_t len = sizeof(addr);
-	struct connection_address from;
-	const char *setting;
 	int on = 1;
+	bool ok;
 
 	setsockopt(bufferevent_getfd(c->bev), IPPROTO_TCP, TCP_NODELAY, &on,
 	    sizeof(on));
 	getpeername(bufferevent_getfd(c->bev), (struct sockaddr *)&addr, &len);
-	from = connection_address_of((struct sockaddr *)&addr);
-	setting = connection_limit_enter(s->limit, &c->place, POOL_NEWCOMERS,
-	    &from, &s->home, clock_mono_ns());
-	if (setting != NULL) {
-		log_warn("connection_refused", LOG_S("setting", setting));
+	if (!proxy_networks_have(&s->conf.proxies, (struct sockaddr *)&addr))
+		ok = enter(c, POOL_NEWCOMERS, (struct sockaddr *)&addr);
+	else
+		ok = enter(c, POOL_PROXIED, (struct sockaddr *)&addr) &&
+		    proxy_bio_insert(c->ssl, on_proxy_header, c) == 0;
+	if (!ok)
 		cut(c);
-		return;
-	}
-	connection_limit_own(&c->place, on_evicted, c);
 }
 
 /* ---- all of them ---- */
@@ -249,6 +286,21 @@ connection_of(struct evhttp_request *req)
 	SSL *ssl = bev != NULL ? bufferevent_openssl_get_ssl(bev) : NULL;
 
 	return ssl != NULL ? SSL_get_ex_data(ssl, ex_index) : NULL;
+}
+
+const char *
+tls_connections_client(struct evhttp_request *req)
+{
+	const struct connection *c = connection_of(req);
+	struct evhttp_connection *conn = evhttp_request_get_connection(req);
+	char *address = NULL;
+	ev_uint16_t port;
+
+	if (c != NULL && c->client[0] != '\0')
+		return c->client;
+	if (conn != NULL)
+		evhttp_connection_get_peer(conn, &address, &port);
+	return address != NULL ? address : "unknown";
 }
 
 bool
@@ -395,6 +447,10 @@ tls_connections_new(
 		    .per_address = conf->max_paused_per_address,
 		    .evicts = true,
 		    .life_ns = conf->paused_seconds * NS_PER_S },
+		[POOL_PROXIED] = { .setting = "max_connections",
+		    .max = conf->max,
+		    .evicts = true,
+		    .life_ns = PROXY_SECONDS * NS_PER_S },
 	};
 	struct tls_connections *s = calloc(1, sizeof(*s));
 

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "common/proxy_protocol.h"
 #include "common/tls_detach.h"
 
 struct evhttp_bound_socket;
@@ -34,6 +35,10 @@ struct tls_connections_conf {
 	 * more than evhttp's limits of a head and a body together, which it
 	 * must be able to notice. 0: no bound. */
 	unsigned read_ahead_max;
+	/* load balancers: their connections begin with the header of the PROXY
+	 * protocol (common/proxy_protocol.h), and count for the address that it
+	 * names; copied */
+	struct proxy_networks proxies;
 	/* why a newcomer is closed, for the log */
 	const char *expired, *displaced;
 	const char *pause_expired, *pause_displaced; /* or a paused one */
@@ -67,6 +72,10 @@ int tls_connections_watch(struct tls_connections *s,
     struct evhttp_bound_socket *sock, const char *setting);
 /* Before the socket is closed. */
 void tls_connections_unwatch(struct tls_connections *s);
+
+/* The address of this request's client, as text, behind a load balancer the
+ * one that it named; "unknown" without. Valid as long as the connection. */
+const char *tls_connections_client(struct evhttp_request *req);
 
 /* The connection of this request belongs here: it is no newcomer any more.
  * False: there are too many such connections. */

@@ -15,6 +15,10 @@ const struct conf_opt conf_console_opts[CONF_CONSOLE_N] = {
 	    "PEM private key of that server."),
 	ROW(metrics_listen, CONF_STR, "127.0.0.1:9092", 0, 0,
 	    "address:port of /metrics, /healthz and /readyz (clear HTTP)."),
+	ROW(proxy_protocol_from, CONF_STR, NULL, 0, 0,
+	    "Addresses and networks of load balancers, comma-separated: their "
+	    "connections must begin with the header of the PROXY protocol, "
+	    "version 2. Empty: none."),
 	ROW(workers, CONF_INT, "0", 0, 256,
 	    "Processes that share the port; 0: one per processor core."),
 	ROW(database_connections, CONF_INT, "4", 1, 64,

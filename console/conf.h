@@ -7,6 +7,7 @@
 struct conf_console {
 	char *listen, *tls_cert_file, *tls_key_file;
 	char *metrics_listen;
+	char *proxy_protocol_from;
 	char *public_url, *provider_ca_file;
 	int64_t workers, database_connections, password_checks;
 	int64_t max_connections, max_connections_per_address, max_logged_in;
@@ -20,7 +21,7 @@ struct conf_console {
 	char *viewer_url, *vnc_address; /* of the relay */
 };
 
-#define CONF_CONSOLE_N 25
+#define CONF_CONSOLE_N 26
 extern const struct conf_opt conf_console_opts[CONF_CONSOLE_N];
 
 /* All that a process of the console reads from the settings file. */

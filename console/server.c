@@ -75,11 +75,12 @@ listen_on(struct server *s, char *err, size_t err_len)
 	return 0;
 }
 
-static struct tls_connections *
-new_connections(struct worker *w)
+static int
+new_connections(
+    struct worker *w, struct tls_connections **out, char *err, size_t err_len)
 {
 	const struct conf_console *c = &w->conf->console;
-	const struct tls_connections_conf conf = {
+	struct tls_connections_conf conf = {
 		.max = (unsigned)c->max_connections,
 		.max_per_address = (unsigned)c->max_connections_per_address,
 		.life_seconds = (unsigned)c->request_seconds,
@@ -94,7 +95,11 @@ new_connections(struct worker *w)
 		.arg = &w->place->counters,
 	};
 
-	return tls_connections_new(w->base, &conf);
+	if (proxy_networks_read(
+		&conf.proxies, c->proxy_protocol_from, err, err_len) != 0)
+		return ERR_CONFIG;
+	*out = tls_connections_new(w->base, &conf);
+	return *out != NULL ? 0 : ERR_NOMEM;
 }
 
 static void
@@ -125,9 +130,11 @@ server_new(struct server **out, struct worker *w, char *err, size_t err_len)
 		return ERR_NOMEM;
 	s->worker = w;
 	s->http = evhttp_new(w->base);
-	s->connections = new_connections(w);
-	if (s->http == NULL || s->connections == NULL)
+	if (s->http == NULL)
 		return ERR_NOMEM;
+	rc = new_connections(w, &s->connections, err, err_len);
+	if (rc != 0)
+		return rc;
 	rc = tls_connections_load(
 	    s->connections, c->tls_cert_file, c->tls_key_file, err, err_len);
 	if (rc != 0)

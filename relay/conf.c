@@ -24,6 +24,10 @@ const struct conf_opt relay_conf_opts[RELAY_CONF_N] = {
 	    "Address and ports for viewers without VeNCrypt, as "
 	    "127.0.0.1:5910-5919; each carries one one-time password. From "
 	    "other machines in TLS only. Empty: none."),
+	ROW(proxy_protocol_from, CONF_STR, NULL, 0, 0,
+	    "Addresses and networks of load balancers, comma-separated: their "
+	    "connections must begin with the header of the PROXY protocol, "
+	    "version 2, at every port. Empty: none."),
 	ROW(web_dir, CONF_STR, "/usr/share/relaycam/web", 0, 0,
 	    "Folder of the browser viewer's page."),
 	ROW(novnc_dir, CONF_STR, "/usr/share/novnc", 0, 0,

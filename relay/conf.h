@@ -11,6 +11,7 @@ struct relay_conf {
 	char *listen, *web_listen, *reverse_listen;
 	char *reverse_clear; /* off | loopback | any */
 	char *session_ports;
+	char *proxy_protocol_from;
 	char *web_dir, *novnc_dir, *web_origins, *web_frame_origins;
 	char *font_file;
 	bool attended;
@@ -38,7 +39,7 @@ struct relay_conf {
 	int64_t node_lost_seconds;
 };
 
-#define RELAY_CONF_N 45
+#define RELAY_CONF_N 46
 extern const struct conf_opt relay_conf_opts[RELAY_CONF_N];
 
 #endif

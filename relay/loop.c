@@ -154,6 +154,7 @@ close_doors(struct loop *l)
 
 	for (unsigned i = 0; i < l->relay->n_doors; i++)
 		listener_close(&l->listeners[i]);
+	proxied_close_all(l);
 	while ((c = TAILQ_FIRST(&l->conns)) != NULL)
 		conn_close(c, "the relay is being stopped");
 	agents_close(l);
@@ -271,6 +272,7 @@ loop_init(struct loop *l, struct relay *r, unsigned index)
 	l->index = index;
 	TAILQ_INIT(&l->sessions);
 	TAILQ_INIT(&l->conns);
+	TAILQ_INIT(&l->proxied);
 	TAILQ_INIT(&l->agents);
 	TAILQ_INIT(&l->farewells);
 	l->base = event_base_new();

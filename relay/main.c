@@ -87,6 +87,9 @@ check_doors(void)
 	if (n < 0)
 		die(EX_CONFIG, "settings", err);
 	relay.n_doors = (unsigned)n;
+	if (proxy_networks_read(&relay.proxies, relay.conf.proxy_protocol_from,
+		err, sizeof(err)) != 0)
+		die(EX_CONFIG, "settings", err);
 	for (unsigned i = 0; i < relay.n_doors; i++)
 		if ((rc = door_check(&relay.doors[i])) != 0)
 			die_at_door(&relay.doors[i], rc);

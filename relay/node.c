@@ -102,6 +102,10 @@ print_metrics(void *arg, struct evbuffer *out)
 	const struct metric rows[] = {
 		{ "connections_total", "counter", "Connections accepted.",
 		    atomic_load(&st->connections) },
+		{ "proxy_checks_total", "counter",
+		    "Connections with which a load balancer only checked that "
+		    "the relay is there.",
+		    atomic_load(&st->checks) },
 		{ "sessions_total", "counter", "Sessions that ran.",
 		    atomic_load(&st->sessions) },
 		{ "turned_away_total", "counter",

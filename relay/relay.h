@@ -12,12 +12,14 @@
 #include <sys/queue.h>
 
 #include "common/password.h"
+#include "common/proxy_protocol.h"
 #include "common/uuid.h"
 #include "relay/conf.h"
 #include "relay/door/conn.h"
 #include "relay/door/door.h"
 #include "relay/door/listener.h"
 #include "relay/door/pools.h"
+#include "relay/door/proxied.h"
 #include "relay/wire/leg.h"
 #include "relay/session/live_budget.h"
 #include "relay/login/refusals.h"
@@ -36,7 +38,7 @@ struct text_font;
 
 /* Counters for /metrics. */
 struct relay_stats {
-	_Atomic uint64_t connections, turned_away, sessions, active, refused;
+	_Atomic uint64_t connections, checks, turned_away, sessions, active, refused;
 	_Atomic uint64_t login_failures, recorder_failures, recorder_restarts;
 	_Atomic uint64_t recorder_overloads;
 	_Atomic uint64_t captures;
@@ -66,6 +68,7 @@ struct relay {
 	struct guesses *guesses;
 	struct connection_limit *connections; /* pools.h */
 	struct refusals refusals;
+	struct proxy_networks proxies; /* load balancers */
 	_Atomic bool draining;
 	struct loop *loops;
 	unsigned n_loops;
@@ -85,6 +88,7 @@ struct loop {
 	struct job_inbox inbox;
 	struct session_list sessions;
 	struct conn_list conns;
+	struct proxied_list proxied;
 	struct agent_list agents;
 	struct farewell_list farewells;
 	unsigned n_farewells;

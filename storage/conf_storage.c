@@ -8,7 +8,7 @@
 		    hi, NULL, help                                             \
 	}
 
-const struct conf_opt conf_storage_opts[27] = {
+const struct conf_opt conf_storage_opts[28] = {
 	ROW(listen, CONF_STR, "0.0.0.0:8444", 0, 0,
 	    "address:port of the server of signed files (TLS); with direct S3 "
 	    "links only of what is not stored yet."),
@@ -21,6 +21,10 @@ const struct conf_opt conf_storage_opts[27] = {
 	    "signed files; unset: other origins may not."),
 	ROW(metrics_listen, CONF_STR, "127.0.0.1:9091", 0, 0,
 	    "address:port of /metrics, /healthz and /readyz (clear HTTP)."),
+	ROW(proxy_protocol_from, CONF_STR, NULL, 0, 0,
+	    "Addresses and networks of load balancers, comma-separated: their "
+	    "connections must begin with the header of the PROXY protocol, "
+	    "version 2. Empty: none."),
 	ROW(recorder_program, CONF_STR, "relaycam-recorder", 0, 0,
 	    "Program that finishes segments whose recorder died."),
 	ROW(user, CONF_STR, NULL, 0, 0,

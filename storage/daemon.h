@@ -16,6 +16,7 @@ struct conf_storage {
 	char *tls_cert_file, *tls_key_file;
 	char *cors_origin;
 	char *metrics_listen;
+	char *proxy_protocol_from;
 	char *recorder_program;
 	char *user;
 	int64_t scan_seconds, retry_seconds, expiry_seconds, check_seconds, hash_days;
@@ -27,7 +28,7 @@ struct conf_storage {
 	    paused_max_per_address;
 };
 
-extern const struct conf_opt conf_storage_opts[27];
+extern const struct conf_opt conf_storage_opts[28];
 
 struct daemon {
 	struct conf_log log;

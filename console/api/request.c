@@ -12,6 +12,7 @@
 #include "common/err.h"
 #include "common/http.h"
 #include "common/log.h"
+#include "common/tls_connections.h"
 #include "console/api/answer.h"
 #include "console/api/enter.h"
 #include "console/api/idempotency.h"
@@ -40,19 +41,16 @@ request_lost(struct request *r)
 static struct request *
 request_new(struct worker *w, struct evhttp_request *http)
 {
-	struct evhttp_connection *conn = evhttp_request_get_connection(http);
 	struct request *r = calloc(1, sizeof(*r));
-	char *address = NULL;
-	ev_uint16_t port;
 
 	if (r == NULL)
 		return NULL;
 	r->worker = w;
 	r->http = http;
-	evhttp_connection_get_peer(conn, &address, &port);
-	snprintf(r->client, sizeof(r->client), "%s",
-	    address != NULL ? address : "unknown");
-	evhttp_connection_set_closecb(conn, on_closed, r);
+	snprintf(
+	    r->client, sizeof(r->client), "%s", tls_connections_client(http));
+	evhttp_connection_set_closecb(
+	    evhttp_request_get_connection(http), on_closed, r);
 	w->n_requests++;
 	return r;
 }

@@ -35,8 +35,8 @@ conn_name_client(char out[CLIENT_ADDR_LEN], const struct sockaddr *addr)
 		strcpy(out, "unknown");
 }
 
-static bool
-is_loopback(const struct sockaddr *addr)
+bool
+conn_is_loopback(const struct sockaddr *addr)
 {
 	const struct sockaddr_in6 *a6 = (const struct sockaddr_in6 *)addr;
 	const struct sockaddr_in *a4 = (const struct sockaddr_in *)addr;
@@ -73,8 +73,9 @@ conn_free(struct conn *c)
 void
 conn_close(struct conn *c, const char *why)
 {
-	log_info("connection_closed", LOG_S("client", c->client_addr),
-	    LOG_S("door", c->door->setting), LOG_S("why", why));
+	if (!c->is_check)
+		log_info("connection_closed", LOG_S("client", c->client_addr),
+		    LOG_S("door", c->door->setting), LOG_S("why", why));
 	conn_free(c);
 }
 
@@ -390,7 +391,7 @@ on_evicted(void *owner, enum connection_eviction why)
 
 void
 conn_start(struct loop *l, const struct door *door, int fd,
-    const struct sockaddr *addr, struct connection_place *place)
+    const struct listener_peer *peer, struct connection_place *place)
 {
 	struct timeval look = { 0, LOOK_MS * 1000 };
 	struct conn *c = calloc(1, sizeof(*c));
@@ -406,8 +407,9 @@ conn_start(struct loop *l, const struct door *door, int fd,
 	connection_limit_own(&c->place, on_evicted, c);
 	TAILQ_INSERT_TAIL(&l->conns, c, link);
 	atomic_fetch_add(&l->relay->stats.active, 1);
-	conn_name_client(c->client_addr, addr);
-	c->is_local = is_loopback(addr);
+	conn_name_client(c->client_addr, (const struct sockaddr *)&peer->addr);
+	c->is_local = peer->is_local;
+	c->is_check = peer->is_check;
 	c->deadline = evtimer_new(l->base, on_deadline, c);
 	if (side_init(&c->side, l, fd, on_readable, on_writable, c) != 0 ||
 	    c->deadline == NULL) {

@@ -20,6 +20,7 @@
 
 #include "common/connection_limit.h"
 #include "relay/door/door.h"
+#include "relay/door/listener.h"
 #include "relay/wire/side.h"
 
 #define CLIENT_ADDR_LEN 64
@@ -44,6 +45,7 @@ struct conn {
 	char client_addr[CLIENT_ADDR_LEN];
 	void *lookup;  /* of conn_reverse.c, under way */
 	bool is_local; /* from loopback */
+	bool is_check; /* by a load balancer */
 	bool has_peer_pin;
 	uint8_t peer_pin[32]; /* SHA-256 of its certificate, if it showed one */
 	bool is_closing;      /* the last answer is on its way */
@@ -55,9 +57,9 @@ TAILQ_HEAD(conn_list, conn);
 
 /* Takes fd and the place. On failure the connection is closed and logged. */
 void conn_start(struct loop *l, const struct door *door, int fd,
-    const struct sockaddr *addr, struct connection_place *place);
+    const struct listener_peer *peer, struct connection_place *place);
 
-/* Logs why and closes. */
+/* Logs why, unless a load balancer only looked, and closes. */
 void conn_close(struct conn *c, const char *why);
 
 /* The side was adopted by somebody else: frees the rest. */
@@ -74,6 +76,8 @@ void conn_prepare_ctx(SSL_CTX *ctx);
 
 /* "203.0.113.7" of an address, or "unknown". */
 void conn_name_client(char out[CLIENT_ADDR_LEN], const struct sockaddr *addr);
+
+bool conn_is_loopback(const struct sockaddr *addr);
 
 /* What each kind does with its input, which is in side.in: */
 void conn_feed_http(struct conn *c);    /* conn_http.c */

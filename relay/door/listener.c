@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "common/tcp_liveness.h"
 #include "relay/door/conn.h"
+#include "relay/door/proxied.h"
 #include "relay/relay.h"
 #include "relay/session/session.h"
 
@@ -49,9 +50,10 @@ turn_away(int fd)
 	close(fd);
 }
 
-static void
-take(struct listener *n, int fd, const struct sockaddr *addr)
+void
+listener_take(struct listener *n, int fd, const struct listener_peer *peer)
 {
+	const struct sockaddr *addr = (const struct sockaddr *)&peer->addr;
 	struct relay *r = n->loop->relay;
 	struct connection_address from = connection_address_of(addr);
 	struct connection_place place;
@@ -59,7 +61,8 @@ take(struct listener *n, int fd, const struct sockaddr *addr)
 	const char *setting;
 	int on = 1;
 
-	atomic_fetch_add(&r->stats.connections, 1);
+	atomic_fetch_add(
+	    peer->is_check ? &r->stats.checks : &r->stats.connections, 1);
 	setting = connection_limit_enter(r->connections, &place,
 	    POOL_VNC + (unsigned)n->door->kind, &from, &n->loop->home,
 	    clock_mono_ns());
@@ -73,10 +76,23 @@ take(struct listener *n, int fd, const struct sockaddr *addr)
 	tcp_liveness_start(fd, (unsigned)r->conf.peer_lost_seconds);
 	if (n->door->kind == DOOR_VNC) {
 		conn_name_client(client, addr);
-		session_start(n->loop, fd, client, &place);
+		session_start(n->loop, fd, client, peer->is_check, &place);
 	} else {
-		conn_start(n->loop, n->door, fd, addr, &place);
+		conn_start(n->loop, n->door, fd, peer, &place);
 	}
+}
+
+static void
+take(struct listener *n, int fd, const struct sockaddr_storage *addr)
+{
+	const struct sockaddr *sa = (const struct sockaddr *)addr;
+	const struct listener_peer peer = { .addr = *addr,
+		.is_local = conn_is_loopback(sa) };
+
+	if (proxy_networks_have(&n->loop->relay->proxies, sa))
+		proxied_start(n, fd, addr);
+	else
+		listener_take(n, fd, &peer);
 }
 
 /* accept(2) says what is the system's fault; the rest is the peer's. */
@@ -116,7 +132,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 		    SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (peer >= 0)
-			take(n, peer, (const struct sockaddr *)&addr);
+			take(n, peer, &addr);
 		else if (errno == EAGAIN || errno == EWOULDBLOCK)
 			return;
 		else if (is_short(errno)) {

@@ -6,10 +6,20 @@
 #ifndef RELAY_DOOR_LISTENER_H
 #define RELAY_DOOR_LISTENER_H
 
+#include <stdbool.h>
+#include <sys/socket.h>
+
 #include "relay/door/door.h"
 
 struct event;
 struct loop;
+
+/* Who a connection is of. */
+struct listener_peer {
+	struct sockaddr_storage addr; /* behind a load balancer: its client's */
+	bool is_local;                /* all the way from loopback */
+	bool is_check;                /* a balancer looks whether we are here */
+};
 
 struct listener {
 	struct loop *loop;
@@ -21,6 +31,9 @@ struct listener {
 /* Listens at a door; fd: a listening socket, taken. Returns 0 or ERR_NOMEM. */
 int listener_open(
     struct listener *n, struct loop *l, const struct door *door, int fd);
+/* Lets a connection in at its door. Takes fd. */
+void listener_take(
+    struct listener *n, int fd, const struct listener_peer *peer);
 /* Safe to repeat, and on what was never opened (all zeros). */
 void listener_close(struct listener *n);
 

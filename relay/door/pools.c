@@ -55,8 +55,9 @@ pools_derive(struct connection_pool out[POOL_N], const struct relay_conf *c,
 	unsigned agents = bound(c->max_agents, usable / 5, &is_low);
 	unsigned attended = bound(c->max_attended, usable / 20, &is_low);
 	unsigned parked = bound(c->max_parked, usable / 20, &is_low);
+	unsigned proxied = c->proxy_protocol_from != NULL ? logins : 0;
 	uint64_t rest = usable - (uint64_t)N_LOGIN_POOLS * logins - agents -
-	    attended - parked;
+	    attended - parked - proxied;
 
 	for (unsigned i = 0; i < N_LOGIN_POOLS; i++)
 		out[i] = login_pool(c, logins, i != POOL_REVERSE);
@@ -75,6 +76,12 @@ pools_derive(struct connection_pool out[POOL_N], const struct relay_conf *c,
 	};
 	out[POOL_PARKED] =
 	    (struct connection_pool){ .setting = "max_parked", .max = parked };
+	out[POOL_PROXIED] = (struct connection_pool){
+		.setting = "max_logins",
+		.max = proxied,
+		.evicts = true,
+		.life_ns = (uint64_t)c->handshake_seconds * NS_PER_S,
+	};
 	return is_low;
 }
 

@@ -22,6 +22,7 @@ enum relay_pool {
 	POOL_AGENT,    /* control channels of enrolled agents */
 	POOL_ATTENDED, /* of agents with a session code */
 	POOL_PARKED,   /* servers that dialled in and wait */
+	POOL_PROXIED,  /* of load balancers, until they said whose they are */
 	POOL_N,
 };
 

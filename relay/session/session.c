@@ -247,10 +247,10 @@ tee_end_of(const char *code)
 	    : TEE_END_ERROR;
 }
 
-void
-session_end(struct session *s, const char *code, const char *reason)
+static void
+log_end(const struct session *s, const char *code, const char *reason)
 {
-	if (s->state == SESSION_DEAD)
+	if (s->is_check && !s->has_row)
 		return;
 	/* a flood of logins suppresses no line of a session that ran */
 	log_info(s->has_row ? "session_end" : "connection_closed",
@@ -260,6 +260,14 @@ session_end(struct session *s, const char *code, const char *reason)
 	    LOG_S("endpoint", s->name.endpoint),
 	    LOG_U("bytes_from_endpoint", s->endpoint.leg.bytes_in),
 	    LOG_U("bytes_from_technician", s->viewer.leg.bytes_in));
+}
+
+void
+session_end(struct session *s, const char *code, const char *reason)
+{
+	if (s->state == SESSION_DEAD)
+		return;
+	log_end(s, code, reason);
 	if (s->state == SESSION_CHECK)
 		session_guess_left(s);
 	session_record_end(s, tee_end_of(code));
@@ -481,7 +489,7 @@ session_greet(struct session *s)
 }
 
 void
-session_start(struct loop *l, int fd, const char *client_addr,
+session_start(struct loop *l, int fd, const char *client_addr, bool is_check,
     struct connection_place *place)
 {
 	struct session *s = session_new(l, place);
@@ -490,6 +498,7 @@ session_start(struct loop *l, int fd, const char *client_addr,
 		close(fd);
 		return;
 	}
+	s->is_check = is_check;
 	snprintf(s->client_addr, sizeof(s->client_addr), "%s", client_addr);
 	if (side_init(&s->viewer, l, fd, on_viewer_readable, on_viewer_writable,
 		s) != 0)
@@ -509,6 +518,7 @@ adopt(struct conn *c, enum session_door door)
 		return NULL;
 	}
 	s->door = door;
+	s->is_check = c->is_check;
 	memcpy(s->client_addr, c->client_addr, sizeof(s->client_addr));
 	if (side_adopt(&s->viewer, c->loop, &c->side, on_viewer_readable,
 		on_viewer_writable, s) == 0)

@@ -6,6 +6,7 @@
 #ifndef RELAY_SESSION_SESSION_H
 #define RELAY_SESSION_SESSION_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "relay/login/account.h"
@@ -16,10 +17,10 @@ struct loop;
 struct session;
 struct side;
 
-/* Takes fd and the place. On failure the connection is closed and logged. */
-void session_start(
-    struct loop *l, int fd, const char *client_addr,
-    struct connection_place *place);
+/* Takes fd and the place; is_check: by a load balancer, and makes no line of
+ * the log. On failure the connection is closed and logged. */
+void session_start(struct loop *l, int fd, const char *client_addr,
+    bool is_check, struct connection_place *place);
 
 /* The same for connections that began as something else, whose side and
  * place are adopted. A viewer with a one-time password: */

@@ -121,6 +121,7 @@ struct session {
 	unsigned n_refs; /* the session itself, and each job and query */
 	char id[UUID_TEXT_MAX];
 	char client_addr[64];
+	bool is_check; /* of a load balancer */
 	struct side viewer, endpoint;
 	struct event *deadline; /* of the state; of the session when running */
 	struct event *tick;     /* once a second while running */

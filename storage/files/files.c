@@ -244,11 +244,12 @@ read_secrets(struct files *f, char *err, size_t err_len)
 
 /* A quarter of the descriptors for those without a link, as many for those
  * with one, the rest for files, the store and the encoders. */
-static struct tls_connections *
-new_connections(struct daemon *d)
+static int
+new_connections(
+    struct daemon *d, struct tls_connections **out, char *err, size_t err_len)
 {
 	uint64_t quarter = d->n_descriptors / 4;
-	const struct tls_connections_conf conf = {
+	struct tls_connections_conf conf = {
 		.max = (unsigned)min_size(
 		    (size_t)d->conf.max_connections, quarter),
 		.max_per_address =
@@ -274,7 +275,11 @@ new_connections(struct daemon *d)
 				   "and paused_max_per_address allow",
 	};
 
-	return tls_connections_new(d->base, &conf);
+	if (proxy_networks_read(
+		&conf.proxies, d->conf.proxy_protocol_from, err, err_len) != 0)
+		return ERR_CONFIG;
+	*out = tls_connections_new(d->base, &conf);
+	return *out != NULL ? 0 : ERR_NOMEM;
 }
 
 int
@@ -291,10 +296,12 @@ files_new(struct daemon *d, char *err, size_t err_len)
 	rc = read_secrets(f, err, err_len);
 	if (rc != 0)
 		return rc;
-	f->connections = new_connections(d);
+	rc = new_connections(d, &f->connections, err, err_len);
+	if (rc != 0)
+		return rc;
 	f->http = evhttp_new(d->base);
 	f->growing = growing_set_new(d->base);
-	if (f->http == NULL || f->growing == NULL || f->connections == NULL)
+	if (f->http == NULL || f->growing == NULL)
 		return ERR_NOMEM;
 	rc = tls_connections_load(f->connections, d->conf.tls_cert_file,
 	    d->conf.tls_key_file, err, err_len);

@@ -13,6 +13,7 @@
 #include "common/db.h"
 #include "common/err.h"
 #include "common/log.h"
+#include "common/tls_connections.h"
 #include "storage/daemon.h"
 #include "storage/files/files_internal.h"
 
@@ -22,14 +23,12 @@
 static void
 audit(const struct files_request *r, const char *what, const char *link)
 {
-	struct evhttp_connection *conn = evhttp_request_get_connection(r->req);
+	const char *address = tls_connections_client(r->req);
 	const struct daemon *d = r->f->d;
-	char *address = NULL, *detail, person[24];
-	uint16_t port = 0;
+	char *detail, person[24];
 	json_t *j;
 
-	evhttp_connection_get_peer(conn, &address, &port);
-	if (address == NULL || !opened_note(&r->f->opened, link, address))
+	if (!opened_note(&r->f->opened, link, address))
 		return;
 	j = json_pack("{s:s,s:s,s:I}", "client", address, "grant", r->grant.id,
 	    "link_expires", (json_int_t)r->expires_s);

@@ -1,0 +1,23 @@
+/*
+ * A connection of a load balancer whose PROXY protocol header is awaited
+ * (common/proxy_protocol.h); then it is one of its door's. On its loop.
+ */
+#ifndef RELAY_DOOR_PROXIED_H
+#define RELAY_DOOR_PROXIED_H
+
+#include <sys/queue.h>
+#include <sys/socket.h>
+
+struct loop;
+struct listener;
+struct proxied;
+TAILQ_HEAD(proxied_list, proxied);
+
+/* addr: of the balancer. Takes fd. */
+void proxied_start(
+    struct listener *n, int fd, const struct sockaddr_storage *addr);
+
+/* Closes those of this loop. */
+void proxied_close_all(struct loop *l);
+
+#endif
