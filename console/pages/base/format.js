@@ -12,18 +12,20 @@ function makeFormat(timeZone) {
 
 // PostgreSQL knows zones that browsers do not; those are shown in UTC.
 export function knownZone(zone) {
+  if (formats.has(zone)) return zone;
   try {
-    makeFormat(zone);
+    formats.set(zone, makeFormat(zone));
     return zone;
   } catch {
     return 'UTC';
   }
 }
 
-function formatOf(zone) {
-  if (!formats.has(zone)) formats.set(zone, makeFormat(knownZone(zone)));
-  return formats.get(zone);
-}
+const formatOf = (zone) => {
+  const known = knownZone(zone);
+  if (!formats.has(known)) formats.set(known, makeFormat(known));
+  return formats.get(known);
+};
 
 // "2026-11-21 09:15:02"
 export function formatTime(text, zone) {

@@ -17,6 +17,9 @@ function merge(first, old) {
   return [...first, ...old.slice(at + 1).filter((item) => !seen.has(item.id))];
 }
 
+const isSameItem = (a, b) => a === b || JSON.stringify(a) === JSON.stringify(b);
+const isSameList = (a, b) => a.length === b.length && a.every((item, i) => isSameItem(item, b[i]));
+
 // query: filters; changes begin a new list. onEvent(name, data, list): what an
 // event means for it, by list.put and list.refreshSoon. Returns { items (null:
 // not here yet), more, busy, problem, loadMore, refresh, refreshSoon, put, has }.
@@ -99,7 +102,7 @@ export function useList(path, query, onEvent = () => {}) {
     const next = items
       ? { items, cursor: page.cursor && now.current.cursor }
       : { items: page.items, cursor: page.cursor };
-    if (JSON.stringify(next.items) !== JSON.stringify(now.current.items)) change(next);
+    if (!isSameList(next.items, now.current.items)) change(next);
   }, [key]);
 
   // One item as it is now; null: it is gone.

@@ -6,7 +6,7 @@ export function useSelection(list, resetKey) {
   const last = useRef(0);
   useEffect(() => setIds(new Set()), [resetKey]);
   const items = list.items || [];
-  const chosen = items.filter((item) => ids.has(item.id));
+  const chosen = ids.size > 0 ? items.filter((item) => ids.has(item.id)) : [];
   return {
     items: chosen,
     has: (item) => ids.has(item.id),

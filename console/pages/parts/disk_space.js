@@ -3,6 +3,7 @@ import { html, useEffect, useState } from '../base/html.js';
 import { get } from '../base/api.js';
 import { formatBytes } from '../base/format.js';
 import { useLive } from '../base/live.js';
+import { memo } from '../base/memo.js';
 import { ProblemBox } from './problem.js';
 import { T } from '../texts.js';
 
@@ -36,7 +37,7 @@ function useBeside() {
   return is;
 }
 
-export function DiskSpace() {
+export const DiskSpace = memo(() => {
   const isBeside = useBeside();
   const [space, setSpace] = useState(null);
   const [problem, setProblem] = useState(null);
@@ -65,4 +66,4 @@ export function DiskSpace() {
         ${all ? D.fewer : D.all(endpoints.length)}</button>`}
     </details>
   </aside>`;
-}
+});

@@ -1,5 +1,6 @@
 // Filters of a list, kept in the address bar.
 import { html, useEffect, useRef, useState, useId } from '../base/html.js';
+import { memo } from '../base/memo.js';
 import { route, setQuery } from '../base/router.js';
 import { useStore } from '../base/store.js';
 import { Icon } from './icon.js';
@@ -32,7 +33,7 @@ function Field({ name, label, type = 'text', options, suggest, value, onChange, 
 
 // fields: [{ name, label, type, options }]; returns nothing: the query of the
 // route is the state.
-export function Filters({ fields, children }) {
+export const Filters = memo(({ fields, children }) => {
   const { query } = useStore(route);
   const change = (name, value) => setQuery({ ...route.get().query, [name]: value });
   const [isOpen, setOpen] = useState(false);
@@ -46,7 +47,7 @@ export function Filters({ fields, children }) {
     .filter(([name]) => !fields.some((f) => f.name === name))))}>${T.filters.clear}</button>
     ${children}
   </form>`;
-}
+});
 
 // The day after, for the end of a range of dates.
 export function nextDay(date) {

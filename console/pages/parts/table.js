@@ -2,39 +2,64 @@
 // between rows; the menu of a row opens by its button, a right click, a long
 // press, or the menu key. On narrow screens a row is a card.
 import { html, useEffect, useLayoutEffect, useRef, useState } from '../base/html.js';
+import { memo } from '../base/memo.js';
 import { T } from '../texts.js';
 import { Icon } from './icon.js';
 import { useLongPress } from './long_press.js';
 import { openMenu, openMenuAt } from './menu.js';
 import { Empty, ProblemBox } from './problem.js';
 
-const SPARE = 12; // rows above and below the window
+const SPARE = 8; // rows above and below the window
+const SPARE_AT_ONCE = 1; // after a jump; the others follow after SOON_MS
 const FEW = 80; // so many are simply drawn
-const STEP = 6;
+const SOON_MS = 50;
+const STEP = 4;
+const AHEAD = 24; // so near to the end the next page is asked for
 
-// Which rows are in sight, from where the table's body is.
-function useWindow(body, n) {
-  const [range, setRange] = useState([0, FEW]);
+// top: rows above the upper edge of the screen.
+const windowAt = (top, height, spare) => ({
+  first: Math.floor(Math.max(0, top - spare) / STEP) * STEP,
+  rows: Math.ceil(innerHeight / height) + 2 * spare + STEP,
+});
+
+// Which rows are in sight, from where the table's body is. That is measured when
+// it may have moved; rows that are added behind the others do not move it.
+// loadMore(): called near the end, at once: a page that is here already is drawn
+// in the same frame as the rows before it.
+function useWindow(body, n, loadMore) {
+  const [sight, setSight] = useState({ first: 0, rows: FEW });
   const height = useRef(44);
+  const now = useRef({ n: 0 });
+  const wasN = now.current.n;
+  Object.assign(now.current, { n, sight, loadMore });
+  const measure = () => {
+    const row = body.current?.querySelector('tr[data-row]');
+    if (!row) return;
+    height.current = row.offsetHeight || height.current;
+    const top = -body.current.getBoundingClientRect().top / height.current;
+    const wide = windowAt(top, height.current, SPARE);
+    const old = now.current.sight;
+    const isJump = wide.first >= old.first + old.rows || wide.first + wide.rows <= old.first;
+    const next = isJump ? windowAt(top, height.current, SPARE_AT_ONCE) : wide;
+    clearTimeout(now.current.later);
+    if (isJump) now.current.later = setTimeout(measure, SOON_MS);
+    if (next.first !== old.first || next.rows !== old.rows) setSight(next);
+    if (next.first + next.rows > now.current.n - AHEAD) now.current.loadMore();
+  };
   useLayoutEffect(() => {
-    const measure = () => {
-      const row = body.current?.querySelector('tr[data-row]');
-      if (!row) return;
-      height.current = row.offsetHeight || height.current;
-      const top = body.current.getBoundingClientRect().top;
-      const first = Math.floor(Math.max(0, -top / height.current - SPARE) / STEP) * STEP;
-      const last = Math.min(n, first + Math.ceil(innerHeight / height.current) + 2 * SPARE + STEP);
-      setRange((old) => (old[0] === first && old[1] === last ? old : [first, last]));
-    };
-    measure();
+    if (n < wasN || wasN === 0) measure();
+  }, [n]);
+  useLayoutEffect(() => {
     addEventListener('scroll', measure, { passive: true });
     addEventListener('resize', measure);
     return () => {
+      clearTimeout(now.current.later);
       removeEventListener('scroll', measure);
       removeEventListener('resize', measure);
     };
-  }, [n]);
-  return n <= FEW ? [0, n, height.current] : [...range, height.current];
+  }, []);
+  const { first, rows } = sight;
+  return n <= FEW ? [0, n, height.current] : [Math.min(first, n), Math.min(first + rows, n), height.current];
 }
 
 const Spacer = ({ rows, height, columns }) => rows > 0 && html`<tr class="spacer" aria-hidden="true">
@@ -70,13 +95,16 @@ function Heading({ column, order, onOrder }) {
       ${column.label}<${Icon} name=${order === 'asc' ? 'up' : 'down'} /></button></th>`;
 }
 
-function Check({ item, label, index, selection }) {
+function Check({ isSelected, label, onToggle }) {
   return html`<td role="cell" class="c-check"><label class="check">
-    <input type="checkbox" checked=${selection.has(item)} aria-label=${T.table.select(label)}
-      onClick=${(e) => selection.toggle(index, e.shiftKey)} /></label></td>`;
+    <input type="checkbox" checked=${isSelected} aria-label=${T.table.select(label)}
+      onClick=${(e) => onToggle(e.shiftKey)} /></label></td>`;
 }
 
-function Row({ item, index, columns, selection, menu, label, onOpen, keys }) {
+// table: what the table was drawn with last ({ nameOf, menu, selection, keys,
+// onOpen }), the same object each time. isSelected: null: nothing can be selected.
+const Row = memo(({ item, index, columns, isSelected, hasMenu, table }) => {
+  const label = table.nameOf(item);
   const show = (event) => {
     if (event.target.closest('input')) return;
     event.preventDefault();
@@ -84,35 +112,39 @@ function Row({ item, index, columns, selection, menu, label, onOpen, keys }) {
     // by keyboard there is no pointer
     const keyed = event.button !== 2 && event.clientX === 0;
     openMenu({ x: keyed ? box.left : event.clientX, y: keyed ? box.bottom : event.clientY,
-      items: menu(item), label: T.table.actions(label) });
+      items: table.menu(item), label: T.table.actions(label) });
   };
   const press = useLongPress(show);
-  return html`<tr role="row" data-row aria-rowindex=${index + 2}
-      class=${selection?.has(item) ? 'selected' : ''}
-      ...${menu && press}
-      onKeyDown=${keys && ((e) => onRowKey(e, item, keys))}
-      onDblClick=${onOpen && ((e) => { if (!e.target.closest('a, button, input, label')) onOpen(item); })}>
-    ${selection && html`<${Check} item=${item} index=${index} label=${label} selection=${selection} />`}
+  const open = (event) => {
+    if (table.onOpen && !event.target.closest('a, button, input, label')) table.onOpen(item);
+  };
+  return html`<tr role="row" data-row aria-rowindex=${index + 2} class=${isSelected ? 'selected' : ''}
+      ...${hasMenu && press} onKeyDown=${(e) => onRowKey(e, item, table.keys || {})} onDblClick=${open}>
+    ${isSelected !== null && html`<${Check} isSelected=${isSelected} label=${label}
+      onToggle=${(withRange) => table.selection.toggle(index, withRange)} />`}
     ${columns.map((c) => html`<td role="cell" class=${`c-${c.key}`} data-label=${c.label}>${c.cell(item)}</td>`)}
-    ${menu && html`<td role="cell" class="c-menu"><button type="button" class="plain"
+    ${hasMenu && html`<td role="cell" class="c-menu"><button type="button" class="plain"
       aria-haspopup="menu" aria-label=${T.table.actions(label)}
-      onClick=${(e) => openMenuAt(e.currentTarget, menu(item), T.table.actions(label))}>
+      onClick=${(e) => openMenuAt(e.currentTarget, table.menu(item), T.table.actions(label))}>
       <${Icon} name="more" /></button></td>`}
   </tr>`;
-}
+});
 
-// list: of useList; columns: [{ key, label, cell(item), sorts, unseen }];
-// one cell of each row has a control with data-main. nameOf(item): for people
+// list: of useList; columns: [{ key, label, cell(item), sorts, unseen }], the
+// same array as long as the cells of an item are the same (useMemo): then only
+// rows whose item changed are drawn again; one cell of each row has a control with data-main. nameOf(item): for people
 // who do not see the row. selection: of useSelection. keys: { letter: what it
 // does with the item of the row that has the focus }.
 export function Table({ label, list, columns, nameOf, idOf = (i) => i.id, menu, selection,
   order, onOrder, onOpen, keys, empty }) {
   const body = useRef(null);
   const items = list.items || [];
-  const [first, last, height] = useWindow(body, items.length);
+  const [first, last, height] = useWindow(body, items.length, list.loadMore);
+  const table = useRef({}).current;
+  Object.assign(table, { nameOf, menu, selection, keys, onOpen });
   const n = columns.length + (selection ? 1 : 0) + (menu ? 1 : 0);
   useEffect(() => {
-    if (last > items.length - 2 * SPARE) list.loadMore();
+    if (last > items.length - AHEAD) list.loadMore();
   }, [last, items.length]);
   if (list.problem && !list.items)
     return html`<${ProblemBox} problem=${list.problem} onRetry=${list.retry} />`;
@@ -134,8 +166,8 @@ export function Table({ label, list, columns, nameOf, idOf = (i) => i.id, menu, 
           <td colspan=${n}><span></span></td></tr>`)}
         <${Spacer} rows=${first} height=${height} columns=${n} />
         ${items.slice(first, last).map((item, i) => html`<${Row} key=${idOf(item)} item=${item}
-          index=${first + i} columns=${columns} selection=${selection} menu=${menu}
-          label=${nameOf(item)} onOpen=${onOpen} keys=${keys} />`)}
+          index=${first + i} columns=${columns} isSelected=${selection ? selection.has(item) : null}
+          hasMenu=${Boolean(menu)} table=${table} />`)}
         <${Spacer} rows=${items.length - last} height=${height} columns=${n} />
       </tbody>
     </table>

@@ -1,5 +1,5 @@
 // Logs > Active sessions: those that run, and orders to them (T5).
-import { html, useEffect, useState } from '../base/html.js';
+import { html, useEffect, useMemo, useState } from '../base/html.js';
 import { patch, remove } from '../base/api.js';
 import { formatDuration, formatTime, knownZone } from '../base/format.js';
 import { useList } from '../base/list.js';
@@ -139,10 +139,11 @@ export default function ActiveSessions({ person }) {
   const zone = knownZone(person.time_zone);
   const { text, device, user, access } = query;
   const list = useList('sessions', { state: 'active', text, device, user, access, order: query.order }, onEvent);
+  const columns = useMemo(() => columnsOf(zone), [zone]);
   const isFiltered = FIELDS.some((f) => query[f.name]);
   return html`<${Page} title=${A.title} lead=${A.lead(zone)}>
     <${Filters} fields=${FIELDS} />
-    <${Table} label=${A.title} list=${list} columns=${columnsOf(zone)} menu=${(s) => menuOf(s, list)}
+    <${Table} label=${A.title} list=${list} columns=${columns} menu=${(s) => menuOf(s, list)}
       nameOf=${(s) => `${s.endpoint}, ${s.user}`} order=${query.order}
       onOrder=${(next) => setQuery({ ...query, order: next })}
       onOpen=${(s) => navigate(`/sessions/${s.id}`)}

@@ -1,5 +1,5 @@
 // Management > Audit log (X7).
-import { html } from '../base/html.js';
+import { html, useMemo } from '../base/html.js';
 import { urlOf } from '../base/api.js';
 import { formatTime, knownZone } from '../base/format.js';
 import { useList } from '../base/list.js';
@@ -54,10 +54,11 @@ export default function Audit({ person }) {
   const { text, actor, action, object, from, to, order } = query;
   const asked = { text, actor, action, object, order, from: isDate(from) ? from : '', to: nextDay(to) };
   const list = useList('audit', asked);
+  const columns = useMemo(() => columnsOf(zone), [zone]);
   return html`<${Page} title=${A.title} lead=${A.lead(zone)}
       actions=${html`<a class="button" href=${urlOf('audit.csv', asked)} download><${Icon} name="download" />${T.sessions.csv}</a>`}>
     <${Filters} fields=${FIELDS} />
-    <${Table} label=${A.title} list=${list} columns=${columnsOf(zone)} nameOf=${(e) => A.entry(e.id)}
+    <${Table} label=${A.title} list=${list} columns=${columns} nameOf=${(e) => A.entry(e.id)}
       order=${order} onOrder=${(next) => setQuery({ ...query, order: next })}
       onOpen=${(e) => show(e, zone)} empty=${{ title: A.noneTitle, text: html`<p>${A.none}</p>` }} />
   <//>`;

@@ -1,5 +1,5 @@
 // Recordings (M5): the files, what they take, and what may be done with them.
-import { html, useEffect, useState } from '../base/html.js';
+import { html, useEffect, useMemo, useState } from '../base/html.js';
 import { get } from '../base/api.js';
 import { downloads } from '../base/downloads.js';
 import { formatBytes, formatDuration, formatTime, knownZone } from '../base/format.js';
@@ -163,9 +163,10 @@ export default function Recordings({ person }) {
   const all = useList('recordings', asked, eventsOf(review));
   const list = leaving(all, review);
   const selection = useSelection(list, JSON.stringify(asked));
-  const fields = fieldsOf(names);
+  const fields = useMemo(() => fieldsOf(names), [names]);
+  const columns = useMemo(() => columnsOf(zone, going), [zone, going]);
   const isFiltered = fields.some((f) => query[f.name]);
-  const table = html`<${Table} label=${R.title} list=${list} columns=${columnsOf(zone, going)}
+  const table = html`<${Table} label=${R.title} list=${list} columns=${columns}
     menu=${(r) => menuOf(r, list)} selection=${selection}
     nameOf=${(r) => `${r.endpoint}, ${formatTime(r.started_at, zone)}`}
     order=${order} onOrder=${(to) => setQuery({ ...query, order: to || 'desc' })}

@@ -1,5 +1,5 @@
 // Logs > Sessions: those that have ended (T5).
-import { html } from '../base/html.js';
+import { html, useMemo } from '../base/html.js';
 import { get, urlOf } from '../base/api.js';
 import { formatDuration, formatTime, knownZone } from '../base/format.js';
 import { useList } from '../base/list.js';
@@ -76,8 +76,8 @@ export default function Sessions({ person }) {
   const asked = sessionQuery(query, 'ended');
   const list = useList('sessions', asked, onEvent);
   const isFiltered = fieldsOfSessions.some((f) => query[f.name]);
-  const columns = [...sessionColumns(zone),
-    { key: 'end', label: S.end, cell: (s) => html`<span title=${s.end_reason}>${s.end_reason}</span>` }];
+  const columns = useMemo(() => [...sessionColumns(zone),
+    { key: 'end', label: S.end, cell: (s) => html`<span title=${s.end_reason}>${s.end_reason}</span>` }], [zone]);
   return html`<${Page} title=${S.title} lead=${S.lead(zone)}
       actions=${html`<a class="button" href=${urlOf('sessions.csv', asked)} download>
         <${Icon} name="download" />${S.csv}</a>`}>
