@@ -8,6 +8,7 @@
 #define COMMON_CLIP_H
 
 #include <jansson.h>
+#include <sodium.h>
 #include <stdbool.h>
 #include <stdint.h>
 

@@ -1,6 +1,7 @@
 #include "common/evidence.h"
 
 #include <inttypes.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,7 @@ evidence_init(struct evidence *e)
 void
 evidence_release(struct evidence *e)
 {
+	sha256_free(e->open);
 	free(e->blocks);
 	memset(e, 0, sizeof(*e));
 }
@@ -50,18 +52,20 @@ static void
 close_block(struct evidence *e)
 {
 	if (e->is_open)
-		crypto_hash_sha256_final(&e->open, e->blocks[e->n - 1].hash);
+		e->error = sha256_end(e->open, e->blocks[e->n - 1].hash);
 	e->is_open = false;
 }
 
 static void
 open_block(struct evidence *e, uint64_t offset)
 {
-	e->error = grow(e);
+	if (e->open == NULL && (e->open = sha256_new()) == NULL)
+		e->error = ERR_NOMEM;
+	if (e->error == 0)
+		e->error = grow(e);
 	if (e->error != 0)
 		return;
 	e->blocks[e->n++] = (struct evidence_block){ .offset = offset };
-	crypto_hash_sha256_init(&e->open);
 	e->is_open = true;
 }
 
@@ -80,7 +84,7 @@ evidence_add(struct evidence *e, uint64_t offset, const uint8_t *data,
 			return;
 		b = &e->blocks[e->n - 1];
 	}
-	crypto_hash_sha256_update(&e->open, data, len);
+	sha256_add(e->open, data, len);
 	b->len += len;
 	if (is_alone || b->len >= EVIDENCE_BLOCK_MIN)
 		close_block(e);
@@ -92,41 +96,43 @@ struct owner {
 	const uint8_t *original; /* NULL: it is a recording */
 };
 
-/* Each link holds all before it: no block can be changed, moved or left out. */
-static void
+/* Each link holds all before it: no block can be changed, moved or left out.
+ * Returns 0 or ERR_NOMEM. */
+static int
 chain(const struct evidence *e, const struct owner *o, uint8_t *root)
 {
 	const char *seed = o->original != NULL ? CLIP_SEED : SEED;
-	crypto_hash_sha256_state st;
+	struct sha256 *sum = sha256_new();
 	uint8_t place[16];
+	int rc;
 
-	crypto_hash_sha256_init(&st);
-	crypto_hash_sha256_update(&st, (const uint8_t *)seed, strlen(seed));
-	crypto_hash_sha256_update(&st, (const uint8_t *)o->id, strlen(o->id));
+	if (sum == NULL)
+		return ERR_NOMEM;
+	sha256_add(sum, seed, strlen(seed));
+	sha256_add(sum, o->id, strlen(o->id));
 	if (o->original != NULL)
-		crypto_hash_sha256_update(&st, o->original, EVIDENCE_HASH_LEN);
-	crypto_hash_sha256_final(&st, root);
-	for (size_t i = 0; i < e->n; i++) {
+		sha256_add(sum, o->original, EVIDENCE_HASH_LEN);
+	rc = sha256_end(sum, root);
+	for (size_t i = 0; rc == 0 && i < e->n; i++) {
 		const struct evidence_block *b = &e->blocks[i];
 
 		store_be64(place, b->offset);
 		store_be64(place + 8, b->len);
-		crypto_hash_sha256_init(&st);
-		crypto_hash_sha256_update(&st, root, EVIDENCE_HASH_LEN);
-		crypto_hash_sha256_update(&st, place, sizeof(place));
-		crypto_hash_sha256_update(&st, b->hash, EVIDENCE_HASH_LEN);
-		crypto_hash_sha256_final(&st, root);
+		sha256_add(sum, root, EVIDENCE_HASH_LEN);
+		sha256_add(sum, place, sizeof(place));
+		sha256_add(sum, b->hash, EVIDENCE_HASH_LEN);
+		rc = sha256_end(sum, root);
 	}
+	sha256_free(sum);
+	return rc;
 }
 
 static int
 finish(struct evidence *e, const struct owner *o)
 {
-	if (e->error != 0)
-		return e->error;
-	close_block(e);
-	chain(e, o, e->root);
-	return 0;
+	if (e->error == 0)
+		close_block(e);
+	return e->error != 0 ? e->error : chain(e, o, e->root);
 }
 
 int
@@ -263,7 +269,9 @@ parse(struct evidence *e, const json_t *manifest, const struct owner *o,
 	if (!is_whole(e))
 		return ERR_CORRUPT;
 	*why = "the root of the evidence is not that of its blocks";
-	chain(e, o, root);
+	rc = chain(e, o, root);
+	if (rc != 0)
+		return rc;
 	return memcmp(root, e->root, sizeof(root)) == 0 ? 0 : ERR_CORRUPT;
 }
 
@@ -286,42 +294,50 @@ evidence_parse_clip(struct evidence *e, const json_t *manifest,
 
 /* ---- verifying ---- */
 
+/* A file, and what its blocks are hashed with. */
+struct check {
+	evidence_read_fn *read;
+	void *arg;
+	struct sha256 *sum;
+};
+
 static int
-check_block(const struct evidence_block *b, evidence_read_fn *read, void *arg,
+check_block(const struct evidence_block *b, const struct check *c,
     struct evidence_fault *fault)
 {
 	uint8_t buf[PIECE], hash[EVIDENCE_HASH_LEN];
-	crypto_hash_sha256_state st;
 	uint64_t done = 0;
+	int rc;
 
 	*fault = (struct evidence_fault){ EVIDENCE_MISSING, b->offset, b->len };
-	crypto_hash_sha256_init(&st);
+	sha256_begin(c->sum);
 	while (done < b->len) {
 		size_t want = min_size(sizeof(buf), (size_t)(b->len - done));
-		int64_t n = read(arg, b->offset + done, buf, want);
+		int64_t n = c->read(c->arg, b->offset + done, buf, want);
 
 		if (n < 0)
 			return (int)n;
 		if ((size_t)n < want)
 			return ERR_CORRUPT;
-		crypto_hash_sha256_update(&st, buf, want);
+		sha256_add(c->sum, buf, want);
 		done += want;
 	}
-	crypto_hash_sha256_final(&st, hash);
+	rc = sha256_end(c->sum, hash);
+	if (rc != 0)
+		return rc;
 	fault->kind = EVIDENCE_CHANGED;
 	return memcmp(hash, b->hash, sizeof(hash)) == 0 ? 0 : ERR_CORRUPT;
 }
 
 /* Bytes of the file from at on, which nobody wrote. */
 static int
-check_end(uint64_t at, evidence_read_fn *read, void *arg,
-    struct evidence_fault *fault)
+check_end(uint64_t at, const struct check *c, struct evidence_fault *fault)
 {
 	uint8_t buf[PIECE];
 	int64_t n;
 
 	*fault = (struct evidence_fault){ EVIDENCE_ADDED, at, 0 };
-	while ((n = read(arg, at + fault->len, buf, sizeof(buf))) > 0)
+	while ((n = c->read(c->arg, at + fault->len, buf, sizeof(buf))) > 0)
 		fault->len += (uint64_t)n;
 	if (n < 0)
 		return (int)n;
@@ -332,7 +348,12 @@ int
 evidence_verify_block(const struct evidence *e, size_t i,
     evidence_read_fn *read, void *arg, struct evidence_fault *fault)
 {
-	return check_block(&e->blocks[i], read, arg, fault);
+	struct check c = { read, arg, sha256_new() };
+	int rc =
+	    c.sum != NULL ? check_block(&e->blocks[i], &c, fault) : ERR_NOMEM;
+
+	sha256_free(c.sum);
+	return rc;
 }
 
 int
@@ -340,11 +361,14 @@ evidence_verify(const struct evidence *e, evidence_read_fn *read, void *arg,
     struct evidence_fault *fault)
 {
 	const struct evidence_block *b = &e->blocks[e->n - 1];
-	int rc = check_block(b, read, arg, fault); /* the header comes first */
+	struct check c = { read, arg, sha256_new() };
+	/* the header comes first */
+	int rc = c.sum != NULL ? check_block(b, &c, fault) : ERR_NOMEM;
 
 	for (size_t i = 0; rc == 0 && i + 1 < e->n; i++) {
 		b = &e->blocks[i];
-		rc = check_block(b, read, arg, fault);
+		rc = check_block(b, &c, fault);
 	}
-	return rc != 0 ? rc : check_end(b->offset + b->len, read, arg, fault);
+	sha256_free(c.sum);
+	return rc != 0 ? rc : check_end(b->offset + b->len, &c, fault);
 }

@@ -8,12 +8,13 @@
 #define COMMON_EVIDENCE_H
 
 #include <jansson.h>
-#include <sodium.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define EVIDENCE_HASH_LEN  crypto_hash_sha256_BYTES
+#include "common/sha256.h"
+
+#define EVIDENCE_HASH_LEN  SHA256_LEN
 #define EVIDENCE_BLOCK_MIN (1024 * 1024) /* bytes that make a block full */
 #define EVIDENCE_BLOCKS    1024          /* most that one file may have */
 
@@ -30,7 +31,8 @@ struct evidence {
 	struct evidence_block *blocks;
 	size_t n;
 	uint8_t root[EVIDENCE_HASH_LEN];
-	crypto_hash_sha256_state open; /* of the last block, while is_open */
+	struct sha256
+	    *open; /* of the last block, while is_open; NULL: none yet */
 	bool is_open;
 	int error;
 };

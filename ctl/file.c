@@ -2,13 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/err.h"
+#include "common/sha256.h"
 #include "ctl/ctl.h"
 
 #define CHUNK (1u << 16)
@@ -62,23 +62,25 @@ int
 file_sha256(const char *path, uint8_t digest[32], int64_t *bytes)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	crypto_hash_sha256_state st;
+	struct sha256 *sum;
 	uint8_t chunk[CHUNK];
-	ssize_t n;
+	ssize_t n = -1;
 
 	if (fd < 0)
 		return errno == ENOENT ? ERR_NOTFOUND : ERR_IO;
-	crypto_hash_sha256_init(&st);
+	sum = sha256_new();
 	*bytes = 0;
-	while ((n = read(fd, chunk, sizeof(chunk))) != 0) {
+	while (sum != NULL && (n = read(fd, chunk, sizeof(chunk))) != 0) {
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			break;
-		crypto_hash_sha256_update(&st, chunk, (size_t)n);
+		sha256_add(sum, chunk, (size_t)n);
 		*bytes += n;
 	}
-	crypto_hash_sha256_final(&st, digest);
+	if (n == 0 && sha256_end(sum, digest) != 0)
+		n = -1;
+	sha256_free(sum);
 	close(fd);
 	return n < 0 ? ERR_IO : 0;
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/err.h"
+#include "common/sha256.h"
 #include "ctl/file.h"
 #include "ctl/http.h"
 #include "ctl/link.h"
@@ -23,7 +24,7 @@ struct found {
 };
 
 struct stream {
-	crypto_hash_sha256_state hash;
+	struct sha256 *hash;
 	int64_t bytes;
 };
 
@@ -32,7 +33,7 @@ on_data(void *arg, int64_t at, const void *data, size_t len)
 {
 	struct stream *s = arg;
 
-	crypto_hash_sha256_update(&s->hash, data, len);
+	sha256_add(s->hash, data, len);
 	s->bytes += (int64_t)len;
 	return 0;
 }
@@ -41,30 +42,33 @@ static int
 hash_link(struct ctl *c, const struct recording *r, const char *ca_file,
     struct found *f)
 {
-	struct stream s = { .bytes = 0 };
+	struct stream s = { .hash = sha256_new() };
 	struct http_get g = { .ca_file = ca_file,
 		.total = r->bytes,
 		.progress = true,
 		.on_data = on_data,
 		.arg = &s };
 	struct signed_link link;
-	int rc = link_new(c, r, NULL, "verify", &link);
+	int rc = s.hash != NULL ? link_new(c, r, NULL, "verify", &link)
+				: ctl_error("out of memory");
 
 	if (rc != 0)
-		return rc;
-	crypto_hash_sha256_init(&s.hash);
+		goto out;
 	g.url = link.url;
 	rc = http_get(&g);
 	if (rc == ERR_NOTFOUND)
-		return ctl_error("recording %s is gone from the store: %s",
-		    r->id, r->object_key);
-	if (rc != 0)
-		return ctl_error("cannot read the stored file: %s%s", g.why,
+		rc = ctl_error("recording %s is gone from the store: %s", r->id,
+		    r->object_key);
+	else if (rc != 0)
+		rc = ctl_error("cannot read the stored file: %s%s", g.why,
 		    rc == ERR_CONFIG ? "; give its CA with --ca FILE" : "");
-	crypto_hash_sha256_final(&s.hash, f->sha256);
+	else if (sha256_end(s.hash, f->sha256) != 0)
+		rc = ctl_error("out of memory");
 	f->bytes = s.bytes;
 	snprintf(f->source, sizeof(f->source), "%s", r->object_key);
-	return 0;
+out:
+	sha256_free(s.hash);
+	return rc;
 }
 
 static int

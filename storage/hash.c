@@ -13,66 +13,150 @@
 #define CHUNK (256 * 1024)
 #define PIECE (64 * 1024)
 
-static int
-hash_part(struct hash_job *j, EVP_MD_CTX *md[3], uint8_t *chunk, uint64_t *at,
-    struct part_hash *out)
+/* ---- made of bytes that somebody reads ---- */
+
+/* A file of one part has one sum. */
+static bool
+has_own_sums(const struct file_hash *h)
 {
-	uint64_t end = min_u64(*at + j->part_bytes, j->bytes);
+	return h->n_parts > 1;
+}
 
-	bool is_whole = j->part_bytes >= j->bytes; /* its sum is the file's */
+static void
+begin_part(struct file_hash *h)
+{
+	if (EVP_DigestInit_ex(h->md5, EVP_md5(), NULL) != 1)
+		h->err = ERR_NOMEM;
+}
 
-	if ((!is_whole && EVP_DigestInit_ex(md[1], EVP_sha256(), NULL) != 1) ||
-	    EVP_DigestInit_ex(md[2], EVP_md5(), NULL) != 1)
+int
+file_hash_init(struct file_hash *h, uint64_t bytes, uint64_t part_bytes)
+{
+	memset(h, 0, sizeof(*h));
+	h->bytes = bytes;
+	h->part_bytes = part_bytes;
+	h->whole = sha256_new();
+	if (h->whole == NULL)
 		return ERR_NOMEM;
-	while (*at < end) {
-		ssize_t n = pread(j->fd, chunk,
-		    (size_t)min_u64(CHUNK, end - *at), (off_t)*at);
+	if (part_bytes == 0)
+		return 0;
+	h->n_parts = (size_t)((bytes + part_bytes - 1) / part_bytes);
+	h->parts = calloc(h->n_parts, sizeof(*h->parts));
+	h->part = sha256_new();
+	h->md5 = EVP_MD_CTX_new();
+	if (h->parts == NULL || h->part == NULL || h->md5 == NULL)
+		return ERR_NOMEM;
+	begin_part(h);
+	return h->err;
+}
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			j->saved_errno = n == 0 ? EIO : errno;
-			return ERR_IO;
-		}
-		if (atomic_load(j->stopping))
-			return ERR_CANCELLED;
-		for (int i = 0; i < 3; i++)
-			if (i != 1 || !is_whole)
-				EVP_DigestUpdate(md[i], chunk, (size_t)n);
-		*at += (uint64_t)n;
+static void
+end_part(struct file_hash *h)
+{
+	struct part_hash *p = &h->parts[(h->at - 1) / h->part_bytes];
+
+	if (EVP_DigestFinal_ex(h->md5, p->md5, NULL) != 1 ||
+	    (has_own_sums(h) && sha256_end(h->part, p->sha256) != 0))
+		h->err = ERR_NOMEM;
+	begin_part(h);
+}
+
+/* Bytes of one part. */
+static void
+add_to_part(struct file_hash *h, const uint8_t *data, size_t len)
+{
+	if (has_own_sums(h))
+		sha256_add(h->part, data, len);
+	if (EVP_DigestUpdate(h->md5, data, len) != 1)
+		h->err = ERR_NOMEM;
+}
+
+void
+file_hash_add(struct file_hash *h, const uint8_t *data, size_t len)
+{
+	if (h->err == 0 && len > h->bytes - h->at)
+		h->err = ERR_LIMIT;
+	if (h->err != 0)
+		return;
+	sha256_add(h->whole, data, len);
+	if (h->part_bytes == 0) {
+		h->at += len;
+		return;
 	}
-	if (!is_whole)
-		EVP_DigestFinal_ex(md[1], out->sha256, NULL);
-	EVP_DigestFinal_ex(md[2], out->md5, NULL);
-	return 0;
+	while (len > 0 && h->err == 0) {
+		uint64_t left = h->part_bytes - h->at % h->part_bytes;
+		size_t n = (size_t)min_u64(len, left);
+
+		add_to_part(h, data, n);
+		h->at += n;
+		if (n == left || h->at == h->bytes)
+			end_part(h);
+		data += n;
+		len -= n;
+	}
+}
+
+int
+file_hash_end(struct file_hash *h)
+{
+	if (h->err == 0 && h->at != h->bytes)
+		h->err = ERR_LIMIT;
+	if (h->err == 0)
+		h->err = sha256_end(h->whole, h->sha256);
+	if (h->err == 0 && h->n_parts == 1)
+		memcpy(h->parts[0].sha256, h->sha256, SHA256_LEN);
+	return h->err;
+}
+
+void
+file_hash_release(struct file_hash *h)
+{
+	sha256_free(h->whole);
+	sha256_free(h->part);
+	EVP_MD_CTX_free(h->md5);
+	free(h->parts);
+	memset(h, 0, sizeof(*h));
+}
+
+/* ---- on a thread ---- */
+
+/* Up to CHUNK bytes more. */
+static int
+read_more(struct hash_job *j, uint8_t *chunk)
+{
+	struct file_hash *h = &j->hash;
+	ssize_t n;
+
+	if (atomic_load(j->stopping))
+		return ERR_CANCELLED;
+	do
+		n = pread(j->fd, chunk,
+		    (size_t)min_u64(CHUNK, h->bytes - h->at), (off_t)h->at);
+	while (n < 0 && errno == EINTR);
+	if (n <= 0) {
+		j->saved_errno = n == 0 ? EIO : errno;
+		return ERR_IO;
+	}
+	file_hash_add(h, chunk, (size_t)n);
+	return h->err;
 }
 
 void
 hash_run(struct worker_job *work)
 {
 	struct hash_job *j = (struct hash_job *)work;
-	EVP_MD_CTX *md[3] = { EVP_MD_CTX_new(), EVP_MD_CTX_new(),
-		EVP_MD_CTX_new() };
 	uint8_t *chunk = malloc(CHUNK);
-	uint64_t at = 0;
 
-	j->err = 0;
-	if (md[0] == NULL || md[1] == NULL || md[2] == NULL || chunk == NULL ||
-	    EVP_DigestInit_ex(md[0], EVP_sha256(), NULL) != 1)
-		j->err = ERR_NOMEM;
-	for (size_t i = 0; j->err == 0 && at < j->bytes; i++)
-		j->err = hash_part(j, md, chunk, &at, &j->parts[i]);
+	j->err = chunk != NULL ? 0 : ERR_NOMEM;
+	while (j->err == 0 && j->hash.at < j->hash.bytes)
+		j->err = read_more(j, chunk);
 	if (j->err == 0)
-		EVP_DigestFinal_ex(md[0], j->sha256, NULL);
-	if (j->err == 0 && j->part_bytes >= j->bytes && j->bytes > 0)
-		memcpy(j->parts[0].sha256, j->sha256, 32);
-	for (int i = 0; i < 3; i++)
-		EVP_MD_CTX_free(md[i]);
+		j->err = file_hash_end(&j->hash);
 	free(chunk);
 }
 
 int
-hash_bytes(int fd, uint64_t *at, uint64_t to, crypto_hash_sha256_state *sum,
+hash_bytes(int fd, uint64_t *at, uint64_t to, struct sha256 *sum,
     const atomic_bool *stopping)
 {
 	uint8_t buf[PIECE];
@@ -87,7 +171,7 @@ hash_bytes(int fd, uint64_t *at, uint64_t to, crypto_hash_sha256_state *sum,
 			continue;
 		if (n <= 0)
 			return n == 0 ? ERR_EOF : ERR_IO;
-		crypto_hash_sha256_update(sum, buf, (size_t)n);
+		sha256_add(sum, buf, (size_t)n);
 		*at += (uint64_t)n;
 	}
 	return 0;

@@ -1,28 +1,52 @@
 /*
- * One pass over a file on a worker thread: SHA-256 of the whole, and SHA-256
- * and MD5 of each part, which an S3 upload signs and verifies with.
+ * Hashes of a file: SHA-256 of the whole, and SHA-256 and MD5 of each part,
+ * which an S3 upload signs and verifies with. All are made in one pass over
+ * the bytes, by whoever reads them; hash_run reads them itself, on a worker
+ * thread.
  */
 #ifndef STORAGE_HASH_H
 #define STORAGE_HASH_H
 
-#include <sodium.h>
+#include <openssl/types.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/sha256.h"
 #include "storage/worker.h"
 
 struct part_hash {
-	uint8_t sha256[32], md5[16];
+	uint8_t sha256[SHA256_LEN], md5[16];
 };
 
-/* Set fd, bytes, part_bytes, work.done; parts has ceil(bytes/part_bytes). */
+/* part_bytes 0: of the whole alone, there are no parts. */
+struct file_hash {
+	uint64_t bytes, part_bytes;
+	size_t n_parts;
+	struct part_hash *parts;
+	uint8_t sha256[SHA256_LEN];
+	/* until file_hash_end */
+	uint64_t at;
+	struct sha256 *whole, *part;
+	EVP_MD_CTX *md5;
+	int err;
+};
+
+/* 0 or ERR_NOMEM; release it in any case. */
+int file_hash_init(struct file_hash *h, uint64_t bytes, uint64_t part_bytes);
+/* The bytes behind those that were added; more than h->bytes are an error,
+ * which file_hash_end reports. */
+void file_hash_add(struct file_hash *h, const uint8_t *data, size_t len);
+/* 0; ERR_LIMIT: not as many bytes were added as the file has; ERR_NOMEM. */
+int file_hash_end(struct file_hash *h);
+/* Allowed of one that is all zero. */
+void file_hash_release(struct file_hash *h);
+
+/* hash: after file_hash_init. Set fd and work.done. */
 struct hash_job {
 	struct worker_job work;
 	int fd;
-	uint64_t bytes, part_bytes;
-	struct part_hash *parts;
-	uint8_t sha256[32];
+	struct file_hash hash;
 	atomic_bool *stopping; /* borrowed; ends with ERR_CANCELLED */
 	int err;
 	int saved_errno;
@@ -32,11 +56,10 @@ struct hash_job {
 void hash_run(struct worker_job *work);
 
 /*
- * Adds bytes [*at, to) of fd to a sum that goes on, and moves *at. stopping
- * may be NULL. Returns 0, ERR_CANCELLED, ERR_IO, or ERR_EOF when the file
- * ends before.
+ * Adds bytes [*at, to) of fd to sum, and moves *at. stopping may be NULL.
+ * Returns 0, ERR_CANCELLED, ERR_IO, or ERR_EOF when the file ends before.
  */
-int hash_bytes(int fd, uint64_t *at, uint64_t to, crypto_hash_sha256_state *sum,
+int hash_bytes(int fd, uint64_t *at, uint64_t to, struct sha256 *sum,
     const atomic_bool *stopping);
 
 #endif

@@ -1,11 +1,11 @@
 #include "storage/check/rehash.h"
 
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/err.h"
+#include "common/sha256.h"
 #include "storage/object_key.h"
 
 struct rehash {
@@ -13,7 +13,7 @@ struct rehash {
 	char key[OBJECT_KEY_MAX + 1], etag[100];
 	uint64_t bytes, at;
 	uint8_t sha256[32];
-	EVP_MD_CTX *ctx;
+	struct sha256 *sum;
 	store_done_cb *cb;
 	void *arg;
 };
@@ -23,7 +23,7 @@ static int ask(struct rehash *h);
 static void
 release(struct rehash *h)
 {
-	EVP_MD_CTX_free(h->ctx);
+	sha256_free(h->sum);
 	free(h);
 }
 
@@ -32,7 +32,7 @@ finish(struct rehash *h, struct store_result *r)
 {
 	uint8_t have[32];
 
-	if (r->err == 0 && EVP_DigestFinal_ex(h->ctx, have, NULL) != 1)
+	if (r->err == 0 && sha256_end(h->sum, have) != 0)
 		store_fail(r, ERR_NOMEM, "out of memory");
 	else if (r->err == 0 && memcmp(have, h->sha256, 32) != 0)
 		store_fail(
@@ -58,12 +58,11 @@ on_data(void *arg, const struct store_data *data)
 	else if (data->len == 0 || data->len > h->bytes - h->at)
 		store_fail(&r, ERR_UNAVAILABLE,
 		    "the store sent other bytes than those asked for");
-	else if (EVP_DigestUpdate(h->ctx, data->bytes, data->len) != 1)
-		store_fail(&r, ERR_NOMEM, "out of memory");
 	if (r.err != 0) {
 		finish(h, &r);
 		return;
 	}
+	sha256_add(h->sum, data->bytes, data->len);
 	h->at += data->len;
 	snprintf(h->etag, sizeof(h->etag), "%s", data->etag);
 	if (h->at == h->bytes) {
@@ -106,9 +105,8 @@ rehash(struct store *s, const struct store_object *object,
 	h->bytes = object->bytes;
 	snprintf(h->key, sizeof(h->key), "%s", object->key);
 	memcpy(h->sha256, object->sha256, 32);
-	h->ctx = EVP_MD_CTX_new();
-	if (h->ctx != NULL &&
-	    EVP_DigestInit_ex(h->ctx, EVP_sha256(), NULL) == 1)
+	h->sum = sha256_new();
+	if (h->sum != NULL)
 		rc = h->bytes == 0 ? ERR_PROTOCOL : ask(h);
 	if (rc != 0)
 		release(h);

@@ -203,21 +203,25 @@ hash_before(
 static int
 hash_whole(int fd, struct clip_made *made)
 {
-	crypto_hash_sha256_state st;
+	struct sha256 *sum = sha256_new();
 	uint8_t buf[PIECE];
 	uint64_t at = 0;
+	int rc = sum != NULL ? 0 : ERR_NOMEM;
 
-	crypto_hash_sha256_init(&st);
-	while (at < made->bytes) {
+	while (rc == 0 && at < made->bytes) {
 		int64_t n = webm_read_file(&fd, at, buf, sizeof(buf));
 
 		if (n <= 0)
-			return n < 0 ? (int)n : ERR_IO;
-		crypto_hash_sha256_update(&st, buf, (size_t)n);
-		at += (uint64_t)n;
+			rc = n < 0 ? (int)n : ERR_IO;
+		else {
+			sha256_add(sum, buf, (size_t)n);
+			at += (uint64_t)n;
+		}
 	}
-	crypto_hash_sha256_final(&st, made->sha256);
-	return 0;
+	if (rc == 0)
+		rc = sha256_end(sum, made->sha256);
+	sha256_free(sum);
+	return rc;
 }
 
 static int

@@ -35,14 +35,17 @@ struct encode_check {
 static int
 hash_start(struct encode_check *k)
 {
-	crypto_hash_sha256_state sum;
+	struct sha256 *sum = sha256_new();
 	uint64_t at = 0;
 	int rc;
 
-	crypto_hash_sha256_init(&sum);
-	rc = hash_bytes(k->fd, &at, k->to, &sum, k->stopping);
-	crypto_hash_sha256_final(&sum, k->found);
-	return rc == ERR_EOF ? 0 : rc;
+	if (sum == NULL)
+		return ERR_NOMEM;
+	rc = hash_bytes(k->fd, &at, k->to, sum, k->stopping);
+	if (rc == 0 || rc == ERR_EOF)
+		rc = sha256_end(sum, k->found);
+	sha256_free(sum);
+	return rc;
 }
 
 /* Another file, or the same one written to: nobody can set ctime back. */

@@ -156,6 +156,8 @@ signing_forget(struct item *it)
 
 	if (j != NULL && j->manifest_fd >= 0)
 		close(j->manifest_fd);
+	if (j != NULL)
+		file_hash_release(&j->hash);
 	free(j);
 	it->signing = NULL;
 }
@@ -246,6 +248,9 @@ signing_start(struct item *it,
 	j->fd = it->fd;
 	j->dir = d->spool->dir;
 	j->bytes = (uint64_t)it->row.m.bytes;
+	j->part_bytes = d->store->ops->part_bytes != NULL
+	    ? d->store->ops->part_bytes(d->store, j->bytes)
+	    : 0;
 	j->seq = it->row.m.seq;
 	j->manifest_fd = -1;
 	strcpy(j->id, it->row.id);
@@ -262,11 +267,19 @@ signing_start(struct item *it,
 
 /* ---- behind the transfer ---- */
 
+const struct file_hash *
+signing_hash(const struct item *it)
+{
+	return it->signing != NULL && it->signing->manifest_fd >= 0
+	    ? &it->signing->hash
+	    : NULL;
+}
+
 bool
 signing_agrees(const struct item *it, const uint8_t sha256[32])
 {
 	return it->signing == NULL || it->signing->manifest_fd < 0 ||
-	    memcmp(it->signing->sha256, sha256, 32) == 0;
+	    memcmp(it->signing->hash.sha256, sha256, 32) == 0;
 }
 
 const char *
@@ -300,7 +313,7 @@ note(struct signing_job *j, const uint8_t stored[32])
 	char signature[BYTEA_MAX], manifest[BYTEA_MAX], bytes[24];
 	const struct evidence_key *k = j->is_signed ? &j->signer->key : NULL;
 	const char *params[] = { j->id, bytea(j->root, 32, root),
-		bytea(j->sha256, 32, sha256), j->key, k ? k->id : NULL,
+		bytea(j->hash.sha256, 32, sha256), j->key, k ? k->id : NULL,
 		k ? bytea(k->bytes, sizeof(k->bytes), public_key) : NULL,
 		j->it->row.d->actor,
 		k ? bytea(j->signature, sizeof(j->signature), signature) : NULL,

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "common/evidence_sign.h"
+#include "storage/hash.h"
 #include "storage/object_key.h"
 #include "storage/spool/spool_folder.h"
 #include "storage/store/store.h"
@@ -44,6 +45,9 @@ void signing_stop(struct signing *s);
  */
 int signing_start(struct item *it,
     void (*done)(struct item *it, const struct store_result *r));
+/* The hashes of the media that were made when it was compared, for
+ * store_put; NULL: it has no evidence. */
+const struct file_hash *signing_hash(const struct item *it);
 /* The media was stored with this SHA-256: is it what was compared? */
 bool signing_agrees(const struct item *it, const uint8_t sha256[32]);
 /*
@@ -73,14 +77,15 @@ struct signing_job {
 	const struct evidence_signer *signer; /* NULL: no key */
 	int fd, dir;                          /* media; the spool */
 	char id[37], name[SPOOL_NAME_MAX];    /* of its manifest, in dir */
-	uint64_t bytes;
-	int64_t seq; /* of its row */
+	uint64_t bytes, part_bytes; /* part_bytes: as the store wants it */
+	int64_t seq;                /* of its row */
 	struct signing_head head;
 	bool has_previous;
 	uint8_t previous[32];
 	/* results */
 	struct store_result r;
-	uint8_t sha256[32], root[32], signature[EVIDENCE_SIGNATURE_LEN];
+	struct file_hash hash;
+	uint8_t root[32], signature[EVIDENCE_SIGNATURE_LEN];
 	bool is_signed;
 	int manifest_fd; /* memory; -1: the manifest has no evidence */
 	uint64_t manifest_len;

@@ -19,7 +19,7 @@
 struct pass {
 	struct signing_job *j;
 	uint64_t at;
-	crypto_hash_sha256_state whole, head;
+	struct sha256 *head; /* of what was seen; NULL: nothing was */
 };
 
 static void
@@ -29,10 +29,9 @@ hash(struct pass *p, const uint8_t *buf, size_t len)
 	uint64_t from = p->at > h->from ? p->at : h->from;
 	uint64_t to = min_u64(p->at + len, h->to);
 
-	crypto_hash_sha256_update(&p->whole, buf, len);
-	if (from < to)
-		crypto_hash_sha256_update(
-		    &p->head, buf + (from - p->at), to - from);
+	file_hash_add(&p->j->hash, buf, len);
+	if (from < to && p->head != NULL)
+		sha256_add(p->head, buf + (from - p->at), to - from);
 	p->at += len;
 }
 
@@ -57,7 +56,8 @@ compare_head(struct signing_job *j, struct pass *p)
 
 	if (j->head.to == 0)
 		return 0;
-	crypto_hash_sha256_final(&p->head, sum);
+	if (sha256_end(p->head, sum) != 0)
+		return store_fail(&j->r, ERR_NOMEM, "out of memory");
 	if (j->head.to <= p->at && memcmp(sum, j->head.sha256, 32) == 0)
 		return 0;
 	return store_fail(&j->r, ERR_CORRUPT,
@@ -67,27 +67,38 @@ compare_head(struct signing_job *j, struct pass *p)
 }
 
 static int
-compare(struct signing_job *j, const struct evidence *e)
+compare_pass(struct signing_job *j, const struct evidence *e, struct pass *p)
 {
 	static const char *const what[] = { [EVIDENCE_CHANGED] = "were changed",
 		[EVIDENCE_MISSING] = "are missing, or some of them",
 		[EVIDENCE_ADDED] = "were added" };
-	struct pass p = { .j = j };
 	struct evidence_fault f;
-	int rc;
+	int rc = evidence_verify(e, read_pass, p, &f);
 
-	crypto_hash_sha256_init(&p.whole);
-	crypto_hash_sha256_init(&p.head);
-	rc = evidence_verify(e, read_pass, &p, &f);
 	if (rc == ERR_CORRUPT)
 		return store_fail(&j->r, rc,
 		    "bytes %" PRIu64 " to %" PRIu64 " %s since they were "
 		    "recorded",
 		    f.offset, f.offset + f.len - 1, what[f.kind]);
+	if (rc == 0)
+		rc = file_hash_end(&j->hash);
 	if (rc != 0)
 		return store_fail(&j->r, rc, "spool: %s", err_text(rc));
-	crypto_hash_sha256_final(&p.whole, j->sha256);
-	return compare_head(j, &p);
+	return compare_head(j, p);
+}
+
+static int
+compare(struct signing_job *j, const struct evidence *e)
+{
+	struct pass p = { .j = j };
+	int rc = file_hash_init(&j->hash, j->bytes, j->part_bytes);
+
+	if (rc == 0 && j->head.to != 0 && (p.head = sha256_new()) == NULL)
+		rc = ERR_NOMEM;
+	rc = rc != 0 ? store_fail(&j->r, rc, "out of memory")
+		     : compare_pass(j, e, &p);
+	sha256_free(p.head);
+	return rc;
 }
 
 static int
@@ -128,7 +139,7 @@ complete(struct signing_job *j, json_t *manifest)
 	json_object_del(manifest, "signature"); /* only ours counts */
 	json_object_del(manifest, "previous_root");
 	if (json_object_set_new(manifest, "seq", json_integer(j->seq)) != 0 ||
-	    set_hash(manifest, "sha256", j->sha256) != 0 ||
+	    set_hash(manifest, "sha256", j->hash.sha256) != 0 ||
 	    (j->has_previous &&
 		set_hash(manifest, "previous_root", j->previous) != 0))
 		return ERR_NOMEM;

@@ -305,6 +305,7 @@ on_compared(struct item *it, const struct store_result *r)
 		.key = it->row.m.object_key,
 		.fd = it->fd,
 		.bytes = (uint64_t)it->row.m.bytes,
+		.hash = signing_hash(it),
 		.on_progress = on_progress,
 		.on_done = on_stored,
 		.arg = it };

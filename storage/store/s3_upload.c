@@ -3,7 +3,8 @@
  * takes its answer:
  *
  *   rows       what an earlier try noted (uploads, upload_parts)
- *   hash       SHA-256 of all, SHA-256 and MD5 of each part, on a thread
+ *   hash       SHA-256 of all, SHA-256 and MD5 of each part, on a thread;
+ *              not where the comparison with the evidence has made them
  *   stat       is the object there and right already? then done
  *   list       which parts the server has of the noted upload
  *   clean      abort uploads of this key that nobody noted; again after a
@@ -60,9 +61,9 @@ s3_upload_finish(struct upload *u)
 	struct store_result r = u->r;
 
 	if (r.err == 0)
-		memcpy(r.sha256, u->hash.sha256, 32);
+		memcpy(r.sha256, u->hashes->sha256, SHA256_LEN);
 	u->s->env.counters->store_jobs--;
-	free(u->hash.parts);
+	file_hash_release(&u->job.hash);
 	free(u->parts);
 	buf_release(&u->xml);
 	free(u);
@@ -104,8 +105,7 @@ s3_upload_cut(struct upload *u, uint64_t part_bytes)
 	u->n_parts =
 	    (size_t)((u->put.bytes + u->part_bytes - 1) / u->part_bytes);
 	u->parts = calloc(u->n_parts, sizeof(*u->parts));
-	u->hash.parts = calloc(u->n_parts, sizeof(*u->hash.parts));
-	return u->parts != NULL && u->hash.parts != NULL ? 0 : ERR_NOMEM;
+	return u->parts != NULL ? 0 : ERR_NOMEM;
 }
 
 /* ---- hash ---- */
@@ -117,10 +117,10 @@ on_hashed(struct worker_job *work)
 {
 	struct upload *u = (struct upload *)work;
 
-	if (u->hash.err != 0)
-		s3_upload_fail(u, u->hash.err, "spool: %s",
-		    u->hash.err == ERR_IO ? strerror(u->hash.saved_errno)
-					  : err_text(u->hash.err));
+	if (u->job.err != 0)
+		s3_upload_fail(u, u->job.err, "spool: %s",
+		    u->job.err == ERR_IO ? strerror(u->job.saved_errno)
+					 : err_text(u->job.err));
 	else
 		s3_upload_stat(u, on_stat_first);
 }
@@ -128,13 +128,24 @@ on_hashed(struct worker_job *work)
 void
 s3_upload_hash(struct upload *u)
 {
-	u->hash.work.run = hash_run;
-	u->hash.work.done = on_hashed;
-	u->hash.fd = u->put.fd;
-	u->hash.bytes = u->put.bytes;
-	u->hash.part_bytes = u->part_bytes;
-	u->hash.stopping = &u->s->stopping;
-	workers_submit(u->s->env.workers, &u->hash.work);
+	const struct file_hash *given = u->put.hash;
+
+	if (given != NULL && given->bytes == u->put.bytes &&
+	    given->part_bytes == u->part_bytes) {
+		u->hashes = given;
+		s3_upload_stat(u, on_stat_first);
+		return;
+	}
+	if (file_hash_init(&u->job.hash, u->put.bytes, u->part_bytes) != 0) {
+		s3_upload_fail(u, ERR_NOMEM, "out of memory");
+		return;
+	}
+	u->hashes = &u->job.hash;
+	u->job.work.run = hash_run;
+	u->job.work.done = on_hashed;
+	u->job.fd = u->put.fd;
+	u->job.stopping = &u->s->stopping;
+	workers_submit(u->s->env.workers, &u->job.work);
 }
 
 /* ---- stat ---- */
@@ -153,7 +164,7 @@ compare(struct upload *u, const struct s3_response *r)
 	bool is_single = u->n_parts == 1 && u->upload_id[0] == '\0';
 	char hex[65], md5[33];
 
-	http_hex(u->hash.sha256, 32, hex);
+	http_hex(u->hashes->sha256, 32, hex);
 	if (r->size != u->put.bytes)
 		return store_fail(&u->r, ERR_CORRUPT,
 		    "size differs: %llu stored, %llu in the spool",
@@ -162,7 +173,7 @@ compare(struct upload *u, const struct s3_response *r)
 	if (strcmp(r->sha256, hex) != 0)
 		return store_fail(&u->r, ERR_CORRUPT,
 		    "SHA-256 noted with the stored object differs");
-	http_hex(u->hash.parts[0].md5, 16, md5);
+	http_hex(u->hashes->parts[0].md5, 16, md5);
 	if (is_single &&
 	    s3_etag_judge(r->etag, md5, r->encryption) == S3_ETAG_DIFFERS)
 		return store_fail(&u->r, ERR_CORRUPT,
@@ -241,7 +252,7 @@ s3_upload_object_headers(struct upload *u, struct s3_request *rq)
 
 	add_header(rq, "content-type", object_key_media_type(u->put.key));
 	add_header(
-	    rq, "x-amz-meta-sha256", http_hex(u->hash.sha256, 32, u->hex));
+	    rq, "x-amz-meta-sha256", http_hex(u->hashes->sha256, 32, u->hex));
 	if (is_kms || strcmp(conf->s3_encryption, "s3") == 0)
 		add_header(rq, "x-amz-server-side-encryption",
 		    is_kms ? "aws:kms" : "AES256");

@@ -41,7 +41,8 @@ enum upload_end {
 };
 
 struct upload {
-	struct hash_job hash; /* first: the worker hands it back */
+	struct hash_job job;            /* first: the worker hands it back */
+	const struct file_hash *hashes; /* given, or those of job */
 	struct s3_store *s;
 	struct store_put put;
 	struct store_result r;
@@ -78,7 +79,7 @@ uint64_t s3_upload_part_len(const struct upload *u, size_t i);
 /* Sets how the file is cut. part_bytes: fixed, or 0: by what the link
  * carries. */
 int s3_upload_cut(struct upload *u, uint64_t part_bytes);
-/* Hashes all, then looks what is there. */
+/* Hashes all, unless put.hash has it, then looks what is there. */
 void s3_upload_hash(struct upload *u);
 /* Content type, SHA-256 and encryption of the object, into rq. */
 void s3_upload_object_headers(struct upload *u, struct s3_request *rq);

@@ -26,7 +26,7 @@ is_noted(const struct upload *u, size_t i)
 	const struct part *p = &u->parts[i];
 
 	return p->noted_etag[0] != '\0' &&
-	    memcmp(p->noted_sha256, u->hash.parts[i].sha256, 32) == 0;
+	    memcmp(p->noted_sha256, u->hashes->parts[i].sha256, 32) == 0;
 }
 
 /* The key may not list parts: what was noted has to do. */
@@ -66,7 +66,7 @@ take_listed(struct upload *u, const char *part)
 	p = &u->parts[i];
 	memmove(etag, etag + (etag[0] == '"'), strlen(etag) + (etag[0] != '"'));
 	etag[strcspn(etag, "\"")] = '\0';
-	http_hex(u->hash.parts[i].md5, 16, hex);
+	http_hex(u->hashes->parts[i].md5, 16, hex);
 	p->is_done = s3_etag_judge(etag, hex, "") == S3_ETAG_SAME ||
 	    (strcmp(etag, p->noted_etag) == 0 && is_noted(u, i));
 	snprintf(p->etag, sizeof(p->etag), "%s", etag);

@@ -30,7 +30,9 @@ static void
 on_rows(void *arg, PGresult *res)
 {
 	struct upload *u = arg;
-	uint64_t part_bytes = (uint64_t)u->s->env.conf->s3_part_bytes;
+	uint64_t part_bytes = u->put.hash != NULL && u->put.hash->part_bytes != 0
+	    ? u->put.hash->part_bytes
+	    : (uint64_t)u->s->env.conf->s3_part_bytes;
 
 	if (!db_ok(res, "read uploads")) {
 		s3_upload_fail(u, ERR_UNAVAILABLE, "PostgreSQL is away");
@@ -119,7 +121,7 @@ s3_upload_note_part(struct upload *u, size_t i)
 	snprintf(number, sizeof(number), "%zu", i + 1);
 	snprintf(bytes, sizeof(bytes), "%llu",
 	    (unsigned long long)s3_upload_part_len(u, i));
-	http_hex(u->hash.parts[i].sha256, 32, sha256 + 2);
+	http_hex(u->hashes->parts[i].sha256, 32, sha256 + 2);
 	db_query(u->s->env.db,
 	    "INSERT INTO upload_parts (segment_id, part, bytes, etag, sha256)"
 	    " VALUES ($1, $2, $3, $4, $5) ON CONFLICT (segment_id, part) "

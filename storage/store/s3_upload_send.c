@@ -33,7 +33,7 @@ static void
 fill_request(struct part_sending *p)
 {
 	struct upload *u = p->upload;
-	const struct part_hash *hash = &u->hash.parts[p->i];
+	const struct part_hash *hash = &u->hashes->parts[p->i];
 
 	memset(&p->rq, 0, sizeof(p->rq));
 	p->rq.method = "PUT";

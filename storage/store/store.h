@@ -14,6 +14,7 @@ struct conf_store;
 struct counters;
 struct db;
 struct event_base;
+struct file_hash;
 struct store;
 struct workers;
 
@@ -33,6 +34,9 @@ struct store_put {
 	const char *key;     /* valid object key */
 	int fd;              /* readable from 0 to bytes */
 	uint64_t bytes;
+	/* of these bytes, with parts as store_ops.part_bytes has them; NULL:
+	 * the store hashes them itself */
+	const struct file_hash *hash;
 	store_progress_cb *on_progress;
 	store_done_cb *on_done;
 	void *arg;
@@ -93,6 +97,9 @@ struct store_ops {
 	 * right is not written again; what an earlier try left is used.
 	 */
 	int (*put)(struct store *s, const struct store_put *put);
+	/* Bytes of a part of such a file, for store_put.hash; NULL: the store
+	 * has no use for it. */
+	uint64_t (*part_bytes)(const struct store *s, uint64_t bytes);
 	/* Answers 0 too when there was none. */
 	int (*remove)(
 	    struct store *s, const char *key, store_done_cb *cb, void *arg);

@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -22,6 +21,7 @@
 #include "common/bytes.h"
 #include "common/conf.h"
 #include "common/err.h"
+#include "common/sha256.h"
 #include "common/write_all.h"
 #include "storage/counters.h"
 #include "storage/object_key.h"
@@ -79,13 +79,12 @@ static int
 hash_copy(struct folder_job *j, int fd, uint64_t bytes, int out, uint64_t have,
     uint8_t sha256[32])
 {
-	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	struct sha256 *sum = sha256_new();
 	uint8_t *chunk = malloc(CHUNK);
 	uint64_t at = 0;
 	int rc = ERR_NOMEM;
 
-	if (md == NULL || chunk == NULL ||
-	    EVP_DigestInit_ex(md, EVP_sha256(), NULL) != 1)
+	if (sum == NULL || chunk == NULL)
 		goto out;
 	while (at < bytes) {
 		ssize_t n = pread(
@@ -100,7 +99,7 @@ hash_copy(struct folder_job *j, int fd, uint64_t bytes, int out, uint64_t have,
 			rc = fail_errno(&j->r, "read");
 			goto out;
 		}
-		EVP_DigestUpdate(md, chunk, (size_t)n);
+		sha256_add(sum, chunk, (size_t)n);
 		if (out >= 0 && at >= have &&
 		    write_all(out, chunk, (size_t)n) != 0) {
 			rc = fail_errno(&j->r, "write");
@@ -110,9 +109,9 @@ hash_copy(struct folder_job *j, int fd, uint64_t bytes, int out, uint64_t have,
 		if (out >= 0 && at % SYNC_STEP == 0)
 			fdatasync(out);
 	}
-	rc = EVP_DigestFinal_ex(md, sha256, NULL) == 1 ? 0 : ERR_NOMEM;
+	rc = sha256_end(sum, sha256);
 out:
-	EVP_MD_CTX_free(md);
+	sha256_free(sum);
 	free(chunk);
 	return rc;
 }
@@ -359,8 +358,9 @@ folder_free(struct store *s)
 	free(s);
 }
 
-static const struct store_ops folder_ops = { "folder", folder_put,
-	folder_remove, folder_check, NULL, folder_list, folder_stop, folder_free };
+static const struct store_ops folder_ops = { "folder", folder_put, NULL,
+	folder_remove, folder_check, NULL, folder_list, folder_stop,
+	folder_free };
 
 int
 store_folder_new(

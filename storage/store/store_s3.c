@@ -5,10 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/conf.h"
 #include "common/err.h"
 #include "common/http.h"
 #include "storage/counters.h"
 #include "storage/object_key.h"
+#include "storage/store/s3_backoff.h"
 
 struct simple {
 	struct s3_store *s;
@@ -136,6 +138,15 @@ s3_put(struct store *s, const struct store_put *put)
 	return s3_upload_start((struct s3_store *)s, put);
 }
 
+static uint64_t
+s3_part_bytes_of(const struct store *store, uint64_t bytes)
+{
+	const struct s3_store *s = (const struct s3_store *)store;
+
+	return s3_part_bytes(bytes, (uint64_t)s->env.conf->s3_part_bytes,
+	    s->part_bytes_per_second);
+}
+
 static int
 s3_read(struct store *s, const struct store_read *read)
 {
@@ -161,8 +172,8 @@ s3_free(struct store *s)
 	free(s);
 }
 
-static const struct store_ops s3_ops = { "s3", s3_put, s3_remove, s3_check,
-	s3_read, s3_list, s3_stop, s3_free };
+static const struct store_ops s3_ops = { "s3", s3_put, s3_part_bytes_of,
+	s3_remove, s3_check, s3_read, s3_list, s3_stop, s3_free };
 
 int
 store_s3_new(

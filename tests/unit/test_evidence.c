@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sodium.h>
 #include <stdlib.h>
 #include <cmocka.h>
 #include <string.h>
