@@ -106,24 +106,96 @@ read_request_line(struct span line, struct metrics_request *req)
 	return memchr(path.at, '\0', path.len) == NULL ? 0 : ERR_PROTOCOL;
 }
 
+static struct span
+trim(struct span s)
+{
+	while (s.len > 0 && (*s.at == ' ' || *s.at == '\t')) {
+		s.at++;
+		s.len--;
+	}
+	while (s.len > 0 && (s.at[s.len - 1] == ' ' || s.at[s.len - 1] == '\t'))
+		s.len--;
+	return s;
+}
+
+/* The trimmed part of s up to the separator; s moves behind it. */
+static struct span
+next_part(struct span *s, char separator)
+{
+	const char *end = s->len > 0 ? memchr(s->at, separator, s->len) : NULL;
+	struct span part = { s->at,
+		end != NULL ? (size_t)(end - s->at) : s->len };
+	size_t used = min_size(part.len + 1, s->len);
+
+	s->at += used;
+	s->len -= used;
+	return trim(part);
+}
+
 /* A body is never read: it would be taken for the next request. */
 static bool
-announces_body(struct span line)
+announces_body(struct span name, struct span value)
 {
-	const char *colon = memchr(line.at, ':', line.len);
-	struct span name = { line.at, 0 }, value = line;
-
-	if (colon == NULL)
-		return false;
-	name.len = (size_t)(colon - line.at);
-	value.at = colon + 1;
-	value.len -= name.len + 1;
-	while (value.len > 0 && (*value.at == ' ' || *value.at == '\t')) {
-		value.at++;
-		value.len--;
-	}
 	return is(name, "Transfer-Encoding") ||
 	    (is(name, "Content-Length") && !is(value, "0"));
+}
+
+/* The weight of a media range in thousandths, RFC 9110 section 12.4.2; what
+ * cannot be read is 0. */
+static unsigned
+weight(struct span parameters)
+{
+	while (parameters.len > 0) {
+		struct span p = next_part(&parameters, ';');
+		unsigned q = 0, unit = 1000;
+
+		if (p.len < 3 || strncasecmp(p.at, "q=", 2) != 0)
+			continue;
+		for (size_t i = 2; i < p.len && unit > 0; i++) {
+			if (p.at[i] == '.')
+				continue;
+			if (p.at[i] < '0' || p.at[i] > '9')
+				return 0;
+			q += (unsigned)(p.at[i] - '0') * unit;
+			unit /= 10;
+		}
+		return q;
+	}
+	return 1000;
+}
+
+static void
+read_accept(struct span value, unsigned *open, unsigned *plain)
+{
+	while (value.len > 0) {
+		struct span range = next_part(&value, ',');
+		struct span type = next_part(&range, ';');
+		unsigned *to = is(type, "application/openmetrics-text") ? open
+		    : is(type, "text/plain")                            ? plain
+									: NULL;
+
+		if (to != NULL && weight(range) > *to)
+			*to = weight(range);
+	}
+}
+
+static int
+read_fields(struct span rest, struct metrics_request *req)
+{
+	unsigned open = 0, plain = 0;
+	struct span line;
+
+	while (next_line(&rest, &line)) {
+		struct span name = next_part(&line, ':'), value = trim(line);
+
+		if (announces_body(name, value))
+			return ERR_PROTOCOL;
+		if (is(name, "Accept"))
+			read_accept(value, &open, &plain);
+	}
+	req->format = open > 0 && open >= plain ? METRICS_OPENMETRICS
+						: METRICS_PROMETHEUS;
+	return 0;
 }
 
 ssize_t
@@ -137,8 +209,7 @@ metrics_request_parse(struct metrics_request *req, const char *data, size_t len)
 		return len >= METRICS_HEAD_MAX ? ERR_LIMIT : 0;
 	next_line(&rest, &line);
 	rc = read_request_line(line, req);
-	while (rc == 0 && next_line(&rest, &line))
-		if (announces_body(line))
-			rc = ERR_PROTOCOL;
+	if (rc == 0)
+		rc = read_fields(rest, req);
 	return rc != 0 ? rc : (ssize_t)used;
 }

@@ -1,7 +1,8 @@
 /*
  * The head of one HTTP request to a metrics port (RFC 9112), as Prometheus,
  * curl and load balancers send it: GET, HEAD and OPTIONS without a body,
- * HTTP/1.0 or 1.1. Only the first line matters, and whether a body follows.
+ * HTTP/1.0 or 1.1. Only the first line matters, whether a body follows,
+ * and which format of metrics is accepted.
  * No I/O, thread-safe, all input is hostile.
  */
 #ifndef COMMON_METRICS_REQUEST_H
@@ -9,6 +10,8 @@
 
 #include <stddef.h>
 #include <sys/types.h>
+
+#include "common/metrics_print.h"
 
 #define METRICS_HEAD_MAX 8192
 #define METRICS_PATH_MAX 64
@@ -19,6 +22,8 @@ struct metrics_request {
 	enum metrics_method method;
 	/* without the query; "*" of OPTIONS is as sent */
 	char path[METRICS_PATH_MAX + 1];
+	/* OpenMetrics where Accept names it and prefers no plain text */
+	enum metrics_format format;
 };
 
 /*

@@ -18,6 +18,7 @@
 #include "common/connection_limit.h"
 #include "common/err.h"
 #include "common/log.h"
+#include "common/metrics_print.h"
 #include "common/metrics_request.h"
 
 #define ACCEPTS_A_TURN 16
@@ -91,13 +92,27 @@ find_page(const struct metrics_server *s, const char *path)
 
 static unsigned
 print_page(struct metrics_server *s, const struct metrics_request *req,
-    struct evbuffer *body)
+    struct metrics_out *out)
 {
 	const struct metrics_page *page = find_page(s, req->path);
+	unsigned status;
 
 	if (req->method == METRICS_OPTIONS)
 		return 204;
-	return page != NULL ? page->print(s->conf.arg, body) : 404;
+	if (page == NULL)
+		return 404;
+	out->format = req->format;
+	status = page->print(s->conf.arg, out);
+	metrics_print_end(out);
+	return status;
+}
+
+static const char *
+content_type(const struct metrics_out *out)
+{
+	return out->has_metrics && out->format == METRICS_OPENMETRICS
+	    ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
+	    : "text/plain; version=0.0.4; charset=utf-8";
 }
 
 /* The whole answer to a request, or to an error of its parser. */
@@ -106,6 +121,7 @@ make_answer(
     struct connection *c, const struct metrics_request *req, ssize_t parsed)
 {
 	struct evbuffer *body = evbuffer_new();
+	struct metrics_out out = { .body = body };
 	bool is_head = parsed > 0 && req->method == METRICS_HEAD;
 	unsigned status;
 	size_t i = 0;
@@ -113,7 +129,7 @@ make_answer(
 
 	c->answer = evbuffer_new();
 	if (body != NULL && c->answer != NULL) {
-		status = parsed > 0 ? print_page(c->server, req, body)
+		status = parsed > 0 ? print_page(c->server, req, &out)
 				    : status_of(parsed);
 		while (
 		    i + 1 < N_ELEMENTS(answers) && answers[i].status != status)
@@ -122,10 +138,10 @@ make_answer(
 			evbuffer_add_printf(body, "%s", answers[i].text);
 		rc = evbuffer_add_printf(c->answer,
 		    "HTTP/1.1 %u %s\r\n"
-		    "Content-Type: text/plain; version=0.0.4; "
-		    "charset=utf-8\r\n"
+		    "Content-Type: %s\r\nVary: Accept\r\n"
 		    "Cache-Control: no-store\r\nConnection: close\r\n%s",
-		    answers[i].status, answers[i].reason, answers[i].fields);
+		    answers[i].status, answers[i].reason, content_type(&out),
+		    answers[i].fields);
 		if (rc >= 0)
 			rc = status == 204
 			    ? evbuffer_add_printf(c->answer, "\r\n")
@@ -373,9 +389,9 @@ start(struct metrics_server *s)
 }
 
 unsigned
-metrics_print_healthz(void *arg, struct evbuffer *out)
+metrics_print_healthz(void *arg, struct metrics_out *out)
 {
-	evbuffer_add_printf(out, "ok\n");
+	evbuffer_add_printf(out->body, "ok\n");
 	return 200;
 }
 

@@ -14,19 +14,20 @@
 #define METRICS_CONNECTIONS_PER_ADDRESS 32
 #define METRICS_LIFE_SECONDS            10
 
-struct evbuffer;
 struct event_base;
+struct metrics_out;
 struct metrics_server;
 
 struct metrics_page {
 	const char *path; /* "/metrics"; static */
-	/* Writes the text into out and returns the status: 200 or 503. */
-	unsigned (*print)(void *arg, struct evbuffer *out);
+	/* Prints metrics (common/metrics_print.h) or writes text into
+	 * out->body, and returns the status: 200 or 503. */
+	unsigned (*print)(void *arg, struct metrics_out *out);
 };
 
 /* The page of /healthz: the loop turns, which is all that a probe for restarts
  * should ask. */
-unsigned metrics_print_healthz(void *arg, struct evbuffer *out);
+unsigned metrics_print_healthz(void *arg, struct metrics_out *out);
 
 struct metrics_server_conf {
 	const char *setting; /* static; its name, for err and the log */

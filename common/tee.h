@@ -97,7 +97,9 @@ enum tee_status_kind {
 	TEE_STATUS_CAPTURE = 6, /* fell behind and goes on as a capture, with
 				 * nothing lost; frames: its first one */
 	TEE_STATUS_LOAD = 7,    /* frames: thousandths of a core used since
-				 * it said so last, some seconds ago */
+				 * it said so last, some seconds ago; bytes:
+				 * resident memory, 0: not known; code:
+				 * milliseconds that it is behind */
 };
 
 struct tee_status {

@@ -19,6 +19,7 @@ struct worker_counters {
 	_Atomic uint64_t logins, logins_failed, refused; /* 403 */
 	_Atomic uint64_t queries, query_errors;
 	_Atomic uint64_t event_streams; /* now */
+	_Atomic uint64_t links;
 };
 
 struct worker_place {

@@ -47,7 +47,7 @@ count_ready(const struct status *s)
 #define SUM(field) sum(s, offsetof(struct worker_counters, field))
 
 static void
-print_answers(const struct status *s, struct evbuffer *out)
+print_answers(const struct status *s, struct metrics_out *out)
 {
 	static const char *const classes[] = { "1xx", "2xx", "3xx", "4xx",
 		"5xx" };
@@ -61,7 +61,7 @@ print_answers(const struct status *s, struct evbuffer *out)
 }
 
 static unsigned
-print_metrics(void *arg, struct evbuffer *out)
+print_metrics(void *arg, struct metrics_out *out)
 {
 	const struct status *s = arg;
 	const struct metric rows[] = {
@@ -76,6 +76,9 @@ print_metrics(void *arg, struct evbuffer *out)
 		{ "query_errors_total", "counter",
 		    "Statements without an answer, or with an error.",
 		    SUM(query_errors) },
+		{ "links_total", "counter",
+		    "Signed links to recordings, posters and clips issued.",
+		    SUM(links) },
 		{ "event_streams", "gauge", "Clients that listen to events.",
 		    SUM(event_streams) },
 		{ "workers_ready", "gauge", "Workers that serve.",
@@ -86,13 +89,14 @@ print_metrics(void *arg, struct evbuffer *out)
 
 	print_answers(s, out);
 	metrics_print(out, M, rows, N_ELEMENTS(rows));
+	metrics_print_process(out, M);
 	return 200;
 }
 
 /* One worker that serves is enough: the kernel gives it the connections of
  * those that are being started. */
 static unsigned
-print_readyz(void *arg, struct evbuffer *out)
+print_readyz(void *arg, struct metrics_out *out)
 {
 	const struct status *s = arg;
 	unsigned waiting = 0;
@@ -101,13 +105,14 @@ print_readyz(void *arg, struct evbuffer *out)
 		waiting += atomic_load(&s->shared->workers[i].state) ==
 		    WORKER_NO_DATABASE;
 	if (s->is_stopping)
-		evbuffer_add_printf(out, "stopping\n");
+		evbuffer_add_printf(out->body, "stopping\n");
 	else if (count_ready(s) > 0)
-		evbuffer_add_printf(out, "ok\n");
+		evbuffer_add_printf(out->body, "ok\n");
 	else if (waiting > 0)
-		evbuffer_add_printf(out, "the database cannot be reached\n");
+		evbuffer_add_printf(
+		    out->body, "the database cannot be reached\n");
 	else
-		evbuffer_add_printf(out, "no worker has started\n");
+		evbuffer_add_printf(out->body, "no worker has started\n");
 	return !s->is_stopping && count_ready(s) > 0 ? 200 : 503;
 }
 

@@ -1,12 +1,14 @@
 #include "recorder/intake.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/bytes.h"
 #include "common/clock.h"
@@ -30,6 +32,7 @@
 #define LOAD_NS (5 * NS_PER_S)
 
 static volatile sig_atomic_t got_term;
+static int statm_fd = -1;
 
 static void
 on_term(int sig)
@@ -54,6 +57,12 @@ intake_signals(void)
 		sigprocmask(SIG_BLOCK, &set, NULL) == 0
 	    ? 0
 	    : ERR_IO;
+}
+
+void
+intake_watch_memory(void)
+{
+	statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 }
 
 bool
@@ -210,16 +219,47 @@ cpu_ns(void)
 	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
 }
 
+/* 0: not known. */
+static uint64_t
+resident_bytes(void)
+{
+	char text[128];
+	ssize_t n =
+	    statm_fd >= 0 ? pread(statm_fd, text, sizeof(text) - 1, 0) : -1;
+	unsigned long long pages = 0;
+
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	return sscanf(text, "%*u %llu", &pages) == 1
+	    ? pages * (uint64_t)sysconf(_SC_PAGESIZE)
+	    : 0;
+}
+
+/* How long ago the bytes came that it works on. */
+static uint64_t
+behind_ms(
+    const struct session *s, const struct tee_reader *reader, uint64_t now)
+{
+	uint64_t at = session_now_ns(s);
+
+	return tee_reader_backlog(reader) > 0 && now > at
+	    ? min_u64((now - at) / NS_PER_MS, INT32_MAX)
+	    : 0;
+}
+
 static void
-report_load(struct load *l, int status_fd, uint64_t now)
+report_load(struct load *l, const struct session *s,
+    const struct tee_reader *reader, int status_fd, uint64_t now)
 {
 	uint64_t cpu, passed = now - l->clock_ns;
 
 	if (passed < LOAD_NS)
 		return;
 	cpu = cpu_ns();
-	intake_report(status_fd, TEE_STATUS_LOAD, 0,
-	    (cpu - l->cpu_ns) * 1000 / passed, 0, "");
+	intake_report(status_fd, TEE_STATUS_LOAD,
+	    -(int)behind_ms(s, reader, now), (cpu - l->cpu_ns) * 1000 / passed,
+	    resident_bytes(), "");
 	*l = (struct load){ now, cpu };
 }
 
@@ -248,7 +288,7 @@ intake_run(struct session *s, struct tee_reader *reader,
 		leave_note(s, reader);
 		if (rc != 0 || session_is_over(s))
 			break;
-		report_load(&load, status_fd, now);
+		report_load(&load, s, reader, status_fd, now);
 		if (is_last)
 			return session_close(
 			    s, relay_lives ? "command" : "error", now);

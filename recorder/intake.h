@@ -24,6 +24,9 @@ int intake_run(struct session *s, struct tee_reader *reader,
 /* Blocks SIGTERM outside of waiting; before the sandbox. 0 or ERR_IO. */
 int intake_signals(void);
 
+/* Before the sandbox: how much memory it uses is told to the relay later. */
+void intake_watch_memory(void);
+
 /* Whether SIGTERM or SIGINT came. */
 bool intake_got_term(void);
 

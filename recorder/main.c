@@ -342,6 +342,7 @@ live(void)
 	close_range(TEE_FD_SPOOL + 1, ~0u, 0);
 	if (intake_signals() != 0)
 		return fail(ERR_IO, "signals cannot be set");
+	intake_watch_memory();
 	rc = read_meta(&m, &why);
 	if (rc != 0)
 		return fail(rc, why);

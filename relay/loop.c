@@ -90,6 +90,7 @@ on_life_look(evutil_socket_t fd, short what, void *arg)
 	struct loop *l = arg;
 
 	connection_limit_expire(l->relay->connections, clock_mono_ns());
+	measure_loop(l);
 }
 
 static int

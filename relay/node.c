@@ -92,7 +92,7 @@ on_tidy(evutil_socket_t fd, short what, void *arg)
 }
 
 static unsigned
-print_metrics(void *arg, struct evbuffer *out)
+print_metrics(void *arg, struct metrics_out *out)
 {
 	struct node *n = arg;
 	struct relay_stats *st = &n->relay->stats;
@@ -129,6 +129,10 @@ print_metrics(void *arg, struct evbuffer *out)
 		    connection_limit_count(limit, POOL_PARKED) },
 		{ "refused_total", "counter", "Technicians turned away.",
 		    atomic_load(&st->refused) },
+		{ "logins_accepted_total", "counter",
+		    "Passwords, tickets and logins of browsers that were "
+		    "right.",
+		    atomic_load(&st->logins_accepted) },
 		{ "login_failures_total", "counter", "Wrong passwords.",
 		    atomic_load(&st->login_failures) },
 		{ "recorder_failures_total", "counter",
@@ -150,29 +154,31 @@ print_metrics(void *arg, struct evbuffer *out)
 		    "Thousandths of a core that they used lately.",
 		    live.permille },
 		{ "endpoint_bytes_total", "counter",
-		    "Stream bytes from endpoints, of ended sessions.",
+		    "Bytes from endpoints.",
 		    atomic_load(&st->bytes_from_endpoints) },
 		{ "technician_bytes_total", "counter",
-		    "Stream bytes from technicians, of ended sessions.",
+		    "Bytes from technicians.",
 		    atomic_load(&st->bytes_from_technicians) },
 	};
 
 	metrics_print(out, "relaycam_relay_", rows, N_ELEMENTS(rows));
+	measures_print(n->relay, out);
+	metrics_print_process(out, "relaycam_relay_");
 	return 200;
 }
 
 static unsigned
-print_readyz(void *arg, struct evbuffer *out)
+print_readyz(void *arg, struct metrics_out *out)
 {
 	struct node *n = arg;
 	const char *trouble = heartbeat_trouble(n->heartbeat);
 
 	if (atomic_load(&n->relay->draining))
-		evbuffer_add_printf(out, "draining\n");
+		evbuffer_add_printf(out->body, "draining\n");
 	else if (trouble != NULL)
-		evbuffer_add_printf(out, "the database %s\n", trouble);
+		evbuffer_add_printf(out->body, "the database %s\n", trouble);
 	else {
-		evbuffer_add_printf(out, "ready\n");
+		evbuffer_add_printf(out->body, "ready\n");
 		return 200;
 	}
 	return 503;

@@ -24,6 +24,7 @@
 #include "relay/session/live_budget.h"
 #include "relay/login/refusals.h"
 #include "relay/journal.h"
+#include "relay/measure.h"
 #include "common/worker.h"
 
 struct db;
@@ -38,8 +39,9 @@ struct text_font;
 
 /* Counters for /metrics. */
 struct relay_stats {
-	_Atomic uint64_t connections, checks, turned_away, sessions, active, refused;
-	_Atomic uint64_t login_failures, recorder_failures, recorder_restarts;
+	_Atomic uint64_t connections, checks, turned_away, sessions, active;
+	_Atomic uint64_t refused, logins_accepted, login_failures;
+	_Atomic uint64_t recorder_failures, recorder_restarts;
 	_Atomic uint64_t recorder_overloads;
 	_Atomic uint64_t captures;
 	_Atomic uint64_t bytes_from_endpoints, bytes_from_technicians;
@@ -96,6 +98,7 @@ struct loop {
 	struct event *evictions;      /* some of them are to go */
 	struct event *life_timer;
 	unsigned n_sessions;
+	struct loop_measures measures;
 	struct journal journal;
 	bool is_told_to_end;   /* sessions got their time */
 	bool is_closing;       /* the database connection goes */

@@ -20,7 +20,8 @@ struct node {
 	struct daemon *d;
 	struct event *timer;
 	char id[UUID_TEXT_MAX], host[65];
-	bool is_known;       /* the row is there */
+	bool is_known; /* the row is there */
+	uint64_t audit_writes;
 	const char *trouble; /* NULL: the last heartbeat is in it */
 };
 
@@ -39,6 +40,11 @@ make_id(struct node *n)
 	uuid_of_hash(h, n->id);
 }
 
+/* PostgreSQL counts the rows of the audit log as it adds them. */
+#define AUDIT_WRITES                                                           \
+	" RETURNING (SELECT n_tup_ins FROM pg_stat_user_tables WHERE "         \
+	"relid = 'audit'::regclass)"
+
 static void
 on_beat(void *arg, PGresult *res)
 {
@@ -46,7 +52,9 @@ on_beat(void *arg, PGresult *res)
 
 	n->trouble = db_ok(res, "heartbeat") ? NULL : db_why(res);
 	/* somebody may have removed it */
-	n->is_known = n->trouble == NULL && *PQcmdTuples(res) != '0';
+	n->is_known = n->trouble == NULL && PQntuples(res) == 1;
+	if (n->is_known)
+		n->audit_writes = strtoull(PQgetvalue(res, 0, 0), NULL, 10);
 }
 
 void
@@ -60,7 +68,7 @@ node_announce(struct node *n)
 	    "VALUES ($1, 'storage', $2, $3, $4) ON CONFLICT (id) DO UPDATE "
 	    "SET host = $2, version = $3, files_url = $4, "
 	    "started_at = clock_timestamp(), heartbeat_at = "
-	    "clock_timestamp(), stopped_at = NULL",
+	    "clock_timestamp(), stopped_at = NULL" AUDIT_WRITES,
 	    4, params, on_beat, n);
 }
 
@@ -75,9 +83,15 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	else
 		db_query_now(n->d->db,
 		    "UPDATE nodes SET heartbeat_at = clock_timestamp() WHERE "
-		    "id = $1",
+		    "id = $1" AUDIT_WRITES,
 		    1, params, on_beat, n);
 	log_report_suppressed();
+}
+
+uint64_t
+node_audit_writes(const struct node *n)
+{
+	return n->audit_writes;
 }
 
 const char *

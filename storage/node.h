@@ -6,6 +6,8 @@
 #ifndef STORAGE_NODE_H
 #define STORAGE_NODE_H
 
+#include <stdint.h>
+
 struct daemon;
 struct node;
 
@@ -18,6 +20,8 @@ void node_free(struct node *n);
 const char *node_id(const struct node *n);
 /* The database came: write the row again. */
 void node_announce(struct node *n);
+/* Rows written to the audit log, by all programs; as of the last heartbeat. */
+uint64_t node_audit_writes(const struct node *n);
 /* What is wrong with the database, as seen from here; follows "the database".
  * NULL: the last heartbeat is in it. Static. */
 const char *node_trouble(const struct node *n);

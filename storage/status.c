@@ -6,6 +6,7 @@
 #include <sys/statvfs.h>
 
 #include "common/bytes.h"
+#include "common/clock.h"
 #include "common/db.h"
 #include "common/err.h"
 #include "common/metrics_print.h"
@@ -23,7 +24,7 @@ struct status {
 };
 
 static void
-print_counters(struct evbuffer *out, const struct counters *c)
+print_counters(struct metrics_out *out, const struct counters *c)
 {
 	const struct metric rows[] = {
 		{ "transfers_total", "counter", "Transfers to the store.",
@@ -96,18 +97,40 @@ print_counters(struct evbuffer *out, const struct counters *c)
 	metrics_print(out, M, rows, N_ELEMENTS(rows));
 }
 
+/* Since a time of the wall clock, 0: of nothing. */
+static uint64_t
+age_ms(int64_t wall_ns)
+{
+	uint64_t now = clock_wall_ns();
+
+	return wall_ns > 0 && now > (uint64_t)wall_ns
+	    ? (now - (uint64_t)wall_ns) / NS_PER_MS
+	    : 0;
+}
+
 static void
-print_spool(struct evbuffer *out, const struct daemon *d)
+print_spool(struct metrics_out *out, const struct daemon *d)
 {
 	const struct spool *s = d->spool;
 	struct statvfs vfs = { 0 };
 	struct metric states[SPOOL_STATES];
 	struct metric rows[] = {
+		{ "audit_writes_total", "counter",
+		    "Rows written to the audit log of the site, by all "
+		    "programs.",
+		    node_audit_writes(d->node) },
 		{ "spool_waiting_bytes", "gauge",
 		    "Closed segments that are not stored yet.",
 		    s->bytes_waiting },
 		{ "spool_free_bytes", "gauge", "Free space where the spool is.",
 		    0 },
+		{ "spool_oldest_seconds", "gauge",
+		    "Age of the oldest closed segment that is not stored.",
+		    age_ms(s->oldest_wall_ns), NULL, NULL, 1000 },
+		{ "encode_lag_seconds", "gauge",
+		    "Age of the oldest capture that waits for its encoding.",
+		    age_ms(encode_queue_oldest(d->encode_queue)), NULL, NULL,
+		    1000 },
 		{ "captures_waiting", "gauge",
 		    "Captures that wait for an encoder.",
 		    encode_queue_count(d->encode_queue, SPOOL_CLOSED) +
@@ -124,7 +147,7 @@ print_spool(struct evbuffer *out, const struct daemon *d)
 	};
 
 	if (fstatvfs(s->dir, &vfs) == 0)
-		rows[1].value = (uint64_t)vfs.f_bavail * vfs.f_frsize;
+		rows[2].value = (uint64_t)vfs.f_bavail * vfs.f_frsize;
 	for (int i = 0; i < SPOOL_STATES; i++)
 		states[i] = (struct metric){ "spool_segments", "gauge",
 			"Segments in the spool by state.", s->n_state[i],
@@ -134,27 +157,28 @@ print_spool(struct evbuffer *out, const struct daemon *d)
 }
 
 static unsigned
-print_metrics(void *arg, struct evbuffer *out)
+print_metrics(void *arg, struct metrics_out *out)
 {
 	struct status *s = arg;
 
 	print_spool(out, s->d);
 	print_counters(out, &s->d->counters);
+	metrics_print_process(out, M);
 	return 200;
 }
 
 static unsigned
-print_readyz(void *arg, struct evbuffer *out)
+print_readyz(void *arg, struct metrics_out *out)
 {
 	struct status *s = arg;
 	const char *trouble = node_trouble(s->d->node);
 
 	if (s->d->stopping)
-		evbuffer_add_printf(out, "stopping\n");
+		evbuffer_add_printf(out->body, "stopping\n");
 	else if (trouble != NULL)
-		evbuffer_add_printf(out, "the database %s\n", trouble);
+		evbuffer_add_printf(out->body, "the database %s\n", trouble);
 	else {
-		evbuffer_add_printf(out, "ok\n");
+		evbuffer_add_printf(out->body, "ok\n");
 		return 200;
 	}
 	return 503;

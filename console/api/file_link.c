@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "console/api/request.h"
 #include "console/conf.h"
+#include "console/shared.h"
 #include "console/worker.h"
 
 int
@@ -29,5 +30,7 @@ file_link_make(const struct request *r, const char *key, const char *node_url,
 	rc = link_make(signer, key, clock_wall_ns() / NS_PER_S, url,
 	    LINK_URL_MAX, expires_s);
 	link_signer_free(signer);
+	if (rc == 0)
+		atomic_fetch_add(&r->worker->place->counters.links, 1);
 	return rc;
 }

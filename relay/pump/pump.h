@@ -10,7 +10,8 @@
  * pump_input.c, held_input.c: view only, what is down; pump_clipboard.c,
  * clipboard.c: which of its messages pass; pump_format.c: pixel formats;
  * pump_cover.c: all that is recorded is asked for, whatever the viewer asks;
- * pump_withhold.c: no pictures while no recorder is ready.
+ * pump_withhold.c: no pictures while no recorder is ready;
+ * pump_measure.c: how long bytes take through the relay.
  */
 #ifndef RELAY_PUMP_PUMP_H
 #define RELAY_PUMP_PUMP_H
@@ -175,6 +176,7 @@ struct pump {
 
 	struct meter meter; /* of what the endpoint draws */
 	struct event *meter_timer;
+	uint64_t looked_ns; /* just before bytes are read */
 
 	struct pace pace;
 	struct event *pace_timer;

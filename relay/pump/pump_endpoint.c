@@ -45,6 +45,7 @@ take_new(struct session *s, const uint8_t *p, size_t n)
 	rc = rfb_framer_feed(s->framer, p, n);
 	/* what was right before an error is still recorded */
 	ring_framed(&s->ring, rfb_framer_checked_offset(s->framer));
+	measure_read(s, s->pump.looked_ns);
 	return rc != 0 ? ERR_PROTOCOL : 0;
 }
 
@@ -125,8 +126,10 @@ on_meter_time(evutil_socket_t fd, short what, void *arg)
 static bool
 is_early(struct session *s)
 {
-	uint64_t ns = meter_wait(&s->pump.meter, clock_mono_ns());
+	uint64_t ns;
 
+	s->pump.looked_ns = clock_mono_ns();
+	ns = meter_wait(&s->pump.meter, s->pump.looked_ns);
 	if (ns == 0)
 		return false;
 	s->pump.is_stalled = true;
@@ -287,6 +290,7 @@ pump_to_viewer(struct session *s)
 		session_end(s, "normal", session_viewer_why(s));
 		return;
 	}
+	measure_forwarded(s);
 	if (has_output(s)) {
 		event_add(s->viewer.writable, NULL);
 	} else if (pump_is_draining(s) && !s->pump.is_parting) {

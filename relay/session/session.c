@@ -107,6 +107,8 @@ session_set_state(struct session *s, enum session_state state, int64_t seconds)
 	log_debug("session_state", LOG_S("session", s->id),
 	    LOG_S("from", state_names[s->state]),
 	    LOG_S("to", state_names[state]));
+	if (state != s->state)
+		measure_state_ends(s);
 	s->state = state;
 	if (seconds > 0)
 		event_add(s->deadline, &tv);
@@ -137,12 +139,10 @@ session_unref(struct session *s)
 static void
 teardown(struct session *s)
 {
-	struct relay_stats *st = &s->loop->relay->stats;
 	bool has_input = s->state == SESSION_RUNNING && pump_let_go(s);
 
-	atomic_fetch_add(&st->bytes_from_endpoints, s->endpoint.leg.bytes_in);
-	atomic_fetch_add(&st->bytes_from_technicians, s->viewer.leg.bytes_in);
-	atomic_fetch_sub(&st->active, 1);
+	measure_bytes(s);
+	atomic_fetch_sub(&s->loop->relay->stats.active, 1);
 	s->state = SESSION_DEAD;
 	if (!s->guess.is_checking) /* the check of its password counts */
 		guess_release(&s->guess);
@@ -443,6 +443,7 @@ session_new(struct loop *l, struct connection_place *place)
 	}
 	s->loop = l;
 	s->n_refs = 1;
+	s->measures.state_since_ns = clock_mono_ns();
 	s->viewer.leg.fd = s->endpoint.leg.fd = -1;
 	s->status_fd = -1;
 	ring_init(&s->ring, 0, &l->spare_ring);

@@ -14,7 +14,7 @@
  * session_control.c: commands while it runs; session_orders.c: those that
  * came through the database; session_access.c: rights that are taken back;
  * session_liveness.c: peers that vanished; session_audit.c: orders in the
- * audit log; pump.c: bytes both ways.
+ * audit log; session_measure.c: what /metrics says of it; pump.c: bytes both ways.
  */
 #ifndef RELAY_SESSION_SESSION_INTERNAL_H
 #define RELAY_SESSION_SESSION_INTERNAL_H
@@ -158,6 +158,7 @@ struct session {
 	bool is_row_unsure; /* not answered: it may be there, or come late */
 
 	uint64_t start_mono_ns, start_wall_ns;
+	struct session_measures measures;
 	uint16_t width, height;
 	struct ring ring;
 	struct rfb_framer *framer;

@@ -94,6 +94,7 @@ session_admit(struct session *s)
 
 	if (s->account.endpoint_id != 0) {
 		session_guess_right(s);
+		atomic_fetch_add(&s->loop->relay->stats.logins_accepted, 1);
 		take_place(s);
 	} else if (login_is_code(s->name.endpoint) && !s->is_attended_tried) {
 		find_code(s);

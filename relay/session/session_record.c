@@ -140,6 +140,7 @@ handle_status(struct session *s, struct tee_status *st)
 	case TEE_STATUS_LOAD:
 		live_budget_says(&s->loop->relay->live, &s->live_share,
 		    st->frames, clock_mono_ns());
+		measure_recorder(s, st->bytes, st->code);
 		break;
 	case TEE_STATUS_CAPTURE:
 		on_capture(s, st->frames);

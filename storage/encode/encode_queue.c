@@ -159,6 +159,20 @@ encode_queue_count(const struct encode_queue *q, enum spool_state state)
 	return n;
 }
 
+int64_t
+encode_queue_oldest(const struct encode_queue *q)
+{
+	const struct capture *c;
+	int64_t oldest = 0;
+
+	TAILQ_FOREACH(c, &q->captures, link)
+	if (c->row.has_manifest && c->row.m.is_closed &&
+	    c->row.state != SPOOL_FAILED && c->row.state != SPOOL_DONE &&
+	    (oldest == 0 || c->row.m.end_wall_ns < oldest))
+		oldest = c->row.m.end_wall_ns;
+	return oldest;
+}
+
 int
 encode_queue_new(struct daemon *d, char *err, size_t err_len)
 {

@@ -72,6 +72,9 @@ void encode_queue_stop(struct encode_queue *q);
 unsigned encode_queue_busy(const struct encode_queue *q);
 unsigned encode_queue_count(
     const struct encode_queue *q, enum spool_state state);
+/* When the oldest closed capture ended that is not encoded and has not failed
+ * for good, wall clock; 0: there is none. */
+int64_t encode_queue_oldest(const struct encode_queue *q);
 
 /* ---- between encode_*.c ---- */
 

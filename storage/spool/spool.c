@@ -85,6 +85,14 @@ spool_again(struct spool *s)
 	spool_watch_soon(&s->watch);
 }
 
+static void
+count_waiting(struct spool *s, const struct manifest *m)
+{
+	s->bytes_waiting += (uint64_t)m->bytes;
+	if (s->oldest_wall_ns == 0 || m->end_wall_ns < s->oldest_wall_ns)
+		s->oldest_wall_ns = m->end_wall_ns;
+}
+
 /* Counts for /metrics; true when something waited for this moment. */
 static bool
 on_tick(void *arg)
@@ -95,13 +103,14 @@ on_tick(void *arg)
 
 	memset(s->n_state, 0, sizeof(s->n_state));
 	s->bytes_waiting = 0;
+	s->oldest_wall_ns = 0;
 	TAILQ_FOREACH(it, &s->items, link)
 	{
 		s->n_state[it->row.state]++;
 		repair_tick(it);
 		if (it->row.has_manifest && it->row.m.is_closed &&
 		    (it->row.files & ITEM_WEBM))
-			s->bytes_waiting += (uint64_t)it->row.m.bytes;
+			count_waiting(s, &it->row.m);
 		if (it->row.state == SPOOL_WAIT &&
 		    it->row.retry_ns <= clock_mono_ns())
 			due = true;

@@ -24,6 +24,7 @@ struct spool {
 	unsigned n_transfers, n_repairs;
 	unsigned n_state[SPOOL_STATES]; /* as of the last tick */
 	uint64_t bytes_waiting;
+	int64_t oldest_wall_ns; /* end of the oldest of these; 0: none */
 };
 
 /* Opens [spool] dir. Returns 0, ERR_CONFIG with err, or ERR_NOMEM. */

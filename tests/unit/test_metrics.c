@@ -20,6 +20,7 @@
 
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/histogram.h"
 #include "common/metrics_print.h"
 #include "common/metrics_request.h"
 #include "common/metrics_server.h"
@@ -112,16 +113,18 @@ struct rig {
 };
 
 static unsigned
-print_page(void *arg, struct evbuffer *out)
+print_page(void *arg, struct metrics_out *out)
 {
-	evbuffer_add_printf(out, "value 1\n");
+	const struct metric row = { "value", "gauge", "A value.", 1 };
+
+	metrics_print(out, "", &row, 1);
 	return 200;
 }
 
 static unsigned
-print_trouble(void *arg, struct evbuffer *out)
+print_trouble(void *arg, struct metrics_out *out)
 {
-	evbuffer_add_printf(out, "the database is away\n");
+	evbuffer_add_printf(out->body, "the database is away\n");
 	return 503;
 }
 
@@ -236,8 +239,8 @@ test_answers(void **state)
 	static const struct {
 		const char *method_and_path, *status, *has;
 	} cases[] = {
-		{ "GET /metrics", "200", "\r\n\r\nvalue 1\n" },
-		{ "HEAD /metrics", "200", "Content-Length: 8\r\n\r\n" },
+		{ "GET /metrics", "200", "\nvalue 1\n" },
+		{ "HEAD /metrics", "200", "Content-Length: 49\r\n\r\n" },
 		{ "GET /readyz", "503", "\r\n\r\nthe database is away\n" },
 		{ "GET /", "404", "no such page" },
 		{ "OPTIONS *", "204", "Allow: GET, HEAD, OPTIONS\r\n" },
@@ -377,11 +380,12 @@ test_series_of_a_name_share_their_head(void **state)
 		{ "a_total", "counter", "", UINT64_MAX, "code", "503" },
 		{ "b", "gauge", "What b is.", 0 },
 	};
-	struct evbuffer *out = evbuffer_new();
+	struct metrics_out out = { .body = evbuffer_new() };
 
-	metrics_print(out, "x_", rows, 3);
-	evbuffer_add(out, "", 1);
-	assert_string_equal((char *)evbuffer_pullup(out, -1),
+	metrics_print(&out, "x_", rows, 3);
+	metrics_print_end(&out);
+	evbuffer_add(out.body, "", 1);
+	assert_string_equal((char *)evbuffer_pullup(out.body, -1),
 	    "# HELP x_a_total What a is.\n"
 	    "# TYPE x_a_total counter\n"
 	    "x_a_total{code=\"200\"} 1\n"
@@ -389,7 +393,118 @@ test_series_of_a_name_share_their_head(void **state)
 	    "# HELP x_b What b is.\n"
 	    "# TYPE x_b gauge\n"
 	    "x_b 0\n");
-	evbuffer_free(out);
+	evbuffer_free(out.body);
+}
+
+static void
+test_openmetrics_names_families_units_and_the_end(void **state)
+{
+	const struct metric rows[] = {
+		{ "a_bytes_total", "counter", "What a is.", 7 },
+		{ "b_seconds", "gauge", "What b is.", 1500, NULL, NULL, 1000 },
+	};
+	struct metrics_out out = { evbuffer_new(), METRICS_OPENMETRICS, false };
+
+	metrics_print(&out, "x_", rows, 2);
+	metrics_print_end(&out);
+	evbuffer_add(out.body, "", 1);
+	assert_string_equal((char *)evbuffer_pullup(out.body, -1),
+	    "# HELP x_a_bytes What a is.\n"
+	    "# TYPE x_a_bytes counter\n"
+	    "# UNIT x_a_bytes bytes\n"
+	    "x_a_bytes_total 7\n"
+	    "# HELP x_b_seconds What b is.\n"
+	    "# TYPE x_b_seconds gauge\n"
+	    "# UNIT x_b_seconds seconds\n"
+	    "x_b_seconds 1.500000\n"
+	    "# EOF\n");
+	evbuffer_free(out.body);
+}
+
+/* One at a bound, one past it and one past all of them. */
+static void
+test_histograms_count_at_their_bounds(void **state)
+{
+	struct histogram h = { 0 };
+	struct histogram_sum sum = { 0 };
+	struct metric_histogram row = { "t_seconds", "T.", "p", "v", &sum };
+	struct metrics_out out = { .body = evbuffer_new() };
+	const char *text;
+
+	histogram_observe(&h, 25000);
+	histogram_observe(&h, 25001);
+	histogram_observe(&h, 31 * NS_PER_S);
+	histogram_add(&sum, &h);
+	histogram_add(&sum, &h);
+	for (unsigned i = 1; i < HISTOGRAM_BOUNDS; i++)
+		assert_true(
+		    histogram_bounds[i].ns > histogram_bounds[i - 1].ns);
+	for (unsigned i = 0; i < HISTOGRAM_BOUNDS; i++)
+		assert_int_equal(
+		    (uint64_t)(strtod(histogram_bounds[i].seconds, NULL) * 1e9 +
+			0.5),
+		    histogram_bounds[i].ns);
+	metrics_print_histograms(&out, "x_", &row, 1);
+	evbuffer_add(out.body, "", 1);
+	text = (char *)evbuffer_pullup(out.body, -1);
+	assert_non_null(
+	    strstr(text, "x_t_seconds_bucket{p=\"v\",le=\"2.5e-05\"} 2\n"));
+	assert_non_null(
+	    strstr(text, "x_t_seconds_bucket{p=\"v\",le=\"5e-05\"} 4\n"));
+	assert_non_null(
+	    strstr(text, "x_t_seconds_bucket{p=\"v\",le=\"30.0\"} 4\n"));
+	assert_non_null(
+	    strstr(text, "x_t_seconds_bucket{p=\"v\",le=\"+Inf\"} 6\n"));
+	assert_non_null(strstr(text, "x_t_seconds_count{p=\"v\"} 6\n"));
+	assert_non_null(strstr(text, "x_t_seconds_sum{p=\"v\"} 62.000100\n"));
+	evbuffer_free(out.body);
+}
+
+static void
+test_the_format_is_the_one_that_is_asked_for(void **state)
+{
+	static const struct {
+		const char *accept;
+		bool is_open;
+	} cases[] = {
+		{ "", false },
+		{ "Accept: */*\r\n", false },
+		{ "accept: application/openmetrics-text\r\n", true },
+		{ "Accept: application/openmetrics-text;version=1.0.0,"
+		  "application/openmetrics-text;version=0.0.1;q=0.75,"
+		  "text/plain;version=0.0.4;q=0.5,*/*;q=0.1\r\n",
+		    true },
+		{ "Accept: text/plain, application/openmetrics-text;q=0.9\r\n",
+		    false },
+		{ "Accept: text/plain;q=0.3\r\n"
+		  "Accept: application/openmetrics-text; q=0.5\r\n",
+		    true },
+		{ "Accept: application/openmetrics-text;q=0\r\n", false },
+		{ "Accept: application/openmetrics-text;q=x\r\n", false },
+		{ "Accept: ,;,;q=,application/openmetrics-textual\r\n", false },
+		{ "X: application/openmetrics-text\r\n", false },
+	};
+	char head[400], said[1000];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		snprintf(head, sizeof(head), "GET /metrics HTTP/1.1\r\n%s\r\n",
+		    cases[i].accept);
+		ask(*state, head, said, sizeof(said));
+		assert_true(
+		    (strstr(said, "\n# EOF\n") != NULL) == cases[i].is_open);
+		assert_non_null(strstr(said,
+		    cases[i].is_open
+			? "Content-Type: application/openmetrics-text; "
+			  "version=1.0.0; charset=utf-8\r\n"
+			: "Content-Type: text/plain; version=0.0.4; "));
+	}
+	/* a page without metrics is none of them */
+	ask(*state,
+	    "GET /readyz HTTP/1.1\r\n"
+	    "Accept: application/openmetrics-text\r\n\r\n",
+	    said, sizeof(said));
+	assert_null(strstr(said, "openmetrics"));
+	assert_null(strstr(said, "EOF"));
 }
 
 int
@@ -406,6 +521,12 @@ main(void)
 		    teardown),
 		cmocka_unit_test(test_bad_addresses_are_named),
 		cmocka_unit_test(test_series_of_a_name_share_their_head),
+		cmocka_unit_test(
+		    test_openmetrics_names_families_units_and_the_end),
+		cmocka_unit_test(test_histograms_count_at_their_bounds),
+		cmocka_unit_test_setup_teardown(
+		    test_the_format_is_the_one_that_is_asked_for, setup,
+		    teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,73 @@
+"""What the metrics of all daemons say while a session runs: both formats are
+valid, each series is there once, the number of series does not follow the
+number of sessions, and what the session does is counted."""
+import re
+
+import demo
+import exposition
+import pytest
+from ctl import ROOT
+from process import wait_until
+
+DAEMONS = ('relay', 'storage', 'console')
+SERIES_MAX = 300  # of one daemon; a bound on what a scrape costs
+
+
+@pytest.fixture(scope='module', autouse=True)
+def console(rig):
+    rig.stack.start_console()
+
+
+def scrape(rig):
+    ports = rig.stack.ports
+    return {name: exposition.scrape(getattr(ports, f'{name}_metrics'),
+                                    f'relaycam_{name}_') for name in DAEMONS}
+
+
+def value(rig, daemon, name):
+    return scrape(rig)[daemon][f'relaycam_{daemon}_{name}']
+
+
+def test_a_session_is_seen_by_all_daemons(rig):
+    idle = scrape(rig)
+    viewer = rig.viewer().start()
+    try:
+        viewer.wait_for_window()
+        wait_until(lambda: value(rig, 'relay', 'session_states{state='
+                                 '"running"}') == 1, 60, 'the state')
+        demo.work(rig.endpoint, viewer, 2)
+        # a recorder speaks of itself every 5 s
+        wait_until(lambda: value(rig, 'relay', 'recorder_memory_bytes') > 1e6,
+                   60, 'the memory of the recorder')
+        wait_until(lambda: value(rig, 'relay', 'endpoint_bytes_total') > 1e4,
+                   60, 'bytes before the end of the session')
+        busy = scrape(rig)
+    finally:
+        viewer.close()
+    for name in DAEMONS:
+        assert set(busy[name]) == set(idle[name])
+        assert 15 < len(busy[name]) < SERIES_MAX
+    relay = busy['relay']
+    assert relay['relaycam_relay_added_latency_seconds_count'] > 10
+    assert relay['relaycam_relay_logins_accepted_total'] == 1
+    for phase in ('viewer_tls', 'check', 'dial', 'endpoint', 'open'):
+        assert relay['relaycam_relay_handshake_seconds_count'
+                     f'{{phase="{phase}"}}'] >= 1, phase
+    assert 0 <= relay['relaycam_relay_ring_fill_ratio'] <= 1
+    wait_until(lambda: value(rig, 'storage', 'transfers_total{result="ok"}')
+               >= 1, 120, 'the transfer')
+    wait_until(lambda: value(rig, 'storage', 'spool_oldest_seconds') == 0,
+               60, 'the spool to be empty')
+    wait_until(lambda: value(rig, 'storage', 'audit_writes_total') > 0, 60,
+               'audit rows')
+
+
+def test_the_page_of_the_docs_names_each_metric_and_no_other(rig):
+    with open(f'{ROOT}/docs/metrics.md', encoding='utf-8') as f:
+        named = set(re.findall(r'^\| `([a-z0-9_]+)`', f.read(), re.M))
+    found = set()
+    for name, series in scrape(rig).items():
+        for s in series:
+            s = s.split('{')[0].removeprefix(f'relaycam_{name}_')
+            found.add(re.sub(r'_seconds_(bucket|count|sum)$', '_seconds', s))
+    assert named == found
