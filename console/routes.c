@@ -146,6 +146,10 @@ const struct route routes[] = {
 	{ GET, V1 "recordings/{id}/poster", RIGHT_PLAYBACK, OBJECT_RECORDING,
 	    "recordings:read", false, recordings_poster_run,
 	    "see the picture that stands for a recording" },
+	{ POST, V1 "archives", RIGHT_PERSON, OBJECT_NONE, "recordings:read",
+	    false, archives_new_run,
+	    "make a signed link to a ZIP of recordings that one may play "
+	    "back" },
 	{ GET, V1 "endpoints", RIGHT_PERSON, OBJECT_NONE, "endpoints:read",
 	    false, endpoints_list_run,
 	    "list the endpoints that one may control" },

@@ -151,7 +151,7 @@ link_to(struct ctl *c, const struct clip_order *o, const char *suffix,
 	size_t len = strlen(r.object_key);
 
 	snprintf(r.object_key + len - strlen(".webm"), 6, "%s", suffix);
-	return link_to_clip(c, &r, o->files_url, out);
+	return link_to_daemon(c, &r, o->files_url, out);
 }
 
 /* The daemon makes the clip now, so this is what says why it cannot. */
@@ -191,25 +191,9 @@ static int
 fetch_media(struct ctl *c, const struct clip_order *o)
 {
 	struct signed_link link;
-	int fd = open(o->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	struct http_get g = { .url = link.url,
-		.ca_file = o->ca,
-		.total = -1,
-		.progress = true,
-		.on_data = http_to_file,
-		.arg = &fd };
-	int rc;
+	int rc = link_to(c, o, ".webm", &link);
 
-	if (fd < 0)
-		return ctl_failed(errno, "cannot write %s", o->path);
-	rc = link_to(c, o, ".webm", &link);
-	if (rc == 0 && http_get(&g) != 0)
-		rc = ctl_error("cannot read the clip: %s", g.why);
-	if (close(fd) != 0 && rc == 0)
-		rc = ctl_failed(errno, "cannot write %s", o->path);
-	if (rc != 0)
-		unlink(o->path);
-	return rc;
+	return rc != 0 ? rc : link_save(&link, o->ca, o->path, "the clip");
 }
 
 /* Came all of it? Who signed it, "relaycam verify" says. */

@@ -1,8 +1,11 @@
 #include "ctl/link.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/links.h"
 #include "ctl/pg.h"
@@ -36,6 +39,7 @@ make(struct ctl *c, const struct recording *r, const struct person_ref *person,
 		    "%s; the storage daemon must use the same", err);
 	if (person != NULL)
 		link_signer_set_person(signer, strtoll(person->id, NULL, 10));
+	link_signer_set_download(signer, is_ours);
 	rc = link_make(signer, r->object_key, now_s, out->url, sizeof(out->url),
 	    &expires_s);
 	link_signer_free(signer);
@@ -49,23 +53,47 @@ make(struct ctl *c, const struct recording *r, const struct person_ref *person,
 }
 
 int
-link_to_clip(struct ctl *c, const struct recording *r, const char *files_url,
+link_to_daemon(struct ctl *c, const struct recording *r, const char *files_url,
     struct signed_link *out)
 {
 	struct conf_store store = c->store;
-	struct recording clip = *r;
+	struct recording made = *r;
 	int rc;
 
-	clip.node_url[0] = '\0'; /* it is stored */
+	made.node_url[0] = '\0'; /* it is stored */
 	if (link_is_direct(&store)) {
 		if (files_url[0] == '\0')
-			return ctl_error("no storage daemon runs that makes "
-					 "clips");
+			return ctl_error(
+			    "no storage daemon runs that makes it");
 		c->store.kind = "folder";
 		c->store.public_url = (char *)(uintptr_t)files_url;
 	}
-	rc = make(c, &clip, NULL, false, out);
+	rc = make(c, &made, NULL, false, out);
 	c->store = store;
+	return rc;
+}
+
+int
+link_save(const struct signed_link *link, const char *ca_file, const char *path,
+    const char *what)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	struct http_get g = { .url = link->url,
+		.ca_file = ca_file,
+		.total = -1,
+		.progress = true,
+		.on_data = http_to_file,
+		.arg = &fd };
+	int rc = 0;
+
+	if (fd < 0)
+		return ctl_failed(errno, "cannot write %s", path);
+	if (http_get(&g) != 0)
+		rc = ctl_error("cannot read %s: %s", what, g.why);
+	if (close(fd) != 0 && rc == 0)
+		rc = ctl_failed(errno, "cannot write %s", path);
+	if (rc != 0)
+		unlink(path);
 	return rc;
 }
 

@@ -26,12 +26,18 @@ int link_new(struct ctl *c, const struct recording *r,
     struct signed_link *out);
 
 /*
- * A link to the clip, or its manifest, whose key is in r; nobody's, without an
- * audit row: the clip has one. files_url: of a storage daemon, "" for none.
- * Returns as link_new.
+ * A link to what a storage daemon makes when it is asked for, a clip or a ZIP,
+ * whose key is in r; nobody's, without an audit row: it has one. files_url: of
+ * a storage daemon, "" for none. Returns as link_new.
  */
-int link_to_clip(struct ctl *c, const struct recording *r,
+int link_to_daemon(struct ctl *c, const struct recording *r,
     const char *files_url, struct signed_link *out);
+
+/* Writes what the link leads to into a new file; what: its name in messages.
+ * Nothing is left of one that is not complete. Returns 0 or STATUS_FAILED after
+ * a message. */
+int link_save(const struct signed_link *link, const char *ca_file,
+    const char *path, const char *what);
 
 /* CA file to check the link's server with: given, or by the settings. */
 const char *link_ca_file(

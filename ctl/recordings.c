@@ -22,9 +22,9 @@ static const struct column cols[] = {
 	{ "monitor", "MONITOR", COLUMN_INT, "g.monitor" },
 	{ "monitor_name", NULL, COLUMN_TEXT, "g.monitor_name" },
 	{ "seq", "NO.", COLUMN_INT, "g.seq" },
-	{ "status", NULL, COLUMN_TEXT, "g.status" },
+	{ "status", NULL, COLUMN_TEXT, "shown_status(g)" },
 	{ "status_text", "STATUS", COLUMN_TEXT, RECORDING_STATUS },
-	{ "progress", NULL, COLUMN_INT, "g.progress" },
+	{ "progress", NULL, COLUMN_INT, "shown_progress(g)" },
 	{ "status_detail", NULL, COLUMN_TEXT, "g.status_detail" },
 	{ "is_capture", NULL, COLUMN_BOOL, "g.is_capture" },
 	{ "started_at", "STARTED", COLUMN_TIME, "g.started_at" },
@@ -342,6 +342,10 @@ static const struct arg_opt clip_opts[] = {
 	{ "ca", "FILE", "PEM: CA of the storage daemon's certificate" },
 	OPT_JSON,
 };
+static const struct arg_opt zip_opts[] = {
+	{ "output", "FILE.zip", "write here" },
+	{ "ca", "FILE", "PEM: CA of the storage daemon's certificate" },
+};
 static const struct arg_opt verify_opts[] = {
 	{ "file", "FILE", "this file, not the stored one" },
 	{ "ca", "FILE", "PEM: CA of the server that links point at" },
@@ -386,6 +390,10 @@ static const struct command commands[] = {
 	    "where it stopped. Size and SHA-256 are checked;\nonly a right "
 	    "file gets its final name.",
 	    recordings_run_fetch },
+	{ "zip", "SESSION", 1, 1, OPTS(zip_opts),
+	    "Downloads all stored files of a session as one ZIP.\n\n"
+	    "By monitor, then by time. What is not stored is left out.",
+	    recordings_run_zip },
 	{ "clip", "RECORDING", 1, 1, OPTS(clip_opts),
 	    "Cuts a range out of a stored recording, without encoding it "
 	    "again.\n\nIt begins with the key frame before --from and ends "

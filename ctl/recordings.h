@@ -15,9 +15,10 @@
 
 /* SQL: a segment's (g) status for people, with its percentage (M1). */
 #define RECORDING_STATUS                                                       \
-	"CASE WHEN g.status IN ('transfer', 'encoding') "                      \
-	"THEN g.status || ' ' || g.progress || ' %' "                          \
-	"WHEN g.status = 'recording' AND g.is_capture THEN 'captured now' "    \
+	"CASE WHEN g.status = 'recording' AND g.is_capture "                   \
+	"THEN 'captured now' "                                                 \
+	"WHEN shown_status(g) IN ('transfer', 'encoding', 'downloading') "     \
+	"THEN shown_status(g) || ' ' || shown_progress(g) || ' %' "            \
 	"ELSE g.status END"
 
 /* The files of a session, by monitor and time (T11). NULL after a message. */
@@ -65,6 +66,7 @@ int recordings_run_timeline(struct ctl *c, const struct args *a);
 int recordings_run_link(struct ctl *c, const struct args *a);
 int recordings_run_fetch(struct ctl *c, const struct args *a);
 int recordings_run_verify(struct ctl *c, const struct args *a);
+int recordings_run_zip(struct ctl *c, const struct args *a);
 int recordings_run_clip(struct ctl *c, const struct args *a);
 int recordings_run_encode(struct ctl *c, const struct args *a);
 

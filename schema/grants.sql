@@ -150,6 +150,17 @@ BEGIN
         ('clips',             'console', 'SELECT, INSERT (segment_id, from_ms, to_ms, reason, author)'),
         ('clips',             'admin',   'SELECT, INSERT (segment_id, from_ms, to_ms, reason, author)'),
 
+        -- M6: archive_open() reads them for storage
+        ('archives',          'storage', 'SELECT'),
+        ('archives',          'console', 'SELECT, INSERT (team_id, author), DELETE'),
+        ('archives',          'admin',   'SELECT, INSERT (team_id, author), DELETE'),
+        ('archive_files',     'storage', 'SELECT'),
+        ('archive_files',     'console', 'SELECT, INSERT'),
+        ('archive_files',     'admin',   'SELECT, INSERT'),
+        ('downloads',         'storage', 'SELECT, INSERT, UPDATE, DELETE'),
+        ('downloads',         'console', 'SELECT'),
+        ('downloads',         'admin',   'SELECT'),
+
         -- M5: follows from segments, by segments_changed alone
         ('disk_use',          'console', 'SELECT'),
         ('disk_use',          'admin',   'SELECT'),
@@ -211,7 +222,8 @@ BEGIN
         ('retention_apply(interval, integer, text)'), ('segments_changed()'), ('team_defaults()'), ('endpoint_removed()'),
         ('logins_end()'), ('event_of_session()'), ('event_of_segment()'),
         ('event_of_endpoint()'), ('event_of_endpoint_test()'), ('event_of_access()'), ('recording_watched()'), ('file_refusal(text, bigint)'),
-        ('file_opened(text, bigint, text, text, jsonb)')) AS v (name)
+        ('file_opened(text, bigint, text, text, jsonb)'),
+        ('archive_open(uuid, bigint, text, jsonb, uuid)'), ('event_of_download()')) AS v (name)
     LOOP
         EXECUTE format('ALTER FUNCTION %I.%s SECURITY DEFINER SET search_path = %I, pg_temp',
                        space, g.name, space);

@@ -53,6 +53,7 @@ void recordings_review_run(struct request *r);
 void recordings_review_undo_run(struct request *r);
 void recordings_link_run(struct request *r);
 void recordings_clip_run(struct request *r);
+void archives_new_run(struct request *r);
 void recordings_notes_list_run(struct request *r);
 void recordings_notes_new_run(struct request *r);
 void recordings_manifest_run(struct request *r);

@@ -20,8 +20,8 @@
 #define ROW                                                                    \
 	"json_build_object('id', g.id, 'session', g.session_id, 'endpoint', "  \
 	"e.name, 'user', p.name, 'monitor', g.monitor, 'monitor_name', "       \
-	"g.monitor_name, 'seq', g.seq, 'status', g.status, 'progress', "       \
-	"g.progress, 'status_detail', g.status_detail, 'started_at', "         \
+	"g.monitor_name, 'seq', g.seq, 'status', shown_status(g), "             \
+	"'progress', shown_progress(g), 'status_detail', g.status_detail, 'started_at', "         \
 	"utc_text(g.started_at), 'ended_at', utc_text(g.ended_at), "           \
 	"'duration_ms', g.duration_ms, 'bytes', g.bytes, 'width', g.width, "   \
 	"'height', g.height, 'frame_rate', g.frame_rate, 'codec', g.codec, "   \

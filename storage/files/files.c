@@ -15,7 +15,9 @@
 #include "common/log.h"
 #include "storage/daemon.h"
 #include "common/tls_connections.h"
+#include "storage/files/files_archive.h"
 #include "storage/files/files_internal.h"
+#include "storage/files/files_progress.h"
 #include "storage/files/growing.h"
 #include "storage/listener.h"
 #include "storage/spool/spool.h"
@@ -55,7 +57,9 @@ read_path(struct files_request *r, const char **query)
 		return ERR_NOTFOUND;
 	if (r->what == FILES_INDEX)
 		return object_key_is_valid(r->key) ? 0 : ERR_NOTFOUND;
-	return object_key_is_safe(r->key) ? 0 : ERR_NOTFOUND;
+	return object_key_is_safe(r->key) || files_archive_is_key(r->key)
+	    ? 0
+	    : ERR_NOTFOUND;
 }
 
 /* A value of the query that may be missing: NULL then. */
@@ -121,7 +125,8 @@ serve(const struct files_request *asked)
 	bool is_growing;
 	int fd;
 
-	if (r.what != FILES_INDEX && files_serve_clip(&r))
+	if (r.what != FILES_INDEX &&
+	    (files_serve_clip(&r) || files_serve_archive(&r)))
 		return;
 	fd = files_open(r.f, r.key, &is_growing);
 	if (fd < 0) {
@@ -301,7 +306,8 @@ files_new(struct daemon *d, char *err, size_t err_len)
 		return rc;
 	f->http = evhttp_new(d->base);
 	f->growing = growing_set_new(d->base);
-	if (f->http == NULL || f->growing == NULL)
+	f->progress = progress_set_new(d);
+	if (f->http == NULL || f->growing == NULL || f->progress == NULL)
 		return ERR_NOMEM;
 	rc = tls_connections_load(f->connections, d->conf.tls_cert_file,
 	    d->conf.tls_key_file, err, err_len);
@@ -344,6 +350,7 @@ files_free(struct files *f)
 		evhttp_free(f->http); /* ends all requests */
 	tls_connections_free(f->connections);
 	growing_set_free(f->growing);
+	progress_set_free(f->progress);
 	if (f->root >= 0)
 		close(f->root);
 	wipe(f->key, sizeof(f->key));

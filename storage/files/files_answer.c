@@ -180,7 +180,7 @@ serve_range(const struct files_request *r, int fd, uint64_t size,
 		evhttp_send_reply(r->req, code, "OK", NULL);
 		return;
 	}
-	files_download(r, fd, range.first, range.last + 1, code);
+	files_download(r, fd, range.first, range.last + 1, size, code);
 }
 
 void

@@ -13,7 +13,9 @@
 #include "common/log.h"
 #include "common/tls_connections.h"
 #include "storage/daemon.h"
+#include "storage/files/files_archive.h"
 #include "storage/files/files_internal.h"
+#include "storage/files/files_progress.h"
 #include "storage/files/growing.h"
 #include "storage/store/store.h"
 
@@ -38,6 +40,10 @@ struct download {
 	/* runs while a chunk is on its way to the client */
 	struct event *stall;
 	bool is_paused;
+	/* a ZIP: fd, at and end are those of the file in it */
+	struct files_archive *archive;
+	bool is_last; /* no file follows */
+	struct progress progress;
 };
 
 static void on_drained(struct evhttp_connection *conn, void *arg);
@@ -64,6 +70,8 @@ download_free(struct download *dl)
 	dl->r.f->d->counters.files_active--;
 	if (dl->is_paused)
 		dl->r.f->d->counters.files_paused--;
+	progress_end(dl->r.f->progress, &dl->progress);
+	files_archive_free(dl->archive);
 	if (dl->stall != NULL)
 		event_free(dl->stall);
 	growing_cancel(&dl->wait);
@@ -232,12 +240,20 @@ on_follow_timer(evutil_socket_t fd, short what, void *arg)
 
 /* ---- sending ---- */
 
-/* A chunk is there. */
+/* A chunk is there, len bytes of the file in it. */
 static void
 send_chunk(struct download *dl, size_t len)
 {
 	dl->at += len;
-	dl->r.f->d->counters.files_bytes += len;
+	dl->progress.bytes_sent += len;
+	if (dl->archive != NULL &&
+	    files_archive_pack(dl->archive, dl->chunk) != 0) {
+		log_warn("download_read", LOG_S("key", dl->r.key),
+		    LOG_S("why", "it cannot be packed"));
+		download_abort(dl);
+		return;
+	}
+	dl->r.f->d->counters.files_bytes += evbuffer_get_length(dl->chunk);
 	stall_watch(dl);
 	evhttp_send_reply_chunk_with_cb(dl->r.req, dl->chunk, on_drained, dl);
 }
@@ -305,15 +321,55 @@ read_file(struct download *dl)
 }
 
 static void
+read_more(struct download *dl)
+{
+	if (dl->fd >= 0)
+		read_file(dl);
+	else
+		read_store(dl);
+}
+
+/* The file of a ZIP has been sent. */
+static void
+next_file(struct download *dl)
+{
+	struct archive_file file = { .fd = -1 };
+	int rc;
+
+	if (dl->fd >= 0)
+		close(dl->fd);
+	dl->fd = -1;
+	rc = files_archive_next(dl->archive, &file);
+	if (rc < 0) {
+		log_warn("download_read", LOG_S("key", dl->r.key),
+		    LOG_S("why", "the file of the ZIP behind it is not there "
+				 "as it was"));
+		download_abort(dl);
+		return;
+	}
+	dl->is_last = rc == 0;
+	if (dl->is_last) {
+		send_chunk(dl, 0);
+		return;
+	}
+	dl->fd = file.fd;
+	dl->at = 0;
+	dl->end = file.bytes;
+	dl->etag[0] = '\0';
+	memcpy(dl->r.key, file.key, sizeof(dl->r.key));
+	read_more(dl);
+}
+
+static void
 on_drained(struct evhttp_connection *conn, void *arg)
 {
 	struct download *dl = arg;
 
 	stall_end(dl);
-	if (dl->at < dl->end && dl->fd >= 0)
-		read_file(dl);
-	else if (dl->at < dl->end)
-		read_store(dl);
+	if (dl->at < dl->end)
+		read_more(dl);
+	else if (dl->archive != NULL && !dl->is_last)
+		next_file(dl);
 	else if (dl->follows)
 		follow_later(dl);
 	else
@@ -375,7 +431,7 @@ answer_head(const struct files_request *r, int fd, int code)
 
 void
 files_download(const struct files_request *r, int fd, uint64_t first,
-    uint64_t end, int code)
+    uint64_t end, uint64_t size, int code)
 {
 	struct download *dl;
 
@@ -383,7 +439,29 @@ files_download(const struct files_request *r, int fd, uint64_t first,
 		return;
 	dl->at = first;
 	dl->end = end;
+	if (r->is_download) {
+		dl->progress = (struct progress){ .key = dl->r.key,
+			.bytes = size,
+			.bytes_sent = first };
+		progress_begin(r->f->progress, &dl->progress);
+	}
 	download_start(dl, code);
+}
+
+void
+files_download_archive(const struct files_request *r, struct files_archive *a)
+{
+	struct download *dl;
+
+	if (answer_head(r, -1, 200) || (dl = download_new(r, -1)) == NULL) {
+		files_archive_free(a);
+		return;
+	}
+	dl->archive = a;
+	dl->progress = (struct progress){ .archive = files_archive_id(a),
+		.bytes = files_archive_bytes(a) };
+	progress_begin(r->f->progress, &dl->progress);
+	download_start(dl, 200);
 }
 
 void

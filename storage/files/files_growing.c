@@ -158,7 +158,8 @@ answer_media(struct ask *a, const struct webm_scan *scan)
 	snprintf(text, sizeof(text), "%" PRIu64, range.last - range.first + 1);
 	files_add_header(r->req, "Content-Length", text);
 	a->fd = -1;
-	files_download(r, fd, range.first, range.last + 1, rc == 1 ? 206 : 200);
+	files_download(r, fd, range.first, range.last + 1, scan->bytes,
+	    rc == 1 ? 206 : 200);
 }
 
 static void

@@ -3,7 +3,8 @@
  * its links, files_grant.c who may continue, files_answer.c whole files,
  * files_download.c bytes to a client, files_growing.c what is still being
  * written, files_elsewhere.c what is not on this node, files_beside.c posters
- * and manifests in S3, files_clip.c clips.
+ * and manifests in S3, files_clip.c clips, files_archive.c several recordings
+ * as one ZIP, files_progress.c how far downloads are.
  */
 #ifndef STORAGE_FILES_FILES_INTERNAL_H
 #define STORAGE_FILES_FILES_INTERNAL_H
@@ -24,7 +25,9 @@
 #define FILES_IDLE_SECONDS 60
 #define FILES_EXPIRED      "This link has expired; ask for a new one."
 
+struct files_archive;
 struct growing_set;
+struct progress_set;
 
 struct files {
 	struct daemon *d;
@@ -35,6 +38,7 @@ struct files {
 	struct growing_set *growing;
 	struct tls_connections *connections;
 	struct opened opened; /* for the audit log */
+	struct progress_set *progress;
 };
 
 /* What a link is used for. */
@@ -104,10 +108,13 @@ void files_serve_stored(
 
 /* ---- files_download.c ---- */
 
-/* Sends the bytes from first up to end; the headers are there. Takes fd; -1:
- * the store has them under r->key. */
+/* Sends the bytes from first up to end of a file of size bytes; the headers are
+ * there. Takes fd; -1: the store has them under r->key. */
 void files_download(const struct files_request *r, int fd, uint64_t first,
-    uint64_t end, int code);
+    uint64_t end, uint64_t size, int code);
+/* Sends a ZIP; the headers are there. Takes a. */
+void files_download_archive(
+    const struct files_request *r, struct files_archive *a);
 /*
  * The same from r->from on of a file whose first end bytes are there, and then
  * of what comes until the file is closed. Takes fd.

@@ -2,6 +2,7 @@
 Relaycam: nothing is done but by the console's pages (T5, T6, T11, X1)."""
 import hashlib
 import os
+import zipfile
 
 import pytest
 from conftest import make_rig
@@ -195,6 +196,23 @@ def test_downloads_can_be_cancelled_and_arrive_whole(rig, page, downloads):
             for n in names} == want
     wait_until(arrived, 30, 'the files')
     assert all(n.startswith('desk1_monitor-') for n in os.listdir(downloads))
+    page.problems()
+
+
+def test_several_arrive_as_one_zip(rig, page, downloads):
+    page.open('/recordings')
+    page.until(lambda: len(page.rows()) == 2, 'the files')
+    page.js('arguments[0].click()', page.css('thead .c-check input'))
+    page.click('Download 2 as ZIP', '.bulk')
+    path = downloads / '2 recordings.zip'
+    wait_until(path.exists, 60, 'the ZIP')
+    page.until(lambda: 'Saved' in page.text('.downloads'), 'its end')
+    rows = rig.stack.ctl_json('recordings', 'list', '--session',
+                              recording(rig)['id'])
+    with zipfile.ZipFile(path) as z:
+        assert z.testzip() is None
+        assert {hashlib.sha256(z.read(n)).hexdigest()
+                for n in z.namelist()} == {r['sha256'] for r in rows}
     page.problems()
 
 

@@ -87,6 +87,7 @@ ROWS = {
     ('POST', '/recordings/{id}/review'): Row(200, before=(REVIEWED, (None,) * 2)),
     ('DELETE', '/recordings/{id}/review'): Row(
         200, before=(REVIEWED, ('mia', '2026-11-20'))),
+    ('POST', '/archives'): Row(422, {}),
     ('GET', '/endpoints'): Row(200),
     ('POST', '/endpoints'): Row(422, {}),
     ('GET', '/endpoints/{id}'): Row(200),

@@ -3,17 +3,18 @@
 // them under their name. A link that died or a line that broke is no end: the
 // rest is asked for with a new link (T6).
 import { createStore } from './store.js';
-import { newLink } from './recordings.js';
+import { newArchive, newDownload } from './recordings.js';
 import { Problem } from './api.js';
 import { explainRefusal } from '../player/storage_reach.js';
+import { T } from '../texts.js';
 
 const AT_ONCE = 2;
 const TRIES = 5;
 const SHOW_MS = 200;
 const KEEP_MS = 120000; // the browser reads the file while it saves it
 
-// { id, name, bytes, total, state: waiting, running, done, failed, cancelled,
-//   problem }
+// { id, name, type, newLink, canResume, bytes, total, state: waiting, running,
+//   done, failed, cancelled, problem }
 export const downloads = createStore([]);
 const controllers = new Map();
 
@@ -52,12 +53,12 @@ async function removeLeftFiles() {
 removeLeftFiles().catch(() => {});
 
 // Where the bytes go; memory where the browser has no such files.
-async function openSink(id) {
+async function openSink(id, type) {
   if (!navigator.storage?.getDirectory || !window.FileSystemFileHandle?.prototype.createWritable) {
     const parts = [];
     return {
       write: (data) => parts.push(data),
-      take: () => new Blob(parts, { type: 'video/webm' }),
+      take: () => new Blob(parts, { type }),
       drop: () => { parts.length = 0; },
     };
   }
@@ -82,8 +83,8 @@ async function openSink(id) {
 }
 
 // Reads from byte `at` until the end or until the line breaks; returns where.
-async function readSome(recording, sink, at, signal, onBytes) {
-  const link = await newLink(recording.id);
+async function readSome(item, sink, at, signal, onBytes) {
+  const link = await item.newLink();
   const response = await fetch(link.url, {
     signal, referrerPolicy: 'no-referrer', headers: at > 0 ? { Range: `bytes=${at}-` } : {},
   }).catch(async (error) => {
@@ -102,23 +103,23 @@ async function readSome(recording, sink, at, signal, onBytes) {
   }
 }
 
-async function readAll(recording, sink, signal) {
+async function readAll(item, sink, signal) {
   let at = 0;
   let shown = 0;
   const onBytes = (n) => {
     at = n;
     if (performance.now() - shown < SHOW_MS) return;
     shown = performance.now();
-    change(recording.id, { bytes: n });
+    change(item.id, { bytes: n });
   };
   for (let tries = 1; ; tries += 1) {
     const before = at;
     try {
-      at = await readSome(recording, sink, at, signal, onBytes);
-      if (at >= recording.bytes) return at;
+      at = await readSome(item, sink, at, signal, onBytes);
+      if (!item.canResume || at >= item.total) return at;
     } catch (error) {
       if (signal.aborted || error instanceof Problem && error.status !== 0) throw error;
-      if (tries >= TRIES) throw error;
+      if (!item.canResume || tries >= TRIES) throw error;
     }
     if (at > before) tries = 0;
   }
@@ -135,16 +136,16 @@ function save(file, name) {
   setTimeout(() => URL.revokeObjectURL(url), KEEP_MS);
 }
 
-async function run(recording) {
+async function run(item) {
   const controller = new AbortController();
-  const { id } = recording;
+  const { id } = item;
   let sink = null;
   controllers.set(id, controller);
   change(id, { state: 'running', problem: null });
   try {
-    sink = await openSink(id);
-    const bytes = await readAll(recording, sink, controller.signal);
-    save(await sink.take(), fileName(recording));
+    sink = await openSink(id, item.type);
+    const bytes = await readAll(item, sink, controller.signal);
+    save(await sink.take(), item.name);
     change(id, { state: 'done', bytes });
   } catch (error) {
     await sink?.drop();
@@ -160,20 +161,35 @@ function next() {
   const list = downloads.get();
   const running = list.filter((d) => d.state === 'running').length;
   for (const d of list.filter((x) => x.state === 'waiting').slice(0, Math.max(0, AT_ONCE - running)))
-    run(d.recording);
+    run(d);
 }
 
-export function startDownloads(recordings) {
+// In place of those of the same that have ended; those under way go on.
+function start(items) {
   const list = downloads.get();
   const busy = new Set(list.filter((d) => d.state === 'running' || d.state === 'waiting').map((d) => d.id));
-  const fresh = recordings.filter((r) => !busy.has(r.id));
+  const fresh = items.filter((r) => !busy.has(r.id));
   const ids = new Set(fresh.map((r) => r.id));
-  downloads.set([...list.filter((d) => !ids.has(d.id)), ...fresh.map((recording) => ({
-    id: recording.id, recording, name: fileName(recording), bytes: 0, total: recording.bytes,
-    state: 'waiting', problem: null,
+  downloads.set([...list.filter((d) => !ids.has(d.id)), ...fresh.map((item) => ({
+    ...item, bytes: 0, state: 'waiting', problem: null,
   }))]);
   next();
 }
+
+export const startDownloads = (recordings) => start(recordings.map((r) => ({
+  id: r.id, name: fileName(r), type: 'video/webm', total: r.bytes, canResume: true,
+  newLink: () => newDownload(r.id),
+})));
+
+// As one file. It is made while it is sent, so that it begins anew where it
+// broke off; of its size only what the recordings take is known.
+export const startArchive = (recordings) => start([{
+  id: `zip-${crypto.randomUUID()}`, name: T.downloads.zipName(recordings.length), type: 'application/zip',
+  total: recordings.reduce((sum, r) => sum + r.bytes, 0), canResume: false,
+  newLink: () => newArchive(recordings.map((r) => r.id)),
+}]);
+
+export const tryAgain = (item) => start([item]);
 
 export function cancelDownload(id) {
   if (downloadOf(id)?.state === 'waiting') change(id, { state: 'cancelled' });

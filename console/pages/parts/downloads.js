@@ -1,6 +1,6 @@
 // The downloads that were begun, in a corner.
 import { html } from '../base/html.js';
-import { cancelDownload, clearDownloads, downloads, startDownloads } from '../base/downloads.js';
+import { cancelDownload, clearDownloads, downloads, tryAgain } from '../base/downloads.js';
 import { formatBytes } from '../base/format.js';
 import { useStore } from '../base/store.js';
 import { Icon } from './icon.js';
@@ -23,7 +23,7 @@ function Item({ item }) {
       ${isBusy && html`<button type="button" class="plain" aria-label=${D.cancel(item.name)}
         title=${T.cancel} onClick=${() => cancelDownload(item.id)}><${Icon} name="close" /></button>`}
       ${(item.state === 'failed' || item.state === 'cancelled') && html`<button type="button"
-        onClick=${() => startDownloads([item.recording])}>${T.tryAgain}</button>`}</div>
+        onClick=${() => tryAgain(item)}>${T.tryAgain}</button>`}</div>
   </li>`;
 }
 

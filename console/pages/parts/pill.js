@@ -17,13 +17,13 @@ export function RecordingPill({ session }) {
 }
 
 const FILE_KINDS = {
-  recording: 'live', transfer: 'busy', downloaded: 'busy', encoding: 'busy', available: 'good',
+  recording: 'live', transfer: 'busy', downloaded: 'busy', encoding: 'busy', available: 'good', downloading: 'good',
   missing: 'bad', encoding_failed: 'bad', corrupted: 'bad', expired: 'off', deleted: 'off',
 };
 
 // M1: where a file is on its way, with its percentage where there is one.
 export function StatusPill({ file }) {
-  const hasProgress = file.status === 'transfer' || file.status === 'encoding';
+  const hasProgress = ['transfer', 'encoding', 'downloading'].includes(file.status);
   return html`<${Pill} kind=${FILE_KINDS[file.status]} title=${T.statusHelp[file.status]}
     progress=${hasProgress ? file.progress : null}>${T.status[file.status]}<//>`;
 }

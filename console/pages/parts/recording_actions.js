@@ -2,7 +2,7 @@
 // The server decides; what it refuses is said.
 import { html } from '../base/html.js';
 import { patch, post, remove } from '../base/api.js';
-import { startDownloads } from '../base/downloads.js';
+import { startArchive, startDownloads } from '../base/downloads.js';
 import { formatBytes, formatCount, formatDuration, formatTime, knownZone } from '../base/format.js';
 import { isPlayable, isStored } from '../base/recordings.js';
 import { navigate } from '../base/router.js';
@@ -19,7 +19,7 @@ const NOTES_MAX = 10000;
 const REASON_MAX = 500;
 
 const isGone = (r) => r.status === 'expired' || r.status === 'deleted';
-const canDelete = (r) => !r.locked && ['available', 'missing', 'corrupted'].includes(r.status);
+const canDelete = (r) => !r.locked && (isStored(r) || ['missing', 'corrupted'].includes(r.status));
 const whyKept = (r) => (r.locked ? R.why.locked : isGone(r) ? R.why.gone : R.why.busy);
 
 // One after the other, so that a refusal is said once and stops the rest.
@@ -123,6 +123,8 @@ export function bulkActions(items, list) {
   const open = items.filter(canReview);
   return [
     { label: R.downloadSome(stored.length), icon: 'download', run: () => startDownloads(stored),
+      disabled: stored.length === 0, why: T.files.notStored },
+    { label: R.zipSome(stored.length), icon: 'download', run: () => startArchive(stored),
       disabled: stored.length === 0, why: T.files.notStored },
     { label: V.markSome(open.length), icon: 'check', run: () => askReview(open, list.put),
       disabled: open.length === 0, why: V.why.none },

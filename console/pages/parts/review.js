@@ -2,6 +2,7 @@
 // technician of a session does not review it; the server decides.
 import { html } from '../base/html.js';
 import { get, post, remove } from '../base/api.js';
+import { isStored } from '../base/recordings.js';
 import { me } from '../base/session.js';
 import { FormDialog, openDialog } from './dialog.js';
 import { say, sayProblem } from './toast.js';
@@ -11,7 +12,7 @@ const V = T.review;
 const REMARK_MAX = 500;
 
 export const isOwn = (r) => r.user === me.get()?.user;
-export const canReview = (r) => r.status === 'available' && !r.reviewed_at && !isOwn(r);
+export const canReview = (r) => isStored(r) && !r.reviewed_at && !isOwn(r);
 export const canTakeBack = (r) => Boolean(r.reviewed_at) && !isOwn(r)
   && (r.reviewed_by === me.get()?.user || me.get()?.role !== 'member');
 

@@ -3,7 +3,7 @@
 import { html, useEffect, useRef, useState } from '../base/html.js';
 import { formatTime, knownZone } from '../base/format.js';
 import { useEvents } from '../base/live.js';
-import { allFiles } from '../base/recordings.js';
+import { allFiles, isStored } from '../base/recordings.js';
 import { navigate } from '../base/router.js';
 import { Icon } from './icon.js';
 import { Pill } from './pill.js';
@@ -15,7 +15,7 @@ const V = T.review;
 
 // The state of all in words: of one file, or how many of them.
 function stateOf(files, zone) {
-  const stored = files.filter((f) => f.status === 'available' || f.reviewed_at);
+  const stored = files.filter((f) => isStored(f) || f.reviewed_at);
   const reviewed = stored.filter((f) => f.reviewed_at);
   if (stored.length === 0) return { kind: 'quiet', text: V.notStored };
   if (reviewed.length === 0) return { kind: 'busy', text: V.open };

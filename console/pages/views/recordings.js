@@ -4,6 +4,7 @@ import { get } from '../base/api.js';
 import { downloads } from '../base/downloads.js';
 import { formatBytes, formatDuration, formatTime, knownZone } from '../base/format.js';
 import { useList } from '../base/list.js';
+import { isStored } from '../base/recordings.js';
 import { navigate, route, setQuery } from '../base/router.js';
 import { useSelection } from '../base/selection.js';
 import { isAdmin } from '../base/session.js';
@@ -25,7 +26,7 @@ const V = T.review;
 
 const fieldsOf = (names) => [
   { name: 'device', label: F.device, wide: true, suggest: names },
-  { name: 'status', label: F.status, options: Object.entries(T.status) },
+  { name: 'status', label: F.status, options: Object.entries(T.status).filter(([s]) => s !== 'downloading') },
   { name: 'locked', label: F.locked, options: Object.entries(R.locks) },
   { name: 'user', label: F.user },
   { name: 'from', label: F.from, type: 'date' },
@@ -38,9 +39,9 @@ const isQueue = (review) => review === 'open' || review === 'unwatched';
 
 // Does a recording still belong into the list?
 const STAYS = {
-  open: (r) => r.status === 'available' && !r.reviewed_at,
+  open: (r) => isStored(r) && !r.reviewed_at,
   reviewed: (r) => Boolean(r.reviewed_at),
-  unwatched: (r) => r.status === 'available' && !r.watched_at,
+  unwatched: (r) => isStored(r) && !r.watched_at,
 };
 
 function recordingQuery({ endpoint, device, status, locked, user, from, to, order, review }) {
@@ -58,7 +59,7 @@ function useEndpointNames() {
 
 // What will happen to it next, in words.
 function nextOf(r, zone) {
-  if (r.status === 'available') {
+  if (isStored(r)) {
     if (r.locked) return R.next.locked;
     return r.expires_at ? R.next.expires(formatTime(r.expires_at, zone).slice(0, 10)) : '';
   }
