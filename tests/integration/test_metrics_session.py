@@ -1,6 +1,7 @@
 """What the metrics of all daemons say while a session runs: both formats are
 valid, each series is there once, the number of series does not follow the
 number of sessions, and what the session does is counted."""
+import json
 import re
 
 import demo
@@ -71,3 +72,40 @@ def test_the_page_of_the_docs_names_each_metric_and_no_other(rig):
             s = s.split('{')[0].removeprefix(f'relaycam_{name}_')
             found.add(re.sub(r'_seconds_(bucket|count|sum)$', '_seconds', s))
     assert named == found
+
+
+def metric_names(expr):
+    """Names of metrics in a PromQL expression."""
+    return set(re.findall(r'\b((?:relaycam|process)_[a-z0-9_]+)', expr))
+
+
+def rules():
+    with open(f'{ROOT}/deploy/prometheus/relaycam.yml',
+              encoding='utf-8') as f:
+        text = f.read()
+    return list(zip(re.findall(r'- alert: (\w+)', text),
+                    re.findall(r'expr: "(.*)"\n', text), strict=True))
+
+
+def test_rules_and_dashboard_ask_for_what_there_is(rig):
+    found = set()
+    for series in scrape(rig).values():
+        found |= {s.split('{')[0] for s in series}
+    asked = {}
+    for alert, expr in rules():
+        asked[alert] = expr
+    with open(f'{ROOT}/deploy/grafana/relaycam.json', encoding='utf-8') as f:
+        for panel in json.load(f)['panels']:
+            for target in panel['targets']:
+                asked[f'{panel["title"]} {target["refId"]}'] = target['expr']
+    assert len(asked) > 40
+    for who, expr in asked.items():
+        names = metric_names(expr)
+        assert names or who == 'RelaycamDown', who
+        assert names <= found, (who, names - found)
+
+
+def test_each_alert_has_its_section_in_the_run_book():
+    with open(f'{ROOT}/docs/run-book.md', encoding='utf-8') as f:
+        sections = re.findall(r'^## (Relaycam\w+)$', f.read(), re.M)
+    assert sections == [alert for alert, _ in rules()]
