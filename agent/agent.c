@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/capture/outbox.h"
 #include "agent/code_window.h"
 #include "agent/control.h"
 #include "agent/session.h"
@@ -22,6 +23,7 @@ struct agent {
 	struct sessions *sessions;
 	struct control *control;
 	struct code_window *window; /* attended */
+	struct outbox *outbox;      /* enrolled; NULL: it could not be opened */
 	int status;
 	/* enrolment */
 	struct agent_msg *welcome;
@@ -88,6 +90,7 @@ on_control(void *arg, enum control_event event, const struct agent_msg *msg,
 
 	switch (event) {
 	case CONTROL_UP:
+		outbox_kick(a->outbox);
 		break;
 	case CONTROL_DOWN:
 		code_window_hide(a->window, why);
@@ -133,6 +136,20 @@ add_signals(struct agent *a)
 	return 0;
 }
 
+/* An endpoint without it can be reached all the same. */
+static void
+open_outbox(struct agent *a)
+{
+	char why[512];
+
+	if (a->mode != AGENT_MODE_ENROLLED)
+		return;
+	a->outbox =
+	    outbox_new(a->base, a->settings, &a->trust, why, sizeof(why));
+	if (a->outbox == NULL)
+		log_error("captures_off", LOG_S("reason", why));
+}
+
 static int
 service_init(struct agent *a, const char *secret)
 {
@@ -146,6 +163,7 @@ service_init(struct agent *a, const char *secret)
 		.failed = on_open_failed,
 		.arg = a };
 
+	open_outbox(a);
 	a->children = children_new(a->base);
 	sessions.children = a->children;
 	a->sessions = sessions_new(&sessions);
@@ -176,6 +194,7 @@ agent_release(struct agent *a)
 {
 	control_free(a->control);
 	sessions_free(a->sessions);
+	outbox_free(a->outbox);
 	code_window_free(a->window);
 	children_free(a->children);
 	for (size_t i = 0; i < 2; i++)

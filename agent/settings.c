@@ -54,6 +54,15 @@ static const struct conf_opt agent_opts[] = {
 	ROW("peer_lost_seconds", CONF_SECONDS, peer_lost_s, "60", 4, 3600,
 	    "A relay or VNC server that its network has cut off is noticed "
 	    "within this time."),
+	ROW("uploads", CONF_INT, uploads, "2", 1, 16,
+	    "So many captures are handed over to storage at a time."),
+	ROW("upload_rate", CONF_SIZE, upload_rate, "0", 0, INT64_C(1) << 40,
+	    "Bytes per second that all of them may take together; 0: no "
+	    "limit."),
+	ROW("upload_retry_seconds", CONF_SECONDS, upload_retry_s, "300", 1,
+	    86400,
+	    "A capture that could not be handed over is tried again after 1, "
+	    "2, 4 ... seconds, and then this often until it succeeds."),
 };
 
 /* The two sections over s. */
