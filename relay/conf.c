@@ -44,9 +44,9 @@ const struct conf_opt relay_conf_opts[RELAY_CONF_N] = {
 	ROW(attended, CONF_BOOL, "on", 0, 0,
 	    "Agents that are not enrolled may ask for a session code."),
 	ROW(agent_address, CONF_STR, NULL, 0, 0,
-	    "host:port at which agents reach this relay when another one "
-	    "holds their control channel; empty: they use the address they "
-	    "know."),
+	    "host:port at which agents, and other relays, reach this relay "
+	    "when another one holds the endpoint's connection; empty: agents "
+	    "use the address they know, other relays cannot."),
 	ROW(agent_min_version, CONF_STR, "0.1.0", 0, 0,
 	    "Older agents are refused (T4)."),
 	ROW(agent_seconds, CONF_SECONDS, "20", 1, 3600,

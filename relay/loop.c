@@ -114,7 +114,8 @@ static void
 finish_if_empty(struct loop *l)
 {
 	if (TAILQ_EMPTY(&l->sessions) && TAILQ_EMPTY(&l->conns) &&
-	    TAILQ_EMPTY(&l->farewells) && l->n_sessions == 0 &&
+	    TAILQ_EMPTY(&l->farewells) && TAILQ_EMPTY(&l->forwards) &&
+	    l->n_sessions == 0 &&
 	    l->journal.n == 0)
 		event_base_loopexit(l->base, NULL);
 }
@@ -131,6 +132,7 @@ end_all(struct loop *l, const char *reason)
 		next = session_next(s);
 		session_end_by_command(s, reason);
 	}
+	forward_end_all(l);
 	finish_if_empty(l);
 }
 
@@ -276,6 +278,7 @@ loop_init(struct loop *l, struct relay *r, unsigned index)
 	TAILQ_INIT(&l->proxied);
 	TAILQ_INIT(&l->agents);
 	TAILQ_INIT(&l->farewells);
+	TAILQ_INIT(&l->forwards);
 	l->base = event_base_new();
 	l->command_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (l->base == NULL || l->command_fd < 0)
@@ -315,6 +318,7 @@ close_loop(struct loop *l)
 {
 	close_doors(l);
 	farewell_stop(l);
+	forward_end_all(l);
 	l->is_closing = true;
 	session_access_stop(l);
 	db_free(l->db);

@@ -21,6 +21,7 @@
 #include "relay/door/pools.h"
 #include "relay/door/proxied.h"
 #include "relay/wire/leg.h"
+#include "relay/session/forward.h"
 #include "relay/session/live_budget.h"
 #include "relay/login/refusals.h"
 #include "relay/journal.h"
@@ -93,6 +94,7 @@ struct loop {
 	struct proxied_list proxied;
 	struct agent_list agents;
 	struct farewell_list farewells;
+	struct forward_list forwards; /* parked ones, to other relays */
 	unsigned n_farewells;
 	struct connection_home home;  /* of this loop's connections */
 	struct event *evictions;      /* some of them are to go */

@@ -89,6 +89,8 @@ agents_on_dial(void *loop, const char *channel, const char *payload)
 	struct agent *a;
 	int rc = 0;
 
+	if (strcmp(what, "parked") == 0)
+		forward_on_order(l, o);
 	TAILQ_FOREACH(a, &l->agents, link)
 	if (a->state == AGENT_STATE_READY &&
 	    (strcmp(a->channel, to) == 0 ||

@@ -20,6 +20,9 @@
 
 #define DIALOG_SLACK_SECONDS 10
 
+static const char away[] = "the relay's database cannot be reached; new "
+			   "sessions are refused until it is back";
+
 /* "endpoint desk1 ...", the form of every refusal here. */
 static void
 refuse(struct session *s, const char *what)
@@ -142,13 +145,33 @@ session_agent_open(struct session *s)
 		seconds += s->account.consent_s + DIALOG_SLACK_SECONDS;
 	session_set_state(s, SESSION_AGENT, seconds);
 	if (order_open(s) != 0) {
-		session_refuse(s,
-		    "the relay's database cannot be reached; new sessions are "
-		    "refused until it is back");
+		session_refuse(s, away);
 		return;
 	}
 	if (s->account.asks_consent)
 		session_lobby_open(s);
+}
+
+void
+session_agent_ask_relay(struct session *s)
+{
+	const struct relay *r = s->loop->relay;
+
+	if (r->conf.agent_address == NULL) {
+		refuse(s,
+		    "waits at another relay of this installation, and this one "
+		    "has no agent_address in its settings");
+		return;
+	}
+	session_set_state(s, SESSION_AGENT, r->conf.connect_seconds);
+	make_ticket(s);
+	if (send_order(s,
+		json_pack("{s:s s:s s:I s:s s:s s:s}", "what", "parked", "node",
+		    s->account.parked_node, "endpoint",
+		    (json_int_t)s->account.endpoint_id, "session", s->id,
+		    "ticket", s->dial_ticket, "address",
+		    r->conf.agent_address)) != 0)
+		session_refuse(s, away);
 }
 
 bool

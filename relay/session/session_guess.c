@@ -42,8 +42,9 @@ session_guess_ticket(struct session *s, void (*go)(void *session))
 	wait_for_turn(s, go);
 }
 
-static void
-write_wrong(struct session *s)
+/* Returns as db_query_now, which a callback is for, or db_query. */
+static int
+write_wrong(struct session *s, db_result_cb *cb)
 {
 	const uint64_t *keys = s->guess.who.keys;
 	char prefix[GUESS_PREFIX_LEN];
@@ -52,17 +53,44 @@ write_wrong(struct session *s)
 		keys[GUESS_CODES] != 0 ? "t" : "f" };
 
 	if (s->loop->is_closing)
-		return; /* the last checks of a relay that stops */
+		return 0; /* the last checks of a relay that stops */
 	guess_prefix(prefix, s->client_addr);
-	db_query(s->loop->db, login_wrong_statement, 6, params, NULL, NULL);
+	return cb != NULL
+	    ? db_query_now(s->loop->db, login_wrong_statement, 6, params, cb, s)
+	    : db_query(
+		  s->loop->db, login_wrong_statement, 6, params, NULL, NULL);
 }
 
 void
 session_guess_wrong(struct session *s)
 {
 	atomic_fetch_add(&s->loop->relay->stats.login_failures, 1);
-	write_wrong(s);
+	write_wrong(s, NULL);
 	guess_end(&s->guess, GUESS_WRONG);
+}
+
+static void
+on_wrong_written(void *arg, PGresult *res)
+{
+	struct session *s = arg;
+
+	db_ok(res, "a wrong login");
+	if (s->state == SESSION_CHECK)
+		session_refuse(s, s->denial);
+	session_unref(s);
+}
+
+void
+session_guess_deny(struct session *s, const char *reason)
+{
+	atomic_fetch_add(&s->loop->relay->stats.login_failures, 1);
+	guess_end(&s->guess, GUESS_WRONG);
+	s->denial = reason;
+	session_ref(s);
+	if (write_wrong(s, on_wrong_written) == 0 && !s->loop->is_closing)
+		return;
+	session_refuse(s, reason);
+	session_unref(s);
 }
 
 static void
@@ -78,6 +106,8 @@ note_left(struct session *s)
 void
 session_guess_left(struct session *s)
 {
+	if (s->denial != NULL)
+		return; /* it counted */
 	if (s->check != NULL) {
 		session_check_left(s); /* it counts when its turn has come */
 		return;

@@ -146,6 +146,7 @@ struct session {
 	bool wants_lobby;
 	bool is_parked;       /* on the list of session_parked.c */
 	unsigned n_requests;  /* of the page, waiting for their turn */
+	const char *denial; /* of a wrong login that is being written */
 	char dial_ticket[65]; /* the agent's data channel brings it */
 	char consent[8];      /* "", "full", "view" (C2) */
 	struct account account;
@@ -282,8 +283,11 @@ void session_check_left(struct session *s);
 void session_guess_password(struct session *s, void (*go)(void *session));
 /* The same for what is tried without a name. */
 void session_guess_ticket(struct session *s, void (*go)(void *session));
-/* It was wrong: counted, audited. */
+/* It was wrong, and nobody waits for the answer: counted, audited. */
 void session_guess_wrong(struct session *s);
+/* The same in state CHECK; refused once the other relays can read it, so that
+ * no end of this one makes it undone. reason: static. */
+void session_guess_deny(struct session *s, const char *reason);
 /* The viewer left before it was told: counted, audited in sum. */
 void session_guess_left(struct session *s);
 void session_guess_right(struct session *s);
@@ -308,6 +312,9 @@ int session_lobby_leave(struct session *s);
 
 /* session_agent.c */
 void session_agent_open(struct session *s);
+/* A server that dialled in waits at another relay: asks that one to dial this
+ * one, as an agent does. */
+void session_agent_ask_relay(struct session *s);
 void session_agent_feed(struct session *s);
 /* The end user sees that it is recorded, or not any more (C4). */
 void session_agent_indicator(struct session *s);
@@ -315,6 +322,16 @@ void session_agent_indicator(struct session *s);
 /* session_parked.c */
 void session_park(struct session *s);
 void session_claim(struct session *s);
+/* Takes the newest parked connection of an endpoint off the list; its loop, or
+ * NULL: none waits here. session_parked_take follows, on that loop. */
+struct loop *session_parked_pick(int64_t endpoint_id);
+/*
+ * On its loop: the side, detached, and the handshake with its ServerInit, whose
+ * owner the caller is. place: its place in POOL_PARKED moves there; NULL: it
+ * is given back. NULL: it is gone.
+ */
+struct rfb_handshake_client *session_parked_take(struct loop *l,
+    int64_t endpoint_id, struct side *side, struct connection_place *place);
 void session_parked_gone(struct session *s);
 
 /* session_control.c */

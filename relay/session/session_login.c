@@ -37,8 +37,7 @@ on_code(void *arg, PGresult *res)
 		if (!db_ok(res, "session code")) {
 			session_refuse_away(s, res, so);
 		} else if (PQntuples(res) == 0) {
-			session_guess_wrong(s);
-			session_refuse(s,
+			session_guess_deny(s,
 			    "there is no such session code; codes are valid "
 			    "until the program that shows them is closed");
 		} else {
@@ -77,8 +76,8 @@ find_code(struct session *s)
 static void
 take_place(struct session *s)
 {
-	if (connection_limit_move(s->loop->relay->connections, &s->place,
-		POOL_SESSION) == NULL)
+	if (connection_limit_move(
+		s->loop->relay->connections, &s->place, POOL_SESSION) == NULL)
 		session_dial(s);
 	else
 		session_refuse(s,

@@ -4,6 +4,10 @@
  * technician's session claims such a connection, on whatever loop it is:
  *
  *   CLAIM --job--> loop of the PARKED one: detach --job--> back: adopt
+ *
+ * or of another relay, which then dials this one (forward.h):
+ *
+ *   AGENT --NOTIFY--> relay of the PARKED one --data channel--> adopt
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -238,27 +242,46 @@ on_claimed(struct job *j)
 	free(c);
 }
 
+struct loop *
+session_parked_pick(int64_t endpoint_id)
+{
+	return list_take(NULL, endpoint_id);
+}
+
+struct rfb_handshake_client *
+session_parked_take(struct loop *l, int64_t endpoint_id, struct side *side,
+    struct connection_place *place)
+{
+	struct rfb_handshake_client *handshake;
+	struct session *s;
+
+	TAILQ_FOREACH_REVERSE(s, &l->sessions, session_list, link)
+	if (s->state == SESSION_PARKED && s->account.endpoint_id == endpoint_id)
+		break;
+	side->leg.fd = -1;
+	if (s == NULL || side_detach(side, &s->endpoint) != 0)
+		return NULL;
+	handshake = s->endpoint_handshake;
+	s->endpoint_handshake = NULL;
+	if (place != NULL)
+		connection_limit_hand_over(
+		    l->relay->connections, &s->place, place);
+	/* the list knows already */
+	s->is_parked = false;
+	if (!list_has(endpoint_id))
+		write_row(s, false);
+	session_end(s, "normal", "a session took its connection");
+	return handshake;
+}
+
 /* On the parked one's loop: hands the connection over. */
 static void
 give_up(struct job *j)
 {
 	struct claim *c = (struct claim *)j;
-	struct session *s;
 
-	TAILQ_FOREACH_REVERSE(s, &c->at->sessions, session_list, link)
-	if (s->state == SESSION_PARKED &&
-	    s->account.endpoint_id == c->endpoint_id)
-		break;
-	c->side.leg.fd = -1;
-	if (s != NULL && side_detach(&c->side, &s->endpoint) == 0) {
-		c->handshake = s->endpoint_handshake;
-		s->endpoint_handshake = NULL;
-		/* the list knows already */
-		s->is_parked = false;
-		if (!list_has(c->endpoint_id))
-			write_row(s, false);
-		session_end(s, "normal", "a session took its connection");
-	}
+	c->handshake =
+	    session_parked_take(c->at, c->endpoint_id, &c->side, NULL);
 	c->job.done = on_claimed;
 	loop_post(c->from, &c->job);
 }
@@ -266,16 +289,18 @@ give_up(struct job *j)
 void
 session_claim(struct session *s)
 {
-	struct loop *at = list_take(NULL, s->account.endpoint_id);
+	struct loop *at = session_parked_pick(s->account.endpoint_id);
 	const char *node = s->account.parked_node;
 	struct claim *c;
 
+	if (at == NULL && node != NULL &&
+	    strcmp(node, s->loop->relay->node_id) != 0) {
+		session_agent_ask_relay(s);
+		return;
+	}
 	if (at == NULL) {
-		refuse(s,
-		    node != NULL && strcmp(node, s->loop->relay->node_id) != 0
-			? "waits at another relay of this installation"
-			: "has not dialled in, or is in use by another "
-			  "session");
+		refuse(
+		    s, "has not dialled in, or is in use by another session");
 		return;
 	}
 	c = calloc(1, sizeof(*c));

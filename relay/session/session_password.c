@@ -44,8 +44,7 @@ answer(struct session *s, const struct session_check *c)
 		s->is_authenticated = true;
 		session_admit(s);
 	} else if (c->result == ERR_DENIED) {
-		session_guess_wrong(s);
-		session_refuse(s, denied);
+		session_guess_deny(s, denied);
 	} else {
 		session_refuse(s, no_memory);
 	}

@@ -50,8 +50,7 @@ on_redeemed(void *arg, PGresult *res)
 		if (!db_ok(res, "ticket")) {
 			session_refuse_away(s, res, so);
 		} else if (PQntuples(res) != 1 || read_names(s, res) != 0) {
-			session_guess_wrong(s);
-			session_refuse(s, void_ticket);
+			session_guess_deny(s, void_ticket);
 		} else {
 			guess_end(&s->guess, GUESS_RIGHT);
 			s->is_authenticated = true;
