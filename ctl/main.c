@@ -43,7 +43,8 @@ static const struct conf_opt storage_opts[] = {
 	ROW("tls_cert_file", cert_file, "/etc/relaycam/tls.crt"),
 	ROW("tls_key_file", key_file, "/etc/relaycam/tls.key"),
 	ROW("metrics_listen", metrics_listen, "127.0.0.1:9091"),
-	ROW("recorder_program", recorder_program, "relaycam-recorder"),
+	ROW("recorder_program", recorder_program,
+	    "/usr/libexec/relaycam-recorder"),
 };
 static const struct conf_opt console_opts[] = {
 	ROW("listen", listen, "0.0.0.0:8443"),

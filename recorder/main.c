@@ -22,6 +22,7 @@
 #include "recorder/replay.h"
 #include "recorder/resume.h"
 #include "recorder/sandbox.h"
+#include "recorder/sandbox_check.h"
 
 #define META_MAX         (64 * 1024)
 #define CAPTURE_FILE_MAX (UINT64_C(1) << 40) /* free space is the limit */
@@ -30,14 +31,17 @@ static const char usage[] =
     "Usage: relaycam-recorder [OPTION]...\n"
     "       relaycam-recorder [OPTION]... --repair DIR ID\n"
     "       relaycam-recorder [OPTION]... --replay DIR ID\n"
+    "       relaycam-recorder [OPTION]... --check-sandbox DIR\n"
     "\n"
     "Records one session; the relay starts it. With --repair, finishes\n"
     "segment ID in the spool folder DIR, whose recorder died. With\n"
-    "--replay, encodes capture ID there into the folder ID.encode.\n"
+    "--replay, encodes capture ID there into the folder ID.encode. With\n"
+    "--check-sandbox, says whether it could lock itself into DIR.\n"
     "\n"
     "Options:\n"
     "      --repair             finish a segment that was cut off\n"
     "      --replay             encode a capture\n"
+    "      --check-sandbox      does the sandbox hold on this machine?\n"
     "      --first-seq N        number of its first segment\n"
     "      --first-frame N      number of its first frame\n"
     "      --gap-start NS       when what came before it ended\n"
@@ -49,6 +53,7 @@ static const char usage[] =
 enum {
 	OPT_REPAIR = 256,
 	OPT_REPLAY,
+	OPT_CHECK,
 	OPT_SEQ,
 	OPT_FRAME,
 	OPT_GAP,
@@ -60,6 +65,7 @@ enum {
 static const struct option long_opts[] = {
 	{ "repair", no_argument, NULL, OPT_REPAIR },
 	{ "replay", no_argument, NULL, OPT_REPLAY },
+	{ "check-sandbox", no_argument, NULL, OPT_CHECK },
 	{ "first-seq", required_argument, NULL, OPT_SEQ },
 	{ "first-frame", required_argument, NULL, OPT_FRAME },
 	{ "gap-start", required_argument, NULL, OPT_GAP },
@@ -71,7 +77,7 @@ static const struct option long_opts[] = {
 };
 
 struct options {
-	bool repair, replay;
+	bool repair, replay, check;
 	struct replay_start start;
 	enum log_level level;
 	enum log_format format;
@@ -117,7 +123,7 @@ parse_start(int c, struct replay_start *start)
 static int
 parse_options(int argc, char **argv, struct options *o)
 {
-	int c;
+	int c, wanted;
 
 	while ((c = getopt_long(argc, argv, "h", long_opts, NULL)) != -1)
 		switch (c) {
@@ -126,6 +132,9 @@ parse_options(int argc, char **argv, struct options *o)
 			break;
 		case OPT_REPLAY:
 			o->replay = true;
+			break;
+		case OPT_CHECK:
+			o->check = true;
 			break;
 		case OPT_SEQ:
 		case OPT_FRAME:
@@ -151,10 +160,10 @@ parse_options(int argc, char **argv, struct options *o)
 		default:
 			return die_usage();
 		}
-	if (o->repair && o->replay)
+	if (o->repair + o->replay + o->check > 1)
 		return die_usage();
-	return argc - optind == (o->repair || o->replay ? 2 : 0) ? 0
-								 : die_usage();
+	wanted = o->check ? 1 : o->repair || o->replay ? 2 : 0;
+	return argc - optind == wanted ? 0 : die_usage();
 }
 
 static char meta_text[META_MAX];
@@ -382,5 +391,7 @@ main(int argc, char **argv)
 		return repair_main(argv[optind], argv[optind + 1]);
 	if (o.replay)
 		return replay_main(argv[optind], argv[optind + 1], &o.start);
+	if (o.check)
+		return sandbox_check(argv[optind]);
 	return live();
 }

@@ -26,6 +26,7 @@
 #include "common/login/guesses.h"
 #include "common/login/password_queue.h"
 #include "relay/node.h"
+#include "relay/recorder_check.h"
 #include "relay/relay.h"
 #include "relay/spawner.h"
 #include "relay/http/static_files.h"
@@ -36,6 +37,9 @@
 #define PROGRAM "relaycam-relay"
 
 #define PASSWORD_THREADS 4
+
+/* What recorders get to close their files; a container's end kills them. */
+#define RECORDERS_END_SECONDS 10
 
 static const char usage[] =
     "usage: " PROGRAM " [--config FILE] [--set SECTION.KEY=VALUE]...\n"
@@ -403,6 +407,8 @@ main(int argc, char **argv)
 	keyfile_trust_name(relay.conf.user);
 	connection_limit_descriptors(); /* before any process is started */
 	signal(SIGPIPE, SIG_IGN);
+	recorder_check(
+	    relay.conf.recorder_program, relay.spool.dir, relay.conf.user);
 	/* before any thread or key exists */
 	relay.spawner = spawner_start(
 	    relay.conf.recorder_program, relay.spool.dir, relay.conf.user);
@@ -422,6 +428,10 @@ main(int argc, char **argv)
 		return EX_NOPERM;
 	protect_process(); /* again: the account changed */
 	serve();
+	if (has_spawner &&
+	    spawner_end(relay.spawner, RECORDERS_END_SECONDS) != 0)
+		log_warn("recorders_left",
+		    LOG_S("remedy", "storage finishes their segments"));
 	log_info(
 	    "stopped", LOG_U("sessions", atomic_load(&relay.stats.sessions)));
 	wipe(relay.seal_key, sizeof(relay.seal_key));

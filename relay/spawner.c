@@ -110,6 +110,19 @@ spawner_finish(int sock, const char id[SPAWNER_ID_LEN])
 	return send_plain(sock, id, ORDER_FINISH);
 }
 
+int
+spawner_end(int sock, unsigned seconds)
+{
+	uint64_t now = clock_mono_ns(), due = now + seconds * NS_PER_S;
+	struct pollfd end = { .fd = sock, .events = POLLIN };
+	int n = 0;
+
+	shutdown(sock, SHUT_WR);
+	for (; n <= 0 && now < due; now = clock_mono_ns())
+		n = poll(&end, 1, (int)((due - now) / NS_PER_MS) + 1);
+	return n > 0 ? 0 : ERR_TIMEOUT;
+}
+
 /* Receives one order. Returns 1, 0 at the end, -1 for a bad one. */
 static int
 receive(int sock, struct order *o, int fds[N_SENT])

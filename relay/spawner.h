@@ -46,4 +46,11 @@ int spawner_kill(int sock, const char id[SPAWNER_ID_LEN]);
 #define SPAWNER_FINISH_SECONDS 60
 int spawner_finish(int sock, const char id[SPAWNER_ID_LEN]);
 
+/*
+ * All sessions are over: waits until the spawner has ended, which it does
+ * after its last recorder, for some seconds at most. No other call may
+ * follow. Returns 0, or ERR_TIMEOUT: recorders still run.
+ */
+int spawner_end(int sock, unsigned seconds);
+
 #endif

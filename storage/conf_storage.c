@@ -25,7 +25,7 @@ const struct conf_opt conf_storage_opts[28] = {
 	    "Addresses and networks of load balancers, comma-separated: their "
 	    "connections must begin with the header of the PROXY protocol, "
 	    "version 2. Empty: none."),
-	ROW(recorder_program, CONF_STR, "relaycam-recorder", 0, 0,
+	ROW(recorder_program, CONF_STR, "/usr/libexec/relaycam-recorder", 0, 0,
 	    "Program that finishes segments whose recorder died."),
 	ROW(user, CONF_STR, NULL, 0, 0,
 	    "When started as root: the user to become."),
