@@ -73,6 +73,9 @@ void doctor_store(struct doctor *d);
 /* The last comparison of the store with the rows. */
 void doctor_storage_check(struct doctor *d);
 
+/* doctor_quotas.c */
+void doctor_quotas(struct doctor *d);
+
 /* doctor_doors.c: the relay's ports */
 void doctor_doors(struct doctor *d);
 /* Host and port of a setting, as they can be reached from here. Returns 0, or

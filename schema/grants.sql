@@ -162,6 +162,7 @@ BEGIN
         ('downloads',         'admin',   'SELECT'),
 
         -- M5: follows from segments, by segments_changed alone
+        ('disk_use',          'relay',   'SELECT'),
         ('disk_use',          'console', 'SELECT'),
         ('disk_use',          'admin',   'SELECT'),
 

@@ -19,7 +19,10 @@
 static const char used_sql[] =
     "SELECT json_build_object('used_bytes', coalesce(sum(u.bytes), 0), "
     "'recordings', coalesce(sum(u.recordings), 0), 'free_bytes', $2::bigint, "
-    "'total_bytes', $3::bigint, 'endpoints', coalesce(json_agg("
+    "'total_bytes', $3::bigint, 'quota_bytes', "
+    "(SELECT quota_bytes FROM team_quota($1::bigint)), 'quota_percent', "
+    "(SELECT percent FROM team_quota($1::bigint)), 'quota_state', "
+    "(SELECT state FROM team_quota($1::bigint)), 'endpoints', coalesce(json_agg("
     "json_build_object('id', e.id::text, 'endpoint', e.name, 'used_bytes', "
     "u.bytes, 'recordings', u.recordings) ORDER BY u.bytes DESC, e.id), "
     "'[]'))::text FROM disk_use u JOIN endpoints e ON e.id = u.endpoint_id "

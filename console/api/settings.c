@@ -9,6 +9,9 @@
 #include "console/api/handlers.h"
 #include "console/api/request.h"
 
+/* What a number of JSON still has exactly: 9 PB. */
+#define QUOTA_MAX ((int64_t)1 << 53)
+
 /* The columns of access_settings, with the ranges that the schema has. */
 static const struct member members[] = {
 	{ "recording", .kind = MEMBER_BOOL },
@@ -31,8 +34,11 @@ static const struct member members[] = {
 	{ "retention_days", .kind = MEMBER_INT, .lo = 1, .hi = 36500 },
 };
 
-static const struct member zone[] = {
+static const struct member team[] = {
 	{ "time_zone", .kind = MEMBER_TEXT, .lo = 1, .hi = 100 },
+	{ "quota_bytes", .kind = MEMBER_INT, .lo = 1, .hi = QUOTA_MAX,
+	    .may_be_null = true },
+	{ "quota_warn_percent", .kind = MEMBER_INT, .lo = 1, .hi = 100 },
 };
 
 void
@@ -89,7 +95,7 @@ settings_patch_run(struct request *r)
 	check_access(r->body, "unattended", "/unattended", errors);
 	json_object_del(rest, "attended");
 	json_object_del(rest, "unattended");
-	body_check(rest, "", zone, N_ELEMENTS(zone), errors);
+	body_check(rest, "", team, N_ELEMENTS(team), errors);
 	json_decref(rest);
 	if (json_object_size(r->body) == 0)
 		body_wrong(errors, "", "The body has nothing in it.");

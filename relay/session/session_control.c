@@ -284,7 +284,10 @@ session_run(struct session *s)
 	/* policy lets it go on; nobody may think that it is recorded */
 	session_status_changed(s);
 	session_warn(s,
-	    "This session is not recorded: the recorder could not be "
-	    "started.",
+	    s->is_quota_full
+		? "This session is not recorded: the team's recordings have "
+		  "used up its quota."
+		: "This session is not recorded: the recorder could not be "
+		  "started.",
 	    SESSION_WARNING_SECONDS);
 }

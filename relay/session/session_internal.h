@@ -193,6 +193,8 @@ struct session {
 	struct live_share live_share; /* of the relay's budget */
 	enum restart_state restart;
 	bool is_restart_failed, is_restart_hopeless;
+	/* the team's recordings took all of its quota as this one began */
+	bool is_quota_full;
 	uint64_t deaths[2]; /* of recorders, the last ones */
 	uint64_t gap_since_ns;
 	uint64_t unrecorded_ns; /* all gaps so far */

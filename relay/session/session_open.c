@@ -73,6 +73,11 @@ on_row(void *arg, PGresult *res)
 		goto out;
 	}
 	s->is_recorded = s->account.recording;
+	s->is_quota_full = !PQgetisnull(res, 0, 1);
+	if (s->is_quota_full && s->is_recorded) { /* as when there is no room */
+		session_record_lost(s, PQgetvalue(res, 0, 1));
+		goto out;
+	}
 	/* by hand: it attaches all the same, streams cannot be joined later */
 	if (!s->is_recorded && !session_may_record_by_hand(s)) {
 		session_accept_viewer(s);
@@ -183,7 +188,7 @@ session_open(struct session *s)
 		"$8::text, $9::text, to_timestamp($10::float8), $13::text, "
 		"$14::text, $15::text, $16::boolean, $7::boolean FROM w WHERE "
 		"w.why IS NULL RETURNING team_id), a AS (" START_AUDIT
-		") SELECT why FROM w",
+		") SELECT why, quota_refusal($2::bigint) FROM w",
 		16, r.params, on_row, s) != 0) {
 		session_refuse_away(s, NULL, so);
 		session_unref(s);

@@ -278,7 +278,7 @@ bool
 session_may_record_by_hand(const struct session *s)
 {
 	return s->account.manual_recording && s->account.may_record &&
-	    !s->is_view_forced;
+	    !s->is_view_forced && !s->is_quota_full;
 }
 
 int
@@ -289,6 +289,8 @@ session_record_switch(struct session *s, bool on, const char **why)
 		       "picture to the last";
 	else if (!s->account.manual_recording)
 		*why = "the team does not record by hand";
+	else if (s->is_quota_full)
+		*why = "the team's recordings have used up its quota";
 	else if (!session_may_record_by_hand(s))
 		*why = s->is_view_forced
 		    ? "recording by hand needs full control (C3)"

@@ -1,6 +1,8 @@
 """The team's settings at the console: who may see and change them, what is
 refused, and that each change is audited with its value before and after (T2,
 T3, T7, X7)."""
+import json
+
 import pytest
 
 from console_fixtures import cluster, console_with_people  # noqa: F401
@@ -70,7 +72,7 @@ def test_each_setting_changes_and_says_so(console):
     assert r.status_code == 200, r.text
     new = r.json()
     assert new == alice.get(PATH).json()
-    assert new == {'attended': old['attended'], 'unattended': VALUES,
+    assert new == {**old, 'unattended': VALUES,
                    'time_zone': 'Europe/Berlin'}
     rows = console.audit('settings_set')[n:]
     assert [row[1] for row in rows] == [
@@ -133,3 +135,49 @@ def test_all_that_is_wrong_is_told(console, body, pointers):
     assert sorted(e['pointer'] for e in r.json()['errors']) == pointers
     assert all(e['detail'] for e in r.json()['errors'])
     assert alice.get(PATH).json() == old
+
+
+def test_a_quota_is_set_seen_and_audited(console):
+    alice = console.people['alice']
+    gid = console.ctl.segment(console.ctl.session(), 1, size=800)
+    used = alice.get('disk-space').json()
+    assert (used['quota_bytes'], used['quota_state']) == (None, 'none')
+    total = used['used_bytes']
+    for quota, percent, state in ((total * 2, 80, 'ok'),
+                                  (total * 2, 50, 'warning'),
+                                  (total, 50, 'full')):
+        r = alice.patch(PATH, json={'quota_bytes': quota,
+                                    'quota_warn_percent': percent})
+        assert r.status_code == 200, r.text
+        assert (r.json()['quota_bytes'], r.json()['quota_warn_percent']) == (
+            quota, percent)
+        now = alice.get('disk-space').json()
+        assert (now['quota_bytes'], now['quota_state']) == (quota, state)
+        assert now['quota_percent'] == 100 * total // quota
+    row, = [t for t in console.ctl.json('team', 'list')
+            if t['name'] == 'demo']
+    assert row['quota_state'] == 'full'
+    line, = [x for x in json.loads(console.ctl.run(
+        'doctor', '--json').stdout)['checks'] if x['check'] == 'quotas']
+    assert line['level'] == 'FAIL' and 'no new recording' in line['text']
+    entries = [(what, d['before'], d['after']) for _, what, d in
+               console.audit('settings_set') if what.startswith('quota')]
+    assert entries == [
+        ('quota_bytes', None, str(total * 2)),
+        ('quota_warn_percent', '80', '50'),
+        ('quota_bytes', str(total * 2), str(total))]
+    # what is deleted counts no more
+    console.sql("UPDATE segments SET status = 'deleted' WHERE id = %s",
+                (gid,))
+    assert alice.get('disk-space').json()['quota_percent'] < 100
+    for wrong in (0, -1, 'x', 2**53 + 1, 1.5):
+        assert alice.patch(PATH, json={'quota_bytes': wrong}
+                           ).status_code == 422
+    assert alice.patch(PATH, json={'quota_warn_percent': 101}
+                       ).status_code == 422
+    assert alice.patch(PATH, json={'quota_bytes': None, 'quota_warn_percent':
+                                   80}).json()['quota_bytes'] is None
+    console.ctl.ok('team', 'set', 'demo', '--quota', '2G')
+    assert alice.get(PATH).json()['quota_bytes'] == 2 << 30
+    console.ctl.ok('team', 'set', 'demo', '--quota', 'none')
+    assert alice.get(PATH).json()['quota_bytes'] is None

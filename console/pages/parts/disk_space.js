@@ -54,6 +54,10 @@ export const DiskSpace = memo(() => {
   return html`<aside class="space" aria-label=${D.title} aria-busy=${space === null}>
     <details open=${isBeside}>
       <summary><h2>${D.title}</h2>${space && html`<${Sums} space=${space} />`}</summary>
+      ${space && space.quota_bytes !== null && html`<ul class="bars">
+        <${Bar} label=${D.quota} part=${Math.min(space.used_bytes, space.quota_bytes)} whole=${space.quota_bytes}
+          said=${D.of(formatBytes(space.used_bytes), formatBytes(space.quota_bytes))} /></ul>
+        ${D.quotaStates[space.quota_state] && html`<p class="notice" role="status">${D.quotaStates[space.quota_state]}</p>`}`}
       ${space && space.total_bytes !== null && html`<ul class="bars">
         <${Bar} label=${D.disk} part=${space.total_bytes - space.free_bytes} whole=${space.total_bytes}
           said=${D.of(formatBytes(space.total_bytes - space.free_bytes), formatBytes(space.total_bytes))} /></ul>`}

@@ -100,14 +100,34 @@ function zones(now) {
   return [...new Set(['UTC', now, ...(Intl.supportedValuesOf?.('timeZone') || [])])].sort();
 }
 
-function Team({ zone, factor, disabled, onZone, onFactor }) {
+const GIB = 1 << 30;
+
+// Empty: no quota.
+function Quota({ bytes, percent, disabled, onChange }) {
+  const commit = (input, change) => {
+    if (input.reportValidity()) onChange(change(input.value));
+  };
+  return html`<div class="setting"><div class="setting-text"><label for="quota">${S.quota}</label>
+      <p class="hint" id="quota-says">${S.quotaSays}</p></div>
+      <div class="setting-control"><input id="quota" type="number" min="0.01" max="8000000" step="any" aria-describedby="quota-says"
+        disabled=${disabled} value=${bytes === null ? '' : Number((bytes / GIB).toFixed(2))}
+        onChange=${(e) => commit(e.target, (v) => ({ quota_bytes: v === '' ? null : Math.round(v * GIB) }))} /></div></div>
+    <div class="setting"><div class="setting-text"><label for="quota-warn">${S.quotaWarn}</label></div>
+      <div class="setting-control"><input id="quota-warn" type="number" min="1" max="100" step="1" required
+        disabled=${disabled} value=${percent}
+        onChange=${(e) => commit(e.target, (v) => ({ quota_warn_percent: Number(v) }))} /></div></div>`;
+}
+
+function Team({ settings, factor, disabled, onSettings, onFactor }) {
+  const zone = settings.time_zone;
   return html`<section class="panel settings" aria-labelledby="team-title">
     <h2 id="team-title">${S.team}</h2>
     <div class="setting"><div class="setting-text"><label for="zone">${S.zone}</label>
       <p class="hint" id="zone-says">${S.zoneSays}</p></div>
       <div class="setting-control"><select id="zone" aria-describedby="zone-says" disabled=${disabled} value=${zone}
-        onChange=${(e) => onZone(e.target.value)}>
+        onChange=${(e) => onSettings({ time_zone: e.target.value })}>
         ${zones(zone).map((z) => html`<option key=${z} value=${z} selected=${z === zone}>${z}</option>`)}</select></div></div>
+    <${Quota} bytes=${settings.quota_bytes} percent=${settings.quota_warn_percent} disabled=${disabled} onChange=${onSettings} />
     <div class="setting"><div class="setting-text"><label for="factor">${S.factor}</label>
       <p class="hint" id="factor-says">${S.factorSays(factor)}</p></div>
       <div class="setting-control"><select id="factor" aria-describedby="factor-says" disabled=${disabled} value=${factor}
@@ -178,8 +198,8 @@ export default function Settings({ person }) {
         settings=${found.access[access]} disabled=${locked}
         onChange=${(name, value) => changeAccess(access, name, value)} />`)}
       </div>
-      <${Team} zone=${found.access.time_zone} factor=${found.logins.second_factor} disabled=${locked}
-        onZone=${(time_zone) => change('settings/access', { time_zone }, 'access')}
+      <${Team} settings=${found.access} factor=${found.logins.second_factor} disabled=${locked}
+        onSettings=${(body) => change('settings/access', body, 'access')}
         onFactor=${(second_factor) => change('settings/logins', { second_factor }, 'logins')} />`}
   <//>`;
 }
