@@ -18,6 +18,7 @@
 #include "recorder/capture/capture_run.h"
 #include "recorder/capture/handover.h"
 #include "recorder/intake.h"
+#include "recorder/picture/zero_pages.h"
 #include "recorder/repair.h"
 #include "recorder/replay.h"
 #include "recorder/resume.h"
@@ -362,6 +363,7 @@ live(void)
 	    TEE_FD_DATA_EVENT, TEE_FD_SPACE_EVENT);
 	if (rc != 0)
 		return fail(rc, "the tee ring cannot be mapped");
+	zero_pages_prepare();
 	rc = enter_sandbox(&m, &why);
 	if (rc == 0 && m.is_resumed)
 		resume(&m, reader);

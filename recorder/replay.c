@@ -19,6 +19,7 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "common/capture/capture.h"
+#include "recorder/picture/zero_pages.h"
 #include "recorder/session/manifest.h"
 #include "recorder/sandbox.h"
 #include "recorder/session/segment.h"
@@ -313,6 +314,7 @@ enter(struct replay *r)
 	/* loaded once: the sandbox keeps the zone's file out of reach */
 	setenv("TZ", r->meta.time_zone, 1);
 	tzset();
+	zero_pages_prepare();
 	rc = sandbox_enter(&box, &why);
 	if (rc != 0)
 		return failed(r, rc, why);

@@ -157,6 +157,7 @@ static const int plain_calls[] = {
 	SCMP_SYS(munmap),
 	SCMP_SYS(mremap),
 	SCMP_SYS(madvise),
+	SCMP_SYS(mincore),
 	SCMP_SYS(brk),
 	SCMP_SYS(futex),
 	SCMP_SYS(poll),

@@ -6,11 +6,16 @@
 #include <vpx/vpx_encoder.h>
 
 #include "common/err.h"
+#include "recorder/picture/zero_pages.h"
 
 #define PIXELS_1080P (1920u * 1080u)
 #define KBITS_1080P  4500u
 #define KBITS_MIN    200u
 #define KEY_NEVER    (1u << 24) /* frames */
+/* libvpx makes its tables with the first packets: then, and once more when each
+ * has been used, pages that it only cleared are given back. */
+#define FIRST_PACKET 1
+#define LAST_EARLY   16
 
 struct quality_row {
 	unsigned cq_level, q_min, q_max;
@@ -33,6 +38,7 @@ struct encoder {
 	enum encoder_codec codec;
 	bool is_open;
 	bool all_active;  /* what the encoder was told last */
+	unsigned n_early; /* packets, until its memory is what it will be */
 	uint8_t *no_tile; /* an active map with nothing in it */
 };
 
@@ -224,6 +230,9 @@ encode(struct encoder *e, const struct canvas *c, uint64_t pts_ms,
 		(unsigned long)duration_ms, flags,
 		VPX_DL_REALTIME) != VPX_CODEC_OK)
 		return ERR_NOMEM;
+	if (e->n_early < LAST_EARLY &&
+	    (++e->n_early == FIRST_PACKET || e->n_early == LAST_EARLY))
+		zero_pages_release();
 	return take_packet(e, out);
 }
 

@@ -294,7 +294,7 @@ session_due(const struct session *s)
 			: s->open_by_ns);
 	else if (s->state == SESSION_RUNNING)
 		due = min_u64(min_u64(picture_due(s), session_losing_due(s)),
-		    session_repeat_due(s));
+		    min_u64(session_repeat_due(s), session_idle_due(s)));
 	return s->segment == NULL ? due
 				  : min_u64(due, segment_sync_due(s->segment));
 }
@@ -311,6 +311,8 @@ run_picture(struct session *s, uint64_t t)
 		    : 0;
 	if (s->state != SESSION_RUNNING)
 		return 0;
+	if (session_idle_due(s) <= t)
+		session_free_encoder(s);
 	if (picture_due(s) > t)
 		return session_repeat_due(s) <= t ? session_repeat(s, t) : 0;
 	return session_take_picture(

@@ -156,6 +156,12 @@ int session_write_frame(
  * opens the next one. */
 int session_split_on_size(struct session *s, uint64_t t_ns);
 
+/* session_idle.c: no encoder while nothing moves */
+
+/* When it is freed, or PACER_NEVER. The next picture gets another one. */
+uint64_t session_idle_due(const struct session *s);
+void session_free_encoder(struct session *s);
+
 /* session_repeat.c: the last picture once more */
 
 /* When a repeat is due, or PACER_NEVER. */

@@ -211,19 +211,24 @@ session_write_frame(
 	return 0;
 }
 
+/* The encoder, which a new canvas and a session that was idle have not got. */
+static int
+need_encoder(struct session *s)
+{
+	if (s->encoder != NULL)
+		return 0;
+	s->encoder = encoder_new(s->meta->codec, s->meta->quality,
+	    s->canvas.width, s->canvas.height);
+	s->pts_ms = 0;
+	return s->encoder != NULL ? 0 : ERR_NOMEM;
+}
+
 static int
 encode_picture(
     struct session *s, uint64_t t_ns, bool key, struct encoder_packet *pkt)
 {
 	uint64_t pts = session_ms(s, t_ns);
 
-	if (s->encoder == NULL) {
-		s->encoder = encoder_new(s->meta->codec, s->meta->quality,
-		    s->canvas.width, s->canvas.height);
-		s->pts_ms = 0;
-		if (s->encoder == NULL)
-			return ERR_NOMEM;
-	}
 	if (pts <= s->pts_ms)
 		pts = s->pts_ms + 1;
 	s->pts_ms = pts;
@@ -353,8 +358,10 @@ static int
 encode_kind(struct session *s, uint64_t t_ns, enum picture_kind kind, bool key,
     struct encoder_packet *pkt)
 {
-	int rc = 0, usual = 0;
+	int rc = need_encoder(s), usual = 0;
 
+	if (rc != 0)
+		return rc;
 	if (kind != PICTURE_REFINE && kind != PICTURE_KEY)
 		return encode_picture(s, t_ns, key, pkt);
 	s->refined_ns = t_ns;
@@ -379,12 +386,13 @@ wants_refinement(const struct session *s, uint64_t t_ns)
 }
 
 /* Whether the picture at t is to be a key frame; one after a pause leaves it
- * to the next, unless it would build on one that could not be written. */
+ * to the next, unless it would build on one that could not be written, or that
+ * the encoder does not know. */
 static bool
 wants_key(const struct session *s, uint64_t t_ns, enum picture_kind kind)
 {
 	if (segment_frames(s->segment) == 0 || kind == PICTURE_KEY ||
-	    s->is_ahead)
+	    s->is_ahead || s->encoder == NULL)
 		return true;
 	return kind == PICTURE_DAMAGE && pacer_is_key_due(&s->pacer, t_ns) &&
 	    !segment_is_pause(s->segment, session_frame_ms(s, t_ns, false));
