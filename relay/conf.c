@@ -127,7 +127,7 @@ const struct conf_opt relay_conf_opts[RELAY_CONF_N] = {
 	    "Sessions that are encoded live at a time; above it, they are "
 	    "captured and encoded later. 0: no limit."),
 	ROW(live_bytes, CONF_SIZE, "0", 0, 0,
-	    "The same by memory, about 80 bytes for each pixel of a session's "
+	    "The same by memory, about 48 bytes for each pixel of a session's "
 	    "screen, also when it changes its size. 0: half of the memory that "
 	    "the machine or its control group has."),
 	ROW(live_cpu_percent, CONF_INT, "80", 0, 100,

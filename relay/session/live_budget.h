@@ -12,8 +12,9 @@
 
 #include "common/clock.h"
 
-/* Memory of decoder and encoder. Measured: DESIGN, "Large desktops". */
-#define LIVE_BYTES_A_PIXEL 80
+/* Memory of decoder and encoder: 28 to 38 bytes for text, 60 for white noise.
+ * Measured: docs/performance.md, "Start and memory of a recorder". */
+#define LIVE_BYTES_A_PIXEL 48
 
 /* A recorder that said nothing for so long is idle: it speaks each 5 s. */
 #define LIVE_IDLE_NS (15 * NS_PER_S)

@@ -15,7 +15,7 @@ from test_access import refusal
 from test_faults import recorder_pids
 from test_splits import xrandr
 
-LIVE = 1 << 30   # live_bytes: 13 million pixels
+LIVE = 600 << 20   # live_bytes: 13 million pixels
 
 
 @pytest.fixture(scope='module')
