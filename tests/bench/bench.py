@@ -15,7 +15,8 @@ BENCHES = ('relay', 'decode', 'recorder', 'start', 'doors',
 class Results:
     """Named ratios, one value a round."""
 
-    def __init__(self):
+    def __init__(self, against=None):
+        self.against = against  # folder of an older build, or None
         self.ratios = {}
         self.notes = []
 
@@ -41,6 +42,7 @@ BAR = {
     'relay_p50_haproxy': (1.2, 1.0), 'relay_p50_stunnel': (0.6, 0.4),
     'relay_idle_kb_haproxy': (1.0, 0.9),
     'decode_cpu_libvncclient': (1.0, 0.7),
+    'rec_memory_before': (0.40, 0.35), 'rec_idle_memory_before': (0.15, 0.12),
     'rec_cpu_ffmpeg_vp8': (0.15, 0.10), 'rec_cpu_ffmpeg_vp9': (0.20, 0.12),
     'rec_cpu_ffmpeg_vp9_i420': (0.30, 0.18),
     'rec_bytes_ffmpeg_vp9': (0.5, 0.4), 'rec_bytes_ffmpeg_tuned': (1.0, 0.8),
@@ -77,8 +79,10 @@ def main():
     p.add_argument('--json', action='store_true')
     p.add_argument('--no-install', action='store_true')
     p.add_argument('--build', required=True)
+    p.add_argument('--against', metavar='BUILD',
+                   help='a folder with an older build: ratios of ours to it')
     args = p.parse_args()
-    results = Results()
+    results = Results(args.against and os.path.abspath(args.against))
     for name in args.names:
         module = __import__(f'bench_{name}')
         module.run(results, args.build, args.rounds)

@@ -9,8 +9,9 @@
  * Prints {"wall_ms": [..], "cpu_ms": [..]}, one value a start; CPU is the
  * program's own, exec included.
  * memory: N full screens of text, each recorded before the next is sent.
- * Prints {"ready_mb": x, "mb": x}: private memory of the program at READY and
- * after the last screen. The ring, which the relay shares, is not in it.
+ * Prints {"ready_mb": x, "mb": x, "idle_mb": x}: private memory of the program
+ * at READY, after the last screen, and after 30 s of the stream without a
+ * change. The ring, which the relay shares, is not in it.
  */
 #include <inttypes.h>
 #include <time.h>
@@ -143,7 +144,7 @@ bench_memory(const char *size, const char *codec, unsigned n)
 	size_t n_px = (size_t)m.width * m.height;
 	uint8_t *px = malloc(n_px * 4), *msg = malloc(n_px * 4 + 64);
 	struct child c;
-	double ready;
+	double ready, busy;
 
 	if (px == NULL || msg == NULL)
 		exit(1);
@@ -157,8 +158,12 @@ bench_memory(const char *size, const char *codec, unsigned n)
 		    fixture_raw(msg, px, m.width, 0, 0, m.width, m.height));
 		wait_recorded(&c);
 	}
-	printf(
-	    "{\"ready_mb\": %.1f, \"mb\": %.1f}\n", ready, private_mb(c.pid));
+	busy = private_mb(c.pid);
+	child_feed(&c, m.start_mono_ns + (n + 30) * SECOND_NS, msg,
+	    fixture_update(msg, 0));
+	wait_recorded(&c);
+	printf("{\"ready_mb\": %.1f, \"mb\": %.1f, \"idle_mb\": %.1f}\n",
+	    ready, busy, private_mb(c.pid));
 	end(&c);
 	free(px);
 	free(msg);
