@@ -56,16 +56,8 @@ find_code(struct session *s)
 	s->is_attended_tried = true;
 	session_ref(s);
 	if (db_query_now(s->loop->db,
-		"INSERT INTO endpoints (team_id, name, title, access, kind, "
-		"agent_version, agent_host, agent_node, agent_seen_at, "
-		"secret_sealed, allow_clear) SELECT "
-		"p.team_id, c.code, c.host, 'attended', 'attended', "
-		"c.version, c.host, c.node_id, now(), c.secret_sealed, true "
-		"FROM people p, "
-		"attended_codes c WHERE p.name = $1 AND c.code = $2 AND "
-		"c.expires_at > now() AND NOT EXISTS (SELECT 1 FROM endpoints "
-		"e WHERE e.name = c.code AND e.kind = 'attended' AND "
-		"e.deleted_at IS NULL) RETURNING id",
+		"SELECT e FROM people p, attended_endpoint_new(p.id, $2) e "
+		"WHERE p.name = $1 AND e IS NOT NULL",
 		2, params, on_code, s) != 0) {
 		session_refuse_away(s, NULL, so);
 		session_unref(s);

@@ -3,7 +3,22 @@ import { post } from './api.js';
 
 const SECONDS = 60;
 
-export const newTicket = (endpoint, seconds = SECONDS) => post('tickets', { endpoint, seconds });
+// display: undefined: the endpoint's first.
+export const newTicket = (endpoint, { seconds = SECONDS, display } = {}) =>
+  post('tickets', { endpoint, seconds, display });
+
+// Nine digits, as an end user reads them out: "123 456 789"; else null.
+export function sessionCode(text) {
+  const digits = text.replace(/[\s.-]/g, '');
+  return /^\d{9}$/.test(digits) ? digits : null;
+}
+
+// A session code is said in threes.
+export const spokenName = (endpoint) => (sessionCode(endpoint) ? endpoint.replace(/\d{3}(?=\d)/g, '$& ') : endpoint);
+
+// Of the browser viewer inside the console.
+export const viewerPath = (endpoint, display) =>
+  `/connect/${endpoint}${display ? `?display=${encodeURIComponent(display)}` : ''}`;
 
 // VNC viewers' usual port, where the address has none.
 function splitAddress(address) {

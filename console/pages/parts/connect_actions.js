@@ -1,9 +1,9 @@
 // Ways to an endpoint other than the browser viewer inside the console.
 import { html, useEffect, useState } from '../base/html.js';
-import { newTicket, vncFile, vncUri } from '../base/connect.js';
+import { newTicket, vncFile, vncUri, viewerPath } from '../base/connect.js';
 import { formatDuration } from '../base/format.js';
 import { navigate } from '../base/router.js';
-import { closeDialog, Dialog, openDialog } from './dialog.js';
+import { closeDialog, Dialog, FormDialog, openDialog } from './dialog.js';
 import { Icon } from './icon.js';
 import { ProblemBox } from './problem.js';
 import { say, sayProblem } from './toast.js';
@@ -12,9 +12,9 @@ import { T } from '../texts.js';
 const C = T.connect;
 const TICKET_SECONDS = 300;
 
-async function withTicket(endpoint, use) {
+async function withTicket(endpoint, display, use) {
   try {
-    await use(await newTicket(endpoint.name));
+    await use(await newTicket(endpoint.name, { display }));
   } catch (problem) {
     sayProblem(problem);
   }
@@ -30,9 +30,9 @@ function saveFile(name, text) {
 }
 
 // A tab that is opened later than the click would be taken for a pop-up.
-function openTab(endpoint) {
+function openTab(endpoint, display) {
   const tab = window.open('about:blank', '_blank');
-  withTicket(endpoint, (ticket) => {
+  withTicket(endpoint, display, (ticket) => {
     if (tab) {
       tab.opener = null;
       tab.location.replace(ticket.url);
@@ -40,12 +40,12 @@ function openTab(endpoint) {
   });
 }
 
-const openLink = (endpoint) => withTicket(endpoint, (ticket) => {
+const openLink = (endpoint, display) => withTicket(endpoint, display, (ticket) => {
   location.assign(vncUri(ticket));
   say(C.linkOpened);
 });
 
-const saveVnc = (endpoint) => withTicket(endpoint, (ticket) => {
+const saveVnc = (endpoint, display) => withTicket(endpoint, display, (ticket) => {
   saveFile(`${endpoint.name}.vnc`, vncFile(ticket));
   say(C.fileSaved(ticket.user));
 });
@@ -58,13 +58,13 @@ function Value({ label, value }) {
         onClick=${copy}><${Icon} name="copy" /></button></dd></div>`;
 }
 
-function Ticket({ endpoint }) {
+function Ticket({ endpoint, display }) {
   const [ticket, setTicket] = useState(null);
   const [problem, setProblem] = useState(null);
   const [left, setLeft] = useState(TICKET_SECONDS * 1000);
   const make = () => {
     setProblem(null);
-    newTicket(endpoint.name, TICKET_SECONDS).then(setTicket, setProblem);
+    newTicket(endpoint.name, { seconds: TICKET_SECONDS, display }).then(setTicket, setProblem);
   };
   useEffect(make, []);
   useEffect(() => {
@@ -88,16 +88,38 @@ function Ticket({ endpoint }) {
     <footer><button type="button" class="primary" onClick=${closeDialog}>${T.close}</button></footer>`;
 }
 
-function showTicket(endpoint) {
+function showTicket(endpoint, display) {
   openDialog(() => html`<${Dialog} title=${C.ticketTitle(endpoint.name)} wide>
-    <${Ticket} endpoint=${endpoint} /><//>`);
+    <${Ticket} endpoint=${endpoint} display=${display} /><//>`);
 }
 
+const openHere = (endpoint, display) => navigate(viewerPath(endpoint.name, display));
+
+export const hasChoice = (endpoint) => endpoint.agent_displays?.length > 1;
+
+// way(endpoint, display): one of those above; of several displays it is asked
+// which one, and the first is the endpoint's own choice.
+function choose(endpoint, way) {
+  if (!hasChoice(endpoint)) {
+    way(endpoint);
+    return;
+  }
+  openDialog(() => html`<${FormDialog} title=${C.displayTitle(endpoint.name)} action=${C.go}
+      save=${async (form) => { setTimeout(() => way(endpoint, form.get('display')), 0); }}>
+    <fieldset class="checks"><legend class="unseen">${C.display}</legend>
+      ${endpoint.agent_displays.map((name, i) => html`<label class="check" key=${name}>
+        <input type="radio" name="display" value=${name} checked=${i === 0} autofocus=${i === 0} />${name}</label>`)}
+    </fieldset>
+  <//>`);
+}
+
+export const connectHere = (endpoint) => choose(endpoint, openHere);
+
 export const connectMenu = (endpoint) => [
-  { label: C.here, icon: 'connect', run: () => navigate(`/connect/${endpoint.name}`) },
-  { label: C.newTab, icon: 'play', run: () => openTab(endpoint) },
+  { label: C.here, icon: 'connect', run: () => connectHere(endpoint) },
+  { label: C.newTab, icon: 'play', run: () => choose(endpoint, openTab) },
   null,
-  { label: C.vncLink, icon: 'endpoints', run: () => openLink(endpoint) },
-  { label: C.vncFile, icon: 'download', run: () => saveVnc(endpoint) },
-  { label: C.ticket, icon: 'key', run: () => showTicket(endpoint) },
+  { label: C.vncLink, icon: 'endpoints', run: () => choose(endpoint, openLink) },
+  { label: C.vncFile, icon: 'download', run: () => choose(endpoint, saveVnc) },
+  { label: C.ticket, icon: 'key', run: () => choose(endpoint, showTicket) },
 ];
