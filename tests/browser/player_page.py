@@ -62,6 +62,35 @@ for (const type of ['waiting', 'error', 'emptied'])
   });
 '''
 
+# Plays over a time and calls back with the longest pause around it: wall time
+# that passed without as much media time, and with how much was buffered behind
+# it half a second before. A page that is drawn late loses nothing: the media
+# clock runs on. The pipeline's own start is over by then.
+PLAY_OVER = '''
+const [at, done] = arguments;
+const {video: v, playback} = document.querySelector('rc-player');
+const look = [];
+let before = null;
+playback.play();
+const timer = setInterval(() => {
+  const ms = v.currentTime * 1000;
+  if (ms >= at - 1000)
+    look.push(performance.now() - ms);
+  if (before === null && ms >= at - 500)
+    before = playback.fedToMs - at;
+  if (ms < at + 1000)
+    return;
+  clearInterval(timer);
+  playback.pause();
+  let least = Infinity, longest = 0;
+  for (const lag of look) {
+    least = Math.min(least, lag);
+    longest = Math.max(longest, lag - least);
+  }
+  done([longest, before]);
+}, 10);
+'''
+
 
 class PlayerPage:
     """page: a ConsolePage that is logged in."""
@@ -126,6 +155,11 @@ class PlayerPage:
 
     def stalls(self):
         return self.js('return window.stalls')
+
+    def play_over(self, at):
+        """[the longest pause while it plays over a time, how much of what
+        follows is buffered half a second before], in milliseconds."""
+        return self.page.driver.execute_async_script(PLAY_OVER, at)
 
     def keys(self, *keys):
         """To the page itself, not to a control."""
