@@ -138,7 +138,7 @@ const struct conf_opt relay_conf_opts[RELAY_CONF_N] = {
 	    "quarters full, goes on as a capture. 0: never."),
 	ROW(drain_seconds, CONF_SECONDS, "60", 0, 86400,
 	    "After SIGTERM running sessions get this long."),
-	ROW(node_lost_seconds, CONF_SECONDS, "60", 2, 3600,
+	ROW(node_lost_seconds, CONF_SECONDS, "10", 2, 3600,
 	    "Another relay whose heartbeat stands still for this long, while "
 	    "the database answered all of ours, is lost: its sessions are "
 	    "written off. A heartbeat is sent six times in it."),

@@ -391,6 +391,8 @@ sessions_refuse_logins(struct loop *l, const char *reason)
 		next = TAILQ_NEXT(s, link);
 		if (s->state <= SESSION_LOGIN)
 			session_refuse(s, reason);
+		else if (s->state == SESSION_PARKED)
+			session_end(s, "command", reason);
 	}
 }
 

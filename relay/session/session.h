@@ -55,7 +55,7 @@ int session_orders_init(struct loop *l);
 void session_orders_check(struct loop *l);
 void session_orders_release(struct loop *l);
 /* Viewers of this loop that are in their handshake, or type a password, are
- * refused. */
+ * refused; servers that wait dial in elsewhere. */
 void sessions_refuse_logins(struct loop *l, const char *reason);
 /* Ends it whatever it is doing; reason: for people. */
 void session_end_by_command(struct session *s, const char *reason);

@@ -20,6 +20,13 @@ def at(rig, ports):
     return SimpleNamespace(stack=stack, password=rig.password)
 
 
+def _spawn(node, program):
+    argv = [node.stack.path('bin', program), '--config', node.stack.conf_file]
+    for k, v in node.settings.items():
+        argv += ['--set', f'{k}={v}']
+    return node.stack.spawn(node.name, argv)
+
+
 class RelayNode:
     """A relay with ports and a spool of its own; `settings` for it alone."""
 
@@ -41,11 +48,7 @@ class RelayNode:
         self.process = None
 
     def start(self):
-        argv = [self.stack.path('bin', 'relaycam-relay'), '--config',
-                self.stack.conf_file]
-        for k, v in self.settings.items():
-            argv += ['--set', f'{k}={v}']
-        self.process = self.stack.spawn(self.name, argv)
+        self.process = _spawn(self, 'relaycam-relay')
         wait_until(lambda: self.stack.is_ready(self.ports.relay_metrics) and
                    tcp_answers(self.ports.relay), 60, self.name, self.process)
         return self
@@ -64,6 +67,81 @@ class RelayNode:
         with open(self.process.log_path, encoding='utf-8',
                   errors='replace') as f:
             return f.read()
+
+class StorageNode:
+    """A storage daemon for the spool of another node."""
+
+    def __init__(self, stack, name, spool):
+        self.stack, self.name = stack, f'storage-{name}'
+        self.ports = free_ports()
+        self.settings = {
+            'spool.dir': spool,
+            'storage.listen': f'127.0.0.1:{self.ports.files}',
+            'storage.metrics_listen':
+                f'127.0.0.1:{self.ports.storage_metrics}'}
+
+    def start(self):
+        self.process = _spawn(self, 'relaycam-storage')
+        wait_until(lambda: self.stack.is_ready(self.ports.storage_metrics),
+                   60, self.name, self.process)
+        return self
+
+
+class Balancer:
+    """HAProxy in front of a port of several nodes."""
+    CONF = """
+global
+    stats socket {dir}/{name}.sock mode 600 level admin
+defaults
+    mode tcp
+    timeout connect 5s
+    timeout client 10m
+    timeout server 10m
+    option redispatch 1
+    retries 3
+    default-server check inter 100ms fall 1 rise 1
+listen {name}
+    bind 127.0.0.1:{port}
+    balance leastconn
+"""
+
+    def __init__(self, stack, name, servers):
+        self.stack, self.name, self.servers = stack, name, servers
+        self.port = free_ports().relay
+        self.socket = stack.path('run', f'{name}.sock')
+
+    def start(self):
+        conf = self.stack.path('conf', f'{self.name}.cfg')
+        with open(conf, 'w', encoding='ascii') as f:
+            f.write(self.CONF.format(dir=self.stack.path('run'),
+                                     name=self.name, port=self.port))
+            for name, port in self.servers.items():
+                f.write(f'    server {name} 127.0.0.1:{port}\n')
+        os.chmod(conf, 0o644)
+        self.process = self.stack.spawn(
+            self.name, ['/usr/sbin/haproxy', '-db', '-f', conf])
+        wait_until(lambda: os.path.exists(self.socket) and
+                   tcp_answers(self.port), 60, self.name, self.process)
+        return self
+
+    def say(self, command):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(60)
+            s.connect(self.socket)
+            s.sendall(command.encode() + b'\n')
+            data = b''
+            while piece := s.recv(65536):
+                data += piece
+        return data.decode()
+
+    def only(self, name):
+        for other in self.servers:
+            state = 'ready' if other == name else 'maint'
+            self.say(f'set server {self.name}/{other} state {state}')
+
+    def all(self):
+        for name in self.servers:
+            self.say(f'set server {self.name}/{name} state ready')
 
 
 def dial_in(port, ident, server_port, source='127.0.0.1'):
