@@ -69,6 +69,11 @@ const struct conf_opt conf_console_opts[CONF_CONSOLE_N] = {
 	    "Providers of single sign-on may have private, loopback or "
 	    "link-local addresses. Each team's owner names a provider, so "
 	    "without this the console connects to public addresses alone."),
+	ROW(webhook_retry_seconds, CONF_SECONDS, "10", 1, 3600,
+	    "A webhook that was not delivered is tried again after this time, "
+	    "then after twice as long, up to an hour, for 3 days. Receivers "
+	    "are bound by provider_ca_file, provider_seconds and "
+	    "provider_private_addresses as providers are."),
 	ROW(stop_seconds, CONF_SECONDS, "30", 1, 3600,
 	    "At SIGTERM, requests under way get this long."),
 	ROW(pages_dir, CONF_STR, "/usr/share/relaycam/console", 0, 0,

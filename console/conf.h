@@ -14,14 +14,14 @@ struct conf_console {
 	int64_t max_event_streams, max_event_streams_per_person;
 	int64_t max_event_streams_per_address;
 	int64_t request_seconds, login_seconds, stop_seconds;
-	int64_t provider_seconds;
+	int64_t provider_seconds, webhook_retry_seconds;
 	bool provider_private_addresses;
 	int64_t reauthentication_seconds;
 	char *pages_dir, *modules_dir;
 	char *viewer_url, *vnc_address; /* of the relay */
 };
 
-#define CONF_CONSOLE_N 26
+#define CONF_CONSOLE_N 27
 extern const struct conf_opt conf_console_opts[CONF_CONSOLE_N];
 
 /* All that a process of the console reads from the settings file. */

@@ -1,3 +1,4 @@
+#include "console/webhooks.h"
 #include "console/worker.h"
 
 #include <event2/event.h>
@@ -180,7 +181,8 @@ make_parts(struct worker *w, char *err, size_t err_len)
 		.max_per_client = c->console.max_connections_per_address > 0
 		    ? FETCHES_PER_CLIENT_MAX
 		    : 0 });
-	if (w->fetcher == NULL || w->node == NULL || w->feed == NULL ||
+	w->webhooks = webhooks_new(w);
+	if (w->webhooks == NULL || w->fetcher == NULL || w->node == NULL || w->feed == NULL ||
 	    w->idempotency == NULL || w->guesses == NULL ||
 	    w->passwords == NULL || w->disk == NULL)
 		return -1;
@@ -201,6 +203,7 @@ free_parts(struct worker *w)
 	idempotency_queue_free(w->idempotency);
 	node_free(w->node);
 	db_pool_free(w->db);
+	webhooks_free(w->webhooks);
 	fetcher_free(w->fetcher);
 	server_free(w->server);
 	feed_free(w->feed);

@@ -24,6 +24,7 @@ struct node;
 struct pages;
 struct password_queue;
 struct server;
+struct webhooks;
 
 struct worker {
 	const struct console_conf *conf;
@@ -41,6 +42,7 @@ struct worker {
 	struct guesses *guesses;
 	struct password_queue *passwords;
 	struct fetcher *fetcher;  /* asks providers of single sign-on */
+	struct webhooks *webhooks;
 	struct worker_pool *disk; /* a thread that asks disks */
 	uint8_t seal_key[SEAL_KEY_LEN];
 	struct passkey_rp rp;

@@ -558,6 +558,15 @@ WHERE NOT EXISTS (SELECT 1 FROM pg_trigger
                   WHERE tgrelid = w.tbl::regclass
                     AND tgname = w.trg AND tgenabled IN ('O', 'A'));
 
+-- The triggers that tell webhooks are there.
+SELECT 'webhook_triggers' AS name, w.tbl AS object,
+       format('the trigger %s that tells webhooks is missing or off', w.trg) AS detail
+FROM (VALUES ('sessions', 'session_webhook_new'), ('sessions', 'session_webhook'),
+             ('segments', 'segment_webhook_new'), ('segments', 'segment_webhook')) w (tbl, trg)
+WHERE NOT EXISTS (SELECT 1 FROM pg_trigger
+                  WHERE tgrelid = w.tbl::regclass
+                    AND tgname = w.trg AND tgenabled IN ('O', 'A'));
+
 -- Kept answers have one.
 SELECT 'idempotency_answer' AS name, encode(id, 'hex') AS object,
        'was committed without its answer' AS detail

@@ -115,6 +115,12 @@ BEGIN
         ('idempotency_keys',  'admin',   'SELECT'),
         ('idempotency_keys',  'admin',   'SELECT'),
 
+        -- deliveries are made by the triggers of sessions and segments
+        ('webhooks',          'console', 'SELECT, INSERT, UPDATE, DELETE'),
+        ('webhooks',          'admin',   'SELECT, INSERT, UPDATE, DELETE'),
+        ('webhook_deliveries', 'console', 'SELECT, INSERT, UPDATE, DELETE'),
+        ('webhook_deliveries', 'admin',  'SELECT, INSERT, DELETE'),
+
         ('nodes',             'relay',   'SELECT, INSERT, UPDATE'),
         ('nodes',             'storage', 'SELECT, INSERT, UPDATE'),
         ('nodes',             'console', 'SELECT, INSERT, UPDATE'),
@@ -224,7 +230,8 @@ BEGIN
         ('logins_end()'), ('event_of_session()'), ('event_of_segment()'),
         ('event_of_endpoint()'), ('event_of_endpoint_test()'), ('event_of_access()'), ('recording_watched()'), ('file_refusal(text, bigint)'),
         ('file_opened(text, bigint, text, text, jsonb)'),
-        ('archive_open(uuid, bigint, text, jsonb, uuid)'), ('event_of_download()')) AS v (name)
+        ('archive_open(uuid, bigint, text, jsonb, uuid)'), ('event_of_download()'),
+        ('webhook_of_session()'), ('webhook_of_segment()')) AS v (name)
     LOOP
         EXECUTE format('ALTER FUNCTION %I.%s SECURITY DEFINER SET search_path = %I, pg_temp',
                        space, g.name, space);

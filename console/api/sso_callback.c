@@ -191,7 +191,7 @@ ask_tokens(struct sso *s)
 		.secret = s->secret,
 		.redirect_uri = uri };
 	struct fetch rq = { .url = s->discovery.token_endpoint,
-		.form = form,
+		.body = form,
 		.max = OIDC_TOKENS_MAX };
 	int rc;
 

@@ -128,6 +128,9 @@ add_headers(struct call *c, const struct fetch *rq)
 	char *line = NULL;
 	int rc = add_header(c, "Accept: application/json");
 
+	for (const char *const *h = rq->headers;
+	     rc == 0 && h != NULL && *h != NULL; h++)
+		rc = add_header(c, *h);
 	if (rc == 0 && rq->authorization != NULL) {
 		if (asprintf(&line, "Authorization: %s", rq->authorization) < 0)
 			return ERR_NOMEM;
@@ -173,8 +176,8 @@ set_options(struct call *c, const struct fetch *rq)
 		curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, on_socket);
 		curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, c);
 	}
-	if (rq->form != NULL)
-		curl_easy_setopt(e, CURLOPT_COPYPOSTFIELDS, rq->form);
+	if (rq->body != NULL)
+		curl_easy_setopt(e, CURLOPT_COPYPOSTFIELDS, rq->body);
 }
 
 static bool

@@ -26,9 +26,11 @@ struct fetcher_conf {
 
 struct fetch {
 	const char *url;
-	const char *form;          /* a POST's body; NULL: GET */
-	const char *authorization; /* field; NULL: none */
-	size_t max;                /* bytes of an answer's body */
+	const char *body; /* a POST's, a form unless headers say otherwise;
+			   * NULL: GET */
+	const char *const *headers; /* lines, then NULL; NULL: none more */
+	const char *authorization;  /* field; NULL: none */
+	size_t max;                 /* bytes of an answer's body */
 };
 
 struct fetch_answer {

@@ -60,7 +60,8 @@ def test_help_of_every_command(ctl):
     assert {'migrate', 'check', 'doctor', 'team', 'user', 'endpoint',
             'ticket', 'connect', 'settings', 'sessions', 'recordings',
             'verify', 'evidence-key', 'audit', 'console',
-            'single-sign-on', 'storage'} == set(listed)
+            'single-sign-on', 'storage',
+            'webhook'} == set(listed)
     for name in listed:
         text = ctl.ok(name, '--help')
         assert text.startswith(f'usage: relaycam {name}')
@@ -840,6 +841,8 @@ VIOLATIONS = {
     'segment_moves': "UPDATE segments SET status = 'recording' WHERE seq = 1",
     'segment_move_triggers':
         "ALTER TABLE segments DISABLE TRIGGER segment_moved",
+    'webhook_triggers': "ALTER TABLE sessions DISABLE TRIGGER "
+                        "session_webhook",
     'event_triggers': "ALTER TABLE segments DISABLE TRIGGER segment_event",
     'first_run_used':
         "INSERT INTO first_run_links (hash, expires_at, used_at) VALUES "
