@@ -5,12 +5,14 @@
 #include "ctl/pg.h"
 #include "ctl/recordings.h"
 
-/* Only if it still failed; its storage is told by the row's trigger. */
+/* Only if it still failed. Its storage is told by the row's trigger, or finds
+ * no failure in the row when it starts. */
 static int
 order(struct ctl *c, const char *id)
 {
 	PGresult *res = PG_QUERY(c,
-	    "UPDATE segments SET status = 'downloaded', status_detail = '' "
+	    "UPDATE segments SET status = 'downloaded', status_detail = '', "
+	    "encode_failures = 0 "
 	    "WHERE id = $1::uuid AND is_capture AND status = "
 	    "'encoding_failed' RETURNING id",
 	    id);

@@ -42,6 +42,7 @@ BEGIN
         ('access_settings',   'storage', 'SELECT (team_id, access, retention_days)'),
 
         -- T12: written by the trigger of access_settings and retention_apply() alone
+        ('retention_changes', 'storage', 'SELECT'),
         ('retention_changes', 'console', 'SELECT'),
         ('retention_changes', 'admin',   'SELECT'),
 
@@ -143,7 +144,7 @@ BEGIN
         ('segments',          'console', 'SELECT, UPDATE (status, status_detail, locked, notes, '
                                          'reviewed_by, reviewed_at, review_remark)'),
         ('segments',          'admin',   'SELECT, UPDATE (status, status_detail, locked, notes, '
-                                         'reviewed_by, reviewed_at, review_remark)'),
+                                         'encode_failures, reviewed_by, reviewed_at, review_remark)'),
 
         ('segment_moves',     'relay',   'SELECT'),
         ('segment_moves',     'storage', 'SELECT'),
@@ -231,7 +232,8 @@ BEGIN
         ('event_of_endpoint()'), ('event_of_endpoint_test()'), ('event_of_access()'), ('recording_watched()'), ('file_refusal(text, bigint)'),
         ('file_opened(text, bigint, text, text, jsonb)'),
         ('archive_open(uuid, bigint, text, jsonb, uuid)'), ('event_of_download()'),
-        ('webhook_of_session()'), ('webhook_of_segment()')) AS v (name)
+        ('webhook_of_session()'), ('webhook_of_segment()'),
+        ('upload_forgotten()')) AS v (name)
     LOOP
         EXECUTE format('ALTER FUNCTION %I.%s SECURITY DEFINER SET search_path = %I, pg_temp',
                        space, g.name, space);

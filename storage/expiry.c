@@ -33,7 +33,9 @@ static const char gone_sql[] =
     "locked AND (status = 'deleted' OR expires_at <= now()) AND id > "
     "$3::uuid ORDER BY id LIMIT 100";
 
-/* $1 store, $2 id: as the batch found it, and no other daemon has it. */
+/* $1 store, $2 id: as the batch found it, and no other daemon has it. While a
+ * change of the team's retention is not applied to all, by whichever daemon, it
+ * is not known which of its recordings stay. */
 static const char claim_sql[] =
     "SELECT g.object_key, g.status, s.team_id, coalesce(g.poster_key, ''), "
     "coalesce(v.object_key, '') "
@@ -41,7 +43,8 @@ static const char claim_sql[] =
     "LEFT JOIN evidence v ON v.segment_id = g.id WHERE g.id = $2::uuid "
     "AND g.store = $1 AND NOT g.locked AND g.status IN ('available', "
     "'missing', 'corrupted', 'deleted') AND (g.status = 'deleted' OR "
-    "g.expires_at <= now()) FOR UPDATE OF g SKIP LOCKED";
+    "g.expires_at <= now() AND NOT EXISTS (SELECT FROM retention_changes c "
+    "WHERE c.team_id = s.team_id)) FOR UPDATE OF g SKIP LOCKED";
 
 /* $1 seconds of a day, $2 rows, $3 who. */
 static const char apply_sql[] =

@@ -101,19 +101,20 @@ on_clip(struct clip_wait *w, const struct clip_result *result)
 	ask_free(a);
 }
 
-bool
-files_serve_clip(const struct files_request *r)
+/* Its recording is there. */
+static void
+serve(const struct files_request *r)
 {
 	struct clip_key key;
 	struct ask *a;
 	int rc;
 
 	if (!clip_key_read(&key, r->key))
-		return false;
+		return;
 	a = calloc(1, sizeof(*a));
 	if (a == NULL) {
 		files_refuse_memory(r->f, r->req);
-		return true;
+		return;
 	}
 	a->r = *r;
 	a->is_manifest = key.is_manifest;
@@ -123,7 +124,7 @@ files_serve_clip(const struct files_request *r)
 	    evhttp_request_get_connection(r->req), on_close, a);
 	rc = clip_set_get(r->f->d->clips, &key, &a->wait);
 	if (rc == 0)
-		return true;
+		return;
 	evhttp_connection_set_closecb(
 	    evhttp_request_get_connection(r->req), NULL, NULL);
 	refuse(r, ERR_UNAVAILABLE,
@@ -132,5 +133,15 @@ files_serve_clip(const struct files_request *r)
 		? "The clip cannot be made now; try again."
 		: "The database is away, so the clip cannot be made.");
 	ask_free(a);
+}
+
+bool
+files_serve_clip(const struct files_request *r)
+{
+	struct clip_key key;
+
+	if (!clip_key_read(&key, r->key))
+		return false;
+	files_check_there(r, serve);
 	return true;
 }

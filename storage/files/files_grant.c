@@ -98,6 +98,7 @@ files_has_grant(struct files_request *r)
 struct question {
 	struct files_request r;
 	files_serve_cb *serve;
+	bool is_living; /* the link */
 };
 
 static void
@@ -112,13 +113,32 @@ on_close(struct evhttp_connection *conn, void *arg)
 }
 
 static void
-answer_unknown(const struct files_request *r)
+answer_unknown(const struct files_request *r, bool is_living)
 {
 	r->f->d->counters.files_refused++;
 	files_add_header(r->req, "Retry-After", "5");
 	files_refuse(r->f, r->req, 503, "Service Unavailable",
-	    "This link has expired, and the database is away, so it is not "
-	    "known whether this client may continue.");
+	    is_living
+		? "The database is away, so it is not known whether this is "
+		  "still there."
+		: "This link has expired, and the database is away, so it is "
+		  "not known whether this client may continue.");
+}
+
+static void
+answer_living(struct question *q, PGresult *res)
+{
+	const struct files_request *r = &q->r;
+	char text[300];
+
+	if (PQgetisnull(res, 0, 0)) {
+		q->serve(r);
+		return;
+	}
+	r->f->d->counters.files_notfound++;
+	snprintf(text, sizeof(text), "There is no such file: %.200s.",
+	    PQgetvalue(res, 0, 0));
+	files_refuse(r->f, r->req, 404, "Not Found", text);
 }
 
 static void
@@ -128,7 +148,9 @@ answer(struct question *q, PGresult *res)
 	char text[300];
 
 	if (!db_ok(res, "check a grant") || PQntuples(res) != 1) {
-		answer_unknown(r);
+		answer_unknown(r, q->is_living);
+	} else if (q->is_living) {
+		answer_living(q, res);
 	} else if (!PQgetisnull(res, 0, 0)) {
 		r->f->d->counters.files_denied++;
 		snprintf(text, sizeof(text), "This link has expired: %.200s.",
@@ -159,26 +181,41 @@ on_answer(void *arg, PGresult *res)
 	free(q);
 }
 
-void
-files_check_grant(const struct files_request *r, files_serve_cb *serve)
+static void
+ask(const struct files_request *r, bool is_living, files_serve_cb *serve)
 {
 	struct question *q = calloc(1, sizeof(*q));
 	char person[24];
-	const char *params[] = { r->key, r->person != 0 ? person : NULL };
+	/* a living link is whoever's has it (T6) */
+	const char *params[] = { r->key,
+		r->person != 0 && !is_living ? person : NULL };
 
 	snprintf(person, sizeof(person), "%lld", (long long)r->person);
 	if (q != NULL) {
 		q->r = *r;
 		q->serve = serve;
+		q->is_living = is_living;
 	}
 	if (q == NULL ||
 	    db_query_now(r->f->d->db, "SELECT file_refusal($1, $2::bigint)", 2,
 		params, on_answer, q) != 0) {
 		free(q);
-		answer_unknown(r);
+		answer_unknown(r, is_living);
 		return;
 	}
 	r->f->d->counters.files_active++;
 	evhttp_connection_set_closecb(
 	    evhttp_request_get_connection(r->req), on_close, q);
+}
+
+void
+files_check_grant(const struct files_request *r, files_serve_cb *serve)
+{
+	ask(r, false, serve);
+}
+
+void
+files_check_there(const struct files_request *r, files_serve_cb *serve)
+{
+	ask(r, true, serve);
 }

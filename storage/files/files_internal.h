@@ -82,6 +82,9 @@ bool files_has_grant(struct files_request *r);
 typedef void files_serve_cb(const struct files_request *r);
 /* Asks the database whether nothing was taken back, and then serves. */
 void files_check_grant(const struct files_request *r, files_serve_cb *serve);
+/* The same of a living link to what is kept here though its recording may have
+ * been deleted: 404 then. */
+void files_check_there(const struct files_request *r, files_serve_cb *serve);
 
 /* ---- files_answer.c ---- */
 

@@ -213,8 +213,8 @@ def test_definers_keep_to_their_schema(db):
         'event_of_endpoint_test', 'event_of_segment', 'event_of_session',
         'file_opened', 'file_refusal', 'gaps_update', 'logins_end',
         'recording_watched', 'retention_apply', 'retention_changed',
-        'segments_changed', 'team_defaults', 'webhook_of_segment',
-        'webhook_of_session']
+        'segments_changed', 'team_defaults', 'upload_forgotten',
+        'webhook_of_segment', 'webhook_of_session']
     assert all(r[1] == ['search_path=public, pg_temp'] for r in rows)
 
 
