@@ -66,9 +66,21 @@ class Console:
     endpoint desk1. Team other: olga (owner), endpoint desk2."""
 
     def __init__(self, folder, cluster, **settings):
-        self.dir = folder
-        self.ctl = Ctl(cluster, cluster.database(), folder)
+        self._settle(folder, Ctl(cluster, cluster.database(), folder),
+                     settings)
         self.ctl.ok('migrate')
+        self.fill()
+
+    @classmethod
+    def beside(cls, folder, cluster, url, **settings):
+        """With a database that others have made and filled."""
+        c = cls.__new__(cls)
+        c._settle(folder, Ctl(cluster, url, folder), settings)
+        return c
+
+    def _settle(self, folder, ctl, settings):
+        self.dir = folder
+        self.ctl = ctl
         self.cert, key = Ctl.certificate(folder)
         (folder / 'link.key').write_bytes(os.urandom(32))
         (folder / 'link.key').chmod(0o600)
@@ -90,7 +102,6 @@ class Console:
             'console.reauthentication_seconds': '12h',
             'console.workers': '2', 'log.level': 'debug', **settings}
         self.process = None
-        self.fill()
 
     def fill(self):
         ok = self.ctl.ok

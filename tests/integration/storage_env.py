@@ -54,8 +54,11 @@ def free_port():
 
 
 def free_port_block(n):
-    """The first of n neighbouring ports that are free now."""
-    for base in range(33000, 60000, n):
+    """The first of n neighbouring ports that are free now. Each process begins
+    to look at another place: two that start at once would take the same."""
+    bases = range(33000, 60000, n)
+    first = os.getpid() % len(bases)
+    for base in [*bases[first:], *bases[:first]]:
         try:
             for port in range(base, base + n):
                 with socket.socket() as s:

@@ -189,8 +189,7 @@ def test_relaycam_saves_a_session(env):
     assert not os.path.exists(other)
 
 
-@pytest.mark.parametrize('form', ['zip', 'file'])
-def test_the_list_says_that_it_is_downloaded(both, form):
+def test_the_list_says_that_it_is_downloaded(both):
     env = both
     seg = Segment(env.start(), LARGE).place()
     seg.wait_stored(60)
@@ -200,8 +199,7 @@ def test_the_list_says_that_it_is_downloaded(both, form):
         row, = ctl.json('recordings', 'list')
         return row['status'], row['progress'], row['status_text']
     assert listed()[0] == 'available'
-    p = Player(env, env.link(key_of(archive(env, [seg]))) if form == 'zip'
-               else env.link(seg.key) + '&download=1')
+    p = Player(env, env.link(key_of(archive(env, [seg]))))
     p.take(LARGE // 2)
     wait_for('its half', lambda: listed()[0] == 'downloading' and
              50 <= listed()[1] < 100, 60)

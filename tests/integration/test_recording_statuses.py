@@ -1,21 +1,25 @@
 """Each status of M1, reached by what causes it, as `relaycam recordings list`
-shows it; and the commands that docs/when-a-recording-does-not-arrive.md has
+and the HTTP API show it; and the commands that docs/when-a-recording-does-not-arrive.md has
 for it, run as they stand there."""
 import fcntl
 import json
 import os
+import pathlib
 import re
 import shlex
 import signal
 
 import pytest
 
+from console_env import PASSWORD, Console
 from storage_env import (RECORDER, ROOT, Ceph, Segment, Storage, wait_for)
 from storage_fixtures import cluster  # noqa: F401
 from test_capture import Capture
 from test_encode_queue import ctl, played  # noqa: F401
+from test_paused_downloads import Player
 
 SMALL = 20_000
+LARGE = 20_000_000  # more than the sockets of both sides hold
 PAGE = os.path.join(ROOT, 'docs', 'when-a-recording-does-not-arrive.md')
 
 
@@ -51,19 +55,50 @@ def run_page(env, status, segment_id):
         assert 'usage' not in r.stderr, (line, r.stderr)
 
 
+def shown_by_list(env, segment_id):
+    row, = [r for r in json.loads(
+        ctl(env, 'recordings', 'list', '--json').stdout)
+        if r['id'] == segment_id]
+    return row['status_text']
+
+
 def shown(env, segment_id, status):
     row, = [r for r in json.loads(
         ctl(env, 'recordings', 'list', '--status', status, '--json').stdout)
         if r['id'] == segment_id]
     assert row['status'] == status
+    seen = api(env).get(f'recordings/{segment_id}')
+    assert seen.status_code == 200, seen.text
+    assert seen.json()['status'] == status
+    if status in ('transfer', 'encoding', 'downloading'):
+        assert 0 < seen.json()['progress'] < 100
     return row['status_text']
+
+
+def api(env):
+    """The owner's way to the HTTP API of the same database."""
+    if getattr(env, 'console', None) is None:
+        folder = pathlib.Path(env.dir, 'console')
+        folder.mkdir()
+        env.console = Console.beside(folder, env.cluster, env.url,
+                                     **{'console.workers': '1'}).start()
+        env.console.ctl.ok('user', 'passwd', 'alice', '--password-stdin',
+                           input=PASSWORD + '\n')
+        env.owner = env.console.login('alice')
+    return env.owner
+
+
+def end(env):
+    if getattr(env, 'console', None) is not None:
+        assert env.console.stop() == 0, env.console.log()
+    env.close()
 
 
 @pytest.fixture
 def env(tmp_path, cluster):
     e = Storage(tmp_path, cluster)
     yield e
-    e.close()
+    end(e)
 
 
 def test_page_has_each_status(env):
@@ -109,8 +144,23 @@ def test_transfer(tmp_path, cluster, tmp_path_factory):
         env.start()
         seg.wait_stored(60)
     finally:
-        env.close()
+        end(env)
         ceph.stop()
+
+
+def test_downloading(env):
+    seg = Segment(env.start(), LARGE).place()
+    seg.wait_stored(60)
+    assert shown_by_list(env, seg.id) == 'available'
+    p = Player(env, env.link(seg.key) + '&download=1')
+    p.take(LARGE // 2)
+    wait_for('its half', lambda: re.fullmatch(
+        r'downloading [5-9]\d %', shown_by_list(env, seg.id)), 60)
+    row = api(env).get(f'recordings/{seg.id}').json()
+    assert row['status'] == 'downloading' and 50 <= row['progress'] < 100
+    p.close()
+    wait_for('its end', lambda: api(env).get(
+        f'recordings/{seg.id}').json()['status'] == 'available', 60)
 
 
 def test_downloaded_and_encoding(env, played):
