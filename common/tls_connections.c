@@ -278,14 +278,20 @@ tls_connections_accept(struct event_base *base, void *arg)
 }
 
 static struct connection *
-connection_of(struct evhttp_request *req)
+connection_of_bev(struct bufferevent *bev)
 {
-	struct evhttp_connection *conn = evhttp_request_get_connection(req);
-	struct bufferevent *bev =
-	    conn != NULL ? evhttp_connection_get_bufferevent(conn) : NULL;
 	SSL *ssl = bev != NULL ? bufferevent_openssl_get_ssl(bev) : NULL;
 
 	return ssl != NULL ? SSL_get_ex_data(ssl, ex_index) : NULL;
+}
+
+static struct connection *
+connection_of(struct evhttp_request *req)
+{
+	struct evhttp_connection *conn = evhttp_request_get_connection(req);
+
+	return connection_of_bev(
+	    conn != NULL ? evhttp_connection_get_bufferevent(conn) : NULL);
 }
 
 const char *
@@ -303,13 +309,23 @@ tls_connections_client(struct evhttp_request *req)
 	return address != NULL ? address : "unknown";
 }
 
+static bool
+promote(struct tls_connections *s, struct connection *c)
+{
+	return c != NULL &&
+	    connection_limit_move(s->limit, &c->place, POOL_PROMOTED) == NULL;
+}
+
 bool
 tls_connections_promote(struct tls_connections *s, struct evhttp_request *req)
 {
-	struct connection *c = connection_of(req);
+	return promote(s, connection_of(req));
+}
 
-	return c != NULL &&
-	    connection_limit_move(s->limit, &c->place, POOL_PROMOTED) == NULL;
+bool
+tls_connections_promote_bev(struct tls_connections *s, struct bufferevent *bev)
+{
+	return promote(s, connection_of_bev(bev));
 }
 
 bool
@@ -377,6 +393,8 @@ tls_connections_load(struct tls_connections *s, const char *cert_file,
 		return ERR_CONFIG;
 	/* bufferevent_openssl does not see records that were read ahead */
 	SSL_CTX_set_read_ahead(ctx, 0);
+	if (s->conf.prepare != NULL)
+		s->conf.prepare(ctx);
 	if (set_ctx(s, ctx))
 		return 0;
 	snprintf(err, err_len, "out of memory");

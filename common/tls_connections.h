@@ -48,6 +48,8 @@ struct tls_connections_conf {
 	void *(*opened)(void *arg, struct bufferevent *bev);
 	void (*closed)(void *guard);
 	void *arg;
+	/* Called with each new context; NULL: nothing is. */
+	void (*prepare)(SSL_CTX *ctx);
 };
 
 /* NULL only for memory. */
@@ -81,6 +83,10 @@ const char *tls_connections_client(struct evhttp_request *req);
  * False: there are too many such connections. */
 bool tls_connections_promote(
     struct tls_connections *s, struct evhttp_request *req);
+
+/* The same of a connection by its bufferevent. */
+bool tls_connections_promote_bev(
+    struct tls_connections *s, struct bufferevent *bev);
 
 /*
  * The client has taken nothing for a while: its connection has a place among

@@ -469,10 +469,24 @@ WHERE NOT EXISTS (SELECT 1 FROM pg_trigger
                   WHERE tgrelid = 'evidence_keys'::regclass
                     AND tgname = 'evidence_keys_stay' AND tgenabled IN ('O', 'A'));
 
--- M1: what is stored, or on its way, is a video.
+-- M1: what is stored, or on its way, is a video; but for captures that their
+-- devices are sending.
 SELECT 'capture_status' AS name, id::text AS object,
        format('is %s and still said to be a capture', status) AS detail
-FROM segments WHERE is_capture AND status IN ('transfer', 'available', 'expired');
+FROM segments WHERE is_capture AND status IN ('transfer', 'available', 'expired')
+  AND NOT (status = 'transfer' AND id IN (SELECT id FROM device_captures));
+
+-- C7: what a device captured is a session of that device.
+SELECT 'device_capture_endpoint' AS name, c.id::text AS object,
+       format('was ordered from endpoint %s in a session of endpoint %s',
+              c.endpoint_id, s.endpoint_id) AS detail
+FROM device_captures c JOIN sessions s ON s.id = c.session_id
+WHERE s.endpoint_id <> c.endpoint_id;
+
+-- C7: a copy is no recording.
+SELECT 'device_capture_copy' AS name, c.id::text AS object,
+       'is a copy beside the relay''s recording, and has a row of its own' AS detail
+FROM device_captures c JOIN segments g ON g.id = c.id WHERE c.is_copy;
 
 -- X7: a session is lost exactly when the audit log says so last.
 SELECT 'session_lost' AS name, s.id::text AS object,

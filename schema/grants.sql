@@ -56,6 +56,8 @@ BEGIN
                                          'agent_displays, agent_node, agent_channel, agent_seen_at, '
                                          'agent_cert_sha256, tls_pin_sha256, parked_node, parked_at, '
                                          'deleted_at)'),
+        -- C7: whose captures they are
+        ('endpoints',         'storage', 'SELECT (id, agent_cert_sha256, deleted_at)'),
         ('endpoints',         'console', 'SELECT, INSERT, UPDATE'),
         ('endpoints',         'admin',   'SELECT, INSERT, UPDATE'),
 
@@ -189,6 +191,15 @@ BEGIN
         ('upload_parts',      'storage', 'SELECT, INSERT, UPDATE, DELETE'),
         ('upload_parts',      'console', 'SELECT'),
         ('upload_parts',      'admin',   'SELECT'),
+
+        -- C7: the relay orders, storage says what came
+        ('device_captures',   'relay',   'SELECT, INSERT (id, session_id, endpoint_id, meta, is_copy)'),
+        ('device_captures',   'storage', 'SELECT, UPDATE (received_at, bytes, sha256)'),
+        ('device_captures',   'console', 'SELECT'),
+        ('device_captures',   'admin',   'SELECT'),
+        ('capture_key',       'relay',   'SELECT'),
+        ('capture_key',       'storage', 'SELECT, INSERT'),
+        ('capture_key',       'admin',   'SELECT, DELETE'),
 
         ('storage_checks',    'storage', 'SELECT, INSERT, UPDATE, DELETE'),
         ('storage_checks',    'console', 'SELECT'),

@@ -8,7 +8,7 @@
 		    hi, NULL, help                                             \
 	}
 
-const struct conf_opt conf_storage_opts[28] = {
+const struct conf_opt conf_storage_opts[33] = {
 	ROW(listen, CONF_STR, "0.0.0.0:8444", 0, 0,
 	    "address:port of the server of signed files (TLS); with direct S3 "
 	    "links only of what is not stored yet."),
@@ -25,6 +25,21 @@ const struct conf_opt conf_storage_opts[28] = {
 	    "Addresses and networks of load balancers, comma-separated: their "
 	    "connections must begin with the header of the PROXY protocol, "
 	    "version 2. Empty: none."),
+	ROW(captures, CONF_BOOL, "off", 0, 0,
+	    "`on`: agents may hand over captures that they wrote on their "
+	    "endpoint, on the same port (C7). Needs store.link_key_file."),
+	ROW(capture_key_file, CONF_STR, "/var/lib/relaycam/capture.key", 0, 0,
+	    "Seed of 32 bytes of the key pair that agents encrypt captures to. "
+	    "Mode 0600. The daemon makes the file when there is none; all "
+	    "storage daemons of a site need the same one."),
+	ROW(capture_max_bytes, CONF_SIZE, "16G", 1, INT64_C(1) << 42,
+	    "A capture that is larger is refused."),
+	ROW(captures_per_endpoint, CONF_INT, "8", 1, 1024,
+	    "Captures of one endpoint that have begun to arrive and are not "
+	    "whole; more are asked to wait."),
+	ROW(capture_expiry_seconds, CONF_SECONDS, "7d", 1, 31536000,
+	    "A capture that has begun to arrive is dropped when nothing more "
+	    "of it came for this long."),
 	ROW(recorder_program, CONF_STR, "/usr/libexec/relaycam-recorder", 0, 0,
 	    "Program that finishes segments whose recorder died."),
 	ROW(user, CONF_STR, NULL, 0, 0,

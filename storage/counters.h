@@ -11,6 +11,7 @@ struct counters {
 	uint64_t repairs_ok, repairs_failed;
 	uint64_t encodes_ok, encodes_failed;
 	uint64_t quarantined;
+	uint64_t captures_received, captures_refused; /* from devices */
 	uint64_t illegal_moves; /* spool_states.h; a fault of ours */
 	uint64_t expired, deleted, expiry_failed;
 	uint64_t checked, checks, check_corrupted, check_missing;

@@ -17,6 +17,10 @@ struct conf_storage {
 	char *cors_origin;
 	char *metrics_listen;
 	char *proxy_protocol_from;
+	char *capture_key_file;
+	bool captures;
+	int64_t capture_max_bytes, captures_per_endpoint,
+	    capture_expiry_seconds;
 	char *recorder_program;
 	char *user;
 	int64_t scan_seconds, retry_seconds, expiry_seconds, check_seconds, hash_days;
@@ -28,7 +32,7 @@ struct conf_storage {
 	    paused_max_per_address;
 };
 
-extern const struct conf_opt conf_storage_opts[28];
+extern const struct conf_opt conf_storage_opts[33];
 
 struct daemon {
 	struct conf_log log;
@@ -53,6 +57,7 @@ struct daemon {
 	struct signing *signing;
 	struct heads *heads;
 	struct clip_set *clips;
+	struct receiver *receiver; /* NULL: no captures are received */
 	unsigned clips_building; /* each may take room in the spool yet */
 	bool stopping;   /* SIGTERM came: nothing new is begun */
 	bool exiting;    /* the loop has ended: callbacks only free */

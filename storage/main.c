@@ -38,6 +38,7 @@
 #include "storage/spool/spool.h"
 #include "storage/status.h"
 #include "storage/store/store.h"
+#include "storage/upload/receiver.h"
 #include "storage/worker.h"
 
 #define PROGRAM "relaycam-storage"
@@ -85,7 +86,8 @@ is_idle(const struct daemon *d)
 {
 	return spool_busy(d->spool) == 0 &&
 	    encode_queue_busy(d->encode_queue) == 0 &&
-	    d->counters.files_active == 0 && d->counters.store_jobs == 0;
+	    receiver_busy(d->receiver) == 0 && d->counters.files_active == 0 &&
+	    d->counters.store_jobs == 0;
 }
 
 static void
@@ -122,6 +124,7 @@ on_term(evutil_socket_t sig, short what, void *arg)
 	    clock_mono_ns() + (uint64_t)d->conf.stop_seconds * NS_PER_S;
 	d->store->ops->stop(d->store);
 	signing_stop(d->signing);
+	receiver_stop(d->receiver);
 	files_stop(d->files);
 	encode_queue_stop(d->encode_queue);
 	event_add(stop_.timer, &tv);
@@ -135,6 +138,7 @@ on_hup(evutil_socket_t sig, short what, void *arg)
 	files_reload(d->files);
 	spool_again(d->spool);
 	encode_queue_kick(d->encode_queue, true);
+	receiver_kick(d->receiver);
 	expiry_kick(d->expiry);
 }
 
@@ -149,6 +153,7 @@ on_database(void *arg, bool connected)
 		return;
 	node_announce(d->node);
 	signing_announce(d->signing);
+	receiver_announce(d->receiver);
 	spool_kick(d->spool, true);
 	encode_queue_kick(d->encode_queue, false);
 }
@@ -194,7 +199,8 @@ become_user(const char *name)
 static bool
 files_are_served(const struct daemon *d)
 {
-	if (!link_is_direct(&d->store_conf) ||
+	/* captures come on the same port */
+	if (!link_is_direct(&d->store_conf) || d->conf.captures ||
 	    access(d->store_conf.link_key_file, R_OK) == 0)
 		return true;
 	log_warn(
@@ -214,7 +220,9 @@ make_parts(struct daemon *d)
 	if (d->base == NULL || status_new(d, err, sizeof(err)) != 0 ||
 	    (files_are_served(d) && files_new(d, err, sizeof(err)) != 0))
 		die(err);
-	if (signing_new(d, d->secrets.evidence_key_file, err, sizeof(err)) != 0)
+	if (signing_new(d, d->secrets.evidence_key_file, err, sizeof(err)) !=
+		0 ||
+	    receiver_new(d, err, sizeof(err)) != 0)
 		die(err);
 	/* what only root may read is read, what only root may bind is bound */
 	become_user(d->conf.user);
@@ -236,6 +244,7 @@ make_parts(struct daemon *d)
 	if (d->clips == NULL || spool_new(d, err, sizeof(err)) != 0 || heads_new(d) != 0 ||
 	    encode_queue_new(d, err, sizeof(err)) != 0 || expiry_new(d) != 0 ||
 	    check_new(d) != 0 ||
+	    receiver_start(d, err, sizeof(err)) != 0 ||
 	    db_listen(d->db, "relaycam_segment", on_segment, d) != 0 ||
 	    db_listen(d->db, "relaycam_check", on_check, d) != 0)
 		die(err);
@@ -266,6 +275,7 @@ free_parts(struct daemon *d)
 	node_free(d->node);
 	status_free(d->status);
 	files_free(d->files);
+	receiver_free(d->receiver);
 	clip_set_free(d->clips);
 }
 

@@ -15,6 +15,7 @@
 #include "storage/encode/encode_queue.h"
 #include "storage/node.h"
 #include "storage/spool/spool.h"
+#include "storage/upload/receiver.h"
 
 #define M "relaycam_storage_"
 
@@ -61,6 +62,13 @@ print_counters(struct metrics_out *out, const struct counters *c)
 		    "deleted" },
 		{ "remove_errors_total", "counter",
 		    "Objects that could not be removed.", c->expiry_failed },
+		{ "captures_received_total", "counter",
+		    "Captures of devices that arrived whole.",
+		    c->captures_received },
+		{ "captures_refused_total", "counter",
+		    "Captures of devices that were not what was sent or "
+		    "ordered.",
+		    c->captures_refused },
 		{ "checked_total", "counter",
 		    "Stored objects compared with their rows.", c->checked },
 		{ "checks_total", "counter",
@@ -142,6 +150,12 @@ print_spool(struct metrics_out *out, const struct daemon *d)
 		    "Captures whose encoding failed; tried again at the next "
 		    "start.",
 		    encode_queue_count(d->encode_queue, SPOOL_FAILED) },
+		{ "capture_uploads", "gauge",
+		    "Captures of devices that are not whole yet.",
+		    receiver_uploads(d->receiver) },
+		{ "capture_uploads_active", "gauge",
+		    "Of these, those that are being sent.",
+		    receiver_active(d->receiver) },
 		{ "database_connected", "gauge", "1 while PostgreSQL answers.",
 		    db_is_connected(d->db) ? 1 : 0 },
 	};

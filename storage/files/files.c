@@ -21,6 +21,7 @@
 #include "storage/files/growing.h"
 #include "storage/listener.h"
 #include "storage/spool/spool.h"
+#include "storage/upload/receiver.h"
 
 #define HEADERS_MAX 8192
 #define PREFIX      "/files/"
@@ -280,6 +281,12 @@ new_connections(
 				   "and paused_max_per_address allow",
 	};
 
+	if (d->conf.captures) {
+		conf.opened = receiver_opened;
+		conf.closed = receiver_closed;
+		conf.arg = d;
+		conf.prepare = receiver_prepare;
+	}
 	if (proxy_networks_read(
 		&conf.proxies, d->conf.proxy_protocol_from, err, err_len) != 0)
 		return ERR_CONFIG;
@@ -325,6 +332,12 @@ files_new(struct daemon *d, char *err, size_t err_len)
 	if (f->sock == NULL)
 		return ERR_CONFIG;
 	return tls_connections_watch(f->connections, f->sock, "storage.listen");
+}
+
+bool
+files_promote(struct files *f, struct bufferevent *bev)
+{
+	return tls_connections_promote_bev(f->connections, bev);
 }
 
 void

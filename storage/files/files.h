@@ -9,8 +9,10 @@
 #ifndef STORAGE_FILES_FILES_H
 #define STORAGE_FILES_FILES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
+struct bufferevent;
 struct daemon;
 struct files;
 
@@ -19,6 +21,9 @@ int files_new(struct daemon *d, char *err, size_t err_len);
 void files_free(struct files *f);
 /* Reads certificate and key again; the old ones stay if that fails. */
 void files_reload(struct files *f);
+/* This connection belongs here, though it brought no link: it is no newcomer
+ * any more. False: there are too many such connections. */
+bool files_promote(struct files *f, struct bufferevent *bev);
 /* Stops to listen; running downloads go on. */
 void files_stop(struct files *f);
 

@@ -133,7 +133,8 @@ static bool
 is_others(const char *name)
 {
 	return name[0] == '.' || strcmp(name, "lost+found") == 0 ||
-	    strcmp(name, SPOOL_QUARANTINE) == 0;
+	    strcmp(name, SPOOL_QUARANTINE) == 0 ||
+	    strcmp(name, SPOOL_UPLOADS) == 0;
 }
 
 static void

@@ -17,6 +17,8 @@
 
 /* Its entries are looked at by people only. */
 #define SPOOL_QUARANTINE "quarantine"
+/* What devices are sending, storage/upload/. */
+#define SPOOL_UPLOADS "uploads"
 
 /* A kind of file: "<uuid><suffix>", and its bit. */
 struct spool_suffix {

@@ -61,7 +61,7 @@ const struct spool_move spool_moves[SPOOL_CAUSES] = {
 	    UNSTORED & ~HAD(TRANSFER), STATUS_TRANSFER },
 	[CAUSE_CAPTURE_CLOSED] = { "ready for encoding", IDLE, SPOOL_CLOSED,
 	    HAD(NONE) | HAD(RECORDING) | HAD(ENCODING) | HAD(ENCODING_FAILED) |
-	    HAD(MISSING) | HAD(CORRUPTED), STATUS_DOWNLOADED },
+	    HAD(TRANSFER) | HAD(MISSING) | HAD(CORRUPTED), STATUS_DOWNLOADED },
 	[CAUSE_SIZE_DIFFERS] = { "its size is not the manifest's", IDLE,
 	    SPOOL_BAD, UNSTORED & ~HAD(CORRUPTED), STATUS_CORRUPTED },
 	[CAUSE_NO_MEDIA] = { "manifest without media", IDLE, SPOOL_MISSING,
@@ -133,6 +133,15 @@ const struct spool_move spool_moves[SPOOL_CAUSES] = {
 	    0, STATUS_NONE },
 	[CAUSE_AGAIN] = { "tried again by hand", IN(FAILED), SPOOL_NEW,
 	    0, STATUS_NONE },
+
+	[CAUSE_UPLOAD_BEGUN] = { "its device sends it", 0, STAYS,
+	    HAD(NONE) | HAD(RECORDING) | HAD(MISSING) | HAD(CORRUPTED),
+	    STATUS_TRANSFER },
+	[CAUSE_UPLOAD_DIFFERS] = { "what its device sent is something else", 0,
+	    STAYS, HAD(TRANSFER), STATUS_CORRUPTED },
+	[CAUSE_UPLOAD_ENDED] = { "its device does not send it any more", 0,
+	    STAYS, HAD(NONE) | HAD(RECORDING) | HAD(TRANSFER) |
+	    HAD(CORRUPTED), STATUS_MISSING },
 
 	[CAUSE_CHECK_MISSING] = { "the check did not find it in the store", 0,
 	    STAYS, HAD(AVAILABLE) | HAD(CORRUPTED), STATUS_MISSING },

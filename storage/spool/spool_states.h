@@ -98,6 +98,10 @@ enum spool_cause {
 	/* both */
 	CAUSE_LATER,
 	CAUSE_AGAIN,
+	/* a device sends it: upload/ has its files */
+	CAUSE_UPLOAD_BEGUN,
+	CAUSE_UPLOAD_DIFFERS,
+	CAUSE_UPLOAD_ENDED,
 	/* no file in the spool: statements and people move the row alone */
 	CAUSE_CHECK_MISSING,
 	CAUSE_CHECK_CORRUPTED,

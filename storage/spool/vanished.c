@@ -22,15 +22,22 @@ static const char *const suffixes[] = { ".webm.part", ".webm", ".json",
 
 /* Also when that cannot be told, as with a disk that gives errors. */
 static bool
-has_files(const struct vanished *v, const char *folder, const char *id)
+is_file(const struct vanished *v, const char *folder, const char *id,
+    const char *suffix)
 {
 	char name[SPOOL_NAME_MAX];
 	struct stat st;
 
+	return fstatat(v->dir, spool_name(folder, id, suffix, name), &st,
+		   AT_SYMLINK_NOFOLLOW) == 0 ||
+	    (errno != ENOENT && errno != ENOTDIR);
+}
+
+static bool
+has_files(const struct vanished *v, const char *folder, const char *id)
+{
 	for (size_t i = 0; i < N_ELEMENTS(suffixes); i++)
-		if (fstatat(v->dir, spool_name(folder, id, suffixes[i], name),
-			&st, AT_SYMLINK_NOFOLLOW) == 0 ||
-		    (errno != ENOENT && errno != ENOTDIR))
+		if (is_file(v, folder, id, suffixes[i]))
 			return true;
 	return false;
 }
@@ -71,7 +78,8 @@ on_rows(void *arg, PGresult *res)
 	for (int i = 0; i < PQntuples(res); i++) {
 		id = PQgetvalue(res, i, 0);
 		session = PQgetvalue(res, i, 1);
-		if (!has_files(v, session, id) && !has_files(v, "", id))
+		if (!has_files(v, session, id) && !has_files(v, "", id) &&
+		    !is_file(v, SPOOL_UPLOADS, id, ".data"))
 			close_row(v, id, PQgetvalue(res, i, 2));
 	}
 }

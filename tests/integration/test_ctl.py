@@ -822,6 +822,15 @@ VIOLATIONS = {
     'session_sums': "UPDATE sessions SET bytes = bytes + 1",
     'disk_use': "UPDATE disk_use SET recordings = recordings - 1",
     'capture_status': "UPDATE segments SET is_capture = true WHERE seq = 1",
+    'device_capture_endpoint':
+        "WITH e AS (INSERT INTO endpoints (team_id, name, host, port) SELECT "
+        "id, 'another', '127.0.0.1', 5901 FROM teams LIMIT 1 RETURNING id) "
+        "INSERT INTO device_captures (id, session_id, endpoint_id, meta) "
+        "SELECT gen_random_uuid(), s.id, e.id, '{}' FROM sessions s, e LIMIT 1",
+    'device_capture_copy':
+        "INSERT INTO device_captures (id, session_id, endpoint_id, meta, "
+        "is_copy) SELECT g.id, s.id, s.endpoint_id, '{}', true FROM segments g "
+        "JOIN sessions s ON s.id = g.session_id WHERE g.seq = 1",
     'evidence_guard': "ALTER TABLE evidence_keys DISABLE TRIGGER "
                       "evidence_keys_stay",
     'events_bounded': "INSERT INTO events (name, team_id, object) SELECT "
