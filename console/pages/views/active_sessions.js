@@ -1,6 +1,6 @@
 // Logs > Active sessions: those that run, and orders to them (T5).
 import { html, useEffect, useMemo, useState } from '../base/html.js';
-import { patch, remove } from '../base/api.js';
+import { patch, remove, urlOf } from '../base/api.js';
 import { formatDuration, formatTime, knownZone } from '../base/format.js';
 import { useList } from '../base/list.js';
 import { navigate, route, setQuery } from '../base/router.js';
@@ -138,10 +138,13 @@ export default function ActiveSessions({ person }) {
   const { query } = useStore(route);
   const zone = knownZone(person.time_zone);
   const { text, device, user, access } = query;
-  const list = useList('sessions', { state: 'active', text, device, user, access, order: query.order }, onEvent);
+  const asked = { state: 'active', text, device, user, access, order: query.order };
+  const list = useList('sessions', asked, onEvent);
   const columns = useMemo(() => columnsOf(zone), [zone]);
   const isFiltered = FIELDS.some((f) => query[f.name]);
-  return html`<${Page} title=${A.title} lead=${A.lead(zone)}>
+  return html`<${Page} title=${A.title} lead=${A.lead(zone)}
+      actions=${html`<a class="button" href=${urlOf('sessions.csv', asked)} download>
+        <${Icon} name="download" />${S.csv}</a>`}>
     <${Filters} fields=${FIELDS} />
     <${Table} label=${A.title} list=${list} columns=${columns} menu=${(s) => menuOf(s, list)}
       nameOf=${(s) => `${s.endpoint}, ${s.user}`} order=${query.order}
