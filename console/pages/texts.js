@@ -1,6 +1,7 @@
 // All that the console says, in one place.
 
-const count = (n, one, many) => `${new Intl.NumberFormat('en').format(n)} ${n === 1 ? one : many}`;
+const numbers = new Intl.NumberFormat('en');
+const count = (n, one, many) => `${numbers.format(n)} ${n === 1 ? one : many}`;
 
 export const T = {
   name: 'Relaycam',

@@ -59,4 +59,5 @@ export function formatBytes(bytes) {
   return `${i === 0 || n >= 100 ? Math.round(n) : n.toFixed(1)} ${UNITS[i]}`;
 }
 
-export const formatCount = (n) => new Intl.NumberFormat('en').format(n);
+const numbers = new Intl.NumberFormat('en');
+export const formatCount = (n) => numbers.format(n);
