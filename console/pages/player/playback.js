@@ -9,8 +9,10 @@
  */
 import {LiveClusters, clusterOf, join} from './live_clusters.js';
 import {whileVisible, withPlace} from './live_places.js';
+import {MediaFeed} from './media_feed.js';
 import {Painted} from './painted.js';
 import {FileError} from './recording_file.js';
+import {sleep, stopped} from './stop.js';
 
 const AHEAD_MS = 20000;     /* kept ready at normal speed */
 const BEHIND_S = 60;        /* kept behind the position */
@@ -19,24 +21,6 @@ const POLL_MS = 400;        /* of a growing file */
 const LIVE_LAG_MS = 3000;   /* more than that behind is caught up at once */
 const LIVE_KEEP_MS = 300;
 const REBUILDS_MAX = 20;    /* after bytes that cannot be decoded */
-
-const stopped = () => new DOMException('stopped', 'AbortError');
-
-const sleep = (ms, signal) => new Promise((done, fail) => {
-  if (signal.aborted) {
-    fail(stopped());
-    return;
-  }
-  const stop = () => {
-    clearTimeout(timer);
-    fail(stopped());
-  };
-  const timer = setTimeout(() => {
-    signal.removeEventListener('abort', stop);
-    done();
-  }, ms);
-  signal.addEventListener('abort', stop, {once: true});
-});
 
 export class Playback extends EventTarget {
   /* openFile(recording): a RecordingFile. */
@@ -55,17 +39,17 @@ export class Playback extends EventTarget {
     this.targetMs = 0;
     this.fedToMs = 0;
     this.isMoving = false;  /* to what is not buffered */
-    this.keys = [];         /* positions of the key frames that are buffered */
     this.gapUntil = 0;
     this.passing = null;
     this.rebuilds = 0;
+    this.feed = new MediaFeed(video);
     this.painted = new Painted(video);
     this.video.addEventListener('error', () => this.onMediaError());
     this.video.addEventListener('ended', () => this.tell('change'));
     this.video.addEventListener('seeked', () => this.tell('change'));
     this.timer = setInterval(() => this.tick(), 100);
     this.closing = new AbortController();
-    this.feeding = this.openMedia(this.closing.signal).catch(() => {});
+    this.feeding = this.feed.open(this.closing.signal).catch(() => {});
   }
 
   close() {
@@ -73,9 +57,7 @@ export class Playback extends EventTarget {
     this.closing.abort();
     this.painted.close();
     this.stopFeeding();
-    if (this.url)
-      URL.revokeObjectURL(this.url);
-    this.video.removeAttribute('src');
+    this.feed.close();
   }
 
   tell(type, detail) {
@@ -89,7 +71,7 @@ export class Playback extends EventTarget {
   }
 
   get isReady() {
-    return this.media && this.media.readyState !== 'closed' && this.video.readyState > 0;
+    return this.feed.isOpen && this.video.readyState > 0;
   }
 
   /* The picture is that of the position. */
@@ -157,7 +139,7 @@ export class Playback extends EventTarget {
 
   setRate(rate) {
     this.rate = rate;
-    this.video.playbackRate = rate;
+    this.feed.setRate(rate);
     this.tell('change');
   }
 
@@ -170,7 +152,7 @@ export class Playback extends EventTarget {
   moveTo(ms) {
     this.targetMs = ms;
     this.announce(this.model.at(ms).gap || null);
-    if (this.isBuffered(ms)) {
+    if (this.feed.isBuffered(ms)) {
       this.video.currentTime = ms / 1000;
       this.tell('change');
       return;
@@ -188,7 +170,7 @@ export class Playback extends EventTarget {
     if (last) {
       const end = this.model.endOf(last);
       this.targetMs = Math.max(last.fromMs, end - LIVE_KEEP_MS);
-      if (!this.isBuffered(this.targetMs))
+      if (!this.feed.isBuffered(this.targetMs))
         this.feedFrom(this.targetMs);
       else
         this.video.currentTime = this.targetMs / 1000;
@@ -216,83 +198,6 @@ export class Playback extends EventTarget {
     }
   }
 
-  /* ---- the media element ---- */
-
-  isBuffered(ms) {
-    const b = this.video.buffered, t = ms / 1000;
-    for (let i = 0; this.isReady && i < b.length; i++)
-      if (t >= b.start(i) && t < b.end(i))
-        return true;
-    return false;
-  }
-
-  async openMedia(signal) {
-    if (this.media && this.media.readyState !== 'closed' && this.buffer)
-      return;
-    const media = new MediaSource();
-    this.media = media;
-    this.buffer = null;
-    if (this.url)
-      URL.revokeObjectURL(this.url);
-    this.url = URL.createObjectURL(media);
-    this.video.src = this.url;
-    await new Promise(done => {
-      media.addEventListener('sourceopen', done, {once: true});
-      signal.addEventListener('abort', done, {once: true});
-    });
-    if (signal.aborted) {
-      this.media = null;
-      throw stopped();
-    }
-    this.codec = 'vp9';
-    this.buffer = media.addSourceBuffer('video/webm; codecs="vp9"');
-    this.video.playbackRate = this.rate;
-  }
-
-  /* Waits until the buffer can be changed. */
-  async idle() {
-    const b = this.buffer;
-    if (b.updating)
-      await new Promise(done => {
-        b.addEventListener('updateend', done, {once: true});
-        setTimeout(done, 10000); /* of a media element that failed */
-      });
-  }
-
-  async change(what) {
-    await this.idle();
-    what(this.buffer);
-    await this.idle();
-  }
-
-  async append(bytes, signal) {
-    for (;;) {
-      if (signal.aborted)
-        throw stopped();
-      try {
-        await this.change(b => b.appendBuffer(bytes));
-        return;
-      } catch (e) {
-        if (e.name !== 'QuotaExceededError')
-          throw e;
-        await this.drop(5);
-        await sleep(500, signal);
-      }
-    }
-  }
-
-  /* Lets go what is more than `seconds` behind the position, up to a key frame:
-   * with a frame go all that build on it, and they may be what is shown. */
-  async drop(seconds) {
-    const limit = this.video.currentTime * 1000 - seconds * 1000;
-    const b = this.video.buffered;
-    const key = this.keys.filter(ms => ms <= limit).pop();
-    if (key !== undefined && b.length > 0 && b.start(0) * 1000 < key - 5000) {
-      this.keys = this.keys.filter(ms => ms >= key);
-      await this.change(x => x.remove(0, key / 1000 - 0.0005));
-    }
-  }
-
   /* The decoder gave up, as it may on bytes that were changed: behind the place
    * it goes on. */
   async onMediaError() {
@@ -300,7 +205,7 @@ export class Playback extends EventTarget {
     const {recording} = this.model.at(at);
     const file = recording && this.files.get(recording.id);
     this.stopFeeding();
-    this.media = null;
+    this.feed.drop();
     this.targetMs = at;
     this.rebuilds++;
     if (!file || this.rebuilds > REBUILDS_MAX) {
@@ -336,7 +241,7 @@ export class Playback extends EventTarget {
     const first = this.model.playableFrom(ms);
     if (first) /* while the media element gets ready */
       this.fileOf(first).open(this.closing.signal).catch(() => {});
-    this.feeding = this.feeding.then(() => this.feed(ms, run.stop.signal)).catch(e => {
+    this.feeding = this.feeding.then(() => this.feedAll(ms, run.stop.signal)).catch(e => {
       if (e.name !== 'AbortError' && !run.stop.signal.aborted) {
         this.tell('problem', e.message);
         if (!(e instanceof FileError))
@@ -348,23 +253,19 @@ export class Playback extends EventTarget {
     });
   }
 
-  async feed(ms, signal) {
+  async feedAll(ms, signal) {
     if (signal.aborted)
       return;
-    await this.openMedia(signal);
-    await this.idle();
+    await this.feed.open(signal);
+    await this.feed.idle();
     let recording = this.model.playableFrom(ms);
     if (!recording) {
       this.run = null;
       return;
     }
-    if (this.media.readyState === 'open')
-      this.buffer.abort();
-    this.setDuration();
-    this.keys = [];
-    if (this.video.buffered.length > 0)
-      await this.change(b => b.remove(0, Infinity));
-    this.setDuration();
+    const seconds = Math.max(this.model.durationMs / 1000, 0.1) +
+      (this.model.state === 'active' ? 86400 : 0);
+    await this.feed.empty(seconds);
     const start = Math.max(ms, recording.fromMs);
     this.fedToMs = start;
     this.video.currentTime = start / 1000;
@@ -375,16 +276,7 @@ export class Playback extends EventTarget {
       await this.feedRecording(recording, from - recording.fromMs, signal);
       recording = await this.nextRecording(recording, signal);
     }
-    await this.idle();
-    if (this.media.readyState === 'open')
-      this.media.endOfStream();
-  }
-
-  setDuration() {
-    const seconds = Math.max(this.model.durationMs / 1000, 0.1) +
-      (this.model.state === 'active' ? 86400 : 0);
-    if (this.media.readyState === 'open' && !(this.media.duration >= seconds))
-      this.media.duration = seconds;
+    await this.feed.end();
   }
 
   /* The one behind it; of a running session it may have to be waited for. */
@@ -439,7 +331,7 @@ export class Playback extends EventTarget {
       if (rest) {
         await this.appendFrames(file, rest.push(bytes).frames, signal);
       } else {
-        await this.append(bytes, signal);
+        await this.feed.append(bytes, signal);
         file.reader.push(offset, bytes);
       }
       at = offset + bytes.length;
@@ -460,22 +352,15 @@ export class Playback extends EventTarget {
       await this.patiently(signal, () => file.read(at, to, signal, take));
       if (this.model.grow(recording.id, this.fedToMs))
         this.tell('model');
-      await this.drop(BEHIND_S);
+      await this.feed.forget(BEHIND_S);
       file.completeBlocks(signal).catch(() => {});
     }
   }
 
   async beginFile(recording, file, signal) {
-    await this.idle();
-    if (this.media.readyState === 'open')
-      this.buffer.abort();
-    if (file.header.codec !== this.codec) {
-      this.buffer.changeType(`video/webm; codecs="${file.header.codec}"`);
-      this.codec = file.header.codec;
-    }
-    this.buffer.timestampOffset = recording.fromMs / 1000;
-    file.startFrames(timeMs => this.keys.push(recording.fromMs + timeMs));
-    await this.append(file.head.subarray(0, file.header.length), signal);
+    await this.feed.begin(file.header.codec, recording.fromMs);
+    file.startFrames(timeMs => this.feed.noteKey(recording.fromMs + timeMs));
+    await this.feed.append(file.head.subarray(0, file.header.length), signal);
   }
 
   async waitForNeed(signal) {
@@ -503,7 +388,7 @@ export class Playback extends EventTarget {
 
   async appendFrames(file, frames, signal) {
     if (frames.length > 0)
-      await this.append(join(frames.map(clusterOf)), signal);
+      await this.feed.append(join(frames.map(clusterOf)), signal);
     frames.forEach(f => file.noteFrame(f));
   }
 
@@ -514,7 +399,7 @@ export class Playback extends EventTarget {
       this.setLiveRate(this.positionMs);
     if (this.model.grow(recording.id, this.fedToMs))
       this.tell('model');
-    await this.drop(BEHIND_S);
+    await this.feed.forget(BEHIND_S);
     await this.waitForNeed(signal);
   }
 
@@ -541,10 +426,10 @@ export class Playback extends EventTarget {
     if (!this.isReady)
       return;
     if (this.video.seeking) {
-      this.leaveHole();
+      this.feed.leaveHole(this.fedToMs);
       return;
     }
-    const now = this.positionMs, hole = this.holeAt(now);
+    const now = this.positionMs, hole = this.feed.holeAt(now);
     this.nameGap(now, hole);
     if (this.isLive)
       this.keepLive(now);
@@ -559,29 +444,6 @@ export class Playback extends EventTarget {
     }
     if (!this.passHole(hole) && !this.isLive && !this.passMonitor(now) && this.skipsIdle)
       this.passIdle(now);
-  }
-
-  /* A seek to where nothing will come, such as the moment before a file's first
-   * picture, ends at what follows. */
-  leaveHole() {
-    const now = this.positionMs, b = this.video.buffered;
-    for (let i = 0; i < b.length && !this.isBuffered(now); i++)
-      if (b.start(i) * 1000 > now && this.fedToMs > b.start(i) * 1000) {
-        this.video.currentTime = b.start(i) + 0.001;
-        return;
-      }
-  }
-
-  /* What is buffered ends here, and there is more behind a hole: [end, start] of
-   * the hole in milliseconds; null: it plays on. Without data for the next
-   * picture a browser stops up to a second early. */
-  holeAt(now) {
-    const b = this.video.buffered, t = now / 1000;
-    const early = this.video.readyState <= 2 ? 1.5 : 0.06;
-    for (let i = 0; i + 1 < b.length; i++)
-      if (t >= b.end(i) - early && t < b.start(i + 1))
-        return [b.end(i) * 1000, b.start(i + 1) * 1000];
-    return null;
   }
 
   /* The picture that is shown in a gap is the one before it: that is said. A

@@ -7,25 +7,26 @@
  * Attributes: session; recording, to begin with; skip-idle="off" for pages that
  * are shared.
  */
+import {checksOf, summary} from './check_summary.js';
 import {Clips} from './clip.js';
 import {button, el} from './dom.js';
 import {findKey} from './keys.js';
 import {Links} from './links.js';
 import {Playback} from './playback.js';
 import {askForText, showHelp} from './player_dialogs.js';
+import {copyPlace, downloadFile, saveStill, shareFile} from './player_exports.js';
+import {Notes} from './player_notes.js';
 import {playerTable} from './player_table.js';
 import {RecordingFile} from './recording_file.js';
-import {GAP_TEXTS, PROBLEM_TEXTS, STATUS_TEXTS} from './texts.js';
+import {GAP_TEXTS, STATUS_TEXTS} from './texts.js';
 import './timeline_element.js';
 import {
-  SPEEDS, TimelineModel, clockText, formatHash, nextSpeed, parseHash, parsePosition,
-  spokenText, stillName, wallText} from './timeline_model.js';
+  SPEEDS, TimelineModel, clockText, nextSpeed, parseHash, parsePosition, wallText} from './timeline_model.js';
 
 const POLL_MS = 3000;          /* of a running session's timeline */
 const POLL_STORED_MS = 10000;  /* of an ended one's whose files are on their way */
 const THUMBNAIL_MS = 5000;     /* a picture is kept of each of these */
 const THUMBNAILS_MAX = 400;
-const NOTES_AT_ONCE = 4;       /* requests */
 
 const setting = {
   get(name, otherwise) {
@@ -50,7 +51,7 @@ export class PlayerElement extends HTMLElement {
     this.links = this.links || new Links(id => this.api.link(id));
     this.savedMs = 0;
     this.thumbnails = new Map();
-    this.notes = new Map(); /* by recording */
+    this.notes = new Notes(this);
     this.showsWall = setting.get('wall', '') === 'on';
     this.areLettersOn = setting.get('letters', 'on') === 'on';
     this.build();
@@ -154,7 +155,7 @@ export class PlayerElement extends HTMLElement {
     if (!this.playback)
       return;
     this.loadActivity(this.playback.model).catch(() => {});
-    this.loadNotes();
+    this.notes.load();
   }
 
   begin(model) {
@@ -245,7 +246,7 @@ export class PlayerElement extends HTMLElement {
     this.pages = await this.api.timeline(this.getAttribute('session'), false);
     const model = this.setPages();
     if (model)
-      await Promise.all([this.loadActivity(model), this.loadNotes()]);
+      await Promise.all([this.loadActivity(model), this.notes.load()]);
   }
 
   /* The model of what is known by now; null: the player was taken away. */
@@ -328,14 +329,14 @@ export class PlayerElement extends HTMLElement {
     case 'end': this.end(); break;
     case 'mark': this.clips.mark(row.end); break;
     case 'clip': this.clips.ask(); break;
-    case 'still': this.still(); break;
-    case 'note': this.note(); break;
+    case 'still': saveStill(this); break;
+    case 'note': this.notes.write(); break;
     case 'wall': this.toggleWall(); break;
     case 'goto': this.goTo(); break;
     case 'idle': this.setIdle(!p.skipsIdle); break;
-    case 'copy': this.copyLink(); break;
-    case 'share': this.shareFile().catch(e => this.say(e.message, 'bad', 5000)); break;
-    case 'download': this.download().catch(e => this.say(e.message, 'bad', 5000)); break;
+    case 'copy': copyPlace(this); break;
+    case 'share': shareFile(this).catch(e => this.say(e.message, 'bad', 5000)); break;
+    case 'download': downloadFile(this).catch(e => this.say(e.message, 'bad', 5000)); break;
     case 'full': this.toggleFull(); break;
     case 'help': showHelp(this, this.areLettersOn, on => {
       this.areLettersOn = on;
@@ -392,86 +393,10 @@ export class PlayerElement extends HTMLElement {
     return c;
   }
 
-  async still() {
-    await this.playback.pictured();
-    if (!this.playback || !this.video.videoWidth)
-      return;
-    const name = stillName(this.endpoint, this.playback.model.wallMs(this.positionMs));
-    this.canvas().toBlob(blob => {
-      const url = URL.createObjectURL(blob);
-      el('a', {href: url, download: name}).click();
-      setTimeout(() => URL.revokeObjectURL(url), 10000);
-      this.say(`Saved as ${name}`, '', 2500);
-    }, 'image/png');
-  }
-
+  /* The recording of the position, or the one behind it. */
   here() {
     const {recording} = this.playback.model.at(this.positionMs);
     return recording || this.playback.model.playableFrom(this.positionMs);
-  }
-
-  async note() {
-    const at = this.positionMs, recording = this.here();
-    this.playback.pause();
-    const text = await askForText(this, `Note at ${clockText(at)}`,
-      'Others who may play this recording see it with your name.', '', 2000);
-    if (!text || !recording)
-      return;
-    try {
-      await this.api.addNote(recording.id, at - recording.fromMs, text);
-      this.notes.delete(recording.id);
-      recording.noteCount = (recording.noteCount || 0) + 1;
-      await this.loadNotes();
-    } catch (e) {
-      this.say(e.message, 'bad', 5000);
-    }
-  }
-
-  /* Of all recordings that have more than is known. */
-  async loadNotes() {
-    const {recordings} = this.playback.model;
-    const due = recordings.filter(
-      r => r.noteCount > 0 && (this.notes.get(r.id) || []).length !== r.noteCount);
-    const work = async () => {
-      for (let r = due.shift(); r; r = due.shift())
-        this.notes.set(r.id, await this.api.notes(r.id).catch(() => []));
-    };
-    await Promise.all(Array.from({length: NOTES_AT_ONCE}, work));
-    this.timeline.notes = recordings.flatMap(r => (this.notes.get(r.id) || []).map(
-      n => ({...n, recording: r, positionMs: r.fromMs + n.at_ms})));
-    this.timeline.draw();
-  }
-
-  async copyLink() {
-    const page = location.href.split('#')[0] + formatHash(this.positionMs);
-    await this.copy(page, 'The link to this time was copied.');
-  }
-
-  /* Of the file that is shown (T6). */
-  async shareFile() {
-    const recording = this.here();
-    if (!recording)
-      return;
-    const {url, expires_at} = await this.api.link(recording.id);
-    await this.copy(url, `The link was copied. It works until ${
-      wallText(Date.parse(expires_at), this.zone).slice(11)}, without a login.`);
-  }
-
-  async copy(text, done) {
-    try {
-      await navigator.clipboard.writeText(text);
-      this.say(done, '', 2500);
-    } catch {
-      await askForText(this, 'Copy this link', '', text);
-    }
-  }
-
-  async download() {
-    const recording = this.here();
-    if (!recording)
-      return;
-    const {url} = await this.api.link(recording.id, 'attachment');
-    el('a', {href: url}).click();
   }
 
   /* ---- what is shown ---- */
@@ -550,62 +475,15 @@ export class PlayerElement extends HTMLElement {
     this.thumbnails.set(slot, this.canvas(200).toDataURL('image/jpeg', 0.6));
   }
 
-  /* ---- checks ---- */
-
   showChecks() {
     if (!this.playback)
       return;
-    const files = [...this.playback.files.values()], checks = [];
-    for (const f of files)
-      for (const b of f.check.blocks || []) {
-        if (b.state !== 'good' && b.state !== 'bad')
-          continue;
-        const times = f.timesOf(b), r = f.recording;
-        if (!times && b.state === 'good')
-          continue;
-        const end = this.playback.model.endOf(r);
-        const [from, to] = times || [0, end - r.fromMs];
-        checks.push({recording: r, state: b.state, fromMs: r.fromMs + from,
-                     toMs: Math.min(r.fromMs + to, end)});
-      }
+    const files = [...this.playback.files.values()], {model} = this.playback;
+    const checks = checksOf(files, model), {state, text} = summary(files, checks, model);
     this.timeline.setChecks(checks);
-    this.tellChecks(files, checks);
-  }
-
-  tellChecks(files, checks) {
-    const bad = files.map(f => ({f, block: f.check.firstBad()})).filter(x => x.block)
-      .sort((a, b) => a.f.recording.fromMs - b.f.recording.fromMs)[0];
-    const wrong = files.find(f => f.problem && f.problem !== 'unsigned' && f.problem !== 'unreachable');
-    let state = 'unknown', text = 'Nothing has been checked yet.';
-    const odd = files.find(f => f.problem);
-    if (bad) {
-      state = 'bad';
-      text = this.badText(bad.f, bad.block);
-    } else if (wrong) {
-      state = 'bad';
-      text = `File ${wrong.recording.seq}: ${PROBLEM_TEXTS[wrong.problem]}`;
-    } else if (checks.length > 0) {
-      state = 'good';
-      const ms = checks.reduce((sum, c) => sum + c.toMs - c.fromMs, 0);
-      text = `Checked while it plays: ${spokenText(ms)} of ` +
-        `${spokenText(this.playback.model.durationMs)} are as they were recorded and signed.`;
-    } else if (odd) {
-      text = PROBLEM_TEXTS[odd.problem];
-    } else if (files.some(f => f.isGrowing)) {
-      text = 'This recording is still being written; it is signed when it is stored.';
-    }
     if (this.check.textContent !== text)
       this.check.textContent = text;
     this.check.dataset.state = state;
-  }
-
-  badText(f, b) {
-    const times = f.timesOf(b), r = f.recording;
-    const where = times ? `from ${clockText(r.fromMs + times[0], true)} to ` +
-      clockText(Math.min(r.fromMs + times[1], this.playback.model.endOf(r)), true) :
-      'its header or its index';
-    return `File ${r.seq} was changed after it was recorded: bytes ${b.offset} to ` +
-      `${b.offset + b.length - 1}, ${where}.`;
   }
 }
 
