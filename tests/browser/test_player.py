@@ -227,6 +227,9 @@ def test_keys_of_one_letter_can_be_switched_off(player):
 # --- links, stills, notes -------------------------------------------------------------
 
 def test_deep_links(page, session):
+    """Quiet times of what somebody shared are not left out, whatever was
+    chosen before; the choice stays."""
+    page.js("localStorage.setItem('relaycam-player-idle', 'on')")
     player = PlayerPage(page).open(session.id, '#t=60.5')
     player.settled(60500, 100)
     assert player.number() in session.at(60500, FRAME_MS, FRAME_MS)
@@ -234,6 +237,10 @@ def test_deep_links(page, session):
                    ".playback.model.wallMs(7000)).toISOString()")
     player.js('location.hash = arguments[0]', f'#at={at}')
     player.settled(7000, 100)
+    skips = "return document.querySelector('rc-player').playback.skipsIdle"
+    assert player.js(skips) is False
+    assert PlayerPage(page).open(session.id).js(skips) is True
+    page.js('localStorage.clear()')
 
 
 def test_a_still_is_the_picture(player, session):

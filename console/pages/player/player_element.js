@@ -4,8 +4,8 @@
  *
  * Properties, set before it is connected: api (a PlayerApi); timelineAsked
  * (promise of its timeline()); about (promise of {endpoint}); zone (of wall-clock times); links (a Links).
- * Attributes: session; recording, to begin with; skip-idle="off" for pages that
- * are shared.
+ * Attributes: session; recording, to begin with. A link to a time begins without
+ * leaving out quiet times, whatever was chosen before: it was shared to show them.
  */
 import {checksOf, summary} from './check_summary.js';
 import {Clips} from './clip.js';
@@ -145,7 +145,7 @@ export class PlayerElement extends HTMLElement {
     this.begin(model); /* what is shown around it is built while it is fetched */
     this.takeModel(model);
     this.setSpeed(Number(setting.get('speed', '1')));
-    this.setIdle(this.getAttribute('skip-idle') !== 'off' && setting.get('idle', '') === 'on');
+    this.showIdleChoice(setting.get('idle', '') === 'on' && parseHash(location.hash, model) === null);
     this.sayIfNothingPlays(model);
     this.loop();
     this.schedulePoll();
@@ -291,11 +291,15 @@ export class PlayerElement extends HTMLElement {
   }
 
   setIdle(on) {
+    setting.set('idle', on ? 'on' : 'off');
+    this.showIdleChoice(on);
+  }
+
+  showIdleChoice(on) {
     this.playback.skipsIdle = on;
     this.idleBox.checked = on;
     this.timeline.showsIdle = on;
     this.timeline.draw();
-    setting.set('idle', on ? 'on' : 'off');
     this.showIdle();
   }
 
