@@ -36,6 +36,8 @@ def desktop_port(stack, n):
 class Desktop:
     """An Xvnc with a counter at its corner, registered as an endpoint."""
 
+    host = 'localhost'
+
     def __init__(self, stack, n, hz=COUNTER_HZ):
         self.stack, self.n, self.hz = stack, n, hz
         self.name = f'desk{n + 1}'
@@ -50,11 +52,12 @@ class Desktop:
             capture_output=True).stdout)
         self.process, display = demo.start_with_displayfd(s, self.name, [
             'Xtigervnc', '-geometry', self.size, '-depth', '24', '-rfbport',
-            port, '-localhost', '-SecurityTypes', 'X509Vnc', '-PasswordFile',
-            secret, '-X509Cert', f'{conf}/endpoint.pem', '-X509Key',
+            port, *self.listen_options(), '-SecurityTypes', 'X509Vnc',
+            '-PasswordFile', secret, '-X509Cert', f'{conf}/endpoint.pem', '-X509Key',
             f'{conf}/endpoint.key', '-AlwaysShared', '-BlacklistTimeout',
             '0'])
-        wait_until(lambda: tcp_answers(port), 10, self.name, self.process)
+        wait_until(lambda: tcp_answers(port, self.host), 10, self.name,
+                   self.process)
         self.env = {**s.env, 'DISPLAY': display}
         run(['xsetroot', '-solid', '#2f4858'], s.user, self.env)
         s.spawn(f'{self.name}-clock', ['xclock', '-update', '1', '-geometry',
@@ -73,6 +76,12 @@ class Desktop:
                 4, 4, self.hz], env=self.env, stdout=f)
         wait_until(self.drawn, 10, 'the counter', p)
 
+    def listen_options(self):
+        return ['-localhost']
+
+    def add_options(self):
+        return ['--host', self.host]
+
     def drawn(self):
         """[(value, monotonic ns)], in order."""
         with open(self.log, encoding='ascii') as f:
@@ -86,8 +95,8 @@ class Desktop:
     def register(self, password):
         s, path = self.stack, self.stack.path('conf', f'{self.name}.password')
         s._write(path, password + '\n')
-        s.ctl('endpoint', 'add', self.name, '--team', 'chaos', '--host',
-              'localhost', '--port', str(desktop_port(s, self.n)),
+        s.ctl('endpoint', 'add', self.name, '--team', 'chaos',
+              *self.add_options(), '--port', str(desktop_port(s, self.n)),
               '--password-file', path, '--ca', s.path('ca.pem'))
 
 
