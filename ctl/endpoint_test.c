@@ -18,6 +18,7 @@
 #include "ctl/names.h"
 #include "ctl/pg.h"
 #include "ctl/rfb_probe.h"
+#include "ctl/secret.h"
 #include "ctl/table.h"
 
 /* What is stored about the endpoint; borrowed from the query's result. */
@@ -25,6 +26,7 @@ struct target {
 	const char *host, *port, *username, *ca_pem, *pin;
 	const char *tls_name; /* NULL: as host */
 	bool has_password, allow_clear;
+	const struct secret *secret; /* NULL: it cannot be opened here */
 };
 
 /* What was found; printed at the end. */
@@ -32,6 +34,7 @@ struct report {
 	json_t *facts;      /* object */
 	json_t *problems;   /* array of sentences */
 	const char *choice; /* what the relay would use; NULL: nothing */
+	uint32_t type;      /* the same */
 };
 
 __attribute__((format(printf, 2, 3))) static void
@@ -218,15 +221,44 @@ choose_clear(
 		    "refuses it; switch X509 on in the VNC server, or, "
 		    "on a private network only, \"relaycam endpoint "
 		    "set NAME --allow-clear\"");
-	else if (vnc && t->has_password)
+	else if (vnc && t->has_password) {
 		r->choice = "VNC authentication in clear";
-	else if (none)
+		r->type = RFB_SEC_VNC;
+	} else if (none) {
 		r->choice = "no authentication, in clear";
-	else
+		r->type = RFB_SEC_NONE;
+	} else
 		problem(r,
 		    "it asks for a password and none is stored: "
 		    "\"relaycam endpoint set NAME --password-file "
 		    "FILE\"");
+}
+
+/* To the end, where everything else is right: an Xvnc counts logins that are
+ * not finished, and shuts their address out, which may be the relay's. */
+static void
+try_login(struct rfb_probe *p, const struct target *t, struct report *r)
+{
+	bool needs_password =
+	    r->type != RFB_SEC_NONE && r->type != RFB_SEC_X509_NONE;
+	int rc;
+
+	if (needs_password && t->secret == NULL) {
+		json_object_set_new(r->facts, "login",
+		    json_string("not tried: the seal key, which opens its "
+				"password, cannot be read here"));
+		return;
+	}
+	rc = rfb_probe_login(p, r->type, t->username != NULL ? t->username : "",
+	    needs_password ? t->secret->text : "");
+	if (rc == ERR_DENIED)
+		problem(r,
+		    "it refuses the stored password: \"relaycam endpoint set "
+		    "NAME --password-file FILE\"");
+	else if (rc != 0)
+		problem(r, "it does not finish the login");
+	else
+		json_object_set_new(r->facts, "login", json_string("right"));
 }
 
 static void
@@ -243,10 +275,13 @@ try_security(struct rfb_probe *p, const struct target *t, struct report *r)
 	note_offers(p, r);
 	if (subtype != 0) {
 		r->choice = rfb_security_name(subtype);
+		r->type = subtype;
 		try_tls(p, subtype, t, r);
 	} else if (json_array_size(r->problems) == 0) {
 		choose_clear(p, t, r);
 	}
+	if (r->choice != NULL && json_array_size(r->problems) == 0)
+		try_login(p, t, r);
 }
 
 static void
@@ -317,6 +352,7 @@ print_people(const json_t *facts)
 	print_fact(cert, "sha256", "SHA-256");
 	print_fact(cert, "expires_at", "valid until");
 	print_fact(facts, "trust", "trusted by");
+	print_fact(facts, "login", "login");
 	if (json_array_size(problems) == 0)
 		printf("The relay would connect with: %s.\n",
 		    json_string_value(json_object_get(facts, "choice")));
@@ -329,20 +365,25 @@ print_people(const json_t *facts)
 /* --- entry points -------------------------------------------------------- */
 
 static json_t *
-probe_row(const PGresult *res, int timeout_s)
+probe_row(const struct ctl *c, const PGresult *res, int timeout_s)
 {
+	struct secret secret = { .len = 0 };
 	struct target t = { pg_text(res, 0, 0), pg_text(res, 0, 1),
 		pg_text(res, 0, 2), pg_text(res, 0, 3), pg_text(res, 0, 4),
 		pg_text(res, 0, 9), *PQgetvalue(res, 0, 5) == 't',
-		*PQgetvalue(res, 0, 6) == 't' };
-	struct report r = { json_object(), json_array(), NULL };
+		*PQgetvalue(res, 0, 6) == 't', NULL };
+	struct report r = { json_object(), json_array(), NULL, 0 };
 	char address[HOST_MAX + 16];
 
 	snprintf(address, sizeof(address), "%s port %s", t.host, t.port);
 	json_object_set_new(
 	    r.facts, "endpoint", json_string(PQgetvalue(res, 0, 7)));
 	json_object_set_new(r.facts, "address", json_string(address));
+	if (t.has_password &&
+	    secret_open(c, PQgetvalue(res, 0, 10), &secret) == 0)
+		t.secret = &secret;
 	try_endpoint(&t, timeout_s, &r);
+	secret_wipe(&secret);
 	json_object_set_new(
 	    r.facts, "ok", json_boolean(json_array_size(r.problems) == 0));
 	json_object_set_new(r.facts, "choice",
@@ -358,13 +399,14 @@ endpoint_probe(struct ctl *c, const char *id, int timeout_s)
 	PGresult *res = PG_QUERY(c,
 	    "SELECT host, port, username, tls_ca_pem, "
 	    "encode(tls_pin_sha256, 'hex'), secret_sealed IS NOT NULL, "
-	    "allow_clear, name, kind, tls_name FROM endpoints WHERE id = $1",
+	    "allow_clear, name, kind, tls_name, "
+	    "encode(secret_sealed, 'hex') FROM endpoints WHERE id = $1",
 	    id);
 
 	if (res == NULL || PQntuples(res) != 1)
 		facts = NULL;
 	else if (strcmp(PQgetvalue(res, 0, 8), "direct") == 0)
-		facts = probe_row(res, timeout_s);
+		facts = probe_row(c, res, timeout_s);
 	else
 		facts = endpoint_dialin_probe(c, id);
 	PQclear(res);

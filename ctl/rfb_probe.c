@@ -143,15 +143,14 @@ read_types(struct rfb_probe *p)
 int
 rfb_probe_start(struct rfb_probe *p, int fd)
 {
-	int minor;
 	int rc;
 
 	memset(p, 0, sizeof(*p));
 	p->fd = fd;
-	rc = read_version(p, &minor);
+	rc = read_version(p, &p->minor);
 	if (rc != 0)
 		return rc;
-	return minor == 3 ? read_types_33(p) : read_types(p);
+	return p->minor == 3 ? read_types_33(p) : read_types(p);
 }
 
 int

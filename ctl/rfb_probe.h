@@ -1,6 +1,6 @@
 /*
- * Asks a VNC server what it offers, up to and including TLS, and sends no
- * credentials. Blocking, bounded by the socket's time limit. Server bytes are
+ * Asks a VNC server what it offers, up to and including TLS, and may then log
+ * in. Blocking, bounded by the socket's time limit. Server bytes are
  * untrusted: counts and lengths are bounded here.
  * Sources: RFC 6143 section 7.1; VeNCrypt as in the community specification
  * of RFB (rfbproto.rst, security type 19).
@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #define RFB_PROBE_TYPES_MAX 64
+#define RFB_PROBE_TEXT_MAX  1024
 
 enum rfb_security {
 	RFB_SEC_NONE = 1,
@@ -27,6 +28,7 @@ struct rfb_probe {
 	int fd;
 	SSL *ssl;         /* after rfb_probe_tls */
 	char version[12]; /* "003.008" */
+	int minor;        /* that was agreed on: 3, 7 or 8 */
 	uint8_t types[255];
 	int n_types;
 	uint32_t subtypes[RFB_PROBE_TYPES_MAX];
@@ -50,6 +52,15 @@ int rfb_probe_vencrypt(struct rfb_probe *p);
  * those checks.
  */
 int rfb_probe_tls(struct rfb_probe *p, uint32_t subtype, SSL *ssl);
+
+/*
+ * Logs in with what was chosen (type: one of enum rfb_security, without TLS
+ * chosen by this call) up to ServerInit, as a shared session. user, password:
+ * at most RFB_PROBE_TEXT_MAX bytes, "" where the type needs none. Returns 0,
+ * ERR_DENIED (refused), or ERR_PROTOCOL, ERR_IO, ERR_LIMIT, ERR_UNSUPPORTED.
+ */
+int rfb_probe_login(
+    struct rfb_probe *p, uint32_t type, const char *user, const char *password);
 
 void rfb_probe_release(struct rfb_probe *p);
 

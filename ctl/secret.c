@@ -200,3 +200,28 @@ secret_seal(const struct ctl *c, const struct secret *s)
 	wipe(key, sizeof(key));
 	return text;
 }
+
+int
+secret_open(const struct ctl *c, const char *hex, struct secret *s)
+{
+	uint8_t key[SEAL_KEY_LEN], box[SECRET_MAX + SEAL_OVERHEAD];
+	char why[KEYFILE_WHY_MAX];
+	size_t len;
+	int n, rc = keyfile_read("seal key", c->secrets.seal_key_file, key,
+	    sizeof(key), why, sizeof(why));
+
+	memset(s, 0, sizeof(*s));
+	if (rc == 0 &&
+	    sodium_hex2bin(box, sizeof(box), hex, strlen(hex), NULL, &len,
+		NULL) != 0)
+		rc = ERR_CORRUPT;
+	if (rc == 0) {
+		n = seal_open(key, box, len, (uint8_t *)s->text);
+		if (n < 0)
+			rc = ERR_CORRUPT;
+		else
+			s->len = (size_t)n;
+	}
+	wipe(key, sizeof(key));
+	return rc;
+}

@@ -42,6 +42,10 @@ void secret_generate(struct secret *s);
 
 void secret_wipe(struct secret *s);
 
+/* Opens one that was sealed, hex of it, into s. Returns 0; ERR_CORRUPT, or an
+ * error of keyfile_read, without a message. */
+int secret_open(const struct ctl *c, const char *hex, struct secret *s);
+
 /* The password sealed with the installation's key (common/password.h), as
  * bytea text ("\x..."), heap. NULL after a message. */
 char *secret_seal(const struct ctl *c, const struct secret *s);

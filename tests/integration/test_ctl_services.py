@@ -309,7 +309,8 @@ def test_endpoint_test_says_what_is_wrong(ctl, script, extra, says):
 
 
 def test_endpoint_test_in_clear(ctl):
-    server = FakeServer([V38, 12, b'\x01\x01'])
+    server = FakeServer([V38, 12, b'\x01\x01', 1, b'\0\0\0\0', 1,
+                         bytes(20) + b'\0\0\0\4name'])
     server.start()
     ctl.ok('endpoint', 'add', 'clear', '--host', f'127.0.0.1:{server.port}',
            '--allow-clear')

@@ -71,6 +71,31 @@ def test_a_right_endpoint_passes(rig):
     assert rig.stack.sql('SELECT count(*) FROM sessions') == [['0']]
 
 
+def test_the_command_shuts_no_technician_out(rig):
+    """relaycam endpoint test, and doctor, which tests all of them."""
+    for _ in range(6):
+        found = rig.stack.ctl_json('endpoint', 'test', 'desk1')
+        assert found['ok'] and found['login'] == 'right', found
+    viewer = rig.viewer().start()
+    try:
+        viewer.wait_for_window()
+    finally:
+        viewer.close()
+
+
+def test_the_command_tries_the_password(rig):
+    password = rig.stack.path('conf', 'wrong.password')
+    rig.stack._write(password, 'wrong123\n')
+    rig.stack.ctl('endpoint', 'set', 'desk1', '--password-file', password)
+    try:
+        with pytest.raises(Exception, match='refuses the stored password'):
+            rig.stack.ctl('endpoint', 'test', 'desk1')
+    finally:
+        rig.stack.ctl('endpoint', 'set', 'desk1', '--password-file',
+                      rig.stack.path('conf', 'desk1.password'))
+    assert rig.stack.ctl_json('endpoint', 'test', 'desk1')['ok']
+
+
 def test_tests_shut_no_technician_out(rig):
     """Xvnc refuses an address after five connections that did not log in."""
     for _ in range(8):
