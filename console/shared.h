@@ -20,6 +20,7 @@ struct worker_counters {
 	_Atomic uint64_t queries, query_errors;
 	_Atomic uint64_t event_streams; /* now */
 	_Atomic uint64_t links;
+	_Atomic uint64_t webhooks_ok, webhooks_failed;
 };
 
 struct worker_place {

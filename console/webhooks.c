@@ -99,6 +99,7 @@ note_failure(
 	snprintf(pause, sizeof(pause), "%lld",
 	    (long long)h->worker->conf->console.webhook_retry_seconds);
 	db_pool_query(h->worker->db, failed_sql, 4, params, NULL, NULL);
+	atomic_fetch_add(&h->worker->place->counters.webhooks_failed, 1);
 	log_warn("webhook_failed", LOG_S("delivery", id), LOG_S("why", text));
 }
 
@@ -115,6 +116,8 @@ on_answer(void *arg, const struct fetch_answer *a)
 	} else if (a->status / 100 == 2) {
 		db_pool_query(d->hooks->worker->db, delivered_sql, 2, params,
 		    NULL, NULL);
+		atomic_fetch_add(
+		    &d->hooks->worker->place->counters.webhooks_ok, 1);
 		log_debug("webhook_delivered", LOG_S("delivery", d->id));
 	} else {
 		snprintf(why, sizeof(why), "it answered %u%s", a->status,

@@ -18,6 +18,7 @@ static const struct command_group *const groups[] = {
 	&group_settings,
 	&group_single_sign_on,
 	&group_webhook,
+	&group_top,
 	&group_console,
 	&group_sessions,
 	&group_recordings,

@@ -31,7 +31,7 @@ extern const struct command_group group_migrate, group_check, group_team,
     group_user, group_endpoint, group_sessions, group_recordings,
     group_settings, group_audit, group_storage, group_doctor, group_ticket,
     group_connect, group_verify, group_evidence_key, group_console,
-    group_single_sign_on, group_webhook;
+    group_single_sign_on, group_webhook, group_top;
 
 /* Options that many commands have. */
 #define OPT_JSON                                                               \

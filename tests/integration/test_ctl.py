@@ -61,7 +61,7 @@ def test_help_of_every_command(ctl):
             'ticket', 'connect', 'settings', 'sessions', 'recordings',
             'verify', 'evidence-key', 'audit', 'console',
             'single-sign-on', 'storage',
-            'webhook'} == set(listed)
+            'webhook', 'top'} == set(listed)
     for name in listed:
         text = ctl.ok(name, '--help')
         assert text.startswith(f'usage: relaycam {name}')
