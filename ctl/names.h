@@ -5,12 +5,12 @@
 #ifndef CTL_NAMES_H
 #define CTL_NAMES_H
 
+#include "common/uuid.h"
 #include "ctl/args.h"
 #include "ctl/ctl.h"
 
 #define NAME_TEXT_MAX 64
 #define ID_TEXT_MAX   24
-#define UUID_TEXT_MAX 37
 
 /* Lower-case letters, digits, . _ - ; 1 to 63. 0, or STATUS_USAGE. */
 int name_check(const char *what, const char *name);

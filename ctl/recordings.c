@@ -405,6 +405,12 @@ static const struct command commands[] = {
 	    "Storage of the node that has it tries it at once; earlier "
 	    "failures do not count.",
 	    recordings_run_encode },
+	{ "import", "FILE", 1, 1, NULL, 0,
+	    "Takes a device's capture that came on a disk or a stick.\n\n"
+	    "FILE is as the agent wrote it: its name begins with the UUID of "
+	    "the capture. Runs\non the machine of a storage daemon, which "
+	    "checks the file as if the device had\nsent it.",
+	    recordings_run_import },
 	{ "verify", "RECORDING", 1, 1, OPTS(verify_opts),
 	    "Compares size and SHA-256 with what was noted when it was "
 	    "stored.\n\nReads the stored file, or a downloaded one with "

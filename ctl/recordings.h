@@ -69,5 +69,6 @@ int recordings_run_verify(struct ctl *c, const struct args *a);
 int recordings_run_zip(struct ctl *c, const struct args *a);
 int recordings_run_clip(struct ctl *c, const struct args *a);
 int recordings_run_encode(struct ctl *c, const struct args *a);
+int recordings_run_import(struct ctl *c, const struct args *a);
 
 #endif
