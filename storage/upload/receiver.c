@@ -132,6 +132,9 @@ on_registered(void *arg, bool is_written)
 	u->is_known = is_written;
 	if (u->conn != NULL)
 		upload_conn_created(u->conn, is_written);
+	else if (is_written && upload_offset_is_whole(&u->f.at) &&
+	    !u->r->d->stopping)
+		upload_work_start(u);
 }
 
 void

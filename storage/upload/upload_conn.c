@@ -601,15 +601,23 @@ why_denied(const struct upload_facts *f)
 	    : NULL;
 }
 
-/* It was received before: nothing more is wanted. */
+/*
+ * It was received before: nothing more is wanted. A crash may have kept its
+ * size from being noted; POST has it then.
+ */
 static void
 answer_known(struct upload_conn *c, const struct upload_facts *facts)
 {
-	if (c->req.method == TUS_HEAD)
-		upload_answer_whole(c, 200, facts->bytes, NULL);
+	int64_t bytes = facts->bytes > 0  ? facts->bytes
+	    : c->req.method == TUS_CREATE ? (int64_t)c->req.length
+					  : 0;
+
+	if (c->req.method == TUS_HEAD && bytes == 0)
+		upload_answer(c, 404, NULL, NULL);
+	else if (c->req.method == TUS_HEAD)
+		upload_answer_whole(c, 200, bytes, NULL);
 	else
-		upload_answer_whole(
-		    c, 409, facts->bytes, "It was received before.");
+		upload_answer_whole(c, 409, bytes, "It was received before.");
 }
 
 void

@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "storage/encode/encode_queue.h"
 #include "storage/spool/spool.h"
+#include "storage/spool/stop_point.h"
 #include "storage/upload/capture_order.h"
 #include "storage/upload/receiver_internal.h"
 #include "storage/worker.h"
@@ -117,7 +118,11 @@ take_right(struct upload *u, const uint8_t digest[32])
 	struct receiver *r = u->r;
 	struct upload_conn *c = u->conn;
 	uint64_t bytes = u->f.at.length;
-	int rc = place(u);
+	int rc;
+
+	stop_point("upload_checked");
+	rc = place(u);
+	stop_point("upload_placed");
 
 	if (rc != 0) {
 		put_off(u, rc);

@@ -2,20 +2,48 @@
 real client tus-js-client, and requests by hand for what it does not do. C7, M1,
 M2, M4."""
 import base64
+import ctypes
+import ctypes.util
 import hashlib
 import json
 import os
 import socket
 import ssl
+import struct
 import subprocess
+import uuid
 
 import pytest
 
-from storage_env import ROOT, Storage, wait_for
+from storage_env import BUILD, ROOT, Storage, wait_for
 from storage_fixtures import cluster  # noqa: F401
 from test_capture import MAKE, Capture, violations
 
 TUS = os.path.join(ROOT, 'tests', 'tus')
+CTL = os.path.join(BUILD, 'ctl', 'relaycam')
+
+
+def seal(data, public_key, name):
+    """As docs/device-captures.md has it, by libsodium itself."""
+    sodium = ctypes.CDLL(ctypes.util.find_library('sodium'))
+    assert sodium.sodium_init() >= 0
+    key, box = os.urandom(32), ctypes.create_string_buffer(80)
+    assert sodium.crypto_box_seal(
+        box, key, ctypes.c_ulonglong(32), bytes(public_key)) == 0
+    state = ctypes.create_string_buffer(
+        sodium.crypto_secretstream_xchacha20poly1305_statebytes())
+    header = ctypes.create_string_buffer(24)
+    sodium.crypto_secretstream_xchacha20poly1305_init_push(state, header, key)
+    out = b'RCsealed' + box.raw + header.raw
+    parts = [data[i:i + 1000] for i in range(0, len(data), 1000)]
+    for i, part in enumerate(parts):
+        chunk = ctypes.create_string_buffer(len(part) + 17)
+        sodium.crypto_secretstream_xchacha20poly1305_push(
+            state, chunk, None, part, ctypes.c_ulonglong(len(part)),
+            uuid.UUID(name).bytes, ctypes.c_ulonglong(16),
+            ctypes.c_ubyte(3 if i + 1 == len(parts) else 0))
+        out += struct.pack('>I', len(chunk.raw)) + chunk.raw
+    return out
 
 
 def certificate(folder, name):
@@ -80,6 +108,9 @@ class Device:
         subprocess.run([MAKE, c.file, json.dumps({**c.meta, **changes}), '64',
                         '64', str(c.start), str(c.frames)],
                        check=True, timeout=60)
+        self.measure(c)
+
+    def measure(self, c):
         with open(c.file, 'rb') as f:
             c.bytes = f.read()
         c.digest = base64.b64encode(hashlib.sha256(c.bytes).digest()).decode()
@@ -459,3 +490,62 @@ def test_removed_by_hand_and_put_back(device):
     assert device.offset(c) == 1000
     assert device.append(c, 1000, c.bytes[1000:])[0] == 204
     wait_received(c)
+
+
+# ---- encrypted, and carried ----
+
+def sealed(device, c):
+    """The same capture, encrypted to the key that storage published."""
+    key = device.env.rows('SELECT public_key FROM capture_key')[0]
+    with open(c.file, 'wb') as f:
+        f.write(seal(c.bytes, key['public_key'], c.id))
+    device.measure(c)
+
+
+def test_encrypted_to_the_site(device):
+    device.use()
+    c = device.capture()
+    sealed(device, c)
+    said = device.send(c, sealed=True)
+    assert said[-1]['end'] == 'success', said
+    c.wait_encoded()
+    assert uploads(device.env, c) == []
+
+
+def test_encrypted_and_changed_on_the_way(device):
+    device.use()
+    c = device.capture()
+    sealed(device, c)
+    broken = bytearray(c.bytes)
+    broken[-20] ^= 1
+    with open(c.file, 'wb') as f:
+        f.write(broken)
+    device.measure(c)
+    said = device.send(c, sealed=True)
+    assert said[-1]['status'] == 422 and 'decrypted' in said[-1]['text']
+    assert c.row()['status'] == 'corrupted'
+
+
+def test_imported_by_hand_while_storage_dies(device):
+    """Killed between the steps, it goes on (M4)."""
+    env = device.use()
+    c = device.capture()
+    sealed(device, c)
+    env.stop()
+    r = subprocess.run(
+        [CTL, '--set', f'database.url={env.url}', '--set',
+         f'spool.dir={env.spool}', 'recordings', 'import', c.file],
+        capture_output=True, text=True, timeout=60)
+    assert r.returncode == 0, r.stderr
+    for point in ('upload_checked', 'upload_placed'):
+        env.run_until_killed(point)
+    device.use()
+    c.wait_encoded()
+    assert uploads(env, c) == []
+    assert env.rows("SELECT FROM audit WHERE action = 'recording_import' "
+                    'AND object = %s', c.id)
+    r = subprocess.run(
+        [CTL, '--set', f'database.url={env.url}', '--set',
+         f'spool.dir={env.spool}', 'recordings', 'import', c.file],
+        capture_output=True, text=True, timeout=60)
+    assert r.returncode != 0 and 'nothing to import' in r.stderr
