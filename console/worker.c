@@ -19,6 +19,7 @@
 #include "common/log.h"
 #include "common/login/guesses.h"
 #include "common/login/password_process.h"
+#include "common/login/recent_passwords.h"
 #include "common/login/password_queue.h"
 #include "console/api/idempotency.h"
 #include "console/conf.h"
@@ -196,6 +197,7 @@ free_parts(struct worker *w)
 {
 	password_queue_free(w->passwords);
 	password_processes_stop();
+	recent_passwords_wipe();
 	if (w->disk != NULL)
 		worker_pool_free(w->disk);
 	while (job_inbox_drain(&w->inbox))

@@ -19,6 +19,7 @@
 #include "common/keyfile.h"
 #include "common/log.h"
 #include "common/login/password_process.h"
+#include "common/login/recent_passwords.h"
 #include "common/memory.h"
 #include "common/privileges.h"
 #include "common/protect.h"
@@ -381,6 +382,7 @@ serve(void)
 	run_loops(base);
 	password_queue_free(relay.passwords);
 	password_processes_stop();
+	recent_passwords_wipe();
 	worker_pool_free(relay.lookups);
 	loops_release(&relay);
 	tidy_free(tidy);

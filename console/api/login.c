@@ -7,7 +7,7 @@
 
 #include "common/bytes.h"
 #include "common/err.h"
-#include "common/login/password_process.h"
+#include "common/login/recent_passwords.h"
 #include "common/login/password_queue.h"
 #include "console/api/guess_person.h"
 #include "console/api/handlers.h"
@@ -144,7 +144,7 @@ run_check(struct job *j)
 {
 	struct login *l = (struct login *)j;
 
-	l->result = password_process_check(
+	l->result = recent_password_check(
 	    l->job.thread, l->hash, l->password, strlen(l->password));
 }
 

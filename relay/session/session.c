@@ -185,10 +185,7 @@ teardown(struct session *s)
 	s->part_reason = NULL;
 	s->part_timer = NULL;
 	account_release(&s->account);
-	if (s->password != NULL)
-		wipe(s->password, strlen(s->password));
-	free(s->password);
-	s->password = NULL;
+	session_wipe_password(s);
 	free(s->addrs);
 	s->addrs = NULL;
 	free(s->desktop_name);

@@ -277,6 +277,9 @@ void session_admit(struct session *s);
 /* session_password.c */
 /* s->guess may be checked: s->password against s->account's hash. */
 void session_check_password(void *session);
+
+/* What the viewer sent, as soon as nothing needs it any more. */
+void session_wipe_password(struct session *s);
 /* s->check need not be run any more. */
 void session_check_left(struct session *s);
 
