@@ -1,8 +1,9 @@
 /*
  * What the parts of the receiver share: receiver.c its life, and the uploads
- * that are there; upload_conn.c a connection and its requests; upload_answer.c
- * what they are answered; upload_work.c what is done with an upload;
- * upload_rows.c its rows.
+ * that are there; upload_sweep.c what lies in the folder; upload_conn.c a
+ * connection, upload_tls.c which ones are agents'; upload_request.c what their
+ * requests do, upload_answer.c what they are answered; upload_work.c what is
+ * done with an upload; upload_rows.c its rows.
  */
 #ifndef STORAGE_UPLOAD_RECEIVER_INTERNAL_H
 #define STORAGE_UPLOAD_RECEIVER_INTERNAL_H
@@ -23,6 +24,7 @@
 struct event;
 struct workers;
 struct upload_conn;
+struct upload_facts;
 struct upload_job;
 
 /* One that is not finished, or a copy. */
@@ -74,6 +76,15 @@ void receiver_register(struct upload *u);
 bool receiver_is_in_spool(
     const struct receiver *r, const char *session, const char *id);
 
+/* ---- upload_sweep.c ---- */
+
+/* Finds what is in the folder and not known. */
+void upload_scan(struct receiver *r);
+/* Ends what has had its time, and checks what is whole; and upload_scan. */
+void upload_sweep(struct receiver *r);
+/* facts: NULL: the database is away. */
+void upload_adopted(struct upload *u, struct upload_facts *facts);
+
 /* ---- upload_conn.c ---- */
 
 enum upload_conn_state {
@@ -117,18 +128,27 @@ struct upload_facts {
 	json_t *order; /* a new reference, or NULL */
 };
 
-/* The first bytes are there: true when it speaks tus, and is taken. */
-bool upload_conn_take(struct upload_conn *c);
 /* Ends its connection now; c may be gone. Bytes that came stay. */
 void upload_conn_end(struct upload_conn *c);
+/* The body of its request belongs to u, at that offset, and is wanted from now
+ * on; or it is refused. */
+void upload_conn_begin_body(
+    struct upload_conn *c, struct upload *u, uint64_t at);
+/* A thread does what c->u needs: upload_conn_done. */
+void upload_conn_work(struct upload_conn *c);
 /* The request was answered: the next one. */
 void upload_conn_next(struct upload_conn *c);
-/* The thread is done with what this connection waits for: 0: it is synced;
- * 204: received whole, `bytes`; else the status to answer with, and why. */
-void upload_conn_done(
-    struct upload_conn *c, int status, uint64_t bytes, const char *why);
 /* Each second. */
 void upload_conn_tick(struct upload_conn *c);
+
+/* ---- upload_request.c ---- */
+
+/*
+ * The thread is done with what this connection waits for. status 0: it is
+ * synced; 204: received whole, `bytes` of it; else what to answer, and why.
+ */
+void upload_conn_done(
+    struct upload_conn *c, int status, uint64_t bytes, const char *why);
 /* The database has answered. facts: NULL: it is away. */
 void upload_conn_answered(struct upload_conn *c, struct upload_facts *facts);
 /* The row of an upload that was created is there, or not. */
@@ -149,6 +169,7 @@ void upload_answer_whole(
 /* Syncs it, or when it is whole, checks it and does what follows; then
  * upload_conn_done of u->conn. False: no memory. */
 bool upload_work_start(struct upload *u);
+
 /* ---- upload_rows.c ---- */
 
 /* Asks who shows that certificate, and what is known of that capture; answers
@@ -158,8 +179,6 @@ int upload_rows_ask(struct upload_conn *c);
 void upload_rows_forget(struct upload_conn *c);
 /* The same for what was found in the folder: then upload_adopted. */
 int upload_rows_adopt(struct upload *u);
-/* receiver.c; facts: NULL: the database is away. */
-void upload_adopted(struct upload *u, struct upload_facts *facts);
 
 /* Writes the row of a capture by its order: `transfer`, or `missing` when its
  * device gave it up before any byte came. done(arg, false): it could not be

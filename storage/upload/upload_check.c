@@ -133,15 +133,6 @@ check_order(struct check *c, int fd)
 	return rc != 0 ? later(c, rc) : UPLOAD_RIGHT;
 }
 
-static int
-open_file(const struct upload_file *f, const char *suffix, int flags)
-{
-	char name[UPLOAD_NAME_MAX];
-
-	return openat(f->dir, upload_file_name(f->id, suffix, name),
-	    flags | O_NOFOLLOW | O_CLOEXEC, 0600);
-}
-
 static enum upload_outcome
 check_clear(struct check *c, int fd)
 {
@@ -150,7 +141,7 @@ check_clear(struct check *c, int fd)
 
 	if (!c->f->is_sealed)
 		return check_order(c, fd);
-	clear = open_file(c->f, ".capture", O_RDWR | O_CREAT | O_TRUNC);
+	clear = upload_file_open(c->f, ".capture", O_RDWR | O_CREAT | O_TRUNC);
 	if (clear < 0)
 		return later(c, ERR_IO);
 	outcome = decrypt(c, fd, clear);
@@ -166,7 +157,7 @@ upload_file_check(const struct upload_file *f, const struct site_key *key,
     size_t why_len)
 {
 	struct check c = { f, key, stopping, why, why_len, 0 };
-	int fd = open_file(f, ".data", O_RDWR | O_NONBLOCK);
+	int fd = upload_file_open(f, ".data", O_RDWR | O_NONBLOCK);
 	enum upload_outcome outcome;
 
 	why[0] = '\0';

@@ -24,8 +24,8 @@ upload_file_name(const char *id, const char *suffix, char out[UPLOAD_NAME_MAX])
 	return out;
 }
 
-static int
-open_in(const struct upload_file *f, const char *suffix, int flags)
+int
+upload_file_open(const struct upload_file *f, const char *suffix, int flags)
 {
 	char name[UPLOAD_NAME_MAX];
 
@@ -49,8 +49,8 @@ upload_file_remove(int dir, const char *id)
 	fsync(dir);
 }
 
-static int
-unlink_one(const struct upload_file *f, const char *suffix)
+int
+upload_file_unlink(const struct upload_file *f, const char *suffix)
 {
 	char name[UPLOAD_NAME_MAX];
 
@@ -64,12 +64,13 @@ unlink_one(const struct upload_file *f, const char *suffix)
 /* ---- a new one ---- */
 
 /* A whole file, synced, that replaces one of that name. */
-static int
-write_file(const struct upload_file *f, const char *suffix, const char *text)
+int
+upload_file_put(
+    const struct upload_file *f, const char *suffix, const char *text)
 {
 	char temp[UPLOAD_NAME_MAX], name[UPLOAD_NAME_MAX];
 	size_t len = strlen(text);
-	int fd = open_in(f, ".json.tmp", O_WRONLY | O_CREAT | O_TRUNC);
+	int fd = upload_file_open(f, ".json.tmp", O_WRONLY | O_CREAT | O_TRUNC);
 	int rc = 0;
 
 	if (fd < 0)
@@ -112,11 +113,11 @@ upload_file_create(struct upload_file *f)
 	if (text == NULL)
 		return ERR_NOMEM;
 	upload_file_remove(f->dir, f->id);
-	rc = write_file(f, ".json", text);
+	rc = upload_file_put(f, ".json", text);
 	free(text);
 	if (rc != 0)
 		return rc;
-	f->fd = open_in(f, ".data", O_RDWR | O_CREAT | O_EXCL);
+	f->fd = upload_file_open(f, ".data", O_RDWR | O_CREAT | O_EXCL);
 	return f->fd >= 0 && fsync(f->dir) == 0 ? 0 : failed();
 }
 
@@ -125,7 +126,7 @@ upload_file_create(struct upload_file *f)
 static json_t *
 read_json(const struct upload_file *f)
 {
-	int fd = open_in(f, ".json", O_RDONLY | O_NONBLOCK);
+	int fd = upload_file_open(f, ".json", O_RDONLY | O_NONBLOCK);
 	char *text = NULL;
 	json_t *o = NULL;
 	ssize_t n = -1;
@@ -183,7 +184,8 @@ static int
 cut_unchecked(const struct upload_file *f, int fd)
 {
 	char text[24] = "";
-	int check = open_in(f, ".check", O_RDONLY | O_NONBLOCK), rc = 0;
+	int check = upload_file_open(f, ".check", O_RDONLY | O_NONBLOCK),
+	    rc = 0;
 	struct stat st;
 
 	if (check < 0)
@@ -196,18 +198,18 @@ cut_unchecked(const struct upload_file *f, int fd)
 	    strtoll(text, NULL, 10) < (long long)st.st_size &&
 	    ftruncate(fd, (off_t)strtoll(text, NULL, 10)) != 0)
 		rc = ERR_IO;
-	return rc == 0 ? unlink_one(f, ".check") : rc;
+	return rc == 0 ? upload_file_unlink(f, ".check") : rc;
 }
 
 static int
 load_data(struct upload_file *f, uint64_t length)
 {
 	struct stat st;
-	int fd = open_in(f, ".data", O_RDWR | O_NONBLOCK);
+	int fd = upload_file_open(f, ".data", O_RDWR | O_NONBLOCK);
 	int rc = 0;
 
 	if (fd < 0 && errno == ENOENT) {
-		fd = open_in(f, ".kept", O_RDONLY | O_NONBLOCK);
+		fd = upload_file_open(f, ".kept", O_RDONLY | O_NONBLOCK);
 		f->is_kept = fd >= 0;
 	}
 	if (fd < 0)
@@ -271,7 +273,7 @@ static int
 note_check(const struct upload_file *f)
 {
 	char text[24];
-	int fd = open_in(f, ".check", O_WRONLY | O_CREAT | O_TRUNC);
+	int fd = upload_file_open(f, ".check", O_WRONLY | O_CREAT | O_TRUNC);
 	int n = snprintf(
 	    text, sizeof(text), "%llu", (unsigned long long)f->at.have);
 	int rc = fd >= 0 && write(fd, text, (size_t)n) == n ? 0 : failed();
@@ -291,7 +293,7 @@ upload_file_begin(
 	if (rc != 0)
 		return rc;
 	if (f->fd < 0)
-		f->fd = open_in(f, ".data", O_RDWR | O_NONBLOCK);
+		f->fd = upload_file_open(f, ".data", O_RDWR | O_NONBLOCK);
 	if (f->fd < 0)
 		return failed();
 	if (is_checked && note_check(f) != 0)
@@ -329,108 +331,6 @@ upload_file_end(struct upload_file *f, bool is_right)
 		rc = ERR_IO;
 	/* the bytes are cut before the note of them goes */
 	if (rc == 0)
-		rc = unlink_one(f, ".check");
-	return rc;
-}
-
-/* ---- afterwards ---- */
-
-/* A folder below dir, made if need be with that mode; or -1. */
-static int
-open_folder(int dir, const char *name, mode_t mode)
-{
-	int fd;
-	bool is_new = mkdirat(dir, name, mode) == 0;
-
-	if (!is_new && errno != EEXIST)
-		return -1;
-	fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd >= 0 && is_new && fchmod(fd, mode) != 0) {
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
-static int
-move(const struct upload_file *f, const char *from, int to, const char *suffix)
-{
-	char old[UPLOAD_NAME_MAX], new[UPLOAD_NAME_MAX];
-
-	return renameat(f->dir, upload_file_name(f->id, from, old), to,
-		   upload_file_name(f->id, suffix, new)) == 0
-	    ? 0
-	    : ERR_IO;
-}
-
-static void
-close_data(struct upload_file *f)
-{
-	if (f->fd >= 0)
-		close(f->fd);
-	f->fd = -1;
-}
-
-int
-upload_file_place(struct upload_file *f, int spool, const char *manifest)
-{
-	struct stat st;
-	int to = -1, rc = fstat(spool, &st) == 0 ? 0 : ERR_IO;
-
-	close_data(f);
-	if (rc == 0)
-		rc = write_file(f, ".manifest", manifest);
-	/* of the spool's mode, less what others may do there */
-	if (rc == 0 &&
-	    (to = open_folder(spool, f->session, st.st_mode & 02770)) < 0)
-		rc = ERR_IO;
-	if (rc == 0)
-		rc = move(f, ".manifest", to, ".capture.json");
-	if (rc == 0)
-		rc = move(
-		    f, f->is_sealed ? ".capture" : ".data", to, ".capture");
-	if (rc == 0 && (fsync(to) != 0 || fsync(spool) != 0))
-		rc = ERR_IO;
-	if (to >= 0)
-		close(to);
-	if (rc == 0)
-		upload_file_remove(f->dir, f->id);
-	return rc;
-}
-
-int
-upload_file_keep(struct upload_file *f)
-{
-	int rc;
-
-	close_data(f);
-	rc = move(f, f->is_sealed ? ".capture" : ".data", f->dir, ".kept");
-	if (rc == 0 && f->is_sealed)
-		rc = unlink_one(f, ".data");
-	if (rc == 0 && fsync(f->dir) != 0)
-		rc = ERR_IO;
-	f->is_kept = rc == 0;
-	return rc;
-}
-
-int
-upload_file_set_aside(struct upload_file *f, int spool)
-{
-	int all = open_folder(spool, "quarantine", 0700), one = -1;
-	int rc = ERR_IO;
-
-	close_data(f);
-	if (all >= 0)
-		one = open_folder(all, f->session, 0700);
-	if (one >= 0 && move(f, ".data", one, ".upload") == 0 &&
-	    move(f, ".json", one, ".upload.json") == 0 && fsync(one) == 0 &&
-	    fsync(all) == 0)
-		rc = 0;
-	if (one >= 0)
-		close(one);
-	if (all >= 0)
-		close(all);
-	if (rc == 0)
-		upload_file_remove(f->dir, f->id);
+		rc = upload_file_unlink(f, ".check");
 	return rc;
 }

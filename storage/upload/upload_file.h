@@ -76,6 +76,17 @@ int upload_file_write(struct upload_file *f, const uint8_t *data, size_t n);
 /* It has ended: as upload_offset_end. 0 or ERR_IO. */
 int upload_file_end(struct upload_file *f, bool is_right);
 
+/* ---- between upload_*.c ---- */
+
+/* One of its files; flags as open(2) has them. A descriptor, or -1. */
+int upload_file_open(
+    const struct upload_file *f, const char *suffix, int flags);
+/* 0, also when there is none, or ERR_IO. */
+int upload_file_unlink(const struct upload_file *f, const char *suffix);
+/* A whole file, synced, that replaces one of that name. 0 or ERR_*. */
+int upload_file_put(
+    const struct upload_file *f, const char *suffix, const char *text);
+
 /* ---- on a worker thread ---- */
 
 /* What upload_file_finish says about a whole upload. */
@@ -96,7 +107,7 @@ enum upload_outcome upload_file_check(const struct upload_file *f,
     const struct site_key *key, const atomic_bool *stopping, uint8_t digest[32],
     int *err, char *why, size_t why_len);
 
-/* ---- afterwards ---- */
+/* ---- upload_place.c, afterwards ---- */
 
 /*
  * Moves a right one into the folder of its session: manifest (JSON text), then
