@@ -2,198 +2,16 @@
 real client tus-js-client, and requests by hand for what it does not do. C7, M1,
 M2, M4."""
 import base64
-import ctypes
-import ctypes.util
 import hashlib
 import json
 import os
-import socket
-import ssl
-import struct
-import subprocess
-import uuid
 
 import pytest
 
-from storage_env import BUILD, ROOT, Storage, wait_for
+from device_env import Device, seal, uploads, wait_received
+from storage_env import Storage
 from storage_fixtures import cluster  # noqa: F401
-from test_capture import MAKE, Capture, violations
-
-TUS = os.path.join(ROOT, 'tests', 'tus')
-CTL = os.path.join(BUILD, 'ctl', 'relaycam')
-
-
-def seal(data, public_key, name):
-    """As docs/device-captures.md has it, by libsodium itself."""
-    sodium = ctypes.CDLL(ctypes.util.find_library('sodium'))
-    assert sodium.sodium_init() >= 0
-    key, box = os.urandom(32), ctypes.create_string_buffer(80)
-    assert sodium.crypto_box_seal(
-        box, key, ctypes.c_ulonglong(32), bytes(public_key)) == 0
-    state = ctypes.create_string_buffer(
-        sodium.crypto_secretstream_xchacha20poly1305_statebytes())
-    header = ctypes.create_string_buffer(24)
-    sodium.crypto_secretstream_xchacha20poly1305_init_push(state, header, key)
-    out = b'RCsealed' + box.raw + header.raw
-    parts = [data[i:i + 1000] for i in range(0, len(data), 1000)]
-    for i, part in enumerate(parts):
-        chunk = ctypes.create_string_buffer(len(part) + 17)
-        sodium.crypto_secretstream_xchacha20poly1305_push(
-            state, chunk, None, part, ctypes.c_ulonglong(len(part)),
-            uuid.UUID(name).bytes, ctypes.c_ulonglong(16),
-            ctypes.c_ubyte(3 if i + 1 == len(parts) else 0))
-        out += struct.pack('>I', len(chunk.raw)) + chunk.raw
-    return out
-
-
-def certificate(folder, name):
-    """A key and a certificate of its own, as an agent makes them."""
-    paths = [os.path.join(folder, f'{name}.{kind}') for kind in ('crt', 'key')]
-    subprocess.run(
-        ['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt',
-         'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj',
-         f'/CN={name}', '-out', paths[0], '-keyout', paths[1]],
-        check=True, capture_output=True)
-    with open(paths[0], encoding='ascii') as f:
-        der = ssl.PEM_cert_to_DER_cert(f.read())
-    return (*paths, hashlib.sha256(der).digest())
-
-
-class Device:
-    """An enrolled endpoint, and what it sends to storage."""
-
-    def __init__(self, env):
-        self.env = env
-        self.cert, self.key, self.sha256 = certificate(env.dir, 'agent')
-        env.rows("UPDATE endpoints SET kind = 'agent', host = NULL, port = NULL, "
-                 'agent_cert_sha256 = %s WHERE id = %s',
-                 self.sha256, env.endpoint_id)
-        env.settings.update({
-            'storage.captures': 'on',
-            'storage.capture_key_file': f'{env.dir}/capture.key',
-            'storage.scan_seconds': '1'})
-        self.changes = None
-
-    def use(self, **changes):
-        """Storage runs with these settings."""
-        if self.env.process is None or self.changes != changes:
-            self.env.stop()
-            self.env.start(**changes)
-            self.changes = changes
-        return self.env
-
-    def capture(self, frames=20, order=True, is_copy=False):
-        """One that its session wants; .file has its bytes."""
-        c = Capture(self.env, frames=frames, width=64, height=64)
-        c.file = os.path.join(self.env.dir, c.id)
-        self.make(c)
-        self.env.rows(
-            'INSERT INTO sessions (id, team_id, endpoint_id, person_id, '
-            'access, recorded, client_addr, started_at) VALUES (%s, %s, %s, '
-            "%s, 'unattended', true, '', now())", c.session,
-            self.env.team_id, self.env.endpoint_id, self.env.person_id)
-        c.ordered = {k: v for k, v in c.meta.items()
-                     if k not in ('desktop_name', 'pixel_format')}
-        if order:
-            self.env.rows(
-                'INSERT INTO device_captures (id, session_id, endpoint_id, '
-                'meta, is_copy) VALUES (%s, %s, %s, %s, %s)', c.id, c.session,
-                self.env.endpoint_id, json.dumps(c.ordered), is_copy)
-        return c
-
-    def make(self, c, **changes):
-        """Its file, whose first block says what is changed."""
-        if os.path.exists(c.file):
-            os.unlink(c.file)
-        subprocess.run([MAKE, c.file, json.dumps({**c.meta, **changes}), '64',
-                        '64', str(c.start), str(c.frames)],
-                       check=True, timeout=60)
-        self.measure(c)
-
-    def measure(self, c):
-        with open(c.file, 'rb') as f:
-            c.bytes = f.read()
-        c.digest = base64.b64encode(hashlib.sha256(c.bytes).digest()).decode()
-
-    def url(self, c=None):
-        base = f'https://127.0.0.1:{self.env.files_port}/captures'
-        return f'{base}/{c.id}' if c else base
-
-    def send(self, c, **options):
-        """With tus-js-client; what it printed, a dict a line."""
-        options = {'url': self.url(), 'file': c.file, 'id': c.id,
-                   'digest': c.digest, 'cert': self.cert, 'key': self.key,
-                   'ca': f'{self.env.dir}/tls.crt', **options}
-        r = subprocess.run(
-            ['node', os.path.join(TUS, 'upload.mjs'), json.dumps(options)],
-            capture_output=True, text=True, timeout=120)
-        assert r.stdout, r.stderr + self.env.log()[-3000:]
-        return [json.loads(line) for line in r.stdout.splitlines()]
-
-    def connect(self, cert=True, alpn='relaycam-capture/1'):
-        context = ssl.create_default_context(
-            cafile=f'{self.env.dir}/tls.crt')
-        context.set_alpn_protocols([alpn])
-        if cert:
-            context.load_cert_chain(self.cert, self.key)
-        s = socket.create_connection(
-            ('127.0.0.1', self.env.files_port), timeout=60)
-        return context.wrap_socket(s, server_hostname='127.0.0.1')
-
-    def request(self, method, path, body=b'', sock=None, length=None,
-                **fields):
-        """By hand: status, fields and text of the answer. length: what
-        Content-Length says, if the body is not all of it."""
-        head = f'{method} {path} HTTP/1.1\r\nHost: x\r\n'
-        fields = {'Tus-Resumable': '1.0.0',
-                  **{k.replace('_', '-'): v for k, v in fields.items()}}
-        if body or length is not None or method in ('POST', 'PATCH'):
-            fields['Content-Length'] = len(body) if length is None else length
-        head += ''.join(f'{k}: {v}\r\n' for k, v in fields.items()
-                        if v is not None)
-        s = sock or self.connect()
-        try:
-            s.sendall(head.encode() + b'\r\n' + body)
-            return read_answer(s, method)
-        finally:
-            if sock is None:
-                s.close()
-
-    def create(self, c, **fields):
-        names = base64.b64encode(c.id.encode()).decode()
-        return self.request('POST', '/captures', **{
-            'Upload_Length': len(c.bytes),
-            'Upload_Metadata': f'capture {names}',
-            'Repr_Digest': f'sha-256=:{c.digest}:', **fields})
-
-    def append(self, c, at, body, **fields):
-        return self.request(
-            'PATCH', f'/captures/{c.id}', body, **{
-                'Content_Type': 'application/offset+octet-stream',
-                'Upload_Offset': at, **fields})
-
-    def offset(self, c):
-        status, fields, text = self.request('HEAD', f'/captures/{c.id}')
-        assert status == 200, (status, text, self.env.log()[-2000:])
-        return int(fields['upload-offset'])
-
-
-def read_answer(sock, method):
-    data = b''
-    while b'\r\n\r\n' not in data:
-        more = sock.recv(65536)
-        assert more, f'the connection ended: {data!r}'
-        data += more
-    head, _, body = data.partition(b'\r\n\r\n')
-    lines = head.decode().split('\r\n')
-    fields = {k.lower(): v for k, v in
-              (line.split(': ', 1) for line in lines[1:])}
-    want = 0 if method == 'HEAD' else int(fields.get('content-length', 0))
-    while len(body) < want:
-        more = sock.recv(65536)
-        assert more, f'the connection ended: {body!r}'
-        body += more
-    return int(lines[0].split()[1]), fields, body.decode()
+from test_capture import violations
 
 
 @pytest.fixture(scope='module')
@@ -201,25 +19,6 @@ def device(tmp_path_factory, cluster):  # noqa: F811
     env = Storage(tmp_path_factory.mktemp('storage'), cluster)
     yield Device(env)
     env.close()
-
-
-def uploads(env, c):
-    return sorted(name for name in os.listdir(
-        os.path.join(env.spool, 'uploads')) if name.startswith(c.id))
-
-
-def wait_received(c):
-    """It is in the spool to be encoded, or that has been done."""
-    def received():
-        rows = c.env.rows('SELECT received_at FROM device_captures '
-                          'WHERE id = %s', c.id)
-        row = c.row()
-        return rows[0]['received_at'] and row['status'] in (
-            'downloaded', 'encoding', 'available') and row
-    try:
-        return wait_for('received', received, 60)
-    except AssertionError as e:
-        raise AssertionError(f'{e}: {c.row()}\n{c.env.log()[-3000:]}') from e
 
 
 # ---- the real client ----
@@ -256,7 +55,7 @@ def test_cut_and_resumed_by_the_client(device):
     part = len(c.bytes) // 4
     said = device.send(c, chunkSize=part, pauseAt=2 * part)
     assert said[-1]['end'] == 'paused', said
-    row = wait_for('its percentage', lambda: [
+    row = device.wait('its percentage', lambda: [
         r for r in c.rows() if r['progress'] >= 25])[0]
     assert row['status'] == 'transfer' and row['is_capture']
     device.env.kill()
@@ -289,8 +88,7 @@ def test_terminated_by_the_client(device):
     said = device.send(c, chunkSize=len(c.bytes) // 4, terminateAt=1)
     assert said[-1]['end'] == 'terminated', said
     assert said[-2]['method'] == 'DELETE' and said[-2]['status'] == 204
-    wait_for('missing', lambda: [
-        r for r in c.rows() if r['status'] == 'missing'])
+    device.wait_status(c, 'missing')
     assert device.request('HEAD', f'/captures/{c.id}')[0] == 404
     assert uploads(device.env, c) == []
     # it is there again, and is picked up (M4)
@@ -303,9 +101,8 @@ def test_abandoned_ones_expire(device):
     c = device.capture()
     said = device.send(c, chunkSize=len(c.bytes) // 4, pauseAt=1)
     assert [s['expires'] for s in said if s.get('method') == 'PATCH'][0]
-    wait_for('missing', lambda: [
-        r for r in c.rows() if r['status'] == 'missing'], 60)
-    wait_for('its files are gone', lambda: uploads(device.env, c) == [])
+    device.wait_status(c, 'missing')
+    device.wait('its files are gone', lambda: uploads(device.env, c) == [])
     assert 'in time' in c.rows()[0]['status_detail']
     assert 'capture_upload_expired' in device.env.log()
 
@@ -319,15 +116,9 @@ def test_every_byte_that_came_counts(device):
     assert device.create(c)[0] == 201
     at, n = 0, len(c.bytes) // 5
     for _ in range(4):
-        s = device.connect()
-        head = (f'PATCH /captures/{c.id} HTTP/1.1\r\nHost: x\r\n'
-                'Tus-Resumable: 1.0.0\r\nContent-Type: '
-                f'application/offset+octet-stream\r\nUpload-Offset: {at}\r\n'
-                f'Content-Length: {len(c.bytes) - at}\r\n\r\n')
-        s.sendall(head.encode() + c.bytes[at:at + n])
+        s = device.begin_append(c, at, c.bytes[at:at + n])
         at += n
-        path = os.path.join(device.env.spool, 'uploads', f'{c.id}.data')
-        wait_for('the bytes', lambda: os.path.getsize(path) == at)
+        device.wait_size(c, at)
         s.close()
         assert device.offset(c) == at
     assert device.append(c, at, c.bytes[at:])[0] == 204
@@ -341,20 +132,14 @@ def test_killed_during_a_request_with_a_checksum(device):
     device.create(c)
     half = len(c.bytes) // 2
     assert device.append(c, 0, c.bytes[:half])[0] == 204
-    s = device.connect()
     sum_ = base64.b64encode(hashlib.sha256(c.bytes[half:]).digest()).decode()
-    s.sendall((f'PATCH /captures/{c.id} HTTP/1.1\r\nHost: x\r\n'
-               'Tus-Resumable: 1.0.0\r\nContent-Type: '
-               f'application/offset+octet-stream\r\nUpload-Offset: {half}\r\n'
-               f'Upload-Checksum: sha256 {sum_}\r\n'
-               f'Content-Length: {len(c.bytes) - half}\r\n\r\n').encode() +
-              b'x' * 100)
-    path = os.path.join(device.env.spool, 'uploads', f'{c.id}.data')
-    wait_for('wrong bytes', lambda: os.path.getsize(path) == half + 100)
+    s = device.begin_append(c, half, b'x' * 100,
+                            Upload_Checksum=f'sha256 {sum_}')
+    device.wait_size(c, half + 100)
     device.env.kill()
     s.close()
     device.use()
-    wait_for('it was found', lambda: 'capture_upload_found' in
+    device.wait('it was found', lambda: 'capture_upload_found' in
              device.env.log())
     assert device.offset(c) == half
     assert device.append(c, half, c.bytes[half:])[0] == 204
@@ -368,8 +153,7 @@ def test_a_wrong_digest_is_corrupted_and_sent_again(device):
     broken = bytes([c.bytes[0] ^ 1]) + c.bytes[1:]
     status, _, text = device.append(c, 0, broken)
     assert status == 460 and 'SHA-256' in text
-    row = wait_for('corrupted', lambda: [
-        r for r in c.rows() if r['status'] == 'corrupted'])[0]
+    row = device.wait_status(c, 'corrupted')
     assert 'SHA-256' in row['status_detail']
     aside = os.path.join(device.env.spool, 'quarantine', c.session)
     assert sorted(os.listdir(aside)) == [f'{c.id}.upload',
@@ -392,8 +176,7 @@ def test_what_was_not_ordered_is_refused(device, name, value):
     device.create(c)
     status, _, text = device.append(c, 0, c.bytes)
     assert status == 422 and name in text
-    wait_for('corrupted', lambda: [
-        r for r in c.rows() if r['status'] == 'corrupted'])
+    device.wait_status(c, 'corrupted')
 
 
 def test_who_may_send(device):
@@ -455,14 +238,8 @@ def test_a_second_connection_takes_over(device):
     device.use()
     c = device.capture()
     device.create(c)
-    first = device.connect()
-    first.sendall((f'PATCH /captures/{c.id} HTTP/1.1\r\nHost: x\r\n'
-                   'Tus-Resumable: 1.0.0\r\nContent-Type: '
-                   'application/offset+octet-stream\r\nUpload-Offset: 0\r\n'
-                   f'Content-Length: {len(c.bytes)}\r\n\r\n').encode() +
-                  c.bytes[:1000])
-    path = os.path.join(device.env.spool, 'uploads', f'{c.id}.data')
-    wait_for('bytes', lambda: os.path.getsize(path) == 1000)
+    first = device.begin_append(c, 0, c.bytes[:1000])
+    device.wait_size(c, 1000)
     assert device.offset(c) == 1000
     assert device.append(c, 1000, c.bytes[1000:])[0] == 204
     first.close()
@@ -480,13 +257,11 @@ def test_removed_by_hand_and_put_back(device):
             for name in uploads(device.env, c)}
     for name in kept:
         os.unlink(os.path.join(folder, name))
-    wait_for('missing', lambda: [
-        r for r in c.rows() if r['status'] == 'missing'])
+    device.wait_status(c, 'missing')
     for name, data in sorted(kept.items()):  # .data before .json
         with open(os.path.join(folder, name), 'wb') as f:
             f.write(data)
-    wait_for('transfer', lambda: [
-        r for r in c.rows() if r['status'] == 'transfer'])
+    device.wait_status(c, 'transfer')
     assert device.offset(c) == 1000
     assert device.append(c, 1000, c.bytes[1000:])[0] == 204
     wait_received(c)
@@ -532,10 +307,7 @@ def test_imported_by_hand_while_storage_dies(device):
     c = device.capture()
     sealed(device, c)
     env.stop()
-    r = subprocess.run(
-        [CTL, '--set', f'database.url={env.url}', '--set',
-         f'spool.dir={env.spool}', 'recordings', 'import', c.file],
-        capture_output=True, text=True, timeout=60)
+    r = device.import_(c)
     assert r.returncode == 0, r.stderr
     for point in ('upload_checked', 'upload_placed'):
         env.run_until_killed(point)
@@ -544,8 +316,51 @@ def test_imported_by_hand_while_storage_dies(device):
     assert uploads(env, c) == []
     assert env.rows("SELECT FROM audit WHERE action = 'recording_import' "
                     'AND object = %s', c.id)
-    r = subprocess.run(
-        [CTL, '--set', f'database.url={env.url}', '--set',
-         f'spool.dir={env.spool}', 'recordings', 'import', c.file],
-        capture_output=True, text=True, timeout=60)
+    r = device.import_(c)
     assert r.returncode != 0 and 'nothing to import' in r.stderr
+
+
+# ---- hostile requests ----
+
+@pytest.mark.parametrize('sent,status', [
+    (b'PATCH /captures HTTP/1.1\nHost: x\n\n', 400),
+    (b'HEAD /captures/x HTTP/1.1\r\nA: ' + b'a' * 9000, 431),
+    (b'GET /files/a HTTP/1.1\r\nHost: x\r\nTus-Resumable: 1.0.0\r\n\r\n', 405),
+    (b'POST /captures HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n'
+     b'\r\nffffffff\r\n', 411),
+    (b'POST /captures HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n'
+     b'Tus-Resumable: 0.1\r\n\r\n' + b'x' * 100_000, 412)])
+def test_what_cannot_be_read_ends_the_connection(device, sent, status):
+    device.use()
+    s = device.connect()
+    s.sendall(sent)
+    answer = b''
+    while more := s.recv(65536):  # to its end
+        answer += more
+    assert answer.startswith(f'HTTP/1.1 {status} '.encode()), answer
+    assert b'Connection: close' in answer
+    s.close()
+
+
+def test_several_requests_at_once(device):
+    """Answered one after the other, on one connection."""
+    device.use()
+    c = device.capture()
+    assert device.create(c)[0] == 201
+    s = device.connect()
+    head = (f'HEAD /captures/{c.id} HTTP/1.1\r\nHost: x\r\n'
+            'Tus-Resumable: 1.0.0\r\n\r\n').encode()
+    body = (f'PATCH /captures/{c.id} HTTP/1.1\r\nHost: x\r\nTus-Resumable: '
+            '1.0.0\r\nContent-Type: application/offset+octet-stream\r\n'
+            f'Upload-Offset: 0\r\nContent-Length: {len(c.bytes)}\r\n\r\n')
+    s.sendall(head + body.encode() + c.bytes + head)
+    got = b''
+    while got.count(b'HTTP/1.1 ') < 3 or not got.endswith(b'\r\n\r\n'):
+        more = s.recv(65536)
+        assert more, got
+        got += more
+    s.close()
+    offsets = [int(line.split()[1]) for line in got.decode().splitlines()
+               if line.startswith('Upload-Offset')]
+    assert offsets == [0, len(c.bytes), len(c.bytes)], got
+    wait_received(c)
