@@ -225,3 +225,32 @@ http_unhex(const char *s, uint8_t *out, size_t n)
 	}
 	return 0;
 }
+
+/* n lower-case hex digits at s; *is_zero: all of them are 0. */
+static bool
+is_hex(const char *s, size_t n, bool *is_zero)
+{
+	*is_zero = strspn(s, "0") >= n;
+	return strspn(s, "0123456789abcdef") >= n;
+}
+
+int
+http_trace_id(const char *traceparent, char out[HTTP_TRACE_ID_MAX])
+{
+	const char *s = traceparent;
+	bool no_version, no_trace, no_parent, ignored;
+	size_t len;
+
+	if (s == NULL)
+		return ERR_NOTFOUND;
+	len = strlen(s);
+	if (len < 55 || s[2] != '-' || s[35] != '-' || s[52] != '-' ||
+	    !is_hex(s, 2, &no_version) || !is_hex(s + 3, 32, &no_trace) ||
+	    !is_hex(s + 36, 16, &no_parent) || !is_hex(s + 53, 2, &ignored) ||
+	    no_trace || no_parent || memcmp(s, "ff", 2) == 0 ||
+	    (len > 55 && (no_version || s[55] != '-')))
+		return ERR_PROTOCOL;
+	memcpy(out, s + 3, 32);
+	out[32] = '\0';
+	return 0;
+}

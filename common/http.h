@@ -53,6 +53,16 @@ struct http_range {
  */
 int http_range_parse(const char *field, uint64_t size, struct http_range *r);
 
+#define HTTP_TRACE_ID_MAX 33
+
+/*
+ * The trace that a request belongs to, from its field traceparent (NULL: it
+ * has none; W3C Trace Context, version 00 and later ones that begin as it
+ * does). out: 32 hex digits. Returns 0, ERR_NOTFOUND (no field) or
+ * ERR_PROTOCOL.
+ */
+int http_trace_id(const char *traceparent, char out[HTTP_TRACE_ID_MAX]);
+
 /* Lower-case hex of n bytes into out (2n + 1 bytes); returns out. */
 char *http_hex(const uint8_t *data, size_t n, char *out);
 

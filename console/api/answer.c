@@ -13,6 +13,7 @@
 
 #include "common/bytes.h"
 #include "common/http.h"
+#include "common/log.h"
 #include "console/api/idempotency.h"
 #include "console/api/request.h"
 #include "console/conf.h"
@@ -85,6 +86,19 @@ asked(const struct request *r, const char *name)
 	    evhttp_request_get_input_headers(r->http), name);
 }
 
+/* A request that is part of a trace is found in the log by that. */
+static void
+log_traced(const struct request *r, unsigned status)
+{
+	char id[HTTP_TRACE_ID_MAX];
+
+	if (r->http != NULL && http_trace_id(asked(r, "traceparent"), id) == 0)
+		log_info("request", LOG_S("trace_id", id),
+		    LOG_S("route", r->route != NULL ? r->route->path : ""),
+		    LOG_S("object", r->id), LOG_S("person", r->person.name),
+		    LOG_S("client", r->client), LOG_U("status", status));
+}
+
 /* Counts the answer and adds what every answer has. */
 static void
 add_fields(struct request *r, unsigned status)
@@ -92,6 +106,7 @@ add_fields(struct request *r, unsigned status)
 	struct worker_counters *n = &r->worker->place->counters;
 
 	atomic_fetch_add(&n->answers[status / 100], 1);
+	log_traced(r, status);
 	if (status == 403)
 		atomic_fetch_add(&n->refused, 1);
 	for (size_t i = 0; r->http != NULL && i < N_HTTP_FIELDS; i++)

@@ -47,7 +47,8 @@ on_status(struct spool_row *r, const char *status)
 {
 	if (!is_gone(status) || r->state == SPOOL_RECORDING)
 		return false;
-	log_warn("capture_discarded", LOG_S("capture", r->id));
+	log_warn("capture_discarded", LOG_S("capture", r->id),
+	    LOG_S("session", r->folder));
 	encode_discard((struct capture *)r);
 	return true;
 }
@@ -104,7 +105,8 @@ update_part(struct capture *c)
 		    r, CAUSE_LOCKED, "encoded when the session is over");
 		return;
 	}
-	log_warn("capture_cut_off", LOG_S("capture", r->id));
+	log_warn("capture_cut_off", LOG_S("capture", r->id),
+	    LOG_S("session", r->folder));
 	if (spool_row_rename(r, ".capture.part", ".capture") != 0)
 		spool_row_retry(r, CAUSE_LATER, NULL);
 	else

@@ -114,8 +114,8 @@ refuse(struct capture *c, uint64_t to)
 	    "the first %" PRIu64 " bytes of the capture are not those that "
 	    "were recorded",
 	    to);
-	log_error(
-	    "capture_differs", LOG_S("capture", c->row.id), LOG_U("to", to));
+	log_error("capture_differs", LOG_S("capture", c->row.id),
+	    LOG_S("session", c->row.folder), LOG_U("to", to));
 	c->row.d->counters.encodes_failed++;
 	spool_row_retry(&c->row, CAUSE_CAPTURE_DIFFERS, why);
 }

@@ -44,7 +44,8 @@ finished(struct capture *c)
 		encode_job_failed(c, "the capture was changed meanwhile");
 		return;
 	}
-	log_info("encode_done", LOG_S("capture", c->row.id));
+	log_info("encode_done", LOG_S("capture", c->row.id),
+	    LOG_S("session", c->row.folder));
 	c->row.d->counters.encodes_ok++;
 	if (spool_row_rename(&c->row, ".encode", ".encoded") != 0)
 		encode_job_failed(c, "the spool cannot be written");
@@ -67,7 +68,7 @@ static void
 finished_in_part(struct capture *c)
 {
 	log_error("encode_stopped", LOG_S("capture", c->row.id),
-	    LOG_S("why", c->stopped));
+	    LOG_S("session", c->row.folder), LOG_S("why", c->stopped));
 	if (note_stopped(c))
 		finished(c);
 	else
@@ -104,8 +105,8 @@ ended(struct capture *c, int status)
 		snprintf(why, sizeof(why), "encoding: %s%s",
 		    c->row.was_stuck ? "stuck, " : "",
 		    child_say(status, how, sizeof(how)));
-	log_error(
-	    "encode_failed", LOG_S("capture", c->row.id), LOG_S("why", why));
+	log_error("encode_failed", LOG_S("capture", c->row.id),
+	    LOG_S("session", c->row.folder), LOG_S("why", why));
 	d->counters.encodes_failed++;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == EX_TEMPFAIL) {
 		spool_row_retry(&c->row, CAUSE_ENCODE_LATER, why);

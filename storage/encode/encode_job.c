@@ -85,7 +85,8 @@ watch_time(struct capture *c)
 	if (c->is_late || child_cpu_s(&c->row.watch) <= c->limit_s)
 		return;
 	log_error("encoder_too_slow", LOG_S("capture", c->row.id),
-	    LOG_I("pid", c->row.pid), LOG_I("cpu_seconds", c->limit_s));
+	    LOG_S("session", c->row.folder), LOG_I("pid", c->row.pid),
+	    LOG_I("cpu_seconds", c->limit_s));
 	c->is_late = true;
 	encode_job_kill(c);
 }
@@ -105,7 +106,8 @@ watch_progress(struct capture *c)
 	}
 	c->row.was_stuck = true;
 	log_error("encoder_stuck", LOG_S("capture", c->row.id),
-	    LOG_I("pid", c->row.pid), LOG_I("seconds", limit_s));
+	    LOG_S("session", c->row.folder), LOG_I("pid", c->row.pid),
+	    LOG_I("seconds", limit_s));
 	encode_job_kill(c);
 }
 
@@ -118,7 +120,8 @@ on_renewed(void *arg, PGresult *res)
 	if (c->row.d->exiting || res == NULL || c->row.pid == 0 ||
 	    !db_ok(res, "renew the lease of a capture") || PQntuples(res) != 0)
 		return;
-	log_error("encode_lease_lost", LOG_S("capture", c->row.id));
+	log_error("encode_lease_lost", LOG_S("capture", c->row.id),
+	    LOG_S("session", c->row.folder));
 	encode_job_kill(c);
 }
 
@@ -149,8 +152,8 @@ encode_job_tick(struct capture *c)
 void
 encode_job_failed(struct capture *c, const char *why)
 {
-	log_error(
-	    "encode_failed", LOG_S("capture", c->row.id), LOG_S("why", why));
+	log_error("encode_failed", LOG_S("capture", c->row.id),
+	    LOG_S("session", c->row.folder), LOG_S("why", why));
 	spool_row_retry(&c->row, CAUSE_ENCODE_LATER, why);
 }
 
@@ -208,8 +211,8 @@ encode_job_run(struct capture *c)
 	spool_row_move(&c->row, CAUSE_ENCODER_RUNS, NULL);
 	watch_output(c, fds[0]); /* without, there is no progress to show */
 	log_info("encode_start", LOG_S("capture", c->row.id),
-	    LOG_I("pid", c->row.pid), LOG_S("seq", c->first_seq),
-	    LOG_S("frame", c->first_frame));
+	    LOG_S("session", c->row.folder), LOG_I("pid", c->row.pid),
+	    LOG_S("seq", c->first_seq), LOG_S("frame", c->first_frame));
 }
 
 void
@@ -221,8 +224,8 @@ encode_job_give_up(struct capture *c, const char *why)
 	    "%.140s; not tried again after %d failures: relaycam recordings "
 	    "encode",
 	    why, ENCODE_TRIES_MAX);
-	log_error(
-	    "encode_given_up", LOG_S("capture", c->row.id), LOG_S("why", text));
+	log_error("encode_given_up", LOG_S("capture", c->row.id),
+	    LOG_S("session", c->row.folder), LOG_S("why", text));
 	spool_row_retry(&c->row, CAUSE_ENCODE_GIVEN_UP, text);
 }
 

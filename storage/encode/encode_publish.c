@@ -99,10 +99,11 @@ keep(const struct capture *c)
 		c->row.dir,
 		spool_row_name(&c->row, ".capture.kept", to)) != 0 &&
 	    errno != ENOENT)
-		log_error(
-		    "capture_keep", LOG_S("capture", c->row.id), LOG_ERRNO());
+		log_error("capture_keep", LOG_S("capture", c->row.id),
+		    LOG_S("session", c->row.folder), LOG_ERRNO());
 	else
-		log_warn("capture_kept", LOG_S("capture", c->row.id));
+		log_warn("capture_kept", LOG_S("capture", c->row.id),
+		    LOG_S("session", c->row.folder));
 }
 
 void
@@ -124,12 +125,13 @@ move_all(struct capture *c)
 	char why[120];
 
 	if (move_files(c, false) != 0 || move_files(c, true) != 0) {
-		log_error(
-		    "encode_publish", LOG_S("capture", c->row.id), LOG_ERRNO());
+		log_error("encode_publish", LOG_S("capture", c->row.id),
+		    LOG_S("session", c->row.folder), LOG_ERRNO());
 		spool_row_retry(&c->row, CAUSE_LATER, NULL);
 		return;
 	}
-	log_info("encode_published", LOG_S("capture", c->row.id));
+	log_info("encode_published", LOG_S("capture", c->row.id),
+	    LOG_S("session", c->row.folder));
 	if (read_stopped(c, why, sizeof(why)))
 		keep(c);
 	encode_discard(c);
@@ -150,7 +152,8 @@ on_first(void *arg, PGresult *res)
 	}
 	if (PQntuples(res) > 0 &&
 	    strcmp(PQgetvalue(res, 0, 0), "deleted") == 0) {
-		log_warn("capture_discarded", LOG_S("capture", c->row.id));
+		log_warn("capture_discarded", LOG_S("capture", c->row.id),
+		    LOG_S("session", c->row.folder));
 		encode_discard(c);
 		return;
 	}
@@ -170,7 +173,8 @@ on_nothing(void *arg, PGresult *res)
 		spool_row_retry(&c->row, CAUSE_LATER, NULL);
 		return;
 	}
-	log_warn("capture_empty", LOG_S("capture", c->row.id));
+	log_warn("capture_empty", LOG_S("capture", c->row.id),
+	    LOG_S("session", c->row.folder));
 	move_all(c);
 }
 
@@ -199,7 +203,7 @@ load_first(struct capture *c, struct manifest *m)
 		return 1;
 	if (rc != ERR_NOTFOUND) {
 		log_error("manifest_refused", LOG_S("capture", c->row.id),
-		    LOG_S("why", err));
+		    LOG_S("session", c->row.folder), LOG_S("why", err));
 		return rc;
 	}
 	return faccessat(c->row.dir, spool_row_name(&c->row, ".json", name),

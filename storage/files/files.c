@@ -193,11 +193,26 @@ serve_signed(struct files *f, struct evhttp_request *req)
 	serve(&r);
 }
 
+/* A request that is part of a trace is found in the log by that; the query has
+ * the link's signature and is left out. */
+static void
+log_traced(struct evhttp_request *req)
+{
+	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(req);
+	const char *path = uri != NULL ? evhttp_uri_get_path(uri) : NULL;
+	char id[HTTP_TRACE_ID_MAX];
+
+	if (http_trace_id(files_get_header(req, "traceparent"), id) == 0)
+		log_info("request", LOG_S("trace_id", id),
+		    LOG_S("path", path != NULL ? path : ""));
+}
+
 static void
 on_request(struct evhttp_request *req, void *arg)
 {
 	struct files *f = arg;
 
+	log_traced(req);
 	switch (evhttp_request_get_command(req)) {
 	case EVHTTP_REQ_GET:
 	case EVHTTP_REQ_HEAD:

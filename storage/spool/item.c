@@ -44,7 +44,7 @@ on_status(struct spool_row *r, const char *status)
 	if (is_final(status) &&
 	    (r->state == SPOOL_CLOSED || r->state == SPOOL_FAILED)) {
 		log_warn("segment_discarded", LOG_S("segment", r->id),
-		    LOG_S("status", status));
+		    LOG_S("session", r->folder), LOG_S("status", status));
 		item_remove_files(it);
 	} else if (r->state == SPOOL_MISSING &&
 	    (is_final(status) || strcmp(status, "available") == 0))
@@ -164,7 +164,8 @@ on_seen(void *arg, PGresult *res)
 		it->is_empty = false;
 		if (PQntuples(res) != 0) {
 			log_error("empty_segment_differs",
-			    LOG_S("segment", it->row.id));
+			    LOG_S("segment", it->row.id),
+			    LOG_S("session", it->row.folder));
 			spool_row_retry(&it->row, CAUSE_EMPTY_DIFFERS, why);
 		} else
 			spool_row_retry(&it->row, CAUSE_LATER, NULL);

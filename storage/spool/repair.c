@@ -20,7 +20,7 @@ repair_failed(struct item *it, enum spool_cause cause, const char *why)
 {
 	it->row.d->counters.repairs_failed++;
 	log_error("repair_failed", LOG_S("segment", it->row.id),
-	    LOG_S("why", why),
+	    LOG_S("session", it->row.folder), LOG_S("why", why),
 	    LOG_I("retry_seconds", it->row.d->conf.retry_seconds));
 	spool_row_retry(&it->row, cause, why);
 }
@@ -55,7 +55,7 @@ repair_start(struct item *it)
 	child_watch_begin(&it->row.watch);
 	it->row.was_stuck = false;
 	log_info("repair_start", LOG_S("segment", it->row.id),
-	    LOG_I("pid", it->row.pid));
+	    LOG_S("session", it->row.folder), LOG_I("pid", it->row.pid));
 }
 
 /* A stuck one would keep all others waiting for ever. */
@@ -68,7 +68,8 @@ repair_tick(struct item *it)
 	    !child_is_stuck(&it->row.watch, it->row.pid, limit_s))
 		return;
 	log_error("repair_stuck", LOG_S("segment", it->row.id),
-	    LOG_I("pid", it->row.pid), LOG_I("seconds", limit_s));
+	    LOG_S("session", it->row.folder), LOG_I("pid", it->row.pid),
+	    LOG_I("seconds", limit_s));
 	it->row.was_stuck = true;
 	kill(it->row.pid, SIGKILL);
 }
@@ -84,10 +85,12 @@ repair_done(struct item *it, int status)
 	it->row.has_manifest = it->row.has_manifest && !it->row.m.is_closed;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
 		it->row.d->counters.repairs_ok++;
-		log_info("repair_done", LOG_S("segment", it->row.id));
+		log_info("repair_done", LOG_S("segment", it->row.id),
+		    LOG_S("session", it->row.folder));
 		spool_row_move(&it->row, CAUSE_REPAIRED, NULL);
 	} else if (WIFEXITED(status) && WEXITSTATUS(status) == EX_UNAVAILABLE) {
-		log_warn("repair_empty", LOG_S("segment", it->row.id));
+		log_warn("repair_empty", LOG_S("segment", it->row.id),
+		    LOG_S("session", it->row.folder));
 		it->is_empty = true;
 		spool_row_move(&it->row, CAUSE_REPAIRED, NULL);
 	} else {

@@ -42,7 +42,8 @@ change_state(struct spool_row *r, enum spool_state to, const char *why)
 		return;
 	log_info(event(r, "state", name), LOG_S(r->kind->word, r->id),
 	    LOG_S("from", spool_state_names[r->state]),
-	    LOG_S("to", spool_state_names[to]), LOG_S("why", why));
+	    LOG_S("to", spool_state_names[to]), LOG_S("why", why),
+	    LOG_S("session", r->folder));
 	r->state = to;
 	stop_point(spool_state_names[to]);
 }
@@ -56,7 +57,7 @@ spool_row_move(struct spool_row *r, enum spool_cause cause, const char *detail)
 		r->d->counters.illegal_moves++;
 		log_error("spool_move_illegal", LOG_S(r->kind->word, r->id),
 		    LOG_S("state", spool_state_names[r->state]),
-		    LOG_S("cause", m->why));
+		    LOG_S("cause", m->why), LOG_S("session", r->folder));
 	}
 	if (m->to != SPOOL_STATES)
 		change_state(r, m->to,
@@ -100,7 +101,8 @@ void
 spool_row_log_once(struct spool_row *r, const char *name, const char *why)
 {
 	if (!r->was_logged)
-		log_warn(name, LOG_S(r->kind->word, r->id), LOG_S("why", why));
+		log_warn(name, LOG_S(r->kind->word, r->id),
+		    LOG_S("session", r->folder), LOG_S("why", why));
 	r->was_logged = true;
 }
 
@@ -161,7 +163,7 @@ spool_row_load(struct spool_row *r, const char *suffix, bool is_closed)
 	r->has_manifest = rc == 0;
 	if (rc == 0 && r->m.refused != NULL)
 		log_warn("manifest_field_refused", LOG_S(r->kind->word, r->id),
-		    LOG_S("field", r->m.refused));
+		    LOG_S("session", r->folder), LOG_S("field", r->m.refused));
 	if (rc == 0 && quarantine_is_due(r->folder, r->m.session)) {
 		refuse_session(r, suffix);
 		return ERR_PROTOCOL;
@@ -210,8 +212,8 @@ on_free_seq(void *arg, PGresult *res)
 	}
 	if (seq != r->m.seq)
 		log_warn(event(r, "renumbered", name),
-		    LOG_S(r->kind->word, r->id), LOG_I("seq", r->m.seq),
-		    LOG_I("now", seq));
+		    LOG_S(r->kind->word, r->id), LOG_S("session", r->folder),
+		    LOG_I("seq", r->m.seq), LOG_I("now", seq));
 	r->is_provisional = r->kind->is_capture && seq != r->m.seq;
 	r->m.seq = seq;
 	spool_row_sync(r);
@@ -226,7 +228,7 @@ seq_taken(struct spool_row *r)
 	bool may_wait = !r->kind->is_capture && r->seq_tries++ < ROWS_SEQ_TRIES;
 
 	log_warn(event(r, "number_taken", name), LOG_S(r->kind->word, r->id),
-	    LOG_I("seq", r->m.seq));
+	    LOG_S("session", r->folder), LOG_I("seq", r->m.seq));
 	r->is_known = false;
 	r->is_busy = rows_free_seq(r->d->db, &r->m, r->kind->is_capture,
 			 may_wait, on_free_seq, r) == 0;
@@ -252,7 +254,8 @@ on_row(void *arg, PGresult *res)
 	if (!db_ok(res, "write segment") || PQntuples(res) == 0) {
 		if (PQntuples(res) == 0 && db_sqlstate(res)[0] == '\0')
 			log_error(event(r, "of_another_session", name),
-			    LOG_S(r->kind->word, r->id));
+			    LOG_S(r->kind->word, r->id),
+			    LOG_S("session", r->folder));
 		row_failed(r);
 		return;
 	}

@@ -24,8 +24,8 @@ spool_row_sync_folder(const struct spool_row *r)
 	int rc = spool_folder_sync(r->dir, r->folder);
 
 	if (rc != 0)
-		log_error(
-		    "spool_sync", LOG_S(r->kind->word, r->id), LOG_ERRNO());
+		log_error("spool_sync", LOG_S(r->kind->word, r->id),
+		    LOG_S("session", r->folder), LOG_ERRNO());
 	return rc;
 }
 

@@ -109,14 +109,16 @@ on_available(void *arg, PGresult *res)
 		return;
 	}
 	if (PQntuples(res) == 0) {
-		log_warn(
-		    "segment_deleted_meanwhile", LOG_S("segment", it->row.id));
+		log_warn("segment_deleted_meanwhile",
+		    LOG_S("segment", it->row.id),
+		    LOG_S("session", it->row.folder));
 		if (it->row.d->store->ops->remove(it->row.d->store,
 			it->row.m.object_key, on_removed, it) != 0)
 			transfer_later(it);
 		return;
 	}
 	log_info("segment_available", LOG_S("segment", it->row.id),
+	    LOG_S("session", it->row.folder),
 	    LOG_S("key", it->row.m.object_key), LOG_I("bytes", it->row.m.bytes),
 	    LOG_S("expires_at", PQgetvalue(res, 0, 0)));
 	it->row.d->counters.transfers_ok++;
@@ -131,7 +133,8 @@ log_failed(struct item *it, const struct store_result *r, int64_t retry_seconds)
 {
 	it->row.d->counters.transfers_failed++;
 	log_warn("transfer_failed", LOG_S("segment", it->row.id),
-	    LOG_S("why", r->detail), LOG_I("retry_seconds", retry_seconds));
+	    LOG_S("session", it->row.folder), LOG_S("why", r->detail),
+	    LOG_I("retry_seconds", retry_seconds));
 	rows_upload_failed(it->row.d->db, it->row.id, r->detail, retry_seconds);
 }
 
@@ -140,7 +143,8 @@ static void
 transfer_failed(struct item *it, const struct store_result *r)
 {
 	if (r->err == ERR_CANCELLED) {
-		log_info("transfer_stopped", LOG_S("segment", it->row.id));
+		log_info("transfer_stopped", LOG_S("segment", it->row.id),
+		    LOG_S("session", it->row.folder));
 		transfer_stop(it);
 		return;
 	}
@@ -173,7 +177,8 @@ upload_failed(struct item *it, const struct store_result *r)
 	    "restart relaycam-storage",
 	    r->detail, CORRUPT_TRIES_MAX);
 	log_error("transfer_given_up", LOG_S("segment", it->row.id),
-	    LOG_I("tries", CORRUPT_TRIES_MAX), LOG_S("why", r->detail));
+	    LOG_S("session", it->row.folder), LOG_I("tries", CORRUPT_TRIES_MAX),
+	    LOG_S("why", r->detail));
 	spool_row_retry(&it->row, CAUSE_GIVEN_UP, why);
 }
 
@@ -263,7 +268,8 @@ poster_start(struct item *it)
 	put.fd = it->poster_fd;
 	put.bytes = it->poster_bytes = poster_bytes(put.fd);
 	if (put.bytes == 0) {
-		log_warn("poster_refused", LOG_S("segment", it->row.id));
+		log_warn("poster_refused", LOG_S("segment", it->row.id),
+		    LOG_S("session", it->row.folder));
 		return false;
 	}
 	return it->row.d->store->ops->put(it->row.d->store, &put) == 0;
@@ -345,8 +351,8 @@ transfer_start(struct item *it)
 		return;
 	it->fd = open_media(it);
 	if (it->fd < 0) {
-		log_warn(
-		    "spool_open", LOG_S("segment", it->row.id), LOG_ERRNO());
+		log_warn("spool_open", LOG_S("segment", it->row.id),
+		    LOG_S("session", it->row.folder), LOG_ERRNO());
 		spool_row_retry(&it->row, CAUSE_LATER, NULL);
 		return;
 	}
@@ -354,6 +360,7 @@ transfer_start(struct item *it)
 	spool_row_move(&it->row, CAUSE_TURN, NULL);
 	d->spool->n_transfers++;
 	log_info("transfer_start", LOG_S("segment", it->row.id),
+	    LOG_S("session", it->row.folder),
 	    LOG_S("key", it->row.m.object_key),
 	    LOG_I("bytes", it->row.m.bytes));
 	if (signing_start(it, on_compared) != 0)

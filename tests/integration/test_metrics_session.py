@@ -7,6 +7,7 @@ import re
 import demo
 import exposition
 import pytest
+import requests
 from ctl import ROOT
 from process import wait_until
 
@@ -109,3 +110,31 @@ def test_each_alert_has_its_section_in_the_run_book():
     with open(f'{ROOT}/docs/run-book.md', encoding='utf-8') as f:
         sections = re.findall(r'^## (Relaycam\w+)$', f.read(), re.M)
     assert sections == [alert for alert, _ in rules()]
+
+
+TRACE = '4bf92f3577b34da6a3ce929d0e0e4736'
+
+
+def test_logs_name_the_session_and_the_trace(rig):
+    """The session of the first test is found in the logs of all programs, a
+    request with traceparent in those of the daemon that answered it."""
+    session = rig.stack.ctl_json('sessions', 'list', '--limit', '1')[0]['id']
+    assert re.search(f'session_start .*session={session}', rig.log('relay'))
+    for event in ('transfer_start', 'segment_available'):
+        assert re.search(f' {event} .*session={session}', rig.log('storage'))
+    ports = rig.stack.ports
+    for name, port, path in (('console', ports.console, '/api/v1/me'),
+                             ('storage', ports.files, '/nothing')):
+        r = requests.get(
+            f'https://localhost:{port}{path}?secret=1', timeout=60,
+            verify=rig.stack.path('ca.pem'),
+            headers={'traceparent': f'00-{TRACE}-00f067aa0ba902b7-01'})
+        assert r.status_code in (401, 404)
+        line = wait_until(lambda n=name: re.search(
+            f' request trace_id={TRACE} .*', rig.log(n)), 60, 'the line')[0]
+        assert path in line and 'secret' not in line
+    before = rig.log('console').count(' request ')
+    requests.get(f'https://localhost:{ports.console}/api/v1/me', timeout=60,
+                 verify=rig.stack.path('ca.pem'),
+                 headers={'traceparent': f'00-{TRACE.upper()}-00f0-01'})
+    assert rig.log('console').count(' request ') == before

@@ -349,10 +349,51 @@ test_encoding(void **state)
 	assert_int_equal(http_unhex("0aFx", raw, 2), ERR_PROTOCOL);
 }
 
+static void
+test_trace_ids(void **state)
+{
+	static const struct {
+		const char *field;
+		int rc;
+	} cases[] = {
+		{ "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", 0 },
+		{ "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x",
+		    0 },
+		{ NULL, ERR_NOTFOUND },
+		{ "", ERR_PROTOCOL },
+		{ "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0",
+		    ERR_PROTOCOL },
+		{ "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x",
+		    ERR_PROTOCOL },
+		{ "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01x",
+		    ERR_PROTOCOL },
+		{ "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+		    ERR_PROTOCOL },
+		{ "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+		    ERR_PROTOCOL },
+		{ "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+		    ERR_PROTOCOL },
+		{ "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+		    ERR_PROTOCOL },
+		{ "00_4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+		    ERR_PROTOCOL },
+	};
+	char id[HTTP_TRACE_ID_MAX];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(
+		    http_trace_id(cases[i].field, id), cases[i].rc);
+		if (cases[i].rc == 0)
+			assert_string_equal(
+			    id, "4bf92f3577b34da6a3ce929d0e0e4736");
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_trace_ids),
 		cmocka_unit_test(test_person_is_signed),
 		cmocka_unit_test(test_links_lead_to_storage_with_s3),
 		cmocka_unit_test(test_folder_link),
