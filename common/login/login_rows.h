@@ -13,4 +13,12 @@
  */
 extern const char login_wrong_statement[];
 
+/*
+ * For what is tried without a person's name (tickets, keys and IDs of
+ * machines), by prefix of the address ($1): one wrong try more; and how many
+ * there were with the age of the last in seconds, one row, for guesses_learn.
+ */
+extern const char login_address_wrong_statement[];
+extern const char login_address_query[];
+
 #endif

@@ -133,8 +133,5 @@ passkey_login_run(struct request *r)
 	r->release = release;
 	guess_prefix(l->prefix, r->client);
 	params[0] = l->prefix;
-	request_query(r,
-	    "SELECT coalesce(max(failed), 0), coalesce(max(extract(epoch FROM "
-	    "now() - last_at)), 0) FROM login_failures WHERE client_addr = $1",
-	    1, params, on_failures);
+	request_query(r, login_address_query, 1, params, on_failures);
 }

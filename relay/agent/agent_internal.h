@@ -45,6 +45,7 @@ struct agent {
 	unsigned n_opens;       /* orders it has not answered with a failure */
 	uint32_t n_pings, n_unanswered;
 	struct guess guess; /* until it is known who it is */
+	void (*go)(void *agent); /* once its turn has come */
 	char token[65];     /* SHA-256 of its enrolment's, hex */
 };
 

@@ -6,7 +6,9 @@
 
 #include "common/http.h"
 #include "common/log.h"
+#include "common/login/login_rows.h"
 #include "relay/agent/agent_internal.h"
+#include "relay/login/address_failures.h"
 
 /* A query about this agent; cb gets the agent and drops a reference. */
 void
@@ -86,6 +88,7 @@ static void
 refuse_unknown(struct agent *a, const char *reason)
 {
 	guess_end(&a->guess, GUESS_WRONG);
+	address_failures_add(a->loop->db, a->client_addr);
 	refusals_add(
 	    &a->loop->relay->refusals, REFUSAL_AGENT, a->client_addr, a->host);
 	agent_refuse(a, true, reason);
@@ -141,15 +144,33 @@ look_for_key(void *arg)
 	    6, params, on_signed_on);
 }
 
+static void
+on_failures(void *arg, PGresult *res)
+{
+	struct agent *a = arg;
+
+	if (a->state == AGENT_STATE_GONE)
+		goto out;
+	if (!address_failures_learn(&a->guess, res))
+		agent_refuse_away(a);
+	else if (guess_wait(&a->guess, a->go, a) != 0)
+		agent_close(a, "out of memory");
+out:
+	agent_unref(a);
+}
+
 /* Calls go when its key or token may be checked. */
 static void
 wait_for_turn(struct agent *a, void (*go)(void *agent))
 {
-	a->state = AGENT_STATE_LOOK_UP;
+	char prefix[GUESS_PREFIX_LEN];
+	const char *params[] = { prefix };
+
+	a->go = go;
 	guess_set(&a->guess, a->loop->relay->guesses, a->loop->base,
 	    a->client_addr, "agent", a->pin, false);
-	if (guess_wait(&a->guess, go, a) != 0)
-		agent_close(a, "out of memory");
+	guess_prefix(prefix, a->client_addr);
+	agent_ask(a, login_address_query, 1, params, on_failures);
 }
 
 void

@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "relay/login/account.h"
 #include "common/login/guess.h"
+#include "relay/login/address_failures.h"
 #include "relay/relay.h"
 #include "relay/session/session.h"
 #include "rfb/repeater.h"
@@ -40,6 +41,7 @@ count_guess(struct lookup *k)
 
 	atomic_fetch_add(&r->stats.login_failures, 1);
 	refusals_add(&r->refusals, REFUSAL_REVERSE, k->client_addr, k->name);
+	address_failures_add(k->loop->db, k->client_addr);
 	guess_end(&k->guess, GUESS_WRONG);
 }
 
@@ -102,6 +104,20 @@ ask(void *arg)
 }
 
 static void
+on_failures(void *arg, PGresult *res)
+{
+	struct lookup *k = arg;
+
+	k->is_asking = false;
+	if (k->conn == NULL)
+		lookup_free(k);
+	else if (!address_failures_learn(&k->guess, res))
+		conn_close(k->conn, "the relay's database cannot be reached");
+	else if (guess_wait(&k->guess, ask, k) != 0)
+		conn_close(k->conn, "out of memory");
+}
+
+static void
 look_up(struct conn *c, const struct rfb_repeater_hello *hello)
 {
 	struct timeval tv = { c->loop->relay->conf.login_seconds, 0 };
@@ -124,8 +140,11 @@ look_up(struct conn *c, const struct rfb_repeater_hello *hello)
 	guess_set(&k->guess, c->loop->relay->guesses, c->loop->base,
 	    c->client_addr, "reverse", k->name[0] != '\0' ? k->name : k->pin,
 	    false);
-	if (guess_wait(&k->guess, ask, k) != 0)
-		conn_close(c, "out of memory");
+	if (address_failures_ask(k->loop->db, k->client_addr, on_failures, k) ==
+	    0)
+		k->is_asking = true;
+	else
+		conn_close(c, "the relay's database is away");
 }
 
 /* The answer that is on its way frees it. */

@@ -6,6 +6,7 @@
 #include "common/login/guess.h"
 #include "common/login/known_login.h"
 #include "common/login/login_rows.h"
+#include "relay/login/address_failures.h"
 #include "relay/session/session_internal.h"
 
 static const char out_of_memory[] = "the relay is out of memory";
@@ -34,12 +35,33 @@ session_guess_password(struct session *s, void (*go)(void *session))
 	wait_for_turn(s, go);
 }
 
+static void
+on_address_failures(void *arg, PGresult *res)
+{
+	struct session *s = arg;
+
+	if (s->state == SESSION_CHECK) {
+		guess_set(&s->guess, s->loop->relay->guesses, s->loop->base,
+		    s->client_addr, NULL, NULL, false);
+		if (address_failures_learn(&s->guess, res))
+			wait_for_turn(s, s->guess_go);
+		else
+			session_refuse_away(
+			    s, res, "so tickets cannot be checked");
+	}
+	session_unref(s);
+}
+
 void
 session_guess_ticket(struct session *s, void (*go)(void *session))
 {
-	guess_set(&s->guess, s->loop->relay->guesses, s->loop->base,
-	    s->client_addr, NULL, NULL, false);
-	wait_for_turn(s, go);
+	s->guess_go = go;
+	session_ref(s);
+	if (address_failures_ask(
+		s->loop->db, s->client_addr, on_address_failures, s) != 0) {
+		session_refuse_away(s, NULL, "so tickets cannot be checked");
+		session_unref(s);
+	}
 }
 
 /* Returns as db_query_now, which a callback is for, or db_query. */

@@ -146,6 +146,7 @@ struct session {
 	bool wants_lobby;
 	bool is_parked;       /* on the list of session_parked.c */
 	unsigned n_requests;  /* of the page, waiting for their turn */
+	void (*guess_go)(void *session); /* once its turn has come */
 	const char *denial; /* of a wrong login that is being written */
 	char dial_ticket[65]; /* the agent's data channel brings it */
 	char consent[8];      /* "", "full", "view" (C2) */

@@ -2,6 +2,8 @@
 connected to the other, and what was tried or used at one counts at the other,
 also after kill -9. T2, T4, X4, X7."""
 import os
+import socket
+import time
 
 import pytest
 from demo import wait_available
@@ -158,3 +160,49 @@ def test_guesses_and_tickets_outlive_kill_9(rig):
     assert rig.stack.sql("SELECT failed FROM login_failures WHERE "
                          "client_addr = '127.0.2.1'") == [['4']]
     assert 'not valid' in let_in(at(rig, rig.stack.ports), one)
+
+
+def dial_wrong(ports, source):
+    """A server with an ID that nobody has; until the relay closes."""
+    s = socket.create_connection(('127.0.0.1', ports.reverse), 60,
+                                 (source, 0))
+    with s:
+        s.settimeout(120)
+        s.sendall(b'ID:nobody-AAAAAAAAAAAAAAAAAAAA'.ljust(250, b'\0'))
+        try:
+            assert s.recv(100) == b''
+        except ConnectionResetError:
+            pass
+
+
+def wrong_ticket(rig, ports, source):
+    t = Technician(at(rig, ports), timeout=120, source=(source, 0))
+    try:
+        assert 'not valid' in t.login('alice@desk1', 'rct_' + 'x' * 43)
+    finally:
+        t.close()
+
+
+@pytest.mark.parametrize('guess', ['an ID', 'a ticket'])
+def test_guesses_of_machines_and_tickets_count_everywhere(rig, b, guess):
+    """By address. What the other relay wrote makes the next one wait here: five
+    wrong ones 8 s from the last, however slow the machine is."""
+    source = {'an ID': '127.0.3.1', 'a ticket': '127.0.3.2'}[guess]
+
+    def try_at(ports):
+        if guess == 'an ID':
+            dial_wrong(ports, source)
+        else:
+            wrong_ticket(rig, ports, source)
+    try_at(b.ports)
+    wait_until(lambda: rig.stack.sql(
+        'SELECT failed FROM login_failures WHERE client_addr = '
+        f"'{source}'") == [['1']], 60, 'the row', b.process)
+    began = time.monotonic()
+    rig.stack.sql('UPDATE login_failures SET failed = 5, last_at = '
+                  f"clock_timestamp() WHERE client_addr = '{source}'")
+    try_at(rig.stack.ports)
+    assert time.monotonic() - began > 6
+    wait_until(lambda: rig.stack.sql(
+        'SELECT failed FROM login_failures WHERE client_addr = '
+        f"'{source}'") == [['6']], 60, 'the row')
