@@ -83,7 +83,10 @@ export function useList(path, query, onEvent = () => {}) {
       const seen = new Set(now.current.items.map((item) => item.id));
       change({ items: [...now.current.items, ...page.items.filter((item) => !seen.has(item.id))],
         cursor: page.cursor, busy: false });
-      askAhead(page.cursor);
+      // behind the frame that shows this page
+      setTimeout(() => {
+        if (mine === run.current && page.cursor === now.current.cursor) askAhead(page.cursor);
+      }, 0);
     } catch (error) {
       if (mine === run.current) change({ problem: error, busy: false });
     }
