@@ -93,14 +93,16 @@ FROM segments g JOIN sessions s ON s.id = g.session_id
 WHERE g.status = 'recording' AND s.ended_at < now() - interval '5 minutes';
 
 -- T1, X4: a session that had to be recorded has a recording, or an end that
--- says why not.
+-- says why not, or a device that still has it, for a month at most (C7).
 SELECT 'not_recorded' AS name, s.id::text AS object,
        'was to be recorded, ended as normal and has no segment' AS detail
 FROM sessions s
 WHERE s.recorded AND s.end_code = 'normal'
   AND s.ended_at < now() - interval '5 minutes'
   AND s.ended_at > s.started_at + interval '10 seconds'
-  AND NOT EXISTS (SELECT 1 FROM segments g WHERE g.session_id = s.id);
+  AND NOT EXISTS (SELECT 1 FROM segments g WHERE g.session_id = s.id)
+  AND NOT EXISTS (SELECT 1 FROM device_captures d WHERE d.session_id = s.id
+                  AND d.received_at IS NULL AND d.ordered_at > now() - interval '30 days');
 
 -- Sessions end after they start; T9: after 24 hours at most.
 SELECT 'session_length' AS name, id::text AS object,
