@@ -265,6 +265,10 @@ refuse_capture(const struct recording *r)
 				 "on, and it can be watched when it was "
 				 "encoded",
 		    r->id);
+	if (strcmp(r->status, "transfer") == 0)
+		return ctl_error("recording %s is being sent by its device, "
+				 "%d %%",
+		    r->id, r->progress);
 	if (strcmp(r->status, "encoding") == 0)
 		return ctl_error(
 		    "recording %s is being encoded, %d %%", r->id, r->progress);
@@ -284,6 +288,7 @@ recording_must_be_stored(const struct recording *r)
 		return 0;
 	if (r->is_capture &&
 	    (strcmp(r->status, "recording") == 0 ||
+		strcmp(r->status, "transfer") == 0 ||
 		strcmp(r->status, "downloaded") == 0 ||
 		strncmp(r->status, "encoding", 8) == 0))
 		return refuse_capture(r);

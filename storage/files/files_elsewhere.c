@@ -172,6 +172,13 @@ comes_later(
 		    "be watched when it has been encoded.");
 		return 30;
 	}
+	if (strcmp(status, "transfer") == 0 && is_capture) {
+		snprintf(text, len,
+		    "The device that captured this recording is sending it, "
+		    "%s %%.",
+		    PQgetvalue(res, 0, PROGRESS));
+		return 30;
+	}
 	if (strcmp(status, "downloaded") == 0) {
 		snprintf(text, len,
 		    "This recording waits to be encoded%s%.160s.",

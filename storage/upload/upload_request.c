@@ -255,6 +255,12 @@ upload_conn_answered(struct upload_conn *c, struct upload_facts *facts)
 		upload_answer(c, 423, NULL, "It is being looked at.");
 		return;
 	}
+	if (facts->is_whole && u != NULL && !u->f.is_kept) {
+		/* somebody deleted the recording meanwhile */
+		upload_file_remove(r->dir, u->f.id);
+		receiver_drop(u);
+		u = NULL;
+	}
 	if (facts->is_whole || (u != NULL && u->f.is_kept) ||
 	    receiver_is_in_spool(r, facts->session, c->req.id))
 		answer_known(c, facts);

@@ -58,6 +58,9 @@ def test_cut_and_resumed_by_the_client(device):
     row = device.wait('its percentage', lambda: [
         r for r in c.rows() if r['progress'] >= 25])[0]
     assert row['status'] == 'transfer' and row['is_capture']
+    answer = device.env.get(device.env.link(row['object_key']))
+    assert answer.status_code == 503
+    assert f'is sending it, {row["progress"]} %' in answer.text
     device.env.kill()
     device.use()
     at = device.offset(c)
@@ -108,6 +111,19 @@ def test_abandoned_ones_expire(device):
 
 
 # ---- by hand ----
+
+def test_deleted_while_it_comes(device):
+    """Its device is told to send no more of it."""
+    env = device.use()
+    c = device.capture()
+    device.create(c)
+    device.append(c, 0, c.bytes[:1000])
+    env.rows("UPDATE segments SET status = 'deleted' WHERE id = %s", c.id)
+    status, fields, _ = device.create(c)
+    assert status == 409 and int(fields['upload-offset']) == len(c.bytes)
+    assert uploads(env, c) == []
+    assert c.row()['status'] == 'deleted'
+
 
 def test_every_byte_that_came_counts(device):
     """The connection goes in the middle of a request: M2."""
