@@ -237,6 +237,7 @@ upload_conn_answered(struct upload_conn *c, struct upload_facts *facts)
 	}
 	why = why_denied(facts);
 	if (why != NULL) {
+		c->must_close = true; /* the next try costs a handshake */
 		log_warn("capture_denied", LOG_S("certificate", c->cert),
 		    LOG_S("capture", c->req.id), LOG_S("why", why));
 		upload_answer(c, 403, NULL, why);

@@ -55,8 +55,9 @@ def test_cut_and_resumed_by_the_client(device):
     part = len(c.bytes) // 4
     said = device.send(c, chunkSize=part, pauseAt=2 * part)
     assert said[-1]['end'] == 'paused', said
-    row = device.wait('its percentage', lambda: [
-        r for r in c.rows() if r['progress'] >= 25])[0]
+    percent = 200 * part // len(c.bytes)
+    row = device.wait('its percentage', lambda: (
+        r := c.row()) and r['progress'] == percent and r)
     assert row['status'] == 'transfer' and row['is_capture']
     answer = device.env.get(device.env.link(row['object_key']))
     assert answer.status_code == 503
@@ -100,14 +101,20 @@ def test_terminated_by_the_client(device):
 
 
 def test_abandoned_ones_expire(device):
-    device.use(storage__capture_expiry_seconds='2')
+    """Nothing more of it came for capture_expiry_seconds."""
+    env = device.use()
     c = device.capture()
     said = device.send(c, chunkSize=len(c.bytes) // 4, pauseAt=1)
     assert [s['expires'] for s in said if s.get('method') == 'PATCH'][0]
-    device.wait_status(c, 'missing')
-    device.wait('its files are gone', lambda: uploads(device.env, c) == [])
-    assert 'in time' in c.rows()[0]['status_detail']
-    assert 'capture_upload_expired' in device.env.log()
+    env.stop()
+    week_ago = os.stat(env.log_path).st_mtime - 8 * 86400
+    os.utime(os.path.join(env.spool, 'uploads', f'{c.id}.data'),
+             (week_ago, week_ago))
+    device.use()
+    row = device.wait_status(c, 'missing')
+    assert 'in time' in row['status_detail']
+    device.wait('its files are gone', lambda: uploads(env, c) == [])
+    assert 'capture_upload_expired' in env.log()
 
 
 # ---- by hand ----
