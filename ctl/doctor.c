@@ -68,6 +68,7 @@ static void (*const checks[])(struct doctor *) = {
 	doctor_spool,
 	doctor_store,
 	doctor_quotas,
+	doctor_webhooks,
 	doctor_storage_check,
 	doctor_link_key,
 	doctor_seal_key,

@@ -73,6 +73,8 @@ void doctor_store(struct doctor *d);
 /* The last comparison of the store with the rows. */
 void doctor_storage_check(struct doctor *d);
 
+/* doctor_webhooks.c */
+void doctor_webhooks(struct doctor *d);
 /* doctor_quotas.c */
 void doctor_quotas(struct doctor *d);
 

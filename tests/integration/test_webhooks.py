@@ -1,5 +1,6 @@
 """Webhooks: each change is told once it is committed, signed, until the
 receiver has taken it, whatever happens to the receiver or the sender."""
+import json
 import os
 import signal
 import threading
@@ -184,6 +185,9 @@ def test_inner_addresses_are_not_connected_to(console, receiver):
         begin(console)
         wait_for('the refusal', lambda: 'address is private' in (
             row(console)['last_error'] or ''), 60)
+        said = json.loads(console.ctl.run('doctor', '--json').stdout)
+        found = [c for c in said['checks'] if c['check'] == 'webhooks']
+        assert len(found) == 1 and 'address is private' in str(found[0])
         assert receiver.received == []
     finally:
         console.stop()
