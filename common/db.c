@@ -317,45 +317,53 @@ enqueue(struct db *db, struct db_query *q)
 	return 0;
 }
 
-int
-db_query(struct db *db, const char *sql, int n, const char *const *params,
-    db_result_cb *cb, void *arg)
-{
-	if (db->n_waiting >= DB_QUEUE_MAX)
-		return ERR_LIMIT;
-	return enqueue(db, db_query_new(sql, n, params, cb, arg));
-}
+/* How a statement is queued. */
+enum { QUERY_NOW = 1, QUERY_PREPARED = 2 };
 
 static int
-query_now(struct db *db, const char *sql, const char *prepared, int n,
+query(struct db *db, unsigned how, const char *sql, int n,
     const char *const *params, db_result_cb *cb, void *arg)
 {
 	struct db_query *q;
 
-	if (db->state != DB_UP)
+	if ((how & QUERY_NOW) && db->state != DB_UP)
 		return ERR_UNAVAILABLE;
 	if (db->n_waiting >= DB_QUEUE_MAX)
 		return ERR_LIMIT;
 	q = db_query_new(sql, n, params, cb, arg);
 	if (q != NULL) {
-		q->is_now = true;
-		q->prepared = prepared;
+		q->is_now = (how & QUERY_NOW) != 0;
+		q->prepared = how & QUERY_PREPARED ? sql : NULL;
 	}
 	return enqueue(db, q);
+}
+
+int
+db_query(struct db *db, const char *sql, int n, const char *const *params,
+    db_result_cb *cb, void *arg)
+{
+	return query(db, 0, sql, n, params, cb, arg);
 }
 
 int
 db_query_now(struct db *db, const char *sql, int n, const char *const *params,
     db_result_cb *cb, void *arg)
 {
-	return query_now(db, sql, NULL, n, params, cb, arg);
+	return query(db, QUERY_NOW, sql, n, params, cb, arg);
 }
 
 int
 db_query_prepared(struct db *db, const char *sql, int n,
     const char *const *params, db_result_cb *cb, void *arg)
 {
-	return query_now(db, sql, sql, n, params, cb, arg);
+	return query(db, QUERY_NOW | QUERY_PREPARED, sql, n, params, cb, arg);
+}
+
+int
+db_queue_prepared(struct db *db, const char *sql, int n,
+    const char *const *params, db_result_cb *cb, void *arg)
+{
+	return query(db, QUERY_PREPARED, sql, n, params, cb, arg);
 }
 
 int

@@ -79,6 +79,10 @@ int db_query_now(struct db *db, const char *sql, int n,
 int db_query_prepared(struct db *db, const char *sql, int n,
     const char *const *params, db_result_cb *cb, void *arg);
 
+/* As db_query, of a statement that is kept prepared in that way. */
+int db_queue_prepared(struct db *db, const char *sql, int n,
+    const char *const *params, db_result_cb *cb, void *arg);
+
 /* LISTEN on channel (static string), again after each reconnect. Up to 8. */
 int db_listen(struct db *db, const char *channel, db_notify_cb *cb, void *arg);
 
