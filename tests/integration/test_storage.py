@@ -608,7 +608,7 @@ def test_link_dies_and_cannot_be_changed(folder_env):
     other.wait_stored()
     url = env.link(seg.key, seconds=2)
     assert env.get(url).status_code == 200
-    wait_for('the link dies', lambda: env.get(url).status_code == 403, 5)
+    wait_for('the link dies', lambda: env.get(url).status_code == 403)
     assert 'expired' in env.get(url).text
     good = env.link(seg.key)
     later = urllib.parse.urlparse(good).query.split('&')[0].split('=')[1]
@@ -671,7 +671,7 @@ def test_running_download_survives_the_link_and_bounded_memory(folder_env):
     for s in clients:
         s.sendall(f'GET {path} HTTP/1.1\r\nHost: x\r\n\r\n'.encode())
         assert s.recv(1000).startswith(b'HTTP/1.1 200')
-    wait_for('the link dies', lambda: env.get(url).status_code == 403, 5)
+    wait_for('the link dies', lambda: env.get(url).status_code == 403)
     assert env.metric('files_active') == 5
     assert rss_kb(env) - before < 60_000
     got = 0
