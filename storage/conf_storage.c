@@ -69,7 +69,7 @@ const struct conf_opt conf_storage_opts[33] = {
 	ROW(recorder_stall_seconds, CONF_SECONDS, "60", 1, 86400,
 	    "A recorder_program that uses no processor time for this long is "
 	    "stuck: it is killed, and started again."),
-	ROW(concurrency, CONF_INT, "2", 1, 16, "Transfers at a time."),
+	ROW(concurrency, CONF_INT, "16", 1, 64, "Transfers at a time."),
 	ROW(downloads_max, CONF_INT, "256", 1, 10000,
 	    "Downloads at a time; more are answered 503."),
 	ROW(max_connections, CONF_INT, "1000", 1, 100000,

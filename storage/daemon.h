@@ -34,6 +34,8 @@ struct conf_storage {
 
 extern const struct conf_opt conf_storage_opts[33];
 
+#define TRANSFER_DBS 3
+
 struct daemon {
 	struct conf_log log;
 	struct conf_database database;
@@ -45,6 +47,7 @@ struct daemon {
 	uint64_t n_descriptors; /* that it may have */
 	struct counters counters;
 	struct db *db;
+	struct db *transfer_db[TRANSFER_DBS]; /* spool/transfer_db.h */
 	struct workers *workers;
 	struct store *store;
 	struct spool *spool;

@@ -61,6 +61,8 @@ static const char done_sql[] =
     "END, store = NULL, poster_key = NULL, poster_bytes = NULL, "
     "poster_sha256 = NULL, poster_fault = NULL WHERE id = $1::uuid";
 
+static const struct timeval soon_ = { 0, 300000 };
+
 #define FIRST_ID   "00000000-0000-0000-0000-000000000000"
 #define FIRST_TIME "-infinity"
 
@@ -72,6 +74,7 @@ struct expiry {
 	struct db *db;
 	struct event *timer;
 	bool is_running;
+	bool is_soon;        /* again, soon after this run */
 	size_t kind;         /* of batch_sql */
 	char ids[BATCH][37]; /* the batch */
 	size_t n_ids, at;    /* at: the row that is being removed */
@@ -101,7 +104,7 @@ pause_run(struct expiry *e)
 
 	e->is_running = false;
 	if (!e->d->exiting)
-		evtimer_add(e->timer, &tv);
+		evtimer_add(e->timer, e->is_soon ? &soon_ : &tv);
 }
 
 static void
@@ -300,6 +303,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	if (e->is_running || e->d->stopping)
 		return;
 	e->is_running = true;
+	e->is_soon = false;
 	apply(e);
 }
 
@@ -310,6 +314,16 @@ expiry_kick(struct expiry *e)
 
 	if (!e->is_running)
 		evtimer_add(e->timer, &now);
+}
+
+void
+expiry_soon(struct expiry *e)
+{
+	bool is_planned = e->is_running || e->is_soon;
+
+	e->is_soon = true;
+	if (!is_planned)
+		evtimer_add(e->timer, &soon_);
 }
 
 static void

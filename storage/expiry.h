@@ -18,5 +18,7 @@ int expiry_new(struct daemon *d);
 void expiry_free(struct expiry *e);
 /* Looks now, if it is not looking already. */
 void expiry_kick(struct expiry *e);
+/* Within a moment: once for all rows that change until then. */
+void expiry_soon(struct expiry *e);
 
 #endif

@@ -36,6 +36,7 @@
 #include "storage/rows.h"
 #include "storage/evidence/signing.h"
 #include "storage/spool/spool.h"
+#include "storage/spool/transfer_db.h"
 #include "storage/status.h"
 #include "storage/store/store.h"
 #include "storage/upload/receiver.h"
@@ -164,7 +165,7 @@ on_segment(void *arg, const char *channel, const char *payload)
 {
 	struct daemon *d = arg;
 
-	expiry_kick(d->expiry);
+	expiry_soon(d->expiry);
 	if (d->encode_queue != NULL)
 		encode_queue_told(d->encode_queue, payload);
 }
@@ -231,7 +232,7 @@ make_parts(struct daemon *d)
 		die(err);
 	if (db_url_set_user(&d->database.url, d->database.storage_user) == 0)
 		d->db = db_new(d->base, &d->database, on_database, d);
-	if (d->db == NULL)
+	if (d->db == NULL || transfer_db_new(d) != 0)
 		die(err);
 	env.db = d->db;
 	d->workers = workers_new(d->base, (unsigned)d->conf.concurrency);
@@ -266,6 +267,7 @@ free_parts(struct daemon *d)
 	workers_free(d->workers);
 	check_free(d->check);
 	expiry_free(d->expiry);
+	transfer_db_free(d);
 	db_free(d->db);
 	heads_free(d->heads); /* it was answered for the last time */
 	d->store->ops->free(d->store);

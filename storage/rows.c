@@ -188,7 +188,7 @@ rows_upsert(struct db *db, const struct manifest *m,
 	add_int(&p, m->gap_start_mono_ns, m->gap_start_mono_ns > 0);
 	add_text(&p, state->is_capture ? "true" : "false");
 	add_text(&p, state->is_provisional ? "true" : "false");
-	return db_query(db, upsert_sql, p.n, p.v, cb, arg);
+	return db_queue_prepared(db, upsert_sql, p.n, p.v, cb, arg);
 }
 
 bool
@@ -285,7 +285,7 @@ rows_available(struct db *db, const struct manifest *m,
 	add_text(&p, merged);
 	add_int(&p, m->n_merged, m->n_merged >= 0);
 	add_int(&p, day_seconds_, true);
-	rc = db_query(db, available_sql, p.n, p.v, cb, arg);
+	rc = db_queue_prepared(db, available_sql, p.n, p.v, cb, arg);
 	free(activity);
 	free(merged);
 	return rc;

@@ -47,6 +47,19 @@ on_scan(void *arg)
 	}
 }
 
+/* Files of segments are not looked at here. */
+static enum spool_look
+on_changed(void *arg, const char *name, bool is_gone)
+{
+	char id[SPOOL_FOLDER_MAX];
+
+	if (!spool_name_has_id(name, id))
+		return is_gone ? SPOOL_LOOK_SWEEP : SPOOL_LOOK_SOON;
+	return spool_name_is_of(capture_suffixes, CAPTURE_KINDS, name)
+	    ? SPOOL_LOOK_SOON
+	    : SPOOL_LOOK_NONE;
+}
+
 void
 encode_queue_kick(struct encode_queue *q, bool retry)
 {
@@ -178,7 +191,7 @@ encode_queue_new(struct daemon *d, char *err, size_t err_len)
 {
 	struct encode_queue *q = calloc(1, sizeof(*q));
 	static const struct spool_watch_ops ops = { on_scan, on_tick, on_child,
-		on_found, NULL };
+		on_found, NULL, on_changed };
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	int rc;
 

@@ -15,6 +15,7 @@
 #include "common/log.h"
 #include "storage/daemon.h"
 #include "storage/spool/spool.h"
+#include "storage/spool/transfer_db.h"
 
 /* The root of the segment before, and what was seen of this one. */
 static const char known_sql[] =
@@ -258,7 +259,8 @@ signing_start(struct item *it,
 	object_key_manifest(it->row.m.object_key, j->key);
 	snprintf(seq, sizeof(seq), "%lld", (long long)it->row.m.seq);
 	d->counters.store_jobs++;
-	if (db_query(d->db, known_sql, 3, params, on_known, j) == 0)
+	if (db_queue_prepared(transfer_db(d, it->row.id), known_sql, 3, params,
+		on_known, j) == 0)
 		return 0;
 	d->counters.store_jobs--;
 	signing_forget(it);
@@ -320,8 +322,8 @@ note(struct signing_job *j, const uint8_t stored[32])
 		bytes, bytea(stored, 32, manifest) };
 
 	snprintf(bytes, sizeof(bytes), "%" PRIu64, j->manifest_len);
-	return db_query(j->it->row.d->db, note_sql, N_ELEMENTS(params), params,
-	    on_noted, j);
+	return db_queue_prepared(transfer_db(j->it->row.d, j->id), note_sql,
+	    N_ELEMENTS(params), params, on_noted, j);
 }
 
 static void
@@ -349,6 +351,8 @@ signing_store(struct item *it,
 {
 	struct signing_job *j = it->signing;
 	struct store_put put = { .segment = it->row.id,
+		.was_tried = it->was_tried,
+		.is_beside = true,
 		.on_progress = on_progress,
 		.on_done = on_stored,
 		.arg = j };

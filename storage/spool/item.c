@@ -13,8 +13,8 @@
 #include "storage/daemon.h"
 #include "storage/evidence/signing.h"
 #include "storage/object_key.h"
+#include "storage/spool/removal.h"
 #include "storage/spool/spool.h"
-#include "storage/spool/stop_point.h"
 
 #define REMNANT_S       86400 /* files without a manifest are kept this long */
 #define REMNANT_GRACE_S 60    /* between two steps of whoever is at its files */
@@ -79,22 +79,28 @@ const struct spool_row_kind item_kind = {
 void
 item_remove_files(struct item *it)
 {
+	if (it->is_removing)
+		return;
+	it->is_removing = true;
+	removal_start(it->row.d->spool->removal, it);
+}
+
+void
+item_files_removed(struct item *it, int error)
+{
 	struct spool_row *r = &it->row;
 
-	if (spool_row_unlink(r, ".webm") != 0) {
+	it->is_removing = false;
+	if (error != 0) {
+		log_error("spool_remove", LOG_S("segment", r->id),
+		    LOG_S("why", strerror(error)));
 		spool_row_retry(r, CAUSE_LATER, NULL);
 		return;
 	}
-	spool_row_sync_folder(r);
-	stop_point("media_removed");
-	spool_row_unlink(r, ".jpg");
-	spool_row_unlink(r, ".json.open");
-	spool_row_unlink(r, ".json");
-	spool_row_sync_folder(r);
 	spool_row_forget(r);
 	it->n_corrupted = 0;
 	spool_row_move(r, CAUSE_FILES_GONE, NULL);
-	kick(r);
+	spool_look_at(it);
 }
 
 /* .json with .webm.part: finish the rename, unless somebody is at it. */
@@ -115,7 +121,7 @@ finish_rename(struct item *it)
 	if (spool_row_rename(&it->row, ".webm.part", ".webm") != 0)
 		spool_row_retry(&it->row, CAUSE_LATER, NULL);
 	else
-		spool_kick(it->row.d->spool, false);
+		spool_look_at(it);
 }
 
 static void
@@ -278,7 +284,7 @@ item_is_under_way(const struct item *it)
 {
 	return (it->row.state >= SPOOL_COMPARE &&
 		   it->row.state <= SPOOL_DONE) ||
-	    it->row.pid != 0;
+	    it->row.pid != 0 || it->is_removing;
 }
 
 void
@@ -292,8 +298,7 @@ item_update(struct item *it)
 			vanished_soon(&it->row.d->spool->vanished);
 			spool_kick(it->row.d->spool, false);
 		}
-		TAILQ_REMOVE(&it->row.d->spool->items, it, link);
-		item_free(it);
+		spool_drop(it);
 		return;
 	}
 	if (it->row.retry_ns > clock_mono_ns() || it->row.d->stopping)

@@ -15,9 +15,13 @@
 struct daemon;
 struct signing_job;
 
+#define ITEM_QUEUES_MAX 3
+
 struct item {
 	struct spool_row row; /* first */
 	TAILQ_ENTRY(item) link;
+	TAILQ_ENTRY(item) queue_link[ITEM_QUEUES_MAX]; /* item_set.h */
+	bool is_queued[ITEM_QUEUES_MAX];
 	int fd;                              /* of .webm while it is stored */
 	int poster_fd;                       /* of .jpg then; -1: none */
 	uint8_t sha256[32];                  /* of the stored media */
@@ -25,9 +29,11 @@ struct item {
 	uint64_t poster_bytes;
 	uint8_t poster_sha256[32];
 	struct signing_job *signing; /* its evidence; NULL: none */
-	int n_corrupted; /* uploads whose stored copy was another one */
-	bool is_empty;   /* no frame is in it */
-	bool is_unseen;  /* and none ever was */
+	int n_corrupted;  /* uploads whose stored copy was another one */
+	bool is_removing; /* its files, in a thread */
+	bool was_tried;   /* a transfer of it has failed in this process */
+	bool is_empty;    /* no frame is in it */
+	bool is_unseen;   /* and none ever was */
 };
 TAILQ_HEAD(item_list, item);
 
@@ -35,10 +41,11 @@ extern const struct spool_row_kind item_kind;
 
 /* Looks at one item's files and takes its next step; it may be freed. */
 void item_update(struct item *it);
-/* Removes media, then manifests, then syncs: the segment is stored or
- * deleted. */
+/* Has its files removed (removal.h): the segment is stored or deleted. */
 void item_remove_files(struct item *it);
-/* A transfer, a repair or what follows one. */
+/* They are gone, or error (errno) says why not. */
+void item_files_removed(struct item *it, int error);
+/* A transfer, a repair or what follows one, or the removal of its files. */
 bool item_is_under_way(const struct item *it);
 /* Its object key, or its poster's, once the database knows it by that. */
 bool item_is_key(const struct item *it, const char *key);

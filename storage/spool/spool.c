@@ -1,5 +1,6 @@
 #include "storage/spool/spool.h"
 
+#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,17 +11,9 @@
 #include "storage/daemon.h"
 #include "storage/object_key.h"
 #include "storage/rows.h"
+#include "storage/spool/removal.h"
 
-static bool
-has_item(const struct spool *s, const char *folder, const char *id)
-{
-	const struct item *it;
-
-	TAILQ_FOREACH(it, &s->items, link)
-	if (strcmp(it->row.id, id) == 0 && strcmp(it->row.folder, folder) == 0)
-		return true;
-	return false;
-}
+#define DUE_MAX 64 /* items that one turn of the loop looks at */
 
 static void
 on_found(void *arg, const char *folder, const char *id)
@@ -28,7 +21,8 @@ on_found(void *arg, const char *folder, const char *id)
 	struct spool *s = arg;
 	struct item *it;
 
-	if (has_item(s, folder, id) || (it = calloc(1, sizeof(*it))) == NULL)
+	if (item_set_find(&s->set, folder, id) != NULL ||
+	    (it = calloc(1, sizeof(*it))) == NULL)
 		return;
 	it->row.d = s->d;
 	it->row.kind = &item_kind;
@@ -36,6 +30,10 @@ on_found(void *arg, const char *folder, const char *id)
 	it->fd = it->poster_fd = -1;
 	strcpy(it->row.folder, folder);
 	strcpy(it->row.id, id);
+	if (item_set_add(&s->set, it) != 0) {
+		free(it); /* found again by the next scan */
+		return;
+	}
 	TAILQ_INSERT_TAIL(&s->items, it, link);
 }
 
@@ -49,6 +47,78 @@ on_empty(void *arg, const char *folder)
 		log_debug("spool_folder_removed", LOG_S("session", folder));
 }
 
+/* ---- one at a time ---- */
+
+static void
+arm(struct spool *s)
+{
+	struct timeval now = { 0, 0 };
+
+	if (!evtimer_pending(s->due, NULL))
+		evtimer_add(s->due, &now);
+}
+
+void
+spool_look_at(struct item *it)
+{
+	struct spool *s = it->row.d->spool;
+
+	item_set_queue(&s->set, ITEM_QUEUE_LOOK, it);
+	arm(s);
+}
+
+void
+spool_wait_for_place(struct item *it)
+{
+	item_set_queue(&it->row.d->spool->set, ITEM_QUEUE_PLACE, it);
+}
+
+void
+spool_free_place(struct spool *s)
+{
+	s->n_transfers--;
+	arm(s);
+}
+
+void
+spool_drop(struct item *it)
+{
+	struct spool *s = it->row.d->spool;
+
+	TAILQ_REMOVE(&s->items, it, link);
+	item_set_remove(&s->set, it);
+	item_free(it);
+}
+
+static void
+look(struct item *it)
+{
+	spool_row_sync(&it->row);
+	item_update(it);
+}
+
+/* Places are given in the order in which they were waited for. */
+static void
+on_due(evutil_socket_t fd, short what, void *arg)
+{
+	struct spool *s = arg;
+	struct item *it;
+
+	for (size_t n = min_size(s->set.n[ITEM_QUEUE_LOOK], DUE_MAX);
+	     n > 0 && (it = item_set_next(&s->set, ITEM_QUEUE_LOOK)) != NULL;
+	     n--)
+		look(it);
+	for (unsigned n = s->set.n[ITEM_QUEUE_PLACE];
+	     n > 0 && s->n_transfers < (unsigned)s->d->conf.concurrency &&
+	     (it = item_set_next(&s->set, ITEM_QUEUE_PLACE)) != NULL;
+	     n--)
+		look(it);
+	if (s->set.n[ITEM_QUEUE_LOOK] > 0)
+		arm(s);
+}
+
+/* ---- all ---- */
+
 static void
 on_scan(void *arg)
 {
@@ -58,10 +128,30 @@ on_scan(void *arg)
 	spool_watch_list(&s->watch, item_suffixes, ITEM_KINDS);
 	for (it = TAILQ_FIRST(&s->items); it != NULL; it = next) {
 		next = TAILQ_NEXT(it, link);
-		spool_row_sync(&it->row);
-		item_update(it);
+		look(it);
 	}
 	vanished_look(&s->vanished);
+}
+
+/* What happened to a file of one that is known concerns that one alone. */
+static enum spool_look
+on_changed(void *arg, const char *name, bool is_gone)
+{
+	struct spool *s = arg;
+	char id[SPOOL_FOLDER_MAX];
+	struct item *it;
+
+	if (!spool_name_has_id(name, id))
+		return is_gone ? SPOOL_LOOK_SWEEP : SPOOL_LOOK_SOON;
+	if (!is_gone && !spool_name_is_of(item_suffixes, ITEM_KINDS, name))
+		return SPOOL_LOOK_NONE;
+	it = item_set_find(&s->set, NULL, id);
+	if (it != NULL && !s->set.has_twins) {
+		spool_look_at(it);
+		return SPOOL_LOOK_NONE;
+	}
+	/* the last file of its folder may have gone */
+	return it == NULL && is_gone ? SPOOL_LOOK_SWEEP : SPOOL_LOOK_SOON;
 }
 
 void
@@ -177,7 +267,7 @@ int
 spool_new(struct daemon *d, char *err, size_t err_len)
 {
 	static const struct spool_watch_ops ops = { on_scan, on_tick, on_child,
-		on_found, on_empty };
+		on_found, on_empty, on_changed };
 	struct spool *s = calloc(1, sizeof(*s));
 	int rc;
 
@@ -186,6 +276,11 @@ spool_new(struct daemon *d, char *err, size_t err_len)
 	s->d = d;
 	d->spool = s;
 	TAILQ_INIT(&s->items);
+	item_set_init(&s->set);
+	s->due = evtimer_new(d->base, on_due, s);
+	s->removal = removal_new(d);
+	if (s->due == NULL || s->removal == NULL)
+		return ERR_NOMEM;
 	rc = spool_watch_init(&s->watch, d, &ops, s, err, err_len);
 	s->dir = s->watch.dir;
 	s->vanished = (struct vanished){ .d = d, .dir = s->dir };
@@ -197,10 +292,11 @@ spool_free(struct spool *s)
 {
 	struct item *it;
 
-	while ((it = TAILQ_FIRST(&s->items)) != NULL) {
-		TAILQ_REMOVE(&s->items, it, link);
-		item_free(it);
-	}
+	removal_free(s->removal);
+	while ((it = TAILQ_FIRST(&s->items)) != NULL)
+		spool_drop(it);
+	if (s->due != NULL)
+		event_free(s->due);
 	spool_watch_release(&s->watch);
 	free(s);
 }

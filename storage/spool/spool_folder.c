@@ -73,9 +73,8 @@ open_list(int spool, const char *folder)
 	return dir;
 }
 
-/* The name of a file of the spool: a UUID, a dot, something. */
-static bool
-has_id(const char *name, char id[SPOOL_FOLDER_MAX])
+bool
+spool_name_has_id(const char *name, char id[SPOOL_FOLDER_MAX])
 {
 	if (strnlen(name, UUID_LEN + 2) < UUID_LEN + 2 || name[UUID_LEN] != '.')
 		return false;
@@ -84,16 +83,23 @@ has_id(const char *name, char id[SPOOL_FOLDER_MAX])
 	return is_uuid(id);
 }
 
+bool
+spool_name_is_of(const struct spool_suffix *kinds, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(name + UUID_LEN, kinds[i].suffix) == 0)
+			return true;
+	return false;
+}
+
 static void
 look_at_file(const struct spool_walk *w, const char *folder, const char *name)
 {
 	char id[SPOOL_FOLDER_MAX];
 
-	if (!has_id(name, id))
-		return;
-	for (size_t i = 0; i < w->n_kinds; i++)
-		if (strcmp(name + UUID_LEN, w->kinds[i].suffix) == 0)
-			w->found(w->arg, folder, id);
+	if (spool_name_has_id(name, id) &&
+	    spool_name_is_of(w->kinds, w->n_kinds, name))
+		w->found(w->arg, folder, id);
 }
 
 static bool
@@ -144,7 +150,7 @@ look_at_entry(int spool, struct spool_walk *w, const char *name)
 
 	if (is_others(name))
 		return;
-	if (has_id(name, id))
+	if (spool_name_has_id(name, id))
 		look_at_file(w, "", name);
 	else if (!is_uuid(name) ||
 	    (!walk_folder(spool, w, name) && errno != ENOENT)) {

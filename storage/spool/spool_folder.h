@@ -33,6 +33,12 @@ struct spool_suffix {
 char *spool_name(const char *folder, const char *id, const char *suffix,
     char out[SPOOL_NAME_MAX]);
 
+/* The name of a file of the spool, a UUID, a dot and something: its id. */
+bool spool_name_has_id(const char *name, char id[SPOOL_FOLDER_MAX]);
+/* Whether such a name is of one of the n kinds. */
+bool spool_name_is_of(
+    const struct spool_suffix *kinds, size_t n, const char *name);
+
 /* A session's folder, or the spool: for reading, no symbolic link; or -1. */
 int spool_folder_open(int spool, const char *folder);
 

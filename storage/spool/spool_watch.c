@@ -18,6 +18,7 @@
 
 #define SOON_MS  50
 #define LATER_MS 300 /* a lock is let go just after the last close */
+#define SWEEP_MS 1000
 
 /* ---- when to look ---- */
 
@@ -38,7 +39,8 @@ on_soon(evutil_socket_t fd, short what, void *arg)
 static void
 plan(struct spool_watch *w, uint64_t ms)
 {
-	struct timeval tv = { 0, (suseconds_t)(ms * 1000) };
+	struct timeval tv = { (time_t)(ms / 1000),
+		(suseconds_t)(ms % 1000 * 1000) };
 	uint64_t at = clock_mono_ns() + ms * NS_PER_MS;
 
 	if (w->soon_ns != 0 && w->soon_ns <= at)
@@ -60,25 +62,38 @@ spool_watch_later(struct spool_watch *w)
 }
 
 static void
+take_event(struct spool_watch *w, const struct inotify_event *e)
+{
+	enum spool_look look = SPOOL_LOOK_SOON; /* events were lost */
+
+	if (e->mask & IN_IGNORED)
+		return;
+	if (!(e->mask & IN_Q_OVERFLOW) && e->len > 0)
+		look = w->ops->changed(w->arg, e->name,
+		    (e->mask & (IN_DELETE | IN_MOVED_FROM)) != 0);
+	if ((e->mask & IN_CLOSE_WRITE) && w->soon_ns == 0)
+		spool_watch_later(w);
+	else if (look == SPOOL_LOOK_SOON)
+		spool_watch_soon(w);
+	else if (look == SPOOL_LOOK_SWEEP)
+		plan(w, SWEEP_MS);
+}
+
+static void
 on_changed(evutil_socket_t fd, short what, void *arg)
 {
+	_Alignas(struct inotify_event) char events[8192];
 	struct spool_watch *w = arg;
-	char events[8192];
 	ssize_t n;
-	bool closed = false;
 
 	while ((n = read(fd, events, sizeof(events))) > 0)
 		for (ssize_t at = 0; at < n;) {
-			struct inotify_event e;
+			const struct inotify_event *e =
+			    (const void *)(events + at);
 
-			memcpy(&e, events + at, sizeof(e));
-			closed |= (e.mask & IN_CLOSE_WRITE) != 0;
-			at += (ssize_t)(sizeof(e) + e.len);
+			take_event(w, e);
+			at += (ssize_t)(sizeof(*e) + e->len);
 		}
-	if (closed && w->soon_ns == 0)
-		spool_watch_later(w);
-	else
-		spool_watch_soon(w);
 }
 
 static void

@@ -15,6 +15,13 @@
 struct daemon;
 struct event;
 
+/* When to scan after an event. */
+enum spool_look {
+	SPOOL_LOOK_NONE,
+	SPOOL_LOOK_SWEEP, /* within a second: folders may be empty now */
+	SPOOL_LOOK_SOON,
+};
+
 struct spool_watch_ops {
 	void (*scan)(void *arg);  /* look through the folders */
 	bool (*tick)(void *arg);  /* each second; true: scan now */
@@ -22,6 +29,9 @@ struct spool_watch_ops {
 	/* of a walk, spool_folder.h */
 	void (*found)(void *arg, const char *folder, const char *id);
 	void (*empty)(void *arg, const char *folder); /* may be NULL */
+	/* A name in the spool, or in a folder of it, appeared, was closed by
+	 * who wrote it, or is_gone. */
+	enum spool_look (*changed)(void *arg, const char *name, bool is_gone);
 };
 
 struct spool_watch {

@@ -13,6 +13,7 @@
 #include "storage/rows.h"
 #include "storage/evidence/signing.h"
 #include "storage/spool/spool.h"
+#include "storage/spool/transfer_db.h"
 
 #define POSTER_MAX        (1 << 20) /* bytes */
 #define CORRUPT_TRIES_MAX 5 /* uploads whose stored copy was another one */
@@ -27,8 +28,8 @@ transfer_end(struct item *it)
 		close(it->poster_fd);
 	it->fd = it->poster_fd = -1;
 	signing_forget(it);
-	it->row.d->spool->n_transfers--;
-	spool_kick(it->row.d->spool, false); /* room for another one */
+	spool_free_place(it->row.d->spool);
+	spool_look_at(it);
 }
 
 /* The daemon ends, or something stands in the way: nothing is told. */
@@ -43,6 +44,7 @@ static void
 transfer_later(struct item *it)
 {
 	transfer_end(it);
+	it->was_tried = true;
 	spool_row_retry(&it->row, CAUSE_LATER, it->row.detail);
 }
 
@@ -149,6 +151,7 @@ transfer_failed(struct item *it, const struct store_result *r)
 		return;
 	}
 	transfer_end(it);
+	it->was_tried = true;
 	log_failed(it, r, it->row.d->conf.retry_seconds);
 	spool_row_retry(&it->row,
 	    r->err == ERR_CORRUPT ? CAUSE_STORE_DIFFERS : CAUSE_TRANSFER_FAILED,
@@ -170,6 +173,7 @@ upload_failed(struct item *it, const struct store_result *r)
 		return;
 	}
 	transfer_end(it);
+	it->was_tried = true;
 	log_failed(it, r, -1);
 	it->n_corrupted = 0;
 	snprintf(why, sizeof(why),
@@ -193,8 +197,8 @@ stored(struct item *it)
 		.poster_sha256 = it->poster_sha256 };
 
 	spool_row_move(&it->row, CAUSE_ALL_STORED, NULL);
-	if (rows_available(
-		it->row.d->db, &it->row.m, &what, on_available, it) != 0)
+	if (rows_available(transfer_db(it->row.d, it->row.id), &it->row.m,
+		&what, on_available, it) != 0)
 		transfer_later(it);
 }
 
@@ -258,6 +262,8 @@ poster_start(struct item *it)
 {
 	struct store_put put = { .segment = it->row.id,
 		.key = object_key_poster(it->row.m.object_key, it->poster_key),
+		.was_tried = it->was_tried,
+		.is_beside = true,
 		.on_progress = on_poster_progress,
 		.on_done = on_poster_stored,
 		.arg = it };
@@ -312,6 +318,7 @@ on_compared(struct item *it, const struct store_result *r)
 		.fd = it->fd,
 		.bytes = (uint64_t)it->row.m.bytes,
 		.hash = signing_hash(it),
+		.was_tried = it->was_tried,
 		.on_progress = on_progress,
 		.on_done = on_stored,
 		.arg = it };
@@ -347,8 +354,12 @@ transfer_start(struct item *it)
 {
 	struct daemon *d = it->row.d;
 
-	if (d->stopping || d->spool->n_transfers >= d->conf.concurrency)
+	if (d->stopping)
 		return;
+	if (d->spool->n_transfers >= d->conf.concurrency) {
+		spool_wait_for_place(it);
+		return;
+	}
 	it->fd = open_media(it);
 	if (it->fd < 0) {
 		log_warn("spool_open", LOG_S("segment", it->row.id),

@@ -14,10 +14,10 @@
 #include "storage/counters.h"
 #include "storage/store/s3_call.h"
 #include "storage/store/s3_refresh.h"
+#include "storage/store/store_s3.h"
 
 #define TRIES_MAX        4
 #define CLOCK_WARN_S     60
-#define PART_LEAST_BYTES (5 << 20)
 #define PACE_LEAST_BYTES 65536
 
 static void call_start(struct s3_call *c);
@@ -267,7 +267,7 @@ on_pace(evutil_socket_t fd, short what, void *arg)
 static int
 check_settings(const struct conf_store *conf, char *err, size_t err_len)
 {
-	if (conf->s3_part_bytes != 0 && conf->s3_part_bytes < PART_LEAST_BYTES)
+	if (conf->s3_part_bytes != 0 && conf->s3_part_bytes < S3_PART_LEAST)
 		snprintf(err, err_len,
 		    "store.s3_part_bytes: expected 0, or 5M and more, which "
 		    "is what S3 demands");

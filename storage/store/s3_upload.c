@@ -15,7 +15,11 @@
  *   complete   the server joins the parts
  *   stat       verify
  *
- * A file of one part is one PUT between the two stats.
+ * A file of one part is one PUT between the two stats. The first one is left
+ * out at the first try of a process: what an earlier process has stored is
+ * sent again then, and where the server knows conditions it refuses (412), and
+ * the stat follows. The last one is left out for a poster or a manifest whose
+ * MD5 the server named as ETag when it took it.
  *
  * Where the server knows conditions (store_abilities), the object is made only
  * if what is there is still what the first stat saw: of two writers, as after
@@ -110,7 +114,7 @@ s3_upload_cut(struct upload *u, uint64_t part_bytes)
 
 /* ---- hash ---- */
 
-static void on_stat_first(void *arg, const struct s3_response *r);
+static void begin(struct upload *u);
 
 static void
 on_hashed(struct worker_job *work)
@@ -122,7 +126,7 @@ on_hashed(struct worker_job *work)
 		    u->job.err == ERR_IO ? strerror(u->job.saved_errno)
 					 : err_text(u->job.err));
 	else
-		s3_upload_stat(u, on_stat_first);
+		begin(u);
 }
 
 void
@@ -133,7 +137,7 @@ s3_upload_hash(struct upload *u)
 	if (given != NULL && given->bytes == u->put.bytes &&
 	    given->part_bytes == u->part_bytes) {
 		u->hashes = given;
-		s3_upload_stat(u, on_stat_first);
+		begin(u);
 		return;
 	}
 	if (file_hash_init(&u->job.hash, u->put.bytes, u->part_bytes) != 0) {
@@ -236,6 +240,26 @@ on_stat_first(void *arg, const struct s3_response *r)
 		start_single(u);
 	else
 		s3_upload_clean(u);
+}
+
+void
+s3_upload_look(struct upload *u)
+{
+	u->is_blind = false;
+	s3_upload_stat(u, on_stat_first);
+}
+
+/* A file of one part is sent at once, unless an earlier try may have done it:
+ * asking would cost as much. */
+static void
+begin(struct upload *u)
+{
+	u->is_blind = u->was_absent = u->n_parts == 1 &&
+	    u->upload_id[0] == '\0' && !u->put.was_tried;
+	if (u->is_blind)
+		start_single(u);
+	else
+		s3_upload_look(u);
 }
 
 static void

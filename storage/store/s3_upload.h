@@ -56,6 +56,7 @@ struct upload {
 	/* the object takes the place of what the first stat saw, or of nothing,
 	 * where the server knows conditions */
 	bool is_conditional, was_absent;
+	bool is_blind; /* nobody looked what is there: most likely nothing */
 	char replaces[104]; /* ETag in quotes; "": not known */
 	bool was_restarted; /* NoSuchUpload: begun again once */
 	unsigned n_aborted; /* abandoned uploads of this key */
@@ -87,6 +88,8 @@ void s3_upload_object_headers(struct upload *u, struct s3_request *rq);
 void s3_upload_condition(const struct upload *u, struct s3_request *rq);
 /* Asks for the object as it is stored now. */
 void s3_upload_stat(struct upload *u, s3_cb *cb);
+/* Looks what is there, and sends what is not. */
+void s3_upload_look(struct upload *u);
 /* The answer behind the last step. */
 void s3_upload_on_stored(void *arg, const struct s3_response *r);
 
@@ -120,7 +123,8 @@ void s3_upload_part(struct upload *u);
 
 /* ---- s3_upload_rows.c ---- */
 
-/* Reads what an earlier try noted, then hashes. As db_query. */
+/* Reads what an earlier try noted, unless there can be nothing, then hashes.
+ * As db_query. */
 int s3_upload_read_rows(struct upload *u);
 /* The noted upload is no more. */
 void s3_upload_forget(struct upload *u);

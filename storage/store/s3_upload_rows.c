@@ -1,9 +1,11 @@
 /* What an upload notes in the database, so that a restart can go on. */
+#include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/bytes.h"
+#include "common/clock.h"
 #include "common/conf.h"
 #include "common/db.h"
 #include "common/err.h"
@@ -26,19 +28,39 @@ take_row(struct upload *u, PGresult *res, int i)
 		p->noted_etag[0] = '\0';
 }
 
+#define ABILITIES_NS (5 * NS_PER_S)
+
+static void
+cut_and_hash(struct upload *u, uint64_t part_bytes)
+{
+	if (s3_upload_cut(u, part_bytes) != 0)
+		s3_upload_fail(u, ERR_NOMEM, "out of memory");
+	else
+		s3_upload_hash(u);
+}
+
+/* As the evidence was hashed, or as the settings have it. */
+static uint64_t
+wanted_part_bytes(const struct upload *u)
+{
+	return u->put.hash != NULL && u->put.hash->part_bytes != 0
+	    ? u->put.hash->part_bytes
+	    : (uint64_t)u->s->env.conf->s3_part_bytes;
+}
+
 static void
 on_rows(void *arg, PGresult *res)
 {
 	struct upload *u = arg;
-	uint64_t part_bytes = u->put.hash != NULL && u->put.hash->part_bytes != 0
-	    ? u->put.hash->part_bytes
-	    : (uint64_t)u->s->env.conf->s3_part_bytes;
+	uint64_t part_bytes = wanted_part_bytes(u);
 
 	if (!db_ok(res, "read uploads")) {
 		s3_upload_fail(u, ERR_UNAVAILABLE, "PostgreSQL is away");
 		return;
 	}
-	u->is_conditional = PQgetvalue(res, 0, 0)[0] == 't';
+	u->s->abilities_ns = clock_mono_ns();
+	u->s->is_conditional = u->is_conditional =
+	    PQgetvalue(res, 0, 0)[0] == 't';
 	if (!PQgetisnull(res, 0, 1)) {
 		snprintf(u->upload_id, sizeof(u->upload_id), "%s",
 		    PQgetvalue(res, 0, 1));
@@ -53,13 +75,38 @@ on_rows(void *arg, PGresult *res)
 	s3_upload_hash(u);
 }
 
+/* On the loop, not before the call returned. */
+static void
+on_small(evutil_socket_t fd, short what, void *arg)
+{
+	struct upload *u = arg;
+
+	u->is_conditional = u->s->is_conditional;
+	cut_and_hash(u, wanted_part_bytes(u));
+}
+
+/* A small file has no parts to be noted, and what the server can do was read a
+ * moment ago. */
+static bool
+needs_no_rows(const struct upload *u)
+{
+	return u->put.bytes <= S3_PART_LEAST && u->s->abilities_ns != 0 &&
+	    clock_mono_ns() - u->s->abilities_ns < ABILITIES_NS;
+}
+
 int
 s3_upload_read_rows(struct upload *u)
 {
+	struct timeval now = { 0, 0 };
 	const struct conf_store *conf = u->s->env.conf;
 	const char *params[] = { u->put.segment, u->put.key, conf->s3_endpoint,
 		conf->s3_bucket };
 
+	if (needs_no_rows(u))
+		return event_base_once(u->s->env.base, -1, EV_TIMEOUT, on_small,
+			   u, &now) == 0
+		    ? 0
+		    : ERR_NOMEM;
 	/* one row at least */
 	return db_query(u->s->env.db,
 	    "SELECT a.conditional_writes, u.upload_id, u.part_bytes, p.part, "

@@ -13,6 +13,7 @@
 #include "common/http.h"
 #include "common/log.h"
 #include "storage/counters.h"
+#include "storage/store/s3_etag.h"
 #include "storage/store/s3_upload.h"
 
 static void on_part(void *arg, const struct s3_response *r);
@@ -126,6 +127,16 @@ start_parts(struct upload *u)
 	}
 }
 
+/* The server named the MD5 of what it has taken. */
+static bool
+is_taken_as_sent(const struct upload *u)
+{
+	char md5[33];
+
+	http_hex(u->hashes->parts[0].md5, 16, md5);
+	return s3_etag_judge(u->parts[0].etag, md5, "") == S3_ETAG_SAME;
+}
+
 void
 s3_upload_part(struct upload *u)
 {
@@ -142,10 +153,12 @@ s3_upload_part(struct upload *u)
 		s3_upload_superseded(u);
 	else if (end == UPLOAD_FAILS)
 		s3_upload_finish(u);
-	else if (u->upload_id[0] == '\0')
-		s3_upload_stat(u, s3_upload_on_stored);
-	else
+	else if (u->upload_id[0] != '\0')
 		s3_upload_complete(u);
+	else if (u->put.is_beside && is_taken_as_sent(u))
+		s3_upload_finish(u);
+	else
+		s3_upload_stat(u, s3_upload_on_stored);
 }
 
 static void

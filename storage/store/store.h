@@ -37,6 +37,8 @@ struct store_put {
 	/* of these bytes, with parts as store_ops.part_bytes has them; NULL:
 	 * the store hashes them itself */
 	const struct file_hash *hash;
+	bool was_tried; /* an earlier try may have left something there */
+	bool is_beside; /* poster or manifest: the media is the recording */
 	store_progress_cb *on_progress;
 	store_done_cb *on_done;
 	void *arg;

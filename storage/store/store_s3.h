@@ -7,12 +7,18 @@
 #include "storage/store/s3_client.h"
 #include "storage/store/store.h"
 
+/* Least of a part but the last, by S3: no smaller file has several. */
+#define S3_PART_LEAST (5 << 20)
+
 struct s3_store {
 	struct store store;
 	struct store_env env;
 	struct s3_client *client;
 	atomic_bool stopping;
 	uint64_t part_bytes_per_second; /* of one part; 0: none was sent yet */
+	/* store_abilities, as of the last upload that read them */
+	bool is_conditional;
+	uint64_t abilities_ns; /* clock_mono_ns; 0: never */
 };
 
 /*

@@ -24,6 +24,7 @@
 #include "storage/evidence/signing.h"
 #include "storage/node.h"
 #include "storage/rows.h"
+#include "storage/spool/removal.h"
 #include "storage/spool/spool.h"
 
 #define SESSION "00000000-0000-4000-8000-00000000000a"
@@ -201,6 +202,29 @@ transfer_start(struct item *it)
 void
 signing_forget(struct item *it)
 {
+}
+
+void
+removal_start(struct removal *r, struct item *it)
+{
+	struct removal_files f = { .error = 0 };
+
+	strcpy(f.folder, it->row.folder);
+	strcpy(f.id, it->row.id);
+	removal_files_remove(it->row.dir, &f, 1);
+	item_files_removed(it, f.error);
+}
+
+void
+spool_look_at(struct item *it)
+{
+}
+
+void
+spool_drop(struct item *it)
+{
+	TAILQ_REMOVE(&it->row.d->spool->items, it, link);
+	item_free(it);
 }
 
 void
