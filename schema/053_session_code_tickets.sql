@@ -20,21 +20,22 @@ $$;
 
 -- Has the person to wait before the next session code is tried? After a wrong
 -- one as long as after a wrong password (common/login/login_delay.h), one try at
--- a time; tries at relays count too.
+-- a time. Failures at relays do not count: anybody can make those in that name.
 CREATE FUNCTION code_try_waits(who text) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended('codes tried by ' || who, 0));
     RETURN EXISTS (
         SELECT FROM login_failures
-        WHERE client_addr = 'codes tried by ' || who AND failed > 0
+        WHERE client_addr = 'codes tried at consoles by ' || who AND failed > 0
           AND last_at > now() - interval '15 minutes'
           AND clock_timestamp() < last_at + least(0.25 * 2 ^ least(failed, 10), 16)
                                             * interval '1 second');
 END $$;
 
+-- Counts for relays, too.
 CREATE FUNCTION code_try_wrong(who text) RETURNS void LANGUAGE sql AS $$
     INSERT INTO login_failures AS l (client_addr, failed)
-    VALUES ('codes tried by ' || who, 1)
+    VALUES ('codes tried at consoles by ' || who, 1), ('codes tried by ' || who, 1)
     ON CONFLICT (client_addr) DO UPDATE SET last_at = now(), failed = CASE
         WHEN l.last_at < now() - interval '15 minutes' THEN 1 ELSE l.failed + 1 END
 $$;
