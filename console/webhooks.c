@@ -24,9 +24,11 @@
 #define ANSWER_MAX     4096
 #define SECRET_TEXT_MAX 128
 
-/* Longer than an answer may take; $1: seconds. */
+/* $1: seconds of the lease, longer than an answer may take. The order is random
+ * so that receivers with much to get keep no other waiting. */
 static const char claim_sql[] =
-    "WITH due AS (SELECT d.id FROM webhooks w CROSS JOIN LATERAL ("
+    "WITH due AS (SELECT d.id FROM (SELECT id FROM webhooks ORDER BY "
+    "random()) w CROSS JOIN LATERAL ("
     "SELECT id FROM webhook_deliveries WHERE webhook_id = w.id AND next_at "
     "<= clock_timestamp() ORDER BY next_at LIMIT 4 FOR UPDATE SKIP LOCKED) d "
     "LIMIT 16) "
