@@ -179,20 +179,17 @@ upload_conn_done(
     struct upload_conn *c, int status, uint64_t bytes, const char *why)
 {
 	struct upload *u = c->u;
-	bool is_new = c->req.method == TUS_CREATE;
+	int right = c->req.method == TUS_HEAD ? 200
+	    : c->req.method == TUS_CREATE     ? 201
+					      : 204;
 
 	if (bytes > 0) {
 		c->u = NULL;
-		upload_answer_whole(
-		    c, is_new ? 201 : 204, (int64_t)bytes, NULL);
+		upload_answer_whole(c, right, (int64_t)bytes, NULL);
 	} else if (status != 0)
 		upload_answer(c, status, NULL, why);
 	else
-		upload_answer(c,
-		    c->req.method == TUS_HEAD ? 200
-			: is_new              ? 201
-					      : 204,
-		    u, NULL);
+		upload_answer(c, right, u, NULL);
 }
 
 static const char *

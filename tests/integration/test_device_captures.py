@@ -119,6 +119,22 @@ def test_abandoned_ones_expire(device):
 
 # ---- by hand ----
 
+def test_asked_before_a_whole_one_is_checked(device):
+    """Its last byte came, and storage died: HEAD waits for the check."""
+    env = device.use()
+    c = device.capture()
+    device.create(c)
+    device.append(c, 0, c.bytes[:1000])
+    env.stop()
+    with open(os.path.join(env.spool, 'uploads', f'{c.id}.data'), 'ab') as f:
+        f.write(c.bytes[1000:])
+    device.use()
+    status, fields, _ = device.wait('an answer', lambda: (
+        a := device.request('HEAD', f'/captures/{c.id}'))[0] != 423 and a)
+    assert status == 200 and int(fields['upload-offset']) == len(c.bytes)
+    wait_received(c)
+
+
 def test_deleted_while_it_comes(device):
     """Its device is told to send no more of it."""
     env = device.use()
