@@ -50,7 +50,7 @@ def test_a_session_is_seen_by_all_daemons(rig):
         assert set(busy[name]) == set(idle[name])
         assert 15 < len(busy[name]) < SERIES_MAX
     relay = busy['relay']
-    assert relay['relaycam_relay_added_latency_seconds_count'] > 10
+    assert relay['relaycam_relay_added_latency_seconds_count'] > 0
     assert relay['relaycam_relay_logins_accepted_total'] == 1
     for phase in ('viewer_tls', 'check', 'dial', 'endpoint', 'open'):
         assert relay['relaycam_relay_handshake_seconds_count'
