@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/capture/captures.h"
 #include "agent/capture/outbox.h"
 #include "agent/code_window.h"
 #include "agent/control.h"
@@ -23,7 +24,8 @@ struct agent {
 	struct sessions *sessions;
 	struct control *control;
 	struct code_window *window; /* attended */
-	struct outbox *outbox;      /* enrolled; NULL: it could not be opened */
+	struct captures *captures;
+	struct outbox *outbox; /* enrolled; NULL: it could not be opened */
 	int status;
 	/* enrolment */
 	struct agent_msg *welcome;
@@ -65,6 +67,22 @@ on_open_failed(void *arg, const char *session, const char *reason)
 }
 
 static void
+on_capture(void *arg, const char *session, enum agent_capture_state state,
+    const char *why)
+{
+	struct agent_msg m = { .type = AGENT_CAPTURE_STATE };
+	struct agent *a = arg;
+
+	snprintf(m.capture_state.session, sizeof(m.capture_state.session), "%s",
+	    session);
+	m.capture_state.state = (uint8_t)state;
+	agent_proto_clean(
+	    m.capture_state.reason, sizeof(m.capture_state.reason), why);
+	if (a->control == NULL || control_send(a->control, &m) != 0)
+		log_warn("capture_state_unsaid", LOG_S("session", session));
+}
+
+static void
 on_message(struct agent *a, const struct agent_msg *m)
 {
 	switch (m->type) {
@@ -76,6 +94,13 @@ on_message(struct agent *a, const struct agent_msg *m)
 		break;
 	case AGENT_INDICATOR:
 		sessions_indicate(a->sessions, m);
+		break;
+	case AGENT_CAPTURE:
+		captures_begin(a->captures, m);
+		break;
+	case AGENT_CAPTURE_MARKS:
+		captures_marks(a->captures, m);
+		sessions_wake(a->sessions, m->marks.session);
 		break;
 	default:
 		sessions_end(a->sessions, m);
@@ -163,7 +188,15 @@ service_init(struct agent *a, const char *secret)
 		.failed = on_open_failed,
 		.arg = a };
 
+	struct captures_to captures = { .base = a->base,
+		.settings = a->settings,
+		.said = on_capture,
+		.arg = a };
+
 	open_outbox(a);
+	captures.outbox = a->outbox;
+	a->captures = captures_new(&captures);
+	sessions.captures = a->captures;
 	a->children = children_new(a->base);
 	sessions.children = a->children;
 	a->sessions = sessions_new(&sessions);
@@ -171,8 +204,8 @@ service_init(struct agent *a, const char *secret)
 		a->window = code_window_new(
 		    a->children, &a->settings->screen, on_window_closed, a);
 	a->control = control_new(a->base, &to, on_control, a);
-	return a->children != NULL && a->sessions != NULL &&
-		a->control != NULL && add_signals(a) == 0
+	return a->children != NULL && a->captures != NULL &&
+		a->sessions != NULL && a->control != NULL && add_signals(a) == 0
 	    ? 0
 	    : ERR_NOMEM;
 }
@@ -193,7 +226,9 @@ static void
 agent_release(struct agent *a)
 {
 	control_free(a->control);
+	a->control = NULL;
 	sessions_free(a->sessions);
+	captures_free(a->captures);
 	outbox_free(a->outbox);
 	code_window_free(a->window);
 	children_free(a->children);

@@ -160,6 +160,8 @@ on_message(struct control *c, const struct agent_msg *m)
 	case AGENT_OPEN:
 	case AGENT_INDICATOR:
 	case AGENT_END:
+	case AGENT_CAPTURE:
+	case AGENT_CAPTURE_MARKS:
 		c->cb(c->arg, CONTROL_MESSAGE, m, NULL);
 		return 0;
 	default:

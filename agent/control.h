@@ -21,7 +21,7 @@ enum control_event {
 	CONTROL_UP,      /* msg: the WELCOME */
 	CONTROL_DOWN,    /* why; it will be tried again unless is_once */
 	CONTROL_REFUSED, /* for good: why; it will not be tried again */
-	CONTROL_MESSAGE, /* msg: CODE, OPEN, INDICATOR, END */
+	CONTROL_MESSAGE, /* msg: CODE, OPEN, INDICATOR, END, CAPTURE... */
 };
 
 /* May not free the control. msg is wiped when it returns. */

@@ -27,6 +27,7 @@ struct pump {
 	struct event *timer; /* lingering; and the first turn */
 	struct event *looks; /* at both peers */
 	unsigned lost_s;
+	struct pump_tap tap; /* of side 1 */
 	bool is_ending;
 	unsigned ended; /* which */
 	char why[160];
@@ -69,6 +70,17 @@ finish(struct pump *p)
 	cb(arg, ended, why, bytes);
 }
 
+/* The other side takes no more, or the tap. */
+static bool
+is_full(struct side *s)
+{
+	const struct pump_tap *tap = &s->pump->tap;
+
+	return evbuffer_get_length(queue_of(other(s))) >= PUMP_MAX ||
+	    (s == &s->pump->sides[1] && tap->has_room != NULL &&
+		!tap->has_room(tap->arg));
+}
+
 /* All that s has received goes into the other's queue. */
 static void
 move(struct side *s)
@@ -77,11 +89,25 @@ move(struct side *s)
 	struct side *to = other(s);
 
 	s->bytes += evbuffer_get_length(in);
+	if (s == &s->pump->sides[1] && s->pump->tap.bytes != NULL)
+		s->pump->tap.bytes(
+		    s->pump->tap.arg, in, evbuffer_get_length(in));
 	bufferevent_write_buffer(to->bev, in);
-	if (evbuffer_get_length(queue_of(to)) < PUMP_MAX || s->is_paused)
+	if (s->is_paused || !is_full(s))
 		return;
 	s->is_paused = true;
 	bufferevent_disable(s->bev, EV_READ);
+}
+
+static void
+resume(struct side *s)
+{
+	if (!s->is_paused)
+		return;
+	s->is_paused = false;
+	move(s);
+	if (!s->is_paused)
+		bufferevent_enable(s->bev, EV_READ);
 }
 
 static void
@@ -101,12 +127,7 @@ on_write(struct bufferevent *bev, void *arg)
 			finish(s->pump);
 		return;
 	}
-	if (!from->is_paused)
-		return;
-	from->is_paused = false;
-	move(from);
-	if (!from->is_paused)
-		bufferevent_enable(from->bev, EV_READ);
+	resume(from);
 }
 
 static void
@@ -218,6 +239,19 @@ pump_new(struct event_base *base, struct bufferevent *side0,
 		return NULL;
 	}
 	return p;
+}
+
+void
+pump_set_tap(struct pump *p, const struct pump_tap *tap)
+{
+	p->tap = *tap;
+}
+
+void
+pump_wake(struct pump *p)
+{
+	if (!p->is_ending && !is_full(&p->sides[1]))
+		resume(&p->sides[1]);
 }
 
 void

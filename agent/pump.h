@@ -6,7 +6,9 @@
 #ifndef AGENT_PUMP_H
 #define AGENT_PUMP_H
 
+#include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define PUMP_MAX (256 * 1024)
@@ -25,6 +27,21 @@ typedef void pump_cb(
  */
 struct pump *pump_new(struct event_base *base, struct bufferevent *side0,
     struct bufferevent *side1, unsigned lost_s, pump_cb *cb, void *arg);
+
+/*
+ * Sees what side 1 sends before it is passed on: bytes, the first n of in,
+ * which stay there; has_room: whether more may be read from that side, asked
+ * again at pump_wake. Set in the turn of pump_new, or before any bytes came.
+ */
+struct pump_tap {
+	void (*bytes)(void *arg, struct evbuffer *in, size_t n);
+	bool (*has_room)(void *arg);
+	void *arg;
+};
+void pump_set_tap(struct pump *p, const struct pump_tap *tap);
+
+/* There may be room again. */
+void pump_wake(struct pump *p);
 
 /* Closes both; cb is not called. NULL is fine. */
 void pump_free(struct pump *p);

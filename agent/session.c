@@ -42,6 +42,8 @@ struct session {
 	struct consent *consent;
 	struct pump *pump;
 	struct indicator *indicator;
+	struct capture_job *capture; /* NULL: it is not captured */
+	char *capture_why;           /* it has to end, and is: heap */
 };
 
 struct sessions {
@@ -61,6 +63,8 @@ session_free(struct session *s)
 	s->all->n--;
 	consent_stop(s->consent);
 	indicator_stop(s->indicator);
+	capture_job_leave(s->capture);
+	free(s->capture_why);
 	dial_cancel(s->dial);
 	pump_free(s->pump);
 	wire_close(s->relay_bev);
@@ -80,12 +84,14 @@ session_end(struct session *s, const char *why)
 	session_free(s);
 }
 
-/* Before there is a data channel. */
-static void
-fail_on_control(struct session *s, const char *why)
+static struct session *
+find(struct sessions *all, const char *id)
 {
-	s->all->to.failed(s->all->to.arg, s->open.open.session, why);
-	session_end(s, why);
+	struct session *s = all->first;
+
+	while (s != NULL && strcmp(s->open.open.session, id) != 0)
+		s = s->next;
+	return s;
 }
 
 static void
@@ -95,6 +101,72 @@ arm(struct session *s, unsigned seconds)
 
 	if (event_add(s->timer, &tv) != 0)
 		log_error("timer_failed");
+}
+
+/* ---- the capture of it ---- */
+
+/* The relay is told on the control channel, and so the technician; it ends
+ * here if the relay has not ended it. */
+static void
+on_capture_failed(void *arg, const char *why)
+{
+	struct session *s = arg;
+
+	if (s->open.open.capture != AGENT_CAPTURE_MUST)
+		return;
+	free(s->capture_why);
+	s->capture_why = strdup(why);
+	arm(s, CLOSING_S);
+}
+
+static void
+on_server_bytes(void *arg, struct evbuffer *in, size_t n)
+{
+	struct session *s = arg;
+
+	capture_job_bytes(s->capture, in, n);
+}
+
+static bool
+has_room(void *arg)
+{
+	struct session *s = arg;
+
+	return s->capture_why == NULL && capture_job_has_room(s->capture);
+}
+
+/* Returns NULL, or why the session cannot be. */
+static const char *
+begin_capture(struct session *s)
+{
+	const struct sessions_to *to = &s->all->to;
+	const char *why;
+
+	if (s->open.open.capture == AGENT_CAPTURE_NONE)
+		return NULL;
+	why = captures_refusal(to->captures);
+	if (why != NULL && s->open.open.capture == AGENT_CAPTURE_MUST)
+		return why;
+	s->capture = capture_job_new(
+	    to->captures, s->open.open.session, on_capture_failed, s);
+	return s->capture != NULL ? NULL : err_text(ERR_NOMEM);
+}
+
+void
+sessions_wake(struct sessions *all, const char *session)
+{
+	struct session *s = find(all, session);
+
+	if (s != NULL && s->pump != NULL)
+		pump_wake(s->pump);
+}
+
+/* Before there is a data channel. */
+static void
+fail_on_control(struct session *s, const char *why)
+{
+	s->all->to.failed(s->all->to.arg, s->open.open.session, why);
+	session_end(s, why);
 }
 
 /* Nothing is said any more; what was said leaves. */
@@ -163,6 +235,9 @@ on_server(void *arg, struct bufferevent *bev, const char *why)
 	    (unsigned)s->all->to.settings->conf.peer_lost_s, on_pump_end, s);
 	if (s->pump == NULL)
 		session_end(s, err_text(ERR_NOMEM));
+	else if (s->capture != NULL)
+		pump_set_tap(s->pump,
+		    &(struct pump_tap){ on_server_bytes, has_room, s });
 }
 
 static void
@@ -303,7 +378,8 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	struct session *s = arg;
 
 	session_end(s,
-	    s->state == SESSION_CLOSING
+	    s->capture_why != NULL ? s->capture_why
+		: s->state == SESSION_CLOSING
 		? "over, the relay did not take the last words"
 		: "the relay does not answer the ticket");
 }
@@ -340,16 +416,6 @@ dial_relay(struct session *s)
 		fail_on_control(s, err_text(ERR_NOMEM));
 }
 
-static struct session *
-find(struct sessions *all, const char *id)
-{
-	struct session *s = all->first;
-
-	while (s != NULL && strcmp(s->open.open.session, id) != 0)
-		s = s->next;
-	return s;
-}
-
 void
 sessions_open(struct sessions *all, const struct agent_msg *m)
 {
@@ -383,6 +449,8 @@ sessions_open(struct sessions *all, const struct agent_msg *m)
 	    LOG_S("team", m->open.team), LOG_S("display", m->open.display),
 	    LOG_S("relay", m->open.address));
 	why = understand(s);
+	if (why == NULL)
+		why = begin_capture(s);
 	if (why != NULL)
 		fail_on_control(s, why);
 	else

@@ -11,6 +11,7 @@
 
 #include <event2/event.h>
 
+#include "agent/capture/captures.h"
 #include "agent/child.h"
 #include "agent/settings.h"
 #include "agent/trust.h"
@@ -31,6 +32,7 @@ struct sessions_to {
 	struct children *children;
 	const struct settings *settings;
 	const struct trust *trust;
+	struct captures *captures;
 	session_failed_cb *failed;
 	void *arg;
 };
@@ -46,6 +48,9 @@ void sessions_open(struct sessions *all, const struct agent_msg *m);
 
 /* m: END. */
 void sessions_end(struct sessions *all, const struct agent_msg *m);
+
+/* Marks of a capture came: there may be room for more bytes. */
+void sessions_wake(struct sessions *all, const char *session);
 
 /* m: INDICATOR. */
 void sessions_indicate(struct sessions *all, const struct agent_msg *m);

@@ -54,6 +54,10 @@ static const struct conf_opt agent_opts[] = {
 	ROW("peer_lost_seconds", CONF_SECONDS, peer_lost_s, "60", 4, 3600,
 	    "A relay or VNC server that its network has cut off is noticed "
 	    "within this time."),
+	ROW("capture_min_free", CONF_SIZE, capture_min_free, "100M", 0,
+	    INT64_C(1) << 50,
+	    "A capture is not begun, and is ended, while less than this is "
+	    "free where it is written (C6)."),
 	ROW("uploads", CONF_INT, uploads, "2", 1, 16,
 	    "So many captures are handed over to storage at a time."),
 	ROW("upload_rate", CONF_SIZE, upload_rate, "0", 0, INT64_C(1) << 40,

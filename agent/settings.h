@@ -31,6 +31,7 @@ struct settings {
 		char *consent_command, *indicator_command;
 		int64_t retry_s, connect_s, peer_lost_s;
 		int64_t uploads, upload_rate, upload_retry_s;
+		int64_t capture_min_free;
 	} conf;
 	struct conf_log log;
 	/* what they mean; settings_resolve */

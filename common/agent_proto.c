@@ -11,10 +11,12 @@ enum kind {
 	REQUIRED, /* the same, never empty */
 	SESSION,  /* TEXT that is a uuid */
 	TICKET,   /* TEXT of 64 hexadecimal digits */
+	DIGITS,   /* TEXT of hexadecimal digits */
 	CODE,     /* TEXT of 9 digits */
 	U8,       /* at most `size` */
 	U16,
 	U32,
+	U64,
 	PROTOCOL, /* u16, AGENT_PROTOCOL */
 	DISPLAYS, /* u8 count, then REQUIRED texts */
 };
@@ -75,11 +77,32 @@ static const struct field open_fields[] = {
 	F_NUMBER(U8, open.recorded, AGENT_RECORDED_MAYBE),
 	F_NUMBER(U8, open.consent, 1),
 	F_NUMBER(U16, open.consent_s, 0),
+	F_NUMBER(U8, open.capture, AGENT_CAPTURE_MUST),
 };
 static const struct field indicator[] = {
 	F_TEXT(SESSION, indicator.session),
 	F_NUMBER(U8, indicator.on, 1),
 	F_TEXT(TEXT, indicator.text),
+};
+static const struct field capture[] = {
+	F_TEXT(SESSION, capture.session),
+	F_TEXT(SESSION, capture.id),
+	F_NUMBER(U64, capture.offset, 0),
+	F_NUMBER(U64, capture.now_ns, 0),
+	F_TEXT(REQUIRED, capture.storage),
+	F_TEXT(TICKET, capture.key),
+	F_TEXT(REQUIRED, capture.meta),
+};
+static const struct field marks[] = {
+	F_TEXT(SESSION, marks.session),
+	F_NUMBER(U32, marks.number, 0),
+	F_NUMBER(U64, marks.until, 0),
+	F_TEXT(DIGITS, marks.marks),
+};
+static const struct field capture_state[] = {
+	F_TEXT(SESSION, capture_state.session),
+	F_NUMBER(U8, capture_state.state, AGENT_CAPTURE_FAILED),
+	F_TEXT(TEXT, capture_state.reason),
 };
 static const struct field ticket[] = { F_TEXT(TICKET, ticket.ticket) };
 static const struct field consent[] = {
@@ -98,6 +121,8 @@ static const struct layout {
 	{ AGENT_PONG, "PONG", ping, N_ELEMENTS(ping) },
 	{ AGENT_OPEN_FAILED, "OPEN_FAILED", end, N_ELEMENTS(end) },
 	{ AGENT_CLOSE, "CLOSE", NULL, 0 },
+	{ AGENT_CAPTURE_STATE, "CAPTURE_STATE", capture_state,
+	    N_ELEMENTS(capture_state) },
 	{ AGENT_WELCOME, "WELCOME", welcome, N_ELEMENTS(welcome) },
 	{ AGENT_REFUSED, "REFUSED", refused, N_ELEMENTS(refused) },
 	{ AGENT_PING, "PING", ping, N_ELEMENTS(ping) },
@@ -105,6 +130,8 @@ static const struct layout {
 	{ AGENT_OPEN, "OPEN", open_fields, N_ELEMENTS(open_fields) },
 	{ AGENT_INDICATOR, "INDICATOR", indicator, N_ELEMENTS(indicator) },
 	{ AGENT_END, "END", end, N_ELEMENTS(end) },
+	{ AGENT_CAPTURE, "CAPTURE", capture, N_ELEMENTS(capture) },
+	{ AGENT_CAPTURE_MARKS, "CAPTURE_MARKS", marks, N_ELEMENTS(marks) },
 	{ AGENT_TICKET, "TICKET", ticket, N_ELEMENTS(ticket) },
 	{ AGENT_ACCEPTED, "ACCEPTED", NULL, 0 },
 	{ AGENT_CONSENT, "CONSENT", consent, N_ELEMENTS(consent) },
@@ -253,6 +280,8 @@ check_text(const struct field *f, const char *s, size_t len)
 			is_all(s, len, "0123456789abcdef")
 		    ? 0
 		    : ERR_PROTOCOL;
+	case DIGITS:
+		return is_all(s, len, "0123456789abcdef") ? 0 : ERR_PROTOCOL;
 	case CODE:
 		return len == AGENT_CODE_MAX - 1 && is_all(s, len, "0123456789")
 		    ? 0
@@ -321,12 +350,18 @@ write_displays(struct writer *w, const struct agent_msg *m)
 	return rc;
 }
 
+/* Bytes of a number. */
+static size_t
+width_of(const struct field *f)
+{
+	return f->kind == U8 ? 1 : f->kind == U32 ? 4 : f->kind == U64 ? 8 : 2;
+}
+
 static int
 write_number(struct writer *w, const struct agent_msg *m, const struct field *f)
 {
 	const void *value = (const uint8_t *)m + f->offset;
-	size_t width = f->kind == U8 ? 1 : f->kind == U32 ? 4 : 2;
-	uint8_t *p = take(w, width);
+	uint8_t *p = take(w, width_of(f));
 
 	if (p == NULL)
 		return ERR_PROTOCOL;
@@ -336,6 +371,9 @@ write_number(struct writer *w, const struct agent_msg *m, const struct field *f)
 		return *p <= f->size ? 0 : ERR_PROTOCOL;
 	case U32:
 		store_be32(p, *(const uint32_t *)value);
+		return 0;
+	case U64:
+		store_be64(p, *(const uint64_t *)value);
 		return 0;
 	default:
 		store_be16(p, *(const uint16_t *)value);
@@ -353,6 +391,7 @@ write_field(struct writer *w, const struct agent_msg *m, const struct field *f)
 	case U8:
 	case U16:
 	case U32:
+	case U64:
 	case PROTOCOL:
 		return write_number(w, m, f);
 	case DISPLAYS:
@@ -444,8 +483,7 @@ static int
 read_number(struct reader *r, struct agent_msg *m, const struct field *f)
 {
 	void *out = (uint8_t *)m + f->offset;
-	size_t width = f->kind == U8 ? 1 : f->kind == U32 ? 4 : 2;
-	const uint8_t *p = get(r, width);
+	const uint8_t *p = get(r, width_of(f));
 
 	if (p == NULL)
 		return ERR_PROTOCOL;
@@ -455,6 +493,9 @@ read_number(struct reader *r, struct agent_msg *m, const struct field *f)
 		return *p <= f->size ? 0 : ERR_PROTOCOL;
 	case U32:
 		*(uint32_t *)out = load_be32(p);
+		return 0;
+	case U64:
+		*(uint64_t *)out = load_be64(p);
 		return 0;
 	default:
 		*(uint16_t *)out = load_be16(p);
@@ -471,6 +512,7 @@ read_field(struct reader *r, struct agent_msg *m, const struct field *f)
 	case U8:
 	case U16:
 	case U32:
+	case U64:
 	case PROTOCOL:
 		return read_number(r, m, f);
 	case DISPLAYS:

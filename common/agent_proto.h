@@ -20,7 +20,7 @@
 #define AGENT_ALPN_CONTROL "relaycam-agent/1"
 #define AGENT_ALPN_DATA    "relaycam-data/1"
 
-#define AGENT_PROTOCOL  1
+#define AGENT_PROTOCOL  2
 #define AGENT_BODY_MAX  8192
 #define AGENT_FRAME_MAX (2 + AGENT_BODY_MAX)
 
@@ -36,6 +36,11 @@
 #define AGENT_CODE_MAX     10  /* 9 digits */
 #define AGENT_DISPLAY_MAX  64
 #define AGENT_MAX_DISPLAYS 16
+#define AGENT_KEY_MAX      65   /* 64 hexadecimal digits */
+#define AGENT_META_MAX     6144 /* JSON of docs/tee.md, ASCII */
+#define AGENT_MARK_LEN     44   /* u64 offset, u64 ns, u32 kind, its value */
+#define AGENT_MARKS        32   /* in one message, two digits a byte */
+#define AGENT_MARKS_MAX    (2 * AGENT_MARK_LEN * AGENT_MARKS + 1)
 
 enum agent_type {
 	/* control channel, agent to relay */
@@ -44,6 +49,7 @@ enum agent_type {
 	AGENT_PONG = 3,
 	AGENT_OPEN_FAILED = 4, /* on the data channel too */
 	AGENT_CLOSE = 5,
+	AGENT_CAPTURE_STATE = 6,
 	/* control channel, relay to agent */
 	AGENT_WELCOME = 16,
 	AGENT_REFUSED = 17, /* on the data channel too */
@@ -52,6 +58,8 @@ enum agent_type {
 	AGENT_OPEN = 20,
 	AGENT_INDICATOR = 21,
 	AGENT_END = 22,
+	AGENT_CAPTURE = 23,
+	AGENT_CAPTURE_MARKS = 24,
 	/* data channel */
 	AGENT_TICKET = 32,   /* agent to relay */
 	AGENT_ACCEPTED = 33, /* relay to agent */
@@ -69,6 +77,18 @@ enum agent_recorded {
 	AGENT_RECORDED_NO = 0,
 	AGENT_RECORDED_YES = 1,
 	AGENT_RECORDED_MAYBE = 2, /* by hand, during the session */
+};
+
+/* What is asked of the agent when a session is opened (C7). */
+enum agent_capture_wish {
+	AGENT_CAPTURE_NONE = 0,
+	AGENT_CAPTURE_MAY = 1,  /* the session goes on without it */
+	AGENT_CAPTURE_MUST = 2, /* the session ends with it */
+};
+
+enum agent_capture_state {
+	AGENT_CAPTURE_WRITING = 0,
+	AGENT_CAPTURE_FAILED = 1,
 };
 
 enum agent_answer {
@@ -129,12 +149,35 @@ struct agent_msg {
 			uint8_t recorded;   /* enum agent_recorded */
 			uint8_t consent;    /* 0 none, 1 ask */
 			uint16_t consent_s; /* time for the answer */
+			uint8_t capture;    /* enum agent_capture_wish */
 		} open;
 		struct {
 			char session[AGENT_SESSION_MAX];
 			uint8_t on;
 			char text[AGENT_TEXT_MAX];
 		} indicator;
+		struct {
+			char session[AGENT_SESSION_MAX];
+			char id[AGENT_SESSION_MAX]; /* of the capture */
+			/* of the server's bytes since JOINED, where the
+			 * stream begins */
+			uint64_t offset;
+			uint64_t now_ns; /* of the relay's clock */
+			char storage[AGENT_ADDRESS_MAX];
+			char key[AGENT_KEY_MAX];
+			char meta[AGENT_META_MAX];
+		} capture;
+		struct {
+			char session[AGENT_SESSION_MAX];
+			uint32_t number; /* 0, 1, 2 ... of the session's */
+			uint64_t until;  /* bytes of the stream that it has */
+			char marks[AGENT_MARKS_MAX];
+		} marks;
+		struct {
+			char session[AGENT_SESSION_MAX];
+			uint8_t state; /* enum agent_capture_state */
+			char reason[AGENT_TEXT_MAX];
+		} capture_state;
 		struct {
 			char ticket[AGENT_TICKET_MAX];
 		} ticket;

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ARGS_OPTIONS_MAX 24
+#define ARGS_OPTIONS_MAX 32
 #define ARGS_WORDS_MAX   16
 
 struct arg_opt {

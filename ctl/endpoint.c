@@ -20,15 +20,15 @@ add_row(struct ctl *c, const char *name, const struct team_ref *team,
 	PGresult *res = PG_QUERY(c,
 	    "INSERT INTO endpoints (team_id, name, title, access, host, port, "
 	    "username, secret_sealed, tls_ca_pem, tls_pin_sha256, allow_clear,"
-	    " kind, consent, tls_name)"
+	    " kind, consent, tls_name, capture)"
 	    " VALUES ($1, $2, coalesce($3, ''), coalesce($4, 'unattended'), "
 	    "$5, CASE WHEN $12 = 'direct' THEN coalesce($6::integer, 5900) "
 	    "END, $7, $8, $9, $10, coalesce($11::boolean, false), $12, $13, "
-	    "$14) "
+	    "$14, coalesce($15, 'relay')) "
 	    "ON CONFLICT DO NOTHING RETURNING id",
 	    team->id, name, e->title, e->access, e->host, e->port, e->username,
 	    e->sealed, e->ca_pem, e->pin, e->allow_clear, e->kind, e->consent,
-	    e->tls_name);
+	    e->tls_name, e->capture);
 	int rc = 0;
 
 	if (res == NULL)
@@ -155,6 +155,8 @@ run_remove(struct ctl *c, const struct args *a)
 		    "reverse: the certificate its stunnel shows, PEM" },       \
 	    { "client-cert-sha256", "SHA256", "the same by its hash" },        \
 	    { "consent", "WHAT", "off, ask, or team (the default)" },          \
+	    { "capture", "WHO",                                                \
+		    "records: relay (the default), device, both" },            \
 	    OPT_JSON,                                                          \
 	{                                                                      \
 		"title", "TEXT", "a name for people"                           \

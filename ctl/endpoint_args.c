@@ -199,6 +199,19 @@ read_consent(const struct args *a, struct endpoint_args *e)
 	return 0;
 }
 
+static int
+read_capture(const struct args *a, struct endpoint_args *e)
+{
+	const char *s = args_get(a, "capture");
+
+	if (s != NULL && strcmp(s, "relay") != 0 && strcmp(s, "device") != 0 &&
+	    strcmp(s, "both") != 0)
+		return ctl_usage(
+		    "--capture %s: expected relay, device or both", s);
+	e->capture = s;
+	return 0;
+}
+
 /* As the database demands it of endpoints.tls_name. */
 static bool
 is_tls_name(const char *s)
@@ -254,6 +267,8 @@ endpoint_args_read(struct ctl *c, const struct args *a, struct endpoint_args *e)
 	if (rc == 0)
 		rc = read_consent(a, e);
 	if (rc == 0)
+		rc = read_capture(a, e);
+	if (rc == 0)
 		rc = read_client_cert(a, e);
 	if (rc == 0)
 		rc = read_ca(a, e);
@@ -265,10 +280,11 @@ endpoint_args_read(struct ctl *c, const struct args *a, struct endpoint_args *e)
 json_t *
 endpoint_args_detail(const struct endpoint_args *e)
 {
-	return json_pack("{s:s?,s:s?,s:s?,s:b,s:b,s:s?,s:b,s:b}", "kind",
+	return json_pack("{s:s?,s:s?,s:s?,s:b,s:b,s:s?,s:b,s:b,s:s?}", "kind",
 	    e->kind, "host", e->host, "port", e->port, "password",
 	    e->sealed != NULL, "ca", e->ca_pem != NULL, "tls_name", e->tls_name,
-	    "pin", e->pin != NULL, "client_cert", e->client_cert != NULL);
+	    "pin", e->pin != NULL, "client_cert", e->client_cert != NULL,
+	    "capture", e->capture);
 }
 
 /*
@@ -312,6 +328,11 @@ endpoint_args_check(const struct endpoint_args *e, const char *kind,
 		    kind);
 	if (e->client_cert != NULL && strcmp(kind, "reverse") != 0)
 		return ctl_usage("--client-cert goes with --kind reverse");
+	if (e->capture != NULL && strcmp(e->capture, "relay") != 0 &&
+	    strcmp(kind, "agent") != 0)
+		return ctl_usage("--capture %s needs relaycam-agent there: "
+				 "--kind agent",
+		    e->capture);
 	return check_clear(e, had);
 }
 

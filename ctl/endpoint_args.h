@@ -20,6 +20,7 @@ struct endpoint_args {
 	bool no_username, no_password, no_ca, no_pin, no_tls_name;
 	const char *kind;    /* direct, agent, reverse; NULL: not given */
 	const char *consent; /* off, ask; NULL: not given */
+	const char *capture; /* relay, device, both; NULL: not given */
 	bool team_consent;   /* back to the team's setting */
 };
 

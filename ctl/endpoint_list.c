@@ -57,6 +57,7 @@ static const struct column cols[] = {
 	{ "parked_at", NULL, COLUMN_TIME,
 	    "CASE WHEN e.parked_node IS NOT NULL THEN e.parked_at END" },
 	{ "consent", "CONSENT", COLUMN_TEXT, "coalesce(e.consent, 'team')" },
+	{ "capture", NULL, COLUMN_TEXT, "e.capture" },
 	{ "username", "USER NAME", COLUMN_TEXT, "e.username" },
 	{ "has_password", "PASSWORD", COLUMN_BOOL,
 	    "(e.secret_sealed IS NOT NULL)" },

@@ -49,6 +49,7 @@ change_kind(struct ctl *c, const char *id, const struct endpoint_args *e)
 		    "END, agent_cert_sha256 = NULL, agent_version = NULL, "
 		    "agent_host = NULL, agent_displays = NULL, agent_node = "
 		    "NULL, agent_channel = NULL, agent_seen_at = NULL, "
+		    "capture = 'relay', "
 		    "reverse_secret_sha256 = NULL, reverse_cert_sha256 = NULL,"
 		    " parked_node = NULL, parked_at = NULL WHERE id = $1",
 		    id, e->kind, e->host, e->port);
@@ -74,12 +75,13 @@ set_row(struct ctl *c, const char *id, const struct endpoint_args *e)
 	    "consent = CASE WHEN $15::boolean THEN NULL "
 	    "ELSE coalesce($16, consent) END, "
 	    "tls_name = CASE WHEN $17::boolean THEN NULL "
-	    "ELSE coalesce($18, tls_name) END WHERE id = $1",
+	    "ELSE coalesce($18, tls_name) END, "
+	    "capture = coalesce($19, capture) WHERE id = $1",
 	    id, e->title, e->access, e->host, e->port,
 	    e->no_username ? "t" : "f", e->username, e->no_password ? "t" : "f",
 	    e->sealed, e->no_ca ? "t" : "f", e->ca_pem, e->no_pin ? "t" : "f",
 	    e->pin, e->allow_clear, e->team_consent ? "t" : "f", e->consent,
-	    e->no_tls_name ? "t" : "f", e->tls_name);
+	    e->no_tls_name ? "t" : "f", e->tls_name, e->capture);
 }
 
 int

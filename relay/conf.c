@@ -47,6 +47,10 @@ const struct conf_opt relay_conf_opts[RELAY_CONF_N] = {
 	    "host:port at which agents, and other relays, reach this relay "
 	    "when another one holds the endpoint's connection; empty: agents "
 	    "use the address they know, other relays cannot."),
+	ROW(captures_address, CONF_STR, NULL, 0, 0,
+	    "host:port of storage (storage.listen, port 8444) as agents reach "
+	    "it: there they hand over what they captured. Empty: no endpoint "
+	    "captures."),
 	ROW(agent_min_version, CONF_STR, "0.1.0", 0, 0,
 	    "Older agents are refused (T4)."),
 	ROW(agent_seconds, CONF_SECONDS, "20", 1, 3600,

@@ -15,7 +15,7 @@ struct relay_conf {
 	char *web_dir, *novnc_dir, *web_origins, *web_frame_origins;
 	char *font_file;
 	bool attended;
-	char *agent_address, *agent_min_version;
+	char *agent_address, *captures_address, *agent_min_version;
 	int64_t agent_seconds;
 	char *tls_cert_file, *tls_key_file;
 	char *recorder_program;
@@ -39,7 +39,7 @@ struct relay_conf {
 	int64_t node_lost_seconds;
 };
 
-#define RELAY_CONF_N 46
+#define RELAY_CONF_N 47
 extern const struct conf_opt relay_conf_opts[RELAY_CONF_N];
 
 #endif

@@ -77,6 +77,8 @@ endpoints_get_run(struct request *r)
 	    { "pin_sha256", .kind = MEMBER_SHA256, .may_be_null = true },      \
 	    { "allow_clear", .kind = MEMBER_BOOL },                            \
 	    { "consent", .kind = MEMBER_CHOICE, .choices = "off|ask|team" },   \
+	    { "capture", .kind = MEMBER_CHOICE,                                \
+		    .choices = "relay|device|both" },                          \
 	{                                                                      \
 		"client_cert_sha256", .kind = MEMBER_SHA256                    \
 	}

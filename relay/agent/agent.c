@@ -171,6 +171,9 @@ on_message(struct agent *a, const struct agent_msg *m)
 		a->n_unanswered = 0;
 	else if (a->state == AGENT_STATE_READY && m->type == AGENT_OPEN_FAILED)
 		agent_open_failed(a, m);
+	else if (a->state == AGENT_STATE_READY &&
+	    m->type == AGENT_CAPTURE_STATE)
+		agent_capture_state(a, m);
 	else if (m->type == AGENT_CLOSE)
 		agent_close(a, "it was closed");
 	else

@@ -43,6 +43,7 @@ struct agent {
 	struct connection_place place;
 	uint64_t code_until_ns; /* then its code is over */
 	unsigned n_opens;       /* orders it has not answered with a failure */
+	unsigned n_states;      /* of captures that it may still say */
 	uint32_t n_pings, n_unanswered;
 	struct guess guess; /* until it is known who it is */
 	void (*go)(void *agent); /* once its turn has come */
@@ -87,5 +88,6 @@ void agent_offer_code(struct agent *a);
 
 /* A session of some relay waits for what this agent cannot do. */
 void agent_open_failed(struct agent *a, const struct agent_msg *m);
+void agent_capture_state(struct agent *a, const struct agent_msg *m);
 
 #endif

@@ -6,6 +6,10 @@
 #include "relay/agent/agent_internal.h"
 #include "relay/session/json_text.h"
 
+/* An agent says of each session that its capture was begun, and that it
+ * failed, at most: more would fill the queue of rows. */
+#define STATES_OF_SESSION 2
+
 /* A session of some relay waits for what this agent cannot do. Each order
  * fails once: more would fill the queue of rows. */
 void
@@ -30,10 +34,42 @@ agent_open_failed(struct agent *a, const struct agent_msg *m)
 	json_decref(o);
 }
 
+/* How it stands with a capture: its session is on some relay. */
+void
+agent_capture_state(struct agent *a, const struct agent_msg *m)
+{
+	json_t *o;
+	char *text;
+	const char *params[1];
+
+	if (a->n_states == 0)
+		return;
+	a->n_states--;
+	o = json_pack("{s:s s:s s:s s:b s:s}", "session",
+	    m->capture_state.session, "command", "agent_capture", "from",
+	    a->endpoint_id, "is_failed",
+	    m->capture_state.state == AGENT_CAPTURE_FAILED, "value",
+	    m->capture_state.reason);
+	text = o != NULL ? json_dumps(o, JSON_COMPACT) : NULL;
+	params[0] = text;
+	if (text != NULL)
+		db_query(a->loop->db,
+		    "SELECT pg_notify('relaycam_session', $1)", 1, params, NULL,
+		    NULL);
+	free(text);
+	json_decref(o);
+}
+
 static unsigned
 num(const json_t *o, const char *key)
 {
 	return (unsigned)json_integer_value(json_object_get(o, key));
+}
+
+static uint64_t
+long_num(const json_t *o, const char *key)
+{
+	return (uint64_t)json_integer_value(json_object_get(o, key));
 }
 
 #define CLEAN(field, key)                                                      \
@@ -55,7 +91,36 @@ order_open(struct agent *a, const json_t *o)
 	m.open.recorded = (uint8_t)num(o, "recorded");
 	m.open.consent = (uint8_t)num(o, "consent");
 	m.open.consent_s = (uint16_t)num(o, "consent_s");
+	m.open.capture = (uint8_t)num(o, "capture");
 	a->n_opens++;
+	a->n_states += STATES_OF_SESSION;
+	return agent_tell(a, &m);
+}
+
+static int
+order_capture(struct agent *a, const json_t *o)
+{
+	struct agent_msg m = { .type = AGENT_CAPTURE };
+
+	CLEAN(m.capture.session, "session");
+	CLEAN(m.capture.id, "id");
+	CLEAN(m.capture.storage, "storage");
+	CLEAN(m.capture.key, "key");
+	CLEAN(m.capture.meta, "meta");
+	m.capture.offset = long_num(o, "offset");
+	m.capture.now_ns = long_num(o, "now_ns");
+	return agent_tell(a, &m);
+}
+
+static int
+order_marks(struct agent *a, const json_t *o)
+{
+	struct agent_msg m = { .type = AGENT_CAPTURE_MARKS };
+
+	CLEAN(m.marks.session, "session");
+	CLEAN(m.marks.marks, "marks");
+	m.marks.number = num(o, "number");
+	m.marks.until = long_num(o, "until");
 	return agent_tell(a, &m);
 }
 
@@ -100,6 +165,8 @@ agents_on_dial(void *loop, const char *channel, const char *payload)
 		rc = strcmp(what, "open") == 0       ? order_open(a, o)
 		    : strcmp(what, "indicator") == 0 ? order_indicator(a, o)
 		    : strcmp(what, "end") == 0       ? order_end(a, o)
+		    : strcmp(what, "capture") == 0   ? order_capture(a, o)
+		    : strcmp(what, "marks") == 0     ? order_marks(a, o)
 						     : 0;
 	if (rc != 0)
 		agent_close(a, "the connection broke");

@@ -25,7 +25,8 @@
 	"    'YYYY-MM-DD HH24:MI'), e.parked_node::text, "                     \
 	"  e.agent_channel::text, a.quality, e.tls_name, a.clipboard, "        \
 	"  encode(coalesce(e.reverse_cert_sha256, e.reverse_secret_sha256), "  \
-	"    'hex'), f.known "
+	"    'hex'), f.known, e.capture, "                                     \
+	"  (SELECT encode(public_key, 'hex') FROM capture_key) "
 
 const char account_query[] =
     "WITH p AS (SELECT * FROM people WHERE name = $1), "
@@ -98,7 +99,9 @@ enum col {
 	TLS_NAME,
 	CLIPBOARD,
 	REVERSE_SHA256,
-	KNOWN
+	KNOWN,
+	CAPTURE,
+	CAPTURE_KEY
 };
 
 static int64_t
@@ -240,6 +243,8 @@ account_read(struct account *a, const PGresult *res,
 	a->tls_name = text(res, TLS_NAME, &rc);
 	a->clipboard = text(res, CLIPBOARD, &rc);
 	a->reverse_sha256 = text(res, REVERSE_SHA256, &rc);
+	a->capture = text(res, CAPTURE, &rc);
+	a->capture_key = text(res, CAPTURE_KEY, &rc);
 	if (rc == 0 && a->endpoint_id != 0)
 		rc = open_secret(a, res, seal_key);
 	return rc;
@@ -282,4 +287,6 @@ account_release(struct account *a)
 	drop(&a->tls_name);
 	drop(&a->reverse_sha256);
 	drop(&a->clipboard);
+	drop(&a->capture);
+	drop(&a->capture_key);
 }

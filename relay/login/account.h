@@ -52,6 +52,8 @@ struct account {
 	/* agent: version and node of its control channel, NULL: not there;
 	 * when it was seen last, in the team's time */
 	char *agent_version, *agent_node, *agent_channel, *agent_seen;
+	char *capture;        /* who records: relay, device, both (C7) */
+	char *capture_key;    /* hex, public; NULL: storage has none */
 	char *parked_node;    /* reverse: where its connection waits */
 	char *reverse_sha256; /* of what lets it dial in: ID or certificate */
 };

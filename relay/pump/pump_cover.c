@@ -35,7 +35,8 @@ static bool
 is_recorded(const struct session *s)
 {
 	return (s->is_recorded || s->is_recording) &&
-	    (s->has_recorder || s->restart != RESTART_NONE);
+	    (s->has_recorder || s->device.is_on ||
+		s->restart != RESTART_NONE);
 }
 
 /* All that is recorded, of the framebuffer. */

@@ -84,6 +84,7 @@ read_piece(struct session *s, size_t *got)
 			mark_time(s);
 		if (take_new(s, p, n) != 0)
 			return ERR_PROTOCOL;
+		session_device_progress(s, false);
 	}
 	return rc < 0 ? (int)rc : 0;
 }

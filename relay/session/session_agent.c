@@ -54,8 +54,8 @@ channel(const struct session *s)
 						    : s->account.agent_channel;
 }
 
-static int
-send_order(struct session *s, json_t *take)
+int
+session_agent_order(struct session *s, json_t *take)
 {
 	char *text = take != NULL ? json_dumps(take, JSON_COMPACT) : NULL;
 	const char *params[] = { text };
@@ -85,15 +85,17 @@ order_open(struct session *s)
 	const char *address = s->loop->relay->conf.agent_address;
 
 	make_ticket(s);
-	return send_order(s,
-	    json_pack("{s:s s:s s:s s:s s:s s:s s:s s:s s:s s:s s:i s:i s:I}",
+	return session_agent_order(s,
+	    json_pack(
+		"{s:s s:s s:s s:s s:s s:s s:s s:s s:s s:s s:i s:i s:I s:i}",
 		"what", "open", "channel", channel(s), "session", s->id,
 		"ticket", s->dial_ticket, "node", s->loop->relay->node_id,
 		"address", address != NULL ? address : "", "display",
 		s->name.display, "technician", s->name.person, "team", a->team,
 		"access", a->access, "recorded", (int)how_recorded(s),
 		"consent", a->asks_consent ? 1 : 0, "consent_s",
-		(json_int_t)a->consent_s));
+		(json_int_t)a->consent_s, "capture",
+		(int)session_device_wish(s)));
 }
 
 /* T4: names the endpoint, its version and the version needed. */
@@ -165,7 +167,7 @@ session_agent_ask_relay(struct session *s)
 	}
 	session_set_state(s, SESSION_AGENT, r->conf.connect_seconds);
 	make_ticket(s);
-	if (send_order(s,
+	if (session_agent_order(s,
 		json_pack("{s:s s:s s:I s:s s:s s:s}", "what", "parked", "node",
 		    s->account.parked_node, "endpoint",
 		    (json_int_t)s->account.endpoint_id, "session", s->id,
@@ -266,6 +268,8 @@ on_message(struct session *s, const struct agent_msg *m)
 		    what, sizeof(what), "cannot be used: %s", m->end.reason);
 		refuse(s, what);
 	} else if (m->type == AGENT_JOINED) {
+		/* what follows is the VNC server's */
+		s->device.joined_at = session_device_received(s);
 		if (s->account.asks_consent && s->consent[0] == '\0')
 			refuse(s, "was not asked for its consent");
 		else
@@ -298,6 +302,12 @@ session_agent_feed(struct session *s)
 
 /* ---- while it runs ---- */
 
+const char *
+session_agent_channel(const struct session *s)
+{
+	return channel(s) != NULL ? channel(s) : "";
+}
+
 void
 session_agent_indicator(struct session *s)
 {
@@ -308,8 +318,8 @@ session_agent_indicator(struct session *s)
 		return;
 	snprintf(text, sizeof(text), "%s of %s records this session",
 	    s->name.person, s->account.team);
-	send_order(s,
+	session_agent_order(s,
 	    json_pack("{s:s s:s s:s s:i s:s}", "what", "indicator", "channel",
-		channel(s) != NULL ? channel(s) : "", "session", s->id, "on",
+		session_agent_channel(s), "session", s->id, "on",
 		s->is_recording ? 1 : 0, "text", text));
 }

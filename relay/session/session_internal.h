@@ -9,7 +9,8 @@
  * right one; session_agent.c: through an agent; session_parked.c:
  * endpoints that dialled in; session_open.c: the row, and how it is
  * recorded; session_record.c, session_meta.c: the recorder; session_size.c:
- * how large a screen may be; session_restart.c: another one when it died;
+ * how large a screen may be; session_device.c: the endpoint's own capture;
+ * session_restart.c: another one when it died;
  * session_test.c: tests of endpoints that the console asked for;
  * session_control.c: commands while it runs; session_orders.c: those that
  * came through the database; session_access.c: rights that are taken back;
@@ -22,6 +23,7 @@
 #include <event2/event.h>
 #include <jansson.h>
 
+#include "common/agent_proto.h"
 #include "common/buf.h"
 #include "common/tcp_liveness.h"
 #include "common/tee.h"
@@ -114,6 +116,17 @@ struct order_audit {
 	unsigned rows;
 };
 
+/* session_device.c */
+struct session_device {
+	bool is_on, is_writing; /* ordered; the agent says that it writes */
+	bool is_failed;
+	uint64_t joined_at;  /* of the bytes received: the VNC server's begin */
+	uint64_t said;       /* of the stream: the agent knows */
+	uint32_t number;     /* of the next message with marks */
+	struct buf marks;    /* for it, in hexadecimal */
+	struct event *timer; /* the capture has to be begun by then */
+};
+
 struct session {
 	TAILQ_ENTRY(session) link;
 	struct loop *loop;
@@ -190,6 +203,7 @@ struct session {
 	bool is_recorded;  /* by policy */
 	bool is_recording; /* now */
 	bool has_recorder, is_recorder_ready;
+	struct session_device device; /* the endpoint captures */
 	bool is_captured;             /* encoded later */
 	struct live_share live_share; /* of the relay's budget */
 	enum restart_state restart;
@@ -324,6 +338,11 @@ void session_agent_ask_relay(struct session *s);
 void session_agent_feed(struct session *s);
 /* The end user sees that it is recorded, or not any more (C4). */
 void session_agent_indicator(struct session *s);
+/* An order to the agent, wherever its channel is: JSON, taken; "what" and
+ * "channel" say what and to whom. Returns 0 or an error. */
+int session_agent_order(struct session *s, json_t *take);
+/* Its channel, "" while there is none. */
+const char *session_agent_channel(const struct session *s);
 
 /* session_parked.c */
 void session_park(struct session *s);
@@ -420,6 +439,29 @@ int session_record_start(struct session *s, bool is_resume, int64_t seconds);
 bool session_may_record_by_hand(const struct session *s);
 /* No recorder any more: policy decides. */
 void session_record_lost(struct session *s, const char *why);
+
+/* session_device.c */
+/* What the agent is asked for when the session is opened. */
+enum agent_capture_wish session_device_wish(const struct session *s);
+/* Bytes of the endpoint that were received and are used. */
+uint64_t session_device_received(const struct session *s);
+/* Has the session's policy the endpoint record instead of the relay? */
+bool session_device_is_alone(const struct session *s);
+/* Before the first byte of the stream: orders the capture. */
+void session_device_start(struct session *s);
+/* The agent says how it stands. from: the id of its endpoint. */
+void session_device_said(struct session *s, const char *from, bool is_failed,
+    const char *why);
+/* m stands in the stream. */
+void session_device_mark(struct session *s, const struct tee_mark *m);
+/* So much of the stream is framed; each second too, with is_tick. */
+void session_device_progress(struct session *s, bool is_tick);
+void session_device_end(struct session *s, enum tee_end why);
+void session_device_release(struct session *s);
+
+/* session_meta.c: the JSON for an endpoint's capture, heap, ASCII; NULL for
+ * memory. */
+char *session_meta_of_capture(const struct session *s);
 
 /* session_size.c */
 #define SESSION_SIZE_TEXT 160

@@ -101,6 +101,27 @@ make_text(const struct session *s, bool is_resume)
 	return text;
 }
 
+/* A desktop's name may be of any length; an order has bounds. */
+#define CAPTURE_META_MAX 3000
+
+char *
+session_meta_of_capture(const struct session *s)
+{
+	json_t *doc = make(s, false);
+	char *text = NULL;
+
+	if (doc != NULL &&
+	    json_object_set_new(doc, "mode", json_string("capture")) == 0)
+		text = json_dumps(doc, JSON_COMPACT | JSON_ENSURE_ASCII);
+	if (text != NULL && strlen(text) > CAPTURE_META_MAX) {
+		free(text);
+		json_object_set_new(doc, "desktop_name", json_string(""));
+		text = json_dumps(doc, JSON_COMPACT | JSON_ENSURE_ASCII);
+	}
+	json_decref(doc);
+	return text;
+}
+
 int
 session_meta_memfd(const struct session *s, bool is_resume)
 {

@@ -43,11 +43,18 @@ choose_mode(struct session *s)
 }
 
 static int
+start_ring(struct session *s)
+{
+	return ring_init(
+	    &s->ring, (size_t)s->loop->relay->conf.ring_bytes, NULL);
+}
+
+static int
 start_recorder(struct session *s)
 {
 	struct relay *r = s->loop->relay;
 
-	if (ring_init(&s->ring, (size_t)r->conf.ring_bytes, NULL) != 0)
+	if (start_ring(s) != 0)
 		return ERR_NOMEM;
 	tee_writer_set_attached(s->ring.tee, true);
 	choose_mode(s);
@@ -86,6 +93,14 @@ on_row(void *arg, PGresult *res)
 	/* the recorder's own time ends before the state's */
 	session_set_state(s, SESSION_OPEN,
 	    s->loop->relay->conf.recorder_seconds + START_SLACK_SECONDS);
+	if (session_device_is_alone(s)) {
+		if (start_ring(s) == 0)
+			session_device_start(s);
+		else
+			session_record_lost(s, err_text(ERR_NOMEM));
+		goto out;
+	}
+	session_device_start(s);
 	if (start_recorder(s) != 0)
 		session_recorder_dead(s, "the recorder could not be started");
 out:

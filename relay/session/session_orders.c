@@ -183,6 +183,11 @@ on_notice(void *loop, const char *channel, const char *payload)
 
 	if (s != NULL && strcmp(json_text(o, "command"), "agent_failed") == 0)
 		take_failure(s, json_text(o, "value"));
+	else if (s != NULL &&
+	    strcmp(json_text(o, "command"), "agent_capture") == 0)
+		session_device_said(s, json_text(o, "from"),
+		    json_is_true(json_object_get(o, "is_failed")),
+		    json_text(o, "value"));
 	else if (s != NULL)
 		session_orders_check(l);
 	json_decref(o);

@@ -24,10 +24,11 @@ session_record_mark(struct session *s, enum tee_mark_kind kind, uint64_t offset,
 		.offset = offset, .mono_ns = clock_mono_ns(), .kind = kind
 	};
 
-	if (!s->has_recorder)
-		return;
 	if (len != 0)
 		memcpy(m.value, value, min_size(len, sizeof(m.value)));
+	session_device_mark(s, &m);
+	if (!s->has_recorder)
+		return;
 	if (tee_writer_mark(s->ring.tee, &m) == 0)
 		return;
 	/* it must not read on without what the mark said */
@@ -379,7 +380,7 @@ session_record_tick(struct session *s)
 	uint8_t value[8];
 
 	live_budget_tick(&s->loop->relay->live, &s->live_share, now);
-	if (!s->has_recorder)
+	if (!s->has_recorder && !s->device.is_on)
 		return;
 	if (s->n_keys + s->n_pointers > 0) {
 		store_be32(value, s->n_keys);
@@ -388,9 +389,10 @@ session_record_tick(struct session *s)
 		session_record_mark(s, TEE_MARK_INPUT,
 		    tee_writer_get_published(s->ring.tee), value, 8);
 		session_record_check(s);
-		if (!s->has_recorder)
-			return;
 	}
+	session_device_progress(s, true);
+	if (!s->has_recorder)
+		return;
 	recorded = tee_writer_get_recorded(s->ring.tee);
 	published = tee_writer_get_published(s->ring.tee);
 	/* a machine that was suspended stood still itself */
@@ -417,6 +419,7 @@ session_record_end(struct session *s, enum tee_end why)
 	struct tee_mark m = { .kind = TEE_MARK_END,
 		.mono_ns = clock_mono_ns() };
 
+	session_device_end(s, why);
 	if (!s->has_recorder)
 		return;
 	s->has_recorder = false;
@@ -441,6 +444,7 @@ session_record_release(struct session *s)
 		close(s->status_fd);
 	if (s->ready_timer != NULL)
 		event_free(s->ready_timer);
+	session_device_release(s);
 	s->status = s->space = s->ready_timer = NULL;
 	s->status_fd = -1;
 	live_budget_give(&s->loop->relay->live, &s->live_share);

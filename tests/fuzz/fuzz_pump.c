@@ -98,6 +98,11 @@ session_record_mark(struct session *s, enum tee_mark_kind kind, uint64_t offset,
 }
 
 void
+session_device_progress(struct session *s, bool is_tick)
+{
+}
+
+void
 session_audit_order(struct session *s, enum order_source from,
     const char *actor, const char *order, const char *value, const char *why)
 {

@@ -62,11 +62,11 @@ def code(digits, seconds=3600):
 
 def open_msg(session=SESSION, ticket=TICKET, address='', display='',
              technician='alice', team='support', recorded=0, consent=0,
-             consent_s=30):
+             consent_s=30, capture=0):
     return frame(OPEN, text(session) + text(ticket) + text(address) +
                  text(display) + text(technician) + text(team) +
                  text('unattended') + bytes([recorded, consent]) +
-                 struct.pack('>H', consent_s))
+                 struct.pack('>HB', consent_s, capture))
 
 
 def indicator(on, note='', session=SESSION):

@@ -91,7 +91,7 @@ def enroll(peer, start, *args, **kw):
 
 def test_enrolment_keeps_key_and_relay(peer, start, tmp_path, certificate):
     hello, token, agent = enroll(peer, start)
-    assert (hello['mode'], hello['protocol'], token) == (2, 1, TOKEN)
+    assert (hello['mode'], hello['protocol'], token) == (2, 2, TOKEN)
     assert 'desk1' in agent.out() and 'support' in agent.out()
     identity = tmp_path / 'state' / 'identity.pem'
     assert stat.S_IMODE(identity.stat().st_mode) == 0o600

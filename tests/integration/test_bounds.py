@@ -184,7 +184,7 @@ class Agent:
     def __init__(self, rig, source, mode, certificate=None):
         self.sock = dial(rig, source, 'relaycam-agent/1', certificate)
         self.sock.sendall(frame(
-            HELLO, struct.pack('>HB', 1, mode) + text('9.9.9') +
+            HELLO, struct.pack('>HB', 2, mode) + text('9.9.9') +
             text('lap') + text('Debian') + b'\1' + text('main') + text('')))
 
     def exactly(self, n):

@@ -218,6 +218,8 @@ def test_an_endpoint_is_as_relaycam_makes_it(console, alice, tmp_path):
     ({'name': 'n', 'kind': 'agent', 'host': 'h'}, ['/host']),
     ({'name': 'n', 'kind': 'agent', 'port': 5900}, ['/port']),
     ({'name': 'n', 'kind': 'attended'}, ['/kind']),
+    ({'name': 'n', 'host': 'h', 'capture': 'both'}, ['/capture']),
+    ({'name': 'n', 'kind': 'agent', 'capture': 'mine'}, ['/capture']),
     ({'name': 'n', 'host': 'h', 'client_cert_sha256': 'ab' * 32},
      ['/client_cert_sha256']),
     ({'name': 'n', 'host': 'h', 'pin_sha256': 'ab' * 31}, ['/pin_sha256']),
@@ -232,6 +234,20 @@ def test_all_that_is_wrong_is_told(console, alice, body, pointers):
     before = alice.get('endpoints', params={'limit': 200}).json()
     wrong(alice.post('endpoints', json=body), *pointers)
     assert alice.get('endpoints', params={'limit': 200}).json() == before
+
+
+def test_who_captures(console, alice):
+    """C7: only where an agent is."""
+    e = added(alice, 'captures', kind='agent', capture='device')
+    assert e['capture'] == 'device'
+    path = f'endpoints/{e["id"]}'
+    assert alice.patch(path, json={'title': 't'}).json()['capture'] == 'device'
+    assert alice.patch(path, json={'capture': 'both'}).json()[
+        'capture'] == 'both'
+    assert console.audit('endpoint_set')[-1][2]['capture'] == 'both'
+    changed = alice.patch(path, json={'kind': 'direct', 'host': 'h'}).json()
+    assert changed['capture'] == 'relay'
+    wrong(alice.patch(path, json={'capture': 'device'}), '/capture')
 
 
 def test_names_are_taken_once(console, alice):

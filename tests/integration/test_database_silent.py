@@ -149,7 +149,7 @@ class Agent:
             ('127.0.0.1', rig.stack.ports.web), 20)
         self.channel = Channel(
             ctx.wrap_socket(sock, server_hostname='localhost'))
-        self.channel.send(frame(HELLO, struct.pack('>HB', 1, mode) +
+        self.channel.send(frame(HELLO, struct.pack('>HB', 2, mode) +
                                 text('0.1.0') + text('pc') + text('test') +
                                 b'\1' + text('main') + text('')))
         self.channel.message(WELCOME)

@@ -21,7 +21,7 @@ class TusPeer:
     one, or None. cuts: the connection is reset when so many bytes of bodies
     have come altogether, smallest first."""
 
-    def __init__(self, pem, key, client_pem):
+    def __init__(self, pem, key, client_pem, listener=None):
         self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.tls.load_cert_chain(pem, key)
         self.tls.set_alpn_protocols(['relaycam-capture/1'])
@@ -33,7 +33,7 @@ class TusPeer:
         self.n_now = self.n_most = 0  # connections that send
         self.cuts, self.fault = [], lambda peer, method, name: None
         self.errors = []
-        self.listener = socket.create_server(('127.0.0.1', 0))
+        self.listener = listener or socket.create_server(('127.0.0.1', 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 

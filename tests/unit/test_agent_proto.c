@@ -29,9 +29,17 @@ static const struct agent_msg good[] = {
 	{ .type = AGENT_CODE, .code = { "123456789", 86400 } },
 	{ .type = AGENT_OPEN,
 	    .open = { SESSION, TICKET, "[::1]:443", "second", "alice",
-		"support", "unattended", AGENT_RECORDED_MAYBE, 1, 30 } },
+		"support", "unattended", AGENT_RECORDED_MAYBE, 1, 30,
+		AGENT_CAPTURE_MUST } },
 	{ .type = AGENT_INDICATOR, .indicator = { SESSION, 1, "recorded" } },
 	{ .type = AGENT_END, .end = { SESSION, "" } },
+	{ .type = AGENT_CAPTURE_STATE,
+	    .capture_state = { SESSION, AGENT_CAPTURE_FAILED, "disk" } },
+	{ .type = AGENT_CAPTURE,
+	    .capture = { SESSION, SESSION, UINT64_C(1) << 40, 5, "[::1]:8444",
+		TICKET, "{\"session\":\"x\"}" } },
+	{ .type = AGENT_CAPTURE_MARKS,
+	    .marks = { SESSION, 7, UINT64_MAX, "00ff" } },
 	{ .type = AGENT_TICKET, .ticket = { TICKET } },
 	{ .type = AGENT_ACCEPTED },
 	{ .type = AGENT_CONSENT, .consent = { AGENT_ANSWER_NO_DIALOG, "x" } },
@@ -138,22 +146,22 @@ lengths_and_types(void **state)
 	static const uint8_t empty[] = { 0, 0 };
 	static const uint8_t over[] = { 0x20, 0x01 };
 	static const uint8_t type_0[] = { 0, 9, 0 };
-	static const uint8_t type_6[] = { 0x20, 0x00, 6 };
+	static const uint8_t type_7[] = { 0x20, 0x00, 7 };
 	static const uint8_t most[] = { 0x20, 0x00, AGENT_HELLO };
 	struct agent_msg m;
 
 	assert_int_equal(parse(empty, sizeof(empty), &m), ERR_PROTOCOL);
 	assert_int_equal(parse(over, sizeof(over), &m), ERR_LIMIT);
 	assert_int_equal(parse(type_0, sizeof(type_0), &m), ERR_PROTOCOL);
-	assert_int_equal(parse(type_6, sizeof(type_6), &m), ERR_PROTOCOL);
+	assert_int_equal(parse(type_7, sizeof(type_7), &m), ERR_PROTOCOL);
 	assert_int_equal(parse(most, sizeof(most), &m), 0);
-	assert_string_equal(agent_proto_name((enum agent_type)6), "?");
+	assert_string_equal(agent_proto_name((enum agent_type)7), "?");
 }
 
 static void
 hello_of_another_protocol(void **state)
 {
-	static const uint8_t next[] = { 0, 5, AGENT_HELLO, 0, 2, 77, 78 };
+	static const uint8_t next[] = { 0, 5, AGENT_HELLO, 0, AGENT_PROTOCOL + 1, 77, 78 };
 	struct agent_msg m;
 
 	assert_int_equal(parse(next, sizeof(next), &m), ERR_UNSUPPORTED);
@@ -229,7 +237,7 @@ encoder_refuses_what_the_parser_would(void **state)
 	m.hello.mode = AGENT_MODE_ENROL + 1;
 	refuse(&m);
 	m = good[0];
-	m.hello.protocol = 2;
+	m.hello.protocol = AGENT_PROTOCOL + 1;
 	refuse(&m);
 	m = good[0];
 	memset(m.hello.version, 'x', sizeof(m.hello.version));
