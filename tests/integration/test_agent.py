@@ -70,7 +70,8 @@ class Laptop:
             'endpoint', 'list') if e['name'] == self.name)
 
     def wait(self, state):
-        wait_until(lambda: self.state_now() == state, 30,
+        # an agent that was refused waits up to a minute before it calls again
+        wait_until(lambda: self.state_now() == state, 120,
                    f'{self.name} to be {state}', self.process
                    if state == 'connected' else None)
         return self

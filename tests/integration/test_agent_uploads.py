@@ -58,7 +58,7 @@ class Endpoint:
 
     def put(self, size, suffix='.sealed', port=None):
         """A file as if a capture had been closed: its id and content."""
-        name, data = str(uuid.uuid4()), random.randbytes(size)
+        name, data = str(uuid.uuid4()), os.urandom(size)
         with open(self.path(name, '.order'), 'w') as f:
             f.write(f'localhost:{port or self.storage.port}\n')
         with open(self.path(name, suffix), 'wb') as f:
