@@ -33,9 +33,10 @@ function useWindow(body, n, loadMore) {
   const wasN = now.current.n;
   Object.assign(now.current, { n, sight, loadMore });
   const measure = () => {
-    const row = body.current?.querySelector('tr[data-row]');
-    if (!row) return;
-    height.current = row.offsetHeight || height.current;
+    if (!body.current) return;
+    // none is drawn where a shorter list took the place of a long one
+    const row = body.current.querySelector('tr[data-row]');
+    height.current = row?.offsetHeight || height.current;
     const top = -body.current.getBoundingClientRect().top / height.current;
     const wide = windowAt(top, height.current, SPARE);
     const old = now.current.sight;
@@ -44,7 +45,7 @@ function useWindow(body, n, loadMore) {
     clearTimeout(now.current.later);
     if (isJump) now.current.later = setTimeout(measure, SOON_MS);
     if (next.first !== old.first || next.rows !== old.rows) setSight(next);
-    if (next.first + next.rows > now.current.n - AHEAD) now.current.loadMore();
+    if (row && next.first + next.rows > now.current.n - AHEAD) now.current.loadMore();
   };
   useLayoutEffect(() => {
     if (n < wasN || wasN === 0) measure();
