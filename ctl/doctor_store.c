@@ -145,7 +145,7 @@ check_abilities(struct doctor *d, const struct s3_server *s)
 	if (d->ctl->db == NULL)
 		return;
 	res = PG_TRY(d->ctl,
-	    "SELECT lifecycle FROM store_abilities WHERE endpoint = $1 "
+	    "SELECT lifecycle, object_lock FROM store_abilities WHERE endpoint = $1 "
 	    "AND bucket = $2",
 	    conf->s3_endpoint, conf->s3_bucket);
 	if (PQresultStatus(res) != PGRES_TUPLES_OK)
@@ -155,11 +155,12 @@ check_abilities(struct doctor *d, const struct s3_server *s)
 		    "nobody looked yet what %s can do: conditional writes and "
 		    "the lifecycle rule are not used",
 		    conf->s3_endpoint);
-	else if (pg_text(res, 0, 0)[0] == 't' && s3_lifecycle_is_there(s) == 0)
+	else if (pg_text(res, 0, 0)[0] == 't' && 
+	    s3_lifecycle_is_there(s, pg_text(res, 0, 1)[0] == 't') == 0)
 		doctor_warn(d, "store",
 		    "run \"relaycam storage init\", which adds it",
-		    "bucket %s has no lifecycle rule that ends uploads which "
-		    "were given up",
+		    "bucket %s lacks a lifecycle rule of ours, for uploads that "
+		    "were given up or for deleted versions",
 		    conf->s3_bucket);
 	PQclear(res);
 }

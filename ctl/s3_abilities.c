@@ -10,8 +10,12 @@
 #include "common/http.h"
 #include "common/s3_xml.h"
 
-#define BODY    "relaycam storage init looks at what this server can do\n"
-#define RULE_ID "relaycam-abandoned-uploads"
+#define S3_STRING_(x) #x
+#define S3_STRING(x)  S3_STRING_(x)
+
+#define BODY        "relaycam storage init looks at what this server can do\n"
+#define RULE_ID     "relaycam-abandoned-uploads"
+#define VERSIONS_ID "relaycam-deleted-versions"
 
 /* SHA-256 of other bytes than BODY's: a right one, of the empty body. */
 #define OTHER_SHA256 SIGV4_EMPTY
@@ -80,7 +84,8 @@ s3_bucket_exists(const struct s3_server *s, char why[HTTP_WHY_MAX])
 }
 
 int
-s3_bucket_create(const struct s3_server *s, char why[HTTP_WHY_MAX])
+s3_bucket_create(
+    const struct s3_server *s, bool with_lock, char why[HTTP_WHY_MAX])
 {
 	struct s3_command *c = command_new("PUT", "");
 	char body[300];
@@ -97,6 +102,8 @@ s3_bucket_create(const struct s3_server *s, char why[HTTP_WHY_MAX])
 		    s->conf->s3_region);
 		c->body = body;
 	}
+	if (with_lock)
+		add_header(c, "x-amz-bucket-object-lock-enabled", "true");
 	if (!s3_command_send(s, c))
 		rc = failed(s, c, "make the bucket", why);
 	free(c);
@@ -204,7 +211,7 @@ s3_abilities_probe(
 /* ---- the lifecycle rule ---- */
 
 int
-s3_lifecycle_is_there(const struct s3_server *s)
+s3_lifecycle_is_there(const struct s3_server *s, bool with_versions)
 {
 	char code[64], *text = malloc(S3_REQUEST_ANSWER);
 	long status = text == NULL ? -1
@@ -213,7 +220,9 @@ s3_lifecycle_is_there(const struct s3_server *s)
 	int rc = -1;
 
 	if (status == 200)
-		rc = strstr(text, "<ID>" RULE_ID "</ID>") != NULL;
+		rc = strstr(text, "<ID>" RULE_ID "</ID>") != NULL &&
+		    (!with_versions ||
+			strstr(text, "<ID>" VERSIONS_ID "</ID>") != NULL);
 	else if (text != NULL &&
 	    strcmp(code, "NoSuchLifecycleConfiguration") == 0)
 		rc = 0;
@@ -233,7 +242,9 @@ other_rules(const char *text)
 		const char *in = start;
 
 		s3_xml_text(&in, "ID", id, sizeof(id));
-		if (in > end || strcmp(id, RULE_ID) != 0) {
+		if (in > end ||
+		    (strcmp(id, RULE_ID) != 0 &&
+			strcmp(id, VERSIONS_ID) != 0)) {
 			strcat(out, "<Rule>");
 			strncat(out, start, (size_t)(end - start));
 			strcat(out, "</Rule>");
@@ -242,8 +253,18 @@ other_rules(const char *text)
 	return out;
 }
 
+/* A bucket with object lock keeps what is deleted as a version; those that a
+ * legal hold is on stay in any case. */
+static const char versions_rule[] =
+    "<Rule><ID>" VERSIONS_ID "</ID><Filter><Prefix></Prefix></Filter>"
+    "<Status>Enabled</"
+    "Status><NoncurrentVersionExpiration><NoncurrentDays>" S3_STRING(
+	S3_VERSION_DAYS) "</NoncurrentDays>"
+			 "</NoncurrentVersionExpiration></Rule>";
+
 static int
-put_rules(const struct s3_server *s, const char *others, char why[HTTP_WHY_MAX])
+put_rules(const struct s3_server *s, const char *others, bool with_versions,
+    char why[HTTP_WHY_MAX])
 {
 	struct s3_command *c = command_new("PUT", "");
 	uint8_t digest[16];
@@ -257,9 +278,10 @@ put_rules(const struct s3_server *s, const char *others, char why[HTTP_WHY_MAX])
 		"</ID><Filter><Prefix></Prefix></Filter><Status>Enabled"
 		"</Status><AbortIncompleteMultipartUpload>"
 		"<DaysAfterInitiation>%d</DaysAfterInitiation>"
-		"</AbortIncompleteMultipartUpload></Rule>"
+		"</AbortIncompleteMultipartUpload></Rule>%s"
 		"</LifecycleConfiguration>",
-		others, S3_ABORT_DAYS) < 0) {
+		others, S3_ABORT_DAYS,
+		with_versions ? versions_rule : "") < 0) {
 		free(c);
 		return failed(s, NULL, "", why);
 	}
@@ -281,7 +303,8 @@ put_rules(const struct s3_server *s, const char *others, char why[HTTP_WHY_MAX])
 }
 
 int
-s3_lifecycle_add(const struct s3_server *s, char why[HTTP_WHY_MAX])
+s3_lifecycle_add(
+    const struct s3_server *s, bool with_versions, char why[HTTP_WHY_MAX])
 {
 	char code[64], *text = malloc(S3_REQUEST_ANSWER), *others;
 	long status;
@@ -311,7 +334,7 @@ s3_lifecycle_add(const struct s3_server *s, char why[HTTP_WHY_MAX])
 		return -1;
 	}
 	others = other_rules(status == 200 ? text : "");
-	rc = others != NULL ? put_rules(s, others, why)
+	rc = others != NULL ? put_rules(s, others, with_versions, why)
 			    : failed(s, NULL, "", why);
 	free(others);
 	free(text);

@@ -9,7 +9,8 @@
 
 #include "ctl/s3_request.h"
 
-#define S3_ABORT_DAYS 7 /* of the lifecycle rule */
+#define S3_ABORT_DAYS   7 /* of the lifecycle rules */
+#define S3_VERSION_DAYS 7
 
 struct s3_abilities {
 	bool checks_bodies; /* refuses a body that is not what was signed */
@@ -23,22 +24,26 @@ struct s3_abilities {
  */
 int s3_bucket_exists(const struct s3_server *s, char why[HTTP_WHY_MAX]);
 
-/* Makes it. 0, or -1 with a sentence in why. */
-int s3_bucket_create(const struct s3_server *s, char why[HTTP_WHY_MAX]);
+/* Makes it, with object lock where with_lock. 0, or -1 with a sentence in why. */
+int s3_bucket_create(
+    const struct s3_server *s, bool with_lock, char why[HTTP_WHY_MAX]);
 
 /* Fills out. 0, or -1 with a sentence in why: nothing can be stored. */
 int s3_abilities_probe(const struct s3_server *s, struct s3_abilities *out,
     char why[HTTP_WHY_MAX]);
 
 /*
- * Is the rule there that ends uploads which were given up? 1, 0 (rules, but
- * not this one), -1: the server gives no answer that says so.
+ * Are the rules there, the one that ends uploads which were given up and,
+ * where the bucket has object lock and so keeps versions, the one that removes
+ * those that were deleted? 1, 0 (not all), -1: the server gives no answer that
+ * says so.
  */
-int s3_lifecycle_is_there(const struct s3_server *s);
+int s3_lifecycle_is_there(const struct s3_server *s, bool with_versions);
 
 /*
- * Adds that rule to those of the bucket. 0, or -1 with a sentence in why.
+ * Adds them to those of the bucket. 0, or -1 with a sentence in why.
  */
-int s3_lifecycle_add(const struct s3_server *s, char why[HTTP_WHY_MAX]);
+int s3_lifecycle_add(const struct s3_server *s, bool with_versions,
+    char why[HTTP_WHY_MAX]);
 
 #endif

@@ -12,6 +12,7 @@ static const struct arg_opt check_opts[] = {
 
 static const struct arg_opt init_opts[] = {
 	{ "create-bucket", NULL, "make the bucket if there is none" },
+	{ "object-lock", NULL, "with --create-bucket: make it with object lock" },
 	{ "no-lifecycle", NULL, "leave the bucket's lifecycle rules alone" },
 	OPT_JSON,
 };

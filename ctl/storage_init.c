@@ -53,11 +53,14 @@ print(const struct ctl *c, const struct args *a, const struct s3_abilities *can,
 	printf("  conditional writes:       %s\n",
 	    can->conditional_writes ? "yes, used from now on" : "no");
 	printf("  lifecycle rules:          %s\n",
-	    has_rule             ? "yes; uploads that were given up end by one"
+	    has_rule             ? can->object_lock
+				? "yes; uploads that were given up end by one, and "
+				  "deleted versions"
+				: "yes; uploads that were given up end by one"
 		: can->lifecycle ? "yes, without ours"
 				 : "no");
 	printf("  object lock:              %s\n",
-	    can->object_lock ? "the bucket has it" : "no");
+	    can->object_lock ? "yes; locked recordings are held by it" : "no");
 	return 0;
 }
 
@@ -73,7 +76,9 @@ ready_bucket(const struct s3_server *s, const struct args *a)
 		    "%s has no bucket %s; --create-bucket makes it",
 		    s->conf->s3_endpoint, s->conf->s3_bucket);
 	if (rc == 0)
-		rc = s3_bucket_create(s, why) == 0 ? 1 : -1;
+		rc = s3_bucket_create(s, args_has(a, "object-lock"), why) == 0
+		    ? 1
+		    : -1;
 	return rc == 1 ? 0 : ctl_error("%s", why);
 }
 
@@ -90,9 +95,10 @@ init(struct ctl *c, const struct s3_server *s, const struct args *a)
 	if (s3_abilities_probe(s, &can, why) != 0)
 		return ctl_error("%s", why);
 	if (can.lifecycle && !args_has(a, "no-lifecycle") &&
-	    s3_lifecycle_add(s, why) != 0)
+	    s3_lifecycle_add(s, can.object_lock, why) != 0)
 		return ctl_error("%s; or use --no-lifecycle", why);
-	has_rule = can.lifecycle && s3_lifecycle_is_there(s) == 1;
+	has_rule =
+	    can.lifecycle && s3_lifecycle_is_there(s, can.object_lock) == 1;
 	rc = note(c, &can);
 	return rc == 0 ? print(c, a, &can, has_rule) : rc;
 }

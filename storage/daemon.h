@@ -53,6 +53,7 @@ struct daemon {
 	struct spool *spool;
 	struct encode_queue *encode_queue;
 	struct expiry *expiry;
+	struct hold *hold; /* NULL: the store has no object lock */
 	struct check *check;
 	struct files *files;
 	struct status *status;

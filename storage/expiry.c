@@ -35,7 +35,8 @@ static const char gone_sql[] =
 
 /* $1 store, $2 id: as the batch found it, and no other daemon has it. While a
  * change of the team's retention is not applied to all, by whichever daemon, it
- * is not known which of its recordings stay. */
+ * is not known which of its recordings stay. A legal hold goes first (hold.h): else
+ * the store would keep what it says it deleted. */
 static const char claim_sql[] =
     "SELECT g.object_key, g.status, s.team_id, coalesce(g.poster_key, ''), "
     "coalesce(v.object_key, '') "
@@ -44,7 +45,7 @@ static const char claim_sql[] =
     "AND g.store = $1 AND NOT g.locked AND g.status IN ('available', "
     "'missing', 'corrupted', 'deleted') AND (g.status = 'deleted' OR "
     "g.expires_at <= now() AND NOT EXISTS (SELECT FROM retention_changes c "
-    "WHERE c.team_id = s.team_id)) FOR UPDATE OF g SKIP LOCKED";
+    "WHERE c.team_id = s.team_id)) AND NOT g.legal_hold FOR UPDATE OF g SKIP LOCKED";
 
 /* $1 seconds of a day, $2 rows, $3 who. */
 static const char apply_sql[] =

@@ -31,6 +31,7 @@
 #include "storage/encode/encode_queue.h"
 #include "storage/expiry.h"
 #include "storage/files/files.h"
+#include "storage/hold.h"
 #include "storage/evidence/heads.h"
 #include "storage/node.h"
 #include "storage/rows.h"
@@ -166,6 +167,7 @@ on_segment(void *arg, const char *channel, const char *payload)
 	struct daemon *d = arg;
 
 	expiry_soon(d->expiry);
+	hold_kick(d->hold);
 	if (d->encode_queue != NULL)
 		encode_queue_told(d->encode_queue, payload);
 }
@@ -244,7 +246,7 @@ make_parts(struct daemon *d)
 	d->clips = clip_set_new(d);
 	if (d->clips == NULL || spool_new(d, err, sizeof(err)) != 0 || heads_new(d) != 0 ||
 	    encode_queue_new(d, err, sizeof(err)) != 0 || expiry_new(d) != 0 ||
-	    check_new(d) != 0 ||
+	    check_new(d) != 0 || hold_new(d) != 0 ||
 	    receiver_start(d, err, sizeof(err)) != 0 ||
 	    db_listen(d->db, "relaycam_segment", on_segment, d) != 0 ||
 	    db_listen(d->db, "relaycam_check", on_check, d) != 0)
@@ -269,6 +271,7 @@ free_parts(struct daemon *d)
 	expiry_free(d->expiry);
 	transfer_db_free(d);
 	db_free(d->db);
+	hold_free(d->hold);
 	heads_free(d->heads); /* it was answered for the last time */
 	d->store->ops->free(d->store);
 	encode_queue_free(d->encode_queue);

@@ -120,6 +120,12 @@ struct store_ops {
 	/* Puts under way end with ERR_CANCELLED at their next boundary. */
 	void (*stop)(struct store *s);
 	void (*free)(struct store *s); /* nothing may be under way */
+	/*
+	 * Has the store refuse, or no more refuse, to delete the object for
+	 * good. NULL: it has no such thing. ERR_NOTFOUND: no object.
+	 */
+	int (*hold)(struct store *s, const char *key, bool is_on,
+	    store_done_cb *cb, void *arg);
 };
 
 struct store {

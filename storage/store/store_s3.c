@@ -159,6 +159,13 @@ s3_list(struct store *s, const char *after, store_list_cb *cb, void *arg)
 	return s3_list_start((struct s3_store *)s, after, cb, arg);
 }
 
+static int
+s3_hold(struct store *s, const char *key, bool is_on, store_done_cb *cb,
+    void *arg)
+{
+	return s3_hold_start((struct s3_store *)s, key, is_on, cb, arg);
+}
+
 static void
 s3_stop(struct store *s)
 {
@@ -173,7 +180,7 @@ s3_free(struct store *s)
 }
 
 static const struct store_ops s3_ops = { "s3", s3_put, s3_part_bytes_of,
-	s3_remove, s3_check, s3_read, s3_list, s3_stop, s3_free };
+	s3_remove, s3_check, s3_read, s3_list, s3_stop, s3_free, s3_hold };
 
 int
 store_s3_new(

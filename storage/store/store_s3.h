@@ -33,6 +33,10 @@ int s3_read_start(struct s3_store *s, const struct store_read *read);
 int s3_list_start(
     struct s3_store *s, const char *after, store_list_cb *cb, void *arg);
 
+/* store_ops.hold. */
+int s3_hold_start(struct s3_store *s, const char *key, bool is_on,
+    store_done_cb *cb, void *arg);
+
 /*
  * A ranged GET of the first byte: unlike HEAD it names errors in a body, and
  * it proves that the object can be read. Fills rq.
