@@ -10,6 +10,7 @@ import pytest
 from conftest import build, build_debs, podman
 
 OURS = ['relay', 'storage', 'console', 'ctl']
+SBOM = 'usr/share/doc/relaycam/sbom.spdx.json'
 AGAIN = ['relay', 'console']  # each of them installs everything anew
 CLOSED = ['--read-only', '--cap-drop', 'all', '--security-opt',
           'no-new-privileges', '--network', 'none', '--pids-limit', '100',
@@ -17,10 +18,9 @@ CLOSED = ['--read-only', '--cap-drop', 'all', '--security-opt',
 
 
 @pytest.fixture(scope='module')
-def files(images, tmp_path_factory):
-    """{image: {path: member}} of the whole root."""
+def exported(images, tmp_path_factory):
     folder = tmp_path_factory.mktemp('images')
-    found = {}
+    found, sboms = {}, {}
     for name in OURS:
         cid = podman('create', f'localhost/relaycam-{name}:test'
                      ).stdout.strip()
@@ -29,10 +29,21 @@ def files(images, tmp_path_factory):
         podman('rm', cid)
         with tarfile.open(out) as t:
             found[name] = {m.name: m for m in t}
-            for path in ('usr/share/doc/relaycam/sbom.spdx.json',
-                         'etc/passwd'):
-                found[name][path].text = t.extractfile(path).read().decode()
-    return found
+            with t.extractfile(SBOM) as f:
+                sboms[name] = json.load(f)
+    return found, sboms
+
+
+@pytest.fixture(scope='module')
+def files(exported):
+    """{image: {path: member}} of the whole root."""
+    return exported[0]
+
+
+@pytest.fixture(scope='module')
+def sboms(exported):
+    """{image: its bill of materials}."""
+    return exported[1]
 
 
 @pytest.mark.parametrize('name', OURS)
@@ -67,16 +78,15 @@ def test_labels_account_and_health_check(images, name):
     assert labels['licenses'] == 'Apache-2.0'
     assert labels['version'] and labels['revision']
     assert image['Config']['User'] == '10001:10001'
-    check = (image.get('HealthCheck') or {}).get('Test')
+    check = (image.get('Healthcheck') or {}).get('Test')
     assert (check is None) == (name == 'ctl')
     if check:
         assert check[1] == '/usr/libexec/relaycam-healthcheck'
 
 
 @pytest.mark.parametrize('name', OURS)
-def test_sbom_names_what_is_inside(files, name):
-    sbom = json.loads(
-        files[name]['usr/share/doc/relaycam/sbom.spdx.json'].text)
+def test_sbom_names_what_is_inside(files, sboms, name):
+    sbom = sboms[name]
     assert sbom['spdxVersion'] == 'SPDX-2.3'
     packages = {p['name']: p for p in sbom['packages']}
     assert packages[f'relaycam-{name}']['licenseDeclared'] == 'Apache-2.0'
