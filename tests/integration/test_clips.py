@@ -457,5 +457,6 @@ def test_few_are_kept_and_none_stays(env, stored):
         key = order(env, stored, n * 1000, n * 1000 + 4000)
         m = json.loads(fetch(env, manifest_key(key)).content)
         assert m['bytes'] == len(fetch(env, key).content)
-    assert set(os.listdir(env.spool)) == before
+    # the session's own folder may go meanwhile
+    assert not set(os.listdir(env.spool)) - before
     assert env.metric('files_active') == 0
