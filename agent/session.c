@@ -112,8 +112,12 @@ on_capture_failed(void *arg, const char *why)
 {
 	struct session *s = arg;
 
-	if (s->open.open.capture != AGENT_CAPTURE_MUST)
+	if (s->open.open.capture != AGENT_CAPTURE_MUST) {
+		/* nothing is held back any more */
+		if (s->pump != NULL)
+			pump_wake(s->pump);
 		return;
+	}
 	free(s->capture_why);
 	s->capture_why = strdup(why);
 	arm(s, CLOSING_S);

@@ -20,6 +20,8 @@
 #define MARK_LEN  AGENT_MARK_LEN
 
 static const char no_space[] = "too little disk space is left on the endpoint";
+static const char no_order[] =
+    "the relay did not say where the session's stream begins";
 
 struct capture_job {
 	LIST_ENTRY(capture_job) link;
@@ -110,8 +112,12 @@ capture_job_new(struct captures *all, const char *session,
 void
 capture_job_bytes(struct capture_job *j, struct evbuffer *in, size_t n)
 {
-	if (!j->is_failed && n > 0 && held_add(j->held, in, n) != 0)
+	if (j->is_failed || n == 0)
+		return;
+	if (held_add(j->held, in, n) != 0)
 		fail_as(j, ERR_NOMEM);
+	else if (j->file == NULL && !capture_job_has_room(j))
+		fail(j, "error", no_order); /* it wants none, perhaps */
 }
 
 bool

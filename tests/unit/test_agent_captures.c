@@ -396,6 +396,26 @@ held_until_it_may_be_written(void **state)
 	free(data);
 }
 
+/* The relay wants none: its team's quota is used up, say. */
+static void
+not_held_without_an_order(void **state)
+{
+	struct fixture *f = *state;
+	size_t len = CAPTURES_HELD_MAX / 4;
+	char *data = calloc(1, len);
+
+	for (unsigned i = 0; i < 8; i++) {
+		assert_int_equal(f->n_failed, i < 4 ? 0 : 1);
+		assert_true(capture_job_has_room(f->job));
+		send_bytes(f, data, len, len);
+	}
+	assert_int_equal(f->n_told, 1);
+	begin(f, 0); /* too late */
+	assert_int_equal(f->n_writing, 0);
+	assert_int_equal(f->n_failed, 1);
+	free(data);
+}
+
 int
 main(void)
 {
@@ -411,6 +431,7 @@ main(void)
 		TEST(too_little_space),
 		TEST(space_that_runs_out),
 		TEST(held_until_it_may_be_written),
+		TEST(not_held_without_an_order),
 	};
 
 	if (sodium_init() < 0)
