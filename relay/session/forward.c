@@ -175,6 +175,11 @@ say_server_init(struct forward *f)
 	rc = buf_append(&f->relay.out, head, sizeof(head));
 	if (rc == 0)
 		rc = buf_append(&f->relay.out, init->name, init->name_len);
+	/* what it sent behind its ServerInit, and while it waited */
+	if (rc == 0)
+		rc = buf_append(&f->relay.out, buf_head(&f->endpoint.in),
+		    buf_len(&f->endpoint.in));
+	buf_release(&f->endpoint.in);
 	/* SetPixelFormat, which the other relay has no reason for */
 	rfb_pixel_format_write(&init->pf, order + 4);
 	if (rc == 0 && init->is_own_format_unknown)

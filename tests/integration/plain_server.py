@@ -23,12 +23,13 @@ def exactly(s, n):
 class Server:
     """A VNC server without a password. It answers requests for all; `draws`:
     the others too, ten times a second. Like x11vnc and QEMU it leaves down what
-    is down when a viewer goes."""
+    is down when a viewer goes. early: what it sends behind its ServerInit."""
 
-    def __init__(self, host, draws=False):
+    def __init__(self, host, draws=False, early=b''):
         self.listener = socket.create_server((host, 0))
         self.port = self.listener.getsockname()[1]
         self.draws = draws
+        self.early = early
         self.sockets = []
         self.closed = 0
         self.inputs = []    # (4, down, keysym), (5, buttons, x, y),
@@ -66,7 +67,8 @@ class Server:
         read(1)
         s.sendall(b'\0\0\0\0')
         read(1)
-        s.sendall(struct.pack('>HH16sI', W, H, rfb.FORMAT, 4) + b'fake')
+        s.sendall(struct.pack('>HH16sI', W, H, rfb.FORMAT, 4) + b'fake' +
+                  self.early)
         picture = struct.pack('>BxHHHHHi', 0, 1, 0, 0, W, H, 0) + bytes(
             W * H * 4)
         while True:

@@ -31,7 +31,7 @@ def b(rig):
 
 @pytest.fixture
 def server():
-    s = Server('127.0.0.1')
+    s = Server('127.0.0.1', early=b'\2')     # a bell
     yield s
     s.close()
 
@@ -50,6 +50,7 @@ def look_and_type(rig, ports, endpoint, server):
         c.request(incremental=False)
         c.run_until(c.covered, 60)
         assert c.picture.shape[:2] == (H, W)
+        assert c.bells >= 1
         c.key(0x61, 1)
         wait_until(lambda: 0x61 in server.down(), 60, 'the key')
         c.key(0x61, 0)
