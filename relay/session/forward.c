@@ -42,7 +42,7 @@ say_failed(const struct forward *f, const char *why)
 	char *text = o != NULL ? json_dumps(o, JSON_COMPACT) : NULL;
 	const char *params[] = { text };
 
-	if (text != NULL)
+	if (text != NULL && !f->loop->is_closing)
 		db_query(f->loop->db,
 		    "SELECT pg_notify('relaycam_session', $1)", 1, params, NULL,
 		    NULL);
