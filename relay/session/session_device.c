@@ -271,6 +271,7 @@ session_device_end(struct session *s, enum tee_end why)
 	session_device_mark(s, &m);
 	say_all(s, s->ring.framed);
 	s->device.is_on = false;
+	event_del(s->device.timer);
 }
 
 void

@@ -123,7 +123,7 @@ struct session_device {
 	uint64_t joined_at;  /* of the bytes received: the VNC server's begin */
 	uint64_t said;       /* of the stream: the agent knows */
 	uint32_t number;     /* of the next message with marks */
-	struct buf marks;    /* for it, in hexadecimal */
+	struct buf marks;    /* for it, AGENT_MARK_LEN bytes each */
 	struct event *timer; /* the capture has to be begun by then */
 };
 
