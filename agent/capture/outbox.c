@@ -104,9 +104,9 @@ on_upload(void *arg, const struct upload_result *res)
 	o->n_uploads--;
 	switch (res->end) {
 	case UPLOAD_DONE:
+		outbox_folder_remove(o->dir, w->id);
 		log_info("upload_done", LOG_S("capture", w->id),
 		    LOG_U("sent", res->sent));
-		outbox_folder_remove(o->dir, w->id);
 		drop(w);
 		break;
 	case UPLOAD_GONE:
