@@ -107,13 +107,19 @@ session_set_state(struct session *s, enum session_state state, int64_t seconds)
 	log_debug("session_state", LOG_S("session", s->id),
 	    LOG_S("from", state_names[s->state]),
 	    LOG_S("to", state_names[state]));
-	if (state != s->state)
-		measure_state_ends(s);
-	s->state = state;
+	session_go_on_in(s, state);
 	if (seconds > 0)
 		event_add(s->deadline, &tv);
 	else
 		event_del(s->deadline);
+}
+
+void
+session_go_on_in(struct session *s, enum session_state state)
+{
+	if (state != s->state)
+		measure_state_ends(s);
+	s->state = state;
 }
 
 void

@@ -126,7 +126,7 @@ go_on_with_tls(struct session *s)
 	if (!session_endpoint_check_certificate(s))
 		return;
 	session_endpoint_forget_chain(s);
-	s->state = SESSION_ENDPOINT;
+	session_go_on_in(s, SESSION_ENDPOINT);
 	if (rfb_handshake_client_tls_started(s->endpoint_handshake) != 0 ||
 	    side_flush(&s->endpoint) != 0)
 		session_endpoint_refuse(s, session_endpoint_why(s, true), "");

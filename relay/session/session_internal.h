@@ -228,6 +228,8 @@ struct session {
 struct session *session_find(struct loop *l, const char *id);
 void session_set_state(
     struct session *s, enum session_state state, int64_t seconds);
+/* The same, and the deadline goes on. */
+void session_go_on_in(struct session *s, enum session_state state);
 /* Refuses the technician: the reason is shown by the viewer if it still can
  * be, logged and audited. The only way out before RUNNING. */
 void session_refuse(struct session *s, const char *reason);

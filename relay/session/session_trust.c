@@ -80,7 +80,7 @@ session_endpoint_start_tls(struct session *s)
 		session_refuse(s, "the relay is out of memory");
 		return;
 	}
-	s->state = SESSION_ENDPOINT_TLS;
+	session_go_on_in(s, SESSION_ENDPOINT_TLS);
 }
 
 static void

@@ -68,7 +68,7 @@ on_event(struct session *s, int event)
 			session_end(s, "error", "TLS could not be started");
 			return false;
 		}
-		s->state = SESSION_VIEWER_TLS; /* the deadline goes on */
+		session_go_on_in(s, SESSION_VIEWER_TLS);
 		return false;
 	case RFB_HANDSHAKE_CREDENTIALS:
 		if (s->door == SESSION_BY_VNC_AUTH)
