@@ -139,7 +139,8 @@ outbox_folder_order(int dir, const char *id, const char *storage)
 		rc = ERR_IO;
 	close(fd);
 	if (rc == 0 &&
-	    renameat(dir, TMP, dir, name_of(name, id, OUTBOX_ORDER)) != 0)
+	    (renameat(dir, TMP, dir, name_of(name, id, OUTBOX_ORDER)) != 0 ||
+		fsync(dir) != 0))
 		rc = ERR_IO;
 	if (rc != 0)
 		unlinkat(dir, TMP, 0);
