@@ -16,7 +16,7 @@ from ports import free_ports
 from test_access import Technician
 
 BALANCER, CLIENT, STRANGER = '127.0.0.2', '127.0.0.9', '127.0.0.3'
-HANDSHAKE_S = 3
+HANDSHAKE_S = 10
 SIGNATURE = b'\r\n\r\n\0\r\nQUIT\n'
 DOORS = {'relay': 'relay', 'web': 'relay', 'reverse': 'relay',
          'session_first': 'relay', 'files': 'storage', 'console': 'console'}
