@@ -156,8 +156,8 @@ void upload_conn_created(struct upload_conn *c, bool is_written);
 
 /* ---- upload_answer.c ---- */
 
-/* Answers in words, or without any (text NULL); u: whose offset is told, or
- * NULL. The connection goes on, or ends if it has to. */
+/* Answers in words, or without any (text NULL); u: whose offset is told unless
+ * it is whole, or NULL. The connection goes on, or ends if it has to. */
 void upload_answer(struct upload_conn *c, int status, const struct upload *u,
     const char *text);
 /* Of one that was received before: bytes of it. */

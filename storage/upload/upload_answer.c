@@ -121,7 +121,8 @@ upload_answer(
 {
 	struct evbuffer *out = begin(c, status);
 
-	if (u != NULL)
+	/* that all is here is said once it was checked: upload_answer_whole */
+	if (u != NULL && !upload_offset_is_whole(&u->f.at))
 		add_upload(out, c, u, status);
 	add_end(out, c, status, text);
 	upload_conn_next(c);

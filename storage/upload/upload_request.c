@@ -21,8 +21,10 @@ take_over(struct upload *u)
 	return true;
 }
 
+/* Its offset is told once its bytes are synced, and its length once a whole one
+ * was checked. */
 static void
-do_head(struct upload_conn *c, struct upload *u)
+tell_offset(struct upload_conn *c, struct upload *u)
 {
 	c->u = u;
 	u->conn = c;
@@ -137,6 +139,10 @@ do_create(struct upload_conn *c, struct upload *u, struct upload_facts *facts)
 	enum upload_verdict v;
 
 	if (u != NULL && is_resumed(c, u)) {
+		if (upload_offset_is_whole(&u->f.at)) {
+			tell_offset(c, u);
+			return;
+		}
 		upload_answer(
 		    c, 409, u, "It has begun: ask for its offset and go on.");
 		return;
@@ -174,18 +180,23 @@ upload_conn_created(struct upload_conn *c, bool is_written)
 
 /* ---- answers of others ---- */
 
+static const char received_before[] = "It was received before.";
+
 void
 upload_conn_done(
     struct upload_conn *c, int status, uint64_t bytes, const char *why)
 {
 	struct upload *u = c->u;
+	bool is_created = c->req.body_len > 0 && c->body_left == 0;
 	int right = c->req.method == TUS_HEAD ? 200
-	    : c->req.method == TUS_CREATE     ? 201
-					      : 204;
+	    : c->req.method == TUS_APPEND     ? 204
+	    : is_created                      ? 201
+					      : 409; /* it was there before */
 
 	if (bytes > 0) {
 		c->u = NULL;
-		upload_answer_whole(c, right, (int64_t)bytes, NULL);
+		upload_answer_whole(c, right, (int64_t)bytes,
+		    right == 409 ? received_before : NULL);
 	} else if (status != 0)
 		upload_answer(c, status, NULL, why);
 	else
@@ -218,7 +229,7 @@ answer_known(struct upload_conn *c, const struct upload_facts *facts)
 	else if (c->req.method == TUS_HEAD)
 		upload_answer_whole(c, 200, bytes, NULL);
 	else
-		upload_answer_whole(c, 409, bytes, "It was received before.");
+		upload_answer_whole(c, 409, bytes, received_before);
 }
 
 void
@@ -270,7 +281,7 @@ upload_conn_answered(struct upload_conn *c, struct upload_facts *facts)
 		upload_answer(c, 404, NULL,
 		    "There is no such upload: create it with POST.");
 	else if (c->req.method == TUS_HEAD)
-		do_head(c, u);
+		tell_offset(c, u);
 	else
 		do_append(c, u);
 }
