@@ -142,9 +142,7 @@ receiver_register(struct upload *u)
 	int rc;
 
 	u->is_asking = !u->is_copy;
-	rc = u->is_copy ? 0
-			: upload_rows_write(u->r, u->f.order, u->f.id,
-			      u->f.session, "transfer", "", on_registered, u);
+	rc = u->is_copy ? 0 : upload_rows_begin(u, on_registered);
 	if (rc != 0 || u->is_copy)
 		on_registered(u, rc == 0);
 }

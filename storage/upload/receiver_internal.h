@@ -186,6 +186,10 @@ int upload_rows_adopt(struct upload *u);
 int upload_rows_write(struct receiver *r, const json_t *order, const char *id,
     const char *session, const char *status, const char *detail,
     void (*done)(void *arg, bool is_written), void *arg);
+/* The same, `transfer`, for one that begins: what was noted of an earlier one
+ * that is lost is forgotten. done(u, is_written). */
+int upload_rows_begin(
+    struct upload *u, void (*done)(void *arg, bool is_written));
 /* A row that says `transfer` says something else. */
 void upload_rows_end(
     struct receiver *r, const char *id, const char *status, const char *detail);

@@ -45,6 +45,12 @@ static const char received_sql[] =
 "UPDATE device_captures SET received_at = now(), bytes = $2::bigint,"
 " sha256 = decode($3, 'hex') WHERE id = $1::uuid";
 
+/* Of one that is wanted again, though it was received before. */
+static const char anew_sql[] =
+"UPDATE device_captures c SET received_at = NULL, bytes = NULL, sha256 = NULL"
+" FROM segments g WHERE c.id = $1::uuid AND g.id = c.id AND g.is_capture"
+" AND g.status IN ('missing', 'corrupted') AND c.received_at IS NOT NULL";
+
 static const char announce_sql[] =
 "WITH n AS (INSERT INTO capture_key (public_key) VALUES (decode($1, 'hex'))"
 " ON CONFLICT DO NOTHING RETURNING public_key)"
@@ -255,6 +261,17 @@ upload_rows_write(struct receiver *r, const json_t *order, const char *id,
 		free(w);
 	}
 	return rc;
+}
+
+int
+upload_rows_begin(struct upload *u, void (*done)(void *arg, bool is_written))
+{
+	const char *params[] = { u->f.id };
+	int rc = db_query(u->r->d->db, anew_sql, 1, params, NULL, NULL);
+
+	return rc != 0 ? rc
+		       : upload_rows_write(u->r, u->f.order, u->f.id,
+			     u->f.session, "transfer", "", done, u);
 }
 
 void
