@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "common/clock.h"
 #include "common/db.h"
 #include "storage/daemon.h"
 #include "storage/node.h"
@@ -82,6 +83,7 @@ progress_set_new(struct daemon *d)
 	TAILQ_INIT(&set->list);
 	set->d = d;
 	set->has_rows = true; /* of an earlier life */
+	set->last_number = clock_wall_ns(); /* above all numbers of that */
 	set->timer = event_new(d->base, -1, EV_PERSIST, on_timer, set);
 	if (set->timer == NULL || event_add(set->timer, &tv) != 0) {
 		progress_set_free(set);
