@@ -10,7 +10,7 @@
 
 #include "common/db.h"
 #include "common/err.h"
-#include "common/log.h"
+#include "common/tls_connections.h"
 #include "common/uuid.h"
 #include "storage/daemon.h"
 #include "storage/files/files_internal.h"
@@ -295,15 +295,11 @@ on_rows(void *arg, PGresult *res)
 static char *
 origin_of(const struct files_request *r)
 {
-	char *address = NULL, *text;
-	uint16_t port = 0;
-	json_t *j;
-
-	evhttp_connection_get_peer(
-	    evhttp_request_get_connection(r->req), &address, &port);
-	j = json_pack("{s:s?,s:I}", "client", address, "link_expires",
+	json_t *j = json_pack("{s:s,s:I}", "client",
+	    tls_connections_client(r->req), "link_expires",
 	    (json_int_t)r->expires_s);
-	text = j != NULL ? json_dumps(j, JSON_COMPACT) : NULL;
+	char *text = j != NULL ? json_dumps(j, JSON_COMPACT) : NULL;
+
 	json_decref(j);
 	return text;
 }
