@@ -201,12 +201,12 @@ def test_the_list_says_that_it_is_downloaded(both):
     assert listed()[0] == 'available'
     p = Player(env, env.link(key_of(archive(env, [seg]))))
     p.take(LARGE // 2)
-    wait_for('its half', lambda: listed()[0] == 'downloading' and
-             50 <= listed()[1] < 100, 60)
-    assert listed()[2] == f'downloading {listed()[1]} %'
+    half = wait_for('its half', lambda: (r := listed())[0] == 'downloading'
+                    and 50 <= r[1] < 100 and r, 60)
+    assert half[2] == f'downloading {half[1]} %'
     p.close()  # that is how a download is cancelled
     wait_for('its end', lambda: listed()[0] == 'available', 60)
-    assert env.rows('SELECT * FROM downloads') == []
+    wait_for('no row', lambda: not env.rows('SELECT * FROM downloads'), 60)
 
 
 def test_what_a_dead_daemon_sent_is_forgotten(env):

@@ -5,6 +5,7 @@ import base64
 import hashlib
 import json
 import os
+import pathlib
 
 import pytest
 
@@ -294,8 +295,8 @@ def test_removed_by_hand_and_put_back(device):
     folder = os.path.join(device.env.spool, 'uploads')
     kept = {name: open(os.path.join(folder, name), 'rb').read()
             for name in uploads(device.env, c)}
-    for name in kept:
-        os.unlink(os.path.join(folder, name))
+    for name in kept:  # storage removes .json once it misses .data
+        pathlib.Path(folder, name).unlink(missing_ok=True)
     device.wait_status(c, 'missing')
     for name, data in sorted(kept.items()):  # .data before .json
         with open(os.path.join(folder, name), 'wb') as f:
