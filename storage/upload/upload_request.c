@@ -7,6 +7,8 @@
 #include "storage/files/files.h"
 #include "storage/upload/receiver_internal.h"
 
+#define CONNS_SPARE 16 /* beside one for each upload of an endpoint */
+
 /*
  * Another connection had it: its agent has come back before it was noticed
  * that it went. False: a thread has it, or its row is being written.
@@ -232,6 +234,25 @@ answer_known(struct upload_conn *c, const struct upload_facts *facts)
 		upload_answer_whole(c, 409, bytes, received_before);
 }
 
+/* An endpoint that opens many connections and leaves them would take the
+ * places of all others. */
+static void
+end_oldest(const struct upload_conn *c)
+{
+	const struct receiver *r = c->d->receiver;
+	struct upload_conn *other, *oldest = NULL;
+	int64_t n = 0;
+
+	TAILQ_FOREACH(other, &r->conns, link)
+	if (other != c && strcmp(other->cert, c->cert) == 0) {
+		if (oldest == NULL)
+			oldest = other;
+		n++;
+	}
+	if (n >= r->d->conf.captures_per_endpoint + CONNS_SPARE)
+		upload_conn_end(oldest);
+}
+
 void
 upload_conn_answered(struct upload_conn *c, struct upload_facts *facts)
 {
@@ -251,6 +272,7 @@ upload_conn_answered(struct upload_conn *c, struct upload_facts *facts)
 		upload_answer(c, 403, NULL, why);
 		return;
 	}
+	end_oldest(c);
 	if (!files_promote(c->d->files, c->bev)) {
 		upload_answer(c, 503, NULL, "Too many connections; try again.");
 		return;
