@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,21 @@
 _Static_assert(crypto_box_PUBLICKEYBYTES == SEALED_KEY_LEN &&
 	crypto_box_SECRETKEYBYTES == SEALED_KEY_LEN,
     "the pair of sealed files");
+
+/* Agents encrypt to it soon: its name has to survive a loss of power, too. */
+static void
+sync_folder_of(const char *path)
+{
+	char folder[PATH_LEN_MAX];
+	int fd;
+
+	snprintf(folder, sizeof(folder), "%s", path);
+	fd = open(dirname(folder), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	fsync(fd);
+	close(fd);
+}
 
 /* A new seed in path: the file is there whole or not at all, and of several
  * that make it at once one succeeds. 0, or -1 with errno. */
@@ -43,6 +59,8 @@ make(const char *path)
 	wipe(seed, sizeof(seed));
 	close(fd);
 	unlink(temp);
+	if (rc == 0)
+		sync_folder_of(path);
 	return rc;
 }
 
