@@ -8,7 +8,7 @@ setting() {
 		/^[ \t]*[#;]/ { next }
 		/^[ \t]*\[/ {
 			here = $0
-			gsub(/^[ \t]*\[|\][ \t\r]*$/, "", here)
+			gsub(/^[ \t]*\[|\].*$/, "", here)
 			next
 		}
 		here == section && (i = index($0, "=")) > 0 {
@@ -16,6 +16,7 @@ setting() {
 			gsub(/[ \t]/, "", name)
 			if (name == key) {
 				value = substr($0, i + 1)
+				sub(/[ \t];.*$/, "", value)
 				gsub(/^[ \t]+|[ \t\r]+$/, "", value)
 			}
 		}
@@ -52,8 +53,10 @@ store s3_access_key_file
 store s3_ca_file
 relay tls_cert_file /etc/relaycam/tls.crt
 relay tls_key_file /etc/relaycam/tls.key
+relay public_ca_file
 storage tls_cert_file /etc/relaycam/tls.crt
 storage tls_key_file /etc/relaycam/tls.key
+storage capture_key_file /var/lib/relaycam/capture.key
 console tls_cert_file /etc/relaycam/tls.crt
 console tls_key_file /etc/relaycam/tls.key
 console provider_ca_file

@@ -25,7 +25,7 @@ class Site:
         folder.mkdir()
         self.dir = folder
         self.ctl = Ctl(cluster, cluster.database(), folder)
-        for name in ('link.key', 'evidence.key'):
+        for name in ('link.key', 'evidence.key', 'capture.key'):
             (folder / name).write_bytes(os.urandom(32))
             (folder / name).chmod(0o600)
         cert, key = Ctl.certificate(folder)
@@ -34,7 +34,10 @@ class Site:
         for setting, value in {**self.ctl.settings,
                                'secrets.evidence_key_file':
                                folder / 'evidence.key',
-                               'store.link_key_file': folder / 'link.key',
+                               'store.link_key_file':
+                               f'{folder}/link.key ; signs links',
+                               'storage.capture_key_file':
+                               folder / 'capture.key',
                                'relay.tls_cert_file': cert,
                                'relay.tls_key_file': key,
                                'storage.tls_cert_file': cert,
