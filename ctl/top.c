@@ -134,7 +134,10 @@ live(struct ctl *c, int64_t seconds)
 	fputs(SCREEN_OFF, stdout);
 	fflush(stdout);
 	tcsetattr(STDIN_FILENO, TCSANOW, &saved);
-	return rc;
+	/* what was said went with the screen */
+	return rc == STATUS_OK ? rc
+			       : ctl_error("the database gave no answer; "
+					   "\"relaycam doctor\" says why");
 }
 
 static int
