@@ -71,8 +71,8 @@ def test_a_recording_that_is_sent_is_shown_as_such(console, session):
                 "('11111111-1111-4111-8111-111111111111', 'storage', 'n1', "
                 "'1') ON CONFLICT DO NOTHING")
     console.sql("INSERT INTO downloads (node_id, number, segment_id, bytes, "
-                "bytes_sent) SELECT id, 1, %s, 1000, 421 FROM nodes WHERE "
-                "host = 'n1'", (gid,))
+                "bytes_sent, seen_at) SELECT id, 1, %s, 1000, 421, now() + "
+                "interval '1 hour' FROM nodes WHERE host = 'n1'", (gid,))
     alice = console.people['alice']
     row = alice.get(f'recordings/{gid}').json()
     assert (row['status'], row['progress']) == ('downloading', 42)

@@ -84,9 +84,9 @@ def test_code_whose_time_is_over(console):
 def test_wrong_codes_slow_the_next_try(console):
     """Also a right one; others do not wait, nor does she for failures at
     relays, which anybody can make in her name."""
-    console.sql('INSERT INTO login_failures (client_addr, failed) VALUES '
-                "('codes tried at consoles by mia', 9), "
-                "('codes tried by alice', 9)")
+    console.sql('INSERT INTO login_failures (client_addr, failed, last_at) '
+                "SELECT a, 9, now() + interval '1 hour' FROM (VALUES ('codes "
+                "tried at consoles by mia'), ('codes tried by alice')) x (a)")
     before = len(console.audit('refused'))
     for code in ('999999999', CODE):
         r = ask(console, 'mia', code)
