@@ -106,9 +106,13 @@ def test_player(page, session):
         assert tuple(s['size']) == part.size
         assert number(page) in session.at(ms, 100, 100), ms
     page.picture('firefox-player')
-    page.js("document.querySelector('rc-player').seek(arguments[0])",
-            second.from_ms - 2500)
-    _, buffered = page.later(PLAY_OVER, second.from_ms)
-    assert buffered > 2000, 'the next file is not there in time'
+    tries = []
+    while not tries or tries[-1] <= 2000:   # a busy machine may be late
+        assert len(tries) < 6, f'the next file is not there in time: {tries}'
+        for ms in (0, second.from_ms - 2500):
+            page.js("document.querySelector('rc-player').seek(arguments[0])",
+                    ms)
+            state(lambda s: not s['seeking'] and s['ready'] >= 2, 'the seek')
+        tries.append(page.later(PLAY_OVER, second.from_ms)[1])
     state(lambda s: s['checked'] == 'good', 'the check')
     assert page.problems() == []

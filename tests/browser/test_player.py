@@ -70,20 +70,20 @@ def test_a_seek_shows_the_right_picture(player, session):
 @pytest.mark.parametrize('nth', [1, 3], ids=['monitor', 'resolution'])
 def test_splits_do_not_stutter(player, session, nth):
     """The next file is there before this one ends, and no pause is longer than
-    100 ms. A processor that is taken away makes one too: of some tries the
+    100 ms. A processor that is taken away makes either late: of some tries the
     best counts, each with nothing of the next file before it begins."""
     at = session.parts[nth].from_ms
-    pauses = []
+    tries = []
     for _ in range(6):
         # what is behind the split is no longer buffered
         player.seek(0 if nth == 3 else session.parts[3].from_ms + 9000)
         player.seek(at - 2500)
         pause, buffered = player.play_over(at)
-        assert buffered > 2000, 'the next file is not there in time'
-        pauses.append(round(pause))
-        if pause <= 100:
+        tries.append((round(pause), round(buffered)))
+        if pause <= 100 and buffered > 2000:
             break
-    assert min(pauses) <= 100, pauses
+    else:
+        pytest.fail(f'pause, and what is buffered: {tries}')
     if nth == 3:
         assert player.state()['size'] == [800, 600]
 
