@@ -70,7 +70,9 @@ def record(console, session):
 
 
 def types(receiver):
-    return [e['type'] for e in receiver.events()]
+    """One for each id: a delivery that is answered late comes again."""
+    by_id = dict(zip(receiver.ids(), receiver.events()))
+    return [e['type'] for e in by_id.values()]
 
 
 def waiting(console):
@@ -86,7 +88,7 @@ def test_sessions_and_recordings_are_told_signed(console, receiver):
         console.sql(f'UPDATE segments SET {change} WHERE id = %s', (g,))
     end(console, s)
     begin(console, 'other')  # is no concern of this team's
-    wait_for('five events', lambda: len(receiver.received) >= 5, 60)
+    wait_for('five events', lambda: len(set(receiver.ids())) >= 5, 60)
     wait_for('an empty outbox', lambda: waiting(console) == 0, 60)
     assert sorted(types(receiver)) == sorted([
         'session.started', 'recording.available', 'recording.locked',
@@ -124,7 +126,7 @@ def test_failures_are_tried_again_with_the_same_id(console, receiver):
     add(console, receiver.url, '--events', 'session.started')
     receiver.answers = [500, 302, 429]
     begin(console)
-    wait_for('four tries', lambda: len(receiver.received) == 4, 120)
+    wait_for('four tries', lambda: len(receiver.received) >= 4, 120)
     wait_for('an empty outbox', lambda: waiting(console) == 0, 60)
     assert len(set(receiver.ids())) == 1
     log = console.log()
