@@ -1,4 +1,3 @@
-#include "console/webhooks.h"
 #include "console/worker.h"
 
 #include <event2/event.h>
@@ -30,6 +29,7 @@
 #include "console/oidc/url.h"
 #include "console/pages.h"
 #include "console/server.h"
+#include "console/webhooks.h"
 
 #define STOP_POLL_MS 50
 
@@ -183,8 +183,8 @@ make_parts(struct worker *w, char *err, size_t err_len)
 		    ? FETCHES_PER_CLIENT_MAX
 		    : 0 });
 	w->webhooks = webhooks_new(w);
-	if (w->webhooks == NULL || w->fetcher == NULL || w->node == NULL || w->feed == NULL ||
-	    w->idempotency == NULL || w->guesses == NULL ||
+	if (w->webhooks == NULL || w->fetcher == NULL || w->node == NULL ||
+	    w->feed == NULL || w->idempotency == NULL || w->guesses == NULL ||
 	    w->passwords == NULL || w->disk == NULL)
 		return -1;
 	if (pages_new(&w->pages, &c->console, &c->store, err, err_len) != 0)

@@ -145,7 +145,8 @@ check_abilities(struct doctor *d, const struct s3_server *s)
 	if (d->ctl->db == NULL)
 		return;
 	res = PG_TRY(d->ctl,
-	    "SELECT lifecycle, object_lock FROM store_abilities WHERE endpoint = $1 "
+	    "SELECT lifecycle, object_lock FROM store_abilities WHERE endpoint "
+	    "= $1 "
 	    "AND bucket = $2",
 	    conf->s3_endpoint, conf->s3_bucket);
 	if (PQresultStatus(res) != PGRES_TUPLES_OK)
@@ -155,11 +156,12 @@ check_abilities(struct doctor *d, const struct s3_server *s)
 		    "nobody looked yet what %s can do: conditional writes and "
 		    "the lifecycle rule are not used",
 		    conf->s3_endpoint);
-	else if (pg_text(res, 0, 0)[0] == 't' && 
+	else if (pg_text(res, 0, 0)[0] == 't' &&
 	    s3_lifecycle_is_there(s, pg_text(res, 0, 1)[0] == 't') == 0)
 		doctor_warn(d, "store",
 		    "run \"relaycam storage init\", which adds it",
-		    "bucket %s lacks a lifecycle rule of ours, for uploads that "
+		    "bucket %s lacks a lifecycle rule of ours, for uploads "
+		    "that "
 		    "were given up or for deleted versions",
 		    conf->s3_bucket);
 	PQclear(res);
