@@ -89,7 +89,8 @@ def test_the_first_owner_of_all(empty):
     assert c.get('me').json() == r.json()
     # the settings that every new team has, and one more person
     assert set(c.get('settings/access').json()) == {
-        'time_zone', 'attended', 'unattended'}
+        'time_zone', 'attended', 'unattended', 'quota_bytes',
+        'quota_warn_percent'}
     assert c.post('users', json={'name': 'max', 'password': PASSWORD}
                   ).status_code == 201
     assert empty.login('nina').get('me').json()['role'] == 'owner'
