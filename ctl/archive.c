@@ -40,6 +40,10 @@ order(struct ctl *c, const char *session, struct archive_order *o)
 	    session);
 	if (res == NULL)
 		return STATUS_FAILED;
+	if (PQntuples(res) != 1) { /* it went meanwhile */
+		PQclear(res);
+		return ctl_error("There is no session %s.", session);
+	}
 	if (PQgetvalue(res, 0, 0)[0] != 't')
 		rc = ctl_error("%s", PQgetvalue(res, 0, 1));
 	snprintf(o->r.object_key, sizeof(o->r.object_key), "archive/%s.zip",
