@@ -10,12 +10,16 @@ doctor_quotas(struct doctor *d)
 	static const char remedy[] =
 	    "raise it (\"relaycam team set NAME --quota SIZE\"), keep "
 	    "recordings for fewer days, or delete some";
-	PGresult *res = PG_QUERY(d->ctl,
+	PGresult *res;
+	int n, n_ok = 0;
+
+	if (d->ctl->db == NULL) /* doctor_database() has said so */
+		return;
+	res = PG_TRY(d->ctl,
 	    "SELECT t.name, q.state, q.percent, "
 	    "pg_size_pretty(q.quota_bytes) FROM teams t, team_quota(t.id) q "
 	    "WHERE q.state <> 'none' ORDER BY t.name");
-	int n = res != NULL ? PQntuples(res) : 0, n_ok = 0;
-
+	n = PQntuples(res);
 	for (int i = 0; i < n; i++) {
 		const char *team = PQgetvalue(res, i, 0);
 		const char *state = PQgetvalue(res, i, 1);

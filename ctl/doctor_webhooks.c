@@ -5,12 +5,16 @@
 void
 doctor_webhooks(struct doctor *d)
 {
-	PGresult *res = PG_QUERY(d->ctl,
+	PGresult *res;
+	int n, n_ok = 0;
+
+	if (d->ctl->db == NULL) /* doctor_database() has said so */
+		return;
+	res = PG_TRY(d->ctl,
 	    "SELECT w.id, t.name, w.url, w.last_error, w.n_lost, (SELECT "
 	    "count(*) FROM webhook_deliveries d WHERE d.webhook_id = w.id) "
 	    "FROM webhooks w JOIN teams t ON t.id = w.team_id ORDER BY w.id");
-	int n = res != NULL ? PQntuples(res) : 0, n_ok = 0;
-
+	n = PQntuples(res);
 	for (int i = 0; i < n; i++) {
 		if (PQgetisnull(res, i, 3)) {
 			n_ok++;
