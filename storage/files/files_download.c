@@ -19,10 +19,11 @@
 #include "storage/files/growing.h"
 #include "storage/store/store.h"
 
-#define CHUNK     (256 * 1024)
+#define CHUNK (256 * 1024)
 /* between two looks at a growing file: for downloads; for those who watch */
 #define FOLLOW_MS 250
 #define WATCH_MS  40
+#define GONE_NS   (5 * NS_PER_S) /* for the scan to see how it ended */
 
 struct download {
 	struct growing_wait wait; /* first: handed back by the scan */
@@ -37,6 +38,7 @@ struct download {
 	bool follows;
 	struct event *timer;
 	uint64_t grew_ns;
+	uint64_t gone_ns; /* since when it is not in the spool, 0: it is */
 	/* runs while a chunk is on its way to the client */
 	struct event *stall;
 	bool is_paused;
@@ -174,6 +176,21 @@ follow_later(struct download *dl)
 	evtimer_add(dl->timer, &tv);
 }
 
+/*
+ * It went to the store between two looks, or it is lost. dl->fd has all that
+ * was written, also what came after the scan: then another look tells.
+ */
+static int64_t
+stored_size(
+    struct download *dl, const struct webm_scan *scan, const struct stat *ours)
+{
+	if (scan->end == WEBM_SCAN_CUES && scan->duration_ms != 0)
+		return ours->st_size;
+	if (dl->gone_ns == 0)
+		dl->gone_ns = clock_mono_ns();
+	return clock_mono_ns() - dl->gone_ns < GONE_NS ? 0 : -1;
+}
+
 /* The size of the closed file, once it is closed; 0 before; -1: lost. */
 static int64_t
 closed_size(struct download *dl, const struct webm_scan *scan)
@@ -183,11 +200,8 @@ closed_size(struct download *dl, const struct webm_scan *scan)
 	int fd = files_open(dl->r.f, dl->r.key, &is_growing);
 	int rc = fstat(dl->fd, &ours);
 
-	if (fd < 0) /* it went to the store between two looks, or it is lost */
-		return rc == 0 && scan->end == WEBM_SCAN_CUES &&
-			scan->duration_ms != 0
-		    ? ours.st_size
-		    : -1;
+	if (fd < 0)
+		return rc == 0 ? stored_size(dl, scan, &ours) : -1;
 	if (fstat(fd, &now) != 0)
 		rc = -1;
 	close(fd);
@@ -207,8 +221,7 @@ on_looked(struct growing_wait *w, const struct webm_scan *scan, int err)
 	const struct daemon *d = dl->r.f->d;
 	int64_t size = closed_size(dl, scan);
 	uint64_t now = clock_mono_ns();
-	uint64_t bytes =
-	    dl->r.wants_frames ? scan->open_bytes : scan->bytes;
+	uint64_t bytes = dl->r.wants_frames ? scan->open_bytes : scan->bytes;
 
 	if (size > 0 && (uint64_t)size >= dl->at) {
 		dl->follows = false;
@@ -218,8 +231,7 @@ on_looked(struct growing_wait *w, const struct webm_scan *scan, int err)
 		dl->grew_ns = now;
 		dl->end = bytes;
 		on_drained(conn, dl);
-	} else if (err != 0 || size != 0 || bytes < dl->end ||
-	    d->stopping ||
+	} else if (err != 0 || size != 0 || bytes < dl->end || d->stopping ||
 	    now - dl->grew_ns > (uint64_t)d->conf.follow_seconds * NS_PER_S) {
 		log_info("follow_ended", LOG_S("key", dl->r.key),
 		    LOG_U("bytes", dl->at));
@@ -342,8 +354,9 @@ next_file(struct download *dl)
 	rc = files_archive_next(dl->archive, &file);
 	if (rc < 0) {
 		log_warn("download_read", LOG_S("key", dl->r.key),
-		    LOG_S("why", "the file of the ZIP behind it is not there "
-				 "as it was"));
+		    LOG_S("why",
+			"the file of the ZIP behind it is not there "
+			"as it was"));
 		download_abort(dl);
 		return;
 	}
@@ -440,9 +453,9 @@ files_download(const struct files_request *r, int fd, uint64_t first,
 	dl->at = first;
 	dl->end = end;
 	if (r->is_download) {
-		dl->progress = (struct progress){ .key = dl->r.key,
-			.bytes = size,
-			.bytes_sent = first };
+		dl->progress = (struct progress){
+			.key = dl->r.key, .bytes = size, .bytes_sent = first
+		};
 		progress_begin(r->f->progress, &dl->progress);
 	}
 	download_start(dl, code);
