@@ -16,8 +16,8 @@
  *   stat       verify
  *
  * A file of one part is one PUT between the two stats. The first one is left
- * out at the first try of a process: what an earlier process has stored is
- * sent again then, and where the server knows conditions it refuses (412), and
+ * out at the first try of a process, where the server knows conditions: what is
+ * there, by an earlier process or another writer, makes it refuse (412), and
  * the stat follows. The last one is left out for a poster or a manifest whose
  * MD5 the server named as ETag when it took it.
  *
@@ -242,24 +242,18 @@ on_stat_first(void *arg, const struct s3_response *r)
 		s3_upload_clean(u);
 }
 
-void
-s3_upload_look(struct upload *u)
-{
-	u->is_blind = false;
-	s3_upload_stat(u, on_stat_first);
-}
-
-/* A file of one part is sent at once, unless an earlier try may have done it:
- * asking would cost as much. */
+/* A file of one part is sent at once where the server itself refuses to replace
+ * what is there, unless an earlier try may have done it: asking would cost as
+ * much. */
 static void
 begin(struct upload *u)
 {
-	u->is_blind = u->was_absent = u->n_parts == 1 &&
+	u->was_absent = u->is_conditional && u->n_parts == 1 &&
 	    u->upload_id[0] == '\0' && !u->put.was_tried;
-	if (u->is_blind)
+	if (u->was_absent)
 		start_single(u);
 	else
-		s3_upload_look(u);
+		s3_upload_stat(u, on_stat_first);
 }
 
 static void

@@ -56,7 +56,6 @@ struct upload {
 	/* the object takes the place of what the first stat saw, or of nothing,
 	 * where the server knows conditions */
 	bool is_conditional, was_absent;
-	bool is_blind; /* nobody looked what is there: most likely nothing */
 	char replaces[104]; /* ETag in quotes; "": not known */
 	bool was_restarted; /* NoSuchUpload: begun again once */
 	unsigned n_aborted; /* abandoned uploads of this key */
@@ -88,8 +87,6 @@ void s3_upload_object_headers(struct upload *u, struct s3_request *rq);
 void s3_upload_condition(const struct upload *u, struct s3_request *rq);
 /* Asks for the object as it is stored now. */
 void s3_upload_stat(struct upload *u, s3_cb *cb);
-/* Looks what is there, and sends what is not. */
-void s3_upload_look(struct upload *u);
 /* The answer behind the last step. */
 void s3_upload_on_stored(void *arg, const struct s3_response *r);
 

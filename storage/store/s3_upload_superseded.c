@@ -63,11 +63,6 @@ void
 s3_upload_superseded(struct upload *u)
 {
 	memset(&u->r, 0, sizeof(u->r));
-	if (u->is_blind) {
-		memset(u->parts, 0, u->n_parts * sizeof(*u->parts));
-		s3_upload_look(u);
-		return;
-	}
 	if (u->upload_id[0] == '\0') {
 		s3_upload_stat(u, on_other_seen);
 		return;
