@@ -37,20 +37,28 @@ static const char claim_sql[] =
     "FROM due, webhooks w WHERE d.id = due.id AND w.id = d.webhook_id "
     "RETURNING d.id, w.id, w.url, encode(w.secret_sealed, 'hex'), d.body";
 
+/* The webhook before its deliveries, as its removal takes them: two that each
+ * have what the other waits for would both be deadlocked. */
+#define LOCK_WEBHOOK                                                           \
+	"WITH w AS (SELECT id FROM webhooks WHERE id = (SELECT webhook_id "    \
+	"FROM webhook_deliveries WHERE id = $1) FOR NO KEY UPDATE), "
+
 /* $1 the delivery, $2 the HTTP status. */
 static const char delivered_sql[] =
-    "WITH d AS (DELETE FROM webhook_deliveries WHERE id = $1 RETURNING "
-    "webhook_id) UPDATE webhooks SET last_at = clock_timestamp(), "
+    LOCK_WEBHOOK
+    "d AS (DELETE FROM webhook_deliveries WHERE id = $1 AND webhook_id IN "
+    "(SELECT id FROM w) RETURNING webhook_id) UPDATE webhooks SET last_at = clock_timestamp(), "
     "last_status = $2, last_error = NULL WHERE id IN (SELECT webhook_id "
     "FROM d)";
 
 /* $1, $2 (NULL: no answer) as above, $3 what is wrong, $4 seconds of the
  * first pause: it doubles up to an hour, and scatters. */
 static const char failed_sql[] =
-    "WITH d AS (UPDATE webhook_deliveries SET next_at = clock_timestamp() + "
+    LOCK_WEBHOOK
+    "d AS (UPDATE webhook_deliveries SET next_at = clock_timestamp() + "
     "least(interval '1 hour', make_interval(secs => $4::integer) * "
     "2 ^ least(tries - 1, 12)) * (0.8 + 0.4 * random()) WHERE id = $1 "
-    "RETURNING webhook_id) UPDATE webhooks SET last_at = clock_timestamp(), "
+    "AND webhook_id IN (SELECT id FROM w) RETURNING webhook_id) UPDATE webhooks SET last_at = clock_timestamp(), "
     "last_status = $2, last_error = $3 WHERE id IN (SELECT webhook_id FROM "
     "d)";
 
@@ -60,8 +68,11 @@ static const char put_back_sql[] =
     "'2 seconds', tries = greatest(tries - 1, 0) WHERE id = $1";
 
 static const char give_up_sql[] =
-    "WITH d AS (DELETE FROM webhook_deliveries WHERE created_at < now() - "
-    "interval '3 days' RETURNING webhook_id), n AS (SELECT webhook_id, "
+    "WITH h AS (SELECT id FROM webhooks WHERE EXISTS (SELECT FROM "
+    "webhook_deliveries WHERE webhook_id = webhooks.id AND created_at < now() "
+    "- interval '3 days') ORDER BY id FOR NO KEY UPDATE), d AS (DELETE FROM "
+    "webhook_deliveries WHERE created_at < now() - interval '3 days' AND "
+    "webhook_id IN (SELECT id FROM h) RETURNING webhook_id), n AS (SELECT webhook_id, "
     "count(*) AS n FROM d GROUP BY 1), w AS (UPDATE webhooks w SET n_lost = "
     "n_lost + n.n FROM n WHERE w.id = n.webhook_id RETURNING w.team_id, "
     "w.url, n.n) INSERT INTO audit (team_id, actor, action, object, detail) "
