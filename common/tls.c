@@ -198,3 +198,48 @@ tls_peer_sha256(const SSL *ssl, unsigned char out[32])
 		return ERR_NOTFOUND;
 	return 0;
 }
+
+static int
+accept_any(int ok, X509_STORE_CTX *ctx)
+{
+	return 1;
+}
+
+void
+tls_ask_certificate(SSL *ssl)
+{
+	SSL_set_verify(ssl, SSL_VERIFY_PEER, accept_any);
+}
+
+/* Where the name stands in what the client offers; NULL: nowhere. */
+static const unsigned char *
+find_protocol(const char *name, const unsigned char *in, unsigned in_len)
+{
+	size_t len = strlen(name);
+
+	for (unsigned i = 0; i < in_len; i += in[i] + 1u)
+		if (in[i] == len && i + 1u + len <= in_len &&
+		    memcmp(in + i + 1, name, len) == 0)
+			return in + i;
+	return NULL;
+}
+
+bool
+tls_choose_protocol(SSL *ssl, const struct tls_protocol *protocols, size_t n,
+    const unsigned char **out, unsigned char *out_len, const unsigned char *in,
+    unsigned in_len)
+{
+	for (size_t k = 0; k < n; k++) {
+		const unsigned char *p =
+		    find_protocol(protocols[k].name, in, in_len);
+
+		if (p == NULL)
+			continue;
+		if (protocols[k].asks_certificate)
+			tls_ask_certificate(ssl);
+		*out = p + 1;
+		*out_len = p[0];
+		return true;
+	}
+	return false;
+}

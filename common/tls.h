@@ -9,6 +9,7 @@
 #define COMMON_TLS_H
 
 #include <openssl/ssl.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 /*
@@ -47,5 +48,23 @@ int tls_peer_sha256(const SSL *ssl, unsigned char out[32]);
 
 /* The oldest queued OpenSSL error as text into err; clears the queue. */
 char *tls_error(char *err, size_t err_len);
+
+/* A server asks for a certificate, whoever made it: who the client is, is
+ * looked up by its SHA-256. */
+void tls_ask_certificate(SSL *ssl);
+
+/* A protocol that a server chooses by ALPN (RFC 7301). */
+struct tls_protocol {
+	const char *name;
+	bool asks_certificate; /* as tls_ask_certificate() */
+};
+
+/*
+ * Chooses the first of n protocols that the client offers; the rest of the
+ * arguments are those of SSL_CTX_set_alpn_select_cb(3). False: it offers none.
+ */
+bool tls_choose_protocol(SSL *ssl, const struct tls_protocol *protocols,
+    size_t n, const unsigned char **out, unsigned char *out_len,
+    const unsigned char *in, unsigned in_len);
 
 #endif

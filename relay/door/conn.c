@@ -133,34 +133,21 @@ conn_wait(struct conn *c)
 
 /* ---- what the peer offers ---- */
 
-static int
-accept_any(int ok, X509_STORE_CTX *ctx)
-{
-	return 1; /* who it is, is looked up by its SHA-256 */
-}
-
 /* Agents show a certificate; browsers are not asked for one. */
 static int
 select_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len,
     const unsigned char *in, unsigned in_len, void *arg)
 {
-	static const char *const known[] = { AGENT_ALPN_CONTROL,
-		AGENT_ALPN_DATA, "http/1.1" };
+	static const struct tls_protocol known[] = {
+		{ AGENT_ALPN_CONTROL, true },
+		{ AGENT_ALPN_DATA, true },
+		{ "http/1.1", false },
+	};
 
-	for (size_t k = 0; k < sizeof(known) / sizeof(known[0]); k++)
-		for (unsigned i = 0; i < in_len; i += in[i] + 1u) {
-			if (in[i] != strlen(known[k]) ||
-			    i + 1u + in[i] > in_len ||
-			    memcmp(in + i + 1, known[k], in[i]) != 0)
-				continue;
-			if (k < 2)
-				SSL_set_verify(
-				    ssl, SSL_VERIFY_PEER, accept_any);
-			*out = in + i + 1;
-			*out_len = in[i];
-			return SSL_TLSEXT_ERR_OK;
-		}
-	return SSL_TLSEXT_ERR_ALERT_FATAL;
+	return tls_choose_protocol(
+		   ssl, known, N_ELEMENTS(known), out, out_len, in, in_len)
+	    ? SSL_TLSEXT_ERR_OK
+	    : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
 void
@@ -261,7 +248,7 @@ start_tls(struct conn *c)
 
 	SSL_CTX_free(ctx);
 	if (rc == 0 && c->door->kind == DOOR_REVERSE)
-		SSL_set_verify(c->side.leg.ssl, SSL_VERIFY_PEER, accept_any);
+		tls_ask_certificate(c->side.leg.ssl);
 	if (rc != 0) {
 		conn_close(c, "out of memory");
 		return;
