@@ -18,6 +18,22 @@ is_uuid(const char *s)
 	return s[UUID_LEN] == '\0';
 }
 
+static uint8_t
+digit_value(char c)
+{
+	return (uint8_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+}
+
+void
+uuid_bytes(const char *s, uint8_t out[UUID_BYTES])
+{
+	for (size_t i = 0; i < UUID_BYTES; i++, s += 2) {
+		if (*s == '-')
+			s++;
+		out[i] = (uint8_t)(digit_value(s[0]) << 4 | digit_value(s[1]));
+	}
+}
+
 char *
 uuid_of_hash(const uint8_t hash[16], char out[UUID_TEXT_MAX])
 {

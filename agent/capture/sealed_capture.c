@@ -81,22 +81,6 @@ start_sync(void *arg)
 	return rc;
 }
 
-/* The 16 bytes of a UUID's text. */
-static int
-uuid_bytes(const char *text, uint8_t out[SEALED_ID_LEN])
-{
-	char digits[2 * SEALED_ID_LEN + 1];
-	size_t n = 0;
-
-	if (!is_uuid(text))
-		return ERR_PROTOCOL;
-	for (; *text != '\0'; text++)
-		if (*text != '-' && n < 2 * SEALED_ID_LEN)
-			digits[n++] = *text;
-	digits[n] = '\0';
-	return http_unhex(digits, out, SEALED_ID_LEN);
-}
-
 static int
 open_part(struct sealed_capture *c)
 {
@@ -119,8 +103,10 @@ begin(struct sealed_capture *c, const struct agent_msg *m)
 	uint8_t key[SEALED_KEY_LEN], id[SEALED_ID_LEN];
 	int rc = http_unhex(m->capture.key, key, sizeof(key));
 
+	if (rc == 0 && !is_uuid(c->id))
+		rc = ERR_PROTOCOL;
 	if (rc == 0)
-		rc = uuid_bytes(c->id, id);
+		uuid_bytes(c->id, id);
 	if (rc == 0)
 		rc = outbox_order(c->outbox, c->id, m->capture.storage);
 	if (rc == 0)

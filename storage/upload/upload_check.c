@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include "common/err.h"
-#include "common/http.h"
 #include "common/sha256.h"
+#include "common/uuid.h"
 #include "common/write_all.h"
 #include "storage/hash.h"
 #include "storage/upload/capture_order.h"
@@ -57,19 +57,6 @@ check_digest(struct check *c, int fd, uint8_t digest[32])
 	return UPLOAD_RIGHT;
 }
 
-static void
-id_bytes(const char *id, uint8_t out[SEALED_ID_LEN])
-{
-	char hex[2 * SEALED_ID_LEN + 1];
-	size_t n = 0;
-
-	for (; *id != '\0'; id++)
-		if (*id != '-')
-			hex[n++] = *id;
-	hex[n] = '\0';
-	http_unhex(hex, out, SEALED_ID_LEN);
-}
-
 /* All chunks of r into `to`. */
 static enum upload_outcome
 copy_clear(struct check *c, struct sealed_reader *r, int to)
@@ -102,7 +89,7 @@ decrypt(struct check *c, int from, int to)
 	enum upload_outcome outcome;
 	int rc;
 
-	id_bytes(c->f->id, id);
+	uuid_bytes(c->f->id, id);
 	if (lseek(from, 0, SEEK_SET) != 0)
 		return later(c, ERR_IO);
 	rc = sealed_reader_new(

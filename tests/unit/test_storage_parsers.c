@@ -270,6 +270,10 @@ test_too_long(void **state)
 static void
 test_keys(void **state)
 {
+	static const uint8_t bytes[UUID_BYTES] = { 0x01, 0x23, 0x45, 0x67, 0x89,
+		0xab, 0xcd, 0xef, 0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd,
+		0xef };
+	uint8_t got[UUID_BYTES];
 	static const uint8_t hash[16] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11,
 		12, 13, 14, 15 };
 	char text[UUID_TEXT_MAX];
@@ -292,6 +296,8 @@ test_keys(void **state)
 	memset(longer, 'a', sizeof(longer));
 	memcpy(longer + sizeof(longer) - 6, ".webm", 6);
 	assert_false(object_key_is_valid(longer));
+	uuid_bytes(ID, got);
+	assert_memory_equal(got, bytes, sizeof(bytes));
 	assert_true(is_uuid(ID));
 	assert_false(is_uuid("01234567-89AB-cdef-0123-456789abcdef"));
 	assert_false(is_uuid("0123456789abcdef"));
