@@ -145,6 +145,19 @@ def own_ports():
             return ports
 
 
+def add_people(s):
+    """A team that records everything, and its owner; the owner's password."""
+    s.ctl('team', 'add', 'chaos')
+    password = os.urandom(9).hex()
+    path = s.path('conf', 'alice.password')
+    s._write(path, password + '\n')
+    s.ctl('user', 'add', 'alice', '--team', 'chaos', '--role', 'owner',
+          '--password-file', path)
+    for access in ('attended', 'unattended'):
+        s.ctl('settings', 'set', '--team', 'chaos', f'{access}.recording=on')
+    return password
+
+
 class Lab:
     """The stack, its desktops, and who looks at them."""
 
@@ -160,17 +173,8 @@ class Lab:
         self.begin = time.monotonic()
 
     def start(self):
-        s = self.stack
-        s.start()
-        s.ctl('team', 'add', 'chaos')
-        self.password = os.urandom(9).hex()
-        path = s.path('conf', 'alice.password')
-        s._write(path, self.password + '\n')
-        s.ctl('user', 'add', 'alice', '--team', 'chaos', '--role', 'owner',
-              '--password-file', path)
-        for access in ('attended', 'unattended'):
-            s.ctl('settings', 'set', '--team', 'chaos',
-                  f'{access}.recording=on')
+        self.stack.start()
+        self.password = add_people(self.stack)
         for d in self.desktops:
             d.start().register(PASSWORD)
         self.begin = time.monotonic()

@@ -16,7 +16,7 @@ import urllib.request
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), 'chaos'))
 
-from lab import PASSWORD, Desktop, Look, own_ports  # noqa: E402
+from lab import PASSWORD, Desktop, Look, add_people, own_ports  # noqa: E402
 from process import Process, StartError, run, wait_until  # noqa: E402
 from stack import PG_BIN, Stack  # noqa: E402
 
@@ -279,24 +279,12 @@ class ClusterLab:
         programs = ('storage', 'relay', 'console')
         self.nodes = [Node(self, self.machines[n], programs[:k]).start()
                       for n, k in (('n1', 3), ('n2', 3), ('n3', 2))]
-        self._people()
+        self.password = add_people(self.stack)
         self.desktops = [FarDesktop(self, n) for n in range(len(self.nodes))]
         for d in self.desktops:
             d.start().register(PASSWORD)
         self.begin = time.monotonic()
         return self
-
-    def _people(self):
-        s = self.stack
-        s.ctl('team', 'add', 'chaos')
-        self.password = os.urandom(9).hex()
-        path = s.path('conf', 'alice.password')
-        s._write(path, self.password + '\n')
-        s.ctl('user', 'add', 'alice', '--team', 'chaos', '--role', 'owner',
-              '--password-file', path)
-        for access in ('attended', 'unattended'):
-            s.ctl('settings', 'set', '--team', 'chaos',
-                  f'{access}.recording=on')
 
     def stop(self, keep=False):
         for look in self.looks:

@@ -87,6 +87,18 @@ class StorageNode:
         return self
 
 
+def ask_haproxy(path, command):
+    """The answer of HAProxy at its socket."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(60)
+        s.connect(path)
+        s.sendall(command.encode() + b'\n')
+        data = b''
+        while piece := s.recv(65536):
+            data += piece
+    return data.decode()
+
+
 class Balancer:
     """HAProxy in front of a port of several nodes."""
     CONF = """
@@ -125,14 +137,7 @@ listen {name}
         return self
 
     def say(self, command):
-        with socket.socket(socket.AF_UNIX) as s:
-            s.settimeout(60)
-            s.connect(self.socket)
-            s.sendall(command.encode() + b'\n')
-            data = b''
-            while piece := s.recv(65536):
-                data += piece
-        return data.decode()
+        return ask_haproxy(self.socket, command)
 
     def only(self, name):
         for other in self.servers:

@@ -5,13 +5,20 @@ import contextlib
 import pytest
 
 from pg import Cluster
-from storage_env import Storage, wait_for
+from storage_env import Ceph, Storage, wait_for
 
 
 @pytest.fixture(scope='module')
 def cluster():
     with Cluster() as c:
         yield c
+
+
+@pytest.fixture(scope='module')
+def ceph(tmp_path_factory):
+    c = Ceph(tmp_path_factory.mktemp('ceph'))
+    yield c
+    c.stop()
 
 
 @pytest.fixture

@@ -9,18 +9,11 @@ import zipfile
 import pytest
 
 from ctl import Ctl
-from storage_env import Ceph, Segment, Storage, wait_for
-from storage_fixtures import cluster, env  # noqa: F401
+from storage_env import Segment, Storage, wait_for
+from storage_fixtures import ceph, cluster, env  # noqa: F401
 from test_paused_downloads import Player
 
 LARGE = 20_000_000  # more than the sockets of both sides hold
-
-
-@pytest.fixture(scope='module')
-def ceph(tmp_path_factory):
-    c = Ceph(tmp_path_factory.mktemp('ceph'))
-    yield c
-    c.stop()
 
 
 @pytest.fixture(params=['folder', 's3'])

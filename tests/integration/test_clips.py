@@ -15,21 +15,14 @@ import pytest
 import media
 import storage_env
 from ctl import CTL
-from storage_env import Ceph, Segment, Storage, wait_for
-from storage_fixtures import cluster, database_away  # noqa: F401
+from storage_env import Segment, Storage, wait_for
+from storage_fixtures import ceph, cluster, database_away  # noqa: F401
 
 MAKE = os.path.join(storage_env.BUILD, 'tests', 'unit', 'webm_make')
 FRAMES, STEP_MS, KEY_MS = 300, 100, 2000
 LEN_MS = FRAMES * STEP_MS
 BLOCK = 9000  # bytes: many in a small file
 GOOD, BAD = 0, 1
-
-
-@pytest.fixture(scope='module')
-def ceph(tmp_path_factory):
-    c = Ceph(tmp_path_factory.mktemp('ceph'))
-    yield c
-    c.stop()
 
 
 @pytest.fixture(scope='module')

@@ -6,19 +6,12 @@ import json
 import pytest
 import requests
 
-from storage_env import Ceph, Segment, Storage, evidence
-from storage_fixtures import cluster  # noqa: F401
+from storage_env import Segment, Storage, evidence
+from storage_fixtures import ceph, cluster  # noqa: F401
 
 JPEG = b'\xff\xd8\xff\xe0' + b'picture' * 100
 
 CONSOLE = 'https://console.example:8443'
-
-
-@pytest.fixture(scope='module')
-def ceph(tmp_path_factory):
-    c = Ceph(tmp_path_factory.mktemp('ceph'))
-    yield c
-    c.stop()
 
 
 @pytest.fixture(params=['folder', 's3'])

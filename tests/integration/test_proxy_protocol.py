@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 import requests
 from process import tcp_answers, wait_until
+from nodes import ask_haproxy
 from ports import free_ports
 from test_access import Technician
 
@@ -76,14 +77,7 @@ def front(rig, request):
 
 
 def balancer_says(rig, command):
-    with socket.socket(socket.AF_UNIX) as s:
-        s.settimeout(60)
-        s.connect(rig.stack.path('run', 'haproxy.sock'))
-        s.sendall(command.encode() + b'\n')
-        data = b''
-        while piece := s.recv(65536):
-            data += piece
-    return data.decode()
+    return ask_haproxy(rig.stack.path('run', 'haproxy.sock'), command)
 
 
 def metric(rig, port, name):

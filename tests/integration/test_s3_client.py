@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from s3_peer import S3Peer
-from storage_env import BUCKET, Ceph, Segment, Storage, wait_for
-from storage_fixtures import cluster  # noqa: F401
+from storage_env import BUCKET, Segment, Storage, wait_for
+from storage_fixtures import ceph, cluster  # noqa: F401
 
 SMALL = 300_000
 LARGE = 12_000_000  # three parts
@@ -224,13 +224,6 @@ def test_bucket_in_the_host_name(env, peer):
 
 
 # ---- a real server ----
-
-@pytest.fixture(scope='module')
-def ceph(tmp_path_factory):
-    c = Ceph(tmp_path_factory.mktemp('ceph'))
-    yield c
-    c.stop()
-
 
 @pytest.mark.parametrize('size', [SMALL, LARGE])
 def test_encryption_with_a_key_of_the_server(tmp_path, cluster,  # noqa: F811

@@ -7,18 +7,11 @@ import uuid
 import pytest
 
 from s3_fault_proxy import FAULTS, FaultProxy
-from storage_env import Ceph, Segment, Storage, wait_for
-from storage_fixtures import cluster  # noqa: F401
+from storage_env import Segment, Storage, wait_for
+from storage_fixtures import ceph, cluster  # noqa: F401
 
 SMALL = 300_000
 LARGE = 12_000_000  # three parts
-
-
-@pytest.fixture(scope='module')
-def ceph(tmp_path_factory):
-    c = Ceph(tmp_path_factory.mktemp('ceph'))
-    yield c
-    c.stop()
 
 
 @pytest.fixture

@@ -13,18 +13,11 @@ import pytest
 import requests
 
 import storage_env
-from storage_env import Ceph, Segment, Storage, evidence, wait_for
-from storage_fixtures import cluster, database_away  # noqa: F401
+from storage_env import Segment, Storage, evidence, wait_for
+from storage_fixtures import ceph, cluster, database_away  # noqa: F401
 
 SMALL = 300_000
 LARGE = 60_000_000
-
-
-@pytest.fixture(scope='module')
-def ceph(tmp_path_factory):
-    c = Ceph(tmp_path_factory.mktemp('ceph'))
-    yield c
-    c.stop()
 
 
 @pytest.fixture

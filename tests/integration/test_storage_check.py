@@ -11,18 +11,11 @@ import uuid
 import pytest
 
 from pg import USERS
-from storage_env import (ACCESS_KEY, BUCKET, BUILD, Ceph, Segment, Storage,
+from storage_env import (ACCESS_KEY, BUCKET, BUILD, Segment, Storage,
                          wait_for)
-from storage_fixtures import cluster  # noqa: F401
+from storage_fixtures import ceph, cluster  # noqa: F401
 
 SMALL = 4096
-
-
-@pytest.fixture(scope='module')
-def ceph(tmp_path_factory):
-    c = Ceph(tmp_path_factory.mktemp('ceph'))
-    yield c
-    c.stop()
 
 
 @pytest.fixture(params=['folder', 's3'])

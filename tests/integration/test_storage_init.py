@@ -10,8 +10,8 @@ import pytest
 from pg import USERS
 from s3_fault_proxy import FaultProxy
 from s3_peer import S3Peer
-from storage_env import BUCKET, BUILD, Ceph, Segment, Storage, wait_for
-from storage_fixtures import cluster  # noqa: F401
+from storage_env import BUCKET, BUILD, Segment, Storage, wait_for
+from storage_fixtures import ceph, cluster  # noqa: F401
 
 RELAYCAM = os.path.join(BUILD, 'ctl', 'relaycam')
 SMALL = 300_000
@@ -33,12 +33,6 @@ def relaycam(env, *words, **settings):
 
 
 # ---- a real server ----
-
-@pytest.fixture(scope='module')
-def ceph(tmp_path_factory):
-    c = Ceph(tmp_path_factory.mktemp('ceph'))
-    yield c
-    c.stop()
 
 
 @pytest.fixture
