@@ -166,7 +166,7 @@ captures_begin(struct captures *all, const struct agent_msg *m)
 	j->clock.shift_ns = (int64_t)(m->capture.now_ns - clock_mono_ns());
 	j->clock.least_ns = m->capture.now_ns;
 	j->looked_ns = j->heard_ns = clock_mono_ns();
-	/* what came before the stream is the handshake's */
+	/* bytes before the stream belong to the handshake */
 	j->base = m->capture.offset;
 	rc = held_skip(j->held, j->base);
 	if (rc == 0)

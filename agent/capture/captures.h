@@ -26,7 +26,8 @@
 struct captures;
 struct capture_job;
 
-/* What the relay is told. Called from within any function here. */
+/* Tells the relay the state of a capture. Any function of this header may call
+ * it. */
 typedef void captures_said_cb(void *arg, const char *session,
     enum agent_capture_state st, const char *why);
 

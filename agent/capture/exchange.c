@@ -15,7 +15,7 @@
 #include "common/err.h"
 
 #define PIECE     65536       /* of the file */
-#define QUEUE_MAX (2 * PIECE) /* of what the connection has not sent */
+#define QUEUE_MAX (2 * PIECE) /* bytes that wait in the connection */
 #define TICK_MS   50          /* of the clock that meters and watches */
 #define BODY_MAX                                                               \
 	(64 * 1024) /* of an answer; longer ones end the connection            \
@@ -92,8 +92,8 @@ fail(struct exchange *x, const char *why)
 	x->cb(x->arg, NULL, why);
 }
 
-/* How much may be queued now; what is not used in a quarter of a second is
- * lost. */
+/* How many bytes the rate allows to be queued now. An unused allowance ends
+ * after a quarter of a second. */
 static size_t
 meter(struct exchange *x)
 {
@@ -108,7 +108,7 @@ meter(struct exchange *x)
 	return (size_t)min_u64(x->allowed, PIECE);
 }
 
-/* Queues what the file has and the connection takes. False: it failed. */
+/* Queues bytes of the file up to QUEUE_MAX. False: the exchange failed. */
 static bool
 fill(struct exchange *x)
 {

@@ -217,7 +217,8 @@ add(struct outbox *o, const char *id)
 	return w;
 }
 
-/* What lies there has changed. A file that is being sent may go: it is open. */
+/* Notes that the files of w changed. A file that is being sent may be removed:
+ * it is open. */
 static void
 see(struct waiting *w, enum outbox_found found)
 {
