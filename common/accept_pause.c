@@ -23,8 +23,8 @@ on_error(struct evconnlistener *listener, void *arg)
 	struct accept_pause *p;
 
 	LIST_FOREACH(p, &pauses, link)
-	if (p->listener == listener)
-		break;
+		if (p->listener == listener)
+			break;
 	if (p == NULL)
 		return;
 	log_error("accept_failed", LOG_S("setting", p->setting), LOG_ERRNO(),
@@ -36,8 +36,7 @@ int
 accept_pause_init(struct accept_pause *p, struct evconnlistener *listener,
     const char *setting)
 {
-	*p = (struct accept_pause){ .listener = listener,
-		.setting = setting };
+	*p = (struct accept_pause){ .listener = listener, .setting = setting };
 	p->timer = evtimer_new(evconnlistener_get_base(listener), on_time, p);
 	if (p->timer == NULL)
 		return ERR_NOMEM;

@@ -101,9 +101,10 @@ wipe_json(json_t *object)
 	const char *key;
 	json_t *value;
 
-	json_object_foreach(object, key, value) if (json_is_string(value))
-	    wipe((char *)(uintptr_t)json_string_value(value),
-		json_string_length(value));
+	json_object_foreach(object, key, value)
+		if (json_is_string(value))
+			wipe((char *)(uintptr_t)json_string_value(value),
+			    json_string_length(value));
 	json_decref(object);
 }
 

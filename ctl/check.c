@@ -54,10 +54,11 @@ print_people(const json_t *found, int n_rules)
 	size_t i;
 	json_t *v;
 
-	json_array_foreach(found, i, v) printf("%s: %s: %s\n",
-	    json_string_value(json_object_get(v, "name")),
-	    json_string_value(json_object_get(v, "object")),
-	    json_string_value(json_object_get(v, "detail")));
+	json_array_foreach(found, i, v)
+		printf("%s: %s: %s\n",
+		    json_string_value(json_object_get(v, "name")),
+		    json_string_value(json_object_get(v, "object")),
+		    json_string_value(json_object_get(v, "detail")));
 	if (json_array_size(found) == 0)
 		printf("%d rules, all is well\n", n_rules);
 	else

@@ -95,8 +95,7 @@ print_people(const struct doctor *d)
 	size_t i;
 	json_t *line;
 
-	json_array_foreach(d->lines, i, line)
-	{
+	json_array_foreach(d->lines, i, line) {
 		printf("%-5s %-12s %s\n", field(line, "level"),
 		    field(line, "check"), field(line, "text"));
 		if (*field(line, "remedy") != '\0')

@@ -190,8 +190,9 @@ check_endpoint(struct doctor *d, const char *id, const char *name)
 	size_t i;
 	json_t *v;
 
-	json_array_foreach(problems, i, v) doctor_fail(
-	    d, "endpoint", "", "%s: %s", name, json_string_value(v));
+	json_array_foreach(problems, i, v)
+		doctor_fail(
+		    d, "endpoint", "", "%s: %s", name, json_string_value(v));
 	if (facts != NULL && json_array_size(problems) == 0)
 		doctor_ok(d, "endpoint", "%s: %s", name,
 		    json_string_value(json_object_get(facts, "choice")));

@@ -318,9 +318,10 @@ print_types(const json_t *facts, const char *key, const char *title)
 	if (json_array_size(list) == 0)
 		return;
 	printf("%-16s", title);
-	json_array_foreach(list, i, v) printf("%s%s (%d)", i > 0 ? ", " : " ",
-	    json_string_value(json_object_get(v, "name")),
-	    (int)json_integer_value(json_object_get(v, "number")));
+	json_array_foreach(list, i, v)
+		printf("%s%s (%d)", i > 0 ? ", " : " ",
+		    json_string_value(json_object_get(v, "name")),
+		    (int)json_integer_value(json_object_get(v, "number")));
 	putchar('\n');
 }
 
@@ -359,7 +360,7 @@ print_people(const json_t *facts)
 	else
 		printf("The relay would not connect:\n");
 	json_array_foreach(problems, i, v)
-	    printf("  - %s\n", json_string_value(v));
+		printf("  - %s\n", json_string_value(v));
 }
 
 /* --- entry points -------------------------------------------------------- */

@@ -334,7 +334,7 @@ print_session(const json_t *one)
 	size_t i;
 
 	json_array_foreach(problems, i, text)
-	    printf("session %s: BAD: %s\n", id, json_string_value(text));
+		printf("session %s: BAD: %s\n", id, json_string_value(text));
 	if (json_array_size(problems) > 0)
 		return;
 	printf("session %s: all files from 1 to %lld%s\n", id, last,
@@ -357,7 +357,8 @@ proof_set_print(const struct proof_set *s, bool json)
 		    s->list[i].kind == PROOF_GOOD ? "good" : "BAD",
 		    s->list[i].text);
 	if (!json)
-		json_array_foreach(s->sessions, i, one) print_session(one);
+		json_array_foreach(s->sessions, i, one)
+			print_session(one);
 	return rc != 0 || s->is_good ? rc : STATUS_FAILED;
 }
 

@@ -227,7 +227,7 @@ print_value(const char *name, const json_t *v)
 	else if (json_is_string(v))
 		printf("%s", json_string_value(v));
 	json_array_foreach(v, i, item)
-	    printf("%s%s", i > 0 ? "," : "", json_string_value(item));
+		printf("%s%s", i > 0 ? "," : "", json_string_value(item));
 	putchar('\n');
 }
 

@@ -87,7 +87,7 @@ size_text(double bytes, char out[16])
 static const char *
 time_text(long long seconds, char out[24])
 {
-	unsigned s = seconds < 0	? 0
+	unsigned s = seconds < 0      ? 0
 	    : seconds > 9999LL * 3600 ? 9999u * 3600
 				      : (unsigned)seconds;
 
@@ -181,8 +181,7 @@ print_nodes(struct page *p, const json_t *nodes)
 
 	print_line(p, TONE_HEAD, "%-8s %-20s %-10s %s", "NODE", "HOST",
 	    "VERSION", "STATE");
-	json_array_foreach(nodes, i, n)
-	{
+	json_array_foreach(nodes, i, n) {
 		long long age = whole(n, "heartbeat_age");
 		bool stopped = json_is_true(json_object_get(n, "stopped"));
 		bool is_lost = !stopped && age > SILENT_S;
@@ -208,11 +207,12 @@ print_sessions(struct page *p, const json_t *now)
 	    "SESSION", "TIME", "REC", "ENDPOINT", "TECHNICIAN", "ACCESS",
 	    "RELAY");
 	json_array_foreach(sessions, i, s)
-	    print_line(p, TONE_PLAIN, "%-8.8s %10s %-3s %-16s %-16s %-10s %s",
-		text_of(s, "id"), time_text(whole(s, "seconds"), duration),
-		json_is_true(json_object_get(s, "recording")) ? "rec" : "",
-		text_of(s, "endpoint"), text_of(s, "technician"),
-		text_of(s, "access"), text_of(s, "host"));
+		print_line(p, TONE_PLAIN,
+		    "%-8.8s %10s %-3s %-16s %-16s %-10s %s", text_of(s, "id"),
+		    time_text(whole(s, "seconds"), duration),
+		    json_is_true(json_object_get(s, "recording")) ? "rec" : "",
+		    text_of(s, "endpoint"), text_of(s, "technician"),
+		    text_of(s, "access"), text_of(s, "host"));
 	if (json_array_size(sessions) == 0)
 		print_line(p, TONE_PLAIN, "no session runs");
 }

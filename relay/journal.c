@@ -171,8 +171,7 @@ pick(struct loop *l, uint64_t now_ns, uint64_t *at_ns)
 	unsigned n = 0;
 
 	*at_ns = UINT64_MAX;
-	TAILQ_FOREACH(e, &l->journal.waiting, link)
-	{
+	TAILQ_FOREACH(e, &l->journal.waiting, link) {
 		if (n++ == JOURNAL_WINDOW)
 			break;
 		if (is_behind(e))

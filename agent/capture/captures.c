@@ -145,8 +145,8 @@ find(struct captures *all, const char *session)
 	struct capture_job *j;
 
 	LIST_FOREACH(j, &all->list, link)
-	if (strcmp(j->session, session) == 0)
-		return j;
+		if (strcmp(j->session, session) == 0)
+			return j;
 	return NULL;
 }
 

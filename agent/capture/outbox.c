@@ -167,8 +167,7 @@ start_uploads(struct outbox *o)
 	uint64_t now = clock_mono_ns(), next = UINT64_MAX;
 	struct waiting *w;
 
-	TAILQ_FOREACH(w, &o->list, link)
-	{
+	TAILQ_FOREACH(w, &o->list, link) {
 		if (o->n_uploads >= (unsigned)o->settings->conf.uploads)
 			return;
 		if (!has_work(w))
@@ -190,8 +189,8 @@ find(struct outbox *o, const char *id)
 	struct waiting *w;
 
 	TAILQ_FOREACH(w, &o->list, link)
-	if (strcmp(w->id, id) == 0)
-		return w;
+		if (strcmp(w->id, id) == 0)
+			return w;
 	return NULL;
 }
 
@@ -269,7 +268,7 @@ look(struct outbox *o)
 		return;
 	}
 	TAILQ_FOREACH(w, &o->list, link)
-	w->is_listed = false;
+		w->is_listed = false;
 	while ((e = readdir(d)) != NULL)
 		if (outbox_folder_is_name(e->d_name, OUTBOX_ORDER, id))
 			look_at(o, id);
@@ -306,7 +305,7 @@ outbox_kick(struct outbox *o)
 	if (o == NULL)
 		return;
 	TAILQ_FOREACH(w, &o->list, link)
-	w->due_ns = 0;
+		w->due_ns = 0;
 	event_active(o->timer, EV_TIMEOUT, 0);
 }
 

@@ -75,8 +75,7 @@ set_turn(struct password_queue *q, struct password_job *j)
 
 	j->turn = q->served[j->lane];
 	for (unsigned i = 0; i < GUESS_LANES; i++)
-		TAILQ_FOREACH(k, &q->lanes[i], link)
-		{
+		TAILQ_FOREACH(k, &q->lanes[i], link) {
 			if (k->address != j->address)
 				continue;
 			n++;

@@ -124,8 +124,7 @@ is_texts(const struct member *m, const json_t *list)
 
 	if (!json_is_array(list) || (int64_t)json_array_size(list) > m->hi)
 		return false;
-	json_array_foreach(list, i, v)
-	{
+	json_array_foreach(list, i, v) {
 		const char *s = json_string_value(v);
 
 		if (s == NULL || *s == '\0' || strlen(s) > TEXTS_MAX ||
@@ -253,8 +252,7 @@ body_check(json_t *object, const char *at, const struct member *members,
 	const char *name;
 	json_t *v;
 
-	json_object_foreach(object, name, v)
-	{
+	json_object_foreach(object, name, v) {
 		const struct member *m = find(members, n, name);
 
 		pointer_of(at, name, pointer);

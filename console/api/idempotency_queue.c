@@ -199,7 +199,7 @@ is_full(const struct idempotency_queue *q, int64_t person)
 	unsigned n = 0;
 
 	TAILQ_FOREACH(k, &q->waiting, link)
-	n += k->request->person.id == person;
+		n += k->request->person.id == person;
 	return n >= IDEMPOTENCY_PER_PERSON ||
 	    q->n_waiting >= IDEMPOTENCY_WAITING_MAX;
 }

@@ -42,8 +42,7 @@ add_exclude(json_t *list, const char *ids)
 	json_t *known = json_loads(ids, 0, NULL), *id;
 	size_t i;
 
-	json_array_foreach(known, i, id)
-	{
+	json_array_foreach(known, i, id) {
 		json_array_append_new(list,
 		    json_pack("{s:s,s:O}", "type", "public-key", "id", id));
 	}

@@ -75,8 +75,7 @@ scopes_text(const json_t *list, char *out, size_t len)
 
 	if (!json_is_array(list) || json_array_size(list) == 0)
 		return false;
-	json_array_foreach(list, i, s)
-	{
+	json_array_foreach(list, i, s) {
 		if (!is_scope(json_string_value(s)) || at + 64 > len)
 			return false;
 		at += (size_t)snprintf(out + at, len - at, "%c%s",

@@ -69,8 +69,7 @@ choose_streams(struct batch *b)
 	if (asked == NULL)
 		return ERR_NOMEM;
 	b->asked = asked;
-	TAILQ_FOREACH(s, &b->feed->streams, link)
-	{
+	TAILQ_FOREACH(s, &b->feed->streams, link) {
 		if (!belongs(b, s))
 			continue;
 		b->asked[b->n] = s;

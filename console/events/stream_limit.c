@@ -9,8 +9,7 @@ stream_limit_reached(const struct stream_list *streams,
 	unsigned total = 0, persons = 0, addresses = 0;
 	const struct stream *s;
 
-	TAILQ_FOREACH(s, streams, link)
-	{
+	TAILQ_FOREACH(s, streams, link) {
 		total++;
 		persons += s->person == person;
 		addresses += strcmp(s->address, address) == 0;

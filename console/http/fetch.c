@@ -187,7 +187,7 @@ is_full(const struct fetcher *f, const char *client)
 	unsigned n = 0;
 
 	TAILQ_FOREACH(c, &f->calls, link)
-	n += strcmp(c->client, client) == 0;
+		n += strcmp(c->client, client) == 0;
 	return f->n >= f->conf.max ||
 	    (f->conf.max_per_client > 0 && n >= f->conf.max_per_client);
 }

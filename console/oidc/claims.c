@@ -157,8 +157,7 @@ take_groups(const json_t *v)
 
 	if (json_is_string(v) && json_string_length(v) <= GROUP_MAX)
 		json_array_append_new(list, json_copy((json_t *)(uintptr_t)v));
-	json_array_foreach(v, i, g)
-	{
+	json_array_foreach(v, i, g) {
 		if (i >= OIDC_GROUPS_MAX)
 			break;
 		if (json_is_string(g) && json_string_length(g) <= GROUP_MAX)

@@ -38,8 +38,7 @@ lists(const json_t *list, const char *word)
 	const json_t *v;
 	size_t i;
 
-	json_array_foreach(list, i, v)
-	{
+	json_array_foreach(list, i, v) {
 		const char *s = json_string_value(v);
 
 		if (s != NULL && strcmp(s, word) == 0)

@@ -130,8 +130,7 @@ check_signature(const json_t *jws, const json_t *header, const json_t *keys,
 	bool has_kid = false;
 	size_t i;
 
-	json_array_foreach(keys, i, key)
-	{
+	json_array_foreach(keys, i, key) {
 		bool is_named =
 		    kid != NULL && json_equal(kid, json_object_get(key, "kid"));
 
@@ -159,8 +158,8 @@ has_audience(const json_t *aud, const char *client_id, size_t *n)
 	size_t i;
 
 	*n = json_is_array(aud) ? json_array_size(aud) : 1;
-	json_array_foreach(aud, i, v) has |=
-	    text_is(json_string_value(v), client_id);
+	json_array_foreach(aud, i, v)
+		has |= text_is(json_string_value(v), client_id);
 	return has;
 }
 

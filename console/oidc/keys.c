@@ -94,8 +94,8 @@ is_for_signatures(const json_t *key)
 	size_t i;
 	bool may = ops == NULL;
 
-	json_array_foreach(ops, i, v) may |=
-	    text_is(json_string_value(v), "verify");
+	json_array_foreach(ops, i, v)
+		may |= text_is(json_string_value(v), "verify");
 	return may && (use == NULL || text_is(use, "sig")) &&
 	    (kid == NULL || strlen(kid) <= KID_MAX);
 }
@@ -129,8 +129,7 @@ oidc_keys_read(const char *bytes, size_t len)
 	const json_t *key;
 	size_t i;
 
-	json_array_foreach(set, i, key)
-	{
+	json_array_foreach(set, i, key) {
 		if (keys == NULL || json_array_size(keys) >= OIDC_KEYS_MAX)
 			break;
 		if (json_is_object(key) && is_for_signatures(key) &&

@@ -157,10 +157,10 @@ agents_on_dial(void *loop, const char *channel, const char *payload)
 	if (strcmp(what, "parked") == 0)
 		forward_on_order(l, o);
 	TAILQ_FOREACH(a, &l->agents, link)
-	if (a->state == AGENT_STATE_READY &&
-	    (strcmp(a->channel, to) == 0 ||
-		(a->code[0] != '\0' && strcmp(a->code, to) == 0)))
-		break;
+		if (a->state == AGENT_STATE_READY &&
+		    (strcmp(a->channel, to) == 0 ||
+			(a->code[0] != '\0' && strcmp(a->code, to) == 0)))
+			break;
 	if (a != NULL)
 		rc = strcmp(what, "open") == 0       ? order_open(a, o)
 		    : strcmp(what, "indicator") == 0 ? order_indicator(a, o)

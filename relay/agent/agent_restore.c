@@ -16,8 +16,8 @@ refuse_listed(struct loop *l, const PGresult *res, const char *reason)
 		struct agent *a;
 
 		TAILQ_FOREACH(a, &l->agents, link)
-		if (strcmp(a->channel, channel) == 0)
-			break;
+			if (strcmp(a->channel, channel) == 0)
+				break;
 		if (a != NULL)
 			agent_refuse(a, false, reason);
 	}
@@ -38,10 +38,10 @@ enrolled(const struct loop *l)
 	const struct agent *a;
 
 	TAILQ_FOREACH(a, &l->agents, link)
-	if (a->state == AGENT_STATE_READY && a->endpoint_id[0] != '\0')
-		json_array_append_new(list,
-		    json_pack("{s:s s:s s:s}", "id", a->endpoint_id, "pin",
-			a->pin, "channel", a->channel));
+		if (a->state == AGENT_STATE_READY && a->endpoint_id[0] != '\0')
+			json_array_append_new(list,
+			    json_pack("{s:s s:s s:s}", "id", a->endpoint_id,
+				"pin", a->pin, "channel", a->channel));
 	return list;
 }
 
@@ -53,14 +53,16 @@ attended(const struct loop *l)
 	const struct agent *a;
 
 	TAILQ_FOREACH(a, &l->agents, link)
-	if (a->state == AGENT_STATE_READY && a->code[0] != '\0' &&
-	    a->code_until_ns > now)
-		json_array_append_new(list,
-		    json_pack("{s:s s:s s:s s:s s:s* s:I}", "code", a->code,
-			"host", a->host, "version", a->version, "channel",
-			a->channel, "secret",
-			a->secret[0] != '\0' ? a->secret : NULL, "seconds",
-			(json_int_t)((a->code_until_ns - now) / NS_PER_S)));
+		if (a->state == AGENT_STATE_READY && a->code[0] != '\0' &&
+		    a->code_until_ns > now)
+			json_array_append_new(list,
+			    json_pack("{s:s s:s s:s s:s s:s* s:I}", "code",
+				a->code, "host", a->host, "version", a->version,
+				"channel", a->channel, "secret",
+				a->secret[0] != '\0' ? a->secret : NULL,
+				"seconds",
+				(json_int_t)((a->code_until_ns - now) /
+				    NS_PER_S)));
 	return list;
 }
 

@@ -244,8 +244,7 @@ agents_check(struct loop *l, const char *endpoint_id)
 {
 	struct agent *a;
 
-	TAILQ_FOREACH(a, &l->agents, link)
-	{
+	TAILQ_FOREACH(a, &l->agents, link) {
 		const char *params[] = { a->endpoint_id, a->pin };
 
 		if (a->endpoint_id[0] == '\0' ||

@@ -94,8 +94,8 @@ session_find(struct loop *l, const char *id)
 	struct session *s;
 
 	TAILQ_FOREACH(s, &l->sessions, link)
-	if (strcmp(s->id, id) == 0)
-		return s;
+		if (strcmp(s->id, id) == 0)
+			return s;
 	return NULL;
 }
 

@@ -201,8 +201,8 @@ checked_ones(struct loop *l)
 	struct session *s;
 
 	TAILQ_FOREACH(s, &l->sessions, link)
-	if (is_checked(s))
-		json_array_append_new(list, describe(s));
+		if (is_checked(s))
+			json_array_append_new(list, describe(s));
 	return list;
 }
 

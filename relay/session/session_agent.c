@@ -183,9 +183,10 @@ session_adopt_agent(struct loop *l, const char *ticket, struct side *side)
 	struct session *s;
 
 	TAILQ_FOREACH(s, &l->sessions, link)
-	if (s->state == SESSION_AGENT && s->dial_ticket[0] != '\0' &&
-	    CRYPTO_memcmp(s->dial_ticket, ticket, sizeof(s->dial_ticket)) == 0)
-		break;
+		if (s->state == SESSION_AGENT && s->dial_ticket[0] != '\0' &&
+		    CRYPTO_memcmp(
+			s->dial_ticket, ticket, sizeof(s->dial_ticket)) == 0)
+			break;
 	if (s == NULL)
 		return false;
 	wipe(s->dial_ticket, sizeof(s->dial_ticket));

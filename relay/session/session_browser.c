@@ -179,8 +179,10 @@ wipe_strings(json_t *o)
 	const char *key;
 	json_t *v;
 
-	json_object_foreach(o, key, v) if (json_is_string(v))
-	    wipe((char *)json_string_value(v), json_string_length(v));
+	json_object_foreach(o, key, v)
+		if (json_is_string(v))
+			wipe((char *)json_string_value(v),
+			    json_string_length(v));
 }
 
 static void

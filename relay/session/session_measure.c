@@ -97,8 +97,7 @@ measure_loop(struct loop *l)
 	uint64_t behind = 0;
 	struct session *s;
 
-	TAILQ_FOREACH(s, &l->sessions, link)
-	{
+	TAILQ_FOREACH(s, &l->sessions, link) {
 		uint64_t ring = ring_used(s);
 
 		if (s->state < MEASURE_STATES)

@@ -76,15 +76,15 @@ session_array(struct loop *l)
 	char *text;
 
 	TAILQ_FOREACH(s, &l->sessions, link)
-	n++;
+		n++;
 	text = malloc(3 + n * UUID_TEXT_MAX);
 	if (text == NULL)
 		return NULL;
 	text[0] = '{';
 	TAILQ_FOREACH(s, &l->sessions, link)
-	if (s->has_row)
-		at += (size_t)sprintf(
-		    text + at, "%s%s", at > 1 ? "," : "", s->id);
+		if (s->has_row)
+			at += (size_t)sprintf(
+			    text + at, "%s%s", at > 1 ? "," : "", s->id);
 	strcpy(text + at, "}");
 	return text;
 }

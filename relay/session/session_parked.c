@@ -38,7 +38,7 @@ count(int64_t endpoint_id)
 	unsigned n = 0;
 
 	TAILQ_FOREACH(p, &all, link)
-	n += p->endpoint_id == endpoint_id;
+		n += p->endpoint_id == endpoint_id;
 	return n;
 }
 
@@ -231,8 +231,8 @@ on_claimed(struct job *j)
 	struct session *s;
 
 	TAILQ_FOREACH(s, &c->from->sessions, link)
-	if (s->state == SESSION_CLAIM && strcmp(s->id, c->session) == 0)
-		break;
+		if (s->state == SESSION_CLAIM && strcmp(s->id, c->session) == 0)
+			break;
 	if (s != NULL)
 		take_over(s, c);
 	/* nobody waits any more: the endpoint will dial in again */

@@ -22,10 +22,10 @@ running(const struct loop *l)
 	const struct session *s;
 
 	TAILQ_FOREACH(s, &l->sessions, link)
-	if (s->has_row)
-		json_array_append_new(list,
-		    json_pack("{s:s s:b}", "id", s->id, "recording",
-			s->is_recording));
+		if (s->has_row)
+			json_array_append_new(list,
+			    json_pack("{s:s s:b}", "id", s->id, "recording",
+				s->is_recording));
 	return list;
 }
 
@@ -36,10 +36,10 @@ parked(const struct loop *l)
 	const struct session *s;
 
 	TAILQ_FOREACH(s, &l->sessions, link)
-	if (s->is_parked)
-		json_array_append_new(list,
-		    json_pack(
-			"{s:I}", "id", (json_int_t)s->account.endpoint_id));
+		if (s->is_parked)
+			json_array_append_new(list,
+			    json_pack("{s:I}", "id",
+				(json_int_t)s->account.endpoint_id));
 	return list;
 }
 
@@ -50,8 +50,8 @@ show_indicators(struct loop *l)
 	struct session *s;
 
 	TAILQ_FOREACH(s, &l->sessions, link)
-	if (s->state == SESSION_RUNNING)
-		session_agent_indicator(s);
+		if (s->state == SESSION_RUNNING)
+			session_agent_indicator(s);
 }
 
 void

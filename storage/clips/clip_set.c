@@ -98,9 +98,9 @@ find(struct clip_set *set, const struct clip_key *key)
 	struct clip_entry *e;
 
 	TAILQ_FOREACH(e, &set->entries, link)
-	if (strcmp(e->key.id, key->id) == 0 &&
-	    strcmp(e->key.recording, key->recording) == 0)
-		return e;
+		if (strcmp(e->key.id, key->id) == 0 &&
+		    strcmp(e->key.recording, key->recording) == 0)
+			return e;
 	return NULL;
 }
 
@@ -113,10 +113,10 @@ make_room(struct clip_set *set)
 	if (set->n < CLIP_SET_MAX)
 		return true;
 	TAILQ_FOREACH(e, &set->entries, link)
-	if (e->is_made) {
-		entry_free(e);
-		return true;
-	}
+		if (e->is_made) {
+			entry_free(e);
+			return true;
+		}
 	return false;
 }
 

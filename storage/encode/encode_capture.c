@@ -143,13 +143,13 @@ has_to_wait(const struct capture *c)
 	const struct item *it;
 
 	TAILQ_FOREACH(o, &c->q->captures, link)
-	if (o != c && o->row.has_manifest && !is_hopeless(o) &&
-	    is_before(&o->row.m, c))
-		return true;
+		if (o != c && o->row.has_manifest && !is_hopeless(o) &&
+		    is_before(&o->row.m, c))
+			return true;
 	TAILQ_FOREACH(it, &c->row.d->spool->items, link)
-	if (it->row.has_manifest && !it->row.is_registered &&
-	    is_before(&it->row.m, c))
-		return true;
+		if (it->row.has_manifest && !it->row.is_registered &&
+		    is_before(&it->row.m, c))
+			return true;
 	return false;
 }
 

@@ -18,8 +18,9 @@ on_found(void *arg, const char *folder, const char *id)
 	struct capture *c;
 
 	TAILQ_FOREACH(c, &q->captures, link)
-	if (strcmp(c->row.id, id) == 0 && strcmp(c->row.folder, folder) == 0)
-		return;
+		if (strcmp(c->row.id, id) == 0 &&
+		    strcmp(c->row.folder, folder) == 0)
+			return;
 	c = calloc(1, sizeof(*c));
 	if (c == NULL)
 		return;
@@ -66,8 +67,7 @@ encode_queue_kick(struct encode_queue *q, bool retry)
 	struct capture *c;
 
 	if (retry)
-		TAILQ_FOREACH(c, &q->captures, link)
-		{
+		TAILQ_FOREACH(c, &q->captures, link) {
 			c->by_hand = true;
 			spool_row_again(&c->row, true);
 		}
@@ -84,12 +84,12 @@ on_told(void *arg, PGresult *res)
 	    PQntuples(res) == 0)
 		return;
 	TAILQ_FOREACH(c, &q->captures, link)
-	if (c->row.state == SPOOL_FAILED && !c->row.is_busy &&
-	    strcmp(c->row.id, PQgetvalue(res, 0, 0)) == 0) {
-		c->by_hand = true;
-		spool_row_again(&c->row, true);
-		spool_watch_soon(&q->watch);
-	}
+		if (c->row.state == SPOOL_FAILED && !c->row.is_busy &&
+		    strcmp(c->row.id, PQgetvalue(res, 0, 0)) == 0) {
+			c->by_hand = true;
+			spool_row_again(&c->row, true);
+			spool_watch_soon(&q->watch);
+		}
 }
 
 void
@@ -98,11 +98,11 @@ encode_queue_told(struct encode_queue *q, const char *id)
 	const struct capture *c;
 
 	TAILQ_FOREACH(c, &q->captures, link)
-	if (c->row.state == SPOOL_FAILED && strcmp(c->row.id, id) == 0)
-		db_query_now(q->d->db,
-		    "SELECT id FROM segments WHERE id = $1::uuid AND "
-		    "is_capture AND status = 'downloaded'",
-		    1, &id, on_told, q);
+		if (c->row.state == SPOOL_FAILED && strcmp(c->row.id, id) == 0)
+			db_query_now(q->d->db,
+			    "SELECT id FROM segments WHERE id = $1::uuid AND "
+			    "is_capture AND status = 'downloaded'",
+			    1, &id, on_told, q);
 }
 
 /* True when something waited for this moment. */
@@ -114,8 +114,7 @@ on_tick(void *arg)
 	bool due = false;
 
 	encode_kept_tick(q);
-	TAILQ_FOREACH(c, &q->captures, link)
-	{
+	TAILQ_FOREACH(c, &q->captures, link) {
 		/* a place, or the numbers before it, may have come */
 		if ((c->row.state == SPOOL_CLOSED ||
 			c->row.state == SPOOL_WAIT) &&
@@ -134,7 +133,7 @@ on_child(void *arg)
 	struct capture *c;
 
 	TAILQ_FOREACH(c, &q->captures, link)
-	encode_job_reap(c);
+		encode_job_reap(c);
 	encode_queue_kick(q, false);
 }
 
@@ -147,7 +146,7 @@ encode_queue_stop(struct encode_queue *q)
 
 	atomic_store(&q->stopping, true);
 	TAILQ_FOREACH(c, &q->captures, link)
-	encode_job_kill(c);
+		encode_job_kill(c);
 }
 
 unsigned
@@ -157,7 +156,7 @@ encode_queue_busy(const struct encode_queue *q)
 	unsigned n = 0;
 
 	TAILQ_FOREACH(c, &q->captures, link)
-	n += capture_is_under_way(c);
+		n += capture_is_under_way(c);
 	return n;
 }
 
@@ -168,7 +167,7 @@ encode_queue_count(const struct encode_queue *q, enum spool_state state)
 	unsigned n = 0;
 
 	TAILQ_FOREACH(c, &q->captures, link)
-	n += c->row.state == state;
+		n += c->row.state == state;
 	return n;
 }
 
@@ -179,10 +178,11 @@ encode_queue_oldest(const struct encode_queue *q)
 	int64_t oldest = 0;
 
 	TAILQ_FOREACH(c, &q->captures, link)
-	if (c->row.has_manifest && c->row.m.is_closed &&
-	    c->row.state != SPOOL_FAILED && c->row.state != SPOOL_DONE &&
-	    (oldest == 0 || c->row.m.end_wall_ns < oldest))
-		oldest = c->row.m.end_wall_ns;
+		if (c->row.has_manifest && c->row.m.is_closed &&
+		    c->row.state != SPOOL_FAILED &&
+		    c->row.state != SPOOL_DONE &&
+		    (oldest == 0 || c->row.m.end_wall_ns < oldest))
+			oldest = c->row.m.end_wall_ns;
 	return oldest;
 }
 

@@ -49,8 +49,9 @@ n_running(const struct encode_queue *q, int64_t team_id)
 	unsigned n = 0;
 
 	TAILQ_FOREACH(c, &q->captures, link)
-	n += (c->row.state == SPOOL_ASKING || c->row.state == SPOOL_ENCODING) &&
-	    c->row.m.team_id == team_id;
+		n += (c->row.state == SPOOL_ASKING ||
+			 c->row.state == SPOOL_ENCODING) &&
+		    c->row.m.team_id == team_id;
 	return n;
 }
 
@@ -71,8 +72,9 @@ encode_turns_is_next(const struct encode_queue *q, const struct capture *c)
 	int64_t team = c->row.m.team_id;
 
 	TAILQ_FOREACH(o, &q->captures, link)
-	if (o->row.state == SPOOL_CLOSED && o->may_begin && !o->row.is_busy &&
-	    o->row.m.team_id != team && is_before(q, o->row.m.team_id, team))
-		return false;
+		if (o->row.state == SPOOL_CLOSED && o->may_begin &&
+		    !o->row.is_busy && o->row.m.team_id != team &&
+		    is_before(q, o->row.m.team_id, team))
+			return false;
 	return true;
 }

@@ -249,10 +249,10 @@ is_followed(struct heads *set, const char *id)
 	struct head *h;
 
 	TAILQ_FOREACH(h, &set->files, link)
-	if (strcmp(h->id, id) == 0) {
-		h->is_wanted = true;
-		return true;
-	}
+		if (strcmp(h->id, id) == 0) {
+			h->is_wanted = true;
+			return true;
+		}
 	return false;
 }
 
@@ -291,15 +291,15 @@ find_growing(struct heads *set)
 	const struct item *it;
 
 	TAILQ_FOREACH(it, &set->d->spool->items, link)
-	if (it->row.state == SPOOL_RECORDING && it->row.is_registered &&
-	    !is_followed(set, it->row.id))
-		add(set, it->row.id, spool_row_open(&it->row, ".webm.part"),
-		    false);
+		if (it->row.state == SPOOL_RECORDING && it->row.is_registered &&
+		    !is_followed(set, it->row.id))
+			add(set, it->row.id,
+			    spool_row_open(&it->row, ".webm.part"), false);
 	TAILQ_FOREACH(c, &set->d->encode_queue->captures, link)
-	if (c->row.state == SPOOL_RECORDING && c->row.is_known &&
-	    !is_followed(set, c->row.id))
-		add(set, c->row.id, spool_row_open(&c->row, ".capture.part"),
-		    true);
+		if (c->row.state == SPOOL_RECORDING && c->row.is_known &&
+		    !is_followed(set, c->row.id))
+			add(set, c->row.id,
+			    spool_row_open(&c->row, ".capture.part"), true);
 }
 
 static void
@@ -309,7 +309,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	struct head *h, *next;
 
 	TAILQ_FOREACH(h, &set->files, link)
-	h->is_wanted = false;
+		h->is_wanted = false;
 	find_growing(set);
 	for (h = TAILQ_FIRST(&set->files); h != NULL; h = next) {
 		next = TAILQ_NEXT(h, link);

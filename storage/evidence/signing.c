@@ -191,12 +191,13 @@ look_in_spool(struct signing_job *j)
 	const struct item *it;
 
 	TAILQ_FOREACH(it, &j->it->row.d->spool->items, link)
-	if (it->row.has_manifest && it->row.m.has_root &&
-	    it->row.m.seq == m->seq - 1 &&
-	    strcmp(it->row.m.session, m->session) == 0) {
-		memcpy(j->previous, it->row.m.root, sizeof(j->previous));
-		j->has_previous = true;
-	}
+		if (it->row.has_manifest && it->row.m.has_root &&
+		    it->row.m.seq == m->seq - 1 &&
+		    strcmp(it->row.m.session, m->session) == 0) {
+			memcpy(
+			    j->previous, it->row.m.root, sizeof(j->previous));
+			j->has_previous = true;
+		}
 }
 
 static void

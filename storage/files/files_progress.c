@@ -28,11 +28,11 @@ to_json(const struct progress_set *set)
 	const struct progress *p;
 
 	TAILQ_FOREACH(p, &set->list, link)
-	json_array_append_new(list,
-	    json_pack("{s:I,s:s?,s:s?,s:I,s:I}", "number",
-		(json_int_t)p->number, "key", p->key, "archive", p->archive,
-		"bytes", (json_int_t)p->bytes, "bytes_sent",
-		(json_int_t)p->bytes_sent));
+		json_array_append_new(list,
+		    json_pack("{s:I,s:s?,s:s?,s:I,s:I}", "number",
+			(json_int_t)p->number, "key", p->key, "archive",
+			p->archive, "bytes", (json_int_t)p->bytes, "bytes_sent",
+			(json_int_t)p->bytes_sent));
 	return list;
 }
 
@@ -82,7 +82,7 @@ progress_set_new(struct daemon *d)
 		return NULL;
 	TAILQ_INIT(&set->list);
 	set->d = d;
-	set->has_rows = true; /* of an earlier life */
+	set->has_rows = true;               /* of an earlier life */
 	set->last_number = clock_wall_ns(); /* above all numbers of that */
 	set->timer = event_new(d->base, -1, EV_PERSIST, on_timer, set);
 	if (set->timer == NULL || event_add(set->timer, &tv) != 0) {

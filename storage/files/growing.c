@@ -71,7 +71,7 @@ tell(struct growing *g)
 	size_t n = 0;
 
 	TAILQ_FOREACH(w, &g->waits, link)
-	n++;
+		n++;
 	while (n-- > 0 && (w = TAILQ_FIRST(&g->waits)) != NULL) {
 		TAILQ_REMOVE(&g->waits, w, link);
 		w->g = NULL;
@@ -148,8 +148,8 @@ growing_look(struct growing_set *set, int fd, struct growing_wait *w)
 		return ERR_IO;
 	evict(set);
 	TAILQ_FOREACH(g, &set->files, link)
-	if (g->ino == st.st_ino && g->dev == st.st_dev)
-		break;
+		if (g->ino == st.st_ino && g->dev == st.st_dev)
+			break;
 	if (g == NULL && set->n >= FILES_MAX)
 		return ERR_LIMIT;
 	if (g == NULL && (g = growing_new(set, fd, &st)) == NULL)

@@ -112,7 +112,7 @@ repair_reap(struct spool *s)
 	int status;
 
 	TAILQ_FOREACH(it, &s->items, link)
-	if (it->row.pid != 0 &&
-	    waitpid(it->row.pid, &status, WNOHANG) == it->row.pid)
-		repair_done(it, status);
+		if (it->row.pid != 0 &&
+		    waitpid(it->row.pid, &status, WNOHANG) == it->row.pid)
+			repair_done(it, status);
 }

@@ -161,7 +161,7 @@ spool_kick(struct spool *s, bool retry)
 
 	if (retry)
 		TAILQ_FOREACH(it, &s->items, link)
-	spool_row_again(&it->row, false);
+			spool_row_again(&it->row, false);
 	spool_watch_soon(&s->watch);
 }
 
@@ -171,7 +171,7 @@ spool_again(struct spool *s)
 	struct item *it;
 
 	TAILQ_FOREACH(it, &s->items, link)
-	spool_row_again(&it->row, true);
+		spool_row_again(&it->row, true);
 	spool_watch_soon(&s->watch);
 }
 
@@ -194,8 +194,7 @@ on_tick(void *arg)
 	memset(s->n_state, 0, sizeof(s->n_state));
 	s->bytes_waiting = 0;
 	s->oldest_wall_ns = 0;
-	TAILQ_FOREACH(it, &s->items, link)
-	{
+	TAILQ_FOREACH(it, &s->items, link) {
 		s->n_state[it->row.state]++;
 		repair_tick(it);
 		if (it->row.has_manifest && it->row.m.is_closed &&
@@ -232,8 +231,8 @@ spool_open(const struct spool *s, const char *key, bool *is_growing)
 
 	*is_growing = false;
 	TAILQ_FOREACH(it, &s->items, link)
-	if (item_is_key(it, key))
-		break;
+		if (item_is_key(it, key))
+			break;
 	if (it == NULL)
 		return -1;
 	return object_key_is_poster(key) ? spool_row_open(&it->row, ".jpg")
@@ -246,9 +245,9 @@ spool_expects(const struct spool *s, const char *key)
 	const struct item *it;
 
 	TAILQ_FOREACH(it, &s->items, link)
-	if (!it->row.is_registered && it->row.has_manifest &&
-	    strcmp(it->row.m.object_key, key) == 0)
-		return true;
+		if (!it->row.is_registered && it->row.has_manifest &&
+		    strcmp(it->row.m.object_key, key) == 0)
+			return true;
 	return s->watch.next_scan_ns == 0;
 }
 
@@ -259,7 +258,7 @@ spool_busy(const struct spool *s)
 	unsigned n = 0;
 
 	TAILQ_FOREACH(it, &s->items, link)
-	n += item_is_under_way(it) || it->row.is_busy;
+		n += item_is_under_way(it) || it->row.is_busy;
 	return n;
 }
 

@@ -142,12 +142,12 @@ capture_order_matches(const json_t *order, int fd, char *err, size_t err_len)
 		snprintf(err, err_len, "its first block is no JSON");
 		return ERR_CORRUPT;
 	}
-	json_object_foreach((json_t *)(uintptr_t)order, name,
-	    v) if (rc == 0 && !json_equal(v, json_object_get(meta, name)))
-	{
-		snprintf(err, err_len, "%.40s is not what was ordered", name);
-		rc = ERR_CORRUPT;
-	}
+	json_object_foreach((json_t *)(uintptr_t)order, name, v)
+		if (rc == 0 && !json_equal(v, json_object_get(meta, name))) {
+			snprintf(err, err_len, "%.40s is not what was ordered",
+			    name);
+			rc = ERR_CORRUPT;
+		}
 	json_decref(meta);
 	return rc;
 }

@@ -30,8 +30,8 @@ receiver_find(struct receiver *r, const char *id)
 	struct upload *u;
 
 	TAILQ_FOREACH(u, &r->uploads, link)
-	if (strcmp(u->f.id, id) == 0)
-		return u;
+		if (strcmp(u->f.id, id) == 0)
+			return u;
 	return NULL;
 }
 
@@ -107,12 +107,13 @@ receiver_may_begin(
 	const struct upload *u;
 
 	TAILQ_FOREACH(u, &r->uploads, link)
-	if (!u->f.is_kept) {
-		use.in_total++;
-		use.of_peer += u->f.endpoint_id == endpoint_id;
-		use.outstanding +=
-		    room_of(u->f.at.length, u->f.is_sealed) - u->f.at.have;
-	}
+		if (!u->f.is_kept) {
+			use.in_total++;
+			use.of_peer += u->f.endpoint_id == endpoint_id;
+			use.outstanding +=
+			    room_of(u->f.at.length, u->f.is_sealed) -
+			    u->f.at.have;
+		}
 	/* the length is looked at first: twice of it is no overflow then */
 	return upload_may_begin(&limits, &use, length,
 	    room_of(min_u64(length, UPLOAD_LENGTH_MAX), is_sealed));
@@ -163,11 +164,11 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	if (r->d->stopping || !db_is_connected(r->d->db))
 		return;
 	TAILQ_FOREACH(u, &r->uploads, link)
-	if (u->is_known && !u->is_copy &&
-	    upload_offset_percent(&u->f.at) != u->percent_sent) {
-		u->percent_sent = upload_offset_percent(&u->f.at);
-		rows_progress(r->d->db, u->f.id, u->percent_sent);
-	}
+		if (u->is_known && !u->is_copy &&
+		    upload_offset_percent(&u->f.at) != u->percent_sent) {
+			u->percent_sent = upload_offset_percent(&u->f.at);
+			rows_progress(r->d->db, u->f.id, u->percent_sent);
+		}
 	if (clock_mono_ns() >= r->sweep_ns) {
 		r->sweep_ns = clock_mono_ns() +
 		    (uint64_t)r->d->conf.scan_seconds * NS_PER_S;
@@ -205,7 +206,7 @@ receiver_uploads(const struct receiver *r)
 
 	if (r != NULL)
 		TAILQ_FOREACH(u, &r->uploads, link)
-	n += !u->f.is_kept;
+			n += !u->f.is_kept;
 	return n;
 }
 
@@ -217,7 +218,7 @@ receiver_active(const struct receiver *r)
 
 	if (r != NULL)
 		TAILQ_FOREACH(u, &r->uploads, link)
-	n += u->conn != NULL;
+			n += u->conn != NULL;
 	return n;
 }
 

@@ -244,11 +244,11 @@ end_oldest(const struct upload_conn *c)
 	int64_t n = 0;
 
 	TAILQ_FOREACH(other, &r->conns, link)
-	if (other != c && strcmp(other->cert, c->cert) == 0) {
-		if (oldest == NULL)
-			oldest = other;
-		n++;
-	}
+		if (other != c && strcmp(other->cert, c->cert) == 0) {
+			if (oldest == NULL)
+				oldest = other;
+			n++;
+		}
 	if (n >= r->d->conf.captures_per_endpoint + CONNS_SPARE)
 		upload_conn_end(oldest);
 }

@@ -139,8 +139,7 @@ signature_holds_all_of_it(void **state)
 	assert_int_equal(check(copy, &signer.key, 1), 0);
 	free(text);
 	json_decref(copy);
-	json_object_foreach(j, name, v)
-	{
+	json_object_foreach(j, name, v) {
 		if (strcmp(name, "signature") == 0)
 			continue;
 		copy = json_deep_copy(j);

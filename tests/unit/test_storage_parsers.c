@@ -192,8 +192,10 @@ test_every_field_is_needed(void **state)
 	json_t *root = json_loads(good, 0, NULL), *value;
 	const char *key;
 
-	json_object_foreach(root, key, value) if (strcmp(key, "later") != 0)
-	    assert_int_equal(parse_with(key, NULL, true), ERR_PROTOCOL);
+	json_object_foreach(root, key, value)
+		if (strcmp(key, "later") != 0)
+			assert_int_equal(
+			    parse_with(key, NULL, true), ERR_PROTOCOL);
 	json_decref(root);
 }
 
@@ -302,8 +304,8 @@ test_keys(void **state)
 	assert_false(is_uuid("01234567-89AB-cdef-0123-456789abcdef"));
 	assert_false(is_uuid("0123456789abcdef"));
 	assert_false(is_uuid(ID "0"));
-	assert_string_equal(uuid_of_hash(hash, text),
-	    "00010203-0405-8607-8809-0a0b0c0d0e0f");
+	assert_string_equal(
+	    uuid_of_hash(hash, text), "00010203-0405-8607-8809-0a0b0c0d0e0f");
 	assert_true(is_uuid(text));
 }
 

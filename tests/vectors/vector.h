@@ -81,8 +81,7 @@ vector_head(struct vector *v, const json_t *head)
 	    json_is_true(json_object_get(head, "libvncclient"));
 	if (hash != NULL)
 		snprintf(v->sha256, sizeof(v->sha256), "%s", hash);
-	json_array_foreach(json_object_get(head, "formats"), i, each)
-	{
+	json_array_foreach(json_object_get(head, "formats"), i, each) {
 		struct vector_switch *s = &v->formats[v->n_formats++];
 
 		s->offset =
