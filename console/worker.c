@@ -16,7 +16,7 @@
 #include "common/db_url.h"
 #include "common/keyfile.h"
 #include "common/log.h"
-#include "common/login/guesses.h"
+#include "common/login/login_throttle.h"
 #include "common/login/password_process.h"
 #include "common/login/recent_passwords.h"
 #include "common/login/password_queue.h"
@@ -171,7 +171,7 @@ make_parts(struct worker *w, char *err, size_t err_len)
 	w->node = w->db != NULL ? node_new(w) : NULL;
 	w->feed = feed_new(w);
 	w->idempotency = idempotency_queue_new(w);
-	w->guesses = guesses_new();
+	w->throttle = login_throttle_new();
 	w->passwords = password_queue_new((unsigned)c->console.password_checks);
 	w->disk = worker_pool_new(1);
 	w->fetcher = fetcher_new(w->base,
@@ -184,7 +184,7 @@ make_parts(struct worker *w, char *err, size_t err_len)
 		    : 0 });
 	w->webhooks = webhooks_new(w);
 	if (w->webhooks == NULL || w->fetcher == NULL || w->node == NULL ||
-	    w->feed == NULL || w->idempotency == NULL || w->guesses == NULL ||
+	    w->feed == NULL || w->idempotency == NULL || w->throttle == NULL ||
 	    w->passwords == NULL || w->disk == NULL)
 		return -1;
 	if (pages_new(&w->pages, &c->console, &c->store, err, err_len) != 0)
@@ -211,7 +211,7 @@ free_parts(struct worker *w)
 	feed_free(w->feed);
 	pages_free(w->pages);
 	job_inbox_release(&w->inbox);
-	guesses_free(w->guesses);
+	login_throttle_free(w->throttle);
 	wipe(w->seal_key, sizeof(w->seal_key));
 }
 

@@ -18,7 +18,7 @@ struct db_pool;
 struct event_base;
 struct fetcher;
 struct feed;
-struct guesses;
+struct login_throttle;
 struct idempotency_queue;
 struct node;
 struct pages;
@@ -39,7 +39,7 @@ struct worker {
 	struct idempotency_queue *idempotency;
 	struct node *node;
 	struct job_inbox inbox;
-	struct guesses *guesses;
+	struct login_throttle *throttle;
 	struct password_queue *passwords;
 	struct fetcher *fetcher;  /* asks providers of single sign-on */
 	struct webhooks *webhooks;

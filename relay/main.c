@@ -24,7 +24,7 @@
 #include "common/privileges.h"
 #include "common/protect.h"
 #include "common/tls.h"
-#include "common/login/guesses.h"
+#include "common/login/login_throttle.h"
 #include "common/login/password_queue.h"
 #include "relay/node.h"
 #include "relay/recorder_check.h"
@@ -280,8 +280,8 @@ start_loops(void)
 {
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 
-	refusals_init(&relay.refusals);
-	relay.guesses = guesses_new();
+	reject_log_init(&relay.rejects);
+	relay.throttle = login_throttle_new();
 	relay.connections = new_connection_limit();
 	if (cores < 1)
 		cores = 1;
@@ -293,7 +293,7 @@ start_loops(void)
 	relay.passwords = password_queue_new(PASSWORD_THREADS);
 	relay.lookups = worker_pool_new(4);
 	if (relay.loops == NULL || relay.passwords == NULL ||
-	    relay.lookups == NULL || relay.guesses == NULL ||
+	    relay.lookups == NULL || relay.throttle == NULL ||
 	    relay.connections == NULL)
 		die(EX_OSERR, "start", "out of memory");
 	for (unsigned i = 0; i < relay.n_loops; i++) {
@@ -443,7 +443,7 @@ main(int argc, char **argv)
 	rfb_ra2_key_free(relay.ra2_key);
 	static_files_free(relay.files);
 	text_font_close(relay.font);
-	guesses_free(relay.guesses);
+	login_throttle_free(relay.throttle);
 	connection_limit_free(relay.connections);
 	free(relay.loops);
 	conf_release(sections, n);

@@ -56,23 +56,24 @@ tidy_rows(struct node *n)
 	    0, NULL, NULL, NULL);
 }
 
-/* One row a minute and kind (refusals.h). */
+/* One row a minute and kind (reject_log.h). */
 static void
-write_refusals(struct node *n)
+write_rejects(struct node *n)
 {
-	static const char *const actions[REFUSAL_KINDS] = {
-		[REFUSAL_REVERSE] = "reverse_refused",
-		[REFUSAL_AGENT] = "agent_refused",
-		[REFUSAL_LEFT] = "login_abandoned",
+	static const char *const actions[REJECT_KINDS] = {
+		[REJECT_REVERSE] = "reverse_refused",
+		[REJECT_AGENT] = "agent_refused",
+		[REJECT_LEFT] = "login_abandoned",
 	};
-	struct refusal r;
+	struct reject_entry r;
 	char count[24];
 
-	for (unsigned i = 0; i < REFUSAL_KINDS; i++) {
+	for (unsigned i = 0; i < REJECT_KINDS; i++) {
 		const char *params[] = { actions[i], r.object, r.client,
 			count };
 
-		if (!refusals_take(&n->relay->refusals, i, clock_mono_ns(), &r))
+		if (!reject_log_take(
+			&n->relay->rejects, i, clock_mono_ns(), &r))
 			continue;
 		snprintf(count, sizeof(count), "%llu", (unsigned long long)r.n);
 		db_query(n->db,
@@ -87,7 +88,7 @@ static void
 on_tidy(evutil_socket_t fd, short what, void *arg)
 {
 	tidy_rows(arg);
-	write_refusals(arg);
+	write_rejects(arg);
 	log_report_suppressed();
 }
 

@@ -23,7 +23,7 @@
 #include "relay/wire/leg.h"
 #include "relay/session/forward.h"
 #include "relay/session/live_budget.h"
-#include "relay/login/refusals.h"
+#include "relay/login/reject_log.h"
 #include "relay/journal.h"
 #include "relay/measure.h"
 #include "common/worker.h"
@@ -31,7 +31,7 @@
 struct db;
 struct event;
 struct event_base;
-struct guesses;
+struct login_throttle;
 struct password_queue;
 struct session;
 struct static_files;
@@ -68,9 +68,9 @@ struct relay {
 	char node_id[UUID_TEXT_MAX];
 	struct relay_stats stats;
 	struct live_budget live;
-	struct guesses *guesses;
+	struct login_throttle *throttle;
 	struct connection_limit *connections; /* pools.h */
-	struct refusals refusals;
+	struct reject_log rejects;
 	struct proxy_networks proxies; /* load balancers */
 	_Atomic bool draining;
 	struct loop *loops;

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "common/http.h"
-#include "common/login/guesses.h"
+#include "common/login/login_throttle.h"
 
 /* The offset is KNOWN_LOGINS_MAX less the one that is noted. */
 const char known_login_statement[] =
@@ -26,11 +26,11 @@ known_login_id(char out[KNOWN_LOGIN_ID_LEN],
     const uint8_t seal_key[SEAL_KEY_LEN], const char *person,
     const char *client_addr)
 {
-	char prefix[GUESS_PREFIX_LEN], text[256];
+	char prefix[LOGIN_PREFIX_LEN], text[256];
 	uint8_t hash[32];
 	int n;
 
-	guess_prefix(prefix, client_addr);
+	login_prefix(prefix, client_addr);
 	/* no name has a line feed, so no two pairs have one text; the first
 	 * line keeps it apart from other uses of the key */
 	n = snprintf(

@@ -17,7 +17,7 @@
 /*
  * The row's id: keyed BLAKE2b of name and address (RFC 7693), so that the
  * table tells nobody without the seal key who came from where. client_addr:
- * as text; of IPv6 the first 64 bits count (guess_prefix).
+ * as text; of IPv6 the first 64 bits count (login_prefix).
  */
 void known_login_id(char out[KNOWN_LOGIN_ID_LEN],
     const uint8_t seal_key[SEAL_KEY_LEN], const char *person,

@@ -14,8 +14,8 @@ TAILQ_HEAD(password_list, password_job);
 struct password_queue {
 	pthread_mutex_t lock;
 	pthread_cond_t more;
-	struct password_list lanes[GUESS_LANES]; /* by turn */
-	uint64_t served[GUESS_LANES];            /* turn of the last one */
+	struct password_list lanes[LOGIN_LANES]; /* by turn */
+	uint64_t served[LOGIN_LANES];            /* turn of the last one */
 	unsigned n_waiting, n_new_in_a_row;
 	bool stopping;
 	unsigned n_started, n;
@@ -33,7 +33,7 @@ remove_job(struct password_queue *q, struct password_job *j)
 }
 
 static struct password_job *
-take_first(struct password_queue *q, enum guess_lane lane)
+take_first(struct password_queue *q, enum login_lane lane)
 {
 	struct password_job *j = TAILQ_FIRST(&q->lanes[lane]);
 
@@ -47,19 +47,19 @@ take_first(struct password_queue *q, enum guess_lane lane)
 static struct password_job *
 next_job(struct password_queue *q, bool known_only)
 {
-	struct password_job *j = take_first(q, GUESS_KNOWN);
+	struct password_job *j = take_first(q, LOGIN_LANE_KNOWN);
 	bool is_new_first = q->n_new_in_a_row < NEW_PER_FAILED ||
-	    TAILQ_EMPTY(&q->lanes[GUESS_FAILED]);
+	    TAILQ_EMPTY(&q->lanes[LOGIN_LANE_FAILED]);
 
 	if (j != NULL || known_only)
 		return j;
-	if (is_new_first && (j = take_first(q, GUESS_NEW)) != NULL) {
+	if (is_new_first && (j = take_first(q, LOGIN_LANE_NEW)) != NULL) {
 		q->n_new_in_a_row++;
 		return j;
 	}
 	q->n_new_in_a_row = 0;
-	j = take_first(q, GUESS_FAILED);
-	return j != NULL ? j : take_first(q, GUESS_NEW);
+	j = take_first(q, LOGIN_LANE_FAILED);
+	return j != NULL ? j : take_first(q, LOGIN_LANE_NEW);
 }
 
 /*
@@ -74,7 +74,7 @@ set_turn(struct password_queue *q, struct password_job *j)
 	unsigned n = 0;
 
 	j->turn = q->served[j->lane];
-	for (unsigned i = 0; i < GUESS_LANES; i++)
+	for (unsigned i = 0; i < LOGIN_LANES; i++)
 		TAILQ_FOREACH(k, &q->lanes[i], link) {
 			if (k->address != j->address)
 				continue;
@@ -106,7 +106,7 @@ last_after(struct password_queue *q, const struct password_job *j)
 {
 	struct password_job *k = NULL;
 
-	for (int lane = GUESS_LANES - 1; k == NULL && lane >= 0; lane--)
+	for (int lane = LOGIN_LANES - 1; k == NULL && lane >= 0; lane--)
 		k = TAILQ_LAST(&q->lanes[lane], password_list);
 	return k != NULL &&
 		(k->lane > j->lane || (k->lane == j->lane && k->turn > j->turn))
@@ -183,7 +183,7 @@ password_queue_new(unsigned n)
 		return NULL;
 	pthread_mutex_init(&q->lock, NULL);
 	pthread_cond_init(&q->more, NULL);
-	for (unsigned i = 0; i < GUESS_LANES; i++)
+	for (unsigned i = 0; i < LOGIN_LANES; i++)
 		TAILQ_INIT(&q->lanes[i]);
 	q->n = n;
 	while (q->n_started < n &&
@@ -206,7 +206,7 @@ password_queue_free(struct password_queue *q)
 		return;
 	pthread_mutex_lock(&q->lock);
 	q->stopping = true;
-	for (unsigned i = 0; i < GUESS_LANES; i++)
+	for (unsigned i = 0; i < LOGIN_LANES; i++)
 		while ((j = take_first(q, i)) != NULL)
 			finish(j, PASSWORD_DROPPED);
 	pthread_cond_broadcast(&q->more);

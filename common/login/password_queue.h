@@ -1,7 +1,7 @@
 /*
  * Password checks, which take a processor core for a fifth of a second each:
  * a few threads and a bounded queue. Lanes go before each other (enum
- * guess_lane): known pairs first, for which one thread does nothing else; then
+ * login_lane): known pairs first, for which one thread does nothing else; then
  * three of addresses that have not failed to one of those that have. Within a
  * lane addresses take turns. Threads for strangers have a lower priority, so
  * that running sessions do not notice them.
@@ -15,7 +15,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#include "common/login/guesses.h"
+#include "common/login/login_throttle.h"
 #include "common/worker.h"
 
 #define PASSWORD_QUEUE_MAX         256 /* jobs that wait */
@@ -31,7 +31,7 @@ enum password_state {
 struct password_job {
 	struct job job; /* run, done and inbox are set by the caller */
 	uint64_t address;
-	enum guess_lane lane;
+	enum login_lane lane;
 	_Atomic bool is_left; /* set on the loop when the client is gone */
 	enum password_state state;
 	unsigned thread; /* that calls job.run, from 0; 0: of known pairs */

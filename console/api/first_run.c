@@ -7,7 +7,7 @@
 
 #include "common/bytes.h"
 #include "common/clock.h"
-#include "common/login/guess.h"
+#include "common/login/login_attempt.h"
 #include "common/login/login_rows.h"
 #include "common/token.h"
 #include "console/api/answer.h"
@@ -36,8 +36,8 @@ static const char look_sql[] =
 
 struct first_run {
 	struct request *request;
-	struct guess guess;
-	char prefix[GUESS_PREFIX_LEN];
+	struct login_attempt attempt;
+	char prefix[LOGIN_PREFIX_LEN];
 	bool is_open;
 };
 
@@ -46,7 +46,7 @@ release(struct request *r)
 {
 	struct first_run *f = r->state;
 
-	guess_release(&f->guess);
+	login_attempt_release(&f->attempt);
 	free(f);
 }
 
@@ -72,7 +72,7 @@ refuse(struct request *r)
 
 	atomic_fetch_add(&r->worker->place->counters.logins_failed, 1);
 	request_write(r, login_wrong_statement, 6, params);
-	guess_end(&f->guess, GUESS_WRONG);
+	login_attempt_end(&f->attempt, LOGIN_WRONG);
 	request_problem(r, 403, "dead-link",
 	    "This link was used, is too old, or never was one.");
 }
@@ -86,7 +86,7 @@ check(void *arg)
 		refuse(f->request);
 		return;
 	}
-	guess_end(&f->guess, GUESS_RIGHT);
+	login_attempt_end(&f->attempt, LOGIN_RIGHT);
 	if (f->request->http == NULL) /* it left: the link stays good */
 		request_free(f->request);
 	else
@@ -97,15 +97,15 @@ static void
 on_look(struct request *r, PGresult *res)
 {
 	struct first_run *f = r->state;
-	struct guesses *guesses = r->worker->guesses;
+	struct login_throttle *throttle = r->worker->throttle;
 
 	f->is_open = PQgetvalue(res, 0, 0)[0] == 't';
-	guess_set(&f->guess, guesses, r->worker->base, r->client, "first run",
-	    NULL, false);
-	guesses_learn(guesses, &f->guess.who, GUESS_ADDRESS,
+	login_attempt_set(&f->attempt, throttle, r->worker->base, r->client,
+	    "first run", NULL, false);
+	login_throttle_learn(throttle, &f->attempt.who, LOGIN_KEY_ADDRESS,
 	    strtoull(PQgetvalue(res, 0, 1), NULL, 10),
 	    strtod(PQgetvalue(res, 0, 2), NULL), clock_mono_ns());
-	if (guess_wait(&f->guess, check, f) != 0)
+	if (login_attempt_wait(&f->attempt, check, f) != 0)
 		request_problem(r, 503, "unavailable", "Out of memory.");
 }
 
@@ -131,7 +131,7 @@ first_run_run(struct request *r)
 	token_hash(token, strlen(token), hash);
 	body_wipe(r->body, "token");
 	json_object_set_new(r->body, "hash", json_string(hash + 2));
-	guess_prefix(f->prefix, r->client);
+	login_prefix(f->prefix, r->client);
 	params[1] = f->prefix;
 	request_query(r, look_sql, 2, params, on_look);
 }

@@ -9,7 +9,7 @@
 #include "common/err.h"
 #include "common/login/recent_passwords.h"
 #include "common/login/password_queue.h"
-#include "console/api/guess_person.h"
+#include "console/api/person_attempt.h"
 #include "console/api/handlers.h"
 #include "console/api/login_again.h"
 #include "console/api/login_open.h"
@@ -26,13 +26,13 @@ enum col { ID, TEAM_ID, TEAM, ZONE, ROLE, HASH, HAS_FACTOR, FAILURES };
 static const char account_sql[] =
     "SELECT p.id, p.team_id, t.name, t.time_zone, p.role, "
     "CASE WHEN p.disabled THEN NULL ELSE p.password_hash END, "
-    "second_factor_is_asked(p.id), " GUESS_COLUMNS " FROM " GUESS_FROM
+    "second_factor_is_asked(p.id), " ATTEMPT_COLUMNS " FROM " ATTEMPT_FROM
     " LEFT JOIN people p ON p.name = $1 LEFT JOIN teams t ON t.id = p.team_id";
 
 struct login {
 	struct password_job job;
 	struct request *request;
-	struct guess_person guess;
+	struct person_attempt attempt;
 	char *hash, *password;
 	bool has_factor;                 /* a code is asked for */
 	void (*then)(struct request *r); /* login_again; NULL: it logs in */
@@ -53,7 +53,7 @@ release(struct request *r)
 {
 	struct login *l = r->state;
 
-	guess_release(&l->guess.guess);
+	login_attempt_release(&l->attempt.attempt);
 	forget(&l->hash);
 	forget(&l->password);
 	free(l);
@@ -66,7 +66,7 @@ let_in(struct request *r, const char *how)
 {
 	struct login *l = r->state;
 
-	guess_person_right(&l->guess, r);
+	person_attempt_right(&l->attempt, r);
 	login_open(r, how);
 }
 
@@ -79,7 +79,7 @@ on_code(struct request *r, bool is_right)
 		let_in(r, "password and code");
 		return;
 	}
-	guess_person_wrong(&l->guess, r);
+	person_attempt_wrong(&l->attempt, r);
 	request_problem(
 	    r, 401, "wrong-code", "The code is wrong, too old, or was used.");
 }
@@ -94,7 +94,7 @@ on_passkey(struct request *r, const struct person *owner)
 		let_in(r, "password and passkey");
 		return;
 	}
-	guess_person_wrong(&l->guess, r);
+	person_attempt_wrong(&l->attempt, r);
 	request_problem(r, 401, "wrong-passkey",
 	    "This passkey is not this person's, or was not asked for.");
 }
@@ -107,7 +107,7 @@ on_password(struct request *r)
 	const char *code = request_text(r, "code");
 
 	if (l->then != NULL) {
-		guess_person_right(&l->guess, r);
+		person_attempt_right(&l->attempt, r);
 		l->then(r);
 	} else if (!l->has_factor) {
 		let_in(r, LOGIN_PASSWORD);
@@ -116,7 +116,7 @@ on_password(struct request *r)
 	} else if (code != NULL) {
 		second_factor_check(r, code, on_code);
 	} else {
-		guess_end(&l->guess.guess, GUESS_ABANDONED);
+		login_attempt_end(&l->attempt.attempt, LOGIN_ABANDONED);
 		request_problem(r, 401, "second-factor", LOGIN_FACTOR_ASKED);
 	}
 }
@@ -128,7 +128,7 @@ refuse(struct request *r)
 {
 	struct login *l = r->state;
 
-	guess_person_wrong(&l->guess, r);
+	person_attempt_wrong(&l->attempt, r);
 	if (l->then != NULL)
 		request_problem(
 		    r, 403, "wrong-password", "The password is wrong.");
@@ -172,8 +172,8 @@ check(void *arg)
 	l->job.job = (struct job){ .run = run_check,
 		.done = checked,
 		.inbox = &l->request->worker->inbox };
-	l->job.address = l->guess.guess.who.keys[GUESS_ADDRESS];
-	l->job.lane = l->guess.guess.who.lane;
+	l->job.address = l->attempt.attempt.who.keys[LOGIN_KEY_ADDRESS];
+	l->job.lane = l->attempt.attempt.who.lane;
 	if (password_queue_submit(l->request->worker->passwords, &l->job) != 0)
 		password_too_busy(l->request);
 }
@@ -198,8 +198,8 @@ on_account(struct request *r, PGresult *res)
 	if (!PQgetisnull(res, 0, HASH))
 		l->hash = strdup(PQgetvalue(res, 0, HASH));
 	l->has_factor = PQgetvalue(res, 0, HAS_FACTOR)[0] == 't';
-	guess_person_learn(&l->guess, r, res, FAILURES);
-	if (guess_wait(&l->guess.guess, check, l) != 0)
+	person_attempt_learn(&l->attempt, r, res, FAILURES);
+	if (login_attempt_wait(&l->attempt.attempt, check, l) != 0)
 		request_problem(r, 503, "unavailable", "Out of memory.");
 }
 
@@ -253,9 +253,9 @@ start(struct request *r, void (*then)(struct request *r))
 	l->then = then;
 	r->state = l;
 	r->release = release;
-	guess_person_set(&l->guess, r);
-	params[1] = l->guess.prefix;
-	params[2] = l->guess.known;
+	person_attempt_set(&l->attempt, r);
+	params[1] = l->attempt.prefix;
+	params[2] = l->attempt.known;
 	request_query(r, account_sql, 3, params, on_account);
 }
 

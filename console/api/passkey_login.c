@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "common/clock.h"
-#include "common/login/guess.h"
+#include "common/login/login_attempt.h"
 #include "common/login/known_login.h"
 #include "common/login/login_rows.h"
 #include "console/api/answer.h"
@@ -19,8 +19,8 @@
 
 struct passkey_login {
 	struct request *request;
-	struct guess guess;
-	char prefix[GUESS_PREFIX_LEN];
+	struct login_attempt attempt;
+	char prefix[LOGIN_PREFIX_LEN];
 };
 
 static void
@@ -28,7 +28,7 @@ release(struct request *r)
 {
 	struct passkey_login *l = r->state;
 
-	guess_release(&l->guess);
+	login_attempt_release(&l->attempt);
 	free(l);
 }
 
@@ -63,7 +63,7 @@ refuse(struct request *r)
 
 	atomic_fetch_add(&r->worker->place->counters.logins_failed, 1);
 	request_write(r, login_wrong_statement, 6, params);
-	guess_end(&l->guess, GUESS_WRONG);
+	login_attempt_end(&l->attempt, LOGIN_WRONG);
 	request_problem(r, 401, "wrong-passkey",
 	    "This passkey is not known here, or was not asked for.");
 }
@@ -79,7 +79,7 @@ on_checked(struct request *r, const struct person *owner)
 		refuse(r);
 		return;
 	}
-	guess_end(&l->guess, GUESS_RIGHT);
+	login_attempt_end(&l->attempt, LOGIN_RIGHT);
 	r->person = *owner;
 	known_login_id(known, r->worker->seal_key, r->person.name, r->client);
 	db_pool_query(
@@ -103,12 +103,12 @@ on_failures(struct request *r, PGresult *res)
 {
 	struct passkey_login *l = r->state;
 
-	guess_set(&l->guess, r->worker->guesses, r->worker->base, r->client,
-	    "passkey", NULL, false);
-	guesses_learn(r->worker->guesses, &l->guess.who, GUESS_ADDRESS,
-	    strtoull(PQgetvalue(res, 0, 0), NULL, 10),
+	login_attempt_set(&l->attempt, r->worker->throttle, r->worker->base,
+	    r->client, "passkey", NULL, false);
+	login_throttle_learn(r->worker->throttle, &l->attempt.who,
+	    LOGIN_KEY_ADDRESS, strtoull(PQgetvalue(res, 0, 0), NULL, 10),
 	    strtod(PQgetvalue(res, 0, 1), NULL), clock_mono_ns());
-	if (guess_wait(&l->guess, check, l) != 0)
+	if (login_attempt_wait(&l->attempt, check, l) != 0)
 		request_problem(r, 503, "unavailable", "Out of memory.");
 }
 
@@ -131,7 +131,7 @@ passkey_login_run(struct request *r)
 	l->request = r;
 	r->state = l;
 	r->release = release;
-	guess_prefix(l->prefix, r->client);
+	login_prefix(l->prefix, r->client);
 	params[0] = l->prefix;
 	request_query(r, login_address_query, 1, params, on_failures);
 }

@@ -72,7 +72,7 @@ password_change(struct request *r, void (*then)(struct request *r))
 		.run = run_hash, .done = hashed, .inbox = &r->worker->inbox
 	};
 	h->job.address = (uint64_t)r->person.id;
-	h->job.lane = GUESS_NEW;
+	h->job.lane = LOGIN_LANE_NEW;
 	if (password_queue_submit(r->worker->passwords, &h->job) != 0) {
 		free(h);
 		password_too_busy(r);

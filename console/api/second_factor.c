@@ -11,7 +11,7 @@
 #include "common/password.h"
 #include "console/api/answer.h"
 #include "console/api/body.h"
-#include "console/api/guess_person.h"
+#include "console/api/person_attempt.h"
 #include "console/api/request.h"
 #include "console/login/recovery_code.h"
 #include "console/worker.h"
@@ -95,7 +95,7 @@ second_factor_check(struct request *r, const char *code,
 /* ---- of people who are logged in ---- */
 
 struct asking {
-	struct guess_person guess;
+	struct person_attempt attempt;
 	struct request *request;
 	void (*then)(struct request *r);
 };
@@ -105,7 +105,7 @@ release(struct request *r)
 {
 	struct asking *a = r->state;
 
-	guess_release(&a->guess.guess);
+	login_attempt_release(&a->attempt.attempt);
 	free(a);
 }
 
@@ -116,11 +116,11 @@ on_checked(struct request *r, bool is_right)
 
 	body_wipe(r->body, "code");
 	if (is_right) {
-		guess_person_right(&a->guess, r);
+		person_attempt_right(&a->attempt, r);
 		a->then(r);
 		return;
 	}
-	guess_person_wrong(&a->guess, r);
+	person_attempt_wrong(&a->attempt, r);
 	request_problem(
 	    r, 403, "wrong-code", "The code is wrong, too old, or was used.");
 }
@@ -142,8 +142,8 @@ on_failures(struct request *r, PGresult *res)
 {
 	struct asking *a = r->state;
 
-	guess_person_learn(&a->guess, r, res, 0);
-	if (guess_wait(&a->guess.guess, check, a) != 0)
+	person_attempt_learn(&a->attempt, r, res, 0);
+	if (login_attempt_wait(&a->attempt.attempt, check, a) != 0)
 		request_problem(r, 503, "unavailable", "Out of memory.");
 }
 
@@ -161,9 +161,9 @@ second_factor_ask(struct request *r, void (*then)(struct request *r))
 	a->then = then;
 	r->state = a;
 	r->release = release;
-	guess_person_set(&a->guess, r);
-	params[1] = a->guess.prefix;
-	params[2] = a->guess.known;
-	request_query(r, "SELECT " GUESS_COLUMNS " FROM " GUESS_FROM, 3, params,
-	    on_failures);
+	person_attempt_set(&a->attempt, r);
+	params[1] = a->attempt.prefix;
+	params[2] = a->attempt.known;
+	request_query(r, "SELECT " ATTEMPT_COLUMNS " FROM " ATTEMPT_FROM, 3,
+	    params, on_failures);
 }

@@ -9,7 +9,7 @@
 #include "common/err.h"
 #include "common/http.h"
 #include "common/log.h"
-#include "common/login/guesses.h"
+#include "common/login/login_throttle.h"
 #include "common/password.h"
 #include "console/api/answer.h"
 #include "console/api/page.h"
@@ -214,10 +214,10 @@ sso_fetch(struct sso *s, const struct fetch *rq, const char *what, fetch_cb *cb)
 {
 	struct request *r = s->request;
 	struct asking *a = malloc(sizeof(*a));
-	char client[GUESS_PREFIX_LEN]; /* of IPv6, 64 bits are one client's */
+	char client[LOGIN_PREFIX_LEN]; /* of IPv6, 64 bits are one client's */
 	int rc = ERR_NOMEM;
 
-	guess_prefix(client, r->client);
+	login_prefix(client, r->client);
 
 	if (a != NULL) {
 		*a = (struct asking){ s, what, cb };

@@ -25,7 +25,7 @@ agent_unref(struct agent *a)
 
 	if (--a->n_refs > 0)
 		return;
-	guess_release(&a->guess);
+	login_attempt_release(&a->attempt);
 	free(a);
 	loop_session_gone(l);
 }
@@ -67,7 +67,7 @@ agent_close(struct agent *a, const char *why)
 	farewell(a->loop, &a->side);
 	if (a->timer != NULL)
 		event_free(a->timer);
-	guess_release(&a->guess);
+	login_attempt_release(&a->attempt);
 	agent_unref(a);
 }
 
@@ -231,7 +231,8 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 			feed(a);
 	}
 	if (a->state != AGENT_STATE_GONE && n != ERR_AGAIN) {
-		guess_end(&a->guess, GUESS_LEFT); /* counts, if it tried */
+		login_attempt_end(
+		    &a->attempt, LOGIN_LEFT); /* counts, if it tried */
 		agent_close(
 		    a, n == ERR_LIMIT ? "it sends too fast" : why_gone(a));
 	}

@@ -10,7 +10,7 @@
 #include "common/db.h"
 #include "common/password.h"
 #include "relay/agent/agent.h"
-#include "common/login/guess.h"
+#include "common/login/login_attempt.h"
 #include "relay/relay.h"
 
 enum agent_state {
@@ -45,7 +45,7 @@ struct agent {
 	unsigned n_opens;       /* orders it has not answered with a failure */
 	unsigned n_states;      /* of captures that it may still say */
 	uint32_t n_pings, n_unanswered;
-	struct guess guess; /* until it is known who it is */
+	struct login_attempt attempt; /* until it is known who it is */
 	void (*go)(void *agent); /* once its turn has come */
 	char token[65];     /* SHA-256 of its enrolment's, hex */
 };

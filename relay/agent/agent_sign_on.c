@@ -87,18 +87,18 @@ agent_has_place(struct agent *a, enum relay_pool pool)
 static void
 refuse_unknown(struct agent *a, const char *reason)
 {
-	guess_end(&a->guess, GUESS_WRONG);
+	login_attempt_end(&a->attempt, LOGIN_WRONG);
 	address_failures_add(a->loop->db, a->client_addr);
-	refusals_add(
-	    &a->loop->relay->refusals, REFUSAL_AGENT, a->client_addr, a->host);
+	reject_log_add(
+	    &a->loop->relay->rejects, REJECT_AGENT, a->client_addr, a->host);
 	agent_refuse(a, true, reason);
 }
 
 static void
 take_in(struct agent *a, const PGresult *res)
 {
-	guess_end(&a->guess, GUESS_RIGHT);
-	guess_release(&a->guess);
+	login_attempt_end(&a->attempt, LOGIN_RIGHT);
+	login_attempt_release(&a->attempt);
 	if (agent_is_too_old(a))
 		agent_refuse_old(a);
 	else if (agent_has_place(a, POOL_AGENT))
@@ -151,9 +151,9 @@ on_failures(void *arg, PGresult *res)
 
 	if (a->state == AGENT_STATE_GONE)
 		goto out;
-	if (!address_failures_learn(&a->guess, res))
+	if (!address_failures_learn(&a->attempt, res))
 		agent_refuse_away(a);
-	else if (guess_wait(&a->guess, a->go, a) != 0)
+	else if (login_attempt_wait(&a->attempt, a->go, a) != 0)
 		agent_close(a, "out of memory");
 out:
 	agent_unref(a);
@@ -163,13 +163,13 @@ out:
 static void
 wait_for_turn(struct agent *a, void (*go)(void *agent))
 {
-	char prefix[GUESS_PREFIX_LEN];
+	char prefix[LOGIN_PREFIX_LEN];
 	const char *params[] = { prefix };
 
 	a->go = go;
-	guess_set(&a->guess, a->loop->relay->guesses, a->loop->base,
+	login_attempt_set(&a->attempt, a->loop->relay->throttle, a->loop->base,
 	    a->client_addr, "agent", a->pin, false);
-	guess_prefix(prefix, a->client_addr);
+	login_prefix(prefix, a->client_addr);
 	agent_ask(a, login_address_query, 1, params, on_failures);
 }
 

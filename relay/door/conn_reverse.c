@@ -10,7 +10,7 @@
 #include "common/http.h"
 #include "common/log.h"
 #include "relay/login/account.h"
-#include "common/login/guess.h"
+#include "common/login/login_attempt.h"
 #include "relay/login/address_failures.h"
 #include "relay/relay.h"
 #include "relay/session/session.h"
@@ -20,7 +20,7 @@
 struct lookup {
 	struct conn *conn; /* NULL: it is gone */
 	struct loop *loop;
-	struct guess guess;
+	struct login_attempt attempt;
 	bool is_asking; /* the database */
 	char name[RFB_REPEATER_TEXT_MAX + 1];
 	char secret[65], pin[65]; /* SHA-256, hex; "": none */
@@ -30,19 +30,19 @@ struct lookup {
 static void
 lookup_free(struct lookup *k)
 {
-	guess_release(&k->guess);
+	login_attempt_release(&k->attempt);
 	free(k);
 }
 
 static void
-count_guess(struct lookup *k)
+count_failure(struct lookup *k)
 {
 	struct relay *r = k->loop->relay;
 
 	atomic_fetch_add(&r->stats.login_failures, 1);
-	refusals_add(&r->refusals, REFUSAL_REVERSE, k->client_addr, k->name);
+	reject_log_add(&r->rejects, REJECT_REVERSE, k->client_addr, k->name);
 	address_failures_add(k->loop->db, k->client_addr);
-	guess_end(&k->guess, GUESS_WRONG);
+	login_attempt_end(&k->attempt, LOGIN_WRONG);
 }
 
 static void
@@ -60,7 +60,7 @@ on_endpoint(void *arg, PGresult *res)
 		conn_close(c, "the relay's database cannot be reached");
 	} else if (account.endpoint_id == 0) {
 		account_release(&account);
-		count_guess(k);
+		count_failure(k);
 		conn_close(c,
 		    "no endpoint has this ID and secret, or this certificate");
 	} else if (account.is_secret_bad) {
@@ -69,7 +69,7 @@ on_endpoint(void *arg, PGresult *res)
 		    "the endpoint's stored password cannot be opened with "
 		    "this relay's seal key");
 	} else {
-		guess_end(&k->guess, GUESS_RIGHT);
+		login_attempt_end(&k->attempt, LOGIN_RIGHT);
 		session_start_parked(c, &account);
 		conn_given_away(c);
 	}
@@ -111,9 +111,9 @@ on_failures(void *arg, PGresult *res)
 	k->is_asking = false;
 	if (k->conn == NULL)
 		lookup_free(k);
-	else if (!address_failures_learn(&k->guess, res))
+	else if (!address_failures_learn(&k->attempt, res))
 		conn_close(k->conn, "the relay's database cannot be reached");
-	else if (guess_wait(&k->guess, ask, k) != 0)
+	else if (login_attempt_wait(&k->attempt, ask, k) != 0)
 		conn_close(k->conn, "out of memory");
 }
 
@@ -137,7 +137,7 @@ look_up(struct conn *c, const struct rfb_repeater_hello *hello)
 	c->lookup = k;
 	side_read(&c->side, false);
 	event_add(c->deadline, &tv); /* wrong ones before it make it wait */
-	guess_set(&k->guess, c->loop->relay->guesses, c->loop->base,
+	login_attempt_set(&k->attempt, c->loop->relay->throttle, c->loop->base,
 	    c->client_addr, "reverse", k->name[0] != '\0' ? k->name : k->pin,
 	    false);
 	if (address_failures_ask(k->loop->db, k->client_addr, on_failures, k) ==

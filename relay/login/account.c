@@ -66,7 +66,7 @@ enum col {
 	ZONE,
 	HASH,
 	FAILURES,
-	FAILURES_END = FAILURES + 2 * GUESS_KEYS - 1,
+	FAILURES_END = FAILURES + 2 * LOGIN_KEYS - 1,
 	ENDPOINT_ID,
 	ENDPOINT,
 	ACCESS,
@@ -186,7 +186,7 @@ kind_of(const char *s)
 static void
 read_failures(struct account *a, const PGresult *res)
 {
-	for (unsigned i = 0; i < GUESS_KEYS; i++) {
+	for (unsigned i = 0; i < LOGIN_KEYS; i++) {
 		enum col c = FAILURES + 2 * i;
 
 		a->failures[i] = (uint64_t)number(res, c);

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "common/password.h"
-#include "common/login/guesses.h"
+#include "common/login/login_throttle.h"
 
 enum endpoint_kind {
 	ENDPOINT_DIRECT,
@@ -26,9 +26,9 @@ struct account {
 	int64_t person_id, team_id;
 	char *team, *time_zone;
 	char *password_hash; /* NULL: unknown, disabled or without login */
-	/* wrong tries by enum guess_key, as the database counts them */
-	uint64_t failures[GUESS_KEYS];
-	double failure_age_s[GUESS_KEYS];
+	/* wrong tries by enum login_key, as the database counts them */
+	uint64_t failures[LOGIN_KEYS];
+	double failure_age_s[LOGIN_KEYS];
 	bool is_known_login; /* from this address before (known_login.h) */
 	/* endpoint; endpoint_id 0: no such one, or no right to control it */
 	int64_t endpoint_id;

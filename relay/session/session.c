@@ -135,7 +135,7 @@ session_unref(struct session *s)
 
 	if (--s->n_refs > 0)
 		return;
-	guess_release(&s->guess);
+	login_attempt_release(&s->attempt);
 	l->n_sessions--;
 	free(s);
 	loop_session_gone(l);
@@ -150,8 +150,8 @@ teardown(struct session *s)
 	measure_bytes(s);
 	atomic_fetch_sub(&s->loop->relay->stats.active, 1);
 	s->state = SESSION_DEAD;
-	if (!s->guess.is_checking) /* the check of its password counts */
-		guess_release(&s->guess);
+	if (!s->attempt.is_checking) /* the check of its password counts */
+		login_attempt_release(&s->attempt);
 	TAILQ_REMOVE(&s->loop->sessions, s, link);
 	session_record_release(s);
 	session_test_failed(s, "the relay ended the test");
@@ -315,7 +315,7 @@ refuse(struct session *s, const char *code, const char *reason)
 		return;
 	}
 	if (s->check == NULL) /* else it still counts */
-		guess_end(&s->guess, GUESS_ABANDONED);
+		login_attempt_end(&s->attempt, LOGIN_ABANDONED);
 	atomic_fetch_add(&s->loop->relay->stats.refused, 1);
 	log_warn("session_refused", LOG_S("session", s->id),
 	    LOG_S("client", s->client_addr), LOG_S("person", s->name.person),

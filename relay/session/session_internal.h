@@ -28,7 +28,7 @@
 #include "common/tcp_liveness.h"
 #include "common/tee.h"
 #include "relay/login/account.h"
-#include "common/login/guess.h"
+#include "common/login/login_attempt.h"
 #include "relay/wire/leg.h"
 #include "relay/login/login.h"
 #include "relay/pump/pump.h"
@@ -147,7 +147,7 @@ struct session {
 	char test_id[UUID_TEXT_MAX]; /* "": none, or it is answered */
 	struct login_name name;
 	char *password;              /* the technician's, until checked */
-	struct guess guess;          /* until it is known who it is */
+	struct login_attempt attempt; /* until it is known who it is */
 	struct session_check *check; /* of its password, under way */
 	struct connection_place place;
 	bool has_dialog;       /* time to type a password was given */
@@ -159,7 +159,7 @@ struct session {
 	bool wants_lobby;
 	bool is_parked;       /* on the list of session_parked.c */
 	unsigned n_requests;  /* of the page, waiting for their turn */
-	void (*guess_go)(void *session); /* once its turn has come */
+	void (*attempt_go)(void *session); /* once its turn has come */
 	const char *denial; /* of a wrong login that is being written */
 	char dial_ticket[65]; /* the agent's data channel brings it */
 	char consent[8];      /* "", "full", "view" (C2) */
@@ -292,7 +292,7 @@ void session_refuse_away(
 void session_admit(struct session *s);
 
 /* session_password.c */
-/* s->guess may be checked: s->password against s->account's hash. */
+/* s->attempt may be checked: s->password against s->account's hash. */
 void session_check_password(void *session);
 
 /* What the viewer sent, as soon as nothing needs it any more. */

@@ -124,12 +124,12 @@ on_account(void *arg, PGresult *res)
 void
 session_look_up(struct session *s)
 {
-	char prefix[GUESS_PREFIX_LEN], known[KNOWN_LOGIN_ID_LEN];
+	char prefix[LOGIN_PREFIX_LEN], known[KNOWN_LOGIN_ID_LEN];
 	/* a name that nobody can have fails as any unknown one does */
 	const char *params[] = { s->name.person, s->name.endpoint, prefix,
 		known };
 
-	guess_prefix(prefix, s->client_addr);
+	login_prefix(prefix, s->client_addr);
 	known_login_id(
 	    known, s->loop->relay->seal_key, s->name.person, s->client_addr);
 	session_set_state(s, SESSION_CHECK, s->loop->relay->conf.login_seconds);

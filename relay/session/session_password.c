@@ -59,10 +59,10 @@ count(struct session *s, const struct session_check *c)
 	else if (c->job.state == PASSWORD_CHECKED && c->result == ERR_DENIED)
 		session_guess_wrong(s);
 	else
-		guess_end(&s->guess,
+		login_attempt_end(&s->attempt,
 		    c->job.state == PASSWORD_CHECKED && c->result == 0
-			? GUESS_RIGHT
-			: GUESS_ABANDONED);
+			? LOGIN_RIGHT
+			: LOGIN_ABANDONED);
 }
 
 static void
@@ -130,8 +130,8 @@ session_check_password(void *arg)
 	c->job.job = (struct job){
 		.run = run_check, .done = checked, .inbox = &s->loop->inbox
 	};
-	c->job.address = s->guess.who.keys[GUESS_ADDRESS];
-	c->job.lane = s->guess.who.lane;
+	c->job.address = s->attempt.who.keys[LOGIN_KEY_ADDRESS];
+	c->job.lane = s->attempt.who.lane;
 	c->session = s;
 	c->hash = s->account.password_hash;
 	c->password = s->password;

@@ -52,7 +52,7 @@ on_redeemed(void *arg, PGresult *res)
 		} else if (PQntuples(res) != 1 || read_names(s, res) != 0) {
 			session_guess_deny(s, void_ticket);
 		} else {
-			guess_end(&s->guess, GUESS_RIGHT);
+			login_attempt_end(&s->attempt, LOGIN_RIGHT);
 			s->is_authenticated = true;
 			session_look_up(s);
 		}
@@ -125,7 +125,7 @@ burn(struct session *s)
 	if (!s->is_authenticated)
 		session_guess_wrong(s);
 	else
-		guess_end(&s->guess, GUESS_RIGHT);
+		login_attempt_end(&s->attempt, LOGIN_RIGHT);
 	session_ref(s);
 	if (db_query_now(s->loop->db,
 		"UPDATE tickets SET used_at = now(), used_by = $2 WHERE id = "

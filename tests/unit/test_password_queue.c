@@ -111,7 +111,7 @@ teardown(void **state)
 
 /* NULL: there was no room. */
 static struct check *
-submit(struct rig *r, uint64_t address, enum guess_lane lane)
+submit(struct rig *r, uint64_t address, enum login_lane lane)
 {
 	struct check *c = &r->checks[r->n];
 
@@ -140,7 +140,7 @@ wait_running(struct rig *r, unsigned n)
 static struct check *
 occupy(struct rig *r)
 {
-	struct check *c = submit(r, 99999, GUESS_FAILED);
+	struct check *c = submit(r, 99999, LOGIN_LANE_FAILED);
 
 	assert_non_null(c);
 	wait_running(r, 1);
@@ -162,8 +162,8 @@ test_known_pairs_have_a_thread_of_their_own(void **state)
 	struct check *stranger = occupy(r), *known;
 
 	for (unsigned i = 0; i < 20; i++)
-		assert_non_null(submit(r, i, GUESS_NEW));
-	known = submit(r, 5, GUESS_KNOWN);
+		assert_non_null(submit(r, i, LOGIN_LANE_NEW));
+	known = submit(r, 5, LOGIN_LANE_KNOWN);
 	wait_running(r, 2);
 	assert_int_equal(known->order, 2);
 	assert_true(stranger->nice > known->nice);
@@ -178,10 +178,10 @@ test_addresses_take_turns(void **state)
 
 	occupy(r);
 	for (unsigned i = 0; i < 5; i++)
-		a[i] = submit(r, 1, GUESS_NEW);
+		a[i] = submit(r, 1, LOGIN_LANE_NEW);
 	for (unsigned i = 0; i < 2; i++)
-		b[i] = submit(r, 2, GUESS_NEW);
-	c = submit(r, 3, GUESS_NEW);
+		b[i] = submit(r, 2, LOGIN_LANE_NEW);
+	c = submit(r, 3, LOGIN_LANE_NEW);
 	finish(r);
 	/* a b c a b a a a, behind the one that occupied */
 	assert_int_equal(a[0]->order, 2);
@@ -200,9 +200,9 @@ test_who_failed_before_has_each_fourth_turn(void **state)
 
 	occupy(r);
 	for (unsigned i = 0; i < 3; i++)
-		failed[i] = submit(r, i, GUESS_FAILED);
+		failed[i] = submit(r, i, LOGIN_LANE_FAILED);
 	for (unsigned i = 0; i < 9; i++)
-		fresh[i] = submit(r, 100 + i, GUESS_NEW);
+		fresh[i] = submit(r, 100 + i, LOGIN_LANE_NEW);
 	finish(r);
 	assert_int_equal(fresh[2]->order, 4);
 	assert_int_equal(failed[0]->order, 5);
@@ -220,18 +220,19 @@ test_the_queue_is_bounded(void **state)
 
 	occupy(r);
 	for (i = 0; i < PASSWORD_QUEUE_PER_ADDRESS; i++)
-		assert_non_null(submit(r, 1, GUESS_FAILED));
-	assert_null(submit(r, 1, GUESS_FAILED));
-	assert_null(submit(r, 1, GUESS_NEW)); /* the lane does not matter */
+		assert_non_null(submit(r, 1, LOGIN_LANE_FAILED));
+	assert_null(submit(r, 1, LOGIN_LANE_FAILED));
+	assert_null(
+	    submit(r, 1, LOGIN_LANE_NEW)); /* the lane does not matter */
 	for (i = r->n - 1; i < PASSWORD_QUEUE_MAX; i++)
-		assert_non_null(last = submit(r, 1000 + i, GUESS_FAILED));
+		assert_non_null(last = submit(r, 1000 + i, LOGIN_LANE_FAILED));
 	assert_int_equal(
 	    password_queue_waiting(r->queue), PASSWORD_QUEUE_MAX);
 	/* one more in the same turn, or a later one, finds no room */
 	c = &r->checks[PASSWORD_QUEUE_PER_ADDRESS];
 	assert_int_equal(c->job.address, 1);
 	/* an earlier one takes it from the last in turn: of address 1 */
-	assert_non_null(submit(r, 5000, GUESS_FAILED));
+	assert_non_null(submit(r, 5000, LOGIN_LANE_FAILED));
 	job_inbox_drain(&r->inbox);
 	assert_true(c->is_done);
 	assert_int_equal(c->job.state, PASSWORD_DROPPED);
@@ -240,7 +241,7 @@ test_the_queue_is_bounded(void **state)
 	/* any number of strangers leaves room for those that did not fail,
 	 * and these for known pairs */
 	for (i = 0; i < 100; i++)
-		assert_non_null(submit(r, 6000 + i, GUESS_NEW));
+		assert_non_null(submit(r, 6000 + i, LOGIN_LANE_NEW));
 	assert_int_equal(
 	    password_queue_waiting(r->queue), PASSWORD_QUEUE_MAX);
 	assert_non_null(last);
@@ -254,10 +255,10 @@ test_a_full_queue_of_one_turn_refuses(void **state)
 
 	occupy(r);
 	for (unsigned i = 0; i < PASSWORD_QUEUE_MAX; i++)
-		assert_non_null(submit(r, i, GUESS_NEW));
-	assert_null(submit(r, 5000, GUESS_NEW));
-	assert_null(submit(r, 5000, GUESS_FAILED));
-	assert_non_null(submit(r, 5000, GUESS_KNOWN));
+		assert_non_null(submit(r, i, LOGIN_LANE_NEW));
+	assert_null(submit(r, 5000, LOGIN_LANE_NEW));
+	assert_null(submit(r, 5000, LOGIN_LANE_FAILED));
+	assert_non_null(submit(r, 5000, LOGIN_LANE_KNOWN));
 	finish(r);
 }
 
@@ -268,8 +269,8 @@ test_who_left_is_not_checked(void **state)
 	struct check *gone, *stays;
 
 	occupy(r);
-	gone = submit(r, 1, GUESS_NEW);
-	stays = submit(r, 2, GUESS_NEW);
+	gone = submit(r, 1, LOGIN_LANE_NEW);
+	stays = submit(r, 2, LOGIN_LANE_NEW);
 	atomic_store(&gone->job.is_left, true);
 	finish(r);
 	assert_int_equal(gone->order, 0);
@@ -285,7 +286,7 @@ test_what_waits_at_the_end_is_done(void **state)
 
 	occupy(r);
 	for (unsigned i = 0; i < 50; i++)
-		submit(r, i, GUESS_NEW);
+		submit(r, i, LOGIN_LANE_NEW);
 	/* teardown frees the queue and counts */
 }
 

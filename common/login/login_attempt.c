@@ -1,4 +1,4 @@
-#include "common/login/guess.h"
+#include "common/login/login_attempt.h"
 
 #include <event2/event.h>
 
@@ -6,20 +6,21 @@
 #include "common/err.h"
 
 void
-guess_set(struct guess *t, struct guesses *guesses, struct event_base *base,
-    const char *client_addr, const char *what, const char *name, bool codes)
+login_attempt_set(struct login_attempt *t, struct login_throttle *throttle,
+    struct event_base *base, const char *client_addr, const char *what,
+    const char *name, bool codes)
 {
-	guess_end(t, GUESS_ABANDONED);
-	t->guesses = guesses;
+	login_attempt_end(t, LOGIN_ABANDONED);
+	t->throttle = throttle;
 	t->base = base;
-	guess_who_set(guesses, &t->who, client_addr, what, name, codes);
+	login_keys_set(throttle, &t->who, client_addr, what, name, codes);
 }
 
 /* Returns 0: it is being checked; else how long it waits. */
 static uint32_t
-ask(struct guess *t)
+ask(struct login_attempt *t)
 {
-	uint32_t ms = guesses_ask(t->guesses, &t->who, clock_mono_ns());
+	uint32_t ms = login_throttle_ask(t->throttle, &t->who, clock_mono_ns());
 
 	t->is_checking = ms == 0;
 	t->is_waiting = ms != 0;
@@ -27,7 +28,7 @@ ask(struct guess *t)
 }
 
 static void
-wait_for(struct guess *t, uint32_t ms)
+wait_for(struct login_attempt *t, uint32_t ms)
 {
 	const struct timeval tv = { ms / 1000,
 		(suseconds_t)(ms % 1000) * 1000 };
@@ -38,7 +39,7 @@ wait_for(struct guess *t, uint32_t ms)
 static void
 on_time(evutil_socket_t fd, short what, void *arg)
 {
-	struct guess *t = arg;
+	struct login_attempt *t = arg;
 	uint32_t ms = ask(t);
 
 	if (ms == 0)
@@ -48,7 +49,7 @@ on_time(evutil_socket_t fd, short what, void *arg)
 }
 
 int
-guess_wait(struct guess *t, void (*go)(void *arg), void *arg)
+login_attempt_wait(struct login_attempt *t, void (*go)(void *arg), void *arg)
 {
 	uint32_t ms = ask(t);
 
@@ -67,21 +68,22 @@ guess_wait(struct guess *t, void (*go)(void *arg), void *arg)
 }
 
 void
-guess_end(struct guess *t, enum guess_result result)
+login_attempt_end(struct login_attempt *t, enum login_result result)
 {
 	if (t->timer != NULL)
 		event_del(t->timer);
 	if (t->is_checking)
-		guesses_done(t->guesses, &t->who, result, clock_mono_ns());
-	else if (t->is_waiting && result == GUESS_LEFT)
-		guesses_left(t->guesses, &t->who, clock_mono_ns());
+		login_throttle_done(
+		    t->throttle, &t->who, result, clock_mono_ns());
+	else if (t->is_waiting && result == LOGIN_LEFT)
+		login_throttle_left(t->throttle, &t->who, clock_mono_ns());
 	t->is_checking = t->is_waiting = false;
 }
 
 void
-guess_release(struct guess *t)
+login_attempt_release(struct login_attempt *t)
 {
-	guess_end(t, GUESS_ABANDONED);
+	login_attempt_end(t, LOGIN_ABANDONED);
 	if (t->timer != NULL)
 		event_free(t->timer);
 	t->timer = NULL;

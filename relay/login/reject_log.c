@@ -1,4 +1,4 @@
-#include "relay/login/refusals.h"
+#include "relay/login/reject_log.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -6,17 +6,17 @@
 #include "common/clock.h"
 
 void
-refusals_init(struct refusals *r)
+reject_log_init(struct reject_log *r)
 {
 	memset(r, 0, sizeof(*r));
 	pthread_mutex_init(&r->lock, NULL);
 }
 
 void
-refusals_add(struct refusals *r, enum refusal_kind kind, const char *client,
+reject_log_add(struct reject_log *r, enum reject_kind kind, const char *client,
     const char *object)
 {
-	struct refusal *k = &r->kinds[kind];
+	struct reject_entry *k = &r->kinds[kind];
 
 	pthread_mutex_lock(&r->lock);
 	k->n++;
@@ -26,24 +26,25 @@ refusals_add(struct refusals *r, enum refusal_kind kind, const char *client,
 }
 
 static bool
-is_due(const struct refusal *k, uint64_t now_ns)
+is_due(const struct reject_entry *k, uint64_t now_ns)
 {
 	return k->n > 0 &&
-	    (!k->has_row || now_ns - k->row_ns >= REFUSALS_SECONDS * NS_PER_S);
+	    (!k->has_row ||
+		now_ns - k->row_ns >= REJECT_LOG_SECONDS * NS_PER_S);
 }
 
 bool
-refusals_take(struct refusals *r, enum refusal_kind kind, uint64_t now_ns,
-    struct refusal *out)
+reject_log_take(struct reject_log *r, enum reject_kind kind, uint64_t now_ns,
+    struct reject_entry *out)
 {
-	struct refusal *k = &r->kinds[kind];
+	struct reject_entry *k = &r->kinds[kind];
 	bool due;
 
 	pthread_mutex_lock(&r->lock);
 	due = is_due(k, now_ns);
 	if (due) {
 		*out = *k;
-		*k = (struct refusal){ .row_ns = now_ns, .has_row = true };
+		*k = (struct reject_entry){ .row_ns = now_ns, .has_row = true };
 	}
 	pthread_mutex_unlock(&r->lock);
 	return due;

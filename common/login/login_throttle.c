@@ -1,4 +1,4 @@
-#include "common/login/guesses.h"
+#include "common/login/login_throttle.h"
 
 #include <arpa/inet.h>
 #include <pthread.h>
@@ -25,16 +25,16 @@ struct entry {
 	uint64_t turn_until_ns;
 };
 
-struct guesses {
+struct login_throttle {
 	pthread_mutex_t lock;
 	uint8_t hash_key[crypto_shorthash_KEYBYTES];
-	struct entry entries[GUESSES_MAX];
+	struct entry entries[LOGIN_THROTTLE_MAX];
 };
 
-struct guesses *
-guesses_new(void)
+struct login_throttle *
+login_throttle_new(void)
 {
-	struct guesses *g = calloc(1, sizeof(*g));
+	struct login_throttle *g = calloc(1, sizeof(*g));
 
 	if (g == NULL)
 		return NULL;
@@ -45,7 +45,7 @@ guesses_new(void)
 }
 
 void
-guesses_free(struct guesses *g)
+login_throttle_free(struct login_throttle *g)
 {
 	if (g != NULL)
 		pthread_mutex_destroy(&g->lock);
@@ -55,25 +55,26 @@ guesses_free(struct guesses *g)
 /* ---- who ---- */
 
 void
-guess_prefix(char out[GUESS_PREFIX_LEN], const char *client_addr)
+login_prefix(char out[LOGIN_PREFIX_LEN], const char *client_addr)
 {
 	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 	char text[INET6_ADDRSTRLEN];
 	struct in6_addr a;
 
 	if (inet_pton(AF_INET6, client_addr, &a) != 1) {
-		snprintf(out, GUESS_PREFIX_LEN, "%s", client_addr);
+		snprintf(out, LOGIN_PREFIX_LEN, "%s", client_addr);
 	} else if (memcmp(&a, mapped, sizeof(mapped)) == 0) {
-		inet_ntop(AF_INET, &a.s6_addr[12], out, GUESS_PREFIX_LEN);
+		inet_ntop(AF_INET, &a.s6_addr[12], out, LOGIN_PREFIX_LEN);
 	} else {
 		memset(&a.s6_addr[8], 0, 8);
 		inet_ntop(AF_INET6, &a, text, sizeof(text));
-		snprintf(out, GUESS_PREFIX_LEN, "%s/64", text);
+		snprintf(out, LOGIN_PREFIX_LEN, "%s/64", text);
 	}
 }
 
 static uint64_t
-hash(const struct guesses *g, const char *kind, const char *a, const char *b)
+hash(const struct login_throttle *g, const char *kind, const char *a,
+    const char *b)
 {
 	uint8_t out[crypto_shorthash_BYTES];
 	char text[512];
@@ -89,19 +90,19 @@ hash(const struct guesses *g, const char *kind, const char *a, const char *b)
 }
 
 void
-guess_who_set(const struct guesses *g, struct guess_who *who,
+login_keys_set(const struct login_throttle *g, struct login_keys *who,
     const char *client_addr, const char *what, const char *name, bool codes)
 {
-	char prefix[GUESS_PREFIX_LEN];
+	char prefix[LOGIN_PREFIX_LEN];
 
-	*who = (struct guess_who){ .pair = 0 };
-	guess_prefix(prefix, client_addr);
-	who->keys[GUESS_ADDRESS] = hash(g, "address", prefix, "");
+	*who = (struct login_keys){ .pair = 0 };
+	login_prefix(prefix, client_addr);
+	who->keys[LOGIN_KEY_ADDRESS] = hash(g, "address", prefix, "");
 	if (name == NULL)
 		return;
-	who->keys[GUESS_NAME] = hash(g, what, name, "");
+	who->keys[LOGIN_KEY_NAME] = hash(g, what, name, "");
 	if (codes)
-		who->keys[GUESS_CODES] = hash(g, "codes", name, "");
+		who->keys[LOGIN_KEY_CODES] = hash(g, "codes", name, "");
 	else
 		who->pair = hash(g, what, name, prefix);
 }
@@ -128,9 +129,10 @@ is_missed_less(const struct entry *a, const struct entry *b)
 
 /* Its entry, NULL: there is none. */
 static struct entry *
-find(struct guesses *g, uint64_t key)
+find(struct login_throttle *g, uint64_t key)
 {
-	struct entry *set = &g->entries[key % (GUESSES_MAX / WAYS) * WAYS];
+	struct entry *set =
+	    &g->entries[key % (LOGIN_THROTTLE_MAX / WAYS) * WAYS];
 
 	for (unsigned i = 0; key != 0 && i < WAYS; i++)
 		if (set[i].key == key)
@@ -140,9 +142,10 @@ find(struct guesses *g, uint64_t key)
 
 /* The same, made where there is none; NULL: all places are in use. */
 static struct entry *
-get(struct guesses *g, uint64_t key, uint64_t now_ns)
+get(struct login_throttle *g, uint64_t key, uint64_t now_ns)
 {
-	struct entry *set = &g->entries[key % (GUESSES_MAX / WAYS) * WAYS];
+	struct entry *set =
+	    &g->entries[key % (LOGIN_THROTTLE_MAX / WAYS) * WAYS];
 	struct entry *e = find(g, key), *place = NULL;
 
 	for (unsigned i = 0; e == NULL && i < WAYS; i++) {
@@ -168,7 +171,7 @@ ms_until(uint64_t when_ns, uint64_t now_ns)
 static int
 at_a_time(const struct entry *e)
 {
-	return e->failures == 0 ? GUESS_AT_A_TIME : 1;
+	return e->failures == 0 ? LOGIN_AT_A_TIME : 1;
 }
 
 static uint32_t
@@ -185,7 +188,7 @@ wait_ms(struct entry *e, uint64_t now_ns)
 static uint32_t
 new_wait_ms(struct entry *e, uint64_t now_ns)
 {
-	uint64_t next = e->last_ns + GUESS_NEW_MAX_MS * NS_PER_MS;
+	uint64_t next = e->last_ns + LOGIN_NEW_MAX_MS * NS_PER_MS;
 	uint32_t ms = ms_until(next < e->next_ns ? next : e->next_ns, now_ns);
 
 	return ms == 0 && e->checking - e->checking_failed >= at_a_time(e)
@@ -218,11 +221,11 @@ wait_for_turn(struct entry *e, uint32_t own, uint32_t ms, uint64_t now_ns)
 }
 
 static uint32_t
-ask_known(struct entry *pair, struct guess_who *who, uint64_t now_ns)
+ask_known(struct entry *pair, struct login_keys *who, uint64_t now_ns)
 {
 	uint32_t ms = wait_ms(pair, now_ns);
 
-	who->lane = GUESS_KNOWN;
+	who->lane = LOGIN_LANE_KNOWN;
 	if (ms == 0)
 		pair->checking++;
 	return ms;
@@ -230,8 +233,8 @@ ask_known(struct entry *pair, struct guess_who *who, uint64_t now_ns)
 
 /* What a try is counted by, while it asks. */
 struct asking {
-	struct entry *entries[GUESS_KEYS]; /* NULL: not by that */
-	uint32_t ms[GUESS_KEYS];           /* that they let it wait */
+	struct entry *entries[LOGIN_KEYS]; /* NULL: not by that */
+	uint32_t ms[LOGIN_KEYS];           /* that they let it wait */
 	uint32_t longest;
 	uint32_t own; /* failures of its address */
 };
@@ -239,30 +242,30 @@ struct asking {
 /* Finds or makes the entries, which are pinned: none of them takes the place
  * of another. */
 static void
-look_at_keys(struct guesses *g, const struct guess_who *who, struct asking *a,
-    uint64_t now_ns)
+look_at_keys(struct login_throttle *g, const struct login_keys *who,
+    struct asking *a, uint64_t now_ns)
 {
-	for (unsigned i = 0; i < GUESS_KEYS; i++) {
+	for (unsigned i = 0; i < LOGIN_KEYS; i++) {
 		struct entry *e;
 
 		if (who->keys[i] == 0)
 			continue;
 		e = a->entries[i] = get(g, who->keys[i], now_ns);
-		a->ms[i] = e == NULL  ? POLL_MS
-		    : i == GUESS_NAME ? name_wait_ms(e, a->own, now_ns)
-				      : wait_ms(e, now_ns);
+		a->ms[i] = e == NULL      ? POLL_MS
+		    : i == LOGIN_KEY_NAME ? name_wait_ms(e, a->own, now_ns)
+					  : wait_ms(e, now_ns);
 		if (a->ms[i] > a->longest)
 			a->longest = a->ms[i];
 		if (e == NULL)
 			continue;
-		if (i == GUESS_ADDRESS)
+		if (i == LOGIN_KEY_ADDRESS)
 			a->own = e->failures;
 		e->checking++;
 	}
 }
 
 static uint32_t
-ask(struct guesses *g, struct guess_who *who, uint64_t now_ns)
+ask(struct login_throttle *g, struct login_keys *who, uint64_t now_ns)
 {
 	struct entry *pair = find(g, who->pair), *name;
 	struct asking a = { .own = 1 };
@@ -270,25 +273,26 @@ ask(struct guesses *g, struct guess_who *who, uint64_t now_ns)
 	if (pair != NULL && pair->is_known)
 		return ask_known(pair, who, now_ns);
 	look_at_keys(g, who, &a, now_ns);
-	name = a.entries[GUESS_NAME];
-	who->lane = a.own == 0 ? GUESS_NEW : GUESS_FAILED;
+	name = a.entries[LOGIN_KEY_NAME];
+	who->lane = a.own == 0 ? LOGIN_LANE_NEW : LOGIN_LANE_FAILED;
 	if (a.longest == 0) {
-		if (name != NULL && who->lane == GUESS_FAILED)
+		if (name != NULL && who->lane == LOGIN_LANE_FAILED)
 			name->checking_failed++;
 		if (name != NULL && a.own <= name->turn_failures)
 			name->turn_until_ns = 0;
 		return 0;
 	}
-	for (unsigned i = 0; i < GUESS_KEYS; i++)
+	for (unsigned i = 0; i < LOGIN_KEYS; i++)
 		if (a.entries[i] != NULL)
 			a.entries[i]->checking--;
-	if (name != NULL && a.ms[GUESS_NAME] >= a.ms[GUESS_ADDRESS])
-		wait_for_turn(name, a.own, a.ms[GUESS_NAME], now_ns);
+	if (name != NULL && a.ms[LOGIN_KEY_NAME] >= a.ms[LOGIN_KEY_ADDRESS])
+		wait_for_turn(name, a.own, a.ms[LOGIN_KEY_NAME], now_ns);
 	return a.longest;
 }
 
 uint32_t
-guesses_ask(struct guesses *g, struct guess_who *who, uint64_t now_ns)
+login_throttle_ask(
+    struct login_throttle *g, struct login_keys *who, uint64_t now_ns)
 {
 	uint32_t ms;
 
@@ -301,17 +305,17 @@ guesses_ask(struct guesses *g, struct guess_who *who, uint64_t now_ns)
 /* ---- what came of it ---- */
 
 static void
-set_next(struct entry *e, enum guess_key key)
+set_next(struct entry *e, enum login_key key)
 {
 	uint32_t ms = login_delay_ms(e->failures, 0);
 
-	if (key == GUESS_NAME && ms > GUESS_NAME_MAX_MS)
-		ms = GUESS_NAME_MAX_MS;
+	if (key == LOGIN_KEY_NAME && ms > LOGIN_NAME_MAX_MS)
+		ms = LOGIN_NAME_MAX_MS;
 	e->next_ns = e->last_ns + ms * NS_PER_MS;
 }
 
 static void
-fail(struct entry *e, enum guess_key key, uint64_t now_ns)
+fail(struct entry *e, enum login_key key, uint64_t now_ns)
 {
 	e->failures += e->failures < UINT32_MAX;
 	e->last_ns = now_ns;
@@ -319,7 +323,8 @@ fail(struct entry *e, enum guess_key key, uint64_t now_ns)
 }
 
 static void
-fail_key(struct guesses *g, uint64_t key, enum guess_key kind, uint64_t now_ns)
+fail_key(struct login_throttle *g, uint64_t key, enum login_key kind,
+    uint64_t now_ns)
 {
 	struct entry *e = key != 0 ? get(g, key, now_ns) : NULL;
 
@@ -328,16 +333,16 @@ fail_key(struct guesses *g, uint64_t key, enum guess_key kind, uint64_t now_ns)
 }
 
 static void
-wrong(struct guesses *g, const struct guess_who *who, uint64_t now_ns)
+wrong(struct login_throttle *g, const struct login_keys *who, uint64_t now_ns)
 {
-	for (unsigned i = 0; i < GUESS_KEYS; i++)
+	for (unsigned i = 0; i < LOGIN_KEYS; i++)
 		fail_key(g, who->keys[i], i, now_ns);
-	fail_key(g, who->pair, GUESS_ADDRESS, now_ns);
+	fail_key(g, who->pair, LOGIN_KEY_ADDRESS, now_ns);
 }
 
 /* Takes back what this name from this address had added. */
 static void
-forgive(struct entry *e, enum guess_key key, uint32_t own)
+forgive(struct entry *e, enum login_key key, uint32_t own)
 {
 	if (e == NULL || own == 0)
 		return;
@@ -349,15 +354,16 @@ forgive(struct entry *e, enum guess_key key, uint32_t own)
 }
 
 static void
-right(struct guesses *g, const struct guess_who *who, uint64_t now_ns)
+right(struct login_throttle *g, const struct login_keys *who, uint64_t now_ns)
 {
 	struct entry *pair = who->pair != 0 ? get(g, who->pair, now_ns) : NULL;
 
 	if (pair == NULL)
 		return;
+	forgive(find(g, who->keys[LOGIN_KEY_ADDRESS]), LOGIN_KEY_ADDRESS,
+	    pair->failures);
 	forgive(
-	    find(g, who->keys[GUESS_ADDRESS]), GUESS_ADDRESS, pair->failures);
-	forgive(find(g, who->keys[GUESS_NAME]), GUESS_NAME, pair->failures);
+	    find(g, who->keys[LOGIN_KEY_NAME]), LOGIN_KEY_NAME, pair->failures);
 	pair->failures = 0;
 	pair->next_ns = 0;
 	pair->last_ns = now_ns;
@@ -366,47 +372,50 @@ right(struct guesses *g, const struct guess_who *who, uint64_t now_ns)
 
 /* It is not being checked any more. */
 static void
-unpin(struct guesses *g, const struct guess_who *who)
+unpin(struct login_throttle *g, const struct login_keys *who)
 {
 	struct entry *e = find(g, who->pair);
 
-	if (who->lane == GUESS_KNOWN) {
+	if (who->lane == LOGIN_LANE_KNOWN) {
 		if (e != NULL && e->checking > 0)
 			e->checking--;
 		return;
 	}
-	for (unsigned i = 0; i < GUESS_KEYS; i++)
+	for (unsigned i = 0; i < LOGIN_KEYS; i++)
 		if ((e = find(g, who->keys[i])) != NULL && e->checking > 0)
 			e->checking--;
-	e = find(g, who->keys[GUESS_NAME]);
-	if (who->lane == GUESS_FAILED && e != NULL && e->checking_failed > 0)
+	e = find(g, who->keys[LOGIN_KEY_NAME]);
+	if (who->lane == LOGIN_LANE_FAILED && e != NULL &&
+	    e->checking_failed > 0)
 		e->checking_failed--;
 }
 
 void
-guesses_done(struct guesses *g, const struct guess_who *who,
-    enum guess_result result, uint64_t now_ns)
+login_throttle_done(struct login_throttle *g, const struct login_keys *who,
+    enum login_result result, uint64_t now_ns)
 {
 	pthread_mutex_lock(&g->lock);
 	unpin(g, who);
-	if (result == GUESS_WRONG || result == GUESS_LEFT)
+	if (result == LOGIN_WRONG || result == LOGIN_LEFT)
 		wrong(g, who, now_ns);
-	else if (result == GUESS_RIGHT)
+	else if (result == LOGIN_RIGHT)
 		right(g, who, now_ns);
 	pthread_mutex_unlock(&g->lock);
 }
 
 void
-guesses_left(struct guesses *g, const struct guess_who *who, uint64_t now_ns)
+login_throttle_left(
+    struct login_throttle *g, const struct login_keys *who, uint64_t now_ns)
 {
 	pthread_mutex_lock(&g->lock);
-	fail_key(g, who->keys[GUESS_ADDRESS], GUESS_ADDRESS, now_ns);
-	fail_key(g, who->pair, GUESS_ADDRESS, now_ns);
+	fail_key(g, who->keys[LOGIN_KEY_ADDRESS], LOGIN_KEY_ADDRESS, now_ns);
+	fail_key(g, who->pair, LOGIN_KEY_ADDRESS, now_ns);
 	pthread_mutex_unlock(&g->lock);
 }
 
 void
-guesses_know(struct guesses *g, const struct guess_who *who, uint64_t now_ns)
+login_throttle_know(
+    struct login_throttle *g, const struct login_keys *who, uint64_t now_ns)
 {
 	struct entry *e;
 
@@ -418,8 +427,8 @@ guesses_know(struct guesses *g, const struct guess_who *who, uint64_t now_ns)
 }
 
 void
-guesses_learn(struct guesses *g, const struct guess_who *who,
-    enum guess_key key, uint64_t failures, double age_s, uint64_t now_ns)
+login_throttle_learn(struct login_throttle *g, const struct login_keys *who,
+    enum login_key key, uint64_t failures, double age_s, uint64_t now_ns)
 {
 	struct entry *e;
 	uint64_t age_ns;
