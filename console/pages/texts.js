@@ -307,6 +307,7 @@ export const T = {
     clearSelection: 'Select none',
     downloadSome: (n) => `Download ${n}`,
     zipSome: (n) => `Download ${n} as ZIP`,
+    tooManyForZip: (most) => `A ZIP holds ${numbers.format(most)} recordings at most: select fewer.`,
     lockSome: (n) => `Lock ${n}`,
     unlockSome: (n) => `Unlock ${n}`,
     deleteSome: (n) => `Delete ${n} …`,

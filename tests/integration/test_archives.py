@@ -5,6 +5,7 @@ import os
 import subprocess
 import uuid
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -36,6 +37,12 @@ def archive(env, segments, session=None, person=None):
 
 def key_of(answer):
     return f'archive/{answer["id"]}.zip'
+
+
+def opened(env, answer, action='link_opened'):
+    """The lines of the audit log about a ZIP."""
+    return env.rows("SELECT detail FROM audit WHERE action = %s AND "
+                    "detail->>'archive' = %s", action, answer['id'])
 
 
 def name_of(seg):
@@ -82,12 +89,35 @@ def test_a_zip_has_all_of_a_session_by_monitor_and_time(both):
     assert r.headers['Content-Disposition'] == (
         f'attachment; filename="recordings-{answer["id"][:8]}.zip"')
     read(save(env, r), [first, rest[1], rest[2], rest[0]])
-    for action, n in (('download', 4), ('link_opened', 4)):
-        rows = env.rows("SELECT detail FROM audit WHERE action = %s AND "
-                        "detail->>'archive' = %s", action, answer['id'])
-        assert len(rows) == n, action
+    assert len(opened(env, answer, 'download')) == 4
+    assert len(opened(env, answer)) == 4
+    # again, and twice at once: the first opening has listed them (X7)
+    with ThreadPoolExecutor(2) as pool:
+        for again in pool.map(lambda _: env.get(env.link(key_of(answer))),
+                              range(2)):
+            assert again.status_code == 200, again.text
+    assert len(opened(env, answer)) == 4
     wait_for('its end', lambda: env.metric('files_active') == 0, 60)
     assert env.stop() == 0
+
+
+def test_a_zip_adds_lines_per_address_up_to_a_limit(env):
+    env.start()
+    segments = [Segment(env, 1000).place() for _ in range(2)]
+    for s in segments:
+        s.wait_stored()
+    answer = archive(env, segments)
+    for n in [*range(20), 3, 19]:
+        env.rows("SELECT * FROM archive_open(%s, NULL, 'storage', %s, NULL)",
+                 answer['id'], f'{{"client": "192.0.2.{n}"}}')
+    rows = opened(env, answer)
+    assert len(rows) == 2 * 16
+    assert {r['detail']['client'] for r in rows} == {
+        f'192.0.2.{n}' for n in range(16)}
+    # another link has lines of its own
+    other = archive(env, segments)
+    assert env.get(env.link(key_of(other))).status_code == 200
+    assert len(opened(env, other)) == 2
 
 
 def test_a_file_still_in_the_spool_comes_along(tmp_path, cluster, ceph):  # noqa: F811

@@ -17,6 +17,7 @@ const R = T.recordings;
 const V = T.review;
 const NOTES_MAX = 10000;
 const REASON_MAX = 500;
+const ARCHIVE_MAX = 1000; // recordings of a ZIP, as POST archives takes them
 
 const isGone = (r) => r.status === 'expired' || r.status === 'deleted';
 const canDelete = (r) => !r.locked && (isStored(r) || ['missing', 'corrupted'].includes(r.status));
@@ -114,18 +115,20 @@ export const menuOf = (r, list) => [
     disabled: !canDelete(r), why: whyKept(r) },
 ];
 
-// Of several, those are taken that it fits.
+// Of several, those are taken that it fits. said: why it is disabled is shown.
 export function bulkActions(items, list) {
   const stored = items.filter(isStored);
   const unlocked = items.filter((r) => !r.locked && !isGone(r));
   const locked = items.filter((r) => r.locked);
   const deletable = items.filter(canDelete);
   const open = items.filter(canReview);
+  const isTooMany = stored.length > ARCHIVE_MAX;
   return [
     { label: R.downloadSome(stored.length), icon: 'download', run: () => startDownloads(stored),
       disabled: stored.length === 0, why: T.files.notStored },
     { label: R.zipSome(stored.length), icon: 'download', run: () => startArchive(stored),
-      disabled: stored.length === 0, why: T.files.notStored },
+      disabled: stored.length === 0 || isTooMany, why: isTooMany ? R.tooManyForZip(ARCHIVE_MAX) : T.files.notStored,
+      said: isTooMany },
     { label: V.markSome(open.length), icon: 'check', run: () => askReview(open, list.put),
       disabled: open.length === 0, why: V.why.none },
     { label: R.lockSome(unlocked.length), icon: 'lock', run: () => lock(unlocked, list),

@@ -95,13 +95,15 @@ function Bulk({ selection, list }) {
   const n = selection.items.length;
   if (n === 0) return null;
   const bytes = selection.items.reduce((sum, r) => sum + (r.bytes || 0), 0);
+  const actions = bulkActions(selection.items, list);
   return html`<div class="bulk" role="region" aria-label=${R.selectedRegion}>
     <b>${R.selected(n, formatBytes(bytes))}</b>
-    ${bulkActions(selection.items, list).map((a) => html`<button type="button" key=${a.label} class=${a.danger ? 'danger' : ''}
+    ${actions.map((a) => html`<button type="button" key=${a.label} class=${a.danger ? 'danger' : ''}
       disabled=${a.disabled} title=${a.disabled ? a.why : undefined} onClick=${a.run}>
       <${Icon} name=${a.icon} />${a.label}</button>`)}
     <button type="button" class="plain" aria-label=${R.clearSelection} title=${R.clearSelection}
       onClick=${selection.clear}><${Icon} name="close" /></button>
+    ${actions.filter((a) => a.said).map((a) => html`<p class="hint" role="status" key=${a.why}>${a.why}</p>`)}
   </div>`;
 }
 
