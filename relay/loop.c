@@ -12,7 +12,7 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "relay/agent/agent.h"
-#include "relay/wire/farewell.h"
+#include "relay/wire/lingering_close.h"
 #include "relay/relay.h"
 #include "relay/session/session.h"
 #include "relay/session/session_test.h"
@@ -114,9 +114,8 @@ static void
 finish_if_empty(struct loop *l)
 {
 	if (TAILQ_EMPTY(&l->sessions) && TAILQ_EMPTY(&l->conns) &&
-	    TAILQ_EMPTY(&l->farewells) && TAILQ_EMPTY(&l->forwards) &&
-	    l->n_sessions == 0 &&
-	    l->journal.n == 0)
+	    TAILQ_EMPTY(&l->lingering) && TAILQ_EMPTY(&l->forwards) &&
+	    l->n_sessions == 0 && l->journal.n == 0)
 		event_base_loopexit(l->base, NULL);
 }
 
@@ -277,7 +276,7 @@ loop_init(struct loop *l, struct relay *r, unsigned index)
 	TAILQ_INIT(&l->conns);
 	TAILQ_INIT(&l->proxied);
 	TAILQ_INIT(&l->agents);
-	TAILQ_INIT(&l->farewells);
+	TAILQ_INIT(&l->lingering);
 	TAILQ_INIT(&l->forwards);
 	l->base = event_base_new();
 	l->command_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -317,7 +316,7 @@ static void
 close_loop(struct loop *l)
 {
 	close_doors(l);
-	farewell_stop(l);
+	lingering_close_stop(l);
 	forward_end_all(l);
 	l->is_closing = true;
 	session_access_stop(l);
@@ -327,7 +326,7 @@ close_loop(struct loop *l)
 static void
 free_loop(struct loop *l)
 {
-	farewell_stop(l); /* of sides that came with the last jobs */
+	lingering_close_stop(l); /* of sides that came with the last jobs */
 	job_inbox_release(&l->inbox);
 	event_free(l->command);
 	event_free(l->drain_timer);

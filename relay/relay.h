@@ -20,7 +20,7 @@
 #include "relay/door/listener.h"
 #include "relay/door/pools.h"
 #include "relay/door/proxied.h"
-#include "relay/wire/leg.h"
+#include "relay/wire/transport.h"
 #include "relay/session/forward.h"
 #include "relay/session/live_budget.h"
 #include "relay/login/reject_log.h"
@@ -79,7 +79,7 @@ struct relay {
 
 TAILQ_HEAD(session_list, session);
 TAILQ_HEAD(agent_list, agent);
-TAILQ_HEAD(farewell_list, farewell);
+TAILQ_HEAD(lingering_list, lingering);
 
 struct loop {
 	struct relay *relay;
@@ -93,11 +93,11 @@ struct loop {
 	struct conn_list conns;
 	struct proxied_list proxied;
 	struct agent_list agents;
-	struct farewell_list farewells;
+	struct lingering_list lingering;
 	struct forward_list forwards; /* parked ones, to other relays */
-	unsigned n_farewells;
-	struct connection_home home;  /* of this loop's connections */
-	struct event *evictions;      /* some of them are to go */
+	unsigned n_lingering;
+	struct connection_home home; /* of this loop's connections */
+	struct event *evictions;     /* some of them are to go */
 	struct event *life_timer;
 	unsigned n_sessions;
 	struct loop_measures measures;
@@ -119,9 +119,9 @@ struct loop {
 		bool is_asking, is_due;
 	} orders; /* session_orders.c */
 	struct event *restore_timer;
-	struct leg_batch batch;
+	struct transport_batch batch;
 	uint8_t *spare_ring; /* ring.h */
-	uint8_t scratch[LEG_RECORD_LEN];
+	uint8_t scratch[TRANSPORT_RECORD_LEN];
 };
 
 enum loop_command { LOOP_RUN, LOOP_DRAIN, LOOP_STOP };

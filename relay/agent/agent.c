@@ -9,7 +9,7 @@
 #include "common/log.h"
 #include "common/tcp_liveness.h"
 #include "relay/agent/agent_internal.h"
-#include "relay/wire/farewell.h"
+#include "relay/wire/lingering_close.h"
 #include "relay/journal.h"
 
 #define IN_MAX (2 * AGENT_FRAME_MAX)
@@ -64,7 +64,7 @@ agent_close(struct agent *a, const char *why)
 	TAILQ_REMOVE(&a->loop->agents, a, link);
 	atomic_fetch_sub(&a->loop->relay->stats.active, 1);
 	connection_limit_leave(a->loop->relay->connections, &a->place);
-	farewell(a->loop, &a->side);
+	lingering_close(a->loop, &a->control);
 	if (a->timer != NULL)
 		event_free(a->timer);
 	login_attempt_release(&a->attempt);
@@ -83,10 +83,10 @@ agent_set_timer(struct agent *a, int64_t seconds)
 int
 agent_tell(struct agent *a, const struct agent_msg *m)
 {
-	int rc = agent_proto_encode(&a->side.out, m);
+	int rc = agent_proto_encode(&a->control.out, m);
 
 	if (rc == 0)
-		rc = side_flush(&a->side);
+		rc = channel_flush(&a->control);
 	return rc;
 }
 
@@ -189,8 +189,8 @@ feed(struct agent *a)
 
 	while (
 	    a->state != AGENT_STATE_GONE && a->state != AGENT_STATE_LOOK_UP) {
-		rc = agent_proto_parse(
-		    buf_head(&a->side.in), buf_len(&a->side.in), &used, &m);
+		rc = agent_proto_parse(buf_head(&a->control.in),
+		    buf_len(&a->control.in), &used, &m);
 		if (rc == 0)
 			return;
 		if (rc < 0) {
@@ -201,7 +201,7 @@ feed(struct agent *a)
 				: "that is not the agent protocol");
 			return;
 		}
-		buf_consume(&a->side.in, used);
+		buf_consume(&a->control.in, used);
 		on_message(a, &m);
 		wipe(&m, sizeof(m));
 	}
@@ -210,7 +210,7 @@ feed(struct agent *a)
 static const char *
 why_gone(const struct agent *a)
 {
-	return tcp_liveness_is_lost(a->side.leg.error)
+	return tcp_liveness_is_lost(a->control.transport.error)
 	    ? "it does not answer any more"
 	    : "the connection broke";
 }
@@ -226,7 +226,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 		feed(a); /* what waited for a query */
 		if (a->state == AGENT_STATE_GONE)
 			break;
-		n = side_fill(&a->side);
+		n = channel_fill(&a->control);
 		if (n > 0)
 			feed(a);
 	}
@@ -244,7 +244,7 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 {
 	struct agent *a = arg;
 
-	if (side_flush(&a->side) != 0)
+	if (channel_flush(&a->control) != 0)
 		agent_close(a, why_gone(a));
 }
 
@@ -304,17 +304,18 @@ conn_feed_agent(struct conn *c)
 	TAILQ_INSERT_TAIL(&l->agents, a, link);
 	atomic_fetch_add(&l->relay->stats.active, 1);
 	a->timer = evtimer_new(l->base, on_timer, a);
-	if (side_adopt(&a->side, l, &c->side, on_readable, on_writable, a) !=
-		0 ||
+	if (channel_adopt(&a->control, l, &c->channel, on_readable, on_writable,
+		a) != 0 ||
 	    a->timer == NULL) {
 		agent_close(a, "out of memory");
 	} else {
-		a->side.in.limit = IN_MAX;
+		a->control.in.limit = IN_MAX;
 		agent_set_timer(a, l->relay->conf.login_seconds);
-		side_read(&a->side, true);
+		channel_read(&a->control, true);
 		feed(a);
-		if (a->state != AGENT_STATE_GONE && side_has_buffered(&a->side))
-			side_wake(&a->side);
+		if (a->state != AGENT_STATE_GONE &&
+		    channel_has_buffered(&a->control))
+			channel_wake(&a->control);
 	}
 	conn_given_away(c);
 	agent_unref(a);

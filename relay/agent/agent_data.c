@@ -14,7 +14,7 @@
 struct delivery {
 	struct job job;
 	struct loop *to;
-	struct side side;
+	struct channel channel;
 	char ticket[AGENT_TICKET_MAX];
 	char client_addr[CLIENT_ADDR_LEN];
 };
@@ -28,10 +28,10 @@ refuse(struct delivery *d)
 	    LOG_S("door", "web_listen"),
 	    LOG_S("why", "no session waits for this ticket"));
 	strcpy(m.refused.reason, "no session waits for this ticket");
-	d->side.leg.batch = &d->to->batch; /* it is this loop's now */
-	if (agent_proto_encode(&d->side.out, &m) == 0)
-		leg_write(&d->side.leg, buf_head(&d->side.out),
-		    buf_len(&d->side.out));
+	d->channel.transport.batch = &d->to->batch; /* it is this loop's now */
+	if (agent_proto_encode(&d->channel.out, &m) == 0)
+		transport_write(&d->channel.transport,
+		    buf_head(&d->channel.out), buf_len(&d->channel.out));
 }
 
 static void
@@ -39,10 +39,10 @@ delivered(struct job *j)
 {
 	struct delivery *d = (struct delivery *)j;
 
-	if (!session_adopt_agent(d->to, d->ticket, &d->side))
+	if (!session_adopt_agent(d->to, d->ticket, &d->channel))
 		refuse(d);
 	wipe(d->ticket, sizeof(d->ticket));
-	side_release(&d->side);
+	channel_release(&d->channel);
 	free(d);
 }
 
@@ -61,7 +61,7 @@ deliver(struct conn *c, const char *ticket)
 {
 	struct delivery *d = calloc(1, sizeof(*d));
 
-	if (d == NULL || side_detach(&d->side, &c->side) != 0) {
+	if (d == NULL || channel_detach(&d->channel, &c->channel) != 0) {
 		free(d);
 		conn_close(c, "out of memory");
 		return;
@@ -70,7 +70,7 @@ deliver(struct conn *c, const char *ticket)
 	d->to = loop_of(c->loop->relay, ticket);
 	memcpy(d->client_addr, c->client_addr, sizeof(d->client_addr));
 	snprintf(d->ticket, sizeof(d->ticket), "%s", ticket);
-	buf_init(&d->side.out, AGENT_FRAME_MAX);
+	buf_init(&d->channel.out, AGENT_FRAME_MAX);
 	conn_given_away(c);
 	loop_post(d->to, &d->job);
 }
@@ -81,7 +81,7 @@ conn_feed_data(struct conn *c)
 	struct agent_msg m;
 	size_t used;
 	int rc = agent_proto_parse(
-	    buf_head(&c->side.in), buf_len(&c->side.in), &used, &m);
+	    buf_head(&c->channel.in), buf_len(&c->channel.in), &used, &m);
 
 	if (rc == 0)
 		return;
@@ -89,7 +89,7 @@ conn_feed_data(struct conn *c)
 		conn_close(c, "that is not an agent's data channel");
 		return;
 	}
-	buf_consume(&c->side.in, used);
+	buf_consume(&c->channel.in, used);
 	deliver(c, m.ticket.ticket);
 	wipe(&m, sizeof(m));
 }

@@ -26,7 +26,7 @@ struct agent {
 	struct loop *loop;
 	enum agent_state state;
 	unsigned n_refs; /* itself, and each query */
-	struct side side;
+	struct channel control;
 	struct event *timer; /* of the state; the next probe when ready */
 	char client_addr[CLIENT_ADDR_LEN];
 	char channel[UUID_TEXT_MAX];
@@ -46,8 +46,8 @@ struct agent {
 	unsigned n_states;      /* of captures that it may still say */
 	uint32_t n_pings, n_unanswered;
 	struct login_attempt attempt; /* until it is known who it is */
-	void (*go)(void *agent); /* once its turn has come */
-	char token[65];     /* SHA-256 of its enrolment's, hex */
+	void (*go)(void *agent);      /* once its turn has come */
+	char token[65];               /* SHA-256 of its enrolment's, hex */
 };
 
 /* ---- agent.c ---- */

@@ -59,7 +59,7 @@ conn_free(struct conn *c)
 		TAILQ_REMOVE(&l->conns, c, link);
 		atomic_fetch_sub(&l->relay->stats.active, 1);
 		conn_lookup_cancel(c);
-		side_release(&c->side);
+		channel_release(&c->channel);
 		connection_limit_leave(l->relay->connections, &c->place);
 		if (c->deadline != NULL)
 			event_free(c->deadline);
@@ -82,7 +82,7 @@ conn_close(struct conn *c, const char *why)
 void
 conn_given_away(struct conn *c)
 {
-	c->side = (struct side){ .leg.fd = -1 };
+	c->channel = (struct channel){ .transport.fd = -1 };
 	conn_free(c);
 }
 
@@ -90,11 +90,12 @@ void
 conn_finish(struct conn *c)
 {
 	c->is_closing = true;
-	if (side_flush(&c->side) != 0 ||
-	    (buf_len(&c->side.out) == 0 && !side_wants_write(&c->side)))
+	if (channel_flush(&c->channel) != 0 ||
+	    (buf_len(&c->channel.out) == 0 &&
+		!channel_wants_write(&c->channel)))
 		conn_free(c);
 	else
-		side_read(&c->side, false);
+		channel_read(&c->channel, false);
 }
 
 /* Time for the next request, within the life that all of them have. */
@@ -116,18 +117,20 @@ conn_wait(struct conn *c)
 {
 	const struct timeval tv = time_for_request(c);
 
-	if (side_flush(&c->side) != 0) {
+	if (channel_flush(&c->channel) != 0) {
 		conn_close(c, "the peer closed the connection");
 		return;
 	}
-	c->is_waiting = buf_len(&c->side.out) > 0 || side_wants_write(&c->side);
-	side_read(&c->side, !c->is_waiting);
+	c->is_waiting =
+	    buf_len(&c->channel.out) > 0 || channel_wants_write(&c->channel);
+	channel_read(&c->channel, !c->is_waiting);
 	event_add(c->deadline, &tv);
 	if (!c->is_waiting) {
-		buf_release(&c->side.out);
+		buf_release(&c->channel.out);
 		/* the next request may be here already */
-		if (buf_len(&c->side.in) > 0 || side_has_buffered(&c->side))
-			side_wake(&c->side);
+		if (buf_len(&c->channel.in) > 0 ||
+		    channel_has_buffered(&c->channel))
+			channel_wake(&c->channel);
 	}
 }
 
@@ -162,7 +165,7 @@ has_alpn(const struct conn *c, const char *name)
 	const unsigned char *p;
 	unsigned len;
 
-	SSL_get0_alpn_selected(c->side.leg.ssl, &p, &len);
+	SSL_get0_alpn_selected(c->channel.transport.ssl, &p, &len);
 	return len == strlen(name) && memcmp(p, name, len) == 0;
 }
 
@@ -203,7 +206,7 @@ become_session(struct conn *c)
 static void
 tls_is_up(struct conn *c)
 {
-	if (tls_peer_sha256(c->side.leg.ssl, c->peer_pin) == 0)
+	if (tls_peer_sha256(c->channel.transport.ssl, c->peer_pin) == 0)
 		c->has_peer_pin = true;
 	if (c->door->kind == DOOR_REVERSE)
 		c->state = CONN_HELLO;
@@ -217,10 +220,10 @@ static void
 go_on_with_tls(struct conn *c)
 {
 	char why[128];
-	int rc = leg_handshake(&c->side.leg);
+	int rc = transport_handshake(&c->channel.transport);
 
-	if (leg_wants_write(&c->side.leg))
-		event_add(c->side.writable, NULL);
+	if (transport_wants_write(&c->channel.transport))
+		event_add(c->channel.writable, NULL);
 	if (rc == ERR_AGAIN)
 		return;
 	if (rc != 0) {
@@ -244,11 +247,11 @@ start_tls(struct conn *c)
 	struct relay *r = c->loop->relay;
 	SSL_CTX *ctx =
 	    c->door->kind == DOOR_WEB ? relay_web_ctx(r) : relay_server_ctx(r);
-	int rc = leg_start_tls(&c->side.leg, ctx, true);
+	int rc = transport_start_tls(&c->channel.transport, ctx, true);
 
 	SSL_CTX_free(ctx);
 	if (rc == 0 && c->door->kind == DOOR_REVERSE)
-		tls_ask_certificate(c->side.leg.ssl);
+		tls_ask_certificate(c->channel.transport.ssl);
 	if (rc != 0) {
 		conn_close(c, "out of memory");
 		return;
@@ -275,7 +278,8 @@ static void
 look(struct conn *c)
 {
 	uint8_t first;
-	ssize_t n = recv(c->side.leg.fd, &first, 1, MSG_PEEK | MSG_DONTWAIT);
+	ssize_t n =
+	    recv(c->channel.transport.fd, &first, 1, MSG_PEEK | MSG_DONTWAIT);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
@@ -293,7 +297,7 @@ look(struct conn *c)
 static bool
 read_once(struct conn *c)
 {
-	ssize_t n = side_fill(&c->side);
+	ssize_t n = channel_fill(&c->channel);
 
 	if (n == ERR_AGAIN)
 		return false;
@@ -317,13 +321,13 @@ handle_readable(struct conn *c)
 	if (c->is_gone || c->is_closing || c->state <= CONN_TLS ||
 	    become_session(c))
 		return;
-	if (buf_len(&c->side.in) > 0) /* came with the request before */
+	if (buf_len(&c->channel.in) > 0) /* came with the request before */
 		feed(c);
 	/* TLS may hold what no event reports */
 	while (
 	    !c->is_gone && !c->is_closing && !c->is_waiting && read_once(c)) {
 		feed(c);
-		if (c->is_gone || c->side.leg.ssl == NULL)
+		if (c->is_gone || c->channel.transport.ssl == NULL)
 			return;
 	}
 }
@@ -351,7 +355,7 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 		conn_finish(c);
 	else if (c->is_waiting)
 		conn_wait(c);
-	else if (side_flush(&c->side) != 0)
+	else if (channel_flush(&c->channel) != 0)
 		conn_close(c, "the peer closed the connection");
 }
 
@@ -398,7 +402,8 @@ conn_start(struct loop *l, const struct door *door, int fd,
 	c->is_local = peer->is_local;
 	c->is_check = peer->is_check;
 	c->deadline = evtimer_new(l->base, on_deadline, c);
-	if (side_init(&c->side, l, fd, on_readable, on_writable, c) != 0 ||
+	if (channel_init(&c->channel, l, fd, on_readable, on_writable, c) !=
+		0 ||
 	    c->deadline == NULL) {
 		conn_close(c, "out of memory");
 		return;
@@ -406,5 +411,5 @@ conn_start(struct loop *l, const struct door *door, int fd,
 	set_deadline(c);
 	if (door->kind == DOOR_VNC_AUTH && c->is_local)
 		event_add(c->deadline, &look);
-	side_read(&c->side, true);
+	channel_read(&c->channel, true);
 }

@@ -1,7 +1,7 @@
 /*
  * A connection that is not known for what it is yet: it came in at a door
  * that begins with TLS, or that must look at the first bytes. Once it is
- * known, its side changes hands and the conn is gone (relay/door/door.h).
+ * known, its channel changes hands and the conn is gone (relay/door/door.h).
  *
  *   LOOK -> TLS -> HTTP -> session | file sent, closed
  *                  AGENT -> agent (its control channel)
@@ -21,7 +21,7 @@
 #include "common/connection_limit.h"
 #include "relay/door/door.h"
 #include "relay/door/listener.h"
-#include "relay/wire/side.h"
+#include "relay/wire/channel.h"
 
 #define CLIENT_ADDR_LEN 64
 
@@ -39,7 +39,7 @@ struct conn {
 	struct loop *loop;
 	const struct door *door;
 	enum conn_state state;
-	struct side side;
+	struct channel channel;
 	struct connection_place place;
 	struct event *deadline;
 	char client_addr[CLIENT_ADDR_LEN];
@@ -62,13 +62,13 @@ void conn_start(struct loop *l, const struct door *door, int fd,
 /* Logs why, unless a load balancer only looked, and closes. */
 void conn_close(struct conn *c, const char *why);
 
-/* The side was adopted by somebody else: frees the rest. */
+/* The channel was adopted by somebody else: frees the rest. */
 void conn_given_away(struct conn *c);
 
-/* Sends what is in side.out, then closes. */
+/* Sends what is in channel.out, then closes. */
 void conn_finish(struct conn *c);
 
-/* Sends what is in side.out, then reads on. */
+/* Sends what is in channel.out, then reads on. */
 void conn_wait(struct conn *c);
 
 /* ALPN and client certificates for the web door's context. */
@@ -79,7 +79,7 @@ void conn_name_client(char out[CLIENT_ADDR_LEN], const struct sockaddr *addr);
 
 bool conn_is_loopback(const struct sockaddr *addr);
 
-/* What each kind does with its input, which is in side.in: */
+/* What each kind does with its input, which is in channel.in: */
 void conn_feed_http(struct conn *c);    /* conn_http.c */
 void conn_feed_agent(struct conn *c);   /* agent.c */
 void conn_feed_data(struct conn *c);    /* agent_data.c */

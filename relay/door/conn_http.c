@@ -29,7 +29,7 @@ refuse(struct conn *c, unsigned status, const struct http_request *req)
 	log_info("http_refused", LOG_S("client", c->client_addr),
 	    LOG_U("status", status),
 	    LOG_S("path", req != NULL ? req->path : ""));
-	answer(c, http_answer_error(&c->side.out, status, NULL, req),
+	answer(c, http_answer_error(&c->channel.out, status, NULL, req),
 	    req != NULL && req->is_keep_alive);
 }
 
@@ -49,14 +49,14 @@ upgrade(struct conn *c, const struct http_request *req)
 	if (status == 101 && !http_request_origin_ok(req, origins))
 		status = 403;
 	/* nothing may come behind the request before it was answered */
-	if (status == 101 && buf_len(&c->side.in) > 0)
+	if (status == 101 && buf_len(&c->channel.in) > 0)
 		status = 400;
 	if (status != 101) {
 		refuse(c, status, req);
 		return;
 	}
-	if (http_answer_upgrade(&c->side.out, req) != 0 ||
-	    side_flush(&c->side) != 0 || buf_len(&c->side.out) > 0) {
+	if (http_answer_upgrade(&c->channel.out, req) != 0 ||
+	    channel_flush(&c->channel) != 0 || buf_len(&c->channel.out) > 0) {
 		conn_close(c, "the peer closed the connection");
 		return;
 	}
@@ -73,8 +73,8 @@ serve(struct conn *c, const struct http_request *req)
 		refuse(c, 404, req);
 		return;
 	}
-	c->side.out.limit = STATIC_FILES_MAX_BYTES + STATIC_FILES_HEAD_MAX;
-	answer(c, static_files_answer(r->files, req, &c->side.out),
+	c->channel.out.limit = STATIC_FILES_MAX_BYTES + STATIC_FILES_HEAD_MAX;
+	answer(c, static_files_answer(r->files, req, &c->channel.out),
 	    req->is_keep_alive);
 }
 
@@ -87,14 +87,14 @@ conn_feed_http(struct conn *c)
 	if (c->is_waiting)
 		return; /* one answer after the other */
 	n = http_request_parse(
-	    &req, buf_head(&c->side.in), buf_len(&c->side.in));
+	    &req, buf_head(&c->channel.in), buf_len(&c->channel.in));
 	if (n == 0)
 		return;
 	if (n < 0) {
 		refuse(c, http_request_error_status((int)n), NULL);
 		return;
 	}
-	buf_consume(&c->side.in, (size_t)n);
+	buf_consume(&c->channel.in, (size_t)n);
 	req.frame_origins = c->loop->relay->conf.web_frame_origins;
 	if (is_socket_path(req.path))
 		upgrade(c, &req);

@@ -135,7 +135,7 @@ look_up(struct conn *c, const struct rfb_repeater_hello *hello)
 		http_hex(c->peer_pin, sizeof(c->peer_pin), k->pin);
 	hash_secret(hello->secret, k->secret);
 	c->lookup = k;
-	side_read(&c->side, false);
+	channel_read(&c->channel, false);
 	event_add(c->deadline, &tv); /* wrong ones before it make it wait */
 	login_attempt_set(&k->attempt, c->loop->relay->throttle, c->loop->base,
 	    c->client_addr, "reverse", k->name[0] != '\0' ? k->name : k->pin,
@@ -171,7 +171,7 @@ conn_feed_reverse(struct conn *c)
 	if (c->lookup != NULL)
 		return;
 	rc = rfb_repeater_parse(
-	    &hello, buf_head(&c->side.in), buf_len(&c->side.in), &used);
+	    &hello, buf_head(&c->channel.in), buf_len(&c->channel.in), &used);
 	if (rc == RFB_REPEATER_MORE)
 		return;
 	if (rc < 0) {
@@ -185,7 +185,7 @@ conn_feed_reverse(struct conn *c)
 		    "certificate (stunnel)");
 		return;
 	}
-	buf_consume(&c->side.in, used);
+	buf_consume(&c->channel.in, used);
 	look_up(c, &hello);
 	wipe(&hello, sizeof(hello));
 }

@@ -10,13 +10,13 @@
 #define QUEUE_LIMIT (WS_QUEUE_MAX + 3 * (WS_CONTROL_MAX + WS_HEADER_MAX))
 #define QUEUE_KEEP  1024 /* a greater one is given back when it is empty */
 
-/* ---- to the leg ---- */
+/* ---- to the transport ---- */
 
-/* leg_write that remembers failure: wslay knows only "not now". */
+/* transport_write that remembers failure: wslay knows only "not now". */
 static ssize_t
-leg_take(struct ws *ws, const uint8_t *data, size_t len)
+transport_take(struct ws *ws, const uint8_t *data, size_t len)
 {
-	ssize_t n = leg_write(ws->leg, data, len);
+	ssize_t n = transport_write(ws->transport, data, len);
 
 	if (n < 0)
 		ws->is_broken = true;
@@ -31,13 +31,13 @@ leg_take(struct ws *ws, const uint8_t *data, size_t len)
 static ssize_t
 send_with_header(struct ws *ws, const uint8_t *data, size_t len)
 {
-	uint8_t piece[LEG_RECORD_LEN];
+	uint8_t piece[TRANSPORT_RECORD_LEN];
 	size_t n = ws->header_len, fit = min_size(len, sizeof(piece) - n);
 	ssize_t sent;
 
 	memcpy(piece, ws->header, n);
 	memcpy(piece + n, data, fit);
-	sent = leg_take(ws, piece, n + fit);
+	sent = transport_take(ws, piece, n + fit);
 	if (sent < 0)
 		return -1;
 	if ((size_t)sent < n) {
@@ -62,7 +62,7 @@ on_send(const uint8_t *data, size_t len, int flags, void *arg)
 		return (ssize_t)len;
 	}
 	n = ws->header_len > 0 ? send_with_header(ws, data, len)
-			       : leg_take(ws, data, len);
+			       : transport_take(ws, data, len);
 	return n > 0 ? n : -1; /* to wslay both mean: later */
 }
 
@@ -152,7 +152,7 @@ flush_queue(struct ws *ws)
 		ws->has_ping = false;
 	if (buf_len(&ws->queue) == 0)
 		return 0;
-	n = leg_take(ws, buf_head(&ws->queue), buf_len(&ws->queue));
+	n = transport_take(ws, buf_head(&ws->queue), buf_len(&ws->queue));
 	if (n < 0)
 		return ERR_IO;
 	buf_consume(&ws->queue, (size_t)n);
@@ -184,7 +184,7 @@ flush_zeros(struct ws *ws)
 int
 ws_flush(struct ws *ws)
 {
-	int rc = ws->is_broken ? ERR_IO : leg_flush(ws->leg);
+	int rc = ws->is_broken ? ERR_IO : transport_flush(ws->transport);
 
 	if (rc == 0 && ws->is_closing)
 		rc = flush_zeros(ws);
@@ -192,7 +192,7 @@ ws_flush(struct ws *ws)
 		rc = flush_queue(ws);
 	if (rc == ERR_IO)
 		ws->is_broken = true;
-	if (rc == 0 && leg_wants_write(ws->leg))
+	if (rc == 0 && transport_wants_write(ws->transport))
 		rc = ERR_AGAIN;
 	return rc;
 }
@@ -202,7 +202,8 @@ ws_wants_write(const struct ws *ws)
 {
 	if (ws->is_broken)
 		return false;
-	if (leg_wants_write(ws->leg) || (ws->is_closing && ws->left > 0))
+	if (transport_wants_write(ws->transport) ||
+	    (ws->is_closing && ws->left > 0))
 		return true;
 	return ws->left == 0 &&
 	    (buf_len(&ws->queue) > 0 || ws->has_pong || ws->has_ping);
@@ -282,7 +283,7 @@ ws_close(struct ws *ws, enum ws_code code, const char *reason)
 /* ---- life ---- */
 
 struct ws *
-ws_new(struct leg *leg, ws_on_text on_text, void *arg)
+ws_new(struct transport *transport, ws_on_text on_text, void *arg)
 {
 	static const struct wslay_frame_callbacks in = { .recv_callback =
 							     ws_on_receive };
@@ -294,7 +295,7 @@ ws_new(struct leg *leg, ws_on_text on_text, void *arg)
 
 	if (ws == NULL)
 		return NULL;
-	ws->leg = leg;
+	ws->transport = transport;
 	ws->on_text = on_text;
 	ws->arg = arg;
 	buf_init(&ws->text, WS_TEXT_MAX + 1);
@@ -314,9 +315,9 @@ no_text(void *arg, const char *json, size_t len)
 }
 
 void
-ws_move(struct ws *ws, struct leg *leg)
+ws_move(struct ws *ws, struct transport *transport)
 {
-	ws->leg = leg;
+	ws->transport = transport;
 	ws->on_text = no_text;
 	ws->arg = NULL;
 }

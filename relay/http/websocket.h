@@ -1,7 +1,7 @@
 /*
- * The server side of a WebSocket (RFC 6455) over a leg, frames by wslay.
- * Binary messages carry a byte stream, the same one that a leg would: where
- * a message begins or ends means nothing. Text messages carry JSON beside
+ * The server side of a WebSocket (RFC 6455) over a transport, frames by wslay.
+ * Binary messages carry a byte stream, the same one that a transport would:
+ * where a message begins or ends means nothing. Text messages carry JSON beside
  * it. Extensions are never accepted, frames without a mask are refused.
  *
  * Sending copies no payload but the piece that shares a TLS record with its
@@ -11,7 +11,7 @@
  *                                               stream, by later ws_sends
  *
  * Nothing else can be sent inside a frame, so pongs, text and the close wait
- * until `left` is 0. One loop owns a ws and its leg.
+ * until `left` is 0. One loop owns a ws and its transport.
  */
 #ifndef RELAY_HTTP_WEBSOCKET_H
 #define RELAY_HTTP_WEBSOCKET_H
@@ -21,7 +21,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-struct leg;
+struct transport;
 struct ws;
 
 #define WS_TEXT_MAX  16384
@@ -46,12 +46,12 @@ enum ws_code {
  */
 typedef void (*ws_on_text)(void *arg, const char *json, size_t len);
 
-/* leg: borrowed, TLS up, nothing left of the HTTP request. Returns NULL when
- * memory is out. */
-struct ws *ws_new(struct leg *leg, ws_on_text on_text, void *arg);
+/* transport: borrowed, TLS up, nothing left of the HTTP request. Returns NULL
+ * when memory is out. */
+struct ws *ws_new(struct transport *transport, ws_on_text on_text, void *arg);
 
-/* The leg has moved in memory; text goes nowhere from now on. */
-void ws_move(struct ws *ws, struct leg *leg);
+/* The transport has moved in memory; text goes nowhere from now on. */
+void ws_move(struct ws *ws, struct transport *transport);
 
 /* Wipes and frees; sends nothing. NULL is fine. */
 void ws_free(struct ws *ws);
@@ -70,15 +70,15 @@ ssize_t ws_recv(struct ws *ws, uint8_t *data, size_t len);
 bool ws_has_buffered(const struct ws *ws);
 
 /*
- * Sends bytes of the stream, as leg_write does. Returns bytes accepted (the
- * others must be given again), 0 when none was, or ERR_IO: the socket broke
- * or ws_close was called.
+ * Sends bytes of the stream, as transport_write does. Returns bytes accepted
+ * (the others must be given again), 0 when none was, or ERR_IO: the socket
+ * broke or ws_close was called.
  */
 ssize_t ws_send(struct ws *ws, const uint8_t *data, size_t len);
 
 /*
  * Sends a ping as soon as a frame may begin, unless one waits already. What
- * the peer answers shows in the bytes that its leg received.
+ * the peer answers shows in the bytes that its transport received.
  */
 void ws_ping(struct ws *ws);
 
@@ -98,7 +98,7 @@ bool ws_wants_write(const struct ws *ws);
 
 /*
  * Ends the stream: queues a close frame behind what waits; ws_flush until it
- * returns 0, then let the leg go. A frame that is under way is filled up
+ * returns 0, then let the transport go. A frame that is under way is filled up
  * with zeros, so that the reason can follow. reason: UTF-8, up to 123 bytes
  * of it are sent. Only the first call counts.
  */

@@ -11,9 +11,9 @@ ssize_t
 ws_on_receive(uint8_t *data, size_t len, int flags, void *arg)
 {
 	struct ws *ws = arg;
-	ssize_t n = leg_read(ws->leg, data, len);
+	ssize_t n = transport_read(ws->transport, data, len);
 
-	ws->leg_error = n < 0 ? (int)n : 0;
+	ws->transport_error = n < 0 ? (int)n : 0;
 	if (n > 0)
 		ws->may_have_more = true;
 	return n > 0 ? n : -1;
@@ -224,12 +224,12 @@ no_frame(struct ws *ws, ssize_t rc)
 	if (rc != WSLAY_ERR_WANT_READ)
 		return fail(ws, ERR_NOMEM, WS_GOING_AWAY, "out of memory");
 	/* half a header: wslay wants another call, not another byte */
-	if (ws->leg_error == 0)
+	if (ws->transport_error == 0)
 		return 0;
 	ws->may_have_more = false;
-	if (ws->leg_error == ERR_AGAIN)
+	if (ws->transport_error == ERR_AGAIN)
 		return ERR_AGAIN;
-	ws->error = ws->leg_error;
+	ws->error = ws->transport_error;
 	return ws->error;
 }
 
@@ -242,7 +242,7 @@ step(struct ws *ws, unsigned *n_idle)
 	ssize_t n;
 	int rc = 0;
 
-	ws->leg_error = 0;
+	ws->transport_error = 0;
 	n = wslay_frame_recv(ws->in, &frame);
 	if (n < 0)
 		return no_frame(ws, n);
@@ -283,5 +283,5 @@ ws_has_buffered(const struct ws *ws)
 {
 	return ws->error == 0 &&
 	    (ws->chunk_len > 0 || ws->may_have_more ||
-		leg_has_buffered(ws->leg));
+		transport_has_buffered(ws->transport));
 }

@@ -22,7 +22,7 @@
 
 /*
  * Above EDITS_HIGH no more of the stream should be looked at until some were
- * sent. What one piece of it can add (LEG_RECORD_LEN * 8 / 12 rectangles)
+ * sent. What one piece of it can add (TRANSPORT_RECORD_LEN * 8 / 12 rectangles)
  * still fits below EDITS_MAX.
  */
 #define EDITS_HIGH      4096

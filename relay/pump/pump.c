@@ -79,7 +79,7 @@ drain(struct session *s, const char *code, const char *reason)
 	}
 	p->end_code = code;
 	p->is_stalled = false; /* nothing is read any more */
-	side_read(&s->endpoint, false);
+	channel_read(&s->endpoint, false);
 	pump_to_viewer(s);
 }
 
@@ -175,8 +175,8 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	if (s->state == SESSION_RUNNING && s->pump.is_stalled)
 		pump_from_endpoint(s);
 	if (s->state == SESSION_RUNNING) {
-		side_shrink(&s->viewer);
-		side_shrink(&s->endpoint);
+		channel_shrink(&s->viewer);
+		channel_shrink(&s->endpoint);
 	}
 	session_unref(s);
 }
@@ -268,7 +268,7 @@ begin_both(struct session *s)
 		return false;
 	}
 	buf_release(&s->viewer.in);
-	if (side_flush(&s->viewer) != 0) {
+	if (channel_flush(&s->viewer) != 0) {
 		session_end(s, "normal", session_viewer_why(s));
 		return false;
 	}
@@ -311,9 +311,9 @@ pump_start(struct session *s)
 	}
 	if (!begin_both(s))
 		return;
-	side_read(&s->viewer, true);
-	if (side_has_buffered(&s->viewer))
-		side_wake(&s->viewer);
+	channel_read(&s->viewer, true);
+	if (channel_has_buffered(&s->viewer))
+		channel_wake(&s->viewer);
 	pump_cover_start(s);
 	pump_to_endpoint(s);
 	if (s->state == SESSION_RUNNING)

@@ -35,8 +35,7 @@ static bool
 is_recorded(const struct session *s)
 {
 	return (s->is_recorded || s->is_recording) &&
-	    (s->has_recorder || s->device.is_on ||
-		s->restart != RESTART_NONE);
+	    (s->has_recorder || s->device.is_on || s->restart != RESTART_NONE);
 }
 
 /* All that is recorded, of the framebuffer. */
@@ -244,7 +243,8 @@ has_backlog(const struct session *s)
 
 	if (s->ring.forwarded < s->ring.framed || buf_len(&s->viewer.out) > 0)
 		return true;
-	return ioctl(s->viewer.leg.fd, SIOCOUTQ, &unread) == 0 && unread > 0;
+	return ioctl(s->viewer.transport.fd, SIOCOUTQ, &unread) == 0 &&
+	    unread > 0;
 }
 
 static int

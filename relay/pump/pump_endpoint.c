@@ -5,7 +5,7 @@
 #include "common/err.h"
 #include "relay/pump/pump_internal.h"
 
-#define PIECE_MAX (8 * LEG_RECORD_LEN)
+#define PIECE_MAX (8 * TRANSPORT_RECORD_LEN)
 
 /* ---- reading ---- */
 
@@ -29,7 +29,7 @@ static void
 stall(struct session *s)
 {
 	s->pump.is_stalled = true;
-	side_read(&s->endpoint, false);
+	channel_read(&s->endpoint, false);
 	if (s->has_recorder)
 		tee_writer_want_room(
 		    s->ring.tee, (size_t)s->loop->relay->conf.ring_bytes / 4);
@@ -53,7 +53,7 @@ static void
 go_on_reading(struct session *s)
 {
 	s->pump.is_stalled = false;
-	side_read(&s->endpoint, true);
+	channel_read(&s->endpoint, true);
 }
 
 /*
@@ -71,10 +71,10 @@ read_piece(struct session *s, size_t *got)
 	*got = 0;
 	if (p == NULL)
 		return ERR_NOMEM;
-	room = min_size(
-	    room, meter_is_low(&s->pump.meter) ? LEG_RECORD_LEN : PIECE_MAX);
+	room = min_size(room,
+	    meter_is_low(&s->pump.meter) ? TRANSPORT_RECORD_LEN : PIECE_MAX);
 	while (n < room && rc > 0) {
-		rc = side_recv(&s->endpoint, p + n, room - n);
+		rc = channel_recv(&s->endpoint, p + n, room - n);
 		if (rc > 0)
 			n += (size_t)rc;
 	}
@@ -134,7 +134,7 @@ is_early(struct session *s)
 	if (ns == 0)
 		return false;
 	s->pump.is_stalled = true;
-	side_read(&s->endpoint, false);
+	channel_read(&s->endpoint, false);
 	return pump_timer(s, &s->pump.meter_timer, on_meter_time, ns) == 0;
 }
 
@@ -174,7 +174,7 @@ pump_from_endpoint(struct session *s)
 		pump_endpoint_failed(s, rc);
 	else if (s->state == SESSION_RUNNING && rc == 0 && !s->pump.is_stalled)
 		/* others first, then more of this one */
-		side_wake(&s->endpoint);
+		channel_wake(&s->endpoint);
 	session_unref(s);
 }
 
@@ -193,7 +193,7 @@ send_ring(struct session *s, size_t len)
 {
 	size_t all;
 	const uint8_t *p = ring_span(&s->ring, &all);
-	ssize_t n = side_send(&s->viewer, p, len);
+	ssize_t n = channel_send(&s->viewer, p, len);
 
 	if (n < 0)
 		return (int)n;
@@ -204,7 +204,7 @@ send_ring(struct session *s, size_t len)
 static int
 send_bytes(struct session *s, const uint8_t *p, size_t len)
 {
-	ssize_t n = side_send(&s->viewer, p, len);
+	ssize_t n = channel_send(&s->viewer, p, len);
 
 	if (n < 0)
 		return (int)n;
@@ -257,7 +257,7 @@ forward(struct session *s)
 static bool
 has_output(struct session *s)
 {
-	if (side_wants_write(&s->viewer) || buf_len(&s->viewer.out) > 0)
+	if (channel_wants_write(&s->viewer) || buf_len(&s->viewer.out) > 0)
 		return true;
 	if (edits_is_empty(&s->pump.edits))
 		return free_until(s) > s->ring.forwarded;
@@ -268,10 +268,10 @@ has_output(struct session *s)
 static int
 flush(struct session *s)
 {
-	int rc = side_flush(&s->viewer);
+	int rc = channel_flush(&s->viewer);
 
 	if (rc == 0 && buf_len(&s->viewer.out) == 0 &&
-	    !side_wants_write(&s->viewer))
+	    !channel_wants_write(&s->viewer))
 		rc = forward(s);
 	return rc;
 }
@@ -300,5 +300,5 @@ pump_to_viewer(struct session *s)
 	}
 	ring_idle(&s->ring);
 	if (s->pump.is_stalled && room_left(s) > 0)
-		side_wake(&s->endpoint);
+		channel_wake(&s->endpoint);
 }

@@ -32,10 +32,10 @@ pump_release_input(struct session *s)
 bool
 pump_let_go(struct session *s)
 {
-	if (s->endpoint.leg.fd < 0 || s->framer == NULL)
+	if (s->endpoint.transport.fd < 0 || s->framer == NULL)
 		return false;
 	pump_cover_drop_input(s);
-	return pump_release_input(s) == 0 && side_flush(&s->endpoint) == 0 &&
+	return pump_release_input(s) == 0 && channel_flush(&s->endpoint) == 0 &&
 	    s->pump.held.is_used;
 }
 

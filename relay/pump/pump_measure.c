@@ -16,7 +16,7 @@ measure_forwarded(struct session *s)
 {
 	if (s->measures.forward_at == 0 ||
 	    s->ring.forwarded < s->measures.forward_at ||
-	    buf_len(&s->viewer.out) > 0 || side_wants_write(&s->viewer))
+	    buf_len(&s->viewer.out) > 0 || channel_wants_write(&s->viewer))
 		return;
 	histogram_observe(&s->loop->measures.added_latency,
 	    clock_mono_ns() - s->measures.read_ns);

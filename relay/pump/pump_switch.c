@@ -84,7 +84,7 @@ on_no_answer(evutil_socket_t fd, short what, void *arg)
 	if (!s->pump.sw.is_active)
 		return;
 	/* a slow line that brings something may take longer */
-	if (s->pump.sw.progress != s->endpoint.leg.bytes_in)
+	if (s->pump.sw.progress != s->endpoint.transport.bytes_in)
 		set_wait(s);
 	else
 		give_up(s);
@@ -93,7 +93,7 @@ on_no_answer(evutil_socket_t fd, short what, void *arg)
 static void
 set_wait(struct session *s)
 {
-	s->pump.sw.progress = s->endpoint.leg.bytes_in;
+	s->pump.sw.progress = s->endpoint.transport.bytes_in;
 	pump_timer(s, &s->pump.sw.timer, on_no_answer, ANSWER_NS);
 }
 

@@ -316,7 +316,7 @@ pump_from_viewer(struct session *s)
 	session_ref(s);
 	while (rc == 0 && budget > 0 && s->state == SESSION_RUNNING &&
 	    buf_len(&s->endpoint.out) < OUT_HIGH) {
-		n = side_recv(&s->viewer, l->scratch, sizeof(l->scratch));
+		n = channel_recv(&s->viewer, l->scratch, sizeof(l->scratch));
 		if (n <= 0)
 			break;
 		budget -= min_size(budget, (size_t)n);
@@ -336,7 +336,7 @@ pump_from_viewer(struct session *s)
 		pump_viewer_failed(s, (int)n);
 	else if (s->state == SESSION_RUNNING && n > 0 && s->viewer.is_reading)
 		/* not read to the end: TLS may hold what no event reports */
-		side_wake(&s->viewer);
+		channel_wake(&s->viewer);
 	wipe(l->scratch, most); /* key strokes */
 	session_unref(s);
 }
@@ -348,7 +348,7 @@ pump_to_endpoint(struct session *s)
 
 	if (pump_is_draining(s))
 		return;
-	if (side_flush(&s->endpoint) != 0) {
+	if (channel_flush(&s->endpoint) != 0) {
 		pump_endpoint_failed(s, ERR_IO);
 		return;
 	}
@@ -357,10 +357,10 @@ pump_to_endpoint(struct session *s)
 	if (left == 0 && s->endpoint.out.cap > OUT_KEEP)
 		buf_release(&s->endpoint.out);
 	if (left >= OUT_HIGH) {
-		side_read(&s->viewer, false);
+		channel_read(&s->viewer, false);
 	} else if (left <= OUT_LOW && !s->viewer.is_reading) {
-		side_read(&s->viewer, true);
-		if (side_has_buffered(&s->viewer))
-			side_wake(&s->viewer);
+		channel_read(&s->viewer, true);
+		if (channel_has_buffered(&s->viewer))
+			channel_wake(&s->viewer);
 	}
 }

@@ -60,12 +60,12 @@ forward_end(struct forward *f, const char *why)
 	f->is_gone = true;
 	log_info("forward_end", LOG_S("session", f->session),
 	    LOG_S("relay", f->host), LOG_S("why", why),
-	    LOG_U("bytes_from_endpoint", f->endpoint.leg.bytes_in));
+	    LOG_U("bytes_from_endpoint", f->endpoint.transport.bytes_in));
 	if (f->state < FORWARD_RUNNING)
 		say_failed(f, why);
 	TAILQ_REMOVE(&l->forwards, f, link);
-	side_release(&f->endpoint);
-	side_release(&f->relay);
+	channel_release(&f->endpoint);
+	channel_release(&f->relay);
 	rfb_handshake_client_free(f->handshake);
 	f->handshake = NULL;
 	connection_limit_leave(l->relay->connections, &f->place);
@@ -94,42 +94,43 @@ on_deadline(evutil_socket_t fd, short what, void *arg)
 /* ---- bytes, both ways ---- */
 
 static bool
-is_full(const struct side *d)
+is_full(const struct channel *d)
 {
-	return buf_len(&d->out) > 0 || side_wants_write(d);
+	return buf_len(&d->out) > 0 || channel_wants_write(d);
 }
 
 /* As long as `to` takes what `from` has. Ends f when one of them is gone. */
 static void
-pass_on(struct forward *f, struct side *from, struct side *to)
+pass_on(struct forward *f, struct channel *from, struct channel *to)
 {
 	for (unsigned i = 0; i < READS_A_TURN; i++) {
 		ssize_t n;
 
 		if (is_full(to)) {
-			side_read(from, false);
+			channel_read(from, false);
 			return;
 		}
-		n = side_recv(from, f->loop->scratch, sizeof(f->loop->scratch));
+		n = channel_recv(
+		    from, f->loop->scratch, sizeof(f->loop->scratch));
 		if (n == ERR_AGAIN)
 			return;
 		if (n <= 0 ||
 		    buf_append(&to->out, f->loop->scratch, (size_t)n) != 0 ||
-		    side_flush(to) != 0) {
+		    channel_flush(to) != 0) {
 			forward_end(f, "the connection was closed");
 			return;
 		}
 	}
-	side_wake(from);
+	channel_wake(from);
 }
 
 static void
-has_room(struct forward *f, struct side *to, struct side *from)
+has_room(struct forward *f, struct channel *to, struct channel *from)
 {
-	if (side_flush(to) != 0)
+	if (channel_flush(to) != 0)
 		forward_end(f, "the connection was closed");
 	else if (f->state == FORWARD_RUNNING && !is_full(to))
-		side_wake(from);
+		channel_wake(from);
 }
 
 static void
@@ -185,7 +186,7 @@ say_server_init(struct forward *f)
 	if (rc == 0 && init->is_own_format_unknown)
 		rc = buf_append(&f->endpoint.out, order, sizeof(order));
 	if (rc == 0)
-		rc = side_flush(&f->endpoint);
+		rc = channel_flush(&f->endpoint);
 	return rc;
 }
 
@@ -196,7 +197,7 @@ run(struct forward *f)
 	event_del(f->deadline);
 	rfb_handshake_client_free(f->handshake);
 	f->handshake = NULL;
-	side_wake(&f->endpoint);
+	channel_wake(&f->endpoint);
 }
 
 /* One message of the other relay. Returns the bytes it took, 0 for more, or
@@ -250,7 +251,7 @@ hear_all(struct forward *f)
 		if (n > 0)
 			buf_consume(&f->relay.in, (size_t)n);
 	}
-	if (n < 0 || side_flush(&f->relay) != 0) {
+	if (n < 0 || channel_flush(&f->relay) != 0) {
 		forward_end(
 		    f, "the relay of the session did not take the connection");
 		return;
@@ -259,7 +260,7 @@ hear_all(struct forward *f)
 		return;
 	if (buf_append(&f->endpoint.out, buf_head(&f->relay.in),
 		buf_len(&f->relay.in)) != 0 ||
-	    side_flush(&f->endpoint) != 0) {
+	    channel_flush(&f->endpoint) != 0) {
 		forward_end(f, "the connection was closed");
 		return;
 	}
@@ -285,15 +286,15 @@ forward_relay_readable(evutil_socket_t fd, short what, void *arg)
 	}
 	if (f->state == FORWARD_CONNECT)
 		return;
-	n = side_fill(&f->relay);
+	n = channel_fill(&f->relay);
 	if (n == ERR_AGAIN)
 		return;
 	if (n <= 0) {
 		forward_end(f, "the relay of the session is gone");
 		return;
 	}
-	if (side_has_buffered(&f->relay))
-		side_wake(&f->relay);
+	if (channel_has_buffered(&f->relay))
+		channel_wake(&f->relay);
 	hear_all(f);
 }
 
@@ -317,16 +318,16 @@ start(struct job *j)
 	struct forward *f = (struct forward *)j;
 	struct loop *l = f->loop;
 	struct timeval tv = { l->relay->conf.connect_seconds, 0 };
-	struct side parked = { .leg.fd = -1 };
+	struct channel parked = { .transport.fd = -1 };
 
 	TAILQ_INSERT_TAIL(&l->forwards, f, link);
 	f->deadline = evtimer_new(l->base, on_deadline, f);
 	f->handshake =
 	    session_parked_take(l, f->endpoint_id, &parked, &f->place);
 	if (f->deadline == NULL || f->handshake == NULL ||
-	    side_adopt(&f->endpoint, l, &parked, on_server_readable,
+	    channel_adopt(&f->endpoint, l, &parked, on_server_readable,
 		on_server_writable, f) != 0) {
-		side_release(&parked);
+		channel_release(&parked);
 		forward_end(f, "it closed the connection");
 		return;
 	}
@@ -343,7 +344,7 @@ take_order(struct loop *l, const json_t *o)
 
 	if (f == NULL)
 		return;
-	f->endpoint.leg.fd = f->relay.leg.fd = -1;
+	f->endpoint.transport.fd = f->relay.transport.fd = -1;
 	f->endpoint_id = json_integer_value(json_object_get(o, "endpoint"));
 	snprintf(f->session, sizeof(f->session), "%s", json_text(o, "session"));
 	snprintf(f->ticket, sizeof(f->ticket), "%s", json_text(o, "ticket"));

@@ -20,9 +20,10 @@ start_tls(struct forward *f)
 {
 	static const uint8_t alpn[] = "\x0f" AGENT_ALPN_DATA;
 
-	if (leg_start_tls(&f->relay.leg, f->ctx, false) != 0 ||
-	    tls_client_verify(f->relay.leg.ssl, f->host) != 0 ||
-	    SSL_set_alpn_protos(f->relay.leg.ssl, alpn, sizeof(alpn) - 1) != 0)
+	if (transport_start_tls(&f->relay.transport, f->ctx, false) != 0 ||
+	    tls_client_verify(f->relay.transport.ssl, f->host) != 0 ||
+	    SSL_set_alpn_protos(
+		f->relay.transport.ssl, alpn, sizeof(alpn) - 1) != 0)
 		return ERR_NOMEM;
 	f->state = FORWARD_TLS;
 	return 0;
@@ -32,10 +33,10 @@ static void
 go_on_with_tls(struct forward *f)
 {
 	struct agent_msg m = { .type = AGENT_TICKET };
-	int rc = leg_handshake(&f->relay.leg);
+	int rc = transport_handshake(&f->relay.transport);
 	char why[128], text[512];
 
-	if (leg_wants_write(&f->relay.leg))
+	if (transport_wants_write(&f->relay.transport))
 		event_add(f->relay.writable, NULL);
 	if (rc == ERR_AGAIN)
 		return;
@@ -49,7 +50,7 @@ go_on_with_tls(struct forward *f)
 	memcpy(m.ticket.ticket, f->ticket, sizeof(m.ticket.ticket));
 	f->state = FORWARD_TICKET;
 	if (agent_proto_encode(&f->relay.out, &m) != 0 ||
-	    side_flush(&f->relay) != 0)
+	    channel_flush(&f->relay) != 0)
 		forward_end(f, "the relay of the session is gone");
 	wipe(&m, sizeof(m));
 }
@@ -66,8 +67,8 @@ connect_to(struct forward *f, const struct addrinfo *ai)
 
 	if (fd < 0)
 		return ERR_IO;
-	side_release(&f->relay);
-	if (side_init(&f->relay, l, fd, forward_relay_readable,
+	channel_release(&f->relay);
+	if (channel_init(&f->relay, l, fd, forward_relay_readable,
 		forward_relay_writable, f) != 0) {
 		errno = ENOMEM;
 		return ERR_NOMEM;
@@ -153,12 +154,12 @@ connected(struct forward *f)
 	socklen_t len = sizeof(int);
 	int e = 0;
 
-	getsockopt(f->relay.leg.fd, SOL_SOCKET, SO_ERROR, &e, &len);
+	getsockopt(f->relay.transport.fd, SOL_SOCKET, SO_ERROR, &e, &len);
 	if (e != 0) {
 		connect_next(f, e);
 		return;
 	}
-	side_read(&f->relay, true);
+	channel_read(&f->relay, true);
 	if (start_tls(f) != 0)
 		forward_end(f, "out of memory");
 	else

@@ -39,7 +39,7 @@ struct forward {
 	char why[256];
 	bool is_looking_up, is_gone;
 	struct rfb_handshake_client *handshake; /* its ServerInit */
-	struct side endpoint, relay;
+	struct channel endpoint, relay;
 	struct event *deadline;
 	struct connection_place place;
 };

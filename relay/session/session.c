@@ -10,7 +10,7 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "relay/journal.h"
-#include "relay/wire/farewell.h"
+#include "relay/wire/lingering_close.h"
 #include "relay/draw/lobby.h"
 #include "relay/session/session_internal.h"
 #include "relay/session/session_test.h"
@@ -159,14 +159,14 @@ teardown(struct session *s)
 	session_lobby_release(s);
 	if (s->viewer.ws != NULL)
 		session_browser_end(s, "ended", "error", "the session ended");
-	if (s->viewer.leg.ssl != NULL || s->viewer.ws != NULL)
-		farewell(s->loop, &s->viewer);
-	side_release(&s->viewer);
+	if (s->viewer.transport.ssl != NULL || s->viewer.ws != NULL)
+		lingering_close(s->loop, &s->viewer);
+	channel_release(&s->viewer);
 	/* a reset, because its last pictures were not read, could overtake it
 	 */
 	if (has_input)
-		farewell(s->loop, &s->endpoint);
-	side_release(&s->endpoint);
+		lingering_close(s->loop, &s->endpoint);
+	channel_release(&s->endpoint);
 	connection_limit_leave(s->loop->relay->connections, &s->place);
 	pump_release(s);
 	ring_release(&s->ring);
@@ -261,8 +261,8 @@ log_end(const struct session *s, const char *code, const char *reason)
 	    LOG_S("state", state_names[s->state]), LOG_S("code", code),
 	    LOG_S("reason", reason), LOG_S("person", s->name.person),
 	    LOG_S("endpoint", s->name.endpoint),
-	    LOG_U("bytes_from_endpoint", s->endpoint.leg.bytes_in),
-	    LOG_U("bytes_from_technician", s->viewer.leg.bytes_in));
+	    LOG_U("bytes_from_endpoint", s->endpoint.transport.bytes_in),
+	    LOG_U("bytes_from_technician", s->viewer.transport.bytes_in));
 }
 
 void
@@ -294,12 +294,12 @@ tell_refusal(struct session *s, const char *reason)
 	}
 	if (s->door == SESSION_BY_BROWSER) {
 		session_browser_end(s, "refused", "error", reason);
-		return side_flush(&s->viewer) == 0;
+		return channel_flush(&s->viewer) == 0;
 	}
 	return s->viewer_handshake != NULL &&
 	    rfb_handshake_server_can_reject(s->viewer_handshake) &&
 	    rfb_handshake_server_reject(s->viewer_handshake, reason) == 0 &&
-	    side_flush(&s->viewer) == 0;
+	    channel_flush(&s->viewer) == 0;
 }
 
 /* The last words may find the viewer gone, which frees. */
@@ -330,7 +330,7 @@ refuse(struct session *s, const char *code, const char *reason)
 			teardown(s);
 		return;
 	}
-	side_release(&s->endpoint);
+	channel_release(&s->endpoint);
 	/* the viewer reads the reason and closes; we do after a while */
 	session_set_state(s, SESSION_CLOSING,
 	    s->lobby != NULL ? LOBBY_SECONDS : CLOSING_SECONDS);
@@ -406,15 +406,15 @@ session_next(struct session *s)
 }
 
 bool
-session_fill(struct session *s, struct side *d, bool may_wait,
+session_fill(struct session *s, struct channel *d, bool may_wait,
     void (*on_gone)(struct session *s))
 {
-	ssize_t n = side_fill(d);
+	ssize_t n = channel_fill(d);
 
 	if (n == ERR_AGAIN || s->state == SESSION_DEAD)
 		return false;
 	if (n == ERR_LIMIT && may_wait)
-		side_read(d, false);
+		channel_read(d, false);
 	else if (n <= 0)
 		on_gone(s);
 	return n > 0;
@@ -449,7 +449,7 @@ session_new(struct loop *l, struct connection_place *place)
 	s->loop = l;
 	s->n_refs = 1;
 	s->measures.state_since_ns = clock_mono_ns();
-	s->viewer.leg.fd = s->endpoint.leg.fd = -1;
+	s->viewer.transport.fd = s->endpoint.transport.fd = -1;
 	s->status_fd = -1;
 	ring_init(&s->ring, 0, &l->spare_ring);
 	s->deadline = evtimer_new(l->base, on_deadline, s);
@@ -487,11 +487,11 @@ session_greet(struct session *s)
 	    s->door == SESSION_BY_VNC ? SESSION_HELLO : SESSION_LOGIN,
 	    s->door == SESSION_BY_VNC ? s->loop->relay->conf.handshake_seconds
 				      : s->loop->relay->conf.login_seconds);
-	if (side_flush(&s->viewer) != 0) {
+	if (channel_flush(&s->viewer) != 0) {
 		session_end(s, "error", "the viewer is gone");
 		return;
 	}
-	side_read(&s->viewer, true);
+	channel_read(&s->viewer, true);
 }
 
 void
@@ -506,8 +506,8 @@ session_start(struct loop *l, int fd, const char *client_addr, bool is_check,
 	}
 	s->is_check = is_check;
 	snprintf(s->client_addr, sizeof(s->client_addr), "%s", client_addr);
-	if (side_init(&s->viewer, l, fd, on_viewer_readable, on_viewer_writable,
-		s) != 0)
+	if (channel_init(&s->viewer, l, fd, on_viewer_readable,
+		on_viewer_writable, s) != 0)
 		session_end(s, "error", "out of memory");
 	else
 		session_greet(s);
@@ -520,13 +520,13 @@ adopt(struct conn *c, enum session_door door)
 	struct session *s = session_new(c->loop, &c->place);
 
 	if (s == NULL) {
-		side_release(&c->side);
+		channel_release(&c->channel);
 		return NULL;
 	}
 	s->door = door;
 	s->is_check = c->is_check;
 	memcpy(s->client_addr, c->client_addr, sizeof(s->client_addr));
-	if (side_adopt(&s->viewer, c->loop, &c->side, on_viewer_readable,
+	if (channel_adopt(&s->viewer, c->loop, &c->channel, on_viewer_readable,
 		on_viewer_writable, s) == 0)
 		return s;
 	session_end(s, "error", "out of memory");
@@ -552,7 +552,7 @@ session_start_websocket(struct conn *c, bool is_page)
 
 	if (s == NULL)
 		return;
-	s->viewer.ws = ws_new(&s->viewer.leg, on_browser_text, s);
+	s->viewer.ws = ws_new(&s->viewer.transport, on_browser_text, s);
 	if (s->viewer.ws == NULL) {
 		session_end(s, "error", "out of memory");
 		return;
@@ -563,5 +563,5 @@ session_start_websocket(struct conn *c, bool is_page)
 	}
 	/* the page speaks first */
 	session_set_state(s, SESSION_LOGIN, s->loop->relay->conf.login_seconds);
-	side_read(&s->viewer, true);
+	channel_read(&s->viewer, true);
 }

@@ -15,26 +15,28 @@ struct conn;
 struct connection_place;
 struct loop;
 struct session;
-struct side;
+struct channel;
 
 /* Takes fd and the place; is_check: by a load balancer, and makes no line of
  * the log. On failure the connection is closed and logged. */
 void session_start(struct loop *l, int fd, const char *client_addr,
     bool is_check, struct connection_place *place);
 
-/* The same for connections that began as something else, whose side and
+/* The same for connections that began as something else, whose channel and
  * place are adopted. A viewer with a one-time password: */
 void session_start_vnc_auth(struct conn *c);
 /* A WebSocket; is_page: our page, else any noVNC. */
 void session_start_websocket(struct conn *c, bool is_page);
-/* An endpoint that dialled in; account: taken. Its RFB begins in the side. */
+/* An endpoint that dialled in; account: taken. Its RFB begins in the channel.
+ */
 void session_start_parked(struct conn *c, struct account *account);
 
 /*
- * An agent's data channel brought this ticket; side: adopted if a session of
+ * An agent's data channel brought this ticket; channel: adopted if a session of
  * this loop waits for it. Returns whether one did.
  */
-bool session_adopt_agent(struct loop *l, const char *ticket, struct side *side);
+bool session_adopt_agent(
+    struct loop *l, const char *ticket, struct channel *channel);
 
 /* An endpoint has other credentials now: its parked connections go. */
 void session_drop_parked(struct loop *l, int64_t endpoint_id);

@@ -48,7 +48,7 @@ make_ticket(struct session *s)
 
 /* Who answers for this endpoint: a channel, or a session code. */
 static const char *
-channel(const struct session *s)
+agent_channel(const struct session *s)
 {
 	return s->account.kind == ENDPOINT_ATTENDED ? s->name.endpoint
 						    : s->account.agent_channel;
@@ -88,7 +88,7 @@ order_open(struct session *s)
 	return session_agent_order(s,
 	    json_pack(
 		"{s:s s:s s:s s:s s:s s:s s:s s:s s:s s:s s:i s:i s:I s:i}",
-		"what", "open", "channel", channel(s), "session", s->id,
+		"what", "open", "channel", agent_channel(s), "session", s->id,
 		"ticket", s->dial_ticket, "node", s->loop->relay->node_id,
 		"address", address != NULL ? address : "", "display",
 		s->name.display, "technician", s->name.person, "team", a->team,
@@ -121,7 +121,7 @@ is_away(struct session *s)
 {
 	char what[160];
 
-	if (channel(s) != NULL)
+	if (agent_channel(s) != NULL)
 		return false;
 	if (s->account.agent_seen != NULL)
 		snprintf(what, sizeof(what),
@@ -177,7 +177,7 @@ session_agent_ask_relay(struct session *s)
 }
 
 bool
-session_adopt_agent(struct loop *l, const char *ticket, struct side *side)
+session_adopt_agent(struct loop *l, const char *ticket, struct channel *channel)
 {
 	struct agent_msg m = { .type = AGENT_ACCEPTED };
 	struct session *s;
@@ -191,18 +191,18 @@ session_adopt_agent(struct loop *l, const char *ticket, struct side *side)
 		return false;
 	wipe(s->dial_ticket, sizeof(s->dial_ticket));
 	session_ref(s);
-	if (side_adopt(&s->endpoint, l, side, on_endpoint_readable,
+	if (channel_adopt(&s->endpoint, l, channel, on_endpoint_readable,
 		on_endpoint_writable, s) != 0 ||
 	    agent_proto_encode(&s->endpoint.out, &m) != 0 ||
-	    side_flush(&s->endpoint) != 0) {
+	    channel_flush(&s->endpoint) != 0) {
 		refuse(s, "closed the connection");
 	} else {
 		s->endpoint.in.limit = 2 * AGENT_FRAME_MAX;
-		side_read(&s->endpoint, true);
+		channel_read(&s->endpoint, true);
 		session_agent_feed(s);
 		if (s->state == SESSION_AGENT &&
-		    side_has_buffered(&s->endpoint))
-			side_wake(&s->endpoint);
+		    channel_has_buffered(&s->endpoint))
+			channel_wake(&s->endpoint);
 	}
 	session_unref(s);
 	return true;
@@ -306,7 +306,7 @@ session_agent_feed(struct session *s)
 const char *
 session_agent_channel(const struct session *s)
 {
-	return channel(s) != NULL ? channel(s) : "";
+	return agent_channel(s) != NULL ? agent_channel(s) : "";
 }
 
 void

@@ -33,7 +33,7 @@ session_browser_send(struct session *s, json_t *take)
 	if (text != NULL && s->viewer.ws != NULL &&
 	    s->door == SESSION_BY_BROWSER) {
 		ws_send_text(s->viewer.ws, text, strlen(text));
-		if (side_wants_write(&s->viewer))
+		if (channel_wants_write(&s->viewer))
 			event_add(s->viewer.writable, NULL);
 	}
 	free(text);

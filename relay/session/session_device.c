@@ -48,7 +48,7 @@ session_device_wish(const struct session *s)
 uint64_t
 session_device_received(const struct session *s)
 {
-	return s->endpoint.leg.bytes_in - buf_len(&s->endpoint.in);
+	return s->endpoint.transport.bytes_in - buf_len(&s->endpoint.in);
 }
 
 /* ---- its end by a failure ---- */
@@ -114,7 +114,7 @@ session_device_said(
 static const char *
 refusal(const struct session *s)
 {
-	if (s->endpoint.sealed != NULL)
+	if (s->endpoint.ra2 != NULL)
 		return "its VNC server encrypts the session (RA2), so the "
 		       "agent there cannot capture it";
 	if (s->loop->relay->conf.captures_address == NULL)

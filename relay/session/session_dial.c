@@ -102,7 +102,7 @@ dial_address(struct session *s)
 
 /* Drops the socket and its events, keeps `out`, which the handshake holds. */
 static void
-drop_socket(struct side *d)
+drop_socket(struct channel *d)
 {
 	if (d->readable != NULL)
 		event_free(d->readable);
@@ -110,8 +110,8 @@ drop_socket(struct side *d)
 		event_free(d->writable);
 	d->readable = d->writable = NULL;
 	d->is_reading = false;
-	if (d->leg.batch != NULL)
-		leg_release(&d->leg);
+	if (d->transport.batch != NULL)
+		transport_release(&d->transport);
 }
 
 static int
@@ -132,7 +132,7 @@ open_socket(struct session *s, const struct sockaddr_storage *addr)
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	tcp_liveness_start(
 	    fd, (unsigned)s->loop->relay->conf.peer_lost_seconds);
-	leg_init(&s->endpoint.leg, fd, &s->loop->batch);
+	transport_init(&s->endpoint.transport, fd, &s->loop->batch);
 	buf_init(&s->endpoint.in, RFB_HANDSHAKE_INPUT_MAX);
 	s->endpoint.readable = event_new(
 	    s->loop->base, fd, EV_READ | EV_PERSIST, on_endpoint_readable, s);
@@ -170,7 +170,7 @@ session_dial_writable(struct session *s, bool is_late)
 		connect_next(s, strerror(ETIMEDOUT));
 		return;
 	}
-	getsockopt(s->endpoint.leg.fd, SOL_SOCKET, SO_ERROR, &e, &len);
+	getsockopt(s->endpoint.transport.fd, SOL_SOCKET, SO_ERROR, &e, &len);
 	if (e != 0) {
 		connect_next(s, strerror(e));
 		return;
@@ -180,7 +180,7 @@ session_dial_writable(struct session *s, bool is_late)
 	s->n_addrs = s->addr_at = 0;
 	session_set_state(
 	    s, SESSION_ENDPOINT, s->loop->relay->conf.connect_seconds);
-	side_read(&s->endpoint, true);
+	channel_read(&s->endpoint, true);
 }
 
 void

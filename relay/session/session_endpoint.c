@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "common/err.h"
-#include "relay/wire/sealed.h"
+#include "relay/wire/ra2_transport.h"
 #include "relay/session/session_internal.h"
 #include "relay/session/session_test.h"
 
@@ -38,7 +38,7 @@ session_endpoint_greet(struct session *s)
 	struct rfb_client_params params = { .user = s->account.username,
 		.password = s->account.password,
 		.allow_clear = s->account.allow_clear,
-		.is_in_tunnel = s->endpoint.leg.ssl != NULL,
+		.is_in_tunnel = s->endpoint.transport.ssl != NULL,
 		.ra2_key = s->loop->relay->ra2_key };
 
 	/* an agent's or a parked connection has said something already */
@@ -57,10 +57,10 @@ session_endpoint_talk(struct session *s)
 		return;
 	session_set_state(
 	    s, SESSION_ENDPOINT, s->loop->relay->conf.connect_seconds);
-	side_read(&s->endpoint, true);
+	channel_read(&s->endpoint, true);
 	feed_handshake(s);
-	if (s->state == SESSION_ENDPOINT && side_has_buffered(&s->endpoint))
-		side_wake(&s->endpoint);
+	if (s->state == SESSION_ENDPOINT && channel_has_buffered(&s->endpoint))
+		channel_wake(&s->endpoint);
 }
 
 void
@@ -96,15 +96,15 @@ session_dial(struct session *s)
 static bool
 start_cipher(struct session *s)
 {
-	struct side *d = &s->endpoint;
-	int rc = side_flush(d);
+	struct channel *d = &s->endpoint;
+	int rc = channel_flush(d);
 
 	if (rc == 0)
-		d->sealed = sealed_new(
+		d->ra2 = ra2_transport_new(
 		    rfb_handshake_client_take_cipher(s->endpoint_handshake),
 		    buf_head(&d->in), buf_len(&d->in));
 	buf_consume(&d->in, buf_len(&d->in));
-	if (d->sealed != NULL)
+	if (d->ra2 != NULL)
 		return true;
 	session_endpoint_refuse(s, "could not start its encryption", "");
 	return false;
@@ -113,9 +113,9 @@ start_cipher(struct session *s)
 static void
 go_on_with_tls(struct session *s)
 {
-	int rc = leg_handshake(&s->endpoint.leg);
+	int rc = transport_handshake(&s->endpoint.transport);
 
-	if (leg_wants_write(&s->endpoint.leg))
+	if (transport_wants_write(&s->endpoint.transport))
 		event_add(s->endpoint.writable, NULL);
 	if (rc == ERR_AGAIN)
 		return;
@@ -128,7 +128,7 @@ go_on_with_tls(struct session *s)
 	session_endpoint_forget_chain(s);
 	session_go_on_in(s, SESSION_ENDPOINT);
 	if (rfb_handshake_client_tls_started(s->endpoint_handshake) != 0 ||
-	    side_flush(&s->endpoint) != 0)
+	    channel_flush(&s->endpoint) != 0)
 		session_endpoint_refuse(s, session_endpoint_why(s, true), "");
 }
 
@@ -139,7 +139,7 @@ on_event(struct session *s, int event)
 	case RFB_HANDSHAKE_STEP:
 		return true;
 	case RFB_HANDSHAKE_START_TLS:
-		if (side_flush(&s->endpoint) != 0) {
+		if (channel_flush(&s->endpoint) != 0) {
 			session_endpoint_refuse(
 			    s, session_endpoint_why(s, true), "");
 			return false;
@@ -153,7 +153,7 @@ on_event(struct session *s, int event)
 	case RFB_HANDSHAKE_START_CIPHER:
 		return start_cipher(s);
 	case RFB_HANDSHAKE_READY:
-		side_flush(&s->endpoint);
+		channel_flush(&s->endpoint);
 		if (s->door == SESSION_BY_NOBODY) {
 			session_park(s);
 			return false;
@@ -162,7 +162,7 @@ on_event(struct session *s, int event)
 			session_test_passed(s);
 			return false;
 		}
-		side_read(&s->endpoint, false);
+		channel_read(&s->endpoint, false);
 		session_open(s);
 		return false;
 	default:
@@ -186,7 +186,7 @@ feed_handshake(struct session *s)
 		}
 		buf_consume(&s->endpoint.in, used);
 	} while (on_event(s, rc));
-	if (s->state == SESSION_ENDPOINT && side_flush(&s->endpoint) != 0)
+	if (s->state == SESSION_ENDPOINT && channel_flush(&s->endpoint) != 0)
 		session_endpoint_refuse(s, session_endpoint_why(s, true), "");
 }
 
@@ -204,7 +204,7 @@ read_handshake(struct session *s)
 		return false;
 	feed_handshake(s);
 	return s->state == SESSION_ENDPOINT && s->endpoint.is_reading &&
-	    (s->endpoint.leg.ssl != NULL || s->endpoint.sealed != NULL);
+	    (s->endpoint.transport.ssl != NULL || s->endpoint.ra2 != NULL);
 }
 
 /* Reads once before the VNC server speaks, or after it has. */
@@ -251,6 +251,6 @@ on_endpoint_writable(evutil_socket_t fd, short what, void *arg)
 		session_dial_writable(s, (what & EV_TIMEOUT) != 0);
 	else if (s->state == SESSION_ENDPOINT_TLS)
 		on_endpoint_readable(fd, what, arg);
-	else if (side_flush(&s->endpoint) != 0)
+	else if (channel_flush(&s->endpoint) != 0)
 		session_endpoint_refuse(s, session_endpoint_why(s, true), "");
 }

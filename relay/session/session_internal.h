@@ -5,7 +5,7 @@
  * session_password.c: a password's check; session_guess.c: the wait after
  * wrong tries;
  * session_lobby.c: what a viewer sees while it waits; session_endpoint.c:
- * what it says; session_dial.c: dialling out; session_trust.c: is it the
+ * what it says; session_dial.c: dialling out; endpoint_verify.c: is it the
  * right one; session_agent.c: through an agent; session_parked.c:
  * endpoints that dialled in; session_open.c: the row, and how it is
  * recorded; session_record.c, session_meta.c: the recorder; session_size.c:
@@ -15,7 +15,8 @@
  * session_control.c: commands while it runs; session_orders.c: those that
  * came through the database; session_access.c: rights that are taken back;
  * session_liveness.c: peers that vanished; session_audit.c: orders in the
- * audit log; session_measure.c: what /metrics says of it; pump.c: bytes both ways.
+ * audit log; session_measure.c: what /metrics says of it; pump.c: bytes both
+ * ways.
  */
 #ifndef RELAY_SESSION_SESSION_INTERNAL_H
 #define RELAY_SESSION_SESSION_INTERNAL_H
@@ -29,13 +30,13 @@
 #include "common/tee.h"
 #include "relay/login/account.h"
 #include "common/login/login_attempt.h"
-#include "relay/wire/leg.h"
+#include "relay/wire/transport.h"
 #include "relay/login/login.h"
 #include "relay/pump/pump.h"
 #include "relay/relay.h"
 #include "relay/pump/ring.h"
 #include "relay/session/session.h"
-#include "relay/wire/side.h"
+#include "relay/wire/channel.h"
 #include "rfb/handshake_client.h"
 #include "rfb/pixel_format_switch.h"
 #include "rfb/set_encodings.h"
@@ -135,7 +136,7 @@ struct session {
 	char id[UUID_TEXT_MAX];
 	char client_addr[64];
 	bool is_check; /* of a load balancer */
-	struct side viewer, endpoint;
+	struct channel viewer, endpoint;
 	struct event *deadline; /* of the state; of the session when running */
 	struct event *tick;     /* once a second while running */
 
@@ -146,9 +147,9 @@ struct session {
 	int64_t ticket_id;
 	char test_id[UUID_TEXT_MAX]; /* "": none, or it is answered */
 	struct login_name name;
-	char *password;              /* the technician's, until checked */
+	char *password;               /* the technician's, until checked */
 	struct login_attempt attempt; /* until it is known who it is */
-	struct session_check *check; /* of its password, under way */
+	struct session_check *check;  /* of its password, under way */
 	struct connection_place place;
 	bool has_dialog;       /* time to type a password was given */
 	bool is_authenticated; /* by a ticket */
@@ -157,10 +158,10 @@ struct session {
 	struct event *lobby_tick;
 	uint64_t lobby_since_ns;
 	bool wants_lobby;
-	bool is_parked;       /* on the list of session_parked.c */
-	unsigned n_requests;  /* of the page, waiting for their turn */
+	bool is_parked;      /* on the list of session_parked.c */
+	unsigned n_requests; /* of the page, waiting for their turn */
 	void (*attempt_go)(void *session); /* once its turn has come */
-	const char *denial; /* of a wrong login that is being written */
+	const char *denial;   /* of a wrong login that is being written */
 	char dial_ticket[65]; /* the agent's data channel brings it */
 	char consent[8];      /* "", "full", "view" (C2) */
 	struct account account;
@@ -241,11 +242,11 @@ void session_ref(struct session *s);
 void session_unref(struct session *s);
 
 /*
- * Reads once into a side's input. may_wait: what there is no room for waits
+ * Reads once into a channel's input. may_wait: what there is no room for waits
  * in the socket. on_gone: the peer closed, or sent too much. Returns whether
  * bytes came.
  */
-bool session_fill(struct session *s, struct side *d, bool may_wait,
+bool session_fill(struct session *s, struct channel *d, bool may_wait,
     void (*on_gone)(struct session *s));
 
 /* A session without a technician yet; place: taken. NULL only for memory. */
@@ -353,12 +354,13 @@ void session_claim(struct session *s);
  * NULL: none waits here. session_parked_take follows, on that loop. */
 struct loop *session_parked_pick(int64_t endpoint_id);
 /*
- * On its loop: the side, detached, and the handshake with its ServerInit, whose
- * owner the caller is. place: its place in POOL_PARKED moves there; NULL: it
- * is given back. NULL: it is gone.
+ * On its loop: the channel, detached, and the handshake with its ServerInit,
+ * whose owner the caller is. place: its place in POOL_PARKED moves there; NULL:
+ * it is given back. NULL: it is gone.
  */
 struct rfb_handshake_client *session_parked_take(struct loop *l,
-    int64_t endpoint_id, struct side *side, struct connection_place *place);
+    int64_t endpoint_id, struct channel *channel,
+    struct connection_place *place);
 void session_parked_gone(struct session *s);
 
 /* session_control.c */
@@ -412,7 +414,7 @@ void session_dial_direct(struct session *s);
 /* Its socket is connected or not; is_late: it did not answer in time. */
 void session_dial_writable(struct session *s, bool is_late);
 
-/* session_trust.c */
+/* endpoint_verify.c */
 /* TLS begins; it may be refused. */
 void session_endpoint_start_tls(struct session *s);
 /* Says why the handshake failed. */
@@ -452,8 +454,8 @@ bool session_device_is_alone(const struct session *s);
 /* Before the first byte of the stream: orders the capture. */
 void session_device_start(struct session *s);
 /* The agent says how it stands. from: the id of its endpoint. */
-void session_device_said(struct session *s, const char *from, bool is_failed,
-    const char *why);
+void session_device_said(
+    struct session *s, const char *from, bool is_failed, const char *why);
 /* m stands in the stream. */
 void session_device_mark(struct session *s, const struct tee_mark *m);
 /* So much of the stream is framed; each second too, with is_tick. */

@@ -1,6 +1,6 @@
 /*
- * Peers that vanished (power, cable, a closed laptop), on both legs and in
- * all states. TCP notices by itself where the peer's machine is at the other
+ * Peers that vanished (power, cable, a closed laptop), on both transports and
+ * in all states. TCP notices by itself where the peer's machine is at the other
  * end (common/tcp_liveness.h). Behind a proxy it is not: a browser has to
  * answer pings, which keep the proxy from cutting an idle session too. One
  * that neither answers nor takes what waits for it is gone. A viewer that
@@ -26,7 +26,7 @@ static const char viewer_lost[] =
 const char *
 session_viewer_why(const struct session *s)
 {
-	return tcp_liveness_is_lost(s->viewer.leg.error)
+	return tcp_liveness_is_lost(s->viewer.transport.error)
 	    ? viewer_lost
 	    : "the viewer closed the connection";
 }
@@ -34,7 +34,7 @@ session_viewer_why(const struct session *s)
 const char *
 session_endpoint_why(const struct session *s, bool is_orderly)
 {
-	if (tcp_liveness_is_lost(s->endpoint.leg.error))
+	if (tcp_liveness_is_lost(s->endpoint.transport.error))
 		return "does not answer any more: its machine or network is "
 		       "gone";
 	return is_orderly ? "closed the connection"
@@ -46,7 +46,7 @@ static bool
 is_browser_lost(struct session *s, struct tcp_liveness_state tcp)
 {
 	struct session_liveness *v = &s->liveness;
-	uint64_t heard = s->viewer.leg.bytes_in;
+	uint64_t heard = s->viewer.transport.bytes_in;
 
 	if (heard != v->heard || (tcp.is_unread && tcp.has_moved))
 		v->n_silent = 0;
@@ -57,7 +57,7 @@ is_browser_lost(struct session *s, struct tcp_liveness_state tcp)
 		return true;
 	if (++v->n_looks % PING_LOOKS == 0) {
 		ws_ping(s->viewer.ws);
-		if (side_wants_write(&s->viewer))
+		if (channel_wants_write(&s->viewer))
 			event_add(s->viewer.writable, NULL);
 	}
 	return false;
@@ -65,7 +65,7 @@ is_browser_lost(struct session *s, struct tcp_liveness_state tcp)
 
 /* Its socket, which is not read from, has heard the end. */
 static bool
-is_end_unheard(const struct side *d, struct tcp_liveness_state tcp)
+is_end_unheard(const struct channel *d, struct tcp_liveness_state tcp)
 {
 	return !d->is_reading && tcp.is_lost;
 }
@@ -85,7 +85,7 @@ static void
 look_at_viewer(struct session *s, uint64_t now)
 {
 	struct tcp_liveness_state tcp =
-	    tcp_liveness_look(&s->liveness.viewer, s->viewer.leg.fd,
+	    tcp_liveness_look(&s->liveness.viewer, s->viewer.transport.fd,
 		(unsigned)s->loop->relay->conf.peer_lost_seconds, now);
 
 	if (is_end_unheard(&s->viewer, tcp) ||
@@ -99,12 +99,12 @@ static void
 look_at_endpoint(struct session *s, uint64_t now)
 {
 	struct tcp_liveness_state tcp =
-	    tcp_liveness_look(&s->liveness.endpoint, s->endpoint.leg.fd,
+	    tcp_liveness_look(&s->liveness.endpoint, s->endpoint.transport.fd,
 		(unsigned)s->loop->relay->conf.peer_lost_seconds, now);
 
 	if (!is_end_unheard(&s->endpoint, tcp))
 		return;
-	s->endpoint.leg.error = ETIMEDOUT;
+	s->endpoint.transport.error = ETIMEDOUT;
 	if (s->state == SESSION_RUNNING)
 		pump_endpoint_failed(s, ERR_IO);
 	else if (s->state == SESSION_PARKED)

@@ -97,11 +97,11 @@ session_lobby_open(struct session *s)
 	/* the viewer is let in; what it sees first is the lobby */
 	s->wants_lobby = true;
 	if (rfb_handshake_server_accept(s->viewer_handshake) != 0 ||
-	    side_flush(&s->viewer) != 0) {
+	    channel_flush(&s->viewer) != 0) {
 		gone(s);
 		return;
 	}
-	side_read(&s->viewer, true);
+	channel_read(&s->viewer, true);
 	session_feed_viewer(s);
 }
 
@@ -129,7 +129,7 @@ session_lobby_say(
 	int rc = title != NULL ? lobby_set_text(s->lobby, title, text, small)
 			       : lobby_resume(s->lobby);
 
-	if (rc != 0 || side_flush(&s->viewer) != 0)
+	if (rc != 0 || channel_flush(&s->viewer) != 0)
 		gone(s);
 }
 
@@ -148,7 +148,7 @@ session_lobby_feed(struct session *s)
 		return;
 	}
 	buf_consume(&s->viewer.in, used);
-	if (side_flush(&s->viewer) != 0)
+	if (channel_flush(&s->viewer) != 0)
 		gone(s);
 	else if (s->state == SESSION_CLIENT_INIT)
 		session_accept_viewer(s); /* its message may be whole now */

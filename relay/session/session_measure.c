@@ -72,9 +72,9 @@ measure_bytes(struct session *s)
 {
 	struct relay_stats *st = &s->loop->relay->stats;
 
-	count(&st->bytes_from_endpoints, s->endpoint.leg.bytes_in,
+	count(&st->bytes_from_endpoints, s->endpoint.transport.bytes_in,
 	    &s->measures.from_endpoint);
-	count(&st->bytes_from_technicians, s->viewer.leg.bytes_in,
+	count(&st->bytes_from_technicians, s->viewer.transport.bytes_in,
 	    &s->measures.from_technician);
 }
 

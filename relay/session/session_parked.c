@@ -116,7 +116,7 @@ session_start_parked(struct conn *c, struct account *account)
 	struct session *s = session_new(c->loop, &c->place);
 
 	if (s == NULL) {
-		side_release(&c->side);
+		channel_release(&c->channel);
 		account_release(account);
 		return;
 	}
@@ -126,8 +126,8 @@ session_start_parked(struct conn *c, struct account *account)
 	snprintf(s->name.endpoint, sizeof(s->name.endpoint), "%s",
 	    account->endpoint);
 	session_ref(s); /* what came behind the ID may end it at once */
-	if (side_adopt(&s->endpoint, c->loop, &c->side, on_endpoint_readable,
-		on_endpoint_writable, s) != 0)
+	if (channel_adopt(&s->endpoint, c->loop, &c->channel,
+		on_endpoint_readable, on_endpoint_writable, s) != 0)
 		session_end(s, "error", "out of memory");
 	else
 		session_endpoint_talk(s);
@@ -193,7 +193,7 @@ struct claim {
 	struct loop *at;   /* of the parked one */
 	char session[UUID_TEXT_MAX];
 	int64_t endpoint_id;
-	struct side side;
+	struct channel channel;
 	struct rfb_handshake_client *handshake; /* its ServerInit; or NULL */
 };
 
@@ -217,8 +217,8 @@ take_over(struct session *s, struct claim *c)
 	}
 	s->endpoint_handshake = c->handshake;
 	c->handshake = NULL;
-	if (side_adopt(&s->endpoint, s->loop, &c->side, on_endpoint_readable,
-		on_endpoint_writable, s) != 0)
+	if (channel_adopt(&s->endpoint, s->loop, &c->channel,
+		on_endpoint_readable, on_endpoint_writable, s) != 0)
 		session_refuse(s, "the relay is out of memory");
 	else
 		session_open(s);
@@ -236,8 +236,8 @@ on_claimed(struct job *j)
 	if (s != NULL)
 		take_over(s, c);
 	/* nobody waits any more: the endpoint will dial in again */
-	c->side.leg.batch = &c->from->batch;
-	side_release(&c->side);
+	c->channel.transport.batch = &c->from->batch;
+	channel_release(&c->channel);
 	rfb_handshake_client_free(c->handshake);
 	free(c);
 }
@@ -249,8 +249,8 @@ session_parked_pick(int64_t endpoint_id)
 }
 
 struct rfb_handshake_client *
-session_parked_take(struct loop *l, int64_t endpoint_id, struct side *side,
-    struct connection_place *place)
+session_parked_take(struct loop *l, int64_t endpoint_id,
+    struct channel *channel, struct connection_place *place)
 {
 	struct rfb_handshake_client *handshake;
 	struct session *s;
@@ -258,8 +258,8 @@ session_parked_take(struct loop *l, int64_t endpoint_id, struct side *side,
 	TAILQ_FOREACH_REVERSE(s, &l->sessions, session_list, link)
 	if (s->state == SESSION_PARKED && s->account.endpoint_id == endpoint_id)
 		break;
-	side->leg.fd = -1;
-	if (s == NULL || side_detach(side, &s->endpoint) != 0)
+	channel->transport.fd = -1;
+	if (s == NULL || channel_detach(channel, &s->endpoint) != 0)
 		return NULL;
 	handshake = s->endpoint_handshake;
 	s->endpoint_handshake = NULL;
@@ -281,7 +281,7 @@ give_up(struct job *j)
 	struct claim *c = (struct claim *)j;
 
 	c->handshake =
-	    session_parked_take(c->at, c->endpoint_id, &c->side, NULL);
+	    session_parked_take(c->at, c->endpoint_id, &c->channel, NULL);
 	c->job.done = on_claimed;
 	loop_post(c->from, &c->job);
 }

@@ -90,7 +90,7 @@ session_restart_begin(struct session *s)
 	spawner_kill(s->loop->relay->spawner, s->id);
 	tee_writer_set_attached(s->ring.tee, false);
 	if (s->pump.is_stalled)
-		side_wake(&s->endpoint);
+		channel_wake(&s->endpoint);
 	if (is_enforced(s))
 		session_withhold(s, true);
 	return true;

@@ -13,7 +13,7 @@ static int
 start_tls(struct session *s)
 {
 	SSL_CTX *ctx = relay_server_ctx(s->loop->relay);
-	int rc = leg_start_tls(&s->viewer.leg, ctx, true);
+	int rc = transport_start_tls(&s->viewer.transport, ctx, true);
 
 	SSL_CTX_free(ctx);
 	return rc;
@@ -22,9 +22,9 @@ start_tls(struct session *s)
 static void
 go_on_with_tls(struct session *s)
 {
-	int rc = leg_handshake(&s->viewer.leg);
+	int rc = transport_handshake(&s->viewer.transport);
 
-	if (leg_wants_write(&s->viewer.leg))
+	if (transport_wants_write(&s->viewer.transport))
 		event_add(s->viewer.writable, NULL);
 	if (rc == ERR_AGAIN)
 		return;
@@ -64,7 +64,7 @@ on_event(struct session *s, int event)
 	case RFB_HANDSHAKE_STEP:
 		return true;
 	case RFB_HANDSHAKE_START_TLS:
-		if (side_flush(&s->viewer) != 0 || start_tls(s) != 0) {
+		if (channel_flush(&s->viewer) != 0 || start_tls(s) != 0) {
 			session_end(s, "error", "TLS could not be started");
 			return false;
 		}
@@ -122,7 +122,7 @@ session_feed_viewer(struct session *s)
 			const char *why =
 			    rfb_handshake_server_why(s->viewer_handshake);
 
-			side_flush(&s->viewer); /* a reason may be in it */
+			channel_flush(&s->viewer); /* a reason may be in it */
 			session_end(s, "error", why);
 			return;
 		}
@@ -130,7 +130,7 @@ session_feed_viewer(struct session *s)
 		allow_dialog(s);
 	} while (on_event(s, rc));
 	if (s->state != SESSION_DEAD && s->state != SESSION_RUNNING &&
-	    side_flush(&s->viewer) != 0)
+	    channel_flush(&s->viewer) != 0)
 		session_end(s, "error", "the viewer is gone");
 }
 
@@ -190,7 +190,7 @@ on_viewer_writable(evutil_socket_t fd, short what, void *arg)
 		pump_to_viewer(s);
 	else if (s->state == SESSION_VIEWER_TLS)
 		on_viewer_readable(fd, what, arg);
-	else if (side_flush(&s->viewer) != 0)
+	else if (channel_flush(&s->viewer) != 0)
 		session_end(s, "error", "the viewer is gone");
 	else if (s->lobby != NULL)
 		session_lobby_say(s, NULL, NULL, NULL);
@@ -216,13 +216,13 @@ session_accept_viewer(struct session *s)
 	} else {
 		rc = rfb_handshake_server_accept(s->viewer_handshake);
 	}
-	if (rc != 0 || side_flush(&s->viewer) != 0) {
+	if (rc != 0 || channel_flush(&s->viewer) != 0) {
 		session_end(s, "error", "the viewer is gone");
 		return;
 	}
 	session_set_state(
 	    s, SESSION_CLIENT_INIT, s->loop->relay->conf.handshake_seconds);
-	side_read(&s->viewer, true);
+	channel_read(&s->viewer, true);
 	/* ClientInit may have come early */
 	session_feed_viewer(s);
 }

@@ -202,13 +202,13 @@ event_active(struct event *ev, int res, short n)
 }
 
 void
-side_read(struct side *d, bool on)
+channel_read(struct channel *d, bool on)
 {
 	d->is_reading = on;
 }
 
 void
-side_wake(struct side *d)
+channel_wake(struct channel *d)
 {
 	d->is_reading = true;
 }
@@ -308,7 +308,7 @@ hear(const uint8_t *p, size_t len)
 }
 
 int
-side_flush(struct side *d)
+channel_flush(struct channel *d)
 {
 	if (d != &w.session.endpoint || buf_len(&d->out) == 0)
 		return 0;
@@ -318,7 +318,7 @@ side_flush(struct side *d)
 }
 
 ssize_t
-side_recv(struct side *d, uint8_t *data, size_t len)
+channel_recv(struct channel *d, uint8_t *data, size_t len)
 {
 	size_t n = min_size(w.out.len, len);
 
@@ -332,14 +332,14 @@ side_recv(struct side *d, uint8_t *data, size_t len)
 }
 
 ssize_t
-leg_read(struct leg *l, uint8_t *data, size_t len)
+transport_read(struct transport *l, uint8_t *data, size_t len)
 {
-	return side_recv(NULL, data, len);
+	return channel_recv(NULL, data, len);
 }
 
 /* The viewer: takes what it has room for, and dies of what is wrong. */
 ssize_t
-side_send(struct side *d, const uint8_t *data, size_t len)
+channel_send(struct channel *d, const uint8_t *data, size_t len)
 {
 	size_t n = min_size(len, w.room);
 
@@ -350,13 +350,13 @@ side_send(struct side *d, const uint8_t *data, size_t len)
 }
 
 bool
-side_has_buffered(const struct side *d)
+channel_has_buffered(const struct channel *d)
 {
 	return false;
 }
 
 bool
-side_wants_write(const struct side *d)
+channel_wants_write(const struct channel *d)
 {
 	return false;
 }
@@ -774,7 +774,7 @@ begin(struct session *s)
 	s->account.clipboard = clipboard;
 	s->is_recorded = s->is_recording = true;
 	s->restart = RESTART_STARTED; /* recorded, without a ring to share */
-	s->viewer.leg.fd = -1;
+	s->viewer.transport.fd = -1;
 	ring_init(&s->ring, 0, NULL);
 	rfb_format_switch_init(&s->format, &pf, true);
 	s->framer = rfb_framer_new(W, H, &pf, pump_framer_event, s);

@@ -11,12 +11,12 @@
 #include <unistd.h>
 
 #include "common/err.h"
-#include "relay/wire/leg.h"
+#include "relay/wire/transport.h"
 #include "relay/http/websocket.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static struct leg_batch batch;
+static struct transport_batch batch;
 
 static void
 on_text(void *arg, const char *json, size_t len)
@@ -64,15 +64,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t total = 0, len;
 	ssize_t end = ERR_AGAIN;
 	unsigned n_texts = 0;
-	struct leg leg;
+	struct transport transport;
 	struct ws *ws;
 	int pair[2];
 
 	if (size > 1 << 15 ||
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) != 0)
 		return 0;
-	leg_init(&leg, pair[0], &batch);
-	ws = ws_new(&leg, on_text, &n_texts);
+	transport_init(&transport, pair[0], &batch);
+	ws = ws_new(&transport, on_text, &n_texts);
 	for (size_t i = 1; ws != NULL && i < size && end == ERR_AGAIN;
 	     i += len) {
 		len = size - i < piece ? size - i : piece;
@@ -84,6 +84,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (ws != NULL && end == ERR_AGAIN)
 		assert(receive(ws, pair[1], &total) != ERR_AGAIN);
 	ws_free(ws);
-	leg_release(&leg);
+	transport_release(&transport);
 	return 0;
 }

@@ -37,19 +37,19 @@ static void
 test_one_packet(void **state)
 {
 	uint8_t data[8000], got[9000];
-	struct leg leg;
+	struct transport transport;
 	struct ws *ws;
 	int pair[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
-	leg_init(&leg, pair[0], batch);
-	ws = ws_new(&leg, on_text, NULL);
+	transport_init(&transport, pair[0], batch);
+	ws = ws_new(&transport, on_text, NULL);
 	fill(data, sizeof(data));
 	assert_int_equal(ws_send(ws, data, sizeof(data)), sizeof(data));
 	assert_int_equal(recv(pair[1], got, sizeof(got), 0), 4 + sizeof(data));
 	assert_memory_equal(got + 4, data, sizeof(data));
 	ws_free(ws);
-	leg_release(&leg);
+	transport_release(&transport);
 	close(pair[1]);
 }
 

@@ -1,5 +1,5 @@
 /*
- * A ws over a leg in clear, and its peer, written out by hand: what the
+ * A ws over a transport in clear, and its peer, written out by hand: what the
  * WebSocket tests share.
  */
 #ifndef TESTS_UNIT_WEBSOCKET_PEER_H
@@ -20,17 +20,17 @@
 
 #include "common/bytes.h"
 #include "common/err.h"
-#include "relay/wire/leg.h"
+#include "relay/wire/transport.h"
 #include "relay/http/websocket.h"
 
 #define BIG (3 << 20)
 
 enum { CONT = 0, TEXT = 1, BINARY = 2, CLOSE = 8, PING = 9, PONG = 10 };
 
-static struct leg_batch *batch;
+static struct transport_batch *batch;
 
 struct fixture {
-	struct leg leg;
+	struct transport transport;
 	struct ws *ws;
 	int peer;
 	char text[WS_TEXT_MAX + 1];
@@ -62,9 +62,9 @@ setup(void **state)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
 	assert_int_equal(fcntl(pair[0], F_SETFL, O_NONBLOCK), 0);
 	assert_int_equal(fcntl(pair[1], F_SETFL, O_NONBLOCK), 0);
-	leg_init(&f->leg, pair[0], batch);
+	transport_init(&f->transport, pair[0], batch);
 	f->peer = pair[1];
-	f->ws = ws_new(&f->leg, on_text, f);
+	f->ws = ws_new(&f->transport, on_text, f);
 	assert_non_null(f->ws);
 	*state = f;
 	return 0;
@@ -76,7 +76,7 @@ teardown(void **state)
 	struct fixture *f = *state;
 
 	ws_free(f->ws);
-	leg_release(&f->leg);
+	transport_release(&f->transport);
 	if (f->peer >= 0)
 		close(f->peer);
 	free(f);

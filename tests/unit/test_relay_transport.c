@@ -1,4 +1,5 @@
-/* A leg over a socketpair against OpenSSL's own socket BIO as the peer. */
+/* A transport over a socketpair against OpenSSL's own socket BIO as the peer.
+ */
 #include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -16,16 +17,16 @@
 #include <openssl/x509.h>
 
 #include "common/err.h"
-#include "relay/wire/leg.h"
+#include "relay/wire/transport.h"
 
 #define BIG (4 << 20)
 
 static SSL_CTX *server_ctx, *client_ctx;
-static struct leg_batch *batch;
+static struct transport_batch *batch;
 
-/* One connection: the leg is the server, the peer plain OpenSSL. */
+/* One connection: the transport is the server, the peer plain OpenSSL. */
 struct link {
-	struct leg leg;
+	struct transport transport;
 	int peer_fd;
 	SSL *peer;
 };
@@ -44,7 +45,7 @@ link_open(struct link *k)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
 	set_nonblocking(pair[0]);
 	set_nonblocking(pair[1]);
-	leg_init(&k->leg, pair[0], batch);
+	transport_init(&k->transport, pair[0], batch);
 	k->peer_fd = pair[1];
 	k->peer = NULL;
 }
@@ -54,13 +55,14 @@ link_start_tls(struct link *k)
 {
 	int mine = ERR_AGAIN, theirs = 0;
 
-	assert_int_equal(leg_start_tls(&k->leg, server_ctx, true), 0);
+	assert_int_equal(
+	    transport_start_tls(&k->transport, server_ctx, true), 0);
 	k->peer = SSL_new(client_ctx);
 	assert_int_equal(SSL_set_fd(k->peer, k->peer_fd), 1);
 	SSL_set_connect_state(k->peer);
 	for (int i = 0; i < 20 && (mine != 0 || theirs != 1); i++) {
 		theirs = SSL_do_handshake(k->peer);
-		mine = leg_handshake(&k->leg);
+		mine = transport_handshake(&k->transport);
 	}
 	assert_int_equal(mine, 0);
 	assert_int_equal(theirs, 1);
@@ -71,7 +73,7 @@ link_close(struct link *k)
 {
 	SSL_free(k->peer);
 	close(k->peer_fd);
-	leg_release(&k->leg);
+	transport_release(&k->transport);
 }
 
 static void
@@ -100,12 +102,13 @@ carry(struct link *k)
 
 	fill(sent, BIG);
 	while (arrived < BIG) {
-		assert_in_range(leg_flush(&k->leg) + 32, 0, 32);
-		n = leg_write(&k->leg, sent + done, BIG - done);
+		assert_in_range(transport_flush(&k->transport) + 32, 0, 32);
+		n = transport_write(&k->transport, sent + done, BIG - done);
 		assert_true(n >= 0);
 		done += (size_t)n;
 		n_short += done < BIG; /* the socket took less than there was */
-		/* nothing of a leg may stay in what all legs share */
+		/* nothing of a transport may stay in what all transports share
+		 */
 		assert_int_equal(batch->len, 0);
 		for (int i = 0; i < 3; i++) {
 			n = peer_read(k, got + arrived,
@@ -117,8 +120,8 @@ carry(struct link *k)
 	assert_int_equal(done, BIG);
 	assert_memory_equal(sent, got, BIG);
 	assert_true(n_short > 0); /* the hard case was there */
-	assert_int_equal(leg_flush(&k->leg), 0);
-	assert_false(leg_wants_write(&k->leg));
+	assert_int_equal(transport_flush(&k->transport), 0);
+	assert_false(transport_wants_write(&k->transport));
 	free(sent);
 	free(got);
 }
@@ -146,16 +149,18 @@ test_tls_with_partial_writes(void **state)
 
 /*
  * Reads as an event loop makes it happen: again as long as the socket is
- * readable or the leg holds bytes. A leg may answer ERR_AGAIN once too often.
+ * readable or the transport holds bytes. A transport may answer ERR_AGAIN once
+ * too often.
  */
 static ssize_t
-read_as_a_loop(struct leg *l, uint8_t *data, size_t len)
+read_as_a_loop(struct transport *l, uint8_t *data, size_t len)
 {
 	struct pollfd p = { l->fd, POLLIN, 0 };
-	ssize_t n = leg_read(l, data, len);
+	ssize_t n = transport_read(l, data, len);
 
-	while (n == ERR_AGAIN && (leg_has_buffered(l) || poll(&p, 1, 0) == 1))
-		n = leg_read(l, data, len);
+	while (n == ERR_AGAIN &&
+	    (transport_has_buffered(l) || poll(&p, 1, 0) == 1))
+		n = transport_read(l, data, len);
 	return n;
 }
 
@@ -167,22 +172,25 @@ test_reads_and_ends(void **state)
 
 	link_open(&k);
 	link_start_tls(&k);
-	assert_int_equal(leg_read(&k.leg, data, sizeof(data)), ERR_AGAIN);
+	assert_int_equal(
+	    transport_read(&k.transport, data, sizeof(data)), ERR_AGAIN);
 	assert_int_equal(SSL_write(k.peer, "hello", 5), 5);
-	assert_int_equal(read_as_a_loop(&k.leg, data, 2), 2);
+	assert_int_equal(read_as_a_loop(&k.transport, data, 2), 2);
 	/* the socket is empty now, TLS is not */
-	assert_true(leg_has_buffered(&k.leg));
-	assert_int_equal(leg_read(&k.leg, data + 2, 62), 3);
+	assert_true(transport_has_buffered(&k.transport));
+	assert_int_equal(transport_read(&k.transport, data + 2, 62), 3);
 	assert_memory_equal(data, "hello", 5);
-	assert_int_equal(leg_read(&k.leg, data, sizeof(data)), ERR_AGAIN);
+	assert_int_equal(
+	    transport_read(&k.transport, data, sizeof(data)), ERR_AGAIN);
 	SSL_shutdown(k.peer);
-	assert_int_equal(read_as_a_loop(&k.leg, data, sizeof(data)), ERR_EOF);
+	assert_int_equal(
+	    read_as_a_loop(&k.transport, data, sizeof(data)), ERR_EOF);
 	link_close(&k);
 }
 
 /*
- * A peer that asks for new keys: the answer must leave on this leg, never
- * stay in the batch for the next leg that writes.
+ * A peer that asks for new keys: the answer must leave on this transport, never
+ * stay in the batch for the next transport that writes.
  */
 static void
 test_key_update_stays_on_its_leg(void **state)
@@ -196,12 +204,14 @@ test_key_update_stays_on_its_leg(void **state)
 	link_start_tls(&b);
 	assert_int_equal(SSL_key_update(a.peer, SSL_KEY_UPDATE_REQUESTED), 1);
 	assert_int_equal(SSL_write(a.peer, "data", 4), 4);
-	assert_int_equal(read_as_a_loop(&a.leg, data, sizeof(data)), 4);
+	assert_int_equal(read_as_a_loop(&a.transport, data, sizeof(data)), 4);
 	assert_int_equal(batch->len, 0);
-	assert_int_equal(leg_write(&b.leg, (const uint8_t *)"other", 5), 5);
+	assert_int_equal(
+	    transport_write(&b.transport, (const uint8_t *)"other", 5), 5);
 	assert_int_equal(SSL_read(b.peer, data, sizeof(data)), 5);
 	assert_memory_equal(data, "other", 5);
-	assert_int_equal(leg_write(&a.leg, (const uint8_t *)"again", 5), 5);
+	assert_int_equal(
+	    transport_write(&a.transport, (const uint8_t *)"again", 5), 5);
 	assert_int_equal(SSL_read(a.peer, data, sizeof(data)), 5);
 	assert_memory_equal(data, "again", 5);
 	link_close(&a);
@@ -209,13 +219,13 @@ test_key_update_stays_on_its_leg(void **state)
 }
 
 /*
- * One receive takes several records; what a leg has not read when another
+ * One receive takes several records; what a transport has not read when another
  * one's turn comes must neither be lost nor reach the other.
  */
 static void
 test_input_survives_another_leg(void **state)
 {
-	const size_t len = 5 * LEG_RECORD_LEN;
+	const size_t len = 5 * TRANSPORT_RECORD_LEN;
 	uint8_t *sent = malloc(len), *got = malloc(len), other[8];
 	struct link a, b;
 	size_t n = 0;
@@ -228,33 +238,34 @@ test_input_survives_another_leg(void **state)
 	link_start_tls(&b);
 	assert_int_equal(SSL_write(a.peer, sent, (int)len), (int)len);
 	assert_int_equal(SSL_write(b.peer, "other", 5), 5);
-	rc = read_as_a_loop(&a.leg, got, len);
-	assert_int_equal(rc, LEG_RECORD_LEN);
+	rc = read_as_a_loop(&a.transport, got, len);
+	assert_int_equal(rc, TRANSPORT_RECORD_LEN);
 	n += (size_t)rc;
-	assert_ptr_equal(batch->reader, &a.leg); /* the hard case is there */
-	assert_int_equal(read_as_a_loop(&b.leg, other, sizeof(other)), 5);
+	assert_ptr_equal(
+	    batch->reader, &a.transport); /* the hard case is there */
+	assert_int_equal(read_as_a_loop(&b.transport, other, sizeof(other)), 5);
 	assert_memory_equal(other, "other", 5);
-	assert_ptr_not_equal(batch->reader, &a.leg);
-	assert_true(leg_has_buffered(&a.leg));
+	assert_ptr_not_equal(batch->reader, &a.transport);
+	assert_true(transport_has_buffered(&a.transport));
 	for (int i = 0; i < 100 && n < len; i++) {
-		rc = leg_read(&a.leg, got + n, len - n);
+		rc = transport_read(&a.transport, got + n, len - n);
 		assert_true(rc > 0 || rc == ERR_AGAIN);
 		n += rc > 0 ? (size_t)rc : 0;
 	}
 	assert_int_equal(n, len);
 	assert_memory_equal(sent, got, len);
-	assert_false(leg_has_buffered(&a.leg));
+	assert_false(transport_has_buffered(&a.transport));
 	link_close(&a);
 	link_close(&b);
 	free(sent);
 	free(got);
 }
 
-/* A leg that goes while its input is in the batch, or was moved out. */
+/* A transport that goes while its input is in the batch, or was moved out. */
 static void
 test_release_with_unread_input(void **state)
 {
-	const size_t len = 5 * LEG_RECORD_LEN;
+	const size_t len = 5 * TRANSPORT_RECORD_LEN;
 	uint8_t *data = calloc(1, len);
 	struct link a, b;
 
@@ -265,13 +276,15 @@ test_release_with_unread_input(void **state)
 		link_start_tls(&b);
 		assert_int_equal(SSL_write(a.peer, data, (int)len), (int)len);
 		assert_int_equal(SSL_write(b.peer, "other", 5), 5);
-		assert_true(read_as_a_loop(&a.leg, data, len) > 0);
+		assert_true(read_as_a_loop(&a.transport, data, len) > 0);
 		if (moved)
-			assert_int_equal(read_as_a_loop(&b.leg, data, len), 5);
+			assert_int_equal(
+			    read_as_a_loop(&b.transport, data, len), 5);
 		link_close(&a);
 		assert_true(batch->reader == NULL);
 		if (!moved)
-			assert_int_equal(read_as_a_loop(&b.leg, data, len), 5);
+			assert_int_equal(
+			    read_as_a_loop(&b.transport, data, len), 5);
 		link_close(&b);
 	}
 	free(data);
@@ -283,9 +296,10 @@ test_garbage_instead_of_tls(void **state)
 	struct link k;
 
 	link_open(&k);
-	assert_int_equal(leg_start_tls(&k.leg, server_ctx, true), 0);
+	assert_int_equal(
+	    transport_start_tls(&k.transport, server_ctx, true), 0);
 	assert_int_equal(send(k.peer_fd, "GET / HTTP/1.0\r\n\r\n", 18, 0), 18);
-	assert_int_equal(leg_handshake(&k.leg), ERR_PROTOCOL);
+	assert_int_equal(transport_handshake(&k.transport), ERR_PROTOCOL);
 	assert_int_equal(batch->len, 0);
 	link_close(&k);
 }
@@ -301,7 +315,7 @@ test_peer_that_vanished(void **state)
 	link_start_tls(&k);
 	close(k.peer_fd);
 	k.peer_fd = -1;
-	n = leg_write(&k.leg, data, sizeof(data));
+	n = transport_write(&k.transport, data, sizeof(data));
 	assert_int_equal(n, ERR_IO);
 	assert_int_equal(batch->len, 0);
 	link_close(&k);

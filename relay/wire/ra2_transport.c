@@ -1,4 +1,4 @@
-#include "relay/wire/sealed.h"
+#include "relay/wire/ra2_transport.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -6,7 +6,7 @@
 #include "common/buf.h"
 #include "common/bytes.h"
 #include "common/err.h"
-#include "relay/wire/leg.h"
+#include "relay/wire/transport.h"
 #include "rfb/ra2_stream.h"
 
 #define MESSAGE_MAX (RFB_RA2_PLAIN_MAX + RFB_RA2_OVERHEAD)
@@ -14,7 +14,7 @@
 /* sealed and not sent; more is not taken */
 #define OUT_HIGH 65536
 
-struct sealed {
+struct ra2_transport {
 	struct rfb_ra2_stream *stream;
 	struct buf in;  /* sealed */
 	struct buf out; /* sealed */
@@ -23,10 +23,11 @@ struct sealed {
 	int error; /* stays */
 };
 
-struct sealed *
-sealed_new(struct rfb_ra2_stream *stream, const uint8_t *early, size_t len)
+struct ra2_transport *
+ra2_transport_new(
+    struct rfb_ra2_stream *stream, const uint8_t *early, size_t len)
 {
-	struct sealed *s = calloc(1, sizeof(*s));
+	struct ra2_transport *s = calloc(1, sizeof(*s));
 
 	if (s == NULL) {
 		rfb_ra2_stream_free(stream);
@@ -36,14 +37,14 @@ sealed_new(struct rfb_ra2_stream *stream, const uint8_t *early, size_t len)
 	buf_init(&s->in, 2 * MESSAGE_MAX + READ_LEN);
 	buf_init(&s->out, OUT_HIGH + RFB_RA2_SEAL_MAX + RFB_RA2_OVERHEAD);
 	if (buf_append(&s->in, early, len) != 0) {
-		sealed_free(s);
+		ra2_transport_free(s);
 		return NULL;
 	}
 	return s;
 }
 
 static void
-drop_plain(struct sealed *s)
+drop_plain(struct ra2_transport *s)
 {
 	if (s->plain != NULL)
 		wipe(s->plain, s->plain_len);
@@ -52,7 +53,7 @@ drop_plain(struct sealed *s)
 }
 
 void
-sealed_free(struct sealed *s)
+ra2_transport_free(struct ra2_transport *s)
 {
 	if (s == NULL)
 		return;
@@ -64,7 +65,7 @@ sealed_free(struct sealed *s)
 }
 
 static bool
-has_message(const struct sealed *s)
+has_message(const struct ra2_transport *s)
 {
 	return buf_len(&s->in) >= 2 &&
 	    buf_len(&s->in) >=
@@ -72,7 +73,7 @@ has_message(const struct sealed *s)
 }
 
 static size_t
-take_plain(struct sealed *s, uint8_t *data, size_t len)
+take_plain(struct ra2_transport *s, uint8_t *data, size_t len)
 {
 	len = min_size(len, s->plain_len - s->plain_off);
 	memcpy(data, s->plain + s->plain_off, len);
@@ -85,7 +86,7 @@ take_plain(struct sealed *s, uint8_t *data, size_t len)
 /* Opens the first message, into data where it fits. Returns bytes for the
  * caller, 0 too, or an error. */
 static ssize_t
-open_message(struct sealed *s, uint8_t *data, size_t len)
+open_message(struct ra2_transport *s, uint8_t *data, size_t len)
 {
 	size_t size = load_be16(buf_head(&s->in)), n;
 	bool fits = size <= len;
@@ -116,21 +117,22 @@ open_message(struct sealed *s, uint8_t *data, size_t len)
 }
 
 static ssize_t
-receive(struct sealed *s, struct leg *leg)
+receive(struct ra2_transport *s, struct transport *transport)
 {
 	uint8_t *p = buf_reserve(&s->in, READ_LEN);
 	ssize_t n;
 
 	if (p == NULL)
 		return ERR_NOMEM;
-	n = leg_read(leg, p, READ_LEN);
+	n = transport_read(transport, p, READ_LEN);
 	if (n > 0)
 		buf_commit(&s->in, (size_t)n);
 	return n;
 }
 
 ssize_t
-sealed_recv(struct sealed *s, struct leg *leg, uint8_t *data, size_t len)
+ra2_transport_recv(struct ra2_transport *s, struct transport *transport,
+    uint8_t *data, size_t len)
 {
 	ssize_t n = 0;
 
@@ -144,7 +146,7 @@ sealed_recv(struct sealed *s, struct leg *leg, uint8_t *data, size_t len)
 			if (n < 0)
 				s->error = (int)n;
 		} else {
-			n = receive(s, leg);
+			n = receive(s, transport);
 			if (n < 0)
 				return n;
 			n = 0;
@@ -154,25 +156,26 @@ sealed_recv(struct sealed *s, struct leg *leg, uint8_t *data, size_t len)
 }
 
 int
-sealed_flush(struct sealed *s, struct leg *leg)
+ra2_transport_flush(struct ra2_transport *s, struct transport *transport)
 {
-	int rc = leg_flush(leg);
+	int rc = transport_flush(transport);
 	ssize_t n;
 
 	if (rc != 0 || buf_len(&s->out) == 0)
 		return rc;
-	n = leg_write(leg, buf_head(&s->out), buf_len(&s->out));
+	n = transport_write(transport, buf_head(&s->out), buf_len(&s->out));
 	if (n < 0)
 		return (int)n;
 	buf_consume(&s->out, (size_t)n);
-	if (buf_len(&s->out) > 0 || leg_wants_write(leg))
+	if (buf_len(&s->out) > 0 || transport_wants_write(transport))
 		return ERR_AGAIN;
 	buf_release(&s->out);
 	return 0;
 }
 
 ssize_t
-sealed_send(struct sealed *s, struct leg *leg, const uint8_t *data, size_t len)
+ra2_transport_send(struct ra2_transport *s, struct transport *transport,
+    const uint8_t *data, size_t len)
 {
 	size_t done = 0;
 	int rc;
@@ -190,18 +193,18 @@ sealed_send(struct sealed *s, struct leg *leg, const uint8_t *data, size_t len)
 		buf_commit(&s->out, (size_t)m);
 		done += n;
 	}
-	rc = sealed_flush(s, leg);
+	rc = ra2_transport_flush(s, transport);
 	return rc == 0 || rc == ERR_AGAIN ? (ssize_t)done : rc;
 }
 
 bool
-sealed_wants_write(const struct sealed *s)
+ra2_transport_wants_write(const struct ra2_transport *s)
 {
 	return buf_len(&s->out) > 0;
 }
 
 bool
-sealed_has_buffered(const struct sealed *s)
+ra2_transport_has_buffered(const struct ra2_transport *s)
 {
 	return s->plain != NULL || has_message(s);
 }

@@ -11,12 +11,12 @@
 
 #include "common/err.h"
 #include "relay/relay.h"
-#include "relay/wire/side.h"
+#include "relay/wire/channel.h"
 
 static struct loop loop;
 
 struct link {
-	struct side side;
+	struct channel channel;
 	int peer_fd;
 	int n_calls;
 	size_t n_read;
@@ -30,7 +30,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 	ssize_t n;
 
 	k->n_calls++;
-	while ((n = side_recv(&k->side, got, sizeof(got))) > 0)
+	while ((n = channel_recv(&k->channel, got, sizeof(got))) > 0)
 		k->n_read += (size_t)n;
 	assert_int_equal(n, ERR_AGAIN);
 }
@@ -49,15 +49,15 @@ link_open(struct link *k)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
 	assert_int_equal(fcntl(pair[0], F_SETFL, O_NONBLOCK), 0);
 	k->peer_fd = pair[1];
-	assert_int_equal(
-	    side_init(&k->side, &loop, pair[0], on_readable, on_writable, k),
+	assert_int_equal(channel_init(&k->channel, &loop, pair[0], on_readable,
+			     on_writable, k),
 	    0);
 }
 
 static void
 link_close(struct link *k)
 {
-	side_release(&k->side);
+	channel_release(&k->channel);
 	close(k->peer_fd);
 }
 
@@ -82,10 +82,10 @@ test_reads_only_when_told(void **state)
 	put(&k);
 	turn();
 	assert_int_equal(k.n_calls, 0);
-	side_read(&k.side, true);
+	channel_read(&k.channel, true);
 	turn();
 	assert_int_equal(k.n_read, 5);
-	side_read(&k.side, false);
+	channel_read(&k.channel, false);
 	put(&k);
 	turn();
 	assert_int_equal(k.n_read, 5);
@@ -100,10 +100,10 @@ test_input_is_watched_after_a_wake(void **state)
 	struct link k;
 
 	link_open(&k);
-	side_read(&k.side, true);
-	side_read(&k.side, false);
-	side_wake(&k.side);
-	side_read(&k.side, true); /* before the loop's turn */
+	channel_read(&k.channel, true);
+	channel_read(&k.channel, false);
+	channel_wake(&k.channel);
+	channel_read(&k.channel, true); /* before the loop's turn */
 	turn();
 	assert_int_equal(k.n_calls, 1);
 	put(&k);
@@ -121,7 +121,7 @@ test_a_wake_needs_no_input(void **state)
 	struct link k;
 
 	link_open(&k);
-	side_wake(&k.side);
+	channel_wake(&k.channel);
 	turn();
 	assert_int_equal(k.n_calls, 1);
 	turn();
@@ -136,11 +136,11 @@ test_a_stop_takes_a_wake_back(void **state)
 
 	link_open(&k);
 	put(&k);
-	side_wake(&k.side);
-	side_read(&k.side, false);
+	channel_wake(&k.channel);
+	channel_read(&k.channel, false);
 	turn();
 	assert_int_equal(k.n_calls, 0);
-	side_read(&k.side, true);
+	channel_read(&k.channel, true);
 	turn();
 	assert_int_equal(k.n_read, 5);
 	link_close(&k);

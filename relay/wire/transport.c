@@ -1,4 +1,4 @@
-#include "relay/wire/leg.h"
+#include "relay/wire/transport.h"
 
 #include <errno.h>
 #include <openssl/bio.h>
@@ -14,14 +14,14 @@
 
 /* a record's rest and the next one's header, so that reads end where records
  * do */
-#define INPUT_EXTRA (LEG_RECORD_LEN / 2)
+#define INPUT_EXTRA (TRANSPORT_RECORD_LEN / 2)
 
 static BIO_METHOD *batch_method;
 static pthread_once_t batch_once = PTHREAD_ONCE_INIT;
 
 /* The first one tells why: the kernel says EPIPE from then on. */
 static void
-note_error(struct leg *l, int error)
+note_error(struct transport *l, int error)
 {
 	if (l->error == 0)
 		l->error = error;
@@ -29,7 +29,7 @@ note_error(struct leg *l, int error)
 
 /* send(2) of what fits. Returns bytes taken (0: would block) or ERR_IO. */
 static ssize_t
-socket_send(struct leg *l, const uint8_t *data, size_t len)
+socket_send(struct transport *l, const uint8_t *data, size_t len)
 {
 	ssize_t n;
 
@@ -46,7 +46,7 @@ socket_send(struct leg *l, const uint8_t *data, size_t len)
 
 /* recv(2). Returns bytes, 0 at the end, ERR_AGAIN or ERR_IO. */
 static ssize_t
-socket_receive(struct leg *l, uint8_t *data, size_t len)
+socket_receive(struct transport *l, uint8_t *data, size_t len)
 {
 	ssize_t n;
 
@@ -63,7 +63,7 @@ socket_receive(struct leg *l, uint8_t *data, size_t len)
 
 /* Keeps what the socket did not take. */
 static int
-keep_unsent(struct leg *l, const uint8_t *data, size_t len)
+keep_unsent(struct transport *l, const uint8_t *data, size_t len)
 {
 	l->unsent = malloc(len);
 	if (l->unsent == NULL)
@@ -75,7 +75,7 @@ keep_unsent(struct leg *l, const uint8_t *data, size_t len)
 }
 
 int
-leg_flush(struct leg *l)
+transport_flush(struct transport *l)
 {
 	ssize_t n;
 
@@ -95,9 +95,9 @@ leg_flush(struct leg *l)
 
 /* Sends the batch; the rest becomes `unsent`. */
 static int
-batch_send(struct leg *l)
+batch_send(struct transport *l)
 {
-	struct leg_batch *b = l->batch;
+	struct transport_batch *b = l->batch;
 	ssize_t n;
 	int rc = 0;
 
@@ -112,11 +112,12 @@ batch_send(struct leg *l)
 	return rc;
 }
 
-/* Moves input that another leg left in the batch into that leg's memory. */
+/* Moves input that another transport left in the batch into that transport's
+ * memory. */
 static int
-make_input_free(struct leg_batch *b)
+make_input_free(struct transport_batch *b)
 {
-	struct leg *l = b->reader;
+	struct transport *l = b->reader;
 	size_t len = b->input_len - b->input_off;
 
 	if (l == NULL || len == 0)
@@ -134,9 +135,9 @@ make_input_free(struct leg_batch *b)
 /* One recv(2) into the batch. Returns bytes, 0 at the end, ERR_AGAIN or
  * ERR_IO. */
 static ssize_t
-receive(struct leg *l)
+receive(struct transport *l)
 {
-	struct leg_batch *b = l->batch;
+	struct transport_batch *b = l->batch;
 	size_t len = min_size(sizeof(b->input), l->wanted + INPUT_EXTRA);
 	ssize_t n;
 
@@ -163,9 +164,9 @@ receive(struct leg *l)
 
 /* Takes up to len bytes of what was received. Returns 0 for none. */
 static size_t
-take_received(struct leg *l, char *data, size_t len)
+take_received(struct transport *l, char *data, size_t len)
 {
-	struct leg_batch *b = l->batch;
+	struct transport_batch *b = l->batch;
 
 	if (l->unread != NULL) {
 		len = min_size(len, l->unread_len - l->unread_off);
@@ -191,7 +192,7 @@ take_received(struct leg *l, char *data, size_t len)
 static int
 batch_bio_read(BIO *bio, char *data, int len)
 {
-	struct leg *l = BIO_get_data(bio);
+	struct transport *l = BIO_get_data(bio);
 	size_t n;
 	ssize_t rc;
 
@@ -211,8 +212,8 @@ batch_bio_read(BIO *bio, char *data, int len)
 static int
 batch_bio_write(BIO *bio, const char *data, int len)
 {
-	struct leg *l = BIO_get_data(bio);
-	struct leg_batch *b = l->batch;
+	struct transport *l = BIO_get_data(bio);
+	struct transport_batch *b = l->batch;
 
 	BIO_clear_retry_flags(bio);
 	if (l->unsent != NULL || b->len + (size_t)len > sizeof(b->data)) {
@@ -227,7 +228,7 @@ batch_bio_write(BIO *bio, const char *data, int len)
 static long
 batch_bio_ctrl(BIO *bio, int cmd, long num, void *ptr)
 {
-	const struct leg *l = BIO_get_data(bio);
+	const struct transport *l = BIO_get_data(bio);
 
 	if (cmd == BIO_CTRL_EOF)
 		return l->is_eof;
@@ -253,13 +254,13 @@ make_method(void)
 }
 
 void
-leg_init(struct leg *l, int fd, struct leg_batch *batch)
+transport_init(struct transport *l, int fd, struct transport_batch *batch)
 {
-	*l = (struct leg){ .fd = fd, .batch = batch };
+	*l = (struct transport){ .fd = fd, .batch = batch };
 }
 
 void
-leg_say_goodbye(struct leg *l)
+transport_say_goodbye(struct transport *l)
 {
 	if (l->ssl == NULL || !SSL_is_init_finished(l->ssl) ||
 	    l->unsent != NULL || (SSL_get_shutdown(l->ssl) & SSL_SENT_SHUTDOWN))
@@ -270,10 +271,10 @@ leg_say_goodbye(struct leg *l)
 }
 
 void
-leg_release(struct leg *l)
+transport_release(struct transport *l)
 {
 	if (l->ssl != NULL) {
-		leg_say_goodbye(l);
+		transport_say_goodbye(l);
 		ERR_clear_error();
 		SSL_free(l->ssl);
 	}
@@ -283,11 +284,12 @@ leg_release(struct leg *l)
 	free(l->unread);
 	if (l->fd >= 0)
 		close(l->fd);
-	*l = (struct leg){ .fd = -1 };
+	*l = (struct transport){ .fd = -1 };
 }
 
 void
-leg_move(struct leg *to, struct leg *from, struct leg_batch *batch)
+transport_move(
+    struct transport *to, struct transport *from, struct transport_batch *batch)
 {
 	*to = *from;
 	to->batch = batch;
@@ -295,11 +297,11 @@ leg_move(struct leg *to, struct leg *from, struct leg_batch *batch)
 		batch->reader = to;
 	if (to->ssl != NULL)
 		BIO_set_data(SSL_get_rbio(to->ssl), to);
-	*from = (struct leg){ .fd = -1 };
+	*from = (struct transport){ .fd = -1 };
 }
 
 int
-leg_detach(struct leg *l)
+transport_detach(struct transport *l)
 {
 	int rc = l->batch->reader == l ? make_input_free(l->batch) : 0;
 
@@ -309,7 +311,7 @@ leg_detach(struct leg *l)
 }
 
 int
-leg_start_tls(struct leg *l, SSL_CTX *ctx, bool is_server)
+transport_start_tls(struct transport *l, SSL_CTX *ctx, bool is_server)
 {
 	BIO *bio;
 
@@ -338,7 +340,7 @@ leg_start_tls(struct leg *l, SSL_CTX *ctx, bool is_server)
 
 /* What an OpenSSL call's failure means. */
 static int
-tls_result(struct leg *l, int n)
+tls_result(struct transport *l, int n)
 {
 	switch (SSL_get_error(l->ssl, n)) {
 	case SSL_ERROR_WANT_READ:
@@ -354,16 +356,16 @@ tls_result(struct leg *l, int n)
 }
 
 int
-leg_handshake(struct leg *l)
+transport_handshake(struct transport *l)
 {
 	int n, rc, sent;
 
-	rc = leg_flush(l);
+	rc = transport_flush(l);
 	if (rc != 0)
 		return rc;
 	ERR_clear_error();
 	errno = 0;
-	l->wanted = LEG_RECORD_LEN;
+	l->wanted = TRANSPORT_RECORD_LEN;
 	n = SSL_do_handshake(l->ssl);
 	rc = n == 1 ? 0 : tls_result(l, n);
 	sent = batch_send(l);
@@ -373,7 +375,7 @@ leg_handshake(struct leg *l)
 }
 
 ssize_t
-leg_read(struct leg *l, uint8_t *data, size_t len)
+transport_read(struct transport *l, uint8_t *data, size_t len)
 {
 	ssize_t n;
 
@@ -389,7 +391,7 @@ leg_read(struct leg *l, uint8_t *data, size_t len)
 			return rc == ERR_PROTOCOL ? ERR_IO : rc;
 		}
 		/* the answer to a key update before these bytes: the batch
-		 * belongs to the next leg */
+		 * belongs to the next transport */
 		if (batch_send(l) != 0)
 			return ERR_IO;
 	} else {
@@ -402,7 +404,7 @@ leg_read(struct leg *l, uint8_t *data, size_t len)
 }
 
 bool
-leg_has_buffered(const struct leg *l)
+transport_has_buffered(const struct transport *l)
 {
 	return l->ssl != NULL &&
 	    (l->unread != NULL || l->batch->reader == l ||
@@ -411,22 +413,23 @@ leg_has_buffered(const struct leg *l)
 
 /* One batch of records from data. Returns bytes taken or ERR_IO. */
 static ssize_t
-write_records(struct leg *l, const uint8_t *data, size_t len)
+write_records(struct transport *l, const uint8_t *data, size_t len)
 {
 	size_t done = 0;
 	int rc;
 
 	while (done < len &&
-	    l->batch->len + LEG_RECORD_LEN + LEG_OVERHEAD <= LEG_BATCH_LEN) {
+	    l->batch->len + TRANSPORT_RECORD_LEN + TRANSPORT_OVERHEAD <=
+		TRANSPORT_BATCH_LEN) {
 		int n;
 
 		ERR_clear_error();
 		n = SSL_write(l->ssl, data + done,
-		    (int)min_size(len - done, LEG_RECORD_LEN));
+		    (int)min_size(len - done, TRANSPORT_RECORD_LEN));
 		if (n <= 0) {
 			if (tls_result(l, n) == ERR_AGAIN)
 				break;
-			/* the next leg must not send what is ours */
+			/* the next transport must not send what is ours */
 			l->batch->len = 0;
 			return ERR_IO;
 		}
@@ -437,11 +440,11 @@ write_records(struct leg *l, const uint8_t *data, size_t len)
 }
 
 ssize_t
-leg_write(struct leg *l, const uint8_t *data, size_t len)
+transport_write(struct transport *l, const uint8_t *data, size_t len)
 {
 	size_t done = 0;
 	ssize_t n;
-	int rc = leg_flush(l);
+	int rc = transport_flush(l);
 
 	if (rc != 0)
 		return rc == ERR_AGAIN ? 0 : rc;
@@ -459,7 +462,7 @@ leg_write(struct leg *l, const uint8_t *data, size_t len)
 }
 
 bool
-leg_wants_write(const struct leg *l)
+transport_wants_write(const struct transport *l)
 {
 	return l->unsent != NULL;
 }
