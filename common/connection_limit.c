@@ -175,7 +175,7 @@ holder_get(struct connection_limit *l, struct pool *p,
 	if (h != NULL)
 		return h;
 	h = TAILQ_FIRST(&p->unused);
-	assert(h != NULL); /* there is one per place */
+	assert(h != NULL); /* there is one per slot */
 	TAILQ_REMOVE(&p->unused, h, by_count);
 	*h = (struct connection_holder){ .address = *a };
 	TAILQ_INIT(&h->places);
@@ -198,7 +198,7 @@ holder_drop(struct connection_limit *l, struct pool *p,
 /* ---- places, under the lock ---- */
 
 static void
-insert(struct connection_limit *l, struct connection_place *c, unsigned pool)
+insert(struct connection_limit *l, struct connection_slot *c, unsigned pool)
 {
 	struct pool *p = &l->pools[pool];
 	const struct connection_address none = { .prefix = { 0 } };
@@ -214,7 +214,7 @@ insert(struct connection_limit *l, struct connection_place *c, unsigned pool)
 }
 
 static void
-take_out(struct connection_limit *l, struct connection_place *c)
+take_out(struct connection_limit *l, struct connection_slot *c)
 {
 	struct pool *p = &l->pools[c->pool];
 
@@ -229,7 +229,7 @@ take_out(struct connection_limit *l, struct connection_place *c)
 }
 
 static void
-evict(struct connection_limit *l, struct connection_place *c,
+evict(struct connection_limit *l, struct connection_slot *c,
     enum connection_eviction why)
 {
 	take_out(l, c);
@@ -262,11 +262,11 @@ is_large(const struct pool *p, const struct connection_holder *h)
 }
 
 /* Which connection makes room for one of this address; NULL: none may. */
-static struct connection_place *
+static struct connection_slot *
 choose_victim(
     const struct pool *p, const struct connection_holder *own, uint64_t now_ns)
 {
-	struct connection_place *c;
+	struct connection_slot *c;
 
 	if (p->conf.per_address == 0)
 		return TAILQ_FIRST(&p->by_age);
@@ -279,12 +279,12 @@ choose_victim(
 }
 
 static const char *
-enter(struct connection_limit *l, struct connection_place *c, unsigned pool)
+enter(struct connection_limit *l, struct connection_slot *c, unsigned pool)
 {
 	struct pool *p = &l->pools[pool];
 	struct connection_holder *own = *find(l, p, &c->address);
 	const char *setting = full_by(p, own);
-	struct connection_place *victim;
+	struct connection_slot *victim;
 
 	if (setting != NULL) {
 		victim = p->conf.evicts && p->conf.max > 0
@@ -299,13 +299,13 @@ enter(struct connection_limit *l, struct connection_place *c, unsigned pool)
 }
 
 const char *
-connection_limit_enter(struct connection_limit *l, struct connection_place *c,
+connection_limit_enter(struct connection_limit *l, struct connection_slot *c,
     unsigned pool, const struct connection_address *address,
     struct connection_home *home, uint64_t now_ns)
 {
 	const char *setting;
 
-	*c = (struct connection_place){
+	*c = (struct connection_slot){
 		.address = *address, .home = home, .since_ns = now_ns
 	};
 	pthread_mutex_lock(&l->lock);
@@ -315,7 +315,7 @@ connection_limit_enter(struct connection_limit *l, struct connection_place *c,
 }
 
 void
-connection_limit_own(struct connection_place *p,
+connection_limit_own(struct connection_slot *p,
     void (*evict_cb)(void *owner, enum connection_eviction why), void *owner)
 {
 	p->evict = evict_cb;
@@ -324,7 +324,7 @@ connection_limit_own(struct connection_place *p,
 
 const char *
 connection_limit_move(
-    struct connection_limit *l, struct connection_place *c, unsigned pool)
+    struct connection_limit *l, struct connection_slot *c, unsigned pool)
 {
 	struct pool *p = &l->pools[pool];
 	const char *setting = NULL;
@@ -345,8 +345,8 @@ connection_limit_move(
 }
 
 static void
-hand_over(struct connection_limit *l, struct connection_place *from,
-    struct connection_place *to)
+hand_over(struct connection_limit *l, struct connection_slot *from,
+    struct connection_slot *to)
 {
 	struct connection_list *by_age =
 	    from->is_evicted ? &from->home->evicted : NULL;
@@ -365,17 +365,17 @@ hand_over(struct connection_limit *l, struct connection_place *from,
 
 void
 connection_limit_hand_over(struct connection_limit *l,
-    struct connection_place *from, struct connection_place *to)
+    struct connection_slot *from, struct connection_slot *to)
 {
 	pthread_mutex_lock(&l->lock);
 	*to = *from;
 	hand_over(l, from, to);
 	pthread_mutex_unlock(&l->lock);
-	*from = (struct connection_place){ .is_taken = false };
+	*from = (struct connection_slot){ .is_taken = false };
 }
 
 void
-connection_limit_leave(struct connection_limit *l, struct connection_place *c)
+connection_limit_leave(struct connection_limit *l, struct connection_slot *c)
 {
 	if (c->home == NULL)
 		return;
@@ -385,7 +385,7 @@ connection_limit_leave(struct connection_limit *l, struct connection_place *c)
 	if (c->is_evicted)
 		TAILQ_REMOVE(&c->home->evicted, c, by_age);
 	pthread_mutex_unlock(&l->lock);
-	*c = (struct connection_place){ .is_taken = false };
+	*c = (struct connection_slot){ .is_taken = false };
 }
 
 /* ---- evictions ---- */
@@ -393,7 +393,7 @@ connection_limit_leave(struct connection_limit *l, struct connection_place *c)
 void
 connection_limit_expire(struct connection_limit *l, uint64_t now_ns)
 {
-	struct connection_place *c;
+	struct connection_slot *c;
 
 	pthread_mutex_lock(&l->lock);
 	for (unsigned i = 0; i < l->n_pools; i++) {
@@ -407,10 +407,10 @@ connection_limit_expire(struct connection_limit *l, uint64_t now_ns)
 	pthread_mutex_unlock(&l->lock);
 }
 
-static struct connection_place *
+static struct connection_slot *
 next_evicted(struct connection_limit *l, struct connection_home *h)
 {
-	struct connection_place *c;
+	struct connection_slot *c;
 
 	pthread_mutex_lock(&l->lock);
 	c = TAILQ_FIRST(&h->evicted);
@@ -422,13 +422,13 @@ next_evicted(struct connection_limit *l, struct connection_home *h)
 	return c;
 }
 
-/* Only the home's thread frees what is on its list, so the place is valid
+/* Only the home's thread frees what is on its list, so the slot is valid
  * without the lock. */
 void
 connection_limit_run_evictions(
     struct connection_limit *l, struct connection_home *h)
 {
-	struct connection_place *c;
+	struct connection_slot *c;
 
 	while ((c = next_evicted(l, h)) != NULL)
 		if (c->evict != NULL)

@@ -46,7 +46,7 @@ struct connection_address {
 };
 
 struct connection_holder;
-TAILQ_HEAD(connection_list, connection_place);
+TAILQ_HEAD(connection_list, connection_slot);
 
 /* A thread that connections belong to; embedded. wake: from any thread,
  * under the limiter's lock, it must not call the limiter. */
@@ -56,8 +56,8 @@ struct connection_home {
 	void *arg;
 };
 
-/* One connection's place; embedded in its owner. All zeros: none. */
-struct connection_place {
+/* One connection's slot; embedded in its owner. All zeros: none. */
+struct connection_slot {
 	bool is_taken;   /* it is in a pool */
 	bool is_evicted; /* it is on its home's list */
 	unsigned pool;
@@ -65,7 +65,7 @@ struct connection_place {
 	uint64_t since_ns;
 	struct connection_home *home;
 	struct connection_holder *holder;
-	TAILQ_ENTRY(connection_place) by_address, by_age;
+	TAILQ_ENTRY(connection_slot) by_address, by_age;
 	struct connection_address address;
 	void (*evict)(void *owner, enum connection_eviction why);
 	void *owner;
@@ -79,7 +79,7 @@ uint64_t connection_limit_descriptors(void);
 /* n_pools: at most CONNECTION_POOLS_MAX; copied. NULL only for memory. */
 struct connection_limit *connection_limit_new(
     const struct connection_pool *pools, unsigned n_pools);
-/* No place may be taken any more. */
+/* No slot may be taken any more. */
 void connection_limit_free(struct connection_limit *l);
 
 void connection_home_init(
@@ -90,36 +90,36 @@ void connection_home_init(
 struct connection_address connection_address_of(const struct sockaddr *sa);
 
 /*
- * Takes a place in a pool for a new connection, perhaps by evicting another.
+ * Takes a slot in a pool for a new connection, perhaps by evicting another.
  * Returns NULL, or the setting that is reached (static); then nothing was
  * taken. connection_limit_own must follow before the home's thread waits for
  * events again.
  */
 const char *connection_limit_enter(struct connection_limit *l,
-    struct connection_place *p, unsigned pool,
+    struct connection_slot *p, unsigned pool,
     const struct connection_address *address, struct connection_home *home,
     uint64_t now_ns);
 
-/* Called once when the place is evicted, on its home. The owner then closes
+/* Called once when the slot is evicted, on its home. The owner then closes
  * the connection, and calls connection_limit_leave as always. */
-void connection_limit_own(struct connection_place *p,
+void connection_limit_own(struct connection_slot *p,
     void (*evict)(void *owner, enum connection_eviction why), void *owner);
 
 /*
  * The connection belongs to another pool from now on. Never evicts; a
  * connection whose eviction is pending is not evicted any more. Returns NULL,
- * or the setting that is reached: it keeps the place it had.
+ * or the setting that is reached: it keeps the slot it had.
  */
 const char *connection_limit_move(
-    struct connection_limit *l, struct connection_place *p, unsigned pool);
+    struct connection_limit *l, struct connection_slot *p, unsigned pool);
 
-/* The place, also an evicted one, has another owner; *from is empty then. */
+/* The slot, also an evicted one, has another owner; *from is empty then. */
 void connection_limit_hand_over(struct connection_limit *l,
-    struct connection_place *from, struct connection_place *to);
+    struct connection_slot *from, struct connection_slot *to);
 
-/* Gives the place back, if there is one. */
+/* Gives the slot back, if there is one. */
 void connection_limit_leave(
-    struct connection_limit *l, struct connection_place *p);
+    struct connection_limit *l, struct connection_slot *p);
 
 /* Evicts what is older than its pool's life_ns; call it about once a
  * second. */

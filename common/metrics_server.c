@@ -29,7 +29,7 @@
 struct connection {
 	LIST_ENTRY(connection) link;
 	struct metrics_server *server;
-	struct connection_place place;
+	struct connection_slot slot;
 	int fd;
 	struct event *readable, *writable;
 	char head[METRICS_HEAD_MAX];
@@ -162,7 +162,7 @@ static void
 connection_free(struct connection *c)
 {
 	LIST_REMOVE(c, link);
-	connection_limit_leave(c->server->limit, &c->place);
+	connection_limit_leave(c->server->limit, &c->slot);
 	if (c->readable != NULL)
 		event_free(c->readable);
 	if (c->writable != NULL)
@@ -259,14 +259,14 @@ connection_open(
 		return;
 	}
 	reached = connection_limit_enter(
-	    s->limit, &c->place, 0, from, &s->home, clock_mono_ns());
+	    s->limit, &c->slot, 0, from, &s->home, clock_mono_ns());
 	if (reached != NULL) {
 		log_warn("connection_refused",
 		    LOG_S("setting", s->conf.setting), LOG_S("why", reached));
 		connection_free(c);
 		return;
 	}
-	connection_limit_own(&c->place, on_evicted, c);
+	connection_limit_own(&c->slot, on_evicted, c);
 }
 
 /* ---- all of them ---- */

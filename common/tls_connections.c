@@ -34,7 +34,7 @@ struct connection {
 	void *guard;     /* what conf.opened made */
 	bool is_check;   /* by a load balancer: it makes no line of the log */
 	char client[64]; /* behind one: who it is; else empty */
-	struct connection_place place;
+	struct connection_slot slot;
 };
 TAILQ_HEAD(connection_fresh, connection);
 
@@ -79,7 +79,7 @@ on_ssl_free(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int index, long argl,
 		TAILQ_REMOVE(&c->set->fresh, c, link);
 		c->set->n_fresh--;
 	}
-	connection_limit_leave(c->set->limit, &c->place);
+	connection_limit_leave(c->set->limit, &c->slot);
 	close_guard(c);
 	free(c);
 }
@@ -160,10 +160,10 @@ enter(struct connection *c, unsigned pool, const struct sockaddr *addr)
 	struct tls_connections *s = c->set;
 	struct connection_address from = connection_address_of(addr);
 	const char *setting = connection_limit_enter(
-	    s->limit, &c->place, pool, &from, &s->home, clock_mono_ns());
+	    s->limit, &c->slot, pool, &from, &s->home, clock_mono_ns());
 
 	if (setting == NULL)
-		connection_limit_own(&c->place, on_evicted, c);
+		connection_limit_own(&c->slot, on_evicted, c);
 	else
 		log_warn("connection_refused", LOG_S("setting", setting));
 	return setting == NULL;
@@ -184,7 +184,7 @@ on_proxy_header(void *arg, const struct proxy_source *source)
 	else if (getpeername(bufferevent_getfd(c->bev),
 		     (struct sockaddr *)&peer, &len) == 0)
 		addr = (const struct sockaddr *)&peer;
-	connection_limit_leave(c->set->limit, &c->place);
+	connection_limit_leave(c->set->limit, &c->slot);
 	return enter(c, POOL_NEWCOMERS, addr);
 }
 
@@ -313,7 +313,7 @@ static bool
 promote(struct tls_connections *s, struct connection *c)
 {
 	return c != NULL &&
-	    connection_limit_move(s->limit, &c->place, POOL_PROMOTED) == NULL;
+	    connection_limit_move(s->limit, &c->slot, POOL_PROMOTED) == NULL;
 }
 
 bool
@@ -336,12 +336,12 @@ tls_connections_pause(struct tls_connections *s, struct evhttp_request *req)
 
 	if (c == NULL || s->conf.max_paused == 0)
 		return false;
-	from = c->place.address;
-	connection_limit_leave(s->limit, &c->place);
-	if (connection_limit_enter(s->limit, &c->place, POOL_PAUSED, &from,
+	from = c->slot.address;
+	connection_limit_leave(s->limit, &c->slot);
+	if (connection_limit_enter(s->limit, &c->slot, POOL_PAUSED, &from,
 		&s->home, clock_mono_ns()) != NULL)
 		return false;
-	connection_limit_own(&c->place, on_pause_evicted, c);
+	connection_limit_own(&c->slot, on_pause_evicted, c);
 	return true;
 }
 

@@ -1,7 +1,7 @@
 /*
  * The TLS connections of a server made with evhttp: how many there may be, and
  * how long one may last that has not shown that it belongs here, or whose
- * client has paused (common/connection_limit.h). evhttp accepts them; a place
+ * client has paused (common/connection_limit.h). evhttp accepts them; a slot
  * hangs on the connection's SSL object and is given back when that is freed.
  * Closing is shutdown(2), which evhttp sees like a client that went away. One
  * loop.
@@ -89,15 +89,15 @@ bool tls_connections_promote_bev(
     struct tls_connections *s, struct bufferevent *bev);
 
 /*
- * The client has taken nothing for a while: its connection has a place among
+ * The client has taken nothing for a while: its connection has a slot among
  * the paused ones from now on, perhaps that of another one, until it moves
  * again (tls_connections_promote) or its time there is over. False: there is
- * no place for it.
+ * no slot for it.
  */
 bool tls_connections_pause(
     struct tls_connections *s, struct evhttp_request *req);
 
-/* tls_detach() of such a connection: it keeps its place until its SSL object is
+/* tls_detach() of such a connection: it keeps its slot until its SSL object is
  * freed, and is closed by shutdown(2) as before. ERR_UNSUPPORTED: it has no
  * TLS. */
 int tls_connections_take(struct evhttp_request *req, struct tls_detached *out);

@@ -12,17 +12,17 @@
 #include "relay/node_watch.h"
 #include "relay/relay.h"
 
-#define BEATS_PER_LIMIT 6
+#define HEARTBEATS_PER_LIMIT 6
 
-#define BEAT(table)                                                            \
+#define HEARTBEAT(table)                                                       \
 	"(extract(epoch FROM " table ".heartbeat_at) * 1000000)::bigint"
 
 /* $1 we, $2 host, $3 version. Answers those that carry something. */
-static const char beat_sql[] =
+static const char heartbeat_sql[] =
     "WITH me AS (INSERT INTO nodes (id, program, host, version) VALUES ($1, "
     "'relay', $2, $3) ON CONFLICT (id) DO UPDATE SET heartbeat_at = "
     "clock_timestamp(), stopped_at = NULL, version = $3) "
-    "SELECT n.id, " BEAT(
+    "SELECT n.id, " HEARTBEAT(
 	"n") ", n.stopped_at IS NOT NULL FROM nodes n WHERE "
 	     "n.id <> $1 AND n.program = 'relay' AND n.id IN ("
 	     "SELECT node_id FROM sessions WHERE ended_at IS NULL UNION "
@@ -59,7 +59,7 @@ static const char beat_sql[] =
  * keeps everything. */
 static const char write_off_sql[] =
     "WITH g AS (SELECT id, host, heartbeat_at FROM nodes n WHERE id = $1 "
-    "AND " BEAT("n") " = $2::bigint FOR UPDATE), " WRITE_OFF(
+    "AND " HEARTBEAT("n") " = $2::bigint FOR UPDATE), " WRITE_OFF(
 	"", "", "", "", "");
 
 /*
@@ -123,7 +123,7 @@ look_at_others(struct heartbeat *h, const PGresult *res)
 }
 
 static void
-on_beat(void *arg, PGresult *res)
+on_heartbeat(void *arg, PGresult *res)
 {
 	struct heartbeat *h = arg;
 
@@ -138,12 +138,12 @@ on_beat(void *arg, PGresult *res)
 }
 
 static void
-beat(struct heartbeat *h)
+send_heartbeat(struct heartbeat *h)
 {
 	const char *params[] = { h->relay->node_id, h->host, RELAYCAM_VERSION };
 
 	h->is_under_way =
-	    db_query_now(h->db, beat_sql, 3, params, on_beat, h) == 0;
+	    db_query_now(h->db, heartbeat_sql, 3, params, on_heartbeat, h) == 0;
 }
 
 static void
@@ -154,7 +154,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	if (h->is_under_way)
 		broken(h, db_why(NULL));
 	else
-		beat(h);
+		send_heartbeat(h);
 }
 
 static void
@@ -188,7 +188,7 @@ heartbeat_connected(struct heartbeat *h, bool connected)
 	if (!h->has_cleaned_up)
 		clean_up(h);
 	if (!h->is_under_way)
-		beat(h);
+		send_heartbeat(h);
 }
 
 const char *
@@ -212,8 +212,8 @@ heartbeat_new(struct relay *r, struct event_base *base, struct db *db)
 	h->db = db;
 	h->trouble = "cannot be reached";
 	h->watch.limits.lost_ns = ms * NS_PER_MS;
-	ms /= BEATS_PER_LIMIT;
-	h->watch.limits.beat_ns = ms * NS_PER_MS;
+	ms /= HEARTBEATS_PER_LIMIT;
+	h->watch.limits.heartbeat_ns = ms * NS_PER_MS;
 	tv = (struct timeval){ (time_t)(ms / 1000),
 		(suseconds_t)(ms % 1000) * 1000 };
 	gethostname(h->host, sizeof(h->host) - 1);

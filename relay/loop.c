@@ -65,7 +65,7 @@ loop_post(struct loop *to, struct job *j)
 	job_post(j);
 }
 
-/* ---- connections whose place is gone ---- */
+/* ---- connections whose slot is gone ---- */
 
 static void
 on_evictions(evutil_socket_t fd, short what, void *arg)
@@ -115,7 +115,7 @@ finish_if_empty(struct loop *l)
 {
 	if (TAILQ_EMPTY(&l->sessions) && TAILQ_EMPTY(&l->conns) &&
 	    TAILQ_EMPTY(&l->lingering) && TAILQ_EMPTY(&l->forwards) &&
-	    l->n_sessions == 0 && l->journal.n == 0)
+	    l->n_sessions == 0 && l->retry_queue.n == 0)
 		event_base_loopexit(l->base, NULL);
 }
 
@@ -144,7 +144,7 @@ on_drain_time(evutil_socket_t fd, short what, void *arg)
 		end_all(l, "the relay is being stopped");
 		return;
 	}
-	log_error("rows_not_written", LOG_U("rows", l->journal.n),
+	log_error("rows_not_written", LOG_U("rows", l->retry_queue.n),
 	    LOG_U("sessions", l->n_sessions));
 	event_base_loopexit(l->base, NULL);
 }
@@ -288,8 +288,9 @@ loop_init(struct loop *l, struct relay *r, unsigned index)
 	l->restore_timer = evtimer_new(l->base, on_restore_time, l);
 	l->db = db_new(l->base, &r->database, on_db_state, l);
 	if (l->command == NULL || l->drain_timer == NULL ||
-	    l->restore_timer == NULL || l->db == NULL || journal_init(l) != 0 ||
-	    job_inbox_init(&l->inbox, l->base) != 0 || start_evictions(l) != 0)
+	    l->restore_timer == NULL || l->db == NULL ||
+	    db_retry_init(l) != 0 || job_inbox_init(&l->inbox, l->base) != 0 ||
+	    start_evictions(l) != 0)
 		return ERR_NOMEM;
 	event_add(l->command, NULL);
 	return loop_listen_for_orders(l);
@@ -333,7 +334,7 @@ free_loop(struct loop *l)
 	event_free(l->evictions);
 	event_free(l->life_timer);
 	event_free(l->restore_timer);
-	journal_release(l);
+	db_retry_release(l);
 	session_orders_release(l);
 	free(l->spare_ring);
 	close(l->command_fd);

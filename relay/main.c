@@ -32,7 +32,7 @@
 #include "relay/spawner.h"
 #include "relay/http/static_files.h"
 #include "relay/draw/text.h"
-#include "relay/tidy.h"
+#include "relay/malloc_trim.h"
 #include "rfb/ra2.h"
 
 #define PROGRAM "relaycam-relay"
@@ -371,9 +371,9 @@ serve(void)
 	struct event *intr = watch_signal(base, SIGINT, on_terminate);
 	struct event *hup = watch_signal(base, SIGHUP, on_hangup);
 	struct node *node = node_new(&relay, base);
-	struct tidy *tidy = tidy_new(&relay, base);
+	struct malloc_trim *trim = malloc_trim_new(&relay, base);
 
-	if (node == NULL || tidy == NULL)
+	if (node == NULL || trim == NULL)
 		exit(EX_CONFIG);
 	watch_spawner(base);
 	log_info("started", LOG_S("listen", relay.conf.listen),
@@ -385,7 +385,7 @@ serve(void)
 	recent_passwords_wipe();
 	worker_pool_free(relay.lookups);
 	loops_release(&relay);
-	tidy_free(tidy);
+	malloc_trim_free(trim);
 	node_free(node);
 	event_free(spawner_event);
 	event_free(term);

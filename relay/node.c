@@ -20,14 +20,14 @@
 #include "relay/heartbeat.h"
 #include "relay/relay.h"
 
-#define TIDY_SECONDS 10
+#define CLEAN_UP_SECONDS 10
 
 struct node {
 	struct relay *relay;
 	struct event_base *base;
 	struct db *db;
 	struct heartbeat *heartbeat;
-	struct event *tidy;
+	struct event *clean_up;
 	struct metrics_server *metrics;
 };
 
@@ -41,7 +41,7 @@ on_state(void *arg, bool connected)
 
 /* What is over its time. */
 static void
-tidy_rows(struct node *n)
+clean_up_rows(struct node *n)
 {
 	db_query_now(n->db,
 	    "WITH c AS (DELETE FROM attended_codes WHERE expires_at < "
@@ -85,9 +85,9 @@ write_rejects(struct node *n)
 }
 
 static void
-on_tidy(evutil_socket_t fd, short what, void *arg)
+on_clean_up(evutil_socket_t fd, short what, void *arg)
 {
-	tidy_rows(arg);
+	clean_up_rows(arg);
 	write_rejects(arg);
 	log_report_suppressed();
 }
@@ -232,18 +232,18 @@ struct node *
 node_new(struct relay *r, struct event_base *base)
 {
 	struct node *n = calloc(1, sizeof(*n));
-	struct timeval tv = { TIDY_SECONDS, 0 };
+	struct timeval tv = { CLEAN_UP_SECONDS, 0 };
 
 	if (n == NULL)
 		return NULL;
 	n->relay = r;
 	n->base = base;
-	n->tidy = event_new(base, -1, EV_PERSIST, on_tidy, n);
+	n->clean_up = event_new(base, -1, EV_PERSIST, on_clean_up, n);
 	n->db = db_new(base, &r->database, on_state, n);
 	if (n->db != NULL)
 		n->heartbeat = heartbeat_new(r, base, n->db);
-	if (n->tidy == NULL || n->heartbeat == NULL ||
-	    event_add(n->tidy, &tv) != 0 ||
+	if (n->clean_up == NULL || n->heartbeat == NULL ||
+	    event_add(n->clean_up, &tv) != 0 ||
 	    serve(n, r->conf.metrics_listen) != 0) {
 		node_free(n);
 		return NULL;
@@ -276,8 +276,8 @@ node_free(struct node *n)
 		event_base_dispatch(n->base);
 	}
 	metrics_server_free(n->metrics);
-	if (n->tidy != NULL)
-		event_free(n->tidy);
+	if (n->clean_up != NULL)
+		event_free(n->clean_up);
 	db_free(n->db);
 	heartbeat_free(n->heartbeat); /* it was answered for the last time */
 	free(n);

@@ -15,7 +15,7 @@ node_watch_begin(struct node_watch *w, uint64_t now_ns)
 {
 	/* two and a half: this process stood still in between */
 	if (w->answered_ns != 0 &&
-	    now_ns - w->answered_ns > w->limits.beat_ns * 5 / 2)
+	    now_ns - w->answered_ns > w->limits.heartbeat_ns * 5 / 2)
 		node_watch_broken(w);
 	w->answered_ns = now_ns;
 	for (size_t i = 0; i < w->n; i++)
@@ -34,23 +34,25 @@ find(const struct node_watch *w, const char *id)
 }
 
 bool
-node_watch_see(struct node_watch *w, const char *id, const char *beat,
+node_watch_see(struct node_watch *w, const char *id, const char *heartbeat,
     bool is_stopped, uint64_t now_ns)
 {
 	size_t i = find(w, id);
-	uint64_t limit_ns = is_stopped ? NODE_STOP_BEATS * w->limits.beat_ns
-				       : w->limits.lost_ns;
+	uint64_t limit_ns = is_stopped
+	    ? NODE_STOP_HEARTBEATS * w->limits.heartbeat_ns
+	    : w->limits.lost_ns;
 
 	if (i == NODE_WATCH_MAX)
 		return false;
 	if (i == w->n) {
 		w->n++;
 		snprintf(w->nodes[i].id, NODE_ID_LEN, "%s", id);
-		w->nodes[i].beat[0] = '\0';
+		w->nodes[i].heartbeat[0] = '\0';
 	}
 	w->nodes[i].is_listed = true;
-	if (strcmp(w->nodes[i].beat, beat) != 0) {
-		snprintf(w->nodes[i].beat, NODE_BEAT_LEN, "%s", beat);
+	if (strcmp(w->nodes[i].heartbeat, heartbeat) != 0) {
+		snprintf(
+		    w->nodes[i].heartbeat, NODE_HEARTBEAT_LEN, "%s", heartbeat);
 		w->nodes[i].since_ns = now_ns;
 	}
 	return now_ns - w->nodes[i].since_ns >= limit_ns;

@@ -14,12 +14,13 @@
 
 #define NODE_WATCH_MAX  256 /* others are looked at when these are gone */
 #define NODE_ID_LEN     37  /* with the NUL */
-#define NODE_BEAT_LEN   24
-#define NODE_STOP_BEATS 2 /* of ours, until one that said it stops is gone */
+#define NODE_HEARTBEAT_LEN 24
+/* Heartbeats of ours until a relay that said it stops is gone. */
+#define NODE_STOP_HEARTBEATS 2
 
 struct node_watch_limits {
 	uint64_t lost_ns; /* until one that is silent is gone */
-	uint64_t beat_ns; /* between our own heartbeats */
+	uint64_t heartbeat_ns; /* between our own heartbeats */
 };
 
 /* { limits, 0... } is a fresh one. */
@@ -27,7 +28,7 @@ struct node_watch {
 	struct node_watch_limits limits;
 	uint64_t answered_ns; /* our last heartbeat; 0: broken */
 	struct {
-		char id[NODE_ID_LEN], beat[NODE_BEAT_LEN];
+		char id[NODE_ID_LEN], heartbeat[NODE_HEARTBEAT_LEN];
 		uint64_t since_ns;
 		bool is_listed;
 	} nodes[NODE_WATCH_MAX];
@@ -41,11 +42,11 @@ void node_watch_broken(struct node_watch *w);
  * lists and node_watch_end follow. */
 void node_watch_begin(struct node_watch *w, uint64_t now_ns);
 /*
- * id, beat: its row as the answer has it; is_stopped: it said that it stops.
- * Returns true when it is gone: what it carried may be written off, as long
- * as beat is still its heartbeat.
+ * id, heartbeat: its row as the answer has it; is_stopped: it said that it
+ * stops. Returns true when it is gone: what it carried may be written off, as
+ * long as heartbeat is still its heartbeat.
  */
-bool node_watch_see(struct node_watch *w, const char *id, const char *beat,
+bool node_watch_see(struct node_watch *w, const char *id, const char *heartbeat,
     bool is_stopped, uint64_t now_ns);
 /* Those that were not listed are forgotten. */
 void node_watch_end(struct node_watch *w);

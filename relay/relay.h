@@ -24,7 +24,7 @@
 #include "relay/session/forward.h"
 #include "relay/session/live_budget.h"
 #include "relay/login/reject_log.h"
-#include "relay/journal.h"
+#include "relay/db_retry_queue.h"
 #include "relay/measure.h"
 #include "common/worker.h"
 
@@ -101,7 +101,7 @@ struct loop {
 	struct event *life_timer;
 	unsigned n_sessions;
 	struct loop_measures measures;
-	struct journal journal;
+	struct db_retry_queue retry_queue;
 	bool is_told_to_end;   /* sessions got their time */
 	bool is_closing;       /* the database connection goes */
 	struct event *command; /* eventfd: drain or stop, from main */

@@ -21,7 +21,7 @@
 #define LAZY_NS    (250 * NS_PER_MS)
 #define LAZY_SHARE 16
 
-#define TEND_NS NS_PER_S /* free space is looked at this often */
+#define DISK_CHECK_NS NS_PER_S /* free space is looked at this often */
 
 /* Bytes at a time: whoever sends as fast as we write must not keep us from
  * syncing, from SIGTERM and from what else is due. */
@@ -34,7 +34,7 @@ struct run {
 	struct capture_writer *writer;
 	int fd;
 	uint64_t start_ns; /* of the stream, where it begins */
-	uint64_t tended_ns;
+	uint64_t disk_checked_ns;
 	bool is_over; /* END came */
 };
 
@@ -199,12 +199,12 @@ drain(struct run *r, size_t max, size_t *n)
 }
 
 static int
-tend(struct run *r, uint64_t now)
+check_disk(struct run *r, uint64_t now)
 {
 	int rc = capture_writer_tick(r->writer, now);
 
-	if (rc == 0 && now >= r->tended_ns + TEND_NS) {
-		r->tended_ns = now;
+	if (rc == 0 && now >= r->disk_checked_ns + DISK_CHECK_NS) {
+		r->disk_checked_ns = now;
 		rc = segment_store_check(&r->store);
 	}
 	return failed(r, rc, "the spool cannot be written");
@@ -260,7 +260,7 @@ run(struct run *r, const char **word)
 		leave_note(r);
 		if (r->is_over || is_last || rc != 0)
 			break;
-		rc = tend(r, clock_mono_ns());
+		rc = check_disk(r, clock_mono_ns());
 		if (rc != 0)
 			break;
 		relay_lives = wait_for_work(r, n > 0);

@@ -19,7 +19,7 @@
 /* They are done with it when nothing more came so long after the pixels. */
 #define CALM_NS (200 * NS_PER_MS)
 
-#define TEND_NS NS_PER_S
+#define DISK_CHECK_NS NS_PER_S
 
 /* A recording by hand has no room: its file ends, its session does not. */
 static void
@@ -321,15 +321,15 @@ run_picture(struct session *s, uint64_t t)
 
 /* Disk matters: free space once a second, and syncing. */
 static int
-tend_segment(struct session *s)
+check_disk(struct session *s)
 {
 	int rc;
 
 	if (s->segment == NULL ||
-	    (s->now_ns < s->tended_ns + TEND_NS &&
+	    (s->now_ns < s->disk_checked_ns + DISK_CHECK_NS &&
 		s->now_ns < segment_sync_due(s->segment)))
 		return 0;
-	s->tended_ns = s->now_ns;
+	s->disk_checked_ns = s->now_ns;
 	rc = segment_tick(s->segment, s->now_ns);
 	if (rc != 0)
 		s->why = rc == ERR_NOSPACE ? "too little free disk space"
@@ -348,12 +348,12 @@ advance(struct session *s, uint64_t t)
 			s->now_ns = due;
 		session_note_error(s, run_picture(s, s->now_ns));
 		if (s->error == 0)
-			session_note_error(s, tend_segment(s));
+			session_note_error(s, check_disk(s));
 	}
 	if (t > s->now_ns)
 		s->now_ns = t;
 	if (s->error == 0)
-		session_note_error(s, tend_segment(s));
+		session_note_error(s, check_disk(s));
 	return s->error;
 }
 

@@ -65,7 +65,7 @@ struct session {
 			     * rectangle under way replaces, or NEVER */
 	bool has_merged;    /* the update under way is counted */
 	uint64_t dirty_ns;  /* oldest damage not in a picture, or NEVER */
-	uint64_t tended_ns; /* last look at disk and sync */
+	uint64_t disk_checked_ns; /* last look at disk and sync */
 	bool has_damage;    /* pixels came since the segment's split */
 	bool is_blank;      /* none came at all for this canvas */
 	bool has_poster;    /* the segment does, or never will */

@@ -10,7 +10,7 @@
 #include "common/tcp_liveness.h"
 #include "relay/agent/agent_internal.h"
 #include "relay/wire/lingering_close.h"
-#include "relay/journal.h"
+#include "relay/db_retry_queue.h"
 
 #define IN_MAX (2 * AGENT_FRAME_MAX)
 /* probes without an answer until the channel is dead */
@@ -38,13 +38,13 @@ sign_off(struct agent *a)
 	const char *code[] = { a->code };
 
 	if (a->endpoint_id[0] != '\0')
-		journal_write(a->loop, "agent gone",
+		db_retry_write(a->loop, "agent gone",
 		    "UPDATE endpoints SET agent_node = NULL, agent_channel = "
 		    "NULL, agent_seen_at = now() WHERE id = $1 AND "
 		    "agent_channel = $2",
 		    2, params);
 	if (a->code[0] != '\0')
-		journal_write(a->loop, "session code closed",
+		db_retry_write(a->loop, "session code closed",
 		    "WITH d AS (DELETE FROM attended_codes WHERE code = $1) "
 		    "UPDATE endpoints SET deleted_at = now(), agent_node = "
 		    "NULL, agent_channel = NULL WHERE name = $1 AND kind = "
@@ -63,7 +63,7 @@ agent_close(struct agent *a, const char *why)
 	a->state = AGENT_STATE_GONE;
 	TAILQ_REMOVE(&a->loop->agents, a, link);
 	atomic_fetch_sub(&a->loop->relay->stats.active, 1);
-	connection_limit_leave(a->loop->relay->connections, &a->place);
+	connection_limit_leave(a->loop->relay->connections, &a->slot);
 	lingering_close(a->loop, &a->control);
 	if (a->timer != NULL)
 		event_free(a->timer);
@@ -299,8 +299,8 @@ conn_feed_agent(struct conn *c)
 	a->has_pin = c->has_peer_pin;
 	if (a->has_pin)
 		http_hex(c->peer_pin, sizeof(c->peer_pin), a->pin);
-	connection_limit_hand_over(l->relay->connections, &c->place, &a->place);
-	connection_limit_own(&a->place, on_evicted, a);
+	connection_limit_hand_over(l->relay->connections, &c->slot, &a->slot);
+	connection_limit_own(&a->slot, on_evicted, a);
 	TAILQ_INSERT_TAIL(&l->agents, a, link);
 	atomic_fetch_add(&l->relay->stats.active, 1);
 	a->timer = evtimer_new(l->base, on_timer, a);

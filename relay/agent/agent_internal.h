@@ -40,7 +40,7 @@ struct agent {
 	char code[AGENT_CODE_MAX];
 	char secret[2 * (AGENT_SECRET_MAX + SEAL_OVERHEAD) + 1]; /* sealed */
 	unsigned code_tries;
-	struct connection_place place;
+	struct connection_slot slot;
 	uint64_t code_until_ns; /* then its code is over */
 	unsigned n_opens;       /* orders it has not answered with a failure */
 	unsigned n_states;      /* of captures that it may still say */
@@ -73,7 +73,7 @@ void agent_sign_on(struct agent *a);
 void agent_enrol(struct agent *a, const char *token);
 bool agent_is_too_old(const struct agent *a);
 void agent_refuse_old(struct agent *a);
-/* It takes a place in this pool. False: it was refused, because there is
+/* It takes a slot in this pool. False: it was refused, because there is
  * none. */
 bool agent_has_place(struct agent *a, enum relay_pool pool);
 

@@ -71,7 +71,7 @@ bool
 agent_has_place(struct agent *a, enum relay_pool pool)
 {
 	const char *setting =
-	    connection_limit_move(a->loop->relay->connections, &a->place, pool);
+	    connection_limit_move(a->loop->relay->connections, &a->slot, pool);
 	char reason[120];
 
 	if (setting == NULL)

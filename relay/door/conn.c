@@ -60,7 +60,7 @@ conn_free(struct conn *c)
 		atomic_fetch_sub(&l->relay->stats.active, 1);
 		conn_lookup_cancel(c);
 		channel_release(&c->channel);
-		connection_limit_leave(l->relay->connections, &c->place);
+		connection_limit_leave(l->relay->connections, &c->slot);
 		if (c->deadline != NULL)
 			event_free(c->deadline);
 		c->is_gone = true;
@@ -104,7 +104,7 @@ time_for_request(const struct conn *c)
 {
 	const struct relay_conf *conf = &c->loop->relay->conf;
 	uint64_t now = clock_mono_ns(), all = (uint64_t)conf->login_seconds,
-		 end = c->place.since_ns +
+		 end = c->slot.since_ns +
 	    (uint64_t)pools_request_life_s(conf) * NS_PER_S;
 	uint64_t ns = end > now ? min_u64(end - now, all * NS_PER_S) : 0;
 
@@ -382,20 +382,20 @@ on_evicted(void *owner, enum connection_eviction why)
 
 void
 conn_start(struct loop *l, const struct door *door, int fd,
-    const struct listener_peer *peer, struct connection_place *place)
+    const struct listener_peer *peer, struct connection_slot *slot)
 {
 	struct timeval look = { 0, LOOK_MS * 1000 };
 	struct conn *c = calloc(1, sizeof(*c));
 
 	if (c == NULL) {
-		connection_limit_leave(l->relay->connections, place);
+		connection_limit_leave(l->relay->connections, slot);
 		close(fd);
 		return;
 	}
 	c->loop = l;
 	c->door = door;
-	connection_limit_hand_over(l->relay->connections, place, &c->place);
-	connection_limit_own(&c->place, on_evicted, c);
+	connection_limit_hand_over(l->relay->connections, slot, &c->slot);
+	connection_limit_own(&c->slot, on_evicted, c);
 	TAILQ_INSERT_TAIL(&l->conns, c, link);
 	atomic_fetch_add(&l->relay->stats.active, 1);
 	conn_name_client(c->client_addr, (const struct sockaddr *)&peer->addr);

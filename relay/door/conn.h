@@ -40,7 +40,7 @@ struct conn {
 	const struct door *door;
 	enum conn_state state;
 	struct channel channel;
-	struct connection_place place;
+	struct connection_slot slot;
 	struct event *deadline;
 	char client_addr[CLIENT_ADDR_LEN];
 	void *lookup;  /* of conn_reverse.c, under way */
@@ -55,9 +55,9 @@ struct conn {
 
 TAILQ_HEAD(conn_list, conn);
 
-/* Takes fd and the place. On failure the connection is closed and logged. */
+/* Takes fd and the slot. On failure the connection is closed and logged. */
 void conn_start(struct loop *l, const struct door *door, int fd,
-    const struct listener_peer *peer, struct connection_place *place);
+    const struct listener_peer *peer, struct connection_slot *slot);
 
 /* Logs why, unless a load balancer only looked, and closes. */
 void conn_close(struct conn *c, const char *why);

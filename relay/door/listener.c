@@ -56,14 +56,14 @@ listener_take(struct listener *n, int fd, const struct listener_peer *peer)
 	const struct sockaddr *addr = (const struct sockaddr *)&peer->addr;
 	struct relay *r = n->loop->relay;
 	struct connection_address from = connection_address_of(addr);
-	struct connection_place place;
+	struct connection_slot slot;
 	char client[CLIENT_ADDR_LEN];
 	const char *setting;
 	int on = 1;
 
 	atomic_fetch_add(
 	    peer->is_check ? &r->stats.checks : &r->stats.connections, 1);
-	setting = connection_limit_enter(r->connections, &place,
+	setting = connection_limit_enter(r->connections, &slot,
 	    POOL_VNC + (unsigned)n->door->kind, &from, &n->loop->home,
 	    clock_mono_ns());
 	if (setting != NULL) {
@@ -76,9 +76,9 @@ listener_take(struct listener *n, int fd, const struct listener_peer *peer)
 	tcp_liveness_start(fd, (unsigned)r->conf.peer_lost_seconds);
 	if (n->door->kind == DOOR_VNC) {
 		conn_name_client(client, addr);
-		session_start(n->loop, fd, client, peer->is_check, &place);
+		session_start(n->loop, fd, client, peer->is_check, &slot);
 	} else {
-		conn_start(n->loop, n->door, fd, peer, &place);
+		conn_start(n->loop, n->door, fd, peer, &slot);
 	}
 }
 

@@ -18,7 +18,7 @@ struct proxied {
 	struct listener *listener;
 	struct loop *loop;
 	struct event *readable;
-	struct connection_place place;
+	struct connection_slot slot;
 	struct sockaddr_storage addr;
 	int fd; /* -1: handed on */
 	size_t have;
@@ -29,7 +29,7 @@ static void
 proxied_free(struct proxied *p)
 {
 	TAILQ_REMOVE(&p->loop->proxied, p, link);
-	connection_limit_leave(p->loop->relay->connections, &p->place);
+	connection_limit_leave(p->loop->relay->connections, &p->slot);
 	event_free(p->readable);
 	if (p->fd >= 0)
 		close(p->fd);
@@ -130,7 +130,7 @@ proxied_start(struct listener *n, int fd, const struct sockaddr_storage *addr)
 	p->readable =
 	    event_new(l->base, fd, EV_READ | EV_PERSIST, on_readable, p);
 	if (p->readable == NULL || event_add(p->readable, NULL) != 0 ||
-	    connection_limit_enter(l->relay->connections, &p->place,
+	    connection_limit_enter(l->relay->connections, &p->slot,
 		POOL_PROXIED, &from, &l->home, clock_mono_ns()) != NULL) {
 		if (p->readable != NULL)
 			event_free(p->readable);
@@ -138,7 +138,7 @@ proxied_start(struct listener *n, int fd, const struct sockaddr_storage *addr)
 		free(p);
 		return;
 	}
-	connection_limit_own(&p->place, on_evicted, p);
+	connection_limit_own(&p->slot, on_evicted, p);
 	TAILQ_INSERT_TAIL(&l->proxied, p, link);
 	on_readable(fd, EV_READ, p); /* it mostly is here already */
 }

@@ -8,7 +8,7 @@
 
 #include "common/bytes.h"
 #include "common/clock.h"
-#include "relay/journal.h"
+#include "relay/db_retry_queue.h"
 #include "relay/pump/pump_internal.h"
 
 /* The first use is known soon, should the relay die; further ones share. */
@@ -50,7 +50,7 @@ pump_clipboard_write(struct session *s)
 	text = json_dumps(o, JSON_COMPACT);
 	params[2] = text;
 	if (text != NULL)
-		journal_write(s->loop, "clipboard",
+		db_retry_write(s->loop, "clipboard",
 		    "INSERT INTO audit (team_id, actor, action, object, "
 		    "detail) SELECT team_id, $2, 'clipboard', id::text, "
 		    "$3::jsonb FROM sessions WHERE id = $1",

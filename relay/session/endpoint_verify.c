@@ -7,7 +7,7 @@
 
 #include "common/err.h"
 #include "common/tls.h"
-#include "relay/journal.h"
+#include "relay/db_retry_queue.h"
 #include "relay/session/session_internal.h"
 
 /* Certificates from the row into a store of this session. */
@@ -93,7 +93,7 @@ remember_pin(struct session *s)
 	for (int i = 0; i < 32; i++)
 		snprintf(pin + 2 * i, 3, "%02x", s->seen_pin[i]);
 	snprintf(id, sizeof(id), "%lld", (long long)s->account.endpoint_id);
-	journal_write(s->loop, "endpoint pin",
+	db_retry_write(s->loop, "endpoint pin",
 	    "WITH u AS (UPDATE endpoints SET tls_pin_sha256 = decode($2, "
 	    "'hex') WHERE id = $1 AND tls_pin_sha256 IS NULL AND NOT "
 	    "allow_clear RETURNING team_id) INSERT INTO audit (team_id, "

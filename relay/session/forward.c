@@ -68,7 +68,7 @@ forward_end(struct forward *f, const char *why)
 	channel_release(&f->relay);
 	rfb_handshake_client_free(f->handshake);
 	f->handshake = NULL;
-	connection_limit_leave(l->relay->connections, &f->place);
+	connection_limit_leave(l->relay->connections, &f->slot);
 	if (f->deadline != NULL)
 		event_free(f->deadline);
 	if (!f->is_looking_up)
@@ -323,7 +323,7 @@ start(struct job *j)
 	TAILQ_INSERT_TAIL(&l->forwards, f, link);
 	f->deadline = evtimer_new(l->base, on_deadline, f);
 	f->handshake =
-	    session_parked_take(l, f->endpoint_id, &parked, &f->place);
+	    session_parked_take(l, f->endpoint_id, &parked, &f->slot);
 	if (f->deadline == NULL || f->handshake == NULL ||
 	    channel_adopt(&f->endpoint, l, &parked, on_server_readable,
 		on_server_writable, f) != 0) {

@@ -41,7 +41,7 @@ struct forward {
 	struct rfb_handshake_client *handshake; /* its ServerInit */
 	struct channel endpoint, relay;
 	struct event *deadline;
-	struct connection_place place;
+	struct connection_slot slot;
 };
 
 /* Says so to the session, if it waits; why: for people. f may be freed. */

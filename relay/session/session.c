@@ -9,7 +9,7 @@
 #include "common/db.h"
 #include "common/err.h"
 #include "common/log.h"
-#include "relay/journal.h"
+#include "relay/db_retry_queue.h"
 #include "relay/wire/lingering_close.h"
 #include "relay/draw/lobby.h"
 #include "relay/session/session_internal.h"
@@ -167,7 +167,7 @@ teardown(struct session *s)
 	if (has_input)
 		lingering_close(s->loop, &s->endpoint);
 	channel_release(&s->endpoint);
-	connection_limit_leave(s->loop->relay->connections, &s->place);
+	connection_limit_leave(s->loop->relay->connections, &s->slot);
 	pump_release(s);
 	ring_release(&s->ring);
 	rfb_framer_free(s->framer);
@@ -223,7 +223,7 @@ write_end(struct session *s, const char *code, const char *reason)
 		session_write_unsure_end(s, code, reason, wall, mono);
 		return;
 	}
-	journal_write(s->loop, "session end",
+	db_retry_write(s->loop, "session end",
 	    "WITH o AS (SELECT id, end_code FROM sessions WHERE id = $1 FOR "
 	    "UPDATE), u AS (UPDATE sessions s SET ended_at = "
 	    "to_timestamp($4), end_code = $2, end_reason = $3, recording = "
@@ -420,7 +420,7 @@ session_fill(struct session *s, struct channel *d, bool may_wait,
 	return n > 0;
 }
 
-/* Another connection needs the place more, or it took too long to log in. */
+/* Another connection needs the slot more, or it took too long to log in. */
 static void
 on_evicted(void *owner, enum connection_eviction why)
 {
@@ -438,12 +438,12 @@ on_evicted(void *owner, enum connection_eviction why)
 }
 
 struct session *
-session_new(struct loop *l, struct connection_place *place)
+session_new(struct loop *l, struct connection_slot *slot)
 {
 	struct session *s = calloc(1, sizeof(*s));
 
 	if (s == NULL) {
-		connection_limit_leave(l->relay->connections, place);
+		connection_limit_leave(l->relay->connections, slot);
 		return NULL;
 	}
 	s->loop = l;
@@ -454,15 +454,15 @@ session_new(struct loop *l, struct connection_place *place)
 	ring_init(&s->ring, 0, &l->spare_ring);
 	s->deadline = evtimer_new(l->base, on_deadline, s);
 	if (s->deadline == NULL || session_liveness_start(s) != 0) {
-		connection_limit_leave(l->relay->connections, place);
+		connection_limit_leave(l->relay->connections, slot);
 		session_liveness_release(s);
 		if (s->deadline != NULL)
 			event_free(s->deadline);
 		free(s);
 		return NULL;
 	}
-	connection_limit_hand_over(l->relay->connections, place, &s->place);
-	connection_limit_own(&s->place, on_evicted, s);
+	connection_limit_hand_over(l->relay->connections, slot, &s->slot);
+	connection_limit_own(&s->slot, on_evicted, s);
 	l->n_sessions++;
 	TAILQ_INSERT_TAIL(&l->sessions, s, link);
 	atomic_fetch_add(&l->relay->stats.active, 1);
@@ -496,9 +496,9 @@ session_greet(struct session *s)
 
 void
 session_start(struct loop *l, int fd, const char *client_addr, bool is_check,
-    struct connection_place *place)
+    struct connection_slot *slot)
 {
-	struct session *s = session_new(l, place);
+	struct session *s = session_new(l, slot);
 
 	if (s == NULL) {
 		close(fd);
@@ -517,7 +517,7 @@ session_start(struct loop *l, int fd, const char *client_addr, bool is_check,
 static struct session *
 adopt(struct conn *c, enum session_door door)
 {
-	struct session *s = session_new(c->loop, &c->place);
+	struct session *s = session_new(c->loop, &c->slot);
 
 	if (s == NULL) {
 		channel_release(&c->channel);

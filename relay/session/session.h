@@ -12,18 +12,18 @@
 #include "relay/login/account.h"
 
 struct conn;
-struct connection_place;
+struct connection_slot;
 struct loop;
 struct session;
 struct channel;
 
-/* Takes fd and the place; is_check: by a load balancer, and makes no line of
+/* Takes fd and the slot; is_check: by a load balancer, and makes no line of
  * the log. On failure the connection is closed and logged. */
 void session_start(struct loop *l, int fd, const char *client_addr,
-    bool is_check, struct connection_place *place);
+    bool is_check, struct connection_slot *slot);
 
 /* The same for connections that began as something else, whose channel and
- * place are adopted. A viewer with a one-time password: */
+ * slot are adopted. A viewer with a one-time password: */
 void session_start_vnc_auth(struct conn *c);
 /* A WebSocket; is_page: our page, else any noVNC. */
 void session_start_websocket(struct conn *c, bool is_page);

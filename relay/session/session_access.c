@@ -15,7 +15,7 @@
 #include "common/db.h"
 #include "common/err.h"
 #include "common/log.h"
-#include "relay/journal.h"
+#include "relay/db_retry_queue.h"
 #include "relay/session/session_internal.h"
 
 #define EVERY_SECONDS 30
@@ -58,7 +58,7 @@ write_revoked(struct session *s, const char *why)
 	log_warn("session_revoked", LOG_S("session", s->id),
 	    LOG_S("person", s->name.person),
 	    LOG_S("endpoint", s->name.endpoint), LOG_S("why", why));
-	journal_write(s->loop, "session revoked",
+	db_retry_write(s->loop, "session revoked",
 	    "INSERT INTO audit (team_id, actor, action, object, detail) "
 	    "SELECT p.team_id, 'relay', 'session_revoked', $1, "
 	    "jsonb_build_object('person', $2::text, 'endpoint', $3::text, "

@@ -15,7 +15,7 @@
 #include "common/http.h"
 #include "common/log.h"
 #include "relay/agent/agent.h"
-#include "relay/journal.h"
+#include "relay/db_retry_queue.h"
 #include "relay/session/session_internal.h"
 
 #define DIALOG_SLACK_SECONDS 10
@@ -216,7 +216,7 @@ audit_consent(struct session *s, const char *answer)
 	const char *params[] = { s->id, answer, s->name.person,
 		s->name.endpoint };
 
-	journal_write(s->loop, "consent",
+	db_retry_write(s->loop, "consent",
 	    "INSERT INTO audit (team_id, actor, action, object, detail) "
 	    "SELECT p.team_id, $3, 'consent', $4, jsonb_build_object("
 	    "'answer', $2::text, 'session', $1::text) FROM people p WHERE "

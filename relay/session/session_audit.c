@@ -6,7 +6,7 @@
 
 #include "common/bytes.h"
 #include "common/clock.h"
-#include "relay/journal.h"
+#include "relay/db_retry_queue.h"
 #include "relay/session/session_internal.h"
 
 #define ROWS_AT_ONCE 30
@@ -49,7 +49,7 @@ write_row(
 	const char *params[] = { s->id, actor, action, text };
 
 	if (text != NULL)
-		journal_write(s->loop, "order",
+		db_retry_write(s->loop, "order",
 		    "INSERT INTO audit (team_id, actor, action, object, "
 		    "detail) SELECT team_id, $2, $3, id::text, $4::jsonb FROM "
 		    "sessions WHERE id = $1",

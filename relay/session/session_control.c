@@ -10,7 +10,7 @@
 #include "common/db.h"
 #include "common/err.h"
 #include "common/log.h"
-#include "relay/journal.h"
+#include "relay/db_retry_queue.h"
 #include "relay/session/json_text.h"
 #include "relay/session/session_internal.h"
 
@@ -28,7 +28,7 @@ session_status_changed(struct session *s)
 		return;
 	snprintf(monitor, sizeof(monitor), "%u", session_monitor(s));
 	snprintf(rate, sizeof(rate), "%u", s->rate);
-	journal_write_state(s->loop, "session state",
+	db_retry_write_state(s->loop, "session state",
 	    "UPDATE sessions SET monitor = $2, frame_rate = $3, view_only = "
 	    "$4, recording = $5 WHERE id = $1",
 	    5, params);
@@ -108,11 +108,11 @@ set_recording(struct session *s, const char *value, const char *by)
 
 	if (!on && strcmp(value, "stop") != 0)
 		return "recording is started or stopped";
-	if (journal_is_full(s->loop) || (on && !db_is_connected(s->loop->db)))
+	if (db_retry_is_full(s->loop) || (on && !db_is_connected(s->loop->db)))
 		return "the relay's database is away, so nobody can be told "
 		       "now that it is recorded";
 	if (session_record_switch(s, on, &why) == 0)
-		journal_write(s->loop, "recording by hand",
+		db_retry_write(s->loop, "recording by hand",
 		    "INSERT INTO audit (team_id, actor, action, object) "
 		    "SELECT team_id, $2, $3, id::text FROM sessions WHERE id = "
 		    "$1",

@@ -15,7 +15,7 @@
 #include "common/err.h"
 #include "common/http.h"
 #include "common/log.h"
-#include "relay/journal.h"
+#include "relay/db_retry_queue.h"
 #include "relay/session/session_internal.h"
 
 #define MARKS_WAIT_MAX 1024              /* that the agent was not told */
@@ -64,7 +64,7 @@ fail(struct session *s, const char *why)
 		event_del(s->device.timer);
 	log_error("device_capture_failed", LOG_S("session", s->id),
 	    LOG_S("why", why));
-	journal_write(s->loop, "device capture failed",
+	db_retry_write(s->loop, "device capture failed",
 	    "INSERT INTO audit (team_id, actor, action, object, detail) "
 	    "SELECT team_id, 'relay', 'device_capture_failed', id::text, "
 	    "jsonb_build_object('why', $2::text) FROM sessions WHERE id = $1",
@@ -135,7 +135,7 @@ note_order(struct session *s, const char *id, const char *meta)
 
 	snprintf(endpoint, sizeof(endpoint), "%lld",
 	    (long long)s->account.endpoint_id);
-	journal_write(s->loop, "device capture",
+	db_retry_write(s->loop, "device capture",
 	    "INSERT INTO device_captures (id, session_id, endpoint_id, meta, "
 	    "is_copy) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (id) DO NOTHING",
 	    5, params);

@@ -150,7 +150,7 @@ struct session {
 	char *password;               /* the technician's, until checked */
 	struct login_attempt attempt; /* until it is known who it is */
 	struct session_check *check;  /* of its password, under way */
-	struct connection_place place;
+	struct connection_slot slot;
 	bool has_dialog;       /* time to type a password was given */
 	bool is_authenticated; /* by a ticket */
 	bool is_attended_tried;
@@ -249,8 +249,8 @@ void session_unref(struct session *s);
 bool session_fill(struct session *s, struct channel *d, bool may_wait,
     void (*on_gone)(struct session *s));
 
-/* A session without a technician yet; place: taken. NULL only for memory. */
-struct session *session_new(struct loop *l, struct connection_place *place);
+/* A session without a technician yet; slot: taken. NULL only for memory. */
+struct session *session_new(struct loop *l, struct connection_slot *slot);
 /* Begins with the viewer's handshake; frees the session on failure. */
 void session_greet(struct session *s);
 
@@ -355,12 +355,11 @@ void session_claim(struct session *s);
 struct loop *session_parked_pick(int64_t endpoint_id);
 /*
  * On its loop: the channel, detached, and the handshake with its ServerInit,
- * whose owner the caller is. place: its place in POOL_PARKED moves there; NULL:
+ * whose owner the caller is. slot: its slot in POOL_PARKED moves there; NULL:
  * it is given back. NULL: it is gone.
  */
 struct rfb_handshake_client *session_parked_take(struct loop *l,
-    int64_t endpoint_id, struct channel *channel,
-    struct connection_place *place);
+    int64_t endpoint_id, struct channel *channel, struct connection_slot *slot);
 void session_parked_gone(struct session *s);
 
 /* session_control.c */

@@ -69,7 +69,7 @@ static void
 take_place(struct session *s)
 {
 	if (connection_limit_move(
-		s->loop->relay->connections, &s->place, POOL_SESSION) == NULL)
+		s->loop->relay->connections, &s->slot, POOL_SESSION) == NULL)
 		session_dial(s);
 	else
 		session_refuse(s,

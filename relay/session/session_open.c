@@ -7,7 +7,7 @@
 #include "common/db.h"
 #include "common/err.h"
 #include "common/log.h"
-#include "relay/journal.h"
+#include "relay/db_retry_queue.h"
 #include "relay/session/session_internal.h"
 
 #define START_SLACK_SECONDS 5
@@ -228,7 +228,7 @@ session_write_unsure_end(struct session *s, const char *code,
 	r.params[17] = code;
 	r.params[18] = reason;
 	r.params[19] = mono;
-	journal_write(s->loop, "session that never began",
+	db_retry_write(s->loop, "session that never began",
 	    "WITH i AS (INSERT INTO sessions AS s (id, team_id, endpoint_id, "
 	    "person_id, node_id, access, recorded, client_addr, desktop_name, "
 	    "started_at, path, door, consent, view_only, ended_at, end_code, "

@@ -15,7 +15,7 @@
 
 #include "common/err.h"
 #include "common/log.h"
-#include "relay/journal.h"
+#include "relay/db_retry_queue.h"
 #include "relay/session/session_internal.h"
 
 /* One endpoint may not fill the relay. */
@@ -102,7 +102,7 @@ write_row(struct session *s, bool is_parked)
 	const char *params[] = { id, s->loop->relay->node_id };
 
 	snprintf(id, sizeof(id), "%lld", (long long)s->account.endpoint_id);
-	journal_write(s->loop, "parked endpoint",
+	db_retry_write(s->loop, "parked endpoint",
 	    is_parked ? "UPDATE endpoints SET parked_node = $2, parked_at = "
 			"now() WHERE id = $1"
 		      : "UPDATE endpoints SET parked_node = NULL WHERE id = "
@@ -113,7 +113,7 @@ write_row(struct session *s, bool is_parked)
 void
 session_start_parked(struct conn *c, struct account *account)
 {
-	struct session *s = session_new(c->loop, &c->place);
+	struct session *s = session_new(c->loop, &c->slot);
 
 	if (s == NULL) {
 		channel_release(&c->channel);
@@ -140,7 +140,7 @@ session_park(struct session *s)
 	int rc;
 
 	if (connection_limit_move(
-		s->loop->relay->connections, &s->place, POOL_PARKED) != NULL) {
+		s->loop->relay->connections, &s->slot, POOL_PARKED) != NULL) {
 		session_end(s, "error", "max_parked connections wait already");
 		return;
 	}
@@ -250,7 +250,7 @@ session_parked_pick(int64_t endpoint_id)
 
 struct rfb_handshake_client *
 session_parked_take(struct loop *l, int64_t endpoint_id,
-    struct channel *channel, struct connection_place *place)
+    struct channel *channel, struct connection_slot *slot)
 {
 	struct rfb_handshake_client *handshake;
 	struct session *s;
@@ -263,9 +263,9 @@ session_parked_take(struct loop *l, int64_t endpoint_id,
 		return NULL;
 	handshake = s->endpoint_handshake;
 	s->endpoint_handshake = NULL;
-	if (place != NULL)
+	if (slot != NULL)
 		connection_limit_hand_over(
-		    l->relay->connections, &s->place, place);
+		    l->relay->connections, &s->slot, slot);
 	/* the list knows already */
 	s->is_parked = false;
 	if (!list_has(endpoint_id))

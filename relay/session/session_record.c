@@ -8,7 +8,7 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
-#include "relay/journal.h"
+#include "relay/db_retry_queue.h"
 #include "relay/session/session_internal.h"
 #include "relay/spawner.h"
 
@@ -318,7 +318,7 @@ audit_gap(struct session *s, const char *why)
 {
 	const char *params[] = { s->id, why };
 
-	journal_write(s->loop, "recording lost",
+	db_retry_write(s->loop, "recording lost",
 	    "INSERT INTO audit (team_id, actor, action, object, detail) "
 	    "SELECT team_id, 'relay', 'recording_lost', id::text, "
 	    "jsonb_build_object('why', $2::text) FROM sessions WHERE id = $1",

@@ -19,7 +19,7 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
-#include "relay/journal.h"
+#include "relay/db_retry_queue.h"
 #include "relay/pump/pump_internal.h"
 #include "relay/spawner.h"
 
@@ -186,7 +186,7 @@ session_restart_ready(struct session *s)
 	atomic_fetch_add(&s->loop->relay->stats.recorder_restarts, 1);
 	log_warn("recording_resumed", LOG_S("session", s->id),
 	    LOG_U("noticed_ms", ms));
-	journal_write(s->loop, "recording resumed",
+	db_retry_write(s->loop, "recording resumed",
 	    "INSERT INTO audit (team_id, actor, action, object, detail) "
 	    "SELECT team_id, 'relay', 'recording_resumed', id::text, "
 	    "jsonb_build_object('noticed_ms', $2::bigint) FROM sessions WHERE "

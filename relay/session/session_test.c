@@ -6,7 +6,7 @@
 #include "common/clock.h"
 #include "common/db.h"
 #include "common/log.h"
-#include "relay/journal.h"
+#include "relay/db_retry_queue.h"
 #include "relay/session/session_internal.h"
 
 #define TESTS_AT_ONCE "8"
@@ -36,7 +36,7 @@ answer(struct loop *l, const char *id, bool is_ok, const char *detail)
 {
 	const char *params[] = { id, is_ok ? "true" : "false", detail };
 
-	journal_write(l, "endpoint test", answer_sql, 3, params);
+	db_retry_write(l, "endpoint test", answer_sql, 3, params);
 }
 
 /* ---- how it ends ---- */
@@ -72,17 +72,17 @@ static void
 start(struct loop *l, const char *id, const char *person, const char *endpoint)
 {
 	const struct connection_address none = { .prefix = { 0 } };
-	struct connection_place place = { .is_taken = false };
+	struct connection_slot slot = { .is_taken = false };
 	struct session *s;
 
-	if (connection_limit_enter(l->relay->connections, &place, POOL_SESSION,
+	if (connection_limit_enter(l->relay->connections, &slot, POOL_SESSION,
 		&none, &l->home, clock_mono_ns()) != NULL) {
 		answer(l, id, false,
 		    "the relay carries as many sessions as it may "
 		    "(relay.max_sessions)");
 		return;
 	}
-	s = session_new(l, &place);
+	s = session_new(l, &slot);
 	if (s == NULL) {
 		answer(l, id, false, "the relay is out of memory");
 		return;

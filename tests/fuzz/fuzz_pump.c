@@ -17,7 +17,7 @@
 #include "common/bytes.h"
 #include "common/clock.h"
 #include "common/err.h"
-#include "relay/journal.h"
+#include "relay/db_retry_queue.h"
 #include "relay/pump/pump_internal.h"
 #include "relay/draw/text.h"
 #include "tests/unit/rfb_bytes.h"
@@ -109,7 +109,7 @@ session_audit_order(struct session *s, enum order_source from,
 }
 
 void
-journal_write(struct loop *l, const char *what, const char *sql, int n,
+db_retry_write(struct loop *l, const char *what, const char *sql, int n,
     const char *const *params)
 {
 }

@@ -34,7 +34,7 @@ static const struct connection_pool pools[N_POOLS] = {
 
 /* A connection as its owner sees it. */
 struct peer {
-	struct connection_place place;
+	struct connection_slot slot;
 	struct connection_limit *limit;
 	unsigned n_evictions;
 	enum connection_eviction why;
@@ -61,7 +61,7 @@ on_evict(void *owner, enum connection_eviction why)
 
 	p->n_evictions++;
 	p->why = why;
-	connection_limit_leave(p->limit, &p->place);
+	connection_limit_leave(p->limit, &p->slot);
 }
 
 static int
@@ -116,11 +116,11 @@ come(struct rig *r, unsigned pool, struct connection_address a, uint64_t now)
 	assert_true(r->n <= MAX * 9);
 	p->limit = r->limit;
 	if (connection_limit_enter(
-		r->limit, &p->place, pool, &a, &r->home, now) != NULL) {
-		assert_false(p->place.is_taken);
+		r->limit, &p->slot, pool, &a, &r->home, now) != NULL) {
+		assert_false(p->slot.is_taken);
 		return NULL;
 	}
-	connection_limit_own(&p->place, on_evict, p);
+	connection_limit_own(&p->slot, on_evict, p);
 	return p;
 }
 
@@ -268,20 +268,20 @@ test_other_pools_refuse(void **state)
 
 	for (i = 0; i < 4; i++)
 		p[i] = come(r, LOGIN, numbered(i), T0);
-	assert_null(connection_limit_move(r->limit, &p[0]->place, SESSION));
-	assert_null(connection_limit_move(r->limit, &p[1]->place, SESSION));
+	assert_null(connection_limit_move(r->limit, &p[0]->slot, SESSION));
+	assert_null(connection_limit_move(r->limit, &p[1]->slot, SESSION));
 	assert_string_equal(
-	    connection_limit_move(r->limit, &p[2]->place, SESSION),
+	    connection_limit_move(r->limit, &p[2]->slot, SESSION),
 	    "max_sessions");
-	/* it keeps the place it had; again what it is */
-	assert_int_equal(p[2]->place.pool, LOGIN);
-	assert_null(connection_limit_move(r->limit, &p[1]->place, SESSION));
+	/* it keeps the slot it had; again what it is */
+	assert_int_equal(p[2]->slot.pool, LOGIN);
+	assert_null(connection_limit_move(r->limit, &p[1]->slot, SESSION));
 	assert_int_equal(connection_limit_count(r->limit, LOGIN), 2);
 	assert_int_equal(connection_limit_count(r->limit, SESSION), 2);
 	for (i = 0; i < 4; i++) {
 		struct peer *q = come(r, LOGIN, numbered(9), T0);
 		const char *why =
-		    connection_limit_move(r->limit, &q->place, CODE);
+		    connection_limit_move(r->limit, &q->slot, CODE);
 
 		if (i < 3)
 			assert_null(why);
@@ -299,10 +299,10 @@ test_a_login_is_faster_than_its_eviction(void **state)
 
 	connection_limit_expire(r->limit, T0 + LIFE);
 	assert_int_equal(connection_limit_count(r->limit, LOGIN), 0);
-	assert_null(connection_limit_move(r->limit, &p->place, SESSION));
+	assert_null(connection_limit_move(r->limit, &p->slot, SESSION));
 	connection_limit_run_evictions(r->limit, &r->home);
 	assert_int_equal(p->n_evictions, 0);
-	connection_limit_leave(r->limit, &p->place);
+	connection_limit_leave(r->limit, &p->slot);
 	assert_int_equal(connection_limit_count(r->limit, SESSION), 0);
 }
 
@@ -313,22 +313,22 @@ test_a_place_is_handed_over(void **state)
 	struct peer *a = come(r, LOGIN, numbered(1), T0);
 	struct peer b = { .limit = r->limit }, c = { .limit = r->limit };
 
-	connection_limit_hand_over(r->limit, &a->place, &b.place);
-	connection_limit_own(&b.place, on_evict, &b);
-	connection_limit_leave(r->limit, &a->place);
+	connection_limit_hand_over(r->limit, &a->slot, &b.slot);
+	connection_limit_own(&b.slot, on_evict, &b);
+	connection_limit_leave(r->limit, &a->slot);
 	assert_int_equal(connection_limit_count(r->limit, LOGIN), 1);
 	/* also one that is to go */
 	connection_limit_expire(r->limit, T0 + LIFE);
-	connection_limit_hand_over(r->limit, &b.place, &c.place);
-	connection_limit_own(&c.place, on_evict, &c);
+	connection_limit_hand_over(r->limit, &b.slot, &c.slot);
+	connection_limit_own(&c.slot, on_evict, &c);
 	connection_limit_run_evictions(r->limit, &r->home);
 	assert_int_equal(a->n_evictions + b.n_evictions, 0);
 	assert_int_equal(c.n_evictions, 1);
-	connection_limit_leave(r->limit, &c.place);
+	connection_limit_leave(r->limit, &c.slot);
 	/* one that left by itself is not called */
 	a = come(r, LOGIN, numbered(1), T0);
 	connection_limit_expire(r->limit, T0 + LIFE);
-	connection_limit_leave(r->limit, &a->place);
+	connection_limit_leave(r->limit, &a->slot);
 	connection_limit_run_evictions(r->limit, &r->home);
 	assert_int_equal(a->n_evictions, 0);
 }
@@ -341,8 +341,8 @@ test_evictions_are_of_their_own_thread(void **state)
 	struct connection_address a = numbered(1);
 
 	assert_null(connection_limit_enter(
-	    r->limit, &p.place, LOGIN, &a, &r->other_home, T0));
-	connection_limit_own(&p.place, on_evict, &p);
+	    r->limit, &p.slot, LOGIN, &a, &r->other_home, T0));
+	connection_limit_own(&p.slot, on_evict, &p);
 	connection_limit_expire(r->limit, T0 + LIFE);
 	assert_int_equal(r->n_wakes, 1);
 	connection_limit_run_evictions(r->limit, &r->home);
@@ -378,19 +378,19 @@ test_any_order(void **state)
 		struct connection_address a = numbered(rand_r(&seed) % 40);
 		uint64_t now = T0 + i * 10 * NS_PER_MS;
 
-		if (p->place.home != NULL) {
+		if (p->slot.home != NULL) {
 			if (rand_r(&seed) % 4 == 0)
-				connection_limit_move(r->limit, &p->place,
+				connection_limit_move(r->limit, &p->slot,
 				    rand_r(&seed) % 2 ? SESSION : CODE);
 			else
-				connection_limit_leave(r->limit, &p->place);
+				connection_limit_leave(r->limit, &p->slot);
 		} else {
 			p->limit = r->limit;
-			if (connection_limit_enter(r->limit, &p->place, LOGIN,
+			if (connection_limit_enter(r->limit, &p->slot, LOGIN,
 				&a, &r->home, now) == NULL)
-				connection_limit_own(&p->place, on_evict, p);
+				connection_limit_own(&p->slot, on_evict, p);
 			else
-				memset(&p->place, 0, sizeof(p->place));
+				memset(&p->slot, 0, sizeof(p->slot));
 		}
 		if (i % 16 == 0) {
 			connection_limit_expire(r->limit, now);
@@ -398,7 +398,7 @@ test_any_order(void **state)
 		}
 	}
 	for (unsigned i = 0; i < 300; i++)
-		connection_limit_leave(r->limit, &r->peers[i].place);
+		connection_limit_leave(r->limit, &r->peers[i].slot);
 	for (unsigned i = 0; i < N_POOLS; i++)
 		n += connection_limit_count(r->limit, i);
 	assert_int_equal(n, 0);

@@ -4,15 +4,15 @@
  * returns such pages when it is asked only. Done when connections came or
  * went, a moment after it became quiet. On the main thread.
  */
-#ifndef RELAY_TIDY_H
-#define RELAY_TIDY_H
+#ifndef RELAY_MALLOC_TRIM_H
+#define RELAY_MALLOC_TRIM_H
 
 struct event_base;
 struct relay;
-struct tidy;
+struct malloc_trim;
 
 /* NULL only for memory. */
-struct tidy *tidy_new(struct relay *r, struct event_base *base);
-void tidy_free(struct tidy *t);
+struct malloc_trim *malloc_trim_new(struct relay *r, struct event_base *base);
+void malloc_trim_free(struct malloc_trim *t);
 
 #endif

@@ -1,4 +1,4 @@
-#include "relay/tidy.h"
+#include "relay/malloc_trim.h"
 
 #include <event2/event.h>
 #include <malloc.h>
@@ -10,7 +10,7 @@
 /* Looks until it is done, though it did not become quiet. */
 #define BUSY_LOOKS 5
 
-struct tidy {
+struct malloc_trim {
 	struct relay *relay;
 	struct event *timer;
 	uint64_t seen,
@@ -33,7 +33,7 @@ changes(struct relay *r)
 static void
 on_time(evutil_socket_t fd, short what, void *arg)
 {
-	struct tidy *t = arg;
+	struct malloc_trim *t = arg;
 	uint64_t now = changes(t->relay);
 	bool is_quiet = now == t->seen;
 
@@ -47,25 +47,25 @@ on_time(evutil_socket_t fd, short what, void *arg)
 	t->n_looks = 0;
 }
 
-struct tidy *
-tidy_new(struct relay *r, struct event_base *base)
+struct malloc_trim *
+malloc_trim_new(struct relay *r, struct event_base *base)
 {
 	const struct timeval tv = { LOOK_SECONDS, 0 };
-	struct tidy *t = calloc(1, sizeof(*t));
+	struct malloc_trim *t = calloc(1, sizeof(*t));
 
 	if (t == NULL)
 		return NULL;
 	t->relay = r;
 	t->timer = event_new(base, -1, EV_PERSIST, on_time, t);
 	if (t->timer == NULL || event_add(t->timer, &tv) != 0) {
-		tidy_free(t);
+		malloc_trim_free(t);
 		return NULL;
 	}
 	return t;
 }
 
 void
-tidy_free(struct tidy *t)
+malloc_trim_free(struct malloc_trim *t)
 {
 	if (t == NULL)
 		return;

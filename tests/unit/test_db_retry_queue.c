@@ -14,8 +14,8 @@
 #include "common/clock.h"
 #include "common/db.h"
 #include "common/err.h"
-#include "relay/journal.h"
-#include "relay/journal_class.h"
+#include "relay/db_retry_queue.h"
+#include "relay/db_retry_class.h"
 #include "relay/relay.h"
 
 /* ---- the database ---- */
@@ -97,7 +97,7 @@ pass(int64_t seconds)
 
 	offset += seconds * (int64_t)NS_PER_S;
 	clock_offset_set(offset);
-	event_active(l.journal.timer, EV_TIMEOUT, 1);
+	event_active(l.retry_queue.timer, EV_TIMEOUT, 1);
 	turn();
 }
 
@@ -106,7 +106,7 @@ write_row(const char *sql, const char *object, const char *more)
 {
 	const char *params[] = { object, more };
 
-	journal_write(&l, "test", sql, 2, params);
+	db_retry_write(&l, "test", sql, 2, params);
 }
 
 static void
@@ -114,7 +114,7 @@ write_state(const char *sql, const char *object, const char *more)
 {
 	const char *params[] = { object, more };
 
-	journal_write_state(&l, "test", sql, 2, params);
+	db_retry_write_state(&l, "test", sql, 2, params);
 }
 
 static int
@@ -123,15 +123,15 @@ begin(void **state)
 	memset(&l, 0, sizeof(l));
 	memset(&db, 0, sizeof(db));
 	l.base = event_base_new();
-	assert_int_equal(journal_init(&l), 0);
+	assert_int_equal(db_retry_init(&l), 0);
 	return 0;
 }
 
 static int
 end(void **state)
 {
-	assert_int_equal(l.journal.n, 0);
-	journal_release(&l);
+	assert_int_equal(l.retry_queue.n, 0);
+	db_retry_release(&l);
 	event_base_free(l.base);
 	return 0;
 }
@@ -202,11 +202,11 @@ test_states_replace_each_other(void **state)
 	write_state(sql, "2", "a");
 	for (int i = 0; i < 5000; i++)
 		write_state(sql, "1", "b");
-	assert_int_equal(l.journal.n, 3);
+	assert_int_equal(l.retry_queue.n, 3);
 	write_row(other, "1", "x");
 	write_state(sql, "1", "c");
 	write_state(sql, "1", "d");
-	assert_false(journal_is_full(&l));
+	assert_false(db_retry_is_full(&l));
 	answer("");
 	expect("STATE", "1 b");
 	answer("");
@@ -245,7 +245,7 @@ test_a_full_queue_below(void **state)
 {
 	db.rc = ERR_LIMIT;
 	write_row("A", "1", "x");
-	assert_int_equal(l.journal.n, 1);
+	assert_int_equal(l.retry_queue.n, 1);
 	db.rc = 0;
 	pass(2);
 	expect("A", "1 x");
@@ -258,14 +258,14 @@ test_many(void **state)
 	char object[16];
 	int n = 0;
 
-	for (int i = 0; i < JOURNAL_HIGH; i++) {
+	for (int i = 0; i < DB_RETRY_HIGH; i++) {
 		snprintf(object, sizeof(object), "%d", i % 100);
 		write_row("A", object, "x");
 	}
-	assert_true(journal_is_full(&l));
+	assert_true(db_retry_is_full(&l));
 	for (; db.sql[0] != '\0'; n++)
 		answer("");
-	assert_int_equal(n, JOURNAL_HIGH);
+	assert_int_equal(n, DB_RETRY_HIGH);
 }
 
 /* What is left when the relay ends is logged, nothing is sent any more. */
@@ -277,9 +277,9 @@ test_the_end(void **state)
 	l.is_closing = true;
 	answer(NULL);
 	assert_string_equal(db.sql, "");
-	journal_release(&l);
-	assert_int_equal(l.journal.n, 0);
-	assert_int_equal(journal_init(&l), 0);
+	db_retry_release(&l);
+	assert_int_equal(l.retry_queue.n, 0);
+	assert_int_equal(db_retry_init(&l), 0);
 }
 
 static void
@@ -287,21 +287,21 @@ test_classes(void **state)
 {
 	const struct {
 		const char *sqlstate;
-		enum journal_class class;
-	} cases[] = { { "", JOURNAL_DONE }, { "08006", JOURNAL_AGAIN },
-		{ "25006", JOURNAL_AGAIN }, { "40P01", JOURNAL_AGAIN },
-		{ "53100", JOURNAL_AGAIN }, { "53300", JOURNAL_AGAIN },
-		{ "55P03", JOURNAL_AGAIN }, { "57014", JOURNAL_AGAIN },
-		{ "57P01", JOURNAL_AGAIN }, { "58030", JOURNAL_AGAIN },
-		{ "XX000", JOURNAL_AGAIN }, { "42501", JOURNAL_AGAIN },
-		{ "42P01", JOURNAL_AGAIN }, { "22021", JOURNAL_NEVER },
-		{ "22P02", JOURNAL_NEVER }, { "23503", JOURNAL_NEVER },
-		{ "23514", JOURNAL_NEVER }, { "42601", JOURNAL_NEVER },
-		{ "P0001", JOURNAL_NEVER } };
+		enum db_retry_class class;
+	} cases[] = { { "", DB_RETRY_DONE }, { "08006", DB_RETRY_AGAIN },
+		{ "25006", DB_RETRY_AGAIN }, { "40P01", DB_RETRY_AGAIN },
+		{ "53100", DB_RETRY_AGAIN }, { "53300", DB_RETRY_AGAIN },
+		{ "55P03", DB_RETRY_AGAIN }, { "57014", DB_RETRY_AGAIN },
+		{ "57P01", DB_RETRY_AGAIN }, { "58030", DB_RETRY_AGAIN },
+		{ "XX000", DB_RETRY_AGAIN }, { "42501", DB_RETRY_AGAIN },
+		{ "42P01", DB_RETRY_AGAIN }, { "22021", DB_RETRY_NEVER },
+		{ "22P02", DB_RETRY_NEVER }, { "23503", DB_RETRY_NEVER },
+		{ "23514", DB_RETRY_NEVER }, { "42601", DB_RETRY_NEVER },
+		{ "P0001", DB_RETRY_NEVER } };
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		assert_int_equal(
-		    journal_classify(cases[i].sqlstate), cases[i].class);
+		    db_retry_classify(cases[i].sqlstate), cases[i].class);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)

@@ -1,4 +1,4 @@
-#include "relay/journal_class.h"
+#include "relay/db_retry_class.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -13,16 +13,16 @@ static const char *const never[] = { "21", "22", "23", "42", "44", "P0" };
  * that is being made or restored. */
 static const char *const again[] = { "42501", "42P01", "42703", "42883" };
 
-enum journal_class
-journal_classify(const char *sqlstate)
+enum db_retry_class
+db_retry_classify(const char *sqlstate)
 {
 	if (*sqlstate == '\0')
-		return JOURNAL_DONE;
+		return DB_RETRY_DONE;
 	for (size_t i = 0; i < sizeof(again) / sizeof(again[0]); i++)
 		if (strcmp(sqlstate, again[i]) == 0)
-			return JOURNAL_AGAIN;
+			return DB_RETRY_AGAIN;
 	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
 		if (strncmp(sqlstate, never[i], 2) == 0)
-			return JOURNAL_NEVER;
-	return JOURNAL_AGAIN;
+			return DB_RETRY_NEVER;
+	return DB_RETRY_AGAIN;
 }
