@@ -150,11 +150,11 @@ on_drain_time(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
-close_doors(struct loop *l)
+close_listeners(struct loop *l)
 {
 	struct conn *c;
 
-	for (unsigned i = 0; i < l->relay->n_doors; i++)
+	for (unsigned i = 0; i < l->relay->n_listen_addrs; i++)
 		listener_close(&l->listeners[i]);
 	proxied_close_all(l);
 	while ((c = TAILQ_FIRST(&l->conns)) != NULL)
@@ -171,7 +171,7 @@ on_command(evutil_socket_t fd, short what, void *arg)
 
 	if (read(fd, &n, sizeof(n)) < 0 && errno != EAGAIN)
 		return;
-	close_doors(l);
+	close_listeners(l);
 	sessions_refuse_logins(l, "the relay is being stopped");
 	if (atomic_load(&l->wanted) == LOOP_STOP || tv.tv_sec == 0) {
 		end_all(l, "the relay is being stopped");
@@ -297,10 +297,10 @@ loop_init(struct loop *l, struct relay *r, unsigned index)
 }
 
 int
-loop_open_door(struct loop *l, unsigned door, int fd)
+loop_listen(struct loop *l, unsigned index, int fd)
 {
 	return listener_open(
-	    &l->listeners[door], l, &l->relay->doors[door], fd);
+	    &l->listeners[index], l, &l->relay->listen_addrs[index], fd);
 }
 
 void *
@@ -316,7 +316,7 @@ loop_main(void *arg)
 static void
 close_loop(struct loop *l)
 {
-	close_doors(l);
+	close_listeners(l);
 	lingering_close_stop(l);
 	forward_end_all(l);
 	l->is_closing = true;

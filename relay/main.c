@@ -72,7 +72,7 @@ die(int status, const char *what, const char *why)
 }
 
 static _Noreturn void
-die_at_door(const struct door *d, int rc)
+die_cannot_listen(const struct listen_addr *d, int rc)
 {
 	char text[300];
 
@@ -84,31 +84,33 @@ die_at_door(const struct door *d, int rc)
 }
 
 static void
-check_doors(void)
+check_listen_addrs(void)
 {
 	char err[300];
-	int rc, n = doors_read(&relay.conf, relay.doors, err, sizeof(err));
+	int rc,
+	    n = listen_addrs_read(
+		&relay.conf, relay.listen_addrs, err, sizeof(err));
 
 	if (n < 0)
 		die(EX_CONFIG, "settings", err);
-	relay.n_doors = (unsigned)n;
+	relay.n_listen_addrs = (unsigned)n;
 	if (proxy_networks_read(&relay.proxies, relay.conf.proxy_protocol_from,
 		err, sizeof(err)) != 0)
 		die(EX_CONFIG, "settings", err);
-	for (unsigned i = 0; i < relay.n_doors; i++)
-		if ((rc = door_check(&relay.doors[i])) != 0)
-			die_at_door(&relay.doors[i], rc);
+	for (unsigned i = 0; i < relay.n_listen_addrs; i++)
+		if ((rc = listen_addr_check(&relay.listen_addrs[i])) != 0)
+			die_cannot_listen(&relay.listen_addrs[i], rc);
 }
 
 static void
-open_doors(struct loop *l)
+open_listeners(struct loop *l)
 {
-	for (unsigned i = 0; i < relay.n_doors; i++) {
-		int fd = door_listen(&relay.doors[i]);
+	for (unsigned i = 0; i < relay.n_listen_addrs; i++) {
+		int fd = listen_addr_open(&relay.listen_addrs[i]);
 
 		if (fd < 0)
-			die_at_door(&relay.doors[i], fd);
-		if (loop_open_door(l, i, fd) != 0)
+			die_cannot_listen(&relay.listen_addrs[i], fd);
+		if (loop_listen(l, i, fd) != 0)
 			die(EX_OSERR, "start", "out of memory");
 	}
 }
@@ -262,7 +264,7 @@ new_connection_limit(void)
 	struct connection_pool pools[POOL_N];
 	uint64_t n_files = connection_limit_descriptors();
 
-	if (pools_derive(pools, &relay.conf, n_files))
+	if (conn_limits_derive(pools, &relay.conf, n_files))
 		log_warn("descriptors_short", LOG_U("descriptors", n_files),
 		    LOG_U("max_logins", pools[POOL_VNC].max),
 		    LOG_U("max_sessions", pools[POOL_SESSION].max),
@@ -299,7 +301,7 @@ start_loops(void)
 	for (unsigned i = 0; i < relay.n_loops; i++) {
 		if (loop_init(&relay.loops[i], &relay, i) != 0)
 			die(EX_OSERR, "start", "out of memory");
-		open_doors(&relay.loops[i]);
+		open_listeners(&relay.loops[i]);
 	}
 }
 
@@ -422,7 +424,7 @@ main(int argc, char **argv)
 	evthread_use_pthreads();
 	pthread_mutex_init(&relay.server_ctx_lock, NULL);
 	node_identity(relay.node_id, relay.conf.listen);
-	check_doors();
+	check_listen_addrs();
 	read_keys();
 	load_page();
 	start_loops();

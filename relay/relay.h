@@ -15,11 +15,11 @@
 #include "common/proxy_protocol.h"
 #include "common/uuid.h"
 #include "relay/conf.h"
-#include "relay/door/conn.h"
-#include "relay/door/door.h"
-#include "relay/door/listener.h"
-#include "relay/door/pools.h"
-#include "relay/door/proxied.h"
+#include "relay/listener/conn.h"
+#include "relay/listener/listen_addr.h"
+#include "relay/listener/listener.h"
+#include "relay/listener/conn_limits.h"
+#include "relay/listener/proxied.h"
 #include "relay/wire/transport.h"
 #include "relay/session/forward.h"
 #include "relay/session/live_budget.h"
@@ -59,8 +59,8 @@ struct relay {
 	struct static_files *files;  /* the browser viewer's page */
 	struct rfb_ra2_key *ra2_key; /* ours, towards endpoints with RA2 */
 	struct text_font *font;      /* NULL: none to be had */
-	struct door doors[DOORS_MAX];
-	unsigned n_doors;
+	struct listen_addr listen_addrs[LISTEN_ADDRS_MAX];
+	unsigned n_listen_addrs;
 	uint8_t seal_key[SEAL_KEY_LEN];
 	int spawner;
 	struct password_queue *passwords;
@@ -69,7 +69,7 @@ struct relay {
 	struct relay_stats stats;
 	struct live_budget live;
 	struct login_throttle *throttle;
-	struct connection_limit *connections; /* pools.h */
+	struct connection_limit *connections; /* conn_limits.h */
 	struct reject_log rejects;
 	struct proxy_networks proxies; /* load balancers */
 	_Atomic bool draining;
@@ -86,7 +86,7 @@ struct loop {
 	unsigned index;
 	pthread_t thread;
 	struct event_base *base;
-	struct listener listeners[DOORS_MAX];
+	struct listener listeners[LISTEN_ADDRS_MAX];
 	struct db *db;
 	struct job_inbox inbox;
 	struct session_list sessions;
@@ -128,8 +128,9 @@ enum loop_command { LOOP_RUN, LOOP_DRAIN, LOOP_STOP };
 
 /* Prepares a loop. 0 or ERR_NOMEM. */
 int loop_init(struct loop *l, struct relay *r, unsigned index);
-/* Takes connections at a door: fd, taken, listens there. 0 or ERR_NOMEM. */
-int loop_open_door(struct loop *l, unsigned door, int fd);
+/* Takes connections at an address of relay.listen_addrs: fd, taken, listens
+ * there. 0 or ERR_NOMEM. */
+int loop_listen(struct loop *l, unsigned index, int fd);
 /* Runs until LOOP_STOP, or LOOP_DRAIN with no session left. */
 void *loop_main(void *loop);
 /* All of them, once their threads have ended. */

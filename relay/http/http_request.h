@@ -1,5 +1,5 @@
 /*
- * The head of one HTTP/1.1 request (RFC 9112) as the web door takes it: GET
+ * The head of one HTTP/1.1 request (RFC 9112) as the web listener takes it: GET
  * and HEAD without a body, and the WebSocket upgrade (RFC 6455 section 4);
  * and the short answers. No I/O, thread-safe, all input is hostile.
  *

@@ -540,7 +540,7 @@ session_start_vnc_auth(struct conn *c)
 
 	if (s == NULL)
 		return;
-	s->door_port = c->door->port;
+	s->door_port = c->listen_addr->port;
 	session_greet(s);
 }
 

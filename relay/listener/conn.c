@@ -1,4 +1,4 @@
-#include "relay/door/conn.h"
+#include "relay/listener/conn.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -18,7 +18,7 @@
 #include "relay/session/session.h"
 
 /* A VNC viewer waits for us to speak first: so long may a TLS client take
- * for its first byte at a door that also does without TLS. */
+ * for its first byte at a listener that also does without TLS. */
 #define LOOK_MS 300
 
 #define TLS_FIRST_BYTE 22 /* a handshake record, RFC 8446 section 5.1 */
@@ -75,7 +75,7 @@ conn_close(struct conn *c, const char *why)
 {
 	if (!c->is_check)
 		log_info("connection_closed", LOG_S("client", c->client_addr),
-		    LOG_S("door", c->door->setting), LOG_S("why", why));
+		    LOG_S("door", c->listen_addr->setting), LOG_S("why", why));
 	conn_free(c);
 }
 
@@ -105,7 +105,7 @@ time_for_request(const struct conn *c)
 	const struct relay_conf *conf = &c->loop->relay->conf;
 	uint64_t now = clock_mono_ns(), all = (uint64_t)conf->login_seconds,
 		 end = c->slot.since_ns +
-	    (uint64_t)pools_request_life_s(conf) * NS_PER_S;
+	    (uint64_t)conn_limits_request_life_s(conf) * NS_PER_S;
 	uint64_t ns = end > now ? min_u64(end - now, all * NS_PER_S) : 0;
 
 	return (struct timeval){ (time_t)(ns / NS_PER_S),
@@ -196,7 +196,7 @@ feed(struct conn *c)
 static bool
 become_session(struct conn *c)
 {
-	if (c->door->kind != DOOR_VNC_AUTH)
+	if (c->listen_addr->kind != LISTEN_VNC_AUTH)
 		return false;
 	session_start_vnc_auth(c);
 	conn_given_away(c);
@@ -208,7 +208,7 @@ tls_is_up(struct conn *c)
 {
 	if (tls_peer_sha256(c->channel.transport.ssl, c->peer_pin) == 0)
 		c->has_peer_pin = true;
-	if (c->door->kind == DOOR_REVERSE)
+	if (c->listen_addr->kind == LISTEN_REVERSE)
 		c->state = CONN_HELLO;
 	else
 		c->state = has_alpn(c, AGENT_ALPN_CONTROL) ? CONN_AGENT
@@ -245,12 +245,12 @@ static void
 start_tls(struct conn *c)
 {
 	struct relay *r = c->loop->relay;
-	SSL_CTX *ctx =
-	    c->door->kind == DOOR_WEB ? relay_web_ctx(r) : relay_server_ctx(r);
+	SSL_CTX *ctx = c->listen_addr->kind == LISTEN_WEB ? relay_web_ctx(r)
+							  : relay_server_ctx(r);
 	int rc = transport_start_tls(&c->channel.transport, ctx, true);
 
 	SSL_CTX_free(ctx);
-	if (rc == 0 && c->door->kind == DOOR_REVERSE)
+	if (rc == 0 && c->listen_addr->kind == LISTEN_REVERSE)
 		tls_ask_certificate(c->channel.transport.ssl);
 	if (rc != 0) {
 		conn_close(c, "out of memory");
@@ -260,15 +260,15 @@ start_tls(struct conn *c)
 	set_deadline(c);
 }
 
-/* May this peer do without TLS at this door? */
+/* May this peer do without TLS at this listener? */
 static bool
 may_be_clear(const struct conn *c)
 {
 	const char *clear = c->loop->relay->conf.reverse_clear;
 
-	if (c->door->kind == DOOR_VNC_AUTH)
+	if (c->listen_addr->kind == LISTEN_VNC_AUTH)
 		return c->is_local;
-	return c->door->kind == DOOR_REVERSE &&
+	return c->listen_addr->kind == LISTEN_REVERSE &&
 	    (strcmp(clear, "any") == 0 ||
 		(strcmp(clear, "loopback") == 0 && c->is_local));
 }
@@ -285,7 +285,7 @@ look(struct conn *c)
 		return;
 	if (n <= 0)
 		conn_close(c, "the peer closed the connection");
-	else if (first == TLS_FIRST_BYTE || c->door->kind == DOOR_WEB)
+	else if (first == TLS_FIRST_BYTE || c->listen_addr->kind == LISTEN_WEB)
 		start_tls(c);
 	else if (!may_be_clear(c))
 		conn_close(c, "only TLS is spoken here");
@@ -365,7 +365,7 @@ on_deadline(evutil_socket_t fd, short what, void *arg)
 	struct conn *c = arg;
 
 	/* nothing came: a VNC viewer that waits for the relay to speak */
-	if (c->state != CONN_LOOK || c->door->kind != DOOR_VNC_AUTH ||
+	if (c->state != CONN_LOOK || c->listen_addr->kind != LISTEN_VNC_AUTH ||
 	    !may_be_clear(c) || !become_session(c))
 		conn_close(c, "it took too long");
 }
@@ -381,7 +381,7 @@ on_evicted(void *owner, enum connection_eviction why)
 }
 
 void
-conn_start(struct loop *l, const struct door *door, int fd,
+conn_start(struct loop *l, const struct listen_addr *addr, int fd,
     const struct listener_peer *peer, struct connection_slot *slot)
 {
 	struct timeval look = { 0, LOOK_MS * 1000 };
@@ -393,7 +393,7 @@ conn_start(struct loop *l, const struct door *door, int fd,
 		return;
 	}
 	c->loop = l;
-	c->door = door;
+	c->listen_addr = addr;
 	connection_limit_hand_over(l->relay->connections, slot, &c->slot);
 	connection_limit_own(&c->slot, on_evicted, c);
 	TAILQ_INSERT_TAIL(&l->conns, c, link);
@@ -409,7 +409,7 @@ conn_start(struct loop *l, const struct door *door, int fd,
 		return;
 	}
 	set_deadline(c);
-	if (door->kind == DOOR_VNC_AUTH && c->is_local)
+	if (addr->kind == LISTEN_VNC_AUTH && c->is_local)
 		event_add(c->deadline, &look);
 	channel_read(&c->channel, true);
 }

@@ -1,9 +1,9 @@
 /*
  * A connection of a load balancer whose PROXY protocol header is awaited
- * (common/proxy_protocol.h); then it is one of its door's. On its loop.
+ * (common/proxy_protocol.h); then it is one of its listener's. On its loop.
  */
-#ifndef RELAY_DOOR_PROXIED_H
-#define RELAY_DOOR_PROXIED_H
+#ifndef RELAY_LISTENER_PROXIED_H
+#define RELAY_LISTENER_PROXIED_H
 
 #include <sys/queue.h>
 #include <sys/socket.h>

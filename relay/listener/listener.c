@@ -1,4 +1,4 @@
-#include "relay/door/listener.h"
+#include "relay/listener/listener.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -12,8 +12,8 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "common/tcp_liveness.h"
-#include "relay/door/conn.h"
-#include "relay/door/proxied.h"
+#include "relay/listener/conn.h"
+#include "relay/listener/proxied.h"
 #include "relay/relay.h"
 #include "relay/session/session.h"
 
@@ -64,7 +64,7 @@ listener_take(struct listener *n, int fd, const struct listener_peer *peer)
 	atomic_fetch_add(
 	    peer->is_check ? &r->stats.checks : &r->stats.connections, 1);
 	setting = connection_limit_enter(r->connections, &slot,
-	    POOL_VNC + (unsigned)n->door->kind, &from, &n->loop->home,
+	    POOL_VNC + (unsigned)n->listen_addr->kind, &from, &n->loop->home,
 	    clock_mono_ns());
 	if (setting != NULL) {
 		atomic_fetch_add(&r->stats.turned_away, 1);
@@ -74,11 +74,11 @@ listener_take(struct listener *n, int fd, const struct listener_peer *peer)
 	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	tcp_liveness_start(fd, (unsigned)r->conf.peer_lost_seconds);
-	if (n->door->kind == DOOR_VNC) {
+	if (n->listen_addr->kind == LISTEN_VNC) {
 		conn_name_client(client, addr);
 		session_start(n->loop, fd, client, peer->is_check, &slot);
 	} else {
-		conn_start(n->loop, n->door, fd, peer, &slot);
+		conn_start(n->loop, n->listen_addr, fd, peer, &slot);
 	}
 }
 
@@ -108,8 +108,8 @@ pause_accepting(struct listener *n)
 {
 	const struct timeval tv = { 0, RETRY_MS * 1000 };
 
-	log_error("accept_failed", LOG_S("door", n->door->setting), LOG_ERRNO(),
-	    LOG_I("again_in_ms", RETRY_MS));
+	log_error("accept_failed", LOG_S("door", n->listen_addr->setting),
+	    LOG_ERRNO(), LOG_I("again_in_ms", RETRY_MS));
 	event_del(n->readable);
 	event_add(n->retry, &tv);
 }
@@ -144,9 +144,9 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 
 int
 listener_open(
-    struct listener *n, struct loop *l, const struct door *door, int fd)
+    struct listener *n, struct loop *l, const struct listen_addr *addr, int fd)
 {
-	*n = (struct listener){ .loop = l, .door = door, .fd = fd };
+	*n = (struct listener){ .loop = l, .listen_addr = addr, .fd = fd };
 	n->readable =
 	    event_new(l->base, fd, EV_READ | EV_PERSIST, on_readable, n);
 	n->retry = evtimer_new(l->base, on_retry, n);

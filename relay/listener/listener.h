@@ -1,15 +1,15 @@
 /*
- * A loop's listening socket at a door: accepts a bounded number of
+ * A loop's listening socket at an address: accepts a bounded number of
  * connections per wakeup, so that sessions on the loop get their turn, and
  * pauses when descriptors or memory are short. On its loop.
  */
-#ifndef RELAY_DOOR_LISTENER_H
-#define RELAY_DOOR_LISTENER_H
+#ifndef RELAY_LISTENER_LISTENER_H
+#define RELAY_LISTENER_LISTENER_H
 
 #include <stdbool.h>
 #include <sys/socket.h>
 
-#include "relay/door/door.h"
+#include "relay/listener/listen_addr.h"
 
 struct event;
 struct loop;
@@ -23,15 +23,16 @@ struct listener_peer {
 
 struct listener {
 	struct loop *loop;
-	const struct door *door;
+	const struct listen_addr *listen_addr;
 	int fd;
 	struct event *readable, *retry;
 };
 
-/* Listens at a door; fd: a listening socket, taken. Returns 0 or ERR_NOMEM. */
+/* Listens at an address; fd: a listening socket, taken. Returns 0 or ERR_NOMEM.
+ */
 int listener_open(
-    struct listener *n, struct loop *l, const struct door *door, int fd);
-/* Lets a connection in at its door. Takes fd. */
+    struct listener *n, struct loop *l, const struct listen_addr *addr, int fd);
+/* Lets a connection in. Takes fd. */
 void listener_take(
     struct listener *n, int fd, const struct listener_peer *peer);
 /* Safe to repeat, and on what was never opened (all zeros). */

@@ -1,4 +1,4 @@
-#include "relay/door/pools.h"
+#include "relay/listener/conn_limits.h"
 
 #include "common/clock.h"
 #include "relay/conf.h"
@@ -18,7 +18,7 @@ bound(int64_t setting, uint64_t n_files, bool *is_low)
 }
 
 int64_t
-pools_request_life_s(const struct relay_conf *c)
+conn_limits_request_life_s(const struct relay_conf *c)
 {
 	return c->handshake_seconds + 2 * c->login_seconds;
 }
@@ -29,7 +29,7 @@ login_pool(const struct relay_conf *c, unsigned max, bool has_dialogs)
 {
 	/* the states' own limits come first: this one holds for all of them
 	 * together */
-	int64_t life_s = pools_request_life_s(c) +
+	int64_t life_s = conn_limits_request_life_s(c) +
 	    (has_dialogs ? c->login_dialog_seconds : 0);
 
 	return (struct connection_pool){
@@ -43,8 +43,8 @@ login_pool(const struct relay_conf *c, unsigned max, bool has_dialogs)
 }
 
 bool
-pools_derive(struct connection_pool out[POOL_N], const struct relay_conf *c,
-    uint64_t n_files)
+conn_limits_derive(struct connection_pool out[POOL_N],
+    const struct relay_conf *c, uint64_t n_files)
 {
 	bool is_low = false;
 	uint64_t usable = n_files > 2 * RESERVED_FILES
@@ -86,7 +86,7 @@ pools_derive(struct connection_pool out[POOL_N], const struct relay_conf *c,
 }
 
 unsigned
-pools_count_logins(struct connection_limit *l)
+conn_limits_count_logins(struct connection_limit *l)
 {
 	unsigned n = 0;
 

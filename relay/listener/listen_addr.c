@@ -1,4 +1,4 @@
-#include "relay/door/door.h"
+#include "relay/listener/listen_addr.h"
 
 #include <netdb.h>
 #include <netinet/in.h>
@@ -26,18 +26,18 @@ port_of(const char *where)
 }
 
 static int
-add(struct door *doors, int n, enum door_kind kind, const char *setting,
-    const char *where, char *err, size_t err_len)
+add(struct listen_addr *addrs, int n, enum listen_kind kind,
+    const char *setting, const char *where, char *err, size_t err_len)
 {
-	struct door *d = &doors[n];
+	struct listen_addr *d = &addrs[n];
 
 	if (where == NULL || *where == '\0')
 		return n;
-	if (n == DOORS_MAX) {
+	if (n == LISTEN_ADDRS_MAX) {
 		snprintf(err, err_len, "relay.%s: too many ports", setting);
 		return ERR_CONFIG;
 	}
-	*d = (struct door){ .kind = kind, .setting = setting };
+	*d = (struct listen_addr){ .kind = kind, .setting = setting };
 	d->port = (uint16_t)port_of(where);
 	if (d->port == 0 || strlen(where) >= sizeof(d->where)) {
 		snprintf(err, err_len, "relay.%s: %s: expected host:port",
@@ -48,10 +48,10 @@ add(struct door *doors, int n, enum door_kind kind, const char *setting,
 	return n + 1;
 }
 
-/* "host:first-last" -> one door a port. */
+/* "host:first-last" -> one address per port. */
 static int
-add_range(
-    struct door *doors, int n, const char *range, char *err, size_t err_len)
+add_range(struct listen_addr *addrs, int n, const char *range, char *err,
+    size_t err_len)
 {
 	const char *colon, *dash;
 	unsigned long first, last;
@@ -70,42 +70,42 @@ add_range(
 	last =
 	    dash != NULL && end == dash ? strtoul(dash + 1, &end, 10) : first;
 	if (*end != '\0' || first == 0 || last > 65535 || last < first ||
-	    last - first >= DOORS_MAX - 8) {
+	    last - first >= LISTEN_ADDRS_MAX - 8) {
 		snprintf(err, err_len,
 		    "relay.session_ports: %s: expected at most %d ports, as "
 		    "127.0.0.1:5910-5919",
-		    range, DOORS_MAX - 8);
+		    range, LISTEN_ADDRS_MAX - 8);
 		return ERR_CONFIG;
 	}
 	for (unsigned long p = first; p <= last && n >= 0; p++) {
 		snprintf(where, sizeof(where), "%.*s:%lu", (int)(colon - range),
 		    range, p);
-		n = add(doors, n, DOOR_VNC_AUTH, "session_ports", where, err,
+		n = add(addrs, n, LISTEN_VNC_AUTH, "session_ports", where, err,
 		    err_len);
 	}
 	return n;
 }
 
 int
-doors_read(const struct relay_conf *conf, struct door doors[DOORS_MAX],
-    char *err, size_t err_len)
+listen_addrs_read(const struct relay_conf *conf,
+    struct listen_addr addrs[LISTEN_ADDRS_MAX], char *err, size_t err_len)
 {
-	int n = add(doors, 0, DOOR_VNC, "listen", conf->listen, err, err_len);
+	int n = add(addrs, 0, LISTEN_VNC, "listen", conf->listen, err, err_len);
 
 	if (n >= 0)
-		n = add(doors, n, DOOR_WEB, "web_listen", conf->web_listen, err,
-		    err_len);
+		n = add(addrs, n, LISTEN_WEB, "web_listen", conf->web_listen,
+		    err, err_len);
 	if (n >= 0)
-		n = add(doors, n, DOOR_REVERSE, "reverse_listen",
+		n = add(addrs, n, LISTEN_REVERSE, "reverse_listen",
 		    conf->reverse_listen, err, err_len);
 	if (n >= 0)
-		n = add_range(doors, n, conf->session_ports, err, err_len);
+		n = add_range(addrs, n, conf->session_ports, err, err_len);
 	return n;
 }
 
-/* Address of a door: "[host]:port", "host:port" or ":port". */
+/* What a listening address says: "[host]:port", "host:port" or ":port". */
 static struct addrinfo *
-address(const struct door *d)
+address(const struct listen_addr *d)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
 		.ai_flags = AI_PASSIVE | AI_NUMERICSERV },
@@ -127,7 +127,7 @@ address(const struct door *d)
 
 /* A bound socket; share: others of this program may bind it too. */
 static int
-bound_socket(const struct door *d, int share)
+bound_socket(const struct listen_addr *d, int share)
 {
 	struct addrinfo *ai = address(d);
 	int fd, on = 1, off = 0;
@@ -154,7 +154,7 @@ bound_socket(const struct door *d, int share)
 }
 
 int
-door_listen(const struct door *d)
+listen_addr_open(const struct listen_addr *d)
 {
 	int fd = bound_socket(d, 1);
 
@@ -166,7 +166,7 @@ door_listen(const struct door *d)
 }
 
 int
-door_check(const struct door *d)
+listen_addr_check(const struct listen_addr *d)
 {
 	int fd = bound_socket(d, 0);
 

@@ -8,7 +8,7 @@
 
 #include "common/clock.h"
 #include "relay/conf.h"
-#include "relay/door/pools.h"
+#include "relay/listener/conn_limits.h"
 
 static const struct relay_conf presets = { .max_sessions = 2000,
 	.max_agents = 5000,
@@ -37,7 +37,7 @@ test_settings_hold_where_descriptors_suffice(void **state)
 {
 	struct connection_pool p[POOL_N];
 
-	assert_false(pools_derive(p, &presets, 524288));
+	assert_false(conn_limits_derive(p, &presets, 524288));
 	assert_int_equal(p[POOL_VNC].max, 2000);
 	assert_int_equal(p[POOL_VNC_AUTH].max, 2000);
 	assert_int_equal(p[POOL_SESSION].max, 2000);
@@ -49,7 +49,7 @@ test_settings_hold_where_descriptors_suffice(void **state)
 	assert_false(p[POOL_SESSION].evicts);
 	assert_false(p[POOL_AGENT].evicts);
 	/* where people type passwords, two minutes more */
-	assert_int_equal(pools_request_life_s(&presets), 70);
+	assert_int_equal(conn_limits_request_life_s(&presets), 70);
 	assert_int_equal(p[POOL_REVERSE].life_ns, 70 * NS_PER_S);
 	assert_int_equal(p[POOL_WEB].life_ns, 190 * NS_PER_S);
 	assert_int_equal(p[POOL_VNC].life_ns, 190 * NS_PER_S);
@@ -65,13 +65,13 @@ test_bounds_fit_the_descriptors(void **state)
 	struct connection_pool p[POOL_N];
 
 	for (unsigned i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
-		bool is_low = pools_derive(p, &presets, limits[i]);
+		bool is_low = conn_limits_derive(p, &presets, limits[i]);
 
 		assert_true(files_of(p) <= limits[i]);
 		assert_int_equal(is_low, limits[i] < 60000);
 	}
 	/* who has not logged in leaves most of them to others */
-	pools_derive(p, &presets, 20000);
+	conn_limits_derive(p, &presets, 20000);
 	assert_true(4 * p[POOL_VNC].max <= 20000 / 5);
 	assert_true(p[POOL_SESSION].max >= 900);
 }

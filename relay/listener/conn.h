@@ -1,7 +1,8 @@
 /*
- * A connection that is not known for what it is yet: it came in at a door
+ * A connection that is not known for what it is yet: it came in at a listener
  * that begins with TLS, or that must look at the first bytes. Once it is
- * known, its channel changes hands and the conn is gone (relay/door/door.h).
+ * known, its channel changes hands and the conn is gone
+ * (relay/listener/listen_addr.h).
  *
  *   LOOK -> TLS -> HTTP -> session | file sent, closed
  *                  AGENT -> agent (its control channel)
@@ -9,18 +10,18 @@
  *                  HELLO -> parked session
  *
  * Everything has to happen within relay.handshake_seconds; what is asked for
- * afterwards, within the life of its pool (pools.h). On its loop.
+ * afterwards, within the life of its pool (conn_limits.h). On its loop.
  */
-#ifndef RELAY_DOOR_CONN_H
-#define RELAY_DOOR_CONN_H
+#ifndef RELAY_LISTENER_CONN_H
+#define RELAY_LISTENER_CONN_H
 
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <sys/queue.h>
 
 #include "common/connection_limit.h"
-#include "relay/door/door.h"
-#include "relay/door/listener.h"
+#include "relay/listener/listen_addr.h"
+#include "relay/listener/listener.h"
 #include "relay/wire/channel.h"
 
 #define CLIENT_ADDR_LEN 64
@@ -37,7 +38,7 @@ enum conn_state {
 struct conn {
 	TAILQ_ENTRY(conn) link;
 	struct loop *loop;
-	const struct door *door;
+	const struct listen_addr *listen_addr;
 	enum conn_state state;
 	struct channel channel;
 	struct connection_slot slot;
@@ -56,7 +57,7 @@ struct conn {
 TAILQ_HEAD(conn_list, conn);
 
 /* Takes fd and the slot. On failure the connection is closed and logged. */
-void conn_start(struct loop *l, const struct door *door, int fd,
+void conn_start(struct loop *l, const struct listen_addr *addr, int fd,
     const struct listener_peer *peer, struct connection_slot *slot);
 
 /* Logs why, unless a load balancer only looked, and closes. */
@@ -71,7 +72,7 @@ void conn_finish(struct conn *c);
 /* Sends what is in channel.out, then reads on. */
 void conn_wait(struct conn *c);
 
-/* ALPN and client certificates for the web door's context. */
+/* ALPN and client certificates for the web listener's context. */
 void conn_prepare_ctx(SSL_CTX *ctx);
 
 /* "203.0.113.7" of an address, or "unknown". */

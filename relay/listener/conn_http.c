@@ -1,4 +1,4 @@
-/* A browser at the web door: a file of the page, or a WebSocket. */
+/* A browser at the web listener: a file of the page, or a WebSocket. */
 #include <string.h>
 
 #include "common/err.h"

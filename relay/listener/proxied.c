@@ -1,4 +1,4 @@
-#include "relay/door/proxied.h"
+#include "relay/listener/proxied.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -10,7 +10,7 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "common/proxy_protocol.h"
-#include "relay/door/listener.h"
+#include "relay/listener/listener.h"
 #include "relay/relay.h"
 
 struct proxied {
@@ -43,7 +43,8 @@ proxied_close(struct proxied *p, const char *why)
 
 	conn_name_client(balancer, (struct sockaddr *)&p->addr);
 	log_warn("proxy_header_refused", LOG_S("balancer", balancer),
-	    LOG_S("door", p->listener->door->setting), LOG_S("why", why));
+	    LOG_S("door", p->listener->listen_addr->setting),
+	    LOG_S("why", why));
 	proxied_free(p);
 }
 
@@ -71,7 +72,7 @@ take_header(struct proxied *p)
 	listener_take(n, fd, &peer);
 }
 
-/* No further than to the header's end: the rest is the door's. */
+/* No further than to the header's end: the rest is the listener's. */
 static void
 on_readable(evutil_socket_t fd, short what, void *arg)
 {

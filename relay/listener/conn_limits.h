@@ -4,16 +4,16 @@
  * they become. Their bounds are the settings, as far as the descriptors that
  * the process may have suffice for all of them together.
  */
-#ifndef RELAY_DOOR_POOLS_H
-#define RELAY_DOOR_POOLS_H
+#ifndef RELAY_LISTENER_CONN_LIMITS_H
+#define RELAY_LISTENER_CONN_LIMITS_H
 
 #include <stdint.h>
 
 #include "common/connection_limit.h"
-#include "relay/door/door.h"
+#include "relay/listener/listen_addr.h"
 
 enum relay_pool {
-	/* not logged in yet, in the order of enum door_kind */
+	/* not logged in yet, in the order of enum listen_kind */
 	POOL_VNC,
 	POOL_WEB,
 	POOL_REVERSE,
@@ -37,14 +37,14 @@ struct relay_conf;
  * fifth for enrolled agents, a tenth for session codes and parked servers, the
  * rest for sessions. Returns whether a bound is lower than its setting.
  */
-bool pools_derive(struct connection_pool out[POOL_N],
+bool conn_limits_derive(struct connection_pool out[POOL_N],
     const struct relay_conf *conf, uint64_t n_files);
 
 /* How long a connection may ask for one file after the other, or do without
  * becoming a viewer, in all. */
-int64_t pools_request_life_s(const struct relay_conf *conf);
+int64_t conn_limits_request_life_s(const struct relay_conf *conf);
 
 /* Connections that have not logged in, at all listeners. */
-unsigned pools_count_logins(struct connection_limit *l);
+unsigned conn_limits_count_logins(struct connection_limit *l);
 
 #endif
