@@ -205,8 +205,10 @@ proxy_header_read(const uint8_t *data, size_t len, struct proxy_source *out)
 	}
 	if ((data[12] & 15) != COMMAND_PROXY)
 		return ERR_PROTOCOL;
-	if (data[13] == FAMILY_UNSPEC)
-		return 0; /* the same: of an unknown length */
+	if (data[13] == FAMILY_UNSPEC) {
+		out->is_unknown = true; /* the rest is to be ignored, too */
+		return 0;
+	}
 	addresses = read_addresses(data, len, out);
 	if (addresses < 0)
 		return (int)addresses;

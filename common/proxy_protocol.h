@@ -18,6 +18,9 @@
 #define PROXY_HEADER_MAX   2048 /* with addresses and extensions (TLV) */
 #define PROXY_NETWORKS_MAX 64
 
+/* Stands for the address of a client that the balancer does not know. */
+#define CLIENT_UNKNOWN "unknown"
+
 /* Networks, IPv4 as IPv4 in IPv6. */
 struct proxy_networks {
 	unsigned n;
@@ -39,8 +42,9 @@ bool proxy_networks_have(
     const struct proxy_networks *nets, const struct sockaddr *sa);
 
 struct proxy_source {
-	bool is_check; /* LOCAL: of the balancer itself */
-	/* of the client; AF_UNSPEC: as seen on the connection */
+	bool is_check;   /* LOCAL: of the balancer itself */
+	bool is_unknown; /* the balancer does not know the client's address */
+	/* of the client; AF_UNSPEC where it is one of the two above */
 	union {
 		struct sockaddr sa;
 		struct sockaddr_in in;

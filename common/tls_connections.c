@@ -9,6 +9,7 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "common/accept_pause.h"
@@ -178,7 +179,9 @@ on_proxy_header(void *arg, const struct proxy_source *source)
 	socklen_t len = sizeof(peer);
 
 	c->is_check = source->is_check;
-	if (addr->sa_family != AF_UNSPEC)
+	if (source->is_unknown)
+		strcpy(c->client, CLIENT_UNKNOWN);
+	else if (addr->sa_family != AF_UNSPEC)
 		getnameinfo(addr, sizeof(source->address), c->client,
 		    sizeof(c->client), NULL, 0, NI_NUMERICHOST);
 	else if (getpeername(bufferevent_getfd(c->bev),

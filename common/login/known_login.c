@@ -6,13 +6,14 @@
 
 #include "common/http.h"
 #include "common/login/login_throttle.h"
+#include "common/proxy_protocol.h"
 
 /* The offset is KNOWN_LOGINS_MAX less the one that is noted. */
 const char known_login_statement[] =
     "WITH p AS (UPDATE people SET failed_logins = 0, last_login_at = now() "
     "  WHERE name = $1 RETURNING id), "
     "k AS (INSERT INTO known_logins (id, person_id) "
-    "  SELECT decode($3, 'hex'), id FROM p "
+    "  SELECT decode($3, 'hex'), id FROM p WHERE $3 <> '' "
     "  ON CONFLICT (id) DO UPDATE SET last_at = now()), "
     "o AS (DELETE FROM known_logins WHERE id IN (SELECT l.id "
     "  FROM known_logins l JOIN p ON l.person_id = p.id "
@@ -30,6 +31,10 @@ known_login_id(char out[KNOWN_LOGIN_ID_LEN],
 	uint8_t hash[32];
 	int n;
 
+	if (strcmp(client_addr, CLIENT_UNKNOWN) == 0) {
+		out[0] = '\0';
+		return;
+	}
 	login_prefix(prefix, client_addr);
 	/* no name has a line feed, so no two pairs have one text; the first
 	 * line keeps it apart from other uses of the key */

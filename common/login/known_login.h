@@ -15,7 +15,9 @@
 #define KNOWN_LOGIN_ID_LEN 65 /* hex, with the NUL */
 
 /*
- * The row's id: keyed BLAKE2b of name and address (RFC 7693), so that the
+ * The row's id, or "" for a client whose address is not known (CLIENT_UNKNOWN):
+ * no such login is ever noted, so that strangers do not pass as each other.
+ * Keyed BLAKE2b of name and address (RFC 7693), so that the
  * table tells nobody without the seal key who came from where. client_addr:
  * as text; of IPv6 the first 64 bits count (login_prefix).
  */

@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
+#include "common/proxy_protocol.h"
 #include "common/tls.h"
 #include "relay/relay.h"
 #include "relay/session/session.h"
@@ -32,7 +33,7 @@ conn_name_client(char out[CLIENT_ADDR_LEN], const struct sockaddr *addr)
 
 	if (getnameinfo(
 		addr, len, out, CLIENT_ADDR_LEN, NULL, 0, NI_NUMERICHOST) != 0)
-		strcpy(out, "unknown");
+		strcpy(out, CLIENT_UNKNOWN);
 }
 
 bool

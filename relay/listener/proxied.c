@@ -62,7 +62,8 @@ take_header(struct proxied *p)
 	}
 	peer.is_check = source.is_check;
 	peer.is_local = conn_is_loopback((struct sockaddr *)&p->addr);
-	if (source.address.sa.sa_family != AF_UNSPEC) {
+	if (!source.is_check) {
+		/* of an unknown client: AF_UNSPEC, which is not local */
 		memcpy(&peer.addr, &source.address, sizeof(source.address));
 		peer.is_local =
 		    peer.is_local && conn_is_loopback(&source.address.sa);

@@ -46,6 +46,16 @@ def header(client, command=0x21, family=0x11, extra=b''):
     return SIGNATURE + struct.pack('>BBH', command, family, len(body)) + body
 
 
+UNKNOWN = SIGNATURE + struct.pack('>BBH', 0x21, 0, 0)
+
+
+def wrong_login():
+    body = b'{"user": "alice", "password": "wrong"}'
+    return (b'POST /api/v1/login HTTP/1.1\r\nHost: localhost\r\n'
+            b'Content-Type: application/json\r\nContent-Length: '
+            b'%d\r\n\r\n' % len(body) + body)
+
+
 @pytest.fixture(scope='module')
 def rig(request):
     from conftest import make_rig
@@ -142,10 +152,7 @@ def test_each_port_is_reached(rig, front):
         s.sendall(b'GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n')
         assert s.recv(12) == b'HTTP/1.1 404'
     with over_tls('console') as s:
-        body = b'{"user": "alice", "password": "wrong"}'
-        s.sendall(b'POST /api/v1/login HTTP/1.1\r\nHost: localhost\r\n'
-                  b'Content-Type: application/json\r\nContent-Length: '
-                  b'%d\r\n\r\n' % len(body) + body)
+        s.sendall(wrong_login())
         assert s.recv(12) == b'HTTP/1.1 401'
     wait_until(lambda: audited(rig, 'login_failed') == [[CLIENT], [CLIENT]],
                60, 'the failure at the console')
@@ -159,6 +166,26 @@ def test_loopback_behind_the_balancer_is_not_the_relays_own(rig, front):
     with s:
         s.sendall(header('203.0.113.7') + b'RFB 003.008\n')
         assert read_to_end(s) == b''
+
+
+def test_an_unknown_client_is_trusted_by_nobody(rig, front):
+    """A header that says PROXY of an unknown family: neither this machine's
+    nor the balancer's own connection."""
+    for sent, heard in ((UNKNOWN, read_to_end),
+                        (header('127.0.0.1'), lambda s: s.recv(3))):
+        with socket.create_connection(
+                ('127.0.0.1', rig.stack.ports.session_first), 60,
+                (BALANCER, 0)) as s:
+            s.sendall(sent + b'RFB 003.008\n')
+            assert heard(s) == (b'' if sent == UNKNOWN else b'RFB')
+    with socket.create_connection(('127.0.0.1', rig.stack.ports.console), 60,
+                                  (BALANCER, 0)) as s:
+        s.sendall(UNKNOWN)
+        with context(rig).wrap_socket(s, server_hostname='localhost') as t:
+            t.sendall(wrong_login())
+            assert t.recv(12) == b'HTTP/1.1 401'
+    wait_until(lambda: ['unknown'] in audited(rig, 'login_failed'), 60,
+               'the failure in the audit log')
 
 
 def test_checks_leave_no_trace(rig, front):

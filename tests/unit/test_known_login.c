@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "common/login/known_login.h"
+#include "common/proxy_protocol.h"
 
 static void
 test_ids(void **state)
@@ -42,10 +43,22 @@ test_ids(void **state)
 	}
 }
 
+/* Strangers whose address a balancer does not say are nobody's known client. */
+static void
+test_unknown_client(void **state)
+{
+	uint8_t key[SEAL_KEY_LEN] = { 1 };
+	char id[KNOWN_LOGIN_ID_LEN] = "x";
+
+	known_login_id(id, key, "alice", CLIENT_UNKNOWN);
+	assert_string_equal(id, "");
+}
+
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_ids) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_ids),
+		cmocka_unit_test(test_unknown_client) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

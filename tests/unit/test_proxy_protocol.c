@@ -112,6 +112,7 @@ test_addresses(void **state)
 
 	assert_int_equal(read_all(tcp4, sizeof(tcp4), &s), 0);
 	assert_false(s.is_check);
+	assert_false(s.is_unknown);
 	assert_int_equal(s.address.sa.sa_family, AF_INET);
 	inet_ntop(AF_INET, &s.address.in.sin_addr, text, sizeof(text));
 	assert_string_equal(text, "203.0.113.7");
@@ -148,6 +149,7 @@ test_unknown_source(void **state)
 
 	assert_int_equal(read_all(unspec, sizeof(unspec), &s), 0);
 	assert_false(s.is_check);
+	assert_true(s.is_unknown);
 	assert_int_equal(s.address.sa.sa_family, AF_UNSPEC);
 	assert_int_equal(read_all(udp, sizeof(udp), &s), ERR_UNSUPPORTED);
 	assert_int_equal(
