@@ -124,6 +124,74 @@ db_url_user(const char *url)
 	return copy;
 }
 
+/* Appends the options of list, but for those that over has. False: a value
+ * cannot be said in a service file. */
+static bool
+print_options(
+    FILE *f, const PQconninfoOption *list, const PQconninfoOption *over)
+{
+	for (const PQconninfoOption *o = list; o->keyword != NULL; o++) {
+		const char *value = value_of(list, o->keyword);
+
+		if (value == NULL || value_of(over, o->keyword) != NULL ||
+		    strcmp(o->keyword, "service") == 0)
+			continue;
+		if (strchr(value, '\n') != NULL)
+			return false;
+		fprintf(f, "%s=%s\n", o->keyword, value);
+	}
+	return true;
+}
+
+/* What the service that list names says, and the environment; NULL: it names
+ * none. */
+static PQconninfoOption *
+options_of_service(const PQconninfoOption *list)
+{
+	const char *service = value_of(list, "service");
+
+	if (service == NULL || setenv("PGSERVICE", service, 1) != 0)
+		return NULL;
+	return PQconndefaults();
+}
+
+char *
+db_url_service(
+    const char *url, const char *user, const char *name, const char **why)
+{
+	char *conninfo = db_url_as(url, user), *text = NULL;
+	PQconninfoOption *list = parse(conninfo), *more = NULL;
+	size_t len = 0;
+	FILE *f = NULL;
+	bool ok = false;
+
+	*why = "libpq does not understand it";
+	if (list == NULL)
+		goto out;
+	*why = "out of memory";
+	more = options_of_service(list);
+	f = open_memstream(&text, &len);
+	if (f == NULL)
+		goto out;
+	fprintf(f, "[%s]\n", name);
+	*why = "a value of it has a line feed";
+	ok = print_options(f, list, NULL) &&
+	    (more == NULL || print_options(f, more, list));
+out:
+	if (f != NULL && (fclose(f) != 0 || !ok)) {
+		if (text != NULL)
+			wipe(text, strlen(text));
+		free(text);
+		text = NULL;
+	}
+	if (conninfo != NULL)
+		wipe(conninfo, strlen(conninfo));
+	free(conninfo);
+	PQconninfoFree(list);
+	PQconninfoFree(more);
+	return text;
+}
+
 /* A list of hosts with at least one that is no folder of a socket. */
 static bool
 has_tcp(const char *hosts)

@@ -23,6 +23,17 @@ int db_url_set_user(char **url, const char *user);
 /* The user of url, or of the environment; heap, NULL: none is named. */
 char *db_url_user(const char *url);
 
+/*
+ * The connection that url and user (as db_url_as) describe as the section
+ * [name] of a service file (libpq chapter 34.17), for programs that are to
+ * have no password among their arguments. What url names a service for is
+ * looked up, since a section cannot name another one. Heap, wiped by the
+ * owner, it may hold a password. Sets PGSERVICE of this process then. NULL: libpq does not understand url or a
+ * value has a line feed (*why: a static sentence), or memory.
+ */
+char *db_url_service(
+    const char *url, const char *user, const char *name, const char **why);
+
 enum db_url_tls {
 	DB_URL_LOCAL,      /* Unix sockets only: nothing passes a network */
 	DB_URL_VERIFIED,   /* over TCP, sslmode=verify-full */

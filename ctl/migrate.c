@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/bytes.h"
+#include "common/db_url.h"
 #include "ctl/command.h"
 #include "ctl/pg.h"
 #include "ctl/schema.h"
@@ -237,6 +239,21 @@ print_status(struct ctl *c, const struct args *a, const struct schema *s)
 }
 
 static int
+print_service(const struct ctl *c)
+{
+	const char *why;
+	char *text = db_url_service(
+	    c->database.url, c->database.owner_user, "relaycam", &why);
+
+	if (text == NULL)
+		return ctl_config("[database] url: %s", why);
+	fputs(text, stdout);
+	wipe(text, strlen(text));
+	free(text);
+	return STATUS_OK;
+}
+
+static int
 run(struct ctl *c, const struct args *a)
 {
 	struct schema s;
@@ -246,6 +263,8 @@ run(struct ctl *c, const struct args *a)
 		fputs((const char *)schema_roles, stdout);
 		return STATUS_OK;
 	}
+	if (args_has(a, "service"))
+		return print_service(c);
 	rc = schema_load(&s, args_get(a, "schema"));
 	if (!args_has(a, "status"))
 		c->db_user = c->database.owner_user;
@@ -263,6 +282,9 @@ static const struct arg_opt opts[] = {
 	{ "status", NULL, "list what was applied; fails when some is missing" },
 	{ "schema", "DIR", "migrations from this folder, not the built-in" },
 	{ "roles", NULL, "print the SQL that a superuser runs first, once" },
+	{ "service", NULL,
+	    "print how it connects as the section [relaycam] of a libpq "
+	    "service file" },
 	OPT_JSON,
 };
 

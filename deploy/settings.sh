@@ -23,20 +23,16 @@ setting() {
 		END { print value }' "$1"
 }
 
-# The connection string, with the role that owns the tables.
-database_url() {
-	local url owner
-	url=$(setting "$1" database url postgresql:///relaycam)
-	owner=$(setting "$1" database owner_user "")
-	if [ -z "$owner" ]; then
-		echo "$url"
-		return
-	fi
-	case $url in
-	postgres://*\?* | postgresql://*\?*) echo "$url&user=$owner" ;;
-	postgres://* | postgresql://*) echo "$url?user=$owner" ;;
-	*) echo "$url user=$owner" ;;
-	esac
+# Lets libpq's programs connect as the role that owns the tables, by
+# "service=relaycam": their arguments, which all accounts of the machine can
+# read, name no password. FOLDER: of this script's own, removed by it at the end.
+# prepare_database CONFIG FOLDER
+prepare_database() {
+	local relaycam=${RELAYCAM:-relaycam}
+	command -v "$relaycam" >/dev/null || die "there is no program $relaycam"
+	"$relaycam" --config "$1" migrate --service >"$2/service" ||
+	    die "the connection to the database cannot be read from $1"
+	export PGSERVICEFILE=$2/service
 }
 
 # "NAME<TAB>PATH" of each key and certificate, those that are not set left out.

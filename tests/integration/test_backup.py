@@ -50,10 +50,10 @@ class Site:
             f'[{s}]\n' + '\n'.join(lines) + '\n'
             for s, lines in sections.items()))
 
-    def run(self, script, folder):
+    def run(self, script, folder, **env):
         return subprocess.run(
             [os.path.join(ROOT, 'deploy', script), '--config', self.config,
-             folder], env={**self.ctl.env, 'RELAYCAM': CTL},
+             folder], env={**self.ctl.env, 'RELAYCAM': CTL, **env},
             stdin=subprocess.DEVNULL, capture_output=True, text=True,
             timeout=120)
 
@@ -110,6 +110,69 @@ def test_what_comes_back_is_what_was_there(site, empty, tmp_path):
                  input='correct horse\n')
     r = empty.run('restore', saved)
     assert r.returncode == 1 and 'give an empty one' in r.stderr
+
+
+def wrapper(folder, name, lines):
+    path = folder / name
+    path.write_text('#!/bin/bash\n' + lines)
+    path.chmod(0o755)
+    return path
+
+
+def test_it_goes_on_after_a_failure(site, empty, tmp_path):
+    """Of a step behind the one transaction that restores the tables."""
+    saved = backup(site, tmp_path / 'saved')
+    site.ctl.ok('team', 'add', 'later')
+    other = backup(site, tmp_path / 'other')
+    for step in ('migrate', 'check'):
+        broken = wrapper(tmp_path, 'broken', f"""
+            case "$* " in *" {step} ") echo no >&2; exit 1 ;; esac
+            exec {CTL} "$@"\n""")
+        r = empty.run('restore', saved, RELAYCAM=broken)
+        assert r.returncode == 1 and r.stderr == 'no\n'
+        # what was begun with one backup is not ended with another
+        r = empty.run('restore', other)
+        assert r.returncode == 1 and 'tables of another backup' in r.stderr
+    r = empty.run('restore', saved)
+    assert r.returncode == 0, r.stderr
+    assert empty.ctl.sql("SELECT count(*), to_regclass('relaycam_restore') "
+                         "FROM teams") == [(1, None)]
+    r = empty.run('restore', saved)
+    assert r.returncode == 1 and 'give an empty one' in r.stderr
+
+
+def test_a_restore_that_was_cut_off_begins_anew(site, empty, tmp_path):
+    """Killed before the tables were there, even with another backup."""
+    saved = backup(site, tmp_path / 'saved')
+    wrapper(tmp_path, 'pg_restore', 'echo cut >&2; exit 1\n')
+    path = f'{tmp_path}:{os.environ["PATH"]}'
+    r = empty.run('restore', saved, PATH=path)
+    assert r.returncode == 1 and r.stderr == 'cut\n'
+    site.ctl.ok('team', 'add', 'later')
+    r = empty.run('restore', backup(site, tmp_path / 'other'))
+    assert r.returncode == 0, r.stderr
+    assert empty.rows() == site.rows()
+
+
+def test_no_argument_has_the_password(site, empty, tmp_path):
+    """Arguments of programs can be read by all accounts (ps)."""
+    seen = tmp_path / 'seen'
+    for program in ('psql', 'pg_dump', 'pg_restore'):
+        wrapper(tmp_path, program, f"""
+            echo "{program} $*" >>{seen}
+            exec /usr/bin/{program} "$@"\n""")
+    path = f'{tmp_path}:{os.environ["PATH"]}'
+    for s in (site, empty):
+        s.config.write_text(s.config.read_text().replace(
+            s.ctl.url, s.ctl.url + '&password=hunter2'))
+    r = site.run('backup', tmp_path / 'saved', PATH=path)
+    assert r.returncode == 0, r.stderr
+    r = empty.run('restore', tmp_path / 'saved', PATH=path)
+    assert r.returncode == 0, r.stderr
+    told = seen.read_text()
+    assert {line.split()[0] for line in told.splitlines()} == {
+        'psql', 'pg_dump', 'pg_restore'}
+    assert 'hunter2' not in told and 'service=relaycam' in told
 
 
 def test_another_key_is_not_overwritten(site, empty, tmp_path):

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <libpq-fe.h>
@@ -158,6 +159,88 @@ test_judge(void **state)
 	unsetenv("PGSSLMODE");
 }
 
+/* What libpq reads from the section, in a file of its own. */
+static PQconninfoOption *
+read_service(const char *text)
+{
+	char path[] = "/tmp/relaycam-service.XXXXXX";
+	int fd = mkstemp(path);
+	PQconninfoOption *list;
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+	setenv("PGSERVICEFILE", path, 1);
+	setenv("PGSERVICE", "relaycam", 1);
+	list = PQconndefaults();
+	assert_non_null(list);
+	unsetenv("PGSERVICE");
+	unlink(path);
+	return list;
+}
+
+static void
+test_service(void **state)
+{
+	static const char url[] = "postgresql://old:p%27w%5C%20%23=x@h1:1,h2:2/"
+				  "db?sslmode=require&sslpassword=key";
+	const char *why;
+	char *text = db_url_service(url, "owner", "relaycam", &why);
+	PQconninfoOption *list;
+
+	assert_non_null(text);
+	list = read_service(text);
+	assert_string_equal(option(list, "user"), "owner");
+	assert_string_equal(option(list, "password"), "p'w\\ #=x");
+	assert_string_equal(option(list, "host"), "h1,h2");
+	assert_string_equal(option(list, "port"), "1,2");
+	assert_string_equal(option(list, "dbname"), "db");
+	assert_string_equal(option(list, "sslmode"), "require");
+	assert_string_equal(option(list, "sslpassword"), "key");
+	PQconninfoFree(list);
+	free(text);
+}
+
+/* A url that names a service is what that says, less what it says itself. */
+static void
+test_service_of_a_service(void **state)
+{
+	char path[] = "/tmp/relaycam-service.XXXXXX";
+	static const char theirs[] =
+	    "[prod]\nhost=db.example\nuser=old\npassword=secret\n";
+	int fd = mkstemp(path);
+	const char *why;
+	PQconninfoOption *list;
+	char *text;
+
+	assert_int_equal(write(fd, theirs, strlen(theirs)), strlen(theirs));
+	close(fd);
+	setenv("PGSERVICEFILE", path, 1);
+	text =
+	    db_url_service("service=prod dbname=x", "owner", "relaycam", &why);
+	unlink(path);
+	assert_non_null(text);
+	list = read_service(text);
+	assert_string_equal(option(list, "host"), "db.example");
+	assert_string_equal(option(list, "password"), "secret");
+	assert_string_equal(option(list, "user"), "owner");
+	assert_string_equal(option(list, "dbname"), "x");
+	PQconninfoFree(list);
+	free(text);
+}
+
+static void
+test_no_service(void **state)
+{
+	const char *why = NULL;
+
+	assert_null(db_url_service("nonsense=1", "o", "relaycam", &why));
+	assert_string_equal(why, "libpq does not understand it");
+	assert_null(
+	    db_url_service("dbname='a\nhost=evil'", "o", "relaycam", &why));
+	assert_string_equal(why, "a value of it has a line feed");
+}
+
 int
 main(void)
 {
@@ -167,6 +250,9 @@ main(void)
 		cmocka_unit_test(test_in_place),
 		cmocka_unit_test(test_user),
 		cmocka_unit_test(test_judge),
+		cmocka_unit_test(test_service),
+		cmocka_unit_test(test_service_of_a_service),
+		cmocka_unit_test(test_no_service),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
