@@ -177,6 +177,7 @@ def test_each_program_gets_its_own_secrets_alone(rendered, folder):
                   ('relaycam-database-relay',)},
         'storage': {('relaycam-tls',), ('relaycam-keys', 'link.key'),
                     ('relaycam-evidence',), ('relaycam-s3',),
+                    ('relaycam-capture',),
                     ('relaycam-database-storage',)},
         'console': {('relaycam-tls',), ('relaycam-keys',),
                     ('relaycam-database-console',)}}
@@ -203,6 +204,23 @@ def test_selectors_meet_pods(rendered, folder):
 def settings(docs):
     (found,) = [d for d in docs if d['kind'] == 'ConfigMap']
     return found['data']['relaycam.conf']
+
+
+@pytest.mark.parametrize('folder', FOLDERS)
+def test_every_key_file_has_its_mount(rendered, folder):
+    """Keys whose preset path is in no volume cannot be there."""
+    with open(os.path.join(ROOT, 'docs', 'configuration.md'),
+              encoding='utf-8') as f:
+        presets = re.findall(r'^\| `(\w+_(?:key|cert)_file)` \| text \| /',
+                             f.read(), re.M)
+    assert 'capture_key_file' in presets and len(presets) >= 10
+    mounts = {m['mountPath'] for _, c in containers(rendered[folder])
+              for m in c['volumeMounts']}
+    for name in presets:
+        paths = re.findall(rf'^{name} = (\S+)/[^/\s]+$',
+                           settings(rendered[folder]), re.M)
+        assert len(paths) == presets.count(name), name
+        assert set(paths) <= mounts, name
 
 
 @pytest.mark.parametrize('folder', FOLDERS)
