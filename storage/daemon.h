@@ -54,12 +54,12 @@ struct daemon {
 	struct encode_queue *encode_queue;
 	struct expiry *expiry;
 	struct hold *hold; /* NULL: the store has no object lock */
-	struct check *check;
+	struct scrub *scrub;
 	struct files *files;
 	struct status *status;
 	struct node *node;
 	struct signing *signing;
-	struct heads *heads;
+	struct prefix_hashes *prefix_hashes;
 	struct clip_set *clips;
 	struct receiver *receiver; /* NULL: no captures are received */
 	unsigned clips_building; /* each may take room in the spool yet */

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #include "common/sha256.h"
-#include "storage/worker.h"
+#include "storage/storage_worker.h"
 
 struct part_hash {
 	uint8_t sha256[SHA256_LEN], md5[16];

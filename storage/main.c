@@ -25,23 +25,23 @@
 #include "common/links.h"
 #include "common/log.h"
 #include "common/protect.h"
-#include "storage/check/check.h"
+#include "storage/scrub/scrub.h"
 #include "storage/clips/clip_set.h"
 #include "storage/daemon.h"
 #include "storage/encode/encode_queue.h"
 #include "storage/expiry.h"
 #include "storage/files/files.h"
 #include "storage/hold.h"
-#include "storage/evidence/heads.h"
+#include "storage/evidence/prefix_hash.h"
 #include "storage/node.h"
 #include "storage/rows.h"
 #include "storage/evidence/signing.h"
 #include "storage/spool/spool.h"
 #include "storage/spool/transfer_db.h"
-#include "storage/status.h"
+#include "storage/storage_status.h"
 #include "storage/store/store.h"
 #include "storage/upload/receiver.h"
-#include "storage/worker.h"
+#include "storage/storage_worker.h"
 
 #define PROGRAM "relaycam-storage"
 
@@ -176,7 +176,7 @@ on_segment(void *arg, const char *channel, const char *payload)
 static void
 on_check(void *arg, const char *channel, const char *payload)
 {
-	check_kick(((struct daemon *)arg)->check);
+	scrub_kick(((struct daemon *)arg)->scrub);
 }
 
 static void
@@ -244,9 +244,10 @@ make_parts(struct daemon *d)
 		&d->store, &env, err, sizeof(err)) != 0)
 		die(err);
 	d->clips = clip_set_new(d);
-	if (d->clips == NULL || spool_new(d, err, sizeof(err)) != 0 || heads_new(d) != 0 ||
+	if (d->clips == NULL || spool_new(d, err, sizeof(err)) != 0 ||
+	    prefix_hashes_new(d) != 0 ||
 	    encode_queue_new(d, err, sizeof(err)) != 0 || expiry_new(d) != 0 ||
-	    check_new(d) != 0 || hold_new(d) != 0 ||
+	    scrub_new(d) != 0 || hold_new(d) != 0 ||
 	    receiver_start(d, err, sizeof(err)) != 0 ||
 	    db_listen(d->db, "relaycam_segment", on_segment, d) != 0 ||
 	    db_listen(d->db, "relaycam_check", on_check, d) != 0)
@@ -267,12 +268,13 @@ free_parts(struct daemon *d)
 {
 	d->exiting = true;
 	workers_free(d->workers);
-	check_free(d->check);
+	scrub_free(d->scrub);
 	expiry_free(d->expiry);
 	transfer_db_free(d);
 	db_free(d->db);
 	hold_free(d->hold);
-	heads_free(d->heads); /* it was answered for the last time */
+	prefix_hashes_free(
+	    d->prefix_hashes); /* it was answered for the last time */
 	d->store->ops->free(d->store);
 	encode_queue_free(d->encode_queue);
 	spool_free(d->spool);

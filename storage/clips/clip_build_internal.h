@@ -11,7 +11,7 @@
 #include "storage/evidence/signing.h"
 #include "storage/manifest.h"
 #include "storage/store/store.h"
-#include "storage/worker.h"
+#include "storage/storage_worker.h"
 
 /* What is read, and then worked on. */
 enum clip_phase {

@@ -140,15 +140,15 @@ static bool
 has_to_wait(const struct capture *c)
 {
 	const struct capture *o;
-	const struct item *it;
+	const struct spool_segment *sg;
 
 	TAILQ_FOREACH(o, &c->q->captures, link)
 		if (o != c && o->row.has_manifest && !is_hopeless(o) &&
 		    is_before(&o->row.m, c))
 			return true;
-	TAILQ_FOREACH(it, &c->row.d->spool->items, link)
-		if (it->row.has_manifest && !it->row.is_registered &&
-		    is_before(&it->row.m, c))
+	TAILQ_FOREACH(sg, &c->row.d->spool->segments, link)
+		if (sg->row.has_manifest && !sg->row.is_registered &&
+		    is_before(&sg->row.m, c))
 			return true;
 	return false;
 }

@@ -16,7 +16,7 @@
 #include "storage/encode/encode_queue.h"
 #include "storage/encode/encode_turns.h"
 #include "storage/hash.h"
-#include "storage/worker.h"
+#include "storage/storage_worker.h"
 
 struct encode_check {
 	struct worker_job work; /* first */

@@ -9,7 +9,7 @@
 #include "common/db.h"
 #include "common/err.h"
 #include "storage/daemon.h"
-#include "storage/worker.h"
+#include "storage/storage_worker.h"
 
 static void
 on_found(void *arg, const char *folder, const char *id)
@@ -75,7 +75,7 @@ encode_queue_kick(struct encode_queue *q, bool retry)
 }
 
 static void
-on_told(void *arg, PGresult *res)
+on_known_prefix(void *arg, PGresult *res)
 {
 	struct encode_queue *q = arg;
 	struct capture *c;
@@ -102,7 +102,7 @@ encode_queue_told(struct encode_queue *q, const char *id)
 			db_query_now(q->d->db,
 			    "SELECT id FROM segments WHERE id = $1::uuid AND "
 			    "is_capture AND status = 'downloaded'",
-			    1, &id, on_told, q);
+			    1, &id, on_known_prefix, q);
 }
 
 /* True when something waited for this moment. */
@@ -113,7 +113,7 @@ on_tick(void *arg)
 	struct capture *c;
 	bool due = false;
 
-	encode_kept_tick(q);
+	encode_quarantine_tick(q);
 	TAILQ_FOREACH(c, &q->captures, link) {
 		/* a place, or the numbers before it, may have come */
 		if ((c->row.state == SPOOL_CLOSED ||

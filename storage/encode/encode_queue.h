@@ -52,7 +52,7 @@ struct encode_queue {
 	struct encode_turns turns;
 	struct workers *checkers;
 	atomic_bool stopping; /* of checkers */
-	uint64_t kept_ns;     /* when kept captures are looked at next */
+	uint64_t quarantine_ns; /* when kept captures are looked at next */
 };
 
 /* After spool_new. Returns 0, ERR_CONFIG with err, or ERR_NOMEM. */
@@ -130,9 +130,9 @@ void encode_publish(struct capture *c);
 void encode_discard(struct capture *c);
 
 /*
- * encode_kept.c: <id>.capture.kept is a capture whose end could not be
+ * encode_quarantine.c: <id>.capture.kept is a capture whose end could not be
  * decoded; it goes when its row is expired or deleted. Each second.
  */
-void encode_kept_tick(struct encode_queue *q);
+void encode_quarantine_tick(struct encode_queue *q);
 
 #endif

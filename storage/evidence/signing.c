@@ -151,16 +151,16 @@ signing_stop(struct signing *s)
 }
 
 void
-signing_forget(struct item *it)
+signing_forget(struct spool_segment *sg)
 {
-	struct signing_job *j = it->signing;
+	struct signing_job *j = sg->signing;
 
 	if (j != NULL && j->manifest_fd >= 0)
 		close(j->manifest_fd);
 	if (j != NULL)
 		file_hash_release(&j->hash);
 	free(j);
-	it->signing = NULL;
+	sg->signing = NULL;
 }
 
 /* What is told may outlive the job: who is told may forget it. */
@@ -169,8 +169,8 @@ finish(struct signing_job *j)
 {
 	struct store_result r = j->r;
 
-	j->it->row.d->counters.store_jobs--;
-	j->done(j->it, &r);
+	j->sg->row.d->counters.store_jobs--;
+	j->done(j->sg, &r);
 }
 
 /* ---- before the transfer ---- */
@@ -187,15 +187,15 @@ on_run(struct worker_job *work)
 static void
 look_in_spool(struct signing_job *j)
 {
-	const struct manifest *m = &j->it->row.m;
-	const struct item *it;
+	const struct manifest *m = &j->sg->row.m;
+	const struct spool_segment *sg;
 
-	TAILQ_FOREACH(it, &j->it->row.d->spool->items, link)
-		if (it->row.has_manifest && it->row.m.has_root &&
-		    it->row.m.seq == m->seq - 1 &&
-		    strcmp(it->row.m.session, m->session) == 0) {
+	TAILQ_FOREACH(sg, &j->sg->row.d->spool->segments, link)
+		if (sg->row.has_manifest && sg->row.m.has_root &&
+		    sg->row.m.seq == m->seq - 1 &&
+		    strcmp(sg->row.m.session, m->session) == 0) {
 			memcpy(
-			    j->previous, it->row.m.root, sizeof(j->previous));
+			    j->previous, sg->row.m.root, sizeof(j->previous));
 			j->has_previous = true;
 		}
 }
@@ -217,7 +217,7 @@ static void
 on_known(void *arg, PGresult *res)
 {
 	struct signing_job *j = arg;
-	struct daemon *d = j->it->row.d;
+	struct daemon *d = j->sg->row.d;
 
 	if (d->exiting || !db_ok(res, "read evidence") || PQntuples(res) != 1) {
 		store_fail(&j->r, ERR_UNAVAILABLE, "PostgreSQL is away");
@@ -229,67 +229,67 @@ on_known(void *arg, PGresult *res)
 }
 
 int
-signing_start(struct item *it,
-    void (*done)(struct item *it, const struct store_result *r))
+signing_start(struct spool_segment *sg,
+    void (*done)(struct spool_segment *sg, const struct store_result *r))
 {
 	struct signing_job *j = calloc(1, sizeof(*j));
-	struct daemon *d = it->row.d;
+	struct daemon *d = sg->row.d;
 	char seq[24];
-	const char *params[] = { it->row.id, it->row.m.session, seq };
+	const char *params[] = { sg->row.id, sg->row.m.session, seq };
 
 	if (j == NULL)
 		return ERR_NOMEM;
-	signing_forget(it);
-	it->signing = j;
+	signing_forget(sg);
+	sg->signing = j;
 	j->work.run = signing_run;
 	j->work.done = on_run;
-	j->it = it;
+	j->sg = sg;
 	j->done = done;
 	j->stopping = &d->signing->stopping;
 	j->signer = d->signing->has_key ? &d->signing->signer : NULL;
-	j->fd = it->fd;
+	j->fd = sg->fd;
 	j->dir = d->spool->dir;
-	j->bytes = (uint64_t)it->row.m.bytes;
+	j->bytes = (uint64_t)sg->row.m.bytes;
 	j->part_bytes = d->store->ops->part_bytes != NULL
 	    ? d->store->ops->part_bytes(d->store, j->bytes)
 	    : 0;
-	j->seq = it->row.m.seq;
+	j->seq = sg->row.m.seq;
 	j->manifest_fd = -1;
-	strcpy(j->id, it->row.id);
-	spool_row_name(&it->row, ".json", j->name);
-	object_key_manifest(it->row.m.object_key, j->key);
-	snprintf(seq, sizeof(seq), "%lld", (long long)it->row.m.seq);
+	strcpy(j->id, sg->row.id);
+	spool_row_name(&sg->row, ".json", j->name);
+	object_key_manifest(sg->row.m.object_key, j->key);
+	snprintf(seq, sizeof(seq), "%lld", (long long)sg->row.m.seq);
 	d->counters.store_jobs++;
-	if (db_queue_prepared(transfer_db(d, it->row.id), known_sql, 3, params,
+	if (db_queue_prepared(transfer_db(d, sg->row.id), known_sql, 3, params,
 		on_known, j) == 0)
 		return 0;
 	d->counters.store_jobs--;
-	signing_forget(it);
+	signing_forget(sg);
 	return ERR_NOMEM;
 }
 
 /* ---- behind the transfer ---- */
 
 const struct file_hash *
-signing_hash(const struct item *it)
+signing_hash(const struct spool_segment *sg)
 {
-	return it->signing != NULL && it->signing->manifest_fd >= 0
-	    ? &it->signing->hash
+	return sg->signing != NULL && sg->signing->manifest_fd >= 0
+	    ? &sg->signing->hash
 	    : NULL;
 }
 
 bool
-signing_agrees(const struct item *it, const uint8_t sha256[32])
+signing_agrees(const struct spool_segment *sg, const uint8_t sha256[32])
 {
-	return it->signing == NULL || it->signing->manifest_fd < 0 ||
-	    memcmp(it->signing->hash.sha256, sha256, 32) == 0;
+	return sg->signing == NULL || sg->signing->manifest_fd < 0 ||
+	    memcmp(sg->signing->hash.sha256, sha256, 32) == 0;
 }
 
 const char *
-signing_key_of(const struct item *it)
+signing_key_of(const struct spool_segment *sg)
 {
-	return it->signing != NULL && it->signing->manifest_fd >= 0
-	    ? it->signing->key
+	return sg->signing != NULL && sg->signing->manifest_fd >= 0
+	    ? sg->signing->key
 	    : "";
 }
 
@@ -298,7 +298,7 @@ on_noted(void *arg, PGresult *res)
 {
 	struct signing_job *j = arg;
 
-	if (j->it->row.d->exiting || !db_ok(res, "write evidence"))
+	if (j->sg->row.d->exiting || !db_ok(res, "write evidence"))
 		store_fail(&j->r, ERR_UNAVAILABLE,
 		    "the evidence cannot be written to PostgreSQL");
 	else
@@ -318,12 +318,12 @@ note(struct signing_job *j, const uint8_t stored[32])
 	const char *params[] = { j->id, bytea(j->root, 32, root),
 		bytea(j->hash.sha256, 32, sha256), j->key, k ? k->id : NULL,
 		k ? bytea(k->bytes, sizeof(k->bytes), public_key) : NULL,
-		j->it->row.d->actor,
+		j->sg->row.d->actor,
 		k ? bytea(j->signature, sizeof(j->signature), signature) : NULL,
 		bytes, bytea(stored, 32, manifest) };
 
 	snprintf(bytes, sizeof(bytes), "%" PRIu64, j->manifest_len);
-	return db_queue_prepared(transfer_db(j->it->row.d, j->id), note_sql,
+	return db_queue_prepared(transfer_db(j->sg->row.d, j->id), note_sql,
 	    N_ELEMENTS(params), params, on_noted, j);
 }
 
@@ -332,7 +332,7 @@ on_stored(void *arg, const struct store_result *r)
 {
 	struct signing_job *j = arg;
 
-	if (r->err == 0 && !j->it->row.d->exiting) {
+	if (r->err == 0 && !j->sg->row.d->exiting) {
 		if (note(j, r->sha256) == 0)
 			return;
 		store_fail(&j->r, ERR_NOMEM, "out of memory");
@@ -347,12 +347,12 @@ on_progress(void *arg, uint64_t bytes)
 }
 
 bool
-signing_store(struct item *it,
-    void (*done)(struct item *it, const struct store_result *r))
+signing_store(struct spool_segment *sg,
+    void (*done)(struct spool_segment *sg, const struct store_result *r))
 {
-	struct signing_job *j = it->signing;
-	struct store_put put = { .segment = it->row.id,
-		.was_tried = it->was_tried,
+	struct signing_job *j = sg->signing;
+	struct store_put put = { .segment = sg->row.id,
+		.was_tried = sg->was_tried,
 		.is_beside = true,
 		.on_progress = on_progress,
 		.on_done = on_stored,
@@ -364,8 +364,8 @@ signing_store(struct item *it,
 	put.key = j->key;
 	put.fd = j->manifest_fd;
 	put.bytes = j->manifest_len;
-	it->row.d->counters.store_jobs++;
-	if (it->row.d->store->ops->put(it->row.d->store, &put) != 0) {
+	sg->row.d->counters.store_jobs++;
+	if (sg->row.d->store->ops->put(sg->row.d->store, &put) != 0) {
 		store_fail(&j->r, ERR_NOMEM, "out of memory");
 		finish(j);
 	}

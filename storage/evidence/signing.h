@@ -18,10 +18,10 @@
 #include "storage/object_key.h"
 #include "storage/spool/spool_folder.h"
 #include "storage/store/store.h"
-#include "storage/worker.h"
+#include "storage/storage_worker.h"
 
 struct daemon;
-struct item;
+struct spool_segment;
 struct signing;
 
 /*
@@ -43,23 +43,23 @@ void signing_stop(struct signing *s);
  * returned. r->err: 0; ERR_CORRUPT: other bytes than were recorded;
  * ERR_CANCELLED; or what stands in the way. 0 or ERR_NOMEM.
  */
-int signing_start(struct item *it,
-    void (*done)(struct item *it, const struct store_result *r));
+int signing_start(struct spool_segment *sg,
+    void (*done)(struct spool_segment *sg, const struct store_result *r));
 /* The hashes of the media that were made when it was compared, for
  * store_put; NULL: it has no evidence. */
-const struct file_hash *signing_hash(const struct item *it);
+const struct file_hash *signing_hash(const struct spool_segment *sg);
 /* The media was stored with this SHA-256: is it what was compared? */
-bool signing_agrees(const struct item *it, const uint8_t sha256[32]);
+bool signing_agrees(const struct spool_segment *sg, const uint8_t sha256[32]);
 /*
  * Stores the manifest that signing_start made and notes it in the database;
  * done as above. False: there is none, done is not called.
  */
-bool signing_store(struct item *it,
-    void (*done)(struct item *it, const struct store_result *r));
+bool signing_store(struct spool_segment *sg,
+    void (*done)(struct spool_segment *sg, const struct store_result *r));
 /* The key of that manifest; "": there is none. */
-const char *signing_key_of(const struct item *it);
-/* Forgets what was made for an item; allowed when there is nothing. */
-void signing_forget(struct item *it);
+const char *signing_key_of(const struct spool_segment *sg);
+/* Forgets what was made for a segment; allowed when there is nothing. */
+void signing_forget(struct spool_segment *sg);
 
 /* ---- between signing.c and signing_job.c ---- */
 
@@ -71,8 +71,8 @@ struct signing_head {
 
 struct signing_job {
 	struct worker_job work; /* first */
-	struct item *it;
-	void (*done)(struct item *it, const struct store_result *r);
+	struct spool_segment *sg;
+	void (*done)(struct spool_segment *sg, const struct store_result *r);
 	atomic_bool *stopping;
 	const struct evidence_signer *signer; /* NULL: no key */
 	int fd, dir;                          /* media; the spool */

@@ -19,7 +19,7 @@
 #include "storage/files/files_internal.h"
 #include "storage/files/files_progress.h"
 #include "storage/files/growing.h"
-#include "storage/listener.h"
+#include "storage/storage_listener.h"
 #include "storage/spool/spool.h"
 #include "storage/upload/receiver.h"
 
@@ -131,7 +131,7 @@ serve(const struct files_request *asked)
 		return;
 	fd = files_open(r.f, r.key, &is_growing);
 	if (fd < 0) {
-		files_elsewhere(&r);
+		files_redirect(&r);
 		return;
 	}
 	if (r.what == FILES_MEDIA && is_growing &&
@@ -342,7 +342,7 @@ files_new(struct daemon *d, char *err, size_t err_len)
 	evhttp_set_timeout(f->http, FILES_IDLE_SECONDS);
 	evhttp_set_bevcb(f->http, tls_connections_accept, f->connections);
 	evhttp_set_gencb(f->http, on_request, f);
-	f->sock = listener_bind(
+	f->sock = storage_listener_bind(
 	    f->http, "storage.listen", d->conf.listen, err, err_len);
 	if (f->sock == NULL)
 		return ERR_CONFIG;

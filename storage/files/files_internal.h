@@ -2,7 +2,7 @@
  * What the parts of the server of signed files share: files.c the server and
  * its links, files_grant.c who may continue, files_answer.c whole files,
  * files_download.c bytes to a client, files_growing.c what is still being
- * written, files_elsewhere.c what is not on this node, files_beside.c posters
+ * written, files_redirect.c what is not on this node, files_beside.c posters
  * and manifests in S3, files_clip.c clips, files_archive.c several recordings
  * as one ZIP, files_progress.c how far downloads are.
  */
@@ -129,10 +129,10 @@ void files_follow(const struct files_request *r, int fd, uint64_t end);
 /* Answers from what a scan of fd finds. Takes fd. */
 void files_look(const struct files_request *r, int fd, bool is_growing);
 
-/* ---- files_elsewhere.c ---- */
+/* ---- files_redirect.c ---- */
 
 /* The file is not on this node: says where it is, or leads there. */
-void files_elsewhere(const struct files_request *r);
+void files_redirect(const struct files_request *r);
 
 /* ---- files_beside.c ---- */
 

@@ -9,7 +9,7 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
-#include "storage/worker.h"
+#include "storage/storage_worker.h"
 
 #define FILES_MAX 256 /* indexes at a time */
 #define KEEP_S    30  /* an index, and its file, that nobody asked for */

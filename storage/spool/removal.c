@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "storage/daemon.h"
-#include "storage/spool/item_set.h"
+#include "storage/spool/spool_set.h"
 #include "storage/spool/spool.h"
-#include "storage/worker.h"
+#include "storage/storage_worker.h"
 
 #define BATCH_MAX 64
 
@@ -17,7 +17,7 @@ struct removal {
 	/* of the thread until it is done */
 	size_t n; /* 0: it has nothing to do */
 	struct removal_files files[BATCH_MAX];
-	struct item *items[BATCH_MAX];
+	struct spool_segment *segments[BATCH_MAX];
 	int dir;
 };
 
@@ -33,16 +33,16 @@ run(struct worker_job *work)
 static void
 start_batch(struct removal *r)
 {
-	struct item_set *set = &r->d->spool->set;
-	struct item *it;
+	struct spool_set *set = &r->d->spool->set;
+	struct spool_segment *sg;
 
 	while (r->n < BATCH_MAX &&
-	    (it = item_set_next(set, ITEM_QUEUE_REMOVE)) != NULL) {
+	    (sg = spool_set_next(set, SPOOL_QUEUE_REMOVE)) != NULL) {
 		struct removal_files *f = &r->files[r->n];
 
-		strcpy(f->folder, it->row.folder);
-		strcpy(f->id, it->row.id);
-		r->items[r->n++] = it;
+		strcpy(f->folder, sg->row.folder);
+		strcpy(f->id, sg->row.id);
+		r->segments[r->n++] = sg;
 	}
 	r->dir = r->d->spool->dir;
 	if (r->n > 0)
@@ -56,15 +56,15 @@ done(struct worker_job *work)
 	size_t n = r->n;
 
 	for (size_t i = 0; i < n; i++)
-		item_files_removed(r->items[i], r->files[i].error);
+		spool_segment_files_removed(r->segments[i], r->files[i].error);
 	r->n = 0;
 	start_batch(r);
 }
 
 void
-removal_start(struct removal *r, struct item *it)
+removal_start(struct removal *r, struct spool_segment *sg)
 {
-	item_set_queue(&r->d->spool->set, ITEM_QUEUE_REMOVE, it);
+	spool_set_queue(&r->d->spool->set, SPOOL_QUEUE_REMOVE, sg);
 	if (r->n == 0)
 		start_batch(r);
 }

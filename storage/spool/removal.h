@@ -12,15 +12,15 @@
 #include "storage/spool/spool_folder.h"
 
 struct daemon;
-struct item;
+struct spool_segment;
 struct removal;
 
 /* NULL: out of memory. */
 struct removal *removal_new(struct daemon *d);
-/* Waits for what is being removed; items are not answered. */
+/* Waits for what is being removed; segments are not answered. */
 void removal_free(struct removal *r);
-/* Answered by item_files_removed, never before this returned. */
-void removal_start(struct removal *r, struct item *it);
+/* Answered by spool_segment_files_removed, never before this returned. */
+void removal_start(struct removal *r, struct spool_segment *sg);
 
 /* ---- removal_files.c: on the thread, blocking ---- */
 

@@ -13,28 +13,28 @@
 #include "storage/rows.h"
 #include "storage/spool/removal.h"
 
-#define DUE_MAX 64 /* items that one turn of the loop looks at */
+#define DUE_MAX 64 /* segments per turn of the loop */
 
 static void
 on_found(void *arg, const char *folder, const char *id)
 {
 	struct spool *s = arg;
-	struct item *it;
+	struct spool_segment *sg;
 
-	if (item_set_find(&s->set, folder, id) != NULL ||
-	    (it = calloc(1, sizeof(*it))) == NULL)
+	if (spool_set_find(&s->set, folder, id) != NULL ||
+	    (sg = calloc(1, sizeof(*sg))) == NULL)
 		return;
-	it->row.d = s->d;
-	it->row.kind = &item_kind;
-	it->row.dir = s->dir;
-	it->fd = it->poster_fd = -1;
-	strcpy(it->row.folder, folder);
-	strcpy(it->row.id, id);
-	if (item_set_add(&s->set, it) != 0) {
-		free(it); /* found again by the next scan */
+	sg->row.d = s->d;
+	sg->row.kind = &spool_segment_kind;
+	sg->row.dir = s->dir;
+	sg->fd = sg->poster_fd = -1;
+	strcpy(sg->row.folder, folder);
+	strcpy(sg->row.id, id);
+	if (spool_set_add(&s->set, sg) != 0) {
+		free(sg); /* found again by the next scan */
 		return;
 	}
-	TAILQ_INSERT_TAIL(&s->items, it, link);
+	TAILQ_INSERT_TAIL(&s->segments, sg, link);
 }
 
 /* Its session is over, or has no recorder now; a new one makes it anew. */
@@ -59,18 +59,18 @@ arm(struct spool *s)
 }
 
 void
-spool_look_at(struct item *it)
+spool_look_at(struct spool_segment *sg)
 {
-	struct spool *s = it->row.d->spool;
+	struct spool *s = sg->row.d->spool;
 
-	item_set_queue(&s->set, ITEM_QUEUE_LOOK, it);
+	spool_set_queue(&s->set, SPOOL_QUEUE_LOOK, sg);
 	arm(s);
 }
 
 void
-spool_wait_for_place(struct item *it)
+spool_wait_for_place(struct spool_segment *sg)
 {
-	item_set_queue(&it->row.d->spool->set, ITEM_QUEUE_PLACE, it);
+	spool_set_queue(&sg->row.d->spool->set, SPOOL_QUEUE_PLACE, sg);
 }
 
 void
@@ -81,20 +81,20 @@ spool_free_place(struct spool *s)
 }
 
 void
-spool_drop(struct item *it)
+spool_drop(struct spool_segment *sg)
 {
-	struct spool *s = it->row.d->spool;
+	struct spool *s = sg->row.d->spool;
 
-	TAILQ_REMOVE(&s->items, it, link);
-	item_set_remove(&s->set, it);
-	item_free(it);
+	TAILQ_REMOVE(&s->segments, sg, link);
+	spool_set_remove(&s->set, sg);
+	spool_segment_free(sg);
 }
 
 static void
-look(struct item *it)
+look(struct spool_segment *sg)
 {
-	spool_row_sync(&it->row);
-	item_update(it);
+	spool_row_sync(&sg->row);
+	spool_segment_update(sg);
 }
 
 /* Places are given in the order in which they were waited for. */
@@ -102,18 +102,18 @@ static void
 on_due(evutil_socket_t fd, short what, void *arg)
 {
 	struct spool *s = arg;
-	struct item *it;
+	struct spool_segment *sg;
 
-	for (size_t n = min_size(s->set.n[ITEM_QUEUE_LOOK], DUE_MAX);
-	     n > 0 && (it = item_set_next(&s->set, ITEM_QUEUE_LOOK)) != NULL;
+	for (size_t n = min_size(s->set.n[SPOOL_QUEUE_LOOK], DUE_MAX);
+	     n > 0 && (sg = spool_set_next(&s->set, SPOOL_QUEUE_LOOK)) != NULL;
 	     n--)
-		look(it);
-	for (unsigned n = s->set.n[ITEM_QUEUE_PLACE];
+		look(sg);
+	for (unsigned n = s->set.n[SPOOL_QUEUE_PLACE];
 	     n > 0 && s->n_transfers < (unsigned)s->d->conf.concurrency &&
-	     (it = item_set_next(&s->set, ITEM_QUEUE_PLACE)) != NULL;
+	     (sg = spool_set_next(&s->set, SPOOL_QUEUE_PLACE)) != NULL;
 	     n--)
-		look(it);
-	if (s->set.n[ITEM_QUEUE_LOOK] > 0)
+		look(sg);
+	if (s->set.n[SPOOL_QUEUE_LOOK] > 0)
 		arm(s);
 }
 
@@ -123,12 +123,13 @@ static void
 on_scan(void *arg)
 {
 	struct spool *s = arg;
-	struct item *it, *next;
+	struct spool_segment *sg, *next;
 
-	spool_watch_list(&s->watch, item_suffixes, ITEM_KINDS);
-	for (it = TAILQ_FIRST(&s->items); it != NULL; it = next) {
-		next = TAILQ_NEXT(it, link);
-		look(it);
+	spool_watch_list(
+	    &s->watch, spool_segment_suffixes, SPOOL_SEGMENT_KINDS);
+	for (sg = TAILQ_FIRST(&s->segments); sg != NULL; sg = next) {
+		next = TAILQ_NEXT(sg, link);
+		look(sg);
 	}
 	vanished_look(&s->vanished);
 }
@@ -139,39 +140,41 @@ on_changed(void *arg, const char *name, bool is_gone)
 {
 	struct spool *s = arg;
 	char id[SPOOL_FOLDER_MAX];
-	struct item *it;
+	struct spool_segment *sg;
 
 	if (!spool_name_has_id(name, id))
 		return is_gone ? SPOOL_LOOK_SWEEP : SPOOL_LOOK_SOON;
-	if (!is_gone && !spool_name_is_of(item_suffixes, ITEM_KINDS, name))
+	if (!is_gone &&
+	    !spool_name_is_of(
+		spool_segment_suffixes, SPOOL_SEGMENT_KINDS, name))
 		return SPOOL_LOOK_NONE;
-	it = item_set_find(&s->set, NULL, id);
-	if (it != NULL && !s->set.has_twins) {
-		spool_look_at(it);
+	sg = spool_set_find(&s->set, NULL, id);
+	if (sg != NULL && !s->set.has_twins) {
+		spool_look_at(sg);
 		return SPOOL_LOOK_NONE;
 	}
 	/* the last file of its folder may have gone */
-	return it == NULL && is_gone ? SPOOL_LOOK_SWEEP : SPOOL_LOOK_SOON;
+	return sg == NULL && is_gone ? SPOOL_LOOK_SWEEP : SPOOL_LOOK_SOON;
 }
 
 void
 spool_kick(struct spool *s, bool retry)
 {
-	struct item *it;
+	struct spool_segment *sg;
 
 	if (retry)
-		TAILQ_FOREACH(it, &s->items, link)
-			spool_row_again(&it->row, false);
+		TAILQ_FOREACH(sg, &s->segments, link)
+			spool_row_again(&sg->row, false);
 	spool_watch_soon(&s->watch);
 }
 
 void
 spool_again(struct spool *s)
 {
-	struct item *it;
+	struct spool_segment *sg;
 
-	TAILQ_FOREACH(it, &s->items, link)
-		spool_row_again(&it->row, true);
+	TAILQ_FOREACH(sg, &s->segments, link)
+		spool_row_again(&sg->row, true);
 	spool_watch_soon(&s->watch);
 }
 
@@ -188,22 +191,22 @@ static bool
 on_tick(void *arg)
 {
 	struct spool *s = arg;
-	struct item *it;
+	struct spool_segment *sg;
 	bool due = false;
 
 	memset(s->n_state, 0, sizeof(s->n_state));
 	s->bytes_waiting = 0;
 	s->oldest_wall_ns = 0;
-	TAILQ_FOREACH(it, &s->items, link) {
-		s->n_state[it->row.state]++;
-		repair_tick(it);
-		if (it->row.has_manifest && it->row.m.is_closed &&
-		    (it->row.files & ITEM_WEBM))
-			count_waiting(s, &it->row.m);
-		if (it->row.state == SPOOL_WAIT &&
-		    it->row.retry_ns <= clock_mono_ns())
+	TAILQ_FOREACH(sg, &s->segments, link) {
+		s->n_state[sg->row.state]++;
+		spool_repair_tick(sg);
+		if (sg->row.has_manifest && sg->row.m.is_closed &&
+		    (sg->row.files & SPOOL_SEGMENT_WEBM))
+			count_waiting(s, &sg->row.m);
+		if (sg->row.state == SPOOL_WAIT &&
+		    sg->row.retry_ns <= clock_mono_ns())
 			due = true;
-		spool_row_tick(&it->row);
+		spool_row_tick(&sg->row);
 	}
 	return due;
 }
@@ -211,42 +214,42 @@ on_tick(void *arg)
 static void
 on_child(void *arg)
 {
-	repair_reap(arg);
+	spool_repair_reap(arg);
 }
 
 /* As its recorder named it; the closed file first. */
 static int
-open_media(const struct item *it, bool *is_growing)
+open_media(const struct spool_segment *sg, bool *is_growing)
 {
-	int fd = spool_row_open(&it->row, ".webm");
+	int fd = spool_row_open(&sg->row, ".webm");
 
 	*is_growing = fd < 0;
-	return fd >= 0 ? fd : spool_row_open(&it->row, ".webm.part");
+	return fd >= 0 ? fd : spool_row_open(&sg->row, ".webm.part");
 }
 
 int
 spool_open(const struct spool *s, const char *key, bool *is_growing)
 {
-	const struct item *it;
+	const struct spool_segment *sg;
 
 	*is_growing = false;
-	TAILQ_FOREACH(it, &s->items, link)
-		if (item_is_key(it, key))
+	TAILQ_FOREACH(sg, &s->segments, link)
+		if (spool_segment_is_key(sg, key))
 			break;
-	if (it == NULL)
+	if (sg == NULL)
 		return -1;
-	return object_key_is_poster(key) ? spool_row_open(&it->row, ".jpg")
-					 : open_media(it, is_growing);
+	return object_key_is_poster(key) ? spool_row_open(&sg->row, ".jpg")
+					 : open_media(sg, is_growing);
 }
 
 bool
 spool_expects(const struct spool *s, const char *key)
 {
-	const struct item *it;
+	const struct spool_segment *sg;
 
-	TAILQ_FOREACH(it, &s->items, link)
-		if (!it->row.is_registered && it->row.has_manifest &&
-		    strcmp(it->row.m.object_key, key) == 0)
+	TAILQ_FOREACH(sg, &s->segments, link)
+		if (!sg->row.is_registered && sg->row.has_manifest &&
+		    strcmp(sg->row.m.object_key, key) == 0)
 			return true;
 	return s->watch.next_scan_ns == 0;
 }
@@ -254,11 +257,11 @@ spool_expects(const struct spool *s, const char *key)
 unsigned
 spool_busy(const struct spool *s)
 {
-	const struct item *it;
+	const struct spool_segment *sg;
 	unsigned n = 0;
 
-	TAILQ_FOREACH(it, &s->items, link)
-		n += item_is_under_way(it) || it->row.is_busy;
+	TAILQ_FOREACH(sg, &s->segments, link)
+		n += spool_segment_is_under_way(sg) || sg->row.is_busy;
 	return n;
 }
 
@@ -274,8 +277,8 @@ spool_new(struct daemon *d, char *err, size_t err_len)
 		return ERR_NOMEM;
 	s->d = d;
 	d->spool = s;
-	TAILQ_INIT(&s->items);
-	item_set_init(&s->set);
+	TAILQ_INIT(&s->segments);
+	spool_set_init(&s->set);
 	s->due = evtimer_new(d->base, on_due, s);
 	s->removal = removal_new(d);
 	if (s->due == NULL || s->removal == NULL)
@@ -289,11 +292,11 @@ spool_new(struct daemon *d, char *err, size_t err_len)
 void
 spool_free(struct spool *s)
 {
-	struct item *it;
+	struct spool_segment *sg;
 
 	removal_free(s->removal);
-	while ((it = TAILQ_FIRST(&s->items)) != NULL)
-		spool_drop(it);
+	while ((sg = TAILQ_FIRST(&s->segments)) != NULL)
+		spool_drop(sg);
 	if (s->due != NULL)
 		event_free(s->due);
 	spool_watch_release(&s->watch);

@@ -1,8 +1,8 @@
 /*
- * The spool folder as storage sees it: one item a segment
- * (storage/spool/item.h), updated whenever something may have changed: an
- * event of inotify that names it, an answer, a place that became free; and all
- * of them at the start, when something new appears, and by a timer.
+ * The spool folder as storage sees it: one entry per segment
+ * (storage/spool/spool_segment.h), updated whenever something may have changed:
+ * an event of inotify that names it, an answer, a place that became free; and
+ * all of them at the start, when something new appears, and by a timer.
  */
 #ifndef STORAGE_SPOOL_SPOOL_H
 #define STORAGE_SPOOL_SPOOL_H
@@ -10,8 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "storage/spool/item.h"
-#include "storage/spool/item_set.h"
+#include "storage/spool/spool_segment.h"
+#include "storage/spool/spool_set.h"
 #include "storage/spool/spool_watch.h"
 #include "storage/spool/vanished.h"
 
@@ -23,8 +23,8 @@ struct spool {
 	struct daemon *d;
 	struct spool_watch watch;
 	int dir; /* of watch */
-	struct item_list items;
-	struct item_set set; /* the same by name, and what is due */
+	struct spool_segment_list segments;
+	struct spool_set set; /* the same by name, and what is due */
 	struct event *due;
 	struct removal *removal;
 	struct vanished vanished;
@@ -41,13 +41,13 @@ void spool_free(struct spool *s);
 /* Looks through the folder within 50 ms; retry: what failed, too. */
 void spool_kick(struct spool *s, bool retry);
 /* Looks at its files, and takes its next step, at the next turn of the loop. */
-void spool_look_at(struct item *it);
+void spool_look_at(struct spool_segment *sg);
 /* It is in order, and there is no place to send it: it gets the next one. */
-void spool_wait_for_place(struct item *it);
+void spool_wait_for_place(struct spool_segment *sg);
 /* A transfer has ended: the first that waits gets its place. */
 void spool_free_place(struct spool *s);
 /* Its files are gone: forgets it. */
-void spool_drop(struct item *it);
+void spool_drop(struct spool_segment *sg);
 /* By hand: what was given up is tried again, too. */
 void spool_again(struct spool *s);
 
@@ -68,6 +68,6 @@ bool spool_expects(const struct spool *s, const char *key);
 unsigned spool_busy(const struct spool *s);
 
 /* After SIGCHLD; repair.c. */
-void repair_reap(struct spool *s);
+void spool_repair_reap(struct spool *s);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * What a segment (item.h) and a capture (encode/encode_queue.h) have in
- * common: files in a session's folder, their manifest, a state, and a row in
- * the table segments that says so. Files are looked at anew whenever
+ * What a segment (spool_segment.h) and a capture (encode/encode_queue.h)
+ * have in common: files in a session's folder, their manifest, a state, and a
+ * row in the table segments that says so. Files are looked at anew whenever
  * something may have changed, and the next step is decided from them
  * (docs/spool.md's table); nothing is remembered that files and rows do not
  * say. spool_row.c moves it through the states of spool_states.h and keeps
@@ -17,7 +17,7 @@
 #include <time.h>
 
 #include "storage/manifest.h"
-#include "storage/spool/child.h"
+#include "storage/spool/recorder_child.h"
 #include "storage/spool/spool_folder.h"
 #include "storage/spool/spool_states.h"
 #include "storage/store/store.h"

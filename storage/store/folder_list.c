@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "common/err.h"
-#include "storage/worker.h"
+#include "storage/storage_worker.h"
 
 #define NAME_BYTES 256
 #define DEPTH_MAX  16

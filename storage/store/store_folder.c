@@ -26,7 +26,7 @@
 #include "storage/counters.h"
 #include "storage/object_key.h"
 #include "storage/store/folder_list.h"
-#include "storage/worker.h"
+#include "storage/storage_worker.h"
 
 #define CHUNK     (256 * 1024)
 #define SYNC_STEP (32 << 20) /* bounds dirty pages while copying */

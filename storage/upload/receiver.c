@@ -17,7 +17,7 @@
 #include "storage/rows.h"
 #include "storage/spool/spool.h"
 #include "storage/upload/site_key.h"
-#include "storage/worker.h"
+#include "storage/storage_worker.h"
 
 #define UPLOADS_MAX 1024 /* unfinished ones of all endpoints */
 #define THREADS     2

@@ -12,7 +12,7 @@
 #include "storage/spool/stop_point.h"
 #include "storage/upload/capture_order.h"
 #include "storage/upload/receiver_internal.h"
-#include "storage/worker.h"
+#include "storage/storage_worker.h"
 
 struct upload_job {
 	struct worker_job work; /* first */

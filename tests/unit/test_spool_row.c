@@ -189,42 +189,42 @@ answer_taken(void)
 /* ---- other stand-ins ---- */
 
 void
-repair_start(struct item *it)
+spool_repair_start(struct spool_segment *sg)
 {
 }
 
 void
-transfer_start(struct item *it)
+transfer_start(struct spool_segment *sg)
 {
 	db.n_transfers++;
 }
 
 void
-signing_forget(struct item *it)
+signing_forget(struct spool_segment *sg)
 {
 }
 
 void
-removal_start(struct removal *r, struct item *it)
+removal_start(struct removal *r, struct spool_segment *sg)
 {
 	struct removal_files f = { .error = 0 };
 
-	strcpy(f.folder, it->row.folder);
-	strcpy(f.id, it->row.id);
-	removal_files_remove(it->row.dir, &f, 1);
-	item_files_removed(it, f.error);
+	strcpy(f.folder, sg->row.folder);
+	strcpy(f.id, sg->row.id);
+	removal_files_remove(sg->row.dir, &f, 1);
+	spool_segment_files_removed(sg, f.error);
 }
 
 void
-spool_look_at(struct item *it)
+spool_look_at(struct spool_segment *sg)
 {
 }
 
 void
-spool_drop(struct item *it)
+spool_drop(struct spool_segment *sg)
 {
-	TAILQ_REMOVE(&it->row.d->spool->items, it, link);
-	item_free(it);
+	TAILQ_REMOVE(&sg->row.d->spool->segments, sg, link);
+	spool_segment_free(sg);
 }
 
 void
@@ -339,31 +339,31 @@ put_manifest(const char *id, const char *suffix, int start)
 	put_manifest_of(SESSION, id, suffix, start);
 }
 
-static struct item *
+static struct spool_segment *
 add_segment(void)
 {
-	struct item *it = calloc(1, sizeof(*it));
+	struct spool_segment *sg = calloc(1, sizeof(*sg));
 
-	assert_non_null(it);
-	it->row.d = &d;
-	it->row.kind = &item_kind;
-	it->row.dir = spool.dir;
-	it->fd = it->poster_fd = -1;
-	strcpy(it->row.folder, SESSION);
-	strcpy(it->row.id, ONE);
-	TAILQ_INSERT_TAIL(&spool.items, it, link);
-	return it;
+	assert_non_null(sg);
+	sg->row.d = &d;
+	sg->row.kind = &spool_segment_kind;
+	sg->row.dir = spool.dir;
+	sg->fd = sg->poster_fd = -1;
+	strcpy(sg->row.folder, SESSION);
+	strcpy(sg->row.id, ONE);
+	TAILQ_INSERT_TAIL(&spool.segments, sg, link);
+	return sg;
 }
 
-static struct item *
+static struct spool_segment *
 closed_segment(void)
 {
-	struct item *it = add_segment();
+	struct spool_segment *sg = add_segment();
 
 	put_manifest(ONE, ".json", 1);
 	put(ONE, ".webm", 10);
-	item_update(it);
-	return it;
+	spool_segment_update(sg);
+	return sg;
 }
 
 static struct capture *
@@ -407,7 +407,7 @@ setup(void **state)
 {
 	memset(&db, 0, sizeof(db));
 	memset(&queue, 0, sizeof(queue));
-	TAILQ_INIT(&spool.items);
+	TAILQ_INIT(&spool.segments);
 	TAILQ_INIT(&queue.captures);
 	strcpy(root, "/tmp/spool-row-XXXXXX");
 	if (mkdtemp(root) == NULL)
@@ -423,12 +423,12 @@ static int
 teardown(void **state)
 {
 	char command[64];
-	struct item *it;
+	struct spool_segment *sg;
 	struct capture *c;
 
-	while ((it = TAILQ_FIRST(&spool.items)) != NULL) {
-		TAILQ_REMOVE(&spool.items, it, link);
-		item_free(it);
+	while ((sg = TAILQ_FIRST(&spool.segments)) != NULL) {
+		TAILQ_REMOVE(&spool.segments, sg, link);
+		spool_segment_free(sg);
 	}
 	while ((c = TAILQ_FIRST(&queue.captures)) != NULL) {
 		TAILQ_REMOVE(&queue.captures, c, link);
@@ -446,30 +446,30 @@ teardown(void **state)
 static void
 its_row_comes_before_its_transfer(void **state)
 {
-	struct item *it = closed_segment();
+	struct spool_segment *sg = closed_segment();
 
 	assert_string_equal(db.status, "transfer");
 	assert_int_equal(db.n_transfers, 0);
-	item_update(it); /* nothing new while an answer is awaited */
+	spool_segment_update(sg); /* nothing new while an answer is awaited */
 	assert_int_equal(db.n_upserts, 1);
 	answer("transfer", "1");
 	assert_int_equal(db.n_transfers, 1);
-	assert_int_equal(it->row.state, SPOOL_CLOSED);
-	assert_true(it->row.is_registered);
+	assert_int_equal(sg->row.state, SPOOL_CLOSED);
+	assert_true(sg->row.is_registered);
 }
 
 static void
 a_lost_answer_is_asked_again(void **state)
 {
-	struct item *it = closed_segment();
+	struct spool_segment *sg = closed_segment();
 
 	lose();
 	assert_int_equal(db.n_transfers, 0);
 	db.is_away = true;
-	spool_row_sync(&it->row);
+	spool_row_sync(&sg->row);
 	assert_int_equal(db.n_upserts, 1);
 	db.is_away = false;
-	spool_row_sync(&it->row);
+	spool_row_sync(&sg->row);
 	assert_int_equal(db.n_upserts, 2);
 	answer("transfer", "1");
 	assert_int_equal(db.n_transfers, 1);
@@ -478,16 +478,16 @@ a_lost_answer_is_asked_again(void **state)
 static void
 a_refused_row_waits(void **state)
 {
-	struct item *it = closed_segment();
+	struct spool_segment *sg = closed_segment();
 
 	answer_with_error();
-	assert_int_equal(it->row.state, SPOOL_WAIT);
+	assert_int_equal(sg->row.state, SPOOL_WAIT);
 	pass(299);
-	spool_row_sync(&it->row);
-	item_update(it);
+	spool_row_sync(&sg->row);
+	spool_segment_update(sg);
 	assert_int_equal(db.n_upserts, 1);
 	pass(2);
-	item_update(it);
+	spool_segment_update(sg);
 	assert_int_equal(db.n_upserts, 2);
 	answer("transfer", "1");
 	assert_int_equal(db.n_transfers, 1);
@@ -496,11 +496,11 @@ a_refused_row_waits(void **state)
 static void
 a_row_of_another_session_waits(void **state)
 {
-	struct item *it = closed_segment();
+	struct spool_segment *sg = closed_segment();
 
 	answer(NULL, NULL); /* no row: it belongs to another session */
-	assert_int_equal(it->row.state, SPOOL_WAIT);
-	assert_false(it->row.is_registered);
+	assert_int_equal(sg->row.state, SPOOL_WAIT);
+	assert_false(sg->row.is_registered);
 	assert_int_equal(db.n_transfers, 0);
 	assert_true(is_there(ONE, ".webm"));
 }
@@ -511,18 +511,19 @@ static void
 a_refused_manifest_names_no_recording(void **state)
 {
 	static const char other[] = "00000000-0000-4000-8000-00000000000b";
-	struct item *it = add_segment();
+	struct spool_segment *sg = add_segment();
 	int held = make(ONE, ".webm.part", 10);
 
 	assert_int_equal(flock(held, LOCK_EX), 0);
 	put_manifest(ONE, ".json.open", 1);
-	item_update(it);
+	spool_segment_update(sg);
 	answer("recording", "1");
-	assert_true(item_is_key(it, "t/e/" SESSION "/monitor-1/x.webm"));
+	assert_true(
+	    spool_segment_is_key(sg, "t/e/" SESSION "/monitor-1/x.webm"));
 	put_manifest_of(other, ONE, ".json", 1);
-	item_update(it);
-	assert_false(item_is_key(
-	    it, "t/e/00000000-0000-4000-8000-00000000000b/monitor-1/x.webm"));
+	spool_segment_update(sg);
+	assert_false(spool_segment_is_key(
+	    sg, "t/e/00000000-0000-4000-8000-00000000000b/monitor-1/x.webm"));
 	close(held);
 }
 
@@ -538,11 +539,11 @@ deleted_while_it_waits_its_files_go(void **state)
 static void
 killed_after_the_media_went(void **state)
 {
-	struct item *it = closed_segment();
+	struct spool_segment *sg = closed_segment();
 
 	answer("transfer", "1");
-	assert_int_equal(spool_row_unlink(&it->row, ".webm"), 0);
-	item_update(it);
+	assert_int_equal(spool_row_unlink(&sg->row, ".webm"), 0);
+	spool_segment_update(sg);
 	assert_string_equal(db.status, "missing");
 	answer("available", "1"); /* the row keeps what it says */
 	assert_false(is_there(ONE, ".json"));
@@ -552,7 +553,7 @@ killed_after_the_media_went(void **state)
 static void
 what_cannot_be_renamed_waits(void **state)
 {
-	struct item *it = add_segment();
+	struct spool_segment *sg = add_segment();
 	struct capture *c = add_capture(TWO, 1);
 
 	put_manifest(ONE, ".json", 1);
@@ -561,8 +562,8 @@ what_cannot_be_renamed_waits(void **state)
 	assert_int_equal(mkdirat(spool.dir, SESSION "/" ONE ".webm", 0700), 0);
 	assert_int_equal(
 	    mkdirat(spool.dir, SESSION "/" TWO ".capture", 0700), 0);
-	item_update(it);
-	assert_int_equal(it->row.state, SPOOL_WAIT);
+	spool_segment_update(sg);
+	assert_int_equal(sg->row.state, SPOOL_WAIT);
 	capture_update(c);
 	assert_int_equal(c->row.state, SPOOL_WAIT);
 	assert_true(c->row.retry_ns > clock_mono_ns());
@@ -573,16 +574,16 @@ what_cannot_be_renamed_waits(void **state)
 static void
 a_taken_number_is_waited_for_then_changed(void **state)
 {
-	struct item *it = closed_segment();
+	struct spool_segment *sg = closed_segment();
 
 	for (int i = 0; i < ROWS_SEQ_TRIES; i++) {
 		answer_taken();
 		assert_int_equal(db.what, ASKED_SEQ);
 		assert_true(db.may_wait);
 		answer("0", ""); /* who has it is being repaired */
-		assert_int_equal(it->row.state, SPOOL_WAIT);
+		assert_int_equal(sg->row.state, SPOOL_WAIT);
 		pass(301);
-		item_update(it);
+		spool_segment_update(sg);
 	}
 	answer_taken();
 	assert_false(db.may_wait);
@@ -614,20 +615,20 @@ a_capture_takes_a_provisional_number(void **state)
 static void
 a_failed_one_asks_whether_it_was_deleted(void **state)
 {
-	struct item *it = closed_segment();
+	struct spool_segment *sg = closed_segment();
 
 	answer("transfer", "1");
-	it->row.state = SPOOL_TRANSFER;
-	spool_row_retry(&it->row, CAUSE_GIVEN_UP, "the store damages it");
+	sg->row.state = SPOOL_TRANSFER;
+	spool_row_retry(&sg->row, CAUSE_GIVEN_UP, "the store damages it");
 	assert_string_equal(db.status, "corrupted");
 	answer("corrupted", "1");
 	pass(301);
-	item_update(it);
+	spool_segment_update(sg);
 	assert_int_equal(db.n_upserts, 3);
 	answer_with_error();
-	assert_int_equal(it->row.state, SPOOL_FAILED);
+	assert_int_equal(sg->row.state, SPOOL_FAILED);
 	pass(301);
-	item_update(it);
+	spool_segment_update(sg);
 	answer("deleted", "1");
 	assert_false(is_there(ONE, ".webm"));
 }
@@ -635,16 +636,16 @@ a_failed_one_asks_whether_it_was_deleted(void **state)
 static void
 a_failed_one_is_tried_again_by_hand(void **state)
 {
-	struct item *it = closed_segment();
+	struct spool_segment *sg = closed_segment();
 
 	answer("transfer", "1");
-	it->row.state = SPOOL_TRANSFER;
-	spool_row_retry(&it->row, CAUSE_GIVEN_UP, "the store damages it");
+	sg->row.state = SPOOL_TRANSFER;
+	spool_row_retry(&sg->row, CAUSE_GIVEN_UP, "the store damages it");
 	answer("corrupted", "1");
-	spool_row_again(&it->row, false); /* PostgreSQL is back, say */
-	assert_int_equal(it->row.state, SPOOL_FAILED);
-	spool_row_again(&it->row, true);
-	item_update(it);
+	spool_row_again(&sg->row, false); /* PostgreSQL is back, say */
+	assert_int_equal(sg->row.state, SPOOL_FAILED);
+	spool_row_again(&sg->row, true);
+	spool_segment_update(sg);
 	assert_string_equal(db.status, "transfer");
 	answer("transfer", "1");
 	assert_int_equal(db.n_transfers, 2);
@@ -653,10 +654,10 @@ a_failed_one_is_tried_again_by_hand(void **state)
 static void
 an_illegal_move_is_counted(void **state)
 {
-	struct item *it = closed_segment();
+	struct spool_segment *sg = closed_segment();
 
 	answer("transfer", "1");
-	spool_row_move(&it->row, CAUSE_ENCODER_RUNS, NULL);
+	spool_row_move(&sg->row, CAUSE_ENCODER_RUNS, NULL);
 	assert_int_equal(d.counters.illegal_moves, 1);
 	d.counters.illegal_moves = 0;
 }
@@ -664,18 +665,18 @@ an_illegal_move_is_counted(void **state)
 static void
 progress_is_told_when_it_changes(void **state)
 {
-	struct item *it = closed_segment();
+	struct spool_segment *sg = closed_segment();
 
 	answer("transfer", "1");
-	it->row.percent = 40;
-	spool_row_tick(&it->row);
+	sg->row.percent = 40;
+	spool_row_tick(&sg->row);
 	assert_int_equal(db.percent, 0); /* it has not begun */
-	it->row.state = SPOOL_TRANSFER;
-	spool_row_tick(&it->row);
+	sg->row.state = SPOOL_TRANSFER;
+	spool_row_tick(&sg->row);
 	assert_int_equal(db.percent, 40);
 	assert_string_equal(db.progress_of, ONE);
 	db.percent = 0;
-	spool_row_tick(&it->row);
+	spool_row_tick(&sg->row);
 	assert_int_equal(db.percent, 0);
 }
 

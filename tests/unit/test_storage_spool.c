@@ -48,43 +48,43 @@ static struct {
 } seen;
 
 void
-repair_start(struct item *it)
+spool_repair_start(struct spool_segment *sg)
 {
 	seen.n_repairs++;
 }
 
 void
-transfer_start(struct item *it)
+transfer_start(struct spool_segment *sg)
 {
 	seen.n_transfers++;
 }
 
 void
-signing_forget(struct item *it)
+signing_forget(struct spool_segment *sg)
 {
 }
 
 void
-removal_start(struct removal *r, struct item *it)
+removal_start(struct removal *r, struct spool_segment *sg)
 {
 	struct removal_files f = { .error = 0 };
 
-	strcpy(f.folder, it->row.folder);
-	strcpy(f.id, it->row.id);
-	removal_files_remove(it->row.dir, &f, 1);
-	item_files_removed(it, f.error);
+	strcpy(f.folder, sg->row.folder);
+	strcpy(f.id, sg->row.id);
+	removal_files_remove(sg->row.dir, &f, 1);
+	spool_segment_files_removed(sg, f.error);
 }
 
 void
-spool_look_at(struct item *it)
+spool_look_at(struct spool_segment *sg)
 {
 }
 
 void
-spool_drop(struct item *it)
+spool_drop(struct spool_segment *sg)
 {
-	TAILQ_REMOVE(&it->row.d->spool->items, it, link);
-	item_free(it);
+	TAILQ_REMOVE(&sg->row.d->spool->segments, sg, link);
+	spool_segment_free(sg);
 }
 
 void
@@ -237,39 +237,39 @@ put_manifest(const char *folder, const char *suffix, const char *session)
 	close(fd);
 }
 
-static struct item *
+static struct spool_segment *
 add_item(const char *folder)
 {
-	struct item *it = calloc(1, sizeof(*it));
+	struct spool_segment *sg = calloc(1, sizeof(*sg));
 
-	assert_non_null(it);
-	it->row.d = &d;
-	it->row.kind = &item_kind;
-	it->row.dir = spool.dir;
-	it->fd = it->poster_fd = -1;
-	strcpy(it->row.folder, folder);
-	strcpy(it->row.id, ID);
-	TAILQ_INSERT_TAIL(&spool.items, it, link);
-	return it;
+	assert_non_null(sg);
+	sg->row.d = &d;
+	sg->row.kind = &spool_segment_kind;
+	sg->row.dir = spool.dir;
+	sg->fd = sg->poster_fd = -1;
+	strcpy(sg->row.folder, folder);
+	strcpy(sg->row.id, ID);
+	TAILQ_INSERT_TAIL(&spool.segments, sg, link);
+	return sg;
 }
 
-/* The item of that folder, as of now; it stays for the next look. */
-static struct item *
+/* The segment of that folder, as of now; it stays for the next look. */
+static struct spool_segment *
 look(const char *folder)
 {
-	struct item *it = TAILQ_FIRST(&spool.items);
+	struct spool_segment *sg = TAILQ_FIRST(&spool.segments);
 
-	if (it == NULL)
-		it = add_item(folder);
-	item_update(it);
-	return it;
+	if (sg == NULL)
+		sg = add_item(folder);
+	spool_segment_update(sg);
+	return sg;
 }
 
 static int
 setup(void **state)
 {
 	memset(&seen, 0, sizeof(seen));
-	TAILQ_INIT(&spool.items);
+	TAILQ_INIT(&spool.segments);
 	strcpy(root, "/tmp/storage-spool-XXXXXX");
 	if (mkdtemp(root) == NULL)
 		return -1;
@@ -283,11 +283,11 @@ static int
 teardown(void **state)
 {
 	char command[64];
-	struct item *it;
+	struct spool_segment *sg;
 
-	while ((it = TAILQ_FIRST(&spool.items)) != NULL) {
-		TAILQ_REMOVE(&spool.items, it, link);
-		item_free(it);
+	while ((sg = TAILQ_FIRST(&spool.segments)) != NULL) {
+		TAILQ_REMOVE(&spool.segments, sg, link);
+		spool_segment_free(sg);
 	}
 	clock_offset_set(0);
 	assert_int_equal(d.counters.illegal_moves, 0);
@@ -307,24 +307,30 @@ static const struct row {
 	const char *status; /* "": the row is not told */
 	bool repairs, renames;
 } table[] = {
-	{ ITEM_PART | ITEM_OPEN | LOCKED, 5, SPOOL_RECORDING, "recording" },
-	{ ITEM_PART | ITEM_OPEN, 5, SPOOL_REPAIR, "", .repairs = true },
-	{ ITEM_PART | ITEM_OPEN | ITEM_JSON | LOCKED, 10, SPOOL_RECORDING, "" },
-	{ ITEM_PART | ITEM_OPEN | ITEM_JSON, 10, SPOOL_NEW, "",
-	    .renames = true },
-	{ ITEM_PART | ITEM_JSON, 9, SPOOL_REPAIR, "", .repairs = true },
-	{ ITEM_WEBM | ITEM_JSON, 10, SPOOL_CLOSED, "transfer" },
-	{ ITEM_WEBM | ITEM_JSON | ITEM_OPEN | ITEM_JPG, 10, SPOOL_CLOSED,
+	{ SPOOL_SEGMENT_PART | SPOOL_SEGMENT_OPEN | LOCKED, 5, SPOOL_RECORDING,
+	    "recording" },
+	{ SPOOL_SEGMENT_PART | SPOOL_SEGMENT_OPEN, 5, SPOOL_REPAIR, "",
+	    .repairs = true },
+	{ SPOOL_SEGMENT_PART | SPOOL_SEGMENT_OPEN | SPOOL_SEGMENT_JSON | LOCKED,
+	    10, SPOOL_RECORDING, "" },
+	{ SPOOL_SEGMENT_PART | SPOOL_SEGMENT_OPEN | SPOOL_SEGMENT_JSON, 10,
+	    SPOOL_NEW, "", .renames = true },
+	{ SPOOL_SEGMENT_PART | SPOOL_SEGMENT_JSON, 9, SPOOL_REPAIR, "",
+	    .repairs = true },
+	{ SPOOL_SEGMENT_WEBM | SPOOL_SEGMENT_JSON, 10, SPOOL_CLOSED,
 	    "transfer" },
-	{ ITEM_WEBM | ITEM_JSON, 11, SPOOL_BAD, "corrupted" },
-	{ ITEM_JSON, 0, SPOOL_MISSING, "missing" },
-	{ ITEM_OPEN, 0, SPOOL_MISSING, "missing" },
-	{ ITEM_PART | LOCKED, 0, SPOOL_NEW, "" },
-	{ ITEM_PART, 0, SPOOL_NEW, "" },
-	{ ITEM_PART | ITEM_TMP | LOCKED, 0, SPOOL_NEW, "" },
-	{ ITEM_TMP, 0, SPOOL_NEW, "" },
-	{ ITEM_JPG, 0, SPOOL_NEW, "" },
-	{ ITEM_WEBM, 10, SPOOL_NEW, "" },
+	{ SPOOL_SEGMENT_WEBM | SPOOL_SEGMENT_JSON | SPOOL_SEGMENT_OPEN |
+		SPOOL_SEGMENT_JPG,
+	    10, SPOOL_CLOSED, "transfer" },
+	{ SPOOL_SEGMENT_WEBM | SPOOL_SEGMENT_JSON, 11, SPOOL_BAD, "corrupted" },
+	{ SPOOL_SEGMENT_JSON, 0, SPOOL_MISSING, "missing" },
+	{ SPOOL_SEGMENT_OPEN, 0, SPOOL_MISSING, "missing" },
+	{ SPOOL_SEGMENT_PART | LOCKED, 0, SPOOL_NEW, "" },
+	{ SPOOL_SEGMENT_PART, 0, SPOOL_NEW, "" },
+	{ SPOOL_SEGMENT_PART | SPOOL_SEGMENT_TMP | LOCKED, 0, SPOOL_NEW, "" },
+	{ SPOOL_SEGMENT_TMP, 0, SPOOL_NEW, "" },
+	{ SPOOL_SEGMENT_JPG, 0, SPOOL_NEW, "" },
+	{ SPOOL_SEGMENT_WEBM, 10, SPOOL_NEW, "" },
 };
 
 /* Returns the descriptor that holds the lock, or -1. */
@@ -333,15 +339,15 @@ place(const struct row *r, const char *folder)
 {
 	int held = -1;
 
-	for (size_t i = 0; i < ITEM_KINDS; i++) {
-		const char *suffix = item_suffixes[i].suffix;
-		unsigned bit = item_suffixes[i].bit;
+	for (size_t i = 0; i < SPOOL_SEGMENT_KINDS; i++) {
+		const char *suffix = spool_segment_suffixes[i].suffix;
+		unsigned bit = spool_segment_suffixes[i].bit;
 
 		if ((r->files & bit) == 0)
 			continue;
-		if (bit == ITEM_JSON || bit == ITEM_OPEN)
+		if (bit == SPOOL_SEGMENT_JSON || bit == SPOOL_SEGMENT_OPEN)
 			put_manifest(folder, suffix, SESSION);
-		else if (bit == ITEM_PART && (r->files & LOCKED)) {
+		else if (bit == SPOOL_SEGMENT_PART && (r->files & LOCKED)) {
 			held = make(folder, suffix, r->bytes);
 			assert_int_equal(flock(held, LOCK_EX), 0);
 		} else
@@ -354,14 +360,14 @@ static void
 check_row(const struct row *r, const char *folder)
 {
 	int held = place(r, folder);
-	const struct item *it = look(folder);
+	const struct spool_segment *sg = look(folder);
 
-	assert_int_equal(it->row.state, r->state);
+	assert_int_equal(sg->row.state, r->state);
 	assert_string_equal(seen.status, r->status);
 	assert_int_equal(seen.n_repairs, r->repairs);
 	assert_int_equal(seen.n_transfers, 0); /* its row comes first */
 	assert_int_equal(is_there(folder, ".webm"),
-	    r->renames || (r->files & ITEM_WEBM) != 0);
+	    r->renames || (r->files & SPOOL_SEGMENT_WEBM) != 0);
 	if (held >= 0)
 		close(held);
 }
@@ -437,7 +443,7 @@ remnant_goes_after_a_day(void **state)
 	assert_false(is_there(SESSION, ".json.tmp"));
 	assert_false(is_there(SESSION, ".jpg"));
 	look(SESSION);
-	assert_true(TAILQ_EMPTY(&spool.items));
+	assert_true(TAILQ_EMPTY(&spool.segments));
 }
 
 /* ---- files that name another session ---- */
@@ -466,7 +472,7 @@ other_session_is_set_aside(void **state)
 	assert_true(is_aside(".json") && is_aside(".webm") && is_aside(".jpg"));
 	assert_false(is_there(SESSION, ".json") || is_there(SESSION, ".webm"));
 	look(SESSION);
-	assert_true(TAILQ_EMPTY(&spool.items));
+	assert_true(TAILQ_EMPTY(&spool.segments));
 }
 
 static void
@@ -560,8 +566,8 @@ on_empty(void *arg, const char *folder)
 static unsigned
 walk(void)
 {
-	struct spool_walk w = { .kinds = item_suffixes,
-		.n_kinds = ITEM_KINDS,
+	struct spool_walk w = { .kinds = spool_segment_suffixes,
+		.n_kinds = SPOOL_SEGMENT_KINDS,
 		.found = on_found,
 		.enter = on_enter,
 		.empty = on_empty };

@@ -1,4 +1,4 @@
-#include "storage/listener.h"
+#include "storage/storage_listener.h"
 
 #include <errno.h>
 #include <event2/http.h>
@@ -7,8 +7,8 @@
 #include <string.h>
 
 struct evhttp_bound_socket *
-listener_bind(struct evhttp *http, const char *setting, const char *spec,
-    char *err, size_t err_len)
+storage_listener_bind(struct evhttp *http, const char *setting,
+    const char *spec, char *err, size_t err_len)
 {
 	const char *colon = strrchr(spec, ':');
 	struct evhttp_bound_socket *sock;

@@ -2,8 +2,8 @@
  * The SHA-256 of a stored object, read STORE_READ_MAX at a time through
  * store_ops.read, for stores whose check does not read the bytes. On the loop.
  */
-#ifndef STORAGE_CHECK_REHASH_H
-#define STORAGE_CHECK_REHASH_H
+#ifndef STORAGE_SCRUB_REHASH_H
+#define STORAGE_SCRUB_REHASH_H
 
 #include "storage/store/store.h"
 

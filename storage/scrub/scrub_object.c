@@ -1,4 +1,4 @@
-#include "storage/check/look.h"
+#include "storage/scrub/scrub_object.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #include "common/err.h"
 #include "common/http.h"
 #include "common/log.h"
-#include "storage/check/rehash.h"
+#include "storage/scrub/rehash.h"
 #include "storage/daemon.h"
 #include "storage/object_key.h"
 #include "storage/store/store.h"
@@ -60,9 +60,9 @@ struct object {
 	uint8_t sha256[32];
 };
 
-struct look {
+struct scrub_object {
 	struct daemon *d;
-	look_done_cb *on_done;
+	scrub_object_cb *on_done;
 	void *arg;
 	char id[37];
 	bool by_bytes;
@@ -71,7 +71,7 @@ struct look {
 	struct store_object object;
 };
 
-static void next(struct look *l);
+static void next(struct scrub_object *l);
 
 static const char *
 state_of(int err, size_t kind)
@@ -89,7 +89,7 @@ state_of(int err, size_t kind)
 }
 
 static void
-note(struct look *l, const char *state, const struct store_result *r)
+note(struct scrub_object *l, const char *state, const struct store_result *r)
 {
 	const struct object *o = &l->list[l->at];
 	const char *params[] = { l->id, o->state, state, r->detail };
@@ -104,7 +104,7 @@ note(struct look *l, const char *state, const struct store_result *r)
 }
 
 static void
-learn(struct look *l, const struct store_result *r)
+learn(struct scrub_object *l, const struct store_result *r)
 {
 	const char *state = state_of(r->err, l->at);
 
@@ -122,7 +122,7 @@ learn(struct look *l, const struct store_result *r)
 static void
 on_hashed(void *arg, const struct store_result *r)
 {
-	struct look *l = arg;
+	struct scrub_object *l = arg;
 
 	if (!l->d->exiting)
 		learn(l, r);
@@ -131,7 +131,7 @@ on_hashed(void *arg, const struct store_result *r)
 static void
 on_checked(void *arg, const struct store_result *r)
 {
-	struct look *l = arg;
+	struct scrub_object *l = arg;
 	struct store *s = l->d->store;
 
 	if (l->d->exiting)
@@ -144,7 +144,7 @@ on_checked(void *arg, const struct store_result *r)
 
 /* The next object of this recording. */
 static void
-next(struct look *l)
+next(struct scrub_object *l)
 {
 	const char *params[] = { l->id };
 	const struct object *o;
@@ -178,7 +178,7 @@ take_object(struct object *o, const PGresult *res, int col)
 static void
 on_row(void *arg, PGresult *res)
 {
-	struct look *l = arg;
+	struct scrub_object *l = arg;
 
 	if (l->d->exiting)
 		return;
@@ -197,7 +197,7 @@ on_row(void *arg, PGresult *res)
 }
 
 void
-look_at(struct look *l, const char *segment, bool by_bytes)
+scrub_object_start(struct scrub_object *l, const char *segment, bool by_bytes)
 {
 	const char *params[] = { l->id, l->d->store->ops->name };
 
@@ -207,10 +207,10 @@ look_at(struct look *l, const char *segment, bool by_bytes)
 		l->on_done(l->arg, "out of memory");
 }
 
-struct look *
-look_new(struct daemon *d, look_done_cb *on_done, void *arg)
+struct scrub_object *
+scrub_object_new(struct daemon *d, scrub_object_cb *on_done, void *arg)
 {
-	struct look *l = calloc(1, sizeof(*l));
+	struct scrub_object *l = calloc(1, sizeof(*l));
 
 	if (l == NULL)
 		return NULL;
@@ -221,7 +221,7 @@ look_new(struct daemon *d, look_done_cb *on_done, void *arg)
 }
 
 void
-look_free(struct look *l)
+scrub_object_free(struct scrub_object *l)
 {
 	free(l);
 }

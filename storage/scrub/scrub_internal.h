@@ -1,11 +1,11 @@
 /* What check.c (order, steps, end) and compare.c (the first step) share. */
-#ifndef STORAGE_CHECK_INTERNAL_H
-#define STORAGE_CHECK_INTERNAL_H
+#ifndef STORAGE_SCRUB_SCRUB_INTERNAL_H
+#define STORAGE_SCRUB_SCRUB_INTERNAL_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "storage/check/look.h"
+#include "storage/scrub/scrub_object.h"
 #include "storage/daemon.h"
 #include "storage/store/store.h"
 
@@ -20,10 +20,10 @@ struct diff {
 	char team[24];    /* of owner */
 };
 
-struct check {
+struct scrub {
 	struct daemon *d;
 	struct event *timer;
-	struct look *look;
+	struct scrub_object *scrub_object;
 	bool is_running, is_again; /* again: asked for while it ran */
 	/* its row */
 	char id[24], started[40], done_to[STORE_LIST_KEY_MAX + 1];
@@ -37,14 +37,14 @@ struct check {
 	size_t n_diffs, at;
 };
 
-/* Continues behind c->done_to; then check_page_done() or check_fail(). */
-void compare_start(struct check *c);
+/* Continues behind c->done_to; then scrub_page_done() or scrub_fail(). */
+void scrub_compare_start(struct scrub *c);
 /* The answer of a look in that step. */
-void compare_looked(struct check *c);
+void scrub_compare_object_done(struct scrub *c);
 
 /* All of a page was looked at. */
-void check_page_done(struct check *c);
+void scrub_page_done(struct scrub *c);
 /* why: a sentence. It is tried again. */
-void check_fail(struct check *c, const char *why);
+void scrub_fail(struct scrub *c, const char *why);
 
 #endif

@@ -1,4 +1,4 @@
-#include "storage/check/rehash.h"
+#include "storage/scrub/rehash.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* Programs that storage runs: relaycam-recorder, to repair and to encode. */
-#ifndef STORAGE_SPOOL_CHILD_H
-#define STORAGE_SPOOL_CHILD_H
+#ifndef STORAGE_SPOOL_RECORDER_CHILD_H
+#define STORAGE_SPOOL_RECORDER_CHILD_H
 
 #include <stdbool.h>
 #include <stddef.h>

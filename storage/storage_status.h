@@ -1,6 +1,6 @@
 /* /metrics (Prometheus text), /healthz and /readyz over clear HTTP. */
-#ifndef STORAGE_STATUS_H
-#define STORAGE_STATUS_H
+#ifndef STORAGE_STORAGE_STATUS_H
+#define STORAGE_STORAGE_STATUS_H
 
 #include <stddef.h>
 

@@ -6,26 +6,28 @@
  * (M4). Posters and signed manifests have the same words in poster_fault and
  * manifest_fault. One at a time, on the loop.
  */
-#ifndef STORAGE_CHECK_LOOK_H
-#define STORAGE_CHECK_LOOK_H
+#ifndef STORAGE_SCRUB_SCRUB_OBJECT_H
+#define STORAGE_SCRUB_SCRUB_OBJECT_H
 
 #include <stdbool.h>
 
 struct daemon;
-struct look;
+struct scrub_object;
 
 /* why: NULL, or a sentence: the store or the database is away, and nothing
  * was learnt. */
-typedef void look_done_cb(void *arg, const char *why);
+typedef void scrub_object_cb(void *arg, const char *why);
 
 /* NULL: no memory. */
-struct look *look_new(struct daemon *d, look_done_cb *on_done, void *arg);
-void look_free(struct look *l);
+struct scrub_object *scrub_object_new(
+    struct daemon *d, scrub_object_cb *on_done, void *arg);
+void scrub_object_free(struct scrub_object *l);
 
 /*
  * Looks at one, answered from the loop. by_bytes: the store's bytes are read
  * and hashed, where its own check does not do that.
  */
-void look_at(struct look *l, const char *segment, bool by_bytes);
+void scrub_object_start(
+    struct scrub_object *l, const char *segment, bool by_bytes);
 
 #endif

@@ -1,4 +1,4 @@
-#include "storage/check/check.h"
+#include "storage/scrub/scrub.h"
 
 #include <event2/event.h>
 #include <inttypes.h>
@@ -10,7 +10,7 @@
 #include "common/db.h"
 #include "common/err.h"
 #include "common/log.h"
-#include "storage/check/check_internal.h"
+#include "storage/scrub/scrub_internal.h"
 #include "storage/node.h"
 
 #define TICK_S  60
@@ -57,10 +57,10 @@ static const char fail_sql[] =
 " AND ended_at IS NULL";
 /* clang-format on */
 
-static void hash_next(struct check *c);
+static void hash_next(struct scrub *c);
 
 static void
-pause_check(struct check *c)
+pause_check(struct scrub *c)
 {
 	int64_t s = c->d->conf.check_seconds;
 	struct timeval tv = { s < TICK_S ? s : TICK_S, 0 };
@@ -74,7 +74,7 @@ pause_check(struct check *c)
 
 /* The lease is kept, so this daemon or, when it dies, another one continues. */
 void
-check_fail(struct check *c, const char *why)
+scrub_fail(struct scrub *c, const char *why)
 {
 	const char *params[] = { c->id, node_id(c->d->node), why };
 
@@ -92,7 +92,7 @@ number(char text[24], uint64_t n)
 }
 
 static void
-beat(struct check *c, const char *phase, db_result_cb *cb)
+beat(struct scrub *c, const char *phase, db_result_cb *cb)
 {
 	char n[4][24];
 	const char *params[] = { c->id, node_id(c->d->node), phase, c->done_to,
@@ -103,17 +103,17 @@ beat(struct check *c, const char *phase, db_result_cb *cb)
 	number(n[2], c->n_to_hash);
 	number(n[3], c->n_hashed);
 	if (db_query(c->d->db, beat_sql, 8, params, cb, c) != 0)
-		check_fail(c, "out of memory");
+		scrub_fail(c, "out of memory");
 }
 
 /* False: it goes no further here. */
 static bool
-is_ours(struct check *c, PGresult *res)
+is_ours(struct scrub *c, PGresult *res)
 {
 	if (c->d->exiting)
 		return false;
 	if (!db_ok(res, "note a comparison's progress")) {
-		check_fail(c, "the database is away");
+		scrub_fail(c, "the database is away");
 		return false;
 	}
 	if (PQntuples(res) == 0 || c->d->stopping) {
@@ -128,7 +128,7 @@ is_ours(struct check *c, PGresult *res)
 static void
 on_ended(void *arg, PGresult *res)
 {
-	struct check *c = arg;
+	struct scrub *c = arg;
 
 	if (c->d->exiting)
 		return;
@@ -142,33 +142,34 @@ on_ended(void *arg, PGresult *res)
 }
 
 static void
-end(struct check *c)
+end(struct scrub *c)
 {
 	const char *params[] = { c->id, node_id(c->d->node), c->d->actor };
 
 	if (db_query(c->d->db, end_sql, 3, params, on_ended, c) != 0)
-		check_fail(c, "out of memory");
+		scrub_fail(c, "out of memory");
 }
 
 static void
 on_oldest(void *arg, PGresult *res)
 {
-	struct check *c = arg;
+	struct scrub *c = arg;
 
 	if (c->d->exiting)
 		return;
 	if (!db_ok(res, "find what was not hashed for longest"))
-		check_fail(c, "the database is away");
+		scrub_fail(c, "the database is away");
 	else if (PQntuples(res) == 0)
 		end(c);
 	else
-		look_at(c->look, PQgetvalue(res, 0, 0), true);
+		scrub_object_start(
+		    c->scrub_object, PQgetvalue(res, 0, 0), true);
 }
 
 static void
 on_hash_beat(void *arg, PGresult *res)
 {
-	struct check *c = arg;
+	struct scrub *c = arg;
 	const char *params[] = { c->d->store->ops->name, c->started };
 
 	if (!is_ours(c, res))
@@ -176,17 +177,17 @@ on_hash_beat(void *arg, PGresult *res)
 	if (c->n_hashed >= c->n_to_hash)
 		end(c);
 	else if (db_query(c->d->db, oldest_sql, 2, params, on_oldest, c) != 0)
-		check_fail(c, "out of memory");
+		scrub_fail(c, "out of memory");
 }
 
 static void
-hash_next(struct check *c)
+hash_next(struct scrub *c)
 {
 	beat(c, "hash", on_hash_beat);
 }
 
 static void
-compared(struct check *c)
+compared(struct scrub *c)
 {
 	const char *params[] = { c->d->store->ops->name, c->started };
 
@@ -200,14 +201,14 @@ compared(struct check *c)
 static void
 on_page_beat(void *arg, PGresult *res)
 {
-	struct check *c = arg;
+	struct scrub *c = arg;
 
 	if (is_ours(c, res))
-		compare_start(c);
+		scrub_compare_start(c);
 }
 
 void
-check_page_done(struct check *c)
+scrub_page_done(struct scrub *c)
 {
 	if (c->is_end)
 		compared(c);
@@ -218,15 +219,15 @@ check_page_done(struct check *c)
 static void
 on_looked(void *arg, const char *why)
 {
-	struct check *c = arg;
+	struct scrub *c = arg;
 
 	if (why != NULL) {
-		check_fail(c, why);
+		scrub_fail(c, why);
 	} else if (c->is_hashing) {
 		c->n_hashed++;
 		hash_next(c);
 	} else {
-		compare_looked(c);
+		scrub_compare_object_done(c);
 	}
 }
 
@@ -241,7 +242,7 @@ take_number(const PGresult *res, int col)
 static void
 on_taken(void *arg, PGresult *res)
 {
-	struct check *c = arg;
+	struct scrub *c = arg;
 
 	if (c->d->exiting)
 		return;
@@ -263,11 +264,11 @@ on_taken(void *arg, PGresult *res)
 	if (c->is_hashing)
 		hash_next(c);
 	else
-		compare_start(c);
+		scrub_compare_start(c);
 }
 
 static void
-take(struct check *c)
+take(struct scrub *c)
 {
 	char every[24], days[24];
 	const char *params[] = { c->d->store->ops->name, node_id(c->d->node),
@@ -289,7 +290,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 }
 
 void
-check_kick(struct check *c)
+scrub_kick(struct scrub *c)
 {
 	struct timeval now = { 0, 0 };
 
@@ -300,30 +301,30 @@ check_kick(struct check *c)
 }
 
 int
-check_new(struct daemon *d)
+scrub_new(struct daemon *d)
 {
-	struct check *c = calloc(1, sizeof(*c));
+	struct scrub *c = calloc(1, sizeof(*c));
 
 	if (c == NULL)
 		return ERR_NOMEM;
-	d->check = c;
+	d->scrub = c;
 	c->d = d;
-	c->look = look_new(d, on_looked, c);
+	c->scrub_object = scrub_object_new(d, on_looked, c);
 	c->timer = evtimer_new(d->base, on_timer, c);
-	if (c->timer == NULL || c->look == NULL)
+	if (c->timer == NULL || c->scrub_object == NULL)
 		return ERR_NOMEM;
 	pause_check(c);
 	return 0;
 }
 
 void
-check_free(struct check *c)
+scrub_free(struct scrub *c)
 {
 	if (c == NULL)
 		return;
 	if (c->timer != NULL)
 		event_free(c->timer);
-	look_free(c->look);
+	scrub_object_free(c->scrub_object);
 	free(c->page);
 	free(c);
 }

@@ -13,16 +13,16 @@
  * says `expired` or `deleted` has an object removed that is still there;
  * nothing else is ever removed.
  */
-#ifndef STORAGE_CHECK_H
-#define STORAGE_CHECK_H
+#ifndef STORAGE_SCRUB_SCRUB_H
+#define STORAGE_SCRUB_SCRUB_H
 
-struct check;
+struct scrub;
 struct daemon;
 
 /* Sets d->check. 0 or ERR_NOMEM. */
-int check_new(struct daemon *d);
-void check_free(struct check *c);
+int scrub_new(struct daemon *d);
+void scrub_free(struct scrub *c);
 /* Somebody asked for one, or it may be time for one. */
-void check_kick(struct check *c);
+void scrub_kick(struct scrub *c);
 
 #endif

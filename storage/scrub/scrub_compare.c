@@ -8,7 +8,7 @@
 #include "common/db.h"
 #include "common/err.h"
 #include "common/log.h"
-#include "storage/check/check_internal.h"
+#include "storage/scrub/scrub_internal.h"
 
 /* clang-format off */
 #define RANGE(key) \
@@ -62,20 +62,20 @@ static const char removed_sql[] =
 " $4::text, 'why', 'its recording was removed before'))";
 /* clang-format on */
 
-static void next_page(struct check *c);
-static void ask_diffs(struct check *c);
+static void next_page(struct scrub *c);
+static void ask_diffs(struct scrub *c);
 
 static void
-next_diff(struct check *c)
+next_diff(struct scrub *c)
 {
 	c->at++;
-	compare_looked(c);
+	scrub_compare_object_done(c);
 }
 
 static void
 on_unknown_there(void *arg, const struct store_result *r)
 {
-	struct check *c = arg;
+	struct scrub *c = arg;
 	const struct diff *f = &c->diffs[c->at];
 	char bytes[24];
 	const char *params[] = { c->d->store->ops->name, f->key, bytes };
@@ -92,7 +92,7 @@ on_unknown_there(void *arg, const struct store_result *r)
 
 /* Ours, or not: what is not safe as a key of ours cannot be asked for. */
 static void
-note_unknown(struct check *c, const struct diff *f)
+note_unknown(struct scrub *c, const struct diff *f)
 {
 	struct store_object object = { .key = f->key };
 	struct store_result there = { 0 };
@@ -105,7 +105,7 @@ note_unknown(struct check *c, const struct diff *f)
 static void
 on_left_removed(void *arg, const struct store_result *r)
 {
-	struct check *c = arg;
+	struct scrub *c = arg;
 	const struct diff *f = &c->diffs[c->at];
 	const char *params[] = { f->team, c->d->actor, f->owner, f->key };
 
@@ -124,7 +124,7 @@ on_left_removed(void *arg, const struct store_result *r)
 
 /* The difference at c->at, or the rest of the page. */
 void
-compare_looked(struct check *c)
+scrub_compare_object_done(struct scrub *c)
 {
 	const struct diff *f = &c->diffs[c->at];
 
@@ -133,14 +133,14 @@ compare_looked(struct check *c)
 		ask_diffs(c);
 	} else if (c->at == c->n_diffs) {
 		strcpy(c->done_to, c->to);
-		check_page_done(c);
+		scrub_page_done(c);
 	} else if (f->segment[0] != '\0' && c->at > 0 &&
 	    strcmp(f->segment, f[-1].segment) == 0) {
 		next_diff(c); /* what lies beside it; it was looked at, too */
 	} else if (f->segment[0] != '\0') {
 		c->n_differ++;
 		c->at++;
-		look_at(c->look, f->segment, true);
+		scrub_object_start(c->scrub_object, f->segment, true);
 	} else if (f->owner[0] != '\0' &&
 	    c->d->store->ops->remove(c->d->store, f->key, on_left_removed, c) ==
 		0) {
@@ -151,7 +151,7 @@ compare_looked(struct check *c)
 }
 
 static void
-take_diffs(struct check *c, const PGresult *res)
+take_diffs(struct scrub *c, const PGresult *res)
 {
 	c->n_diffs = c->at = 0;
 	for (int i = 0; i < PQntuples(res) && i < DIFFS_MAX; i++) {
@@ -171,26 +171,26 @@ take_diffs(struct check *c, const PGresult *res)
 static void
 on_diffs(void *arg, PGresult *res)
 {
-	struct check *c = arg;
+	struct scrub *c = arg;
 
 	if (c->d->exiting)
 		return;
 	if (!db_ok(res, "compare stored objects with rows")) {
-		check_fail(c, "the database is away");
+		scrub_fail(c, "the database is away");
 		return;
 	}
 	take_diffs(c, res);
-	compare_looked(c);
+	scrub_compare_object_done(c);
 }
 
 static void
-ask_diffs(struct check *c)
+ask_diffs(struct scrub *c)
 {
 	const char *params[] = { c->page, c->d->store->ops->name, c->from,
 		c->is_end ? NULL : c->to };
 
 	if (db_query(c->d->db, diff_sql, 4, params, on_diffs, c) != 0)
-		check_fail(c, "out of memory");
+		scrub_fail(c, "out of memory");
 }
 
 /* PostgreSQL takes UTF-8 only; a key that is none is not ours. */
@@ -227,18 +227,18 @@ page_json(const struct store_listing *l)
 static void
 on_listing(void *arg, const struct store_listing *l)
 {
-	struct check *c = arg;
+	struct scrub *c = arg;
 
 	if (c->d->exiting)
 		return;
 	if (l->err != 0) {
-		check_fail(c, l->detail);
+		scrub_fail(c, l->detail);
 		return;
 	}
 	free(c->page);
 	c->page = page_json(l);
 	if (c->page == NULL) {
-		check_fail(c, "out of memory");
+		scrub_fail(c, "out of memory");
 		return;
 	}
 	c->is_end = l->is_end;
@@ -250,16 +250,16 @@ on_listing(void *arg, const struct store_listing *l)
 }
 
 static void
-next_page(struct check *c)
+next_page(struct scrub *c)
 {
 	int rc = c->d->store->ops->list(c->d->store, c->done_to, on_listing, c);
 
 	if (rc != 0)
-		check_fail(c, err_text(rc));
+		scrub_fail(c, err_text(rc));
 }
 
 void
-compare_start(struct check *c)
+scrub_compare_start(struct scrub *c)
 {
 	strcpy(c->to, c->done_to);
 	next_page(c);

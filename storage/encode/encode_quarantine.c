@@ -55,17 +55,17 @@ ask(void *arg, const char *folder, const char *id)
 }
 
 void
-encode_kept_tick(struct encode_queue *q)
+encode_quarantine_tick(struct encode_queue *q)
 {
 	static const struct spool_suffix kinds[] = { { SUFFIX, 1 } };
 	struct spool_walk walk = {
 		.kinds = kinds, .n_kinds = 1, .found = ask, .arg = q
 	};
 
-	if (q->d->stopping || q->kept_ns > clock_mono_ns() ||
+	if (q->d->stopping || q->quarantine_ns > clock_mono_ns() ||
 	    !db_is_connected(q->d->db))
 		return;
-	q->kept_ns =
+	q->quarantine_ns =
 	    clock_mono_ns() + (uint64_t)q->d->conf.expiry_seconds * NS_PER_S;
 	spool_walk(q->dir, &walk);
 }

@@ -1,4 +1,4 @@
-#include "storage/spool/child.h"
+#include "storage/spool/recorder_child.h"
 
 #include <errno.h>
 #include <fcntl.h>

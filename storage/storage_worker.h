@@ -3,8 +3,8 @@
  * runs on a thread and is answered on the loop. Jobs never touch libevent,
  * the database or the daemon's state.
  */
-#ifndef STORAGE_WORKER_H
-#define STORAGE_WORKER_H
+#ifndef STORAGE_STORAGE_WORKER_H
+#define STORAGE_STORAGE_WORKER_H
 
 #include <sys/queue.h>
 

@@ -1,4 +1,4 @@
-#include "storage/status.h"
+#include "storage/storage_status.h"
 
 #include <event2/buffer.h>
 #include <stdlib.h>

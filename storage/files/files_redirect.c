@@ -335,7 +335,7 @@ on_row(void *arg, PGresult *res)
 }
 
 void
-files_elsewhere(const struct files_request *r)
+files_redirect(const struct files_request *r)
 {
 	struct lookup *l = calloc(1, sizeof(*l));
 	const char *params[] = { r->key, node_id(r->f->d->node) };

@@ -1,4 +1,4 @@
-#include "storage/evidence/heads.h"
+#include "storage/evidence/prefix_hash.h"
 
 #include <event2/event.h>
 #include <inttypes.h>
@@ -18,14 +18,14 @@
 #include "storage/spool/spool.h"
 #include "storage/files/webm_scan.h"
 #include "storage/hash.h"
-#include "storage/worker.h"
+#include "storage/storage_worker.h"
 
 #define EVERY_S   5
 #define STEP      (64 << 20) /* bytes a turn, after a restart */
 #define FILES_MAX 1024
 
 /* Only until it is signed: then the whole file is known. */
-static const char seen_sql[] =
+static const char segment_prefix_sql[] =
     "INSERT INTO evidence AS e (segment_id, head_from, head_to, head_sha256, "
     "head_at) SELECT $1::uuid, $2::bigint, $3::bigint, $4::bytea, now() "
     "WHERE EXISTS (SELECT FROM segments WHERE id = $1::uuid) "
@@ -35,7 +35,7 @@ static const char seen_sql[] =
     "coalesce(e.head_to, 0) < excluded.head_to";
 
 /* Until it is encoded: then its segments have evidence of their own. */
-static const char captured_sql[] =
+static const char capture_prefix_sql[] =
     "INSERT INTO capture_heads AS h (segment_id, head_from, head_to, "
     "head_sha256, "
     "head_at) SELECT $1::uuid, $2::bigint, $3::bigint, $4::bytea, now() "
@@ -44,56 +44,57 @@ static const char captured_sql[] =
     "head_sha256 = excluded.head_sha256, head_at = now() "
     "WHERE h.head_to < excluded.head_to";
 
-/* What was told of it before: by us, or by the storage before us. */
-static const char told_sql[] =
+/* The prefix that the database knows: written by us, or by the storage before
+ * us. */
+static const char known_segment_sql[] =
     "SELECT head_from, head_to, encode(head_sha256, 'hex') FROM evidence "
     "WHERE segment_id = $1::uuid AND head_to IS NOT NULL";
-static const char captured_told_sql[] =
+static const char known_capture_sql[] =
     "SELECT head_from, head_to, encode(head_sha256, 'hex') "
     "FROM capture_heads WHERE segment_id = $1::uuid";
 
-/* What the database has of a file; to is 0 when that is nothing. */
-struct told {
+/* The prefix whose hash the database has; to is 0 when it has none. */
+struct known_prefix {
 	uint64_t from, to;
 	uint8_t sha256[32];
 };
 
 /*
- * One growing file: its hash so far covers `from` up to at. What was told of
- * it stays true of a file that its recorder writes, so a file of which it is
- * not true any more is another one: nothing is told of it again, and what was
- * told speaks against it when it is closed.
+ * One growing file: its hash so far covers `from` up to at. A recorder only
+ * appends, so a known prefix stays the same. A file whose prefix differs from
+ * the known one is another file: nothing is stored of it again, and the known
+ * prefix speaks against it when it is closed.
  */
-struct head {
+struct prefix_hash {
 	struct worker_job work; /* first */
-	TAILQ_ENTRY(head) link;
-	struct heads *set;
+	TAILQ_ENTRY(prefix_hash) link;
+	struct prefix_hashes *set;
 	char id[37];
 	int fd;
 	bool is_capture;
 	bool is_busy, is_wanted;
-	bool is_known;    /* what was told before it was opened */
+	bool is_known;    /* the known prefix was asked for */
 	bool was_refused; /* it is another file */
 	/* of the thread while is_busy */
 	struct webm_scan webm;
 	struct capture_scan capture;
 	uint64_t from, at;
-	struct told told;
+	struct known_prefix known;
 	struct sha256 *sum;
 	int err;
 };
-TAILQ_HEAD(head_list, head);
+TAILQ_HEAD(prefix_hash_list, prefix_hash);
 
-struct heads {
+struct prefix_hashes {
 	struct daemon *d;
 	struct workers *workers;
 	struct event *timer;
-	struct head_list files;
+	struct prefix_hash_list files;
 	unsigned n;
 };
 
 static void
-head_free(struct head *h)
+prefix_hash_free(struct prefix_hash *h)
 {
 	TAILQ_REMOVE(&h->set->files, h, link);
 	h->set->n--;
@@ -104,36 +105,36 @@ head_free(struct head *h)
 }
 
 static int
-hash_more(struct head *h, uint64_t to)
+hash_more(struct prefix_hash *h, uint64_t to)
 {
 	int rc = hash_bytes(h->fd, &h->at, to, h->sum, NULL);
 
 	return rc == ERR_EOF ? ERR_IO : rc;
 }
 
-/* At the end of what was told: are these the bytes? */
+/* At the end of the known prefix: are these the bytes? */
 static int
-compare_told(const struct head *h)
+compare_known(const struct prefix_hash *h)
 {
 	uint8_t sum[32];
 
 	if (sha256_peek(h->sum, sum) != 0)
 		return ERR_NOMEM;
-	return h->from == h->told.from &&
-		memcmp(sum, h->told.sha256, sizeof(sum)) == 0
+	return h->from == h->known.from &&
+		memcmp(sum, h->known.sha256, sizeof(sum)) == 0
 	    ? 0
 	    : ERR_CORRUPT;
 }
 
 /* Hashes what is new of bytes [from, to). */
 static int
-follow(struct head *h, uint64_t from, uint64_t to, bool *was_cut)
+follow(struct prefix_hash *h, uint64_t from, uint64_t to, bool *was_cut)
 {
 	uint64_t end;
 	int rc;
 
 	/* a recorder begins a file anew before its first frame, not later */
-	if (*was_cut && h->told.to != 0)
+	if (*was_cut && h->known.to != 0)
 		return ERR_CORRUPT;
 	if (to == 0)
 		return 0;
@@ -143,14 +144,14 @@ follow(struct head *h, uint64_t from, uint64_t to, bool *was_cut)
 		*was_cut = false;
 	}
 	end = min_u64(to, h->at + STEP);
-	if (h->at >= h->told.to)
+	if (h->at >= h->known.to)
 		return hash_more(h, end);
-	rc = hash_more(h, min_u64(end, h->told.to));
-	return rc == 0 && h->at == h->told.to ? compare_told(h) : rc;
+	rc = hash_more(h, min_u64(end, h->known.to));
+	return rc == 0 && h->at == h->known.to ? compare_known(h) : rc;
 }
 
 static int
-follow_webm(struct head *h)
+follow_webm(struct prefix_hash *h)
 {
 	int rc = webm_scan_more(&h->webm, h->fd);
 
@@ -160,7 +161,7 @@ follow_webm(struct head *h)
 }
 
 static int
-follow_capture(struct head *h)
+follow_capture(struct prefix_hash *h)
 {
 	int rc = capture_scan_more(&h->capture, h->fd);
 
@@ -171,13 +172,13 @@ follow_capture(struct head *h)
 static void
 run(struct worker_job *work)
 {
-	struct head *h = (struct head *)work;
+	struct prefix_hash *h = (struct prefix_hash *)work;
 
 	h->err = h->is_capture ? follow_capture(h) : follow_webm(h);
 }
 
 static void
-tell(struct head *h)
+store_prefix(struct prefix_hash *h)
 {
 	uint8_t sum[32];
 	char from[24], to[24], hex[67] = "\\x";
@@ -189,36 +190,37 @@ tell(struct head *h)
 	snprintf(from, sizeof(from), "%" PRIu64, h->from);
 	snprintf(to, sizeof(to), "%" PRIu64, h->at);
 	/* away: the next turn has more to tell anyhow */
-	if (db_query_now(h->set->d->db, h->is_capture ? captured_sql : seen_sql,
-		4, params, NULL, NULL) != 0)
+	if (db_query_now(h->set->d->db,
+		h->is_capture ? capture_prefix_sql : segment_prefix_sql, 4,
+		params, NULL, NULL) != 0)
 		return;
-	h->told = (struct told){ .from = h->from, .to = h->at };
-	memcpy(h->told.sha256, sum, sizeof(sum));
+	h->known = (struct known_prefix){ .from = h->from, .to = h->at };
+	memcpy(h->known.sha256, sum, sizeof(sum));
 }
 
 static void
 done(struct worker_job *work)
 {
-	struct head *h = (struct head *)work;
+	struct prefix_hash *h = (struct prefix_hash *)work;
 
 	h->is_busy = false;
 	if (h->err == ERR_CORRUPT) {
 		h->was_refused = true;
 		log_error("head_differs", LOG_S("segment", h->id),
-		    LOG_U("to", h->told.to));
+		    LOG_U("to", h->known.to));
 	} else if (h->err != 0)
 		log_warn("head_unreadable", LOG_S("segment", h->id),
 		    LOG_S("why", err_text(h->err)));
-	else if (h->is_wanted && h->at > h->told.to && h->at > h->from)
-		tell(h);
+	else if (h->is_wanted && h->at > h->known.to && h->at > h->from)
+		store_prefix(h);
 	if (!h->is_wanted || (h->err != 0 && !h->was_refused))
-		head_free(h);
+		prefix_hash_free(h);
 }
 
 static void
-on_told(void *arg, PGresult *res)
+on_known_prefix(void *arg, PGresult *res)
 {
-	struct head *h = arg;
+	struct prefix_hash *h = arg;
 
 	h->is_busy = false;
 	if (res == NULL || !db_ok(res, "read what was seen"))
@@ -226,27 +228,27 @@ on_told(void *arg, PGresult *res)
 	h->is_known = true;
 	if (PQntuples(res) == 0)
 		return;
-	h->told.from = strtoull(PQgetvalue(res, 0, 0), NULL, 10);
-	h->told.to = strtoull(PQgetvalue(res, 0, 1), NULL, 10);
+	h->known.from = strtoull(PQgetvalue(res, 0, 0), NULL, 10);
+	h->known.to = strtoull(PQgetvalue(res, 0, 1), NULL, 10);
 	h->was_refused =
-	    http_unhex(PQgetvalue(res, 0, 2), h->told.sha256, 32) != 0;
+	    http_unhex(PQgetvalue(res, 0, 2), h->known.sha256, 32) != 0;
 }
 
 static void
-ask_told(struct head *h)
+ask_known_prefix(struct prefix_hash *h)
 {
 	const char *params[] = { h->id };
 
 	h->is_busy = db_query_now(h->set->d->db,
-			 h->is_capture ? captured_told_sql : told_sql, 1,
-			 params, on_told, h) == 0;
+			 h->is_capture ? known_capture_sql : known_segment_sql,
+			 1, params, on_known_prefix, h) == 0;
 }
 
 /* Whether that file is followed already; it is wanted then. */
 static bool
-is_followed(struct heads *set, const char *id)
+is_followed(struct prefix_hashes *set, const char *id)
 {
-	struct head *h;
+	struct prefix_hash *h;
 
 	TAILQ_FOREACH(h, &set->files, link)
 		if (strcmp(h->id, id) == 0) {
@@ -258,9 +260,9 @@ is_followed(struct heads *set, const char *id)
 
 /* fd: taken; negative: there is none. */
 static void
-add(struct heads *set, const char *id, int fd, bool is_capture)
+add(struct prefix_hashes *set, const char *id, int fd, bool is_capture)
 {
-	struct head *h =
+	struct prefix_hash *h =
 	    fd >= 0 && set->n < FILES_MAX ? calloc(1, sizeof(*h)) : NULL;
 
 	if (h != NULL && (h->sum = sha256_new()) == NULL) {
@@ -285,16 +287,16 @@ add(struct heads *set, const char *id, int fd, bool is_capture)
 
 /* What its row is known of and its recorder still writes. */
 static void
-find_growing(struct heads *set)
+find_growing(struct prefix_hashes *set)
 {
 	const struct capture *c;
-	const struct item *it;
+	const struct spool_segment *sg;
 
-	TAILQ_FOREACH(it, &set->d->spool->items, link)
-		if (it->row.state == SPOOL_RECORDING && it->row.is_registered &&
-		    !is_followed(set, it->row.id))
-			add(set, it->row.id,
-			    spool_row_open(&it->row, ".webm.part"), false);
+	TAILQ_FOREACH(sg, &set->d->spool->segments, link)
+		if (sg->row.state == SPOOL_RECORDING && sg->row.is_registered &&
+		    !is_followed(set, sg->row.id))
+			add(set, sg->row.id,
+			    spool_row_open(&sg->row, ".webm.part"), false);
 	TAILQ_FOREACH(c, &set->d->encode_queue->captures, link)
 		if (c->row.state == SPOOL_RECORDING && c->row.is_known &&
 		    !is_followed(set, c->row.id))
@@ -305,8 +307,8 @@ find_growing(struct heads *set)
 static void
 on_timer(evutil_socket_t fd, short what, void *arg)
 {
-	struct heads *set = arg;
-	struct head *h, *next;
+	struct prefix_hashes *set = arg;
+	struct prefix_hash *h, *next;
 
 	TAILQ_FOREACH(h, &set->files, link)
 		h->is_wanted = false;
@@ -316,11 +318,11 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 		if (h->is_busy)
 			continue;
 		if (!h->is_wanted) {
-			head_free(h);
+			prefix_hash_free(h);
 			continue;
 		}
 		if (!h->is_known)
-			ask_told(h);
+			ask_known_prefix(h);
 		else if (!h->was_refused) {
 			h->is_busy = true;
 			workers_submit(set->workers, &h->work);
@@ -329,14 +331,14 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 }
 
 int
-heads_new(struct daemon *d)
+prefix_hashes_new(struct daemon *d)
 {
-	struct heads *set = calloc(1, sizeof(*set));
+	struct prefix_hashes *set = calloc(1, sizeof(*set));
 	struct timeval tv = { EVERY_S, 0 };
 
 	if (set == NULL)
 		return ERR_NOMEM;
-	d->heads = set;
+	d->prefix_hashes = set;
 	set->d = d;
 	TAILQ_INIT(&set->files);
 	set->workers = workers_new(d->base, 1);
@@ -348,9 +350,9 @@ heads_new(struct daemon *d)
 }
 
 void
-heads_free(struct heads *set)
+prefix_hashes_free(struct prefix_hashes *set)
 {
-	struct head *h;
+	struct prefix_hash *h;
 
 	if (set == NULL)
 		return;
@@ -359,6 +361,6 @@ heads_free(struct heads *set)
 	if (set->workers != NULL)
 		workers_free(set->workers);
 	while ((h = TAILQ_FIRST(&set->files)) != NULL)
-		head_free(h);
+		prefix_hash_free(h);
 	free(set);
 }

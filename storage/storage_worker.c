@@ -1,4 +1,4 @@
-#include "storage/worker.h"
+#include "storage/storage_worker.h"
 
 #include <event2/event.h>
 #include <pthread.h>

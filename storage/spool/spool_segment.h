@@ -1,9 +1,10 @@
 /*
  * One segment in the spool: a row (spool_row.h) whose files are a WebM file,
- * its manifests and its poster. item.c decides the next step from them.
+ * its manifests and its poster. spool_segment.c decides the next step from
+ * them.
  */
-#ifndef STORAGE_SPOOL_ITEM_H
-#define STORAGE_SPOOL_ITEM_H
+#ifndef STORAGE_SPOOL_SPOOL_SEGMENT_H
+#define STORAGE_SPOOL_SPOOL_SEGMENT_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,13 +16,14 @@
 struct daemon;
 struct signing_job;
 
-#define ITEM_QUEUES_MAX 3
+#define SPOOL_QUEUES_MAX 3
 
-struct item {
+struct spool_segment {
 	struct spool_row row; /* first */
-	TAILQ_ENTRY(item) link;
-	TAILQ_ENTRY(item) queue_link[ITEM_QUEUES_MAX]; /* item_set.h */
-	bool is_queued[ITEM_QUEUES_MAX];
+	TAILQ_ENTRY(spool_segment) link;
+	TAILQ_ENTRY(spool_segment)
+	queue_link[SPOOL_QUEUES_MAX]; /* spool_set.h */
+	bool is_queued[SPOOL_QUEUES_MAX];
 	int fd;                              /* of .webm while it is stored */
 	int poster_fd;                       /* of .jpg then; -1: none */
 	uint8_t sha256[32];                  /* of the stored media */
@@ -35,39 +37,39 @@ struct item {
 	bool is_empty;    /* no frame is in it */
 	bool is_unseen;   /* and none ever was */
 };
-TAILQ_HEAD(item_list, item);
+TAILQ_HEAD(spool_segment_list, spool_segment);
 
-extern const struct spool_row_kind item_kind;
+extern const struct spool_row_kind spool_segment_kind;
 
-/* Looks at one item's files and takes its next step; it may be freed. */
-void item_update(struct item *it);
+/* Looks at one segment's files and takes its next step; it may be freed. */
+void spool_segment_update(struct spool_segment *sg);
 /* Has its files removed (removal.h): the segment is stored or deleted. */
-void item_remove_files(struct item *it);
+void spool_segment_remove_files(struct spool_segment *sg);
 /* They are gone, or error (errno) says why not. */
-void item_files_removed(struct item *it, int error);
+void spool_segment_files_removed(struct spool_segment *sg, int error);
 /* A transfer, a repair or what follows one, or the removal of its files. */
-bool item_is_under_way(const struct item *it);
+bool spool_segment_is_under_way(const struct spool_segment *sg);
 /* Its object key, or its poster's, once the database knows it by that. */
-bool item_is_key(const struct item *it, const char *key);
+bool spool_segment_is_key(const struct spool_segment *sg, const char *key);
 /* Not in a list any more. */
-void item_free(struct item *it);
+void spool_segment_free(struct spool_segment *sg);
 
 /* Begins the transfer when there is room for one more; transfer.c. */
-void transfer_start(struct item *it);
+void transfer_start(struct spool_segment *sg);
 /* Runs the recorder's repair when none runs; repair.c. */
-void repair_start(struct item *it);
+void spool_repair_start(struct spool_segment *sg);
 /* Each second: kills a repair that is stuck. */
-void repair_tick(struct item *it);
+void spool_repair_tick(struct spool_segment *sg);
 
 enum {
-	ITEM_PART = 1,
-	ITEM_WEBM = 2,
-	ITEM_JSON = 4,
-	ITEM_OPEN = 8,
-	ITEM_TMP = 16,
-	ITEM_JPG = 32,
+	SPOOL_SEGMENT_PART = 1,
+	SPOOL_SEGMENT_WEBM = 2,
+	SPOOL_SEGMENT_JSON = 4,
+	SPOOL_SEGMENT_OPEN = 8,
+	SPOOL_SEGMENT_TMP = 16,
+	SPOOL_SEGMENT_JPG = 32,
 };
-#define ITEM_KINDS 6
-extern const struct spool_suffix item_suffixes[ITEM_KINDS];
+#define SPOOL_SEGMENT_KINDS 6
+extern const struct spool_suffix spool_segment_suffixes[SPOOL_SEGMENT_KINDS];
 
 #endif
