@@ -35,7 +35,7 @@ struct reader_page {
 	_Atomic uint64_t recorded;
 	_Atomic uint64_t marks_tail; /* marks consumed */
 	_Atomic uint64_t wake_at;    /* published value that wants DATA_EVENT */
-	struct tee_note note;        /* from recorder to recorder */
+	struct tee_checkpoint checkpoint; /* from recorder to recorder */
 };
 
 struct tee_writer {
@@ -498,16 +498,18 @@ tee_reader_backlog(const struct tee_reader *t)
 }
 
 void
-tee_reader_leave_note(struct tee_reader *t, const struct tee_note *note)
+tee_reader_write_checkpoint(
+    struct tee_reader *t, const struct tee_checkpoint *checkpoint)
 {
-	t->reader->note = *note;
+	t->reader->checkpoint = *checkpoint;
 }
 
 void
-tee_reader_get_note(const struct tee_reader *t, struct tee_note *note)
+tee_reader_read_checkpoint(
+    const struct tee_reader *t, struct tee_checkpoint *checkpoint)
 {
-	*note = t->reader->note;
-	note->segment[sizeof(note->segment) - 1] = '\0';
+	*checkpoint = t->reader->checkpoint;
+	checkpoint->segment[sizeof(checkpoint->segment) - 1] = '\0';
 }
 
 size_t

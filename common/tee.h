@@ -227,15 +227,17 @@ size_t tee_reader_data_len(const struct tee_reader *t);
  * What a recorder leaves in its page for one that may have to take its
  * place. A process may die while it writes one; nothing in it is certain.
  */
-struct tee_note {
+struct tee_checkpoint {
 	uint64_t seq;        /* of its last segment, 0: none yet */
 	uint64_t next_frame; /* its number, 0: none was written */
 	uint64_t last_ns;    /* of the last picture; 0: not recording */
 	char segment[40];    /* id of the open one, or "" */
 };
 
-void tee_reader_leave_note(struct tee_reader *t, const struct tee_note *note);
+void tee_reader_write_checkpoint(
+    struct tee_reader *t, const struct tee_checkpoint *checkpoint);
 /* What the one before left; all zeros when there was none. */
-void tee_reader_get_note(const struct tee_reader *t, struct tee_note *note);
+void tee_reader_read_checkpoint(
+    const struct tee_reader *t, struct tee_checkpoint *checkpoint);
 
 #endif

@@ -17,9 +17,9 @@
 #include "common/tee.h"
 #include "recorder/capture/capture_run.h"
 #include "recorder/capture/handover.h"
-#include "recorder/intake.h"
-#include "recorder/picture/zero_pages.h"
-#include "recorder/repair.h"
+#include "recorder/ring_reader.h"
+#include "recorder/frame/zero_pages.h"
+#include "recorder/recorder_repair.h"
 #include "recorder/replay.h"
 #include "recorder/resume.h"
 #include "recorder/sandbox.h"
@@ -188,27 +188,28 @@ on_segment(const struct segment_result *res)
 	log_info("segment_closed", LOG_S("segment", res->id),
 	    LOG_U("frames", res->frames), LOG_U("bytes", res->bytes),
 	    LOG_U("duration_ms", res->duration_ms));
-	intake_report(TEE_FD_STATUS, TEE_STATUS_SEGMENT, 0, res->frames,
+	ring_reader_report(TEE_FD_STATUS, TEE_STATUS_SEGMENT, 0, res->frames,
 	    res->bytes, res->id);
 }
 
 static void
-on_session(void *arg, enum session_event ev, const struct segment_result *res)
+on_session(
+    void *arg, enum recorder_session_event ev, const struct segment_result *res)
 {
 	const struct meta *m = arg;
 
 	switch (ev) {
-	case SESSION_READY:
-		intake_report(
+	case RECORDER_SESSION_READY:
+		ring_reader_report(
 		    TEE_FD_STATUS, TEE_STATUS_READY, 0, m->first_frame, 0, "");
 		break;
-	case SESSION_SEGMENT:
+	case RECORDER_SESSION_SEGMENT:
 		on_segment(res);
 		break;
-	case SESSION_NOSPACE:
+	case RECORDER_SESSION_NOSPACE:
 		log_warn("recording_nospace");
-		intake_report(TEE_FD_STATUS, TEE_STATUS_NOSPACE, ERR_NOSPACE, 0,
-		    0, "too little free disk space");
+		ring_reader_report(TEE_FD_STATUS, TEE_STATUS_NOSPACE,
+		    ERR_NOSPACE, 0, 0, "too little free disk space");
 		break;
 	}
 }
@@ -220,7 +221,7 @@ fail(int rc, const char *why)
 	bool no_space = rc == ERR_NOSPACE;
 
 	log_error("recording_failed", LOG_ERR(rc), LOG_S("why", why));
-	intake_report(TEE_FD_STATUS,
+	ring_reader_report(TEE_FD_STATUS,
 	    no_space ? TEE_STATUS_NOSPACE : TEE_STATUS_FAILED, rc, 0, 0, why);
 	return no_space ? EX_TEMPFAIL : EX_SOFTWARE;
 }
@@ -269,9 +270,10 @@ finish_capture(
 		return fail(rc, res->why);
 	log_info("capture_done", LOG_S("session", m->session),
 	    LOG_S("capture", res->id), LOG_U("bytes", res->bytes));
-	intake_report(
+	ring_reader_report(
 	    TEE_FD_STATUS, TEE_STATUS_SEGMENT, 0, 0, res->bytes, res->id);
-	intake_report(TEE_FD_STATUS, TEE_STATUS_DONE, 0, 0, res->bytes, "");
+	ring_reader_report(
+	    TEE_FD_STATUS, TEE_STATUS_DONE, 0, 0, res->bytes, "");
 	return 0;
 }
 
@@ -288,7 +290,7 @@ capture_session(struct meta *m, struct tee_reader *reader)
 
 /* What is left of it is encoded later. Frees s. */
 static int
-hand_over(struct session *s, struct meta *m, struct tee_reader *reader)
+hand_over(struct recorder_session *s, struct meta *m, struct tee_reader *reader)
 {
 	const struct capture_run c = capture_of(m, reader);
 	struct capture_run_result res;
@@ -298,44 +300,45 @@ hand_over(struct session *s, struct meta *m, struct tee_reader *reader)
 }
 
 static int
-finish_live(const struct session *s, const struct meta *m, int rc)
+finish_live(const struct recorder_session *s, const struct meta *m, int rc)
 {
 	if (rc != 0)
-		return fail(rc, session_why(s));
+		return fail(rc, recorder_session_why(s));
 	log_info("recording_done", LOG_S("session", m->session),
-	    LOG_U("frames", session_frames(s)),
-	    LOG_U("bytes", session_bytes(s)));
-	intake_report(TEE_FD_STATUS, TEE_STATUS_DONE, 0, session_frames(s),
-	    session_bytes(s), "");
+	    LOG_U("frames", recorder_session_frames(s)),
+	    LOG_U("bytes", recorder_session_bytes(s)));
+	ring_reader_report(TEE_FD_STATUS, TEE_STATUS_DONE, 0,
+	    recorder_session_frames(s), recorder_session_bytes(s), "");
 	return 0;
 }
 
 static int
 record_session(struct meta *m, struct tee_reader *reader)
 {
-	struct session *s = session_new(m, TEE_FD_SPOOL, on_session, m);
+	struct recorder_session *s =
+	    recorder_session_new(m, TEE_FD_SPOOL, on_session, m);
 	int rc = ERR_NOMEM;
 
 	if (s == NULL)
 		return fail(rc, "not enough memory for this screen");
-	rc = session_start(s);
+	rc = recorder_session_start(s);
 	if (rc == 0)
-		rc = intake_run(s, reader, m->behind_seconds, TEE_FD_DATA_EVENT,
-		    TEE_FD_STATUS);
-	if (rc == INTAKE_BEHIND)
+		rc = ring_reader_run(s, reader, m->behind_seconds,
+		    TEE_FD_DATA_EVENT, TEE_FD_STATUS);
+	if (rc == RING_READER_BEHIND)
 		return hand_over(s, m, reader);
 	rc = finish_live(s, m, rc);
-	session_free(s);
+	recorder_session_free(s);
 	return rc;
 }
 
 static void
 resume(struct meta *m, const struct tee_reader *reader)
 {
-	struct tee_note note;
+	struct tee_checkpoint checkpoint;
 
-	tee_reader_get_note(reader, &note);
-	resume_prepare(m, TEE_FD_SPOOL, &note);
+	tee_reader_read_checkpoint(reader, &checkpoint);
+	resume_prepare(m, TEE_FD_SPOOL, &checkpoint);
 	log_info("recorder_joins", LOG_S("session", m->session),
 	    LOG_U("segment", m->first_seq), LOG_U("frame", m->first_frame));
 }
@@ -350,9 +353,9 @@ live(void)
 
 	/* whatever else was inherited by mistake */
 	close_range(TEE_FD_SPOOL + 1, ~0u, 0);
-	if (intake_signals() != 0)
+	if (ring_reader_block_signals() != 0)
 		return fail(ERR_IO, "signals cannot be set");
-	intake_watch_memory();
+	ring_reader_watch_memory();
 	rc = read_meta(&m, &why);
 	if (rc != 0)
 		return fail(rc, why);

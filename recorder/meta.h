@@ -10,8 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "recorder/picture/encoder.h"
-#include "recorder/picture/monitor.h"
+#include "recorder/frame/encoder.h"
+#include "recorder/frame/monitor.h"
 #include "rfb/pixel_format.h"
 
 #define META_NAME_MAX       256 /* bytes of a name with its NUL */

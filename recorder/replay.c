@@ -19,11 +19,11 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "common/capture/capture.h"
-#include "recorder/picture/zero_pages.h"
+#include "recorder/frame/zero_pages.h"
 #include "recorder/session/manifest.h"
 #include "recorder/sandbox.h"
 #include "recorder/session/segment.h"
-#include "recorder/session/session.h"
+#include "recorder/session/recorder_session.h"
 #include "rfb/work.h"
 
 #define NICE 10 /* sessions that run come first */
@@ -162,13 +162,14 @@ load_meta(struct replay *r, const struct replay_start *start, const char **why)
 /* ---- inside ---- */
 
 static void
-on_session(void *arg, enum session_event ev, const struct segment_result *res)
+on_session(
+    void *arg, enum recorder_session_event ev, const struct segment_result *res)
 {
-	if (ev == SESSION_SEGMENT)
+	if (ev == RECORDER_SESSION_SEGMENT)
 		log_info("segment_closed", LOG_S("segment", res->id),
 		    LOG_U("frames", res->frames), LOG_U("bytes", res->bytes),
 		    LOG_U("duration_ms", res->duration_ms));
-	else if (ev == SESSION_NOSPACE)
+	else if (ev == RECORDER_SESSION_NOSPACE)
 		log_warn("recording_nospace");
 }
 
@@ -177,27 +178,29 @@ on_session(void *arg, enum session_event ev, const struct segment_result *res)
  * orders more would keep an encoder busy for days.
  */
 static int
-check_work(struct replay *r, const struct session *s)
+check_work(struct replay *r, const struct recorder_session *s)
 {
-	uint64_t now = session_now_ns(s);
+	uint64_t now = recorder_session_now_ns(s);
 	uint64_t ns = now > r->start_ns ? now - r->start_ns : 0;
 
-	if (!rfb_work_is_too_much(session_work(s), ns))
+	if (!rfb_work_is_too_much(recorder_session_work(s), ns))
 		return 0;
 	r->why = "it draws more than can be encoded in twice its time";
 	return ERR_LIMIT;
 }
 
 static int
-feed(struct replay *r, struct session *s, const uint8_t *data, size_t len)
+feed(struct replay *r, struct recorder_session *s, const uint8_t *data,
+    size_t len)
 {
 	size_t used;
 	int rc;
 
 	if (r->start_ns == 0)
-		r->start_ns = session_now_ns(s);
+		r->start_ns = recorder_session_now_ns(s);
 	do {
-		rc = session_feed_some(s, data, len, RFB_WORK_PER_S, &used);
+		rc = recorder_session_feed_some(
+		    s, data, len, RFB_WORK_PER_S, &used);
 		if (rc == 0)
 			rc = check_work(r, s);
 		data += used;
@@ -207,30 +210,30 @@ feed(struct replay *r, struct session *s, const uint8_t *data, size_t len)
 }
 
 static int
-play_record(
-    struct replay *r, struct session *s, const struct capture_record *rec)
+play_record(struct replay *r, struct recorder_session *s,
+    const struct capture_record *rec)
 {
 	switch (rec->kind) {
 	case CAPTURE_MARK:
-		return session_mark(s, &rec->mark);
+		return recorder_session_mark(s, &rec->mark);
 	case CAPTURE_BYTES:
 		return feed(r, s, rec->data, rec->len);
 	case CAPTURE_STATE:
-		return session_restore(s, rec->data, rec->len);
+		return recorder_session_restore(s, rec->data, rec->len);
 	default:
 		break;
 	}
 	/* without a word, its END mark did it */
-	return session_close(
+	return recorder_session_close(
 	    s, rec->word[0] != '\0' ? rec->word : "error", rec->mark.mono_ns);
 }
 
 /* All records; 0, or what stopped it. */
 static int
-play(struct replay *r, struct session *s)
+play(struct replay *r, struct recorder_session *s)
 {
 	struct capture_record rec;
-	int rc = session_start(s), got = 1;
+	int rc = recorder_session_start(s), got = 1;
 
 	while (rc == 0 && (got = capture_reader_next(r->reader, &rec)) == 1) {
 		show_progress(r);
@@ -248,7 +251,7 @@ is_streams_fault(int rc)
 
 /* How a session ends that its capture did not end. */
 static int
-finish(struct replay *r, struct session *s, int rc)
+finish(struct replay *r, struct recorder_session *s, int rc)
 {
 	enum capture_end end = capture_reader_end(r->reader);
 	uint64_t lost =
@@ -256,13 +259,13 @@ finish(struct replay *r, struct session *s, int rc)
 
 	if (is_streams_fault(rc)) {
 		if (r->why == NULL)
-			r->why = session_why(s);
+			r->why = recorder_session_why(s);
 		log_warn("replay_stopped", LOG_S("capture", r->id), LOG_ERR(rc),
 		    LOG_S("why", r->why));
 		printf("stopped %s\n", r->why);
 		fflush(stdout);
 		r->is_stopped = true;
-		return session_close(s, "error", 0);
+		return recorder_session_close(s, "error", 0);
 	}
 	if (rc != 0)
 		return rc;
@@ -271,13 +274,15 @@ finish(struct replay *r, struct session *s, int rc)
 	if (end == CAPTURE_END_CUT)
 		log_warn("capture_cut_off", LOG_S("capture", r->id),
 		    LOG_U("dropped_bytes", lost));
-	return session_close(s, "crash", capture_reader_last_ns(r->reader));
+	return recorder_session_close(
+	    s, "crash", capture_reader_last_ns(r->reader));
 }
 
 static int
 replay(struct replay *r)
 {
-	struct session *s = session_new(&r->meta, r->out_fd, on_session, NULL);
+	struct recorder_session *s =
+	    recorder_session_new(&r->meta, r->out_fd, on_session, NULL);
 	int rc;
 
 	if (s == NULL)
@@ -288,14 +293,14 @@ replay(struct replay *r)
 	if (rc != 0)
 		rc = failed(r, rc,
 		    rc == ERR_CORRUPT ? "a block of the capture is damaged"
-				      : session_why(s));
+				      : recorder_session_why(s));
 	else
 		log_info("replay_done", LOG_S("capture", r->id),
-		    LOG_U("frames", session_frames(s)),
-		    LOG_U("bytes", session_bytes(s)),
+		    LOG_U("frames", recorder_session_frames(s)),
+		    LOG_U("bytes", recorder_session_bytes(s)),
 		    LOG_U("took_ms",
 			(clock_mono_ns() - r->began_ns) / NS_PER_MS));
-	session_free(s);
+	recorder_session_free(s);
 	return rc == 0 && r->is_stopped ? EX_PROTOCOL : rc;
 }
 

@@ -51,24 +51,24 @@ open_media(int dir_fd, const char *id)
 
 /* Somebody may be repairing the file: complete frames stay as they are. */
 static int
-look(const struct meta *m, int dir_fd, const struct tee_note *note,
+look(const struct meta *m, int dir_fd, const struct tee_checkpoint *checkpoint,
     struct found *f)
 {
 	struct manifest *mf = NULL;
 	uint64_t n, last_ms;
-	int fd = -1, rc = manifest_load(dir_fd, note->segment, &mf);
+	int fd = -1, rc = manifest_load(dir_fd, checkpoint->segment, &mf);
 
 	if (rc == ERR_NOTFOUND)
-		rc = manifest_load_closed(dir_fd, note->segment, &mf);
+		rc = manifest_load_closed(dir_fd, checkpoint->segment, &mf);
 	if (rc != 0)
 		goto out;
 	rc = ERR_CORRUPT;
 	if (strcmp(manifest_get_str(mf, "session"), m->session) != 0)
 		goto out;
-	fd = open_media(dir_fd, note->segment);
+	fd = open_media(dir_fd, checkpoint->segment);
 	if (fd < 0 || (rc = count_frames(fd, &n, &last_ms)) != 0)
 		goto out;
-	/* its note may be older than its first frame */
+	/* its checkpoint may be older than its first frame */
 	f->seq = manifest_get_int(mf, "seq") - (n == 0);
 	f->next_frame = manifest_get_int(mf, "first_frame") + n;
 	f->last_ns =
@@ -87,19 +87,22 @@ max_within(uint64_t a, uint64_t b, uint64_t limit)
 }
 
 void
-resume_prepare(struct meta *m, int dir_fd, const struct tee_note *note)
+resume_prepare(
+    struct meta *m, int dir_fd, const struct tee_checkpoint *checkpoint)
 {
-	struct found f = { note->seq, note->next_frame, note->last_ns };
+	struct found f = { checkpoint->seq, checkpoint->next_frame,
+		checkpoint->last_ns };
 
-	if (segment_is_id(note->segment))
-		look(m, dir_fd, note, &f); /* else the note has to do */
-	m->first_seq = max_within(m->first_seq, note->seq + 1, INT32_MAX);
+	if (segment_is_id(checkpoint->segment))
+		look(m, dir_fd, checkpoint,
+		    &f); /* else the checkpoint has to do */
+	m->first_seq = max_within(m->first_seq, checkpoint->seq + 1, INT32_MAX);
 	m->first_seq = max_within(m->first_seq, f.seq + 1, INT32_MAX);
 	m->first_frame =
 	    max_within(m->first_frame, f.next_frame, META_FRAME_MAX);
 	m->first_frame =
-	    max_within(m->first_frame, note->next_frame, META_FRAME_MAX);
-	/* also where a file is all there was: no picture came into it */
+	    max_within(m->first_frame, checkpoint->next_frame, META_FRAME_MAX);
+	/* also where a file is all there was: no frame came into it */
 	if (f.last_ns != 0 && f.last_ns <= INT64_MAX)
 		m->gap_start_ns = f.last_ns;
 }

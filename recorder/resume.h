@@ -12,9 +12,10 @@
 /*
  * Raises m's first_seq and first_frame to what follows the dead one, and
  * sets gap_start_ns if it had a segment open. Its file is counted; where
- * storage has taken that away already, note is believed, and m where there
- * is no note.
+ * storage has taken that away already, the checkpoint is believed, and m where
+ * there is no checkpoint.
  */
-void resume_prepare(struct meta *m, int dir_fd, const struct tee_note *note);
+void resume_prepare(
+    struct meta *m, int dir_fd, const struct tee_checkpoint *checkpoint);
 
 #endif

@@ -19,7 +19,7 @@
 #define MAX_FILE_BYTES (UINT64_C(1) << 30) /* twice the largest segment */
 
 /*
- * Memory: 80 bytes a pixel for decoder and encoder, 8 for the old picture
+ * Memory: 80 bytes a pixel for decoder and encoder, 8 for the old frame
  * while the screen changes its size, 8 for a progressive JPEG; beside that
  * the margins of long and thin screens, zlib, libraries.
  */

@@ -1,7 +1,7 @@
 /*
  * What a recorder may still do once it has its descriptors: compute, map
  * anonymous memory, and create, write, rename and remove files directly
- * below one folder: its session's in the spool. It decodes hostile pictures, so
+ * below one folder: its session's in the spool. It decodes hostile frames, so
  * everything else is taken away before the first byte of a session is read: no
  * network, no program, no other file, no new process or thread.
  *

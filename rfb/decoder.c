@@ -485,7 +485,7 @@ rfb_decoder_is_between_messages(const struct rfb_decoder *d)
 }
 
 uint64_t
-rfb_decoder_wanted(const struct rfb_decoder *d)
+rfb_decoder_bytes_to_boundary(const struct rfb_decoder *d)
 {
 	return rfb_framer_wanted(d->framer);
 }

@@ -142,7 +142,7 @@ uint16_t rfb_decoder_width(const struct rfb_decoder *d);
 uint16_t rfb_decoder_height(const struct rfb_decoder *d);
 bool rfb_decoder_is_between_messages(const struct rfb_decoder *d);
 /* As rfb_framer_wanted. */
-uint64_t rfb_decoder_wanted(const struct rfb_decoder *d);
+uint64_t rfb_decoder_bytes_to_boundary(const struct rfb_decoder *d);
 /* In force. */
 struct rfb_pixel_format rfb_decoder_pixel_format(const struct rfb_decoder *d);
 

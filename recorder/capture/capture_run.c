@@ -13,7 +13,7 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/capture/capture.h"
-#include "recorder/intake.h"
+#include "recorder/ring_reader.h"
 #include "recorder/session/manifest.h"
 #include "recorder/session/segment.h"
 
@@ -107,16 +107,16 @@ make_file(struct run *r)
 
 /* For the recorder that takes our place, should we die. */
 static void
-leave_note(const struct run *r)
+write_checkpoint(const struct run *r)
 {
-	struct tee_note note = {
+	struct tee_checkpoint checkpoint = {
 		.seq = r->c->meta->first_seq + CAPTURE_SEQS - 1,
 		.next_frame = r->c->meta->first_frame,
 		.last_ns =
 		    max_u64(capture_writer_last_ns(r->writer), r->start_ns),
 	};
 
-	tee_reader_leave_note(r->c->reader, &note);
+	tee_reader_write_checkpoint(r->c->reader, &checkpoint);
 }
 
 /*
@@ -127,9 +127,9 @@ static int
 announce(struct run *r)
 {
 	if (r->c->begin != NULL)
-		intake_report(r->c->status_fd, TEE_STATUS_CAPTURE, 0,
+		ring_reader_report(r->c->status_fd, TEE_STATUS_CAPTURE, 0,
 		    r->c->meta->first_frame, 0, "");
-	leave_note(r);
+	write_checkpoint(r);
 	return write_manifest(r);
 }
 
@@ -252,12 +252,12 @@ run(struct run *r, const char **word)
 	int rc;
 
 	for (;;) {
-		is_last = !relay_lives || intake_got_term();
+		is_last = !relay_lives || ring_reader_got_term();
 		/* at the end all that is there, and marks behind it */
 		rc = drain(r,
 		    is_last ? tee_reader_backlog(r->c->reader) + 1 : DRAIN_MAX,
 		    &n);
-		leave_note(r);
+		write_checkpoint(r);
 		if (r->is_over || is_last || rc != 0)
 			break;
 		rc = check_disk(r, clock_mono_ns());
@@ -287,7 +287,7 @@ capture_run(const struct capture_run *c, struct capture_run_result *res)
 	rc = open_files(&r);
 	if (rc == 0) {
 		if (c->begin == NULL)
-			intake_report(c->status_fd, TEE_STATUS_READY, 0,
+			ring_reader_report(c->status_fd, TEE_STATUS_READY, 0,
 			    c->meta->first_frame, 0, "");
 		rc = run(&r, &word);
 		closed = close_files(

@@ -10,15 +10,15 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "common/capture/capture.h"
-#include "recorder/intake.h"
+#include "recorder/ring_reader.h"
 #include "rfb/decoder.h"
 #include "rfb/protocol.h"
 
 #define UPDATE_LEN (4 + 12) /* with one rectangle's header */
 
 struct handover {
-	struct session *session;
-	struct session_place place;
+	struct recorder_session *session;
+	struct recorder_session_place place;
 	struct meta meta; /* of the capture */
 	char *json;
 	size_t state_len;
@@ -48,7 +48,7 @@ pack_monitor(const struct monitor *m)
 }
 
 static int
-restate(json_t *o, const struct session_place *p)
+restate(json_t *o, const struct recorder_session_place *p)
 {
 	uint8_t wire[RFB_PIXEL_FORMAT_LEN];
 	char hex[2 * RFB_PIXEL_FORMAT_LEN + 1];
@@ -87,7 +87,7 @@ make_meta(struct handover *h, const struct capture_run *c)
 /* ---- the first records ---- */
 
 static int
-write_picture(struct capture_writer *w, const struct rfb_decoder *d)
+write_frame(struct capture_writer *w, const struct rfb_decoder *d)
 {
 	uint16_t width = rfb_decoder_width(d), height = rfb_decoder_height(d);
 	uint8_t head[UPDATE_LEN] = { RFB_FRAMEBUFFER_UPDATE };
@@ -120,13 +120,13 @@ write_place(void *arg, struct capture_writer *w)
 	if (rc == 0)
 		rc = capture_writer_state(w, h->state, h->state_len, now);
 	if (rc == 0)
-		rc = write_picture(w, d);
+		rc = write_frame(w, d);
 	m.kind = TEE_MARK_PIXEL_FORMAT;
 	rfb_pixel_format_write(&format, m.value);
 	if (rc == 0)
 		rc = capture_writer_mark(w, &m, now);
 	/* its memory is what the capture is for */
-	session_free(h->session);
+	recorder_session_free(h->session);
 	h->session = NULL;
 	return rc;
 }
@@ -139,22 +139,22 @@ prepare(struct handover *h, const struct capture_run *c)
 	ssize_t n;
 	int rc;
 
-	session_get_place(h->session, &h->place);
+	recorder_session_get_place(h->session, &h->place);
 	n = rfb_decoder_save(h->place.decoder, h->state);
 	if (n < 0)
 		return (int)n;
 	h->state_len = (size_t)n;
 	if (!h->place.is_unopened) {
-		rc = session_close(h->session, "overload", 0);
+		rc = recorder_session_close(h->session, "overload", 0);
 		if (rc != 0)
 			return rc;
-		session_get_place(h->session, &h->place);
+		recorder_session_get_place(h->session, &h->place);
 	}
 	return make_meta(h, c);
 }
 
 int
-handover_run(struct session *s, const struct capture_run *c,
+handover_run(struct recorder_session *s, const struct capture_run *c,
     struct capture_run_result *res)
 {
 	struct handover *h = calloc(1, sizeof(*h));
@@ -164,7 +164,7 @@ handover_run(struct session *s, const struct capture_run *c,
 	memset(res, 0, sizeof(*res));
 	res->why = "the session could not be handed over to a capture";
 	if (h == NULL) {
-		session_free(s);
+		recorder_session_free(s);
 		return rc;
 	}
 	h->session = s;
@@ -180,7 +180,7 @@ handover_run(struct session *s, const struct capture_run *c,
 		run.arg = h;
 		rc = capture_run(&run, res);
 	}
-	session_free(h->session);
+	recorder_session_free(h->session);
 	free(h->json);
 	free(h);
 	return rc;

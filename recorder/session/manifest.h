@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "common/evidence.h"
-#include "recorder/picture/activity.h"
+#include "recorder/frame/activity.h"
 #include "recorder/meta.h"
 
 #define MANIFEST_KEY_MAX  1024      /* bytes of an object key with its NUL */

@@ -12,7 +12,7 @@
 
 #include "common/bytes.h"
 #include "common/err.h"
-#include "recorder/session/file_tags.h"
+#include "recorder/session/segment_tags.h"
 #include "recorder/session/manifest.h"
 #include "recorder/webm/webm_writer.h"
 
@@ -175,7 +175,7 @@ static int
 begin(struct segment *sg, const struct segment_params *p)
 {
 	const struct meta *m = sg->store->meta;
-	struct file_tags tags;
+	struct segment_tags tags;
 	struct webm_params params = {
 		.codec = m->codec == ENCODER_VP8 ? WEBM_VP8 : WEBM_VP9,
 		.width = p->width,
@@ -192,7 +192,7 @@ begin(struct segment *sg, const struct segment_params *p)
 	};
 	int rc;
 
-	file_tags_fill(
+	segment_tags_fill(
 	    &tags, m, sg->id, p->monitor, p->monitor_name, params.date_wall_ns);
 	memcpy(params.uuid, sg->uuid, sizeof(params.uuid));
 	rc = webm_writer_new(&sg->webm, sg->fd, &params);

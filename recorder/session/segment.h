@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "common/clock.h"
-#include "recorder/picture/activity.h"
+#include "recorder/frame/activity.h"
 #include "recorder/meta.h"
 #include "recorder/webm/webm_writer.h"
 
@@ -98,7 +98,7 @@ uint64_t segment_sync_due(const struct segment *sg);
 int segment_tick(struct segment *sg, uint64_t now_ns);
 
 /*
- * A picture of what is in it, len bytes of JPEG, to lie beside it; once.
+ * A frame of what is in it, len bytes of JPEG, to lie beside it; once.
  * Returns 0, ERR_NOSPACE or ERR_IO; then it has none.
  */
 int segment_set_poster(struct segment *sg, const uint8_t *jpeg, size_t len);

@@ -85,14 +85,14 @@ struct webm_params {
 	void *arg;
 };
 
-/* One encoded picture. */
+/* One encoded frame. */
 struct webm_frame {
 	const uint8_t *data;  /* borrowed */
 	size_t len;           /* bytes, 1..WEBM_FRAME_MAX */
 	uint64_t time_ms;     /* since the segment's start */
 	uint32_t duration_ms; /* 0: until the next; give it with the last */
 	bool is_key;
-	bool is_repeat; /* of the picture before: nothing is lost with it */
+	bool is_repeat; /* of the frame before: nothing is lost with it */
 };
 
 struct webm_writer;

@@ -22,7 +22,7 @@
 #include "common/bytes.h"
 #include "common/clock.h"
 #include "common/err.h"
-#include "recorder/session/session.h"
+#include "recorder/session/recorder_session.h"
 
 #define START_NS  NS_PER_S /* any; 0 would mean "none" to nobody */
 #define HEAD_LEN  28
@@ -34,12 +34,13 @@ struct record {
 } __attribute__((packed));
 
 static void
-on_session(void *arg, enum session_event ev, const struct segment_result *res)
+on_session(
+    void *arg, enum recorder_session_event ev, const struct segment_result *res)
 {
 	unsigned *n = arg;
 
 	(void)res;
-	*n += ev == SESSION_SEGMENT;
+	*n += ev == RECORDER_SESSION_SEGMENT;
 }
 
 static double
@@ -98,16 +99,16 @@ read_exactly(FILE *f, void *to, size_t len)
 }
 
 static void
-check(const struct session *s, int rc)
+check(const struct recorder_session *s, int rc)
 {
 	if (rc == 0)
 		return;
-	fprintf(stderr, "recorder_bench: %s\n", session_why(s));
+	fprintf(stderr, "recorder_bench: %s\n", recorder_session_why(s));
 	exit(1);
 }
 
 static void
-feed(struct session *s, FILE *f, size_t left)
+feed(struct recorder_session *s, FILE *f, size_t left)
 {
 	static uint8_t piece[PIECE_LEN];
 
@@ -115,14 +116,14 @@ feed(struct session *s, FILE *f, size_t left)
 		size_t n = min_size(left, sizeof(piece));
 
 		read_exactly(f, piece, n);
-		check(s, session_feed(s, piece, n));
+		check(s, recorder_session_feed(s, piece, n));
 		left -= n;
 	}
 }
 
 /* Feeds everything; returns the capture's length in ns. */
 static uint64_t
-replay(struct session *s, FILE *f)
+replay(struct recorder_session *s, FILE *f)
 {
 	struct tee_mark mark = { .kind = TEE_MARK_TIME };
 	struct record r = { 0 };
@@ -130,11 +131,11 @@ replay(struct session *s, FILE *f)
 	do {
 		read_exactly(f, &r, sizeof(r));
 		mark.mono_ns = START_NS + r.ns;
-		check(s, session_mark(s, &mark));
+		check(s, recorder_session_mark(s, &mark));
 		feed(s, f, r.len);
 	} while (r.len > 0);
 	mark.kind = TEE_MARK_END;
-	check(s, session_mark(s, &mark));
+	check(s, recorder_session_mark(s, &mark));
 	return r.ns;
 }
 
@@ -158,7 +159,7 @@ main(int argc, char **argv)
 {
 	uint8_t head[HEAD_LEN];
 	unsigned n_segments = 0;
-	struct session *s;
+	struct recorder_session *s;
 	static struct meta m;
 	double cpu, minutes;
 	FILE *f;
@@ -171,18 +172,18 @@ main(int argc, char **argv)
 	fill_meta(&m, head);
 	take_options(&m, argc, argv);
 	cpu = cpu_seconds();
-	s = session_new(&m, dir, on_session, &n_segments);
-	if (s == NULL || session_start(s) != 0)
+	s = recorder_session_new(&m, dir, on_session, &n_segments);
+	if (s == NULL || recorder_session_start(s) != 0)
 		return 1;
 	minutes = (double)replay(s, f) / 60e9;
 	cpu = cpu_seconds() - cpu;
 	printf("{\"cpu_s\": %.3f, \"bytes\": %llu, \"frames\": %llu, "
 	       "\"segments\": %u, \"cpu_s_minute\": %.3f, "
 	       "\"mb_minute\": %.3f}\n",
-	    cpu, (unsigned long long)session_bytes(s),
-	    (unsigned long long)session_frames(s), n_segments, cpu / minutes,
-	    (double)session_bytes(s) / 1e6 / minutes);
-	session_free(s);
+	    cpu, (unsigned long long)recorder_session_bytes(s),
+	    (unsigned long long)recorder_session_frames(s), n_segments,
+	    cpu / minutes, (double)recorder_session_bytes(s) / 1e6 / minutes);
+	recorder_session_free(s);
 	fclose(f);
 	close(dir);
 	return 0;

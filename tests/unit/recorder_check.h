@@ -17,7 +17,7 @@
 #include <time.h>
 
 #include "common/evidence.h"
-#include "recorder/picture/encoder.h"
+#include "recorder/frame/encoder.h"
 #include "recorder/webm/webm_reader.h"
 #include "tests/unit/recorder_child.h"
 

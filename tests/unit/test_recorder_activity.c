@@ -4,8 +4,8 @@
  */
 #include <turbojpeg.h>
 
-#include "recorder/picture/activity.h"
-#include "recorder/picture/poster.h"
+#include "recorder/frame/activity.h"
+#include "recorder/frame/poster.h"
 #include "tests/unit/recorder_check.h"
 
 /* ---- the parts ---- */

@@ -6,10 +6,10 @@
 #include <libyuv/convert.h>
 
 #include "common/err.h"
-#include "recorder/picture/canvas.h"
-#include "recorder/picture/encoder.h"
+#include "recorder/frame/canvas.h"
+#include "recorder/frame/encoder.h"
 #include "recorder/meta.h"
-#include "recorder/picture/pacer.h"
+#include "recorder/frame/pacer.h"
 #include "tests/unit/recorder_fixture.h"
 
 static void
@@ -174,9 +174,9 @@ pacer_keeps_pace(void **state)
 	pacer_damage(&p, t + 1, 500, 8160);
 	pacer_damage(&p, t + 2, 500, 8160);
 	assert_true(pacer_due(&p) == t + step); /* then at the pace */
-	pacer_set_stretch(&p, 1000);
+	pacer_set_slowdown(&p, 1000);
 	assert_true(pacer_due(&p) == t + 2 * step);
-	pacer_set_stretch(&p, 1);
+	pacer_set_slowdown(&p, 1);
 	pacer_set_rate(&p, 2);
 	assert_true(pacer_due(&p) == t + NS_PER_S / 2);
 	assert_false(pacer_is_key_due(&p, t + PACER_KEY_NS - 1));

@@ -5,16 +5,17 @@
 #include <signal.h>
 #include <sys/resource.h>
 
-#include "recorder/session/session.h"
+#include "recorder/session/recorder_session.h"
 #include "tests/unit/recorder_check.h"
 
 #define SPOT 16
 
 static struct meta meta;
-static struct session *session;
+static struct recorder_session *session;
 
 static void
-on_session(void *arg, enum session_event ev, const struct segment_result *res)
+on_session(
+    void *arg, enum recorder_session_event ev, const struct segment_result *res)
 {
 	(void)arg;
 	(void)ev;
@@ -26,14 +27,14 @@ mark(unsigned ms)
 {
 	struct tee_mark m = { .kind = TEE_MARK_TIME, .mono_ns = AT_MS(ms) };
 
-	return session_mark(session, &m);
+	return recorder_session_mark(session, &m);
 }
 
 static void
 feed(unsigned ms, size_t len)
 {
 	assert_int_equal(mark(ms), 0);
-	assert_int_equal(session_feed(session, msg, len), 0);
+	assert_int_equal(recorder_session_feed(session, msg, len), 0);
 }
 
 /* All of the screen. */
@@ -99,17 +100,17 @@ what_was_not_written_is_not_built_on(void **state)
 	assert_int_equal(meta_parse(&meta, json,
 			     fixture_meta_json(&fm, json, sizeof(json)), &why),
 	    0);
-	session = session_new(&meta, spool.fd, on_session, NULL);
+	session = recorder_session_new(&meta, spool.fd, on_session, NULL);
 	assert_non_null(session);
-	assert_int_equal(session_start(session), 0);
+	assert_int_equal(recorder_session_start(session), 0);
 	show_all(20, 220);
 	show_all(1000, 200);
 	show_spot(1100, 60);
 	limit_files(true);
 	assert_int_not_equal(mark(1800), 0); /* its picture */
 	limit_files(false);
-	session_close(session, "error", AT_MS(2500));
-	session_free(session);
+	recorder_session_close(session, "error", AT_MS(2500));
+	recorder_session_free(session);
 	load_manifests();
 	assert_int_equal(n_manifests, 1);
 	check_media(manifests[0]);

@@ -10,7 +10,7 @@
 
 #include "common/clock.h"
 #include "recorder/meta.h"
-#include "recorder/session/session_internal.h"
+#include "recorder/session/recorder_session_internal.h"
 #include "recorder/webm/webm_reader.h"
 #include "tests/unit/recorder_fixture.h"
 
@@ -22,12 +22,13 @@
 
 static struct fixture_spool spool;
 static struct meta meta;
-static struct session *s;
+static struct recorder_session *s;
 static uint8_t px[W * H * 4], msg[W * H * 4 + 64];
 static struct webm_block blocks[BLOCKS_N];
 
 static void
-on_session(void *arg, enum session_event ev, const struct segment_result *res)
+on_session(
+    void *arg, enum recorder_session_event ev, const struct segment_result *res)
 {
 	(void)arg;
 	(void)ev;
@@ -46,9 +47,9 @@ begin(const char *codec)
 			     fixture_meta_json(&fm, json, sizeof(json)), &why),
 	    0);
 	strcpy(meta.time_zone, "UTC");
-	s = session_new(&meta, spool.fd, on_session, NULL);
+	s = recorder_session_new(&meta, spool.fd, on_session, NULL);
 	assert_non_null(s);
-	assert_int_equal(session_start(s), 0);
+	assert_int_equal(recorder_session_start(s), 0);
 }
 
 static void
@@ -57,9 +58,10 @@ draw(uint64_t ns, unsigned seed)
 	struct tee_mark mark = { .kind = TEE_MARK_TIME, .mono_ns = ns };
 
 	fixture_desktop(px, W, H, seed);
-	assert_int_equal(session_mark(s, &mark), 0);
+	assert_int_equal(recorder_session_mark(s, &mark), 0);
 	assert_int_equal(
-	    session_feed(s, msg, fixture_raw(msg, px, W, 0, 0, W, H)), 0);
+	    recorder_session_feed(s, msg, fixture_raw(msg, px, W, 0, 0, W, H)),
+	    0);
 }
 
 /* Ends the session; its file's frames. */
@@ -72,8 +74,8 @@ end(uint64_t ns)
 	size_t n = 0;
 	int fd;
 
-	assert_int_equal(session_mark(s, &mark), 0);
-	session_free(s);
+	assert_int_equal(recorder_session_mark(s, &mark), 0);
+	recorder_session_free(s);
 	assert_int_equal(fixture_spool_count(&spool, ".webm", name), 1);
 	snprintf(path, sizeof(path), "%s/%s", spool.path, name);
 	fd = open(path, O_RDONLY);
@@ -107,12 +109,12 @@ goes_and_comes_back(void **state)
 	begin("vp9");
 	draw(AT_S(0), 1);
 	draw(AT_S(1), 2);
-	assert_int_equal(session_tick(s, AT_S(9)), 0);
+	assert_int_equal(recorder_session_tick(s, AT_S(9)), 0);
 	assert_non_null(s->encoder);
-	assert_int_equal(session_tick(s, AT_S(20)), 0);
+	assert_int_equal(recorder_session_tick(s, AT_S(20)), 0);
 	assert_null(s->encoder);
 	/* repeats need none */
-	assert_int_equal(session_tick(s, AT_S(25)), 0);
+	assert_int_equal(recorder_session_tick(s, AT_S(25)), 0);
 	assert_null(s->encoder);
 	draw(AT_S(30), 3);
 	assert_non_null(s->encoder);
@@ -136,12 +138,12 @@ makes_the_key_frame_of_a_still_screen(void **state)
 	begin("vp9");
 	draw(AT_S(0), 1);
 	for (unsigned t = 1; t <= 20; t++)
-		assert_int_equal(session_tick(s, AT_S(t)), 0);
+		assert_int_equal(recorder_session_tick(s, AT_S(t)), 0);
 	assert_null(s->encoder);
 	s->pacer.last_key_ns -= 590 * NS_PER_S;
-	assert_int_equal(session_tick(s, AT_S(22)), 0);
+	assert_int_equal(recorder_session_tick(s, AT_S(22)), 0);
 	assert_non_null(s->encoder);
-	assert_int_equal(session_tick(s, AT_S(60)), 0);
+	assert_int_equal(recorder_session_tick(s, AT_S(60)), 0);
 	assert_null(s->encoder);
 	n = end(AT_S(62));
 	for (size_t i = 1; i < n; i++)
@@ -157,10 +159,10 @@ stays_away_while_nothing_changes(void **state)
 	(void)state;
 	begin("vp9");
 	draw(AT_S(0), 1);
-	assert_int_equal(session_tick(s, AT_S(20)), 0);
+	assert_int_equal(recorder_session_tick(s, AT_S(20)), 0);
 	assert_null(s->encoder);
 	draw(AT_S(21), 1); /* the same picture */
-	assert_int_equal(session_tick(s, AT_S(40)), 0);
+	assert_int_equal(recorder_session_tick(s, AT_S(40)), 0);
 	assert_null(s->encoder);
 	end(AT_S(41));
 }
@@ -173,7 +175,7 @@ stays_with_vp8(void **state)
 	(void)state;
 	begin("vp8");
 	draw(AT_S(0), 1);
-	assert_int_equal(session_tick(s, AT_S(60)), 0);
+	assert_int_equal(recorder_session_tick(s, AT_S(60)), 0);
 	assert_non_null(s->encoder);
 	end(AT_S(61));
 }

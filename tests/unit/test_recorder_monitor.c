@@ -3,7 +3,7 @@
  * recorder on screens with several, argv[1]: the program.
  */
 #include "common/err.h"
-#include "recorder/picture/monitor.h"
+#include "recorder/frame/monitor.h"
 #include "tests/unit/recorder_check.h"
 
 /* Two monitors side by side, the second one odd in place and size. */

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include "recorder/picture/pacer.h"
+#include "recorder/frame/pacer.h"
 
 #define N_DAMAGE 2000
 #define N_MAX    (2 * N_DAMAGE)
@@ -61,13 +61,13 @@ take(struct pacer *p, uint64_t t, size_t n)
 
 /* What is due before each damage, then the damage; returns the pictures. */
 static size_t
-drive(unsigned rate, unsigned stretch)
+drive(unsigned rate, unsigned slowdown)
 {
 	struct pacer p;
 	size_t n = 0;
 
 	pacer_init(&p, rate);
-	pacer_set_stretch(&p, stretch);
+	pacer_set_slowdown(&p, slowdown);
 	for (size_t i = 0; i < N_DAMAGE; i++) {
 		if (pacer_due(&p) <= damage[i])
 			n = take(&p, pacer_due(&p), n);
@@ -112,10 +112,10 @@ model(uint64_t interval)
 }
 
 static void
-check_stream(unsigned rate, unsigned stretch)
+check_stream(unsigned rate, unsigned slowdown)
 {
-	uint64_t interval = NS_PER_S / (rate < 10 ? rate : 10) * stretch;
-	size_t n = drive(rate, stretch), n_keys = 0;
+	uint64_t interval = NS_PER_S / (rate < 10 ? rate : 10) * slowdown;
+	size_t n = drive(rate, slowdown), n_keys = 0;
 
 	assert_int_equal(n, model(interval));
 	for (size_t i = 0; i < n; i++) {
@@ -141,7 +141,7 @@ pictures_follow_damage_at_the_pace(void **state)
 		for (size_t i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
 			check_stream(rates[i], 1);
 			check_stream(rates[i], 2);
-			check_stream(rates[i], PACER_STRETCH_MAX);
+			check_stream(rates[i], PACER_SLOWDOWN_MAX);
 		}
 	}
 }

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "recorder/picture/pending.h"
+#include "recorder/frame/pending.h"
 #include "tests/unit/recorder_fixture.h"
 
 #define COLS 5

@@ -10,7 +10,7 @@
 #include <vpx/vp8dx.h>
 #include <vpx/vpx_decoder.h>
 
-#include "recorder/picture/encoder.h"
+#include "recorder/frame/encoder.h"
 #include "tests/unit/recorder_fixture.h"
 
 /* Neither is a multiple of a tile; chroma is rounded up. */

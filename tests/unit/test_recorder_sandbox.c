@@ -15,15 +15,16 @@
 
 #include "common/err.h"
 #include "recorder/sandbox.h"
-#include "recorder/session/session.h"
+#include "recorder/session/recorder_session.h"
 #include "tests/unit/recorder_fixture.h"
 
 static struct fixture_spool spool;
 
 static void
-on_session(void *arg, enum session_event ev, const struct segment_result *res)
+on_session(
+    void *arg, enum recorder_session_event ev, const struct segment_result *res)
 {
-	if (ev == SESSION_SEGMENT)
+	if (ev == RECORDER_SESSION_SEGMENT)
 		*(uint64_t *)arg += res->frames;
 }
 
@@ -60,7 +61,7 @@ record(void)
 	static uint8_t px[W * H * 4], msg[W * H * 4 + 64];
 	struct tee_mark mark = { .kind = TEE_MARK_TIME };
 	uint64_t frames = 0;
-	struct session *s;
+	struct recorder_session *s;
 	struct meta m;
 	const char *why;
 	char json[2048];
@@ -70,25 +71,26 @@ record(void)
 		&why) != 0)
 		return 1;
 	strcpy(m.time_zone, "UTC");
-	s = session_new(&m, spool.fd, on_session, &frames);
-	if (s == NULL || session_start(s) != 0)
+	s = recorder_session_new(&m, spool.fd, on_session, &frames);
+	if (s == NULL || recorder_session_start(s) != 0)
 		return 2;
 	for (unsigned i = 1; i < 20; i++) {
 		fixture_desktop(px, W, H, i);
 		n = fixture_raw(msg, px, W, 0, 0, W, H);
 		mark.mono_ns = 1000 + i * NS_PER_S / 4;
-		if (session_mark(s, &mark) != 0 || session_feed(s, msg, n) != 0)
+		if (recorder_session_mark(s, &mark) != 0 ||
+		    recorder_session_feed(s, msg, n) != 0)
 			return 3;
 	}
 	n = fixture_update(msg, 1);
 	n += fixture_rect(msg + n, 0, 0, 1600, 900, -223);
-	if (session_feed(s, msg, n) != 0)
+	if (recorder_session_feed(s, msg, n) != 0)
 		return 4;
 	mark.kind = TEE_MARK_END;
 	mark.mono_ns += 2 * NS_PER_S;
-	if (session_mark(s, &mark) != 0)
+	if (recorder_session_mark(s, &mark) != 0)
 		return 5;
-	session_free(s);
+	recorder_session_free(s);
 	return frames >= 20 ? 0 : 6;
 }
 

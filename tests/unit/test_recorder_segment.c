@@ -14,9 +14,9 @@
 #include <sysexits.h>
 
 #include "common/err.h"
-#include "recorder/picture/encoder.h"
+#include "recorder/frame/encoder.h"
 #include "recorder/session/manifest.h"
-#include "recorder/repair.h"
+#include "recorder/recorder_repair.h"
 #include "recorder/session/segment.h"
 #include "tests/unit/recorder_fixture.h"
 

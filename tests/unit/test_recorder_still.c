@@ -11,8 +11,8 @@
 #include <vpx/vpx_decoder.h>
 
 #include "common/bytes.h"
-#include "recorder/picture/canvas.h"
-#include "recorder/picture/encoder.h"
+#include "recorder/frame/canvas.h"
+#include "recorder/frame/encoder.h"
 #include "tests/unit/recorder_fixture.h"
 
 #define W_MAX    1920

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "common/bytes.h"
-#include "recorder/session/file_tags.h"
+#include "recorder/session/segment_tags.h"
 
 static void
 test_plain(void **state)
@@ -43,15 +43,16 @@ test_plain(void **state)
 
 	for (size_t i = 0; i < N_ELEMENTS(rows); i++)
 		assert_string_equal(
-		    file_tags_plain(rows[i].in, out, sizeof(out)), rows[i].out);
+		    segment_tags_plain(rows[i].in, out, sizeof(out)),
+		    rows[i].out);
 	/* whole characters only */
-	assert_string_equal(file_tags_plain("ab\xc3\xa9z", out, 4), "ab");
+	assert_string_equal(segment_tags_plain("ab\xc3\xa9z", out, 4), "ab");
 	assert_string_equal(
-	    file_tags_plain("ab\xc3\xa9z", out, 5), "ab\xc3\xa9");
+	    segment_tags_plain("ab\xc3\xa9z", out, 5), "ab\xc3\xa9");
 }
 
 static const char *
-value(const struct file_tags *t, const char *name)
+value(const struct segment_tags *t, const char *name)
 {
 	for (size_t i = 0; i < FILE_TAGS_N; i++)
 		if (strcmp(t->list[i].name, name) == 0)
@@ -67,10 +68,11 @@ test_tags(void **state)
 		.endpoint = "desk\n1",
 		.technician = "al\x1bice",
 		.time_zone = "Europe/Berlin" };
-	struct file_tags t;
+	struct segment_tags t;
 
 	/* 2026-11-21 08:15:02 UTC */
-	file_tags_fill(&t, &m, "s", 2, "DP-1", UINT64_C(1795248902000000000));
+	segment_tags_fill(
+	    &t, &m, "s", 2, "DP-1", UINT64_C(1795248902000000000));
 	assert_string_equal(
 	    t.title, "desk1, alice, 2026-11-21 09:15:02 +0100, monitor 2");
 	assert_string_equal(value(&t, "SESSION"), m.session);
@@ -89,12 +91,12 @@ static void
 test_longest(void **state)
 {
 	struct meta m = { .time_zone = "UTC" };
-	struct file_tags t;
+	struct segment_tags t;
 
 	memset(m.endpoint, 'e', sizeof(m.endpoint) - 1);
 	memset(m.technician, 't', sizeof(m.technician) - 1);
 	memset(m.team, 'a', sizeof(m.team) - 1);
-	file_tags_fill(&t, &m, "s", 4294967295U, m.endpoint, 0);
+	segment_tags_fill(&t, &m, "s", 4294967295U, m.endpoint, 0);
 	assert_true(strlen(t.title) < WEBM_STRING_MAX);
 	for (size_t i = 0; i < FILE_TAGS_N; i++)
 		assert_true(strlen(t.list[i].value) < WEBM_STRING_MAX);

@@ -3,7 +3,7 @@
  * go on moving: the bookkeeping, and the real recorder (argv[1]).
  */
 #include "common/err.h"
-#include "recorder/picture/tiles.h"
+#include "recorder/frame/tiles.h"
 #include "tests/unit/recorder_check.h"
 
 #define FINE 24

@@ -6,7 +6,7 @@
  */
 #include <limits.h>
 
-#include "recorder/session/session.h"
+#include "recorder/session/recorder_session.h"
 #include "tests/unit/recorder_check.h"
 
 #define SPOT       12 /* pixels; at odd places, over the edges of tiles */
@@ -20,7 +20,7 @@
 
 struct play {
 	struct meta meta;
-	struct session *session;
+	struct recorder_session *session;
 	uint64_t offset;
 };
 
@@ -29,7 +29,8 @@ static struct fixture_meta fm;
 /* ---- feeding ---- */
 
 static void
-on_session(void *arg, enum session_event ev, const struct segment_result *res)
+on_session(
+    void *arg, enum recorder_session_event ev, const struct segment_result *res)
 {
 	(void)arg;
 	(void)ev;
@@ -43,18 +44,18 @@ mark(struct play *p, uint32_t kind, unsigned ms, uint32_t a, uint32_t b)
 
 	store_be32(m.value, a);
 	store_be32(m.value + 4, b);
-	assert_int_equal(session_mark(p->session, &m), 0);
+	assert_int_equal(recorder_session_mark(p->session, &m), 0);
 }
 
 static void
 feed(struct play *p, unsigned ms, size_t len)
 {
 	mark(p, TEE_MARK_TIME, ms, 0, 0);
-	assert_int_equal(session_feed(p->session, msg, len), 0);
+	assert_int_equal(recorder_session_feed(p->session, msg, len), 0);
 }
 
 static void
-begin(struct play *p, unsigned rate, unsigned stretch, const char *more)
+begin(struct play *p, unsigned rate, unsigned slowdown, const char *more)
 {
 	char json[2048];
 	const char *why;
@@ -67,10 +68,10 @@ begin(struct play *p, unsigned rate, unsigned stretch, const char *more)
 	assert_int_equal(meta_parse(&p->meta, json,
 			     fixture_meta_json(&fm, json, sizeof(json)), &why),
 	    0);
-	p->session = session_new(&p->meta, spool.fd, on_session, NULL);
+	p->session = recorder_session_new(&p->meta, spool.fd, on_session, NULL);
 	assert_non_null(p->session);
-	assert_int_equal(session_start(p->session), 0);
-	session_set_stretch(p->session, stretch);
+	assert_int_equal(recorder_session_start(p->session), 0);
+	recorder_session_set_slowdown(p->session, slowdown);
 	memset(px, 200, sizeof(px));
 	feed(p, 20, fixture_raw(msg, px, WIDE, 0, 0, WIDE, HIGH));
 }
@@ -80,7 +81,7 @@ static int
 end(struct play *p, unsigned ms)
 {
 	mark(p, TEE_MARK_END, ms, TEE_END_NORMAL, 0);
-	session_free(p->session);
+	recorder_session_free(p->session);
 	load_manifests();
 	return n_manifests;
 }
@@ -231,13 +232,13 @@ stood_or_counted(void **state)
 
 /* So many changes of step_ms; returns those that a frame shows. */
 static unsigned
-flash(unsigned n, unsigned step_ms, unsigned rate, unsigned stretch,
+flash(unsigned n, unsigned step_ms, unsigned rate, unsigned slowdown,
     const char *more, int64_t *counted)
 {
 	struct play p;
 	unsigned shown = 0;
 
-	begin(&p, rate, stretch, more);
+	begin(&p, rate, slowdown, more);
 	for (unsigned i = 0; i < n; i++)
 		show(&p, 1000 + i * step_ms, 0, i);
 	assert_int_equal(end(&p, 1000 + n * step_ms + 2000), 1);
@@ -261,9 +262,9 @@ all_that_stood_are_shown(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < N_ELEMENTS(rates); i++)
-		for (unsigned stretch = 1; stretch <= 2; stretch++) {
+		for (unsigned slowdown = 1; slowdown <= 2; slowdown++) {
 			assert_int_equal(
-			    flash(60, 100, rates[i], stretch, NULL, &counted),
+			    flash(60, 100, rates[i], slowdown, NULL, &counted),
 			    60);
 			assert_int_equal(counted, 0);
 		}
@@ -342,9 +343,10 @@ slow_rectangle_keeps_what_stands(void **state)
 	len = fixture_raw(msg, px, WIDE, 0, 0, WIDE, HIGH);
 	head = 16 + 20 * row; /* the spot begins in row 37 */
 	mark(&p, TEE_MARK_TIME, 1110, 0, 0);
-	assert_int_equal(session_feed(p.session, msg, head), 0);
+	assert_int_equal(recorder_session_feed(p.session, msg, head), 0);
 	mark(&p, TEE_MARK_TIME, 1300, 0, 0);
-	assert_int_equal(session_feed(p.session, msg + head, len - head), 0);
+	assert_int_equal(
+	    recorder_session_feed(p.session, msg + head, len - head), 0);
 	assert_int_equal(end(&p, 3000), 1);
 	look(manifests[0]);
 	assert_true(is_shown(1050, 1300, 0, 1));
@@ -365,10 +367,10 @@ slow_update_is_seen_in_parts(void **state)
 	one += add_spot(msg + one, 0, 1);
 	two = add_spot(msg + one, 0, 2); /* at once: nobody saw the first */
 	mark(&p, TEE_MARK_TIME, 1030, 0, 0);
-	assert_int_equal(session_feed(p.session, msg, one + two), 0);
+	assert_int_equal(recorder_session_feed(p.session, msg, one + two), 0);
 	one = add_spot(msg, 0, 3);
 	mark(&p, TEE_MARK_TIME, 1200, 0, 0);
-	assert_int_equal(session_feed(p.session, msg, one), 0);
+	assert_int_equal(recorder_session_feed(p.session, msg, one), 0);
 	assert_int_equal(end(&p, 3000), 1);
 	look(manifests[0]);
 	assert_false(is_shown(0, 3000, 0, 1));
@@ -425,7 +427,7 @@ mark_place(struct play *p, unsigned ms, unsigned x)
 	store_be16(m.value + 4, (uint16_t)x);
 	store_be16(m.value + 8, 160);
 	store_be16(m.value + 10, HIGH);
-	assert_int_equal(session_mark(p->session, &m), 0);
+	assert_int_equal(recorder_session_mark(p->session, &m), 0);
 }
 
 /* The monitor that is shown moves on the screen: no file ends for it. */

@@ -367,17 +367,17 @@ two_processes(void **state)
 static void
 second_reader_begins_where_told(void **state)
 {
-	const struct tee_note left = { 3, 77, 5, "abc" };
+	const struct tee_checkpoint left = { 3, 77, 5, "abc" };
 	struct tee_mark mark = { .kind = TEE_MARK_START, .mono_ns = 1 };
 	const uint8_t *data;
-	struct tee_note note;
+	struct tee_checkpoint checkpoint;
 	struct pair p;
 	size_t len;
 
 	open_pair(&p);
 	assert_int_equal(write_stream(p.w, 1000), 1000);
 	assert_int_equal(read_stream(p.r), 1000);
-	tee_reader_leave_note(p.r, &left);
+	tee_reader_write_checkpoint(p.r, &left);
 	/* neither of these is for the next one */
 	mark.offset = 1000;
 	assert_int_equal(tee_writer_mark(p.w, &mark), 0);
@@ -395,11 +395,11 @@ second_reader_begins_where_told(void **state)
 			     tee_writer_fd(p.w, TEE_FD_SPACE_EVENT)),
 	    0);
 	assert_int_equal(tee_reader_offset(p.r), 1500 + RING);
-	tee_reader_get_note(p.r, &note);
-	assert_int_equal(note.seq, 3);
-	assert_int_equal(note.next_frame, 77);
-	assert_int_equal(note.last_ns, 5);
-	assert_string_equal(note.segment, "abc");
+	tee_reader_read_checkpoint(p.r, &checkpoint);
+	assert_int_equal(checkpoint.seq, 3);
+	assert_int_equal(checkpoint.next_frame, 77);
+	assert_int_equal(checkpoint.last_ns, 5);
+	assert_string_equal(checkpoint.segment, "abc");
 	assert_int_equal(tee_reader_next(p.r, &mark, &data, &len), 1);
 	assert_int_equal(mark.kind, TEE_MARK_TIME);
 	assert_int_equal(mark.mono_ns, 42);

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "recorder/picture/zero_pages.h"
+#include "recorder/frame/zero_pages.h"
 
 #define PAGE    4096u
 #define N_PAGES 2048u /* 8 MiB */

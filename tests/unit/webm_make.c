@@ -14,8 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "recorder/picture/canvas.h"
-#include "recorder/picture/encoder.h"
+#include "recorder/frame/canvas.h"
+#include "recorder/frame/encoder.h"
 #include "recorder/webm/webm_repair.h"
 #include "recorder/webm/webm_writer.h"
 
