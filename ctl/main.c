@@ -12,7 +12,7 @@
 #include "common/protect.h"
 #include "ctl/command.h"
 #include "ctl/ctl.h"
-#include "ctl/remedy.h"
+#include "ctl/doctor/remedy.h"
 
 static struct ctl ctl;
 

@@ -10,7 +10,7 @@
 
 #include "common/db_hosts.h"
 #include "common/db_url.h"
-#include "ctl/remedy.h"
+#include "ctl/doctor/remedy.h"
 
 #define SQLSTATE_NO_TABLE "42P01"
 #define CONNECT_SECONDS   10 /* a host, unless url says how long */

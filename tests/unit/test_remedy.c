@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "common/bytes.h"
-#include "ctl/remedy.h"
+#include "ctl/doctor/remedy.h"
 
 static void
 test_errno(void **state)
