@@ -1,18 +1,25 @@
-"""The metrics ports of relay and storage: what a probe or a stranger sends
-costs neither memory nor a place for long."""
+"""The metrics ports of relay, storage and console: what a probe or a stranger
+sends costs neither memory nor a place for long."""
 import socket
 import time
 
+import conftest
 import exposition
 import pytest
 from process import wait_until
 
-PORTS = ('relay', 'storage')
+PORTS = ('relay', 'storage', 'console')
+
+
+@pytest.fixture(scope='module')
+def rig(request):
+    rig = conftest.make_rig(request).start()
+    rig.stack.start_console()
+    return rig
 
 
 def port(rig, name):
-    ports = rig.stack.ports
-    return ports.relay_metrics if name == 'relay' else ports.storage_metrics
+    return getattr(rig.stack.ports, f'{name}_metrics')
 
 
 def resident(rig, name):
