@@ -97,11 +97,22 @@ def clusters(data):
     return found + [at]
 
 
-def is_key(data, cluster):
-    """Whether its first block is a key frame: the flags say so."""
+def key_clusters(data):
+    """(offset, milliseconds) of the clusters that begin with a key frame: the
+    flags of their first block say so."""
+    found = []
+    for cluster in clusters(data)[:-1]:
+        ms, block = _timestamp(data, cluster)
+        _, body, _ = _sizes(data, block)
+        if data[body + 3] & 0x80:
+            found.append((cluster, ms))
+    return found
+
+
+def _timestamp(data, cluster):
+    """(milliseconds, offset of the first block)"""
     _, body, size = _sizes(data, cluster + 12)
-    _, body, _ = _sizes(data, body + size)
-    return data[body + 3] & 0x80 != 0
+    return int.from_bytes(data[body:body + size], 'big'), body + size
 
 
 def unfinished(recording, path, share, torn=0):
@@ -123,7 +134,5 @@ def unfinished(recording, path, share, torn=0):
         data[ends[n] + 4:ends[n] + 12] = b'\x01' + b'\xff' * 7
     with open(path, 'wb') as f:
         f.write(data[:ends[n] + torn])
-    # time of the last cluster that is whole: the element behind its head
-    at = ends[n - 1] + 12
-    _, body, size = _sizes(data, at)
-    return int.from_bytes(data[body:body + size], 'big') / 1000
+    # time of the last cluster that is whole
+    return _timestamp(data, ends[n - 1])[0] / 1000

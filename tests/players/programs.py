@@ -67,6 +67,17 @@ def to_mp4(path, out):
          '-enc_time_base', '1:1000', '-video_track_timescale', '1000', out])
 
 
+def ffmpeg_copy(path, out):
+    """The command of docs/players.md."""
+    run(['ffmpeg', '-v', 'error', '-i', path, '-c', 'copy', out])
+
+
+def mkvmerge_copy(path, out):
+    """The command of docs/players.md."""
+    run(['mkvmerge', '-q', '--webm', '--disable-language-ietf', '-o', out,
+         path])
+
+
 def thumbnails(path, every_s, folder):
     """The command of docs/players.md."""
     run(['ffmpeg', '-v', 'error', '-i', path, '-vf',

@@ -112,13 +112,29 @@ def test_a_browser_seeks_in_an_unfinished_file(recordings, kind, browser, mse,
     assert_shown(r, sorted(times), out['numbers'])
 
 
+@pytest.mark.parametrize('torn', [0, TORN], ids=['growing', 'cut'])
+@pytest.mark.parametrize('kind', KINDS)
+def test_firefox_video_jumps_to_the_next_key_frame(recordings, kind, torn):
+    """At most, in a file without Cues."""
+    path, r, times = grown(recordings, kind, torn)
+    with open(path, 'rb') as f:
+        data = f.read()
+    keys = [ms / 1000 for _, ms in desktop.key_clusters(data)]
+    times = [t for t in sorted(times) if t < keys[-1]][:5]
+    assert len(times) > 3
+    for t, n in zip(times, browsers.run('firefox', path,
+                                        times=times)['numbers']):
+        key = min(k for k in keys if k >= t)
+        assert n in r.at(t) | r.at(key), (t, n, key)
+
+
 @pytest.mark.parametrize('kind', KINDS)
 def test_mse_from_any_key_frame(recordings, kind):
     r = recordings[kind]
     with open(r.path, 'rb') as f:
         data = f.read()
     ends = desktop.clusters(data)
-    keys = [a for a in ends[:-1] if desktop.is_key(data, a)]
+    keys = [a for a, _ in desktop.key_clusters(data)]
     assert len(keys) > 2
     for at in keys[1:]:
         out = browsers.run('chromium', r.path, mse=True,
@@ -214,8 +230,7 @@ def test_gstreamer_remux_has_the_same_key_frames(recordings, kind, tmp_path):
     programs.gstreamer_remux(r.path, out)
     with open(r.path, 'rb') as f:
         data = f.read()
-    keys = [a for a in desktop.clusters(data)[:-1] if desktop.is_key(data, a)]
-    assert programs.cue_count(out) == len(keys)
+    assert programs.cue_count(out) == len(desktop.key_clusters(data))
 
 
 @pytest.mark.parametrize('kind', ['short', 'busy', 'quiet'])
@@ -230,6 +245,19 @@ def test_mp4_keeps_frames_and_length(recordings, kind, tmp_path):
     # its packets are in the order of decoding
     assert sorted(media.frame_times(out)) == pytest.approx(
         media.frame_times(r.path), abs=0.002)
+
+
+@pytest.mark.parametrize('kind', ['short', 'busy', 'quiet'])
+@pytest.mark.parametrize('copy', [programs.ffmpeg_copy,
+                                  programs.mkvmerge_copy])
+def test_a_copy_is_whole(recordings, kind, copy, tmp_path):
+    r = recordings[kind]
+    path = str(tmp_path / 'copy.webm')
+    copy(r.path, path)
+    assert media.frame_times(path) == media.frame_times(r.path)
+    out = browsers.run('chromium', path, mse=True)
+    (start, end), = out['mse']['buffered']
+    assert start == 0 and -0.5 < end - r.seconds < 1
 
 
 def test_thumbnails(recordings, tmp_path):
