@@ -18,17 +18,17 @@
 #include "console/http/webhook_sign.h"
 #include "console/worker.h"
 
-#define LOOK_SECONDS   1
-#define TIDY_LOOKS     60
-#define SENT_AT_ONCE   16 /* also in claim_sql */
-#define ANSWER_MAX     4096
+#define LOOK_SECONDS    1
+#define TIDY_LOOKS      60
+#define SENT_AT_ONCE    16 /* also in claim_sql */
+#define ANSWER_MAX      4096
 #define SECRET_TEXT_MAX 128
 
 /* $1: seconds of the lease, longer than an answer may take. The order is random
  * so that receivers with much to get keep no other waiting. */
 static const char claim_sql[] =
-    "WITH due AS (SELECT d.id FROM (SELECT id FROM webhooks ORDER BY "
-    "random()) w CROSS JOIN LATERAL ("
+    "WITH due AS (SELECT d.id FROM (SELECT id FROM webhooks WHERE enabled "
+    "ORDER BY random()) w CROSS JOIN LATERAL ("
     "SELECT id FROM webhook_deliveries WHERE webhook_id = w.id AND next_at "
     "<= clock_timestamp() ORDER BY next_at LIMIT 4 FOR UPDATE SKIP LOCKED) d "
     "LIMIT 16) "
@@ -37,47 +37,21 @@ static const char claim_sql[] =
     "FROM due, webhooks w WHERE d.id = due.id AND w.id = d.webhook_id "
     "RETURNING d.id, w.id, w.url, encode(w.secret_sealed, 'hex'), d.body";
 
-/* The webhook before its deliveries, as its removal takes them: two that each
- * have what the other waits for would both be deadlocked. */
-#define LOCK_WEBHOOK                                                           \
-	"WITH w AS (SELECT id FROM webhooks WHERE id = (SELECT webhook_id "    \
-	"FROM webhook_deliveries WHERE id = $1) FOR NO KEY UPDATE), "
-
 /* $1 the delivery, $2 the HTTP status. */
 static const char delivered_sql[] =
-    LOCK_WEBHOOK
-    "d AS (DELETE FROM webhook_deliveries WHERE id = $1 AND webhook_id IN "
-    "(SELECT id FROM w) RETURNING webhook_id) UPDATE webhooks SET last_at = clock_timestamp(), "
-    "last_status = $2, last_error = NULL WHERE id IN (SELECT webhook_id "
-    "FROM d)";
+    "SELECT webhook_delivered($1::uuid, $2::integer)";
 
 /* $1, $2 (NULL: no answer) as above, $3 what is wrong, $4 seconds of the
- * first pause: it doubles up to an hour, and scatters. */
+ * first pause. */
 static const char failed_sql[] =
-    LOCK_WEBHOOK
-    "d AS (UPDATE webhook_deliveries SET next_at = clock_timestamp() + "
-    "least(interval '1 hour', make_interval(secs => $4::integer) * "
-    "2 ^ least(tries - 1, 12)) * (0.8 + 0.4 * random()) WHERE id = $1 "
-    "AND webhook_id IN (SELECT id FROM w) RETURNING webhook_id) UPDATE webhooks SET last_at = clock_timestamp(), "
-    "last_status = $2, last_error = $3 WHERE id IN (SELECT webhook_id FROM "
-    "d)";
+    "SELECT webhook_failed($1::uuid, $2::integer, $3, $4::integer)";
 
 /* It was not sent: its receiver has as many as it may have. */
 static const char put_back_sql[] =
     "UPDATE webhook_deliveries SET next_at = clock_timestamp() + interval "
     "'2 seconds', tries = greatest(tries - 1, 0) WHERE id = $1";
 
-static const char give_up_sql[] =
-    "WITH h AS (SELECT id FROM webhooks WHERE EXISTS (SELECT FROM "
-    "webhook_deliveries WHERE webhook_id = webhooks.id AND created_at < now() "
-    "- interval '3 days') ORDER BY id FOR NO KEY UPDATE), d AS (DELETE FROM "
-    "webhook_deliveries WHERE created_at < now() - interval '3 days' AND "
-    "webhook_id IN (SELECT id FROM h) RETURNING webhook_id), n AS (SELECT webhook_id, "
-    "count(*) AS n FROM d GROUP BY 1), w AS (UPDATE webhooks w SET n_lost = "
-    "n_lost + n.n FROM n WHERE w.id = n.webhook_id RETURNING w.team_id, "
-    "w.url, n.n) INSERT INTO audit (team_id, actor, action, object, detail) "
-    "SELECT team_id, 'console', 'webhook_given_up', url, "
-    "jsonb_build_object('deliveries', n) FROM w";
+static const char tidy_sql[] = "SELECT webhook_tidy()";
 
 struct delivery {
 	LIST_ENTRY(delivery) link;
@@ -127,8 +101,8 @@ on_answer(void *arg, const struct fetch_answer *a)
 	if (a->err != 0) {
 		note_failure(d->hooks, d->id, NULL, a->why);
 	} else if (a->status / 100 == 2) {
-		db_pool_query(d->hooks->worker->db, delivered_sql, 2, params,
-		    NULL, NULL);
+		db_pool_query(
+		    d->hooks->worker->db, delivered_sql, 2, params, NULL, NULL);
 		atomic_fetch_add(
 		    &d->hooks->worker->place->counters.webhooks_ok, 1);
 		log_debug("webhook_delivered", LOG_S("delivery", d->id));
@@ -174,8 +148,8 @@ sign(const struct webhooks *h, const char *id, const char *hex,
 	if (rc != 0)
 		return ERR_CORRUPT;
 	snprintf(lines[0], 128, "webhook-id: %s", id);
-	snprintf(lines[1], 128, "webhook-timestamp: %llu",
-	    (unsigned long long)now);
+	snprintf(
+	    lines[1], 128, "webhook-timestamp: %llu", (unsigned long long)now);
 	snprintf(lines[2], 128, "webhook-signature: %s", signature);
 	return 0;
 }
@@ -216,8 +190,8 @@ deliver(struct webhooks *h, const PGresult *res, int row)
 	d->hooks = h;
 	snprintf(d->id, sizeof(d->id), "%s", id);
 	LIST_INSERT_HEAD(&h->under_way, d, link);
-	if (fetch_start(h->fetcher, PQgetvalue(res, row, 1), &rq, on_answer,
-		d) != 0) {
+	if (fetch_start(
+		h->fetcher, PQgetvalue(res, row, 1), &rq, on_answer, d) != 0) {
 		put_back(h, id);
 		delivery_free(d);
 	}
@@ -250,8 +224,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	h->is_asking = db_pool_query(h->worker->db, claim_sql, 1, params,
 			   on_claimed, h) == 0;
 	if (h->n_looks++ % TIDY_LOOKS == 0)
-		db_pool_query(
-		    h->worker->db, give_up_sql, 0, NULL, NULL, NULL);
+		db_pool_query(h->worker->db, tidy_sql, 0, NULL, NULL, NULL);
 }
 
 struct webhooks *

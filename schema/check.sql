@@ -583,6 +583,11 @@ WHERE NOT EXISTS (SELECT 1 FROM pg_trigger
                   WHERE tgrelid = w.tbl::regclass
                     AND tgname = w.trg AND tgenabled IN ('O', 'A'));
 
+-- A delivery of a webhook waits or has ended.
+SELECT 'webhook_delivery_twice' AS name, h.id::text AS object,
+       'waits, and has ended' AS detail
+FROM webhook_history h JOIN webhook_deliveries d ON d.id = h.id;
+
 -- Kept answers have one.
 SELECT 'idempotency_answer' AS name, encode(id, 'hex') AS object,
        'was committed without its answer' AS detail

@@ -123,6 +123,10 @@ BEGIN
         ('webhooks',          'admin',   'SELECT, INSERT, UPDATE, DELETE'),
         ('webhook_deliveries', 'console', 'SELECT, INSERT, UPDATE, DELETE'),
         ('webhook_deliveries', 'admin',  'SELECT, INSERT, DELETE'),
+        ('webhook_history',   'console', 'SELECT, INSERT, DELETE'),
+        ('webhook_history',   'admin',   'SELECT'),
+        ('webhook_overflow',  'console', 'SELECT, UPDATE, DELETE'),
+        ('webhook_overflow',  'admin',   'SELECT'),
 
         ('nodes',             'relay',   'SELECT, INSERT, UPDATE'),
         ('nodes',             'storage', 'SELECT, INSERT, UPDATE'),

@@ -89,6 +89,14 @@ void enrol_tokens_list_run(struct request *r);
 void enrol_tokens_new_run(struct request *r);
 void enrol_tokens_delete_run(struct request *r);
 
+void webhooks_list_run(struct request *r);
+void webhooks_new_run(struct request *r);
+void webhooks_patch_run(struct request *r);
+void webhooks_delete_run(struct request *r);
+void webhooks_test_run(struct request *r);
+void webhooks_deliveries_run(struct request *r);
+void webhooks_retry_run(struct request *r);
+
 void disk_space_run(struct request *r);
 
 void events_run(struct request *r);

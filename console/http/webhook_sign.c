@@ -9,6 +9,7 @@
 
 #include "common/bytes.h"
 #include "common/err.h"
+#include "common/webhook_secret.h"
 
 /* Returns the key's length or ERR_PROTOCOL. */
 static int

@@ -7,13 +7,11 @@
 
 #include <stdint.h>
 
-/* "whsec_" and the key in base64: what the receiver is given. */
-#define WEBHOOK_SECRET_PREFIX "whsec_"
 #define WEBHOOK_KEY_MAX       64
 #define WEBHOOK_SIGNATURE_MAX 64
 
 /*
- * secret: text as above. out: "v1,BASE64". Returns 0, ERR_PROTOCOL (it is no
+ * secret: text as of common/webhook_secret.h. out: "v1,BASE64". Returns 0, ERR_PROTOCOL (it is no
  * such secret) or ERR_NOMEM.
  */
 int webhook_sign(const char *secret, const char *id, uint64_t timestamp,

@@ -21,6 +21,7 @@ const VIEWS = [
   ['/connect/:endpoint', () => import('./views/viewer.js')],
   ['/settings', () => import('./views/settings.js')],
   ['/settings/single-sign-on', () => import('./views/single_sign_on.js')],
+  ['/settings/webhooks', () => import('./views/webhooks.js')],
   ['/endpoints', () => import('./views/endpoints.js')],
   ['/people', () => import('./views/people.js')],
   ['/tokens', () => import('./views/tokens.js')],

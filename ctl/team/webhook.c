@@ -1,19 +1,15 @@
 /* relaycam webhook: programs that a team has told what happened. */
-#include <openssl/evp.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/bytes.h"
+#include "common/webhook_secret.h"
 #include "ctl/command.h"
 #include "ctl/names.h"
 #include "ctl/pg.h"
 #include "ctl/team/secret.h"
 #include "ctl/table.h"
-
-#define KEY_LEN 32
-#define PREFIX  "whsec_"
 
 #define ME                                                                     \
 	"current_setting('relaycam.actor'), "                                  \
@@ -24,6 +20,7 @@ static const struct column columns[] = {
 	{ "id", "id", COLUMN_INT, "w.id" },
 	{ "url", "address", COLUMN_TEXT, "w.url" },
 	{ "events", "events", COLUMN_TEXT, "array_to_string(w.events, ',')" },
+	{ "enabled", "on", COLUMN_BOOL, "w.enabled" },
 	{ "created_at", NULL, COLUMN_TIME, "w.created_at" },
 	{ "last_at", "last try", COLUMN_TIME, "w.last_at" },
 	{ "last_status", "status", COLUMN_INT, "w.last_status" },
@@ -56,14 +53,8 @@ run_list(struct ctl *c, const struct args *a)
 static void
 make_secret(struct secret *s)
 {
-	uint8_t key[KEY_LEN];
-
-	randombytes_buf(key, sizeof(key));
-	strcpy(s->text, PREFIX);
-	s->len = sizeof(PREFIX) - 1;
-	s->len += (size_t)EVP_EncodeBlock(
-	    (uint8_t *)s->text + s->len, key, sizeof(key));
-	wipe(key, sizeof(key));
+	webhook_secret_new(s->text);
+	s->len = strlen(s->text);
 }
 
 /* "a,b" as a PostgreSQL array; the schema knows which names there are. */
@@ -135,7 +126,8 @@ run_add(struct ctl *c, const struct args *a)
 
 /* sql: of a function that says whether there is one of that team and id. */
 static int
-with_one(struct ctl *c, const struct args *a, const char *sql, const char *done)
+with_one(struct ctl *c, const struct args *a, const char *sql,
+    const char *which, const char *done)
 {
 	const char *id = a->words[0];
 	struct team_ref team;
@@ -153,9 +145,9 @@ with_one(struct ctl *c, const struct args *a, const char *sql, const char *done)
 	found = *PQgetvalue(res, 0, 0) == 't';
 	PQclear(res);
 	if (!found)
-		return ctl_error("team %s has no webhook %s; \"relaycam "
+		return ctl_error("team %s has no webhook %s%s; \"relaycam "
 				 "webhook list\" shows them",
-		    team.name, id);
+		    team.name, id, which);
 	printf("webhook %s %s\n", id, done);
 	return 0;
 }
@@ -164,13 +156,33 @@ static int
 run_remove(struct ctl *c, const struct args *a)
 {
 	return with_one(c, a,
-	    "SELECT webhook_remove($1::bigint, " ME ", $2::bigint)", "removed");
+	    "SELECT webhook_remove($1::bigint, " ME ", $2::bigint)", "",
+	    "removed");
+}
+
+#define SET_ENABLED(value)                                                     \
+	"SELECT ((webhook_set($1::bigint, " ME                                 \
+	", $2::bigint, NULL, NULL, " value ")).hook).id IS NOT NULL"
+
+static int
+run_enable(struct ctl *c, const struct args *a)
+{
+	return with_one(c, a, SET_ENABLED("true"), "",
+	    "is on; it is sent what waits and what happens from now on");
+}
+
+static int
+run_disable(struct ctl *c, const struct args *a)
+{
+	return with_one(c, a, SET_ENABLED("false"), "",
+	    "is off; what waits for it is kept for 3 days");
 }
 
 static int
 run_test(struct ctl *c, const struct args *a)
 {
 	return with_one(c, a, "SELECT webhook_test($1::bigint, $2::bigint)",
+	    " that is on and has room for a delivery",
 	    "gets a webhook.test from a console; \"relaycam webhook list\" "
 	    "says what came of it");
 }
@@ -195,6 +207,12 @@ static const struct command commands[] = {
 	    run_add },
 	{ "remove", "ID", 1, 1, OPTS(one_opts),
 	    "Removes one, and what waits to be sent to it.", run_remove },
+	{ "enable", "ID", 1, 1, OPTS(one_opts), "Switches one on again.",
+	    run_enable },
+	{ "disable", "ID", 1, 1, OPTS(one_opts),
+	    "Switches one off: it is sent nothing, and events are not kept "
+	    "for it.",
+	    run_disable },
 	{ "test", "ID", 1, 1, OPTS(one_opts),
 	    "Has a webhook.test sent, whatever events it wants.", run_test },
 };

@@ -28,6 +28,9 @@ def console(tmp_path_factory, cluster):
     c.endpoint = c.alice.get('endpoints').json()['items'][0]['id']
     c.alice.post('endpoints', json={'name': 'laptop', 'kind': 'agent'})
     c.agent = c.alice.get('endpoints?name=laptop').json()['items'][0]['id']
+    c.webhook = c.alice.post('webhooks', json={
+        'url': 'https://localhost:1/'}).json()['id']
+    c.delivery = c.alice.post(f'webhooks/{c.webhook}/test').json()['id']
     yield c
     assert c.stop() == 0, c.log()
 
@@ -50,6 +53,10 @@ BODIES = {
     '/endpoints/{id}/revoke': ('agent', {}),
     '/enrol-tokens': ('', {'endpoint': 'laptop'}),
     '/users': ('', {'name': 'once', 'password': 'correct horse'}),
+    '/webhooks': ('', {'url': 'https://localhost:1/', 'events': [
+        'session.started']}),
+    '/webhooks/{id}/test': ('webhook', {}),
+    '/webhooks/{id}/retry': ('webhook', {'delivery': None}),
     '/tickets': ('', {'endpoint': 'desk1'}),
 }
 
@@ -75,6 +82,8 @@ def test_each_is_done_once(console, path):
     what, body = BODIES[path]
     if path == '/archives':
         body = {'session': console.session}
+    if path == '/webhooks/{id}/retry':
+        body = {'delivery': console.delivery}
     client = console.login('alice')
     url = path[1:].replace('{id}', getattr(console, what) if what else '')
     headers = key()

@@ -125,6 +125,13 @@ ROWS = {
     ('GET', '/settings/retention'): Row(422),
     ('GET', '/settings/logins'): Row(200),
     ('PATCH', '/settings/logins'): Row(422, {}),
+    ('GET', '/webhooks'): Row(200),
+    ('POST', '/webhooks'): Row(422, {}),
+    ('PATCH', '/webhooks/{id}'): Row(422, {}, valid={'enabled': False}),
+    ('DELETE', '/webhooks/{id}'): Row(404),
+    ('POST', '/webhooks/{id}/test'): Row(404),
+    ('GET', '/webhooks/{id}/deliveries'): Row(404),
+    ('POST', '/webhooks/{id}/retry'): Row(422, {}, valid={'delivery': NEVER}),
     ('GET', '/disk-space'): Row(200),
     ('GET', '/events'): Row(200),
     ('GET', '/audit'): Row(200),
@@ -386,8 +393,16 @@ THERE = {
     'tokens': lambda c: (str(c.sql('SELECT max(id) FROM api_tokens')[0][0]),
                          '999999'),
     'enrol-tokens': lambda c: (enrol_token(c), '999999'),
+    'webhooks': lambda c: (webhook(c), '999999'),
     'me': lambda c: (passkey(c), '999999'),
 }
+
+
+def webhook(console):
+    return str(console.sql(
+        "INSERT INTO webhooks (team_id, url, events, secret_sealed) SELECT "
+        "id, 'https://x/', '{session.ended}', '' FROM teams WHERE name = "
+        "'demo' RETURNING id")[0][0])
 
 
 def passkey(console):

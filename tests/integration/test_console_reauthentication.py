@@ -70,7 +70,8 @@ def test_which_routes_are_guarded():
         ('DELETE', 'users/{id}/totp'), ('DELETE', 'users/{id}/passkeys'),
         ('DELETE', 'users/{id}/tokens'), ('PATCH', 'settings/logins'),
         ('PATCH', 'settings/single-sign-on'),
-        ('DELETE', 'settings/single-sign-on')}
+        ('DELETE', 'settings/single-sign-on'),
+        ('POST', 'webhooks'), ('PATCH', 'webhooks/{id}')}
 
 
 def test_an_old_login_changes_no_credentials(console):

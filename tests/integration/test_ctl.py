@@ -852,6 +852,14 @@ VIOLATIONS = {
         "ALTER TABLE segments DISABLE TRIGGER segment_moved",
     'webhook_triggers': "ALTER TABLE sessions DISABLE TRIGGER "
                         "session_webhook",
+    'webhook_delivery_twice':
+        "WITH w AS (INSERT INTO webhooks (team_id, url, events, secret_sealed) "
+        "SELECT id, 'https://x/', '{session.ended}', '' FROM teams LIMIT 1 "
+        "RETURNING id), d AS (INSERT INTO webhook_deliveries (webhook_id, "
+        "event, body) SELECT id, 'session.ended', '' FROM w RETURNING *) "
+        "INSERT INTO webhook_history (id, webhook_id, event, body, created_at, "
+        "delivered, tries) SELECT id, webhook_id, event, body, created_at, "
+        "true, 1 FROM d",
     'event_triggers': "ALTER TABLE segments DISABLE TRIGGER segment_event",
     'first_run_used':
         "INSERT INTO first_run_links (hash, expires_at, used_at) VALUES "
