@@ -5,7 +5,8 @@ import { formatTime, knownZone } from '../base/format.js';
 import { navigate } from '../base/router.js';
 import { me } from '../base/session.js';
 import { closeDialog, Dialog, FormDialog, openDialog } from './dialog.js';
-import { Field, filled, NAME_PATTERN } from './fields.js';
+import { EndpointFields, readEndpoint } from './endpoint_form.js';
+import { Field, NAME_PATTERN } from './fields.js';
 import { testEndpoint } from './endpoint_test.js';
 import { ProblemBox } from './problem.js';
 import { showOnce } from './shown_once.js';
@@ -13,36 +14,19 @@ import { say, sayProblem } from './toast.js';
 import { T } from '../texts.js';
 
 const E = T.endpoints;
-const CONSENTS = Object.entries(E.consents);
-
-// What a direct endpoint has besides.
-function Direct({ endpoint: e }) {
-  return html`<${Field} name="host" label=${E.host} value=${e?.host || ''} required maxlength="253" hint=${E.hostHint} />
-    <${Field} name="port" label=${E.port} type="number" min="1" max="65535" value=${e?.port || 5900} required />`;
-}
-
-function Login({ endpoint: e }) {
-  return html`<${Field} name="username" label=${E.username} value=${e?.username || ''} maxlength="1024" hint=${E.usernameHint} />
-    <${Field} name="password" label=${E.password} type="password" maxlength="1024" autocomplete="new-password"
-      hint=${e?.has_password ? E.passwordKept : E.passwordHint} />`;
-}
-
 function NewForm() {
   const [kind, setKind] = useState('agent');
   return html`<${Field} name="name" label=${E.name} required maxlength="63" pattern=${NAME_PATTERN} hint=${E.nameHint} autofocus />
     <${Field} name="title" label=${E.fullName} maxlength="200" />
     <${Field} name="kind" label=${E.kind} options=${Object.entries(E.kinds)} value=${kind} hint=${E.kindHints[kind]}
       onChange=${(event) => setKind(event.target.value)} />
-    ${kind === 'direct' && html`<${Direct} />`}
-    <${Login} />`;
+    <${EndpointFields} kind=${kind} />`;
 }
 
 export function askNew(list) {
   openDialog(() => html`<${FormDialog} title=${E.newTitle} action=${E.add} wide
       save=${async (form) => {
-    const body = filled(form, ['name', 'title', 'kind', 'host', 'username', 'password']);
-    if (form.get('port')) body.port = Number(form.get('port'));
-    const made = await post('endpoints', body);
+    const made = await post('endpoints', { name: form.get('name').trim(), kind: form.get('kind'), ...readEndpoint(form, null) });
     list.refreshSoon();
     say(E.added);
     if (made.kind !== 'direct') setTimeout(() => enrol(made));
@@ -53,17 +37,12 @@ export function askEdit(e, list) {
   if (e.kind === 'attended') return;
   openDialog(() => html`<${FormDialog} title=${E.editTitle(e.name)} action=${T.save} wide
       save=${async (form) => {
-    const body = { title: form.get('title').trim(), consent: form.get('consent'),
-      username: form.get('username').trim() || null };
-    if (form.get('password')) body.password = form.get('password');
-    if (e.kind === 'direct') Object.assign(body, { host: form.get('host').trim(), port: Number(form.get('port')) });
-    list.put(e.id, await patch(`endpoints/${e.id}`, body));
+    const body = readEndpoint(form, e);
+    if (Object.keys(body).length > 0) list.put(e.id, await patch(`endpoints/${e.id}`, body));
     say(E.changed);
   }}>
     <${Field} name="title" label=${E.fullName} value=${e.title} maxlength="200" autofocus />
-    ${e.kind === 'direct' && html`<${Direct} endpoint=${e} />`}
-    <${Login} endpoint=${e} />
-    <${Field} name="consent" label=${E.consent} options=${CONSENTS} value=${e.consent} hint=${E.consentHint} />
+    <${EndpointFields} endpoint=${e} kind=${e.kind} />
   <//>`);
 }
 
@@ -80,6 +59,33 @@ async function enrol(e) {
   } catch (problem) {
     sayProblem(problem);
   }
+}
+
+// Tokens that were not used yet: each can be taken back.
+function OpenTokens({ endpoint }) {
+  const [items, setItems] = useState(null);
+  const [problem, setProblem] = useState(null);
+  const zone = knownZone(me.get().time_zone);
+  const load = () => get('enrol-tokens', { endpoint: endpoint.name, used: 'false', limit: 200 })
+    .then((page) => setItems(page.items.filter((t) => Date.parse(t.expires_at) > Date.now())), setProblem);
+  useEffect(() => { load(); }, []);
+  const takeBack = (token) => remove(`enrol-tokens/${token.id}`).then(load, sayProblem);
+  if (problem) return html`<${ProblemBox} problem=${problem} onRetry=${load} />`;
+  if (!items) return html`<p>${T.table.loading}</p>`;
+  if (items.length === 0) return html`<p>${E.noTokens}</p>`;
+  return html`<ul class="files">${items.map((t) => html`<li key=${t.id}>
+    <div class="file-what"><b>${formatTime(t.created_at, zone)}</b>
+      <p>${E.tokenFacts(t.created_by, formatTime(t.expires_at, zone))}</p></div>
+    <button type="button" onClick=${() => takeBack(t)}
+      aria-label=${`${T.tokens.remove}: ${formatTime(t.created_at, zone)}`}>${T.tokens.remove}</button></li>`)}</ul>`;
+}
+
+function showTokens(e) {
+  openDialog(() => html`<${Dialog} title=${E.tokensTitle(e.name)}>
+    <p class="soft">${E.tokensText}</p>
+    <${OpenTokens} endpoint=${e} />
+    <footer><button type="button" class="primary" onClick=${closeDialog}>${T.close}</button></footer>
+  <//>`);
 }
 
 function askRevoke(e, list) {
@@ -146,6 +152,7 @@ export const endpointMenu = (e, list) => {
     { label: E.rights, icon: 'people', run: () => showRights(e), disabled: isAttended, why: E.attendedWhy },
     null,
     { label: e.kind === 'reverse' ? E.newId : E.enrol, icon: 'key', run: () => enrol(e), disabled: !comes, why: E.directWhy },
+    { label: E.tokens, icon: 'tokens', run: () => showTokens(e), disabled: e.kind !== 'agent', why: E.agentWhy },
     { label: `${E.revoke} …`, icon: 'lock', run: () => askRevoke(e, list), disabled: !comes, why: E.directWhy },
     { label: `${E.remove} …`, icon: 'trash', danger: true, run: () => askRemove(e, list), disabled: isAttended, why: E.attendedWhy },
   ];
