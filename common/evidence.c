@@ -8,6 +8,7 @@
 
 #include "common/bytes.h"
 #include "common/err.h"
+#include "common/evidence_clusters.h"
 
 #define VERSION   1
 #define SEED      "relaycam evidence 1\n"
@@ -26,6 +27,7 @@ void
 evidence_release(struct evidence *e)
 {
 	sha256_free(e->open);
+	evidence_clusters_release(e);
 	free(e->blocks);
 	memset(e, 0, sizeof(*e));
 }
@@ -51,8 +53,10 @@ grow(struct evidence *e)
 static void
 close_block(struct evidence *e)
 {
-	if (e->is_open)
+	if (e->is_open) {
 		e->error = sha256_end(e->open, e->blocks[e->n - 1].hash);
+		evidence_clusters_end_block(e);
+	}
 	e->is_open = false;
 }
 
@@ -86,7 +90,9 @@ evidence_add(struct evidence *e, uint64_t offset, const uint8_t *data,
 	}
 	sha256_add(e->open, data, len);
 	b->len += len;
-	if (is_alone || b->len >= EVIDENCE_BLOCK_MIN)
+	if (!is_alone)
+		e->error = evidence_clusters_add(e, data, len);
+	if (e->error == 0 && (is_alone || b->len >= EVIDENCE_BLOCK_MIN))
 		close_block(e);
 }
 
@@ -164,7 +170,7 @@ json_t *
 evidence_to_json(const struct evidence *e)
 {
 	char root[HEX_LEN + 1], line[ENTRY_MAX];
-	json_t *blocks = json_array();
+	json_t *blocks = json_array(), *out;
 
 	for (size_t i = 0; blocks != NULL && i < e->n; i++) {
 		print_block(&e->blocks[i], line);
@@ -175,8 +181,15 @@ evidence_to_json(const struct evidence *e)
 	}
 	sodium_bin2hex(root, sizeof(root), e->root, EVIDENCE_HASH_LEN);
 	/* takes blocks, also on failure */
-	return json_pack("{s:i, s:s, s:o}", "version", VERSION, "root", root,
+	out = json_pack("{s:i, s:s, s:o}", "version", VERSION, "root", root,
 	    "blocks", blocks);
+	if (out != NULL && e->clusters.n > 0 &&
+	    json_object_set_new(
+		out, "clusters", evidence_clusters_to_json(e)) != 0) {
+		json_decref(out);
+		out = NULL;
+	}
+	return out;
 }
 
 static bool
@@ -272,7 +285,10 @@ parse(struct evidence *e, const json_t *manifest, const struct owner *o,
 	rc = chain(e, o, root);
 	if (rc != 0)
 		return rc;
-	return memcmp(root, e->root, sizeof(root)) == 0 ? 0 : ERR_CORRUPT;
+	if (memcmp(root, e->root, sizeof(root)) != 0)
+		return ERR_CORRUPT;
+	*why = "the list of clusters of the evidence is not that of its blocks";
+	return evidence_clusters_parse(e, json_object_get(j, "clusters"));
 }
 
 int

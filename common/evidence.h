@@ -17,10 +17,29 @@
 #define EVIDENCE_HASH_LEN  SHA256_LEN
 #define EVIDENCE_BLOCK_MIN (1024 * 1024) /* bytes that make a block full */
 #define EVIDENCE_BLOCKS    1024          /* most that one file may have */
+#define EVIDENCE_CLUSTERS  32768 /* most in the lists of one file's blocks */
+#define EVIDENCE_CLUSTER_HASH_LEN                                              \
+	8 /* bytes of a cluster's SHA-256 in a list                            \
+	   */
 
 struct evidence_block {
 	uint64_t offset, len; /* in the file */
 	uint8_t hash[EVIDENCE_HASH_LEN];
+	size_t first_cluster, n_clusters; /* n_clusters 0: it has no list */
+};
+
+/* One of several clusters that a block consists of. */
+struct evidence_cluster {
+	uint32_t len;
+	uint8_t hash[EVIDENCE_CLUSTER_HASH_LEN]; /* the first bytes of it */
+};
+
+/* Those of all blocks; common/evidence_clusters.c. */
+struct evidence_clusters {
+	struct evidence_cluster *list;
+	size_t n, room;
+	struct sha256 *sum; /* NULL: none yet */
+	bool is_full;
 };
 
 /*
@@ -35,14 +54,18 @@ struct evidence {
 	    *open; /* of the last block, while is_open; NULL: none yet */
 	bool is_open;
 	int error;
+	struct evidence_clusters clusters;
 };
 
 void evidence_init(struct evidence *e);
 void evidence_release(struct evidence *e);
 
+/* Blocks are all that is wanted; before the first evidence_add. */
+void evidence_without_clusters(struct evidence *e);
+
 /*
- * len bytes at offset have their final value. Parts that follow each other
- * are joined until they make a full block; one that is_alone is a block.
+ * len bytes at offset have their final value. Clusters that follow each other
+ * are joined until they make a full block; a part that is_alone is a block.
  * Errors are told by evidence_finish.
  */
 void evidence_add(struct evidence *e, uint64_t offset, const uint8_t *data,
@@ -100,5 +123,13 @@ int evidence_verify(const struct evidence *e, evidence_read_fn *read, void *arg,
 /* The same of its i-th block alone. */
 int evidence_verify_block(const struct evidence *e, size_t i,
     evidence_read_fn *read, void *arg, struct evidence_fault *fault);
+
+/*
+ * Narrows a fault of these two to the first cluster of its block that was
+ * changed, where that is known; otherwise it stays. Reads the block once more.
+ * Returns 0, ERR_NOMEM or read's error.
+ */
+int evidence_locate(const struct evidence *e, evidence_read_fn *read, void *arg,
+    struct evidence_fault *fault);
 
 #endif

@@ -9,19 +9,6 @@
 #include "common/err.h"
 #include "ctl/verify/verify_internal.h"
 
-#define POSITION_MAX 40
-
-/* 1:02:03.250 */
-static char *
-position(int64_t ms, char out[POSITION_MAX])
-{
-	long long s = ms / 1000;
-
-	snprintf(out, POSITION_MAX, "%lld:%02lld:%02lld.%03lld", s / 3600,
-	    s / 60 % 60, s % 60, (long long)ms % 1000);
-	return out;
-}
-
 static void
 describe(struct verify_file *p, const struct clip_facts *c)
 {
@@ -83,7 +70,8 @@ say_fault(struct verify_file *p, const struct clip_fault *f,
 		verify_file_say(p, VERIFY_RANGE,
 		    "its pictures do not lie between %s and %s of its "
 		    "original, as its manifest says",
-		    position(c->from_ms, from), position(c->to_ms, to));
+		    verify_position(c->from_ms, from),
+		    verify_position(c->to_ms, to));
 		break;
 	case CLIP_SHAPE:
 		verify_file_say(p, VERIFY_CHANGED,
@@ -118,8 +106,9 @@ say_good(struct verify_file *p, const struct clip_facts *c, uint64_t tail)
 	verify_file_say(p, VERIFY_GOOD,
 	    "a clip of recording %s, %s to %s, unchanged, by %.60s (%.200s), "
 	    "signed with key %s%s",
-	    c->segment, position(c->from_ms, from), position(c->to_ms, to),
-	    c->person, c->reason, p->key_id, rest);
+	    c->segment, verify_position(c->from_ms, from),
+	    verify_position(c->to_ms, to), c->person, c->reason, p->key_id,
+	    rest);
 	/* a reason may have lines, and none of them is a result of ours */
 	for (char *s = p->text; *s != '\0'; s++)
 		if ((unsigned char)*s < 0x20 || *s == 0x7f)

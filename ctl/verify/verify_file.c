@@ -81,18 +81,38 @@ verify_file_load_manifest(struct verify_file *p, const char *path)
 	return j;
 }
 
+/* ", 0:00:03.000 to 0:00:04.000 of the recording,"; "": it shows no time. */
+static const char *
+times_text(const struct verify_file *p, char out[160])
+{
+	char from[POSITION_MAX] = "", to[POSITION_MAX] = "its end";
+
+	out[0] = '\0';
+	if (p->from_ms < 0 && p->to_ms < 0)
+		return out;
+	if (p->from_ms >= 0)
+		verify_position(p->from_ms, from);
+	if (p->to_ms >= 0)
+		verify_position(p->to_ms, to);
+	snprintf(out, 160, ", %s%s%s of the recording,", from,
+	    p->from_ms >= 0 ? " to " : "what comes before ", to);
+	return out;
+}
+
 static void
 say_fault(struct verify_file *p)
 {
 	const struct evidence_fault *f = &p->fault;
 	uint64_t last = f->offset + f->len - 1;
+	char times[160];
 
 	switch (f->kind) {
 	case EVIDENCE_CHANGED:
 		verify_file_say(p, VERIFY_CHANGED,
-		    "bytes %" PRIu64 " to %" PRIu64 " (of %lld) are not those "
-		    "that were recorded",
-		    f->offset, last, (long long)p->facts.bytes);
+		    "bytes %" PRIu64 " to %" PRIu64 " (of %lld)%s are not "
+		    "those that were recorded",
+		    f->offset, last, (long long)p->facts.bytes,
+		    times_text(p, times));
 		break;
 	case EVIDENCE_MISSING:
 		verify_file_say(p, VERIFY_MISSING,
@@ -120,9 +140,11 @@ verify_file_check_bytes(struct verify_file *p, const struct evidence *e)
 		rc = evidence_verify(e, webm_read_file, &fd, &p->fault);
 	else if (fd >= 0)
 		errno = EISDIR;
-	if (rc == ERR_CORRUPT)
+	if (rc == ERR_CORRUPT) {
+		evidence_locate(e, webm_read_file, &fd, &p->fault);
+		verify_find_times(p, fd);
 		say_fault(p);
-	else if (rc != 0 && fd < 0 && errno == ENOENT)
+	} else if (rc != 0 && fd < 0 && errno == ENOENT)
 		verify_file_say(
 		    p, VERIFY_NO_FILE, "the recording is not there");
 	else if (rc != 0)

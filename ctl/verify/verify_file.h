@@ -48,6 +48,9 @@ struct verify_file {
 	char shown[VERIFY_PATH_MAX];    /* what people call it */
 	enum verify_result kind;
 	struct evidence_fault fault; /* CHANGED, MISSING, ADDED */
+	/* milliseconds of the recording that a changed range shows; -1: it
+	 * shows none, or that cannot be told any more */
+	int64_t from_ms, to_ms;
 	bool has_facts;
 	struct evidence_facts facts;
 	bool is_clip;

@@ -286,6 +286,13 @@ verify_set_check(struct verify_set *s, const struct verify_keys *keys)
 
 /* ---- results ---- */
 
+/* Milliseconds; null: not known. */
+static json_t *
+time_json(int64_t ms)
+{
+	return ms >= 0 ? json_integer(ms) : json_null();
+}
+
 static json_t *
 verify_file_json(const struct verify_file *p)
 {
@@ -302,6 +309,10 @@ verify_file_json(const struct verify_file *p)
 		    json_pack("{s:I,s:I}", "offset",
 			(json_int_t)p->fault.offset, "length",
 			(json_int_t)p->fault.len));
+	if (p->kind == VERIFY_CHANGED)
+		json_object_update_new(j,
+		    json_pack("{s:o,s:o}", "from_ms", time_json(p->from_ms),
+			"to_ms", time_json(p->to_ms)));
 	if (p->has_facts)
 		json_object_update_new(j,
 		    json_pack("{s:s,s:s,s:I,s:I,s:I,s:I}", "session",

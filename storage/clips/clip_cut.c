@@ -261,6 +261,7 @@ clip_cut(struct clip_made *made, const struct clip_plan *p,
 
 	memset(&made->facts.before, 0, sizeof(made->facts.before));
 	evidence_init(&made->evidence);
+	evidence_without_clusters(&made->evidence);
 	for (size_t i = p->first; rc == 0 && i < p->first + p->n; i++)
 		rc = clip_verify_block(e, i, v, why);
 	if (rc != 0)

@@ -1,6 +1,7 @@
 """Firefox over Marionette, its own remote protocol (Debian has no geckodriver):
 one page, as much of it as tests of the console need."""
 import base64
+import contextlib
 import itertools
 import json
 import os
@@ -48,13 +49,14 @@ class MarionetteError(AssertionError):
 
 
 class FirefoxPage:
-    def __init__(self, url, size=(1440, 900)):
+    def __init__(self, url, size=(1440, 900), prefs=None):
         self.url = url
         self.profile = tempfile.mkdtemp(prefix='rc-firefox-')
         self.log = os.path.join(self.profile, 'log')
         with open(os.path.join(self.profile, 'user.js'), 'w',
                   encoding='ascii') as f:
-            for name, value in {**PREFS, 'marionette.port': 0}.items():
+            for name, value in {**PREFS, **(prefs or {}),
+                                'marionette.port': 0}.items():
                 f.write(f'user_pref({json.dumps(name)}, '
                         f'{json.dumps(value)});\n')
         with open(self.log, 'wb') as out:
@@ -145,6 +147,28 @@ class FirefoxPage:
                 f'{self.text()[:900]}; {self.problems()}')
             time.sleep(0.05)
         return value
+
+    @contextlib.contextmanager
+    def inside(self, css):
+        """Within the document of a frame for a while."""
+        frame = self.js('return document.querySelector(arguments[0])', css)
+        self.command('WebDriver:SwitchToFrame', element=next(iter(frame.values())))
+        try:
+            yield
+        finally:
+            self.command('WebDriver:SwitchToFrame')
+
+    @contextlib.contextmanager
+    def another_tab(self):
+        """In front of this one for a while."""
+        here = self.command('WebDriver:GetWindowHandle')
+        there = self.command('WebDriver:NewWindow', type='tab', focus=True)
+        self.command('WebDriver:SwitchToWindow', handle=there['handle'], focus=True)
+        try:
+            yield
+        finally:
+            self.command('WebDriver:CloseWindow')
+            self.command('WebDriver:SwitchToWindow', handle=here, focus=True)
 
     def text(self, selector='body'):
         return self.js('return document.querySelector(arguments[0])'

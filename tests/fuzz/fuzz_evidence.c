@@ -1,7 +1,7 @@
 /*
  * A manifest's evidence over any bytes, and a file of what follows its first
- * zero byte: a list that is taken covers the file from 0 on, and a fault lies
- * where the list or the file's end says.
+ * zero byte: a list that is taken covers the file from 0 on, a fault lies
+ * where the list or the file's end says, and what it is narrowed to lies in it.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -12,6 +12,17 @@
 #include "tests/fuzz/span.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+static void
+narrow(const struct evidence *e, struct span *file, struct evidence_fault fault)
+{
+	struct evidence_fault to = fault;
+
+	if (evidence_locate(e, read_span, file, &to) != 0 ||
+	    to.kind != fault.kind || to.len == 0 || to.offset < fault.offset ||
+	    to.offset + to.len > fault.offset + fault.len)
+		abort();
+}
 
 static void
 check(const struct evidence *e, struct span *file)
@@ -29,6 +40,8 @@ check(const struct evidence *e, struct span *file)
 	if (rc != 0 && fault.kind == EVIDENCE_ADDED &&
 	    fault.offset + fault.len != file->len)
 		abort();
+	if (rc != 0)
+		narrow(e, file, fault);
 }
 
 int

@@ -70,7 +70,8 @@ def recorded(rig, tmp_path_factory):
         assert rig.stack.sql(
             f"SELECT coalesce(session_command(NULL, '{session}', "
             f"'frame_rate', '{rate}'), 'done')") == [['done']]
-    media.wait_pictures(rig.stack.path('spool'), 4, seen)
+    # some seconds: several clusters
+    media.wait_pictures(rig.stack.path('spool'), 18, seen)
     viewer.close()
     counter.stop()
     demo.wait_available(rig.stack, session, 60)
@@ -210,25 +211,69 @@ def test_every_changed_byte_is_found(recorded):
     assert int(r.stdout) == os.path.getsize(path) > 1000
 
 
+CLUSTER_ID = bytes.fromhex('1f43b675')
+
+
+def places(evidence):
+    """(offset, length) of each cluster, header and cues, as its blocks and
+    their lists of clusters say."""
+    found = []
+    for block, listed in zip(evidence['blocks'],
+                             evidence['clusters']['blocks']):
+        at, length = map(int, block.split()[:2])
+        lengths = [int(n) for n in listed.split()[::2]] or [length]
+        assert sum(lengths) == length
+        for n in lengths:
+            found.append((at, n))
+            at += n
+    return found
+
+
 def test_changed_bytes_by_the_program(copies):
-    """The program names the block, and the first bad one of several."""
+    """The program names the cluster with its times, and the first bad one of
+    several."""
     _, paths, keys, _ = copies
-    data = read(paths[1])
-    blocks = [tuple(map(int, b.split()[:2])) for b in json.loads(
-        read(manifest_of(paths[1])))['evidence']['blocks']]
+    data = read(paths[3])
+    blocks = places(json.loads(read(manifest_of(paths[3])))['evidence'])
     assert sum(n for _, n in blocks) == len(data)
+    assert len(blocks) > 4
     for at in [0, len(data) - 1] + random.sample(range(len(data)), 20):
         bad = bytearray(data)
         bad[at] ^= 0x10
         bad[-1] ^= 1
-        write(paths[1], bad)
-        f = result_of('--key', keys, paths[1])
+        write(paths[3], bad)
+        f = result_of('--key', keys, paths[3])
         assert f['result'] == 'changed', at
         if at == len(data) - 1:
             at = [o for o, n in blocks if o <= at < o + n][0]
         assert f['offset'] <= at < f['offset'] + f['length']
         assert (f['offset'], f['length']) in blocks
         assert str(f['offset']) in f['text']
+        if data[f['offset']:f['offset'] + 4] == CLUSTER_ID and at > f[
+                'offset'] + 40:
+            assert f['from_ms'] >= 0
+            assert f['to_ms'] is None or 0 < f['to_ms'] - f['from_ms'] < 6000
+            assert ' of the recording, are not' in f['text']
+
+
+def test_manifests_without_clusters_go_by_blocks(copies):
+    """As those of recordings that older programs made: everything is found,
+    and the block is named."""
+    _, paths, keys, _ = copies
+    manifest = json.loads(read(manifest_of(paths[3])))
+    blocks = [tuple(map(int, b.split()[:2]))
+              for b in manifest['evidence']['blocks']]
+    assert manifest['evidence'].pop('clusters')['version'] == 1
+    write(manifest_of(paths[3]), json.dumps(manifest).encode())
+    assert result_of('--key', keys, paths[3])['result'] == 'signature'
+    del manifest['signature']
+    write(manifest_of(paths[3]), json.dumps(manifest).encode())
+    assert result_of('--key', keys, paths[3])['result'] == 'unsigned'
+    bad = bytearray(read(paths[3]))
+    bad[len(bad) // 2] ^= 1
+    write(paths[3], bad)
+    f = result_of('--key', keys, paths[3])
+    assert f['result'] == 'changed' and (f['offset'], f['length']) in blocks
 
 
 def test_cut_files_are_found(copies):

@@ -1,6 +1,7 @@
 /*
  * For tests/integration/test_evidence.py: every byte of a real recording is
- * changed, one at a time, and must be found in the block that has it.
+ * changed, one at a time, and must be found in the block that has it, and there
+ * in the cluster.
  * usage: evidence_flips FILE MANIFEST; prints how many bytes were tried.
  */
 #include <inttypes.h>
@@ -46,18 +47,26 @@ load(const char *path, struct span *s)
 	return 0;
 }
 
-/* The block with byte i is the one that is named. */
+static bool
+has(const struct evidence_fault *f, size_t i)
+{
+	return f->offset <= i && i < f->offset + f->len;
+}
+
+/* The block with byte i is the one that is named, and then its cluster. */
 static int
 is_found(const struct evidence *e, struct span *s, size_t i)
 {
 	struct evidence_fault f;
+	bool has_it;
 	int rc;
 
 	s->data[i] ^= (uint8_t)(1u << (i % 8));
 	rc = evidence_verify(e, read_span, s, &f);
+	has_it = rc == ERR_CORRUPT && f.kind == EVIDENCE_CHANGED && has(&f, i);
+	rc = evidence_locate(e, read_span, s, &f);
 	s->data[i] ^= (uint8_t)(1u << (i % 8));
-	return rc == ERR_CORRUPT && f.kind == EVIDENCE_CHANGED &&
-	    f.offset <= i && i < f.offset + f.len;
+	return has_it && rc == 0 && has(&f, i);
 }
 
 int
