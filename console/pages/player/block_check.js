@@ -2,8 +2,27 @@
  * blocks of its manifest. Bytes may come in any order and before the manifest
  * does. No I/O. */
 import {sha256, toHex} from './manifest.js';
+import {clusterTime} from './webm.js';
 
 const KEPT_MAX = 24 * 1024 * 1024; /* bytes whose block is not complete */
+
+const whole = ({offset, length}) => ({offset, length, fromMs: null, toMs: null});
+
+/* The clusters of a changed block that are not those of its list, or all of it. That
+ * the block was changed its own hash says; the list says no more than where. */
+async function changedPlaces(block, bytes) {
+  const places = [];
+  const part = c => bytes.subarray(c.offset - block.offset, c.offset - block.offset + c.length);
+  for (const [i, c] of (block.clusters || []).entries()) {
+    if (toHex(await sha256(part(c))).startsWith(c.hash))
+      continue;
+    const next = block.clusters[i + 1], toMs = next ? clusterTime(part(next)) : null;
+    const fromMs = clusterTime(part(c)); /* it may be what was changed */
+    places.push({offset: c.offset, length: c.length, toMs,
+                 fromMs: fromMs !== null && toMs !== null && fromMs >= toMs ? null : fromMs});
+  }
+  return places.length > 0 ? places : [whole(block)];
+}
 
 export class BlockCheck {
   /* onChange: something is good or bad by now. */
@@ -15,9 +34,11 @@ export class BlockCheck {
     this.pending = Promise.resolve();
   }
 
-  /* blocks: of checkManifest(), in the order of the file. */
+  /* blocks: of checkManifest(), in the order of the file. A bad one gets places:
+   * what of it was changed, {offset, length, fromMs, toMs}; times are null where
+   * they cannot be told. */
   setBlocks(blocks) {
-    this.blocks = blocks.map(b => ({...b, state: 'unknown'}));
+    this.blocks = blocks.map(b => ({...b, state: 'unknown', places: []}));
     this.check();
   }
 
@@ -72,7 +93,10 @@ export class BlockCheck {
         const bytes = this.bytesOf(b);
         b.state = 'checking';
         this.pending = this.pending.then(async () => {
-          b.state = toHex(await sha256(bytes)) === b.hash ? 'good' : 'bad';
+          const isGood = toHex(await sha256(bytes)) === b.hash;
+          if (!isGood)
+            b.places = await changedPlaces(b, bytes);
+          b.state = isGood ? 'good' : 'bad';
           this.onChange(b);
         });
       }
@@ -82,6 +106,7 @@ export class BlockCheck {
   /* A block that cannot be read in full. */
   markBad(block) {
     block.state = 'bad';
+    block.places = [whole(block)];
     this.onChange(block);
   }
 
@@ -97,8 +122,8 @@ export class BlockCheck {
     });
   }
 
-  /* The first bad one by offset, or null. */
+  /* The first place by offset that was changed, or null. */
   firstBad() {
-    return (this.blocks || []).find(b => b.state === 'bad') || null;
+    return (this.blocks || []).find(b => b.state === 'bad')?.places[0] || null;
   }
 }

@@ -1,42 +1,46 @@
 /* What is known of the files that play: places on the timeline, and a sentence
- * that names the first block that was changed (X8). */
+ * that names the first place that was changed (X8). */
 import {PROBLEM_TEXTS} from './texts.js';
 import {clockText, spokenText} from './timeline_model.js';
 
+/* What is decided of a file: its good blocks, and the changed places of bad ones. What
+ * else a bad block holds is neither. */
+const decided = f => (f.check.blocks || []).flatMap(b =>
+  b.state === 'good' ? [{place: b, state: 'good'}] :
+    b.state === 'bad' ? b.places.map(place => ({place, state: 'bad'})) : []);
+
 /* files: RecordingFile; returns [{recording, state: 'good' or 'bad', fromMs, toMs}]
- * of blocks that are decided. */
+ * of what is decided. */
 export function checksOf(files, model) {
   const checks = [];
   for (const f of files)
-    for (const b of f.check.blocks || []) {
-      if (b.state !== 'good' && b.state !== 'bad')
-        continue;
-      const times = f.timesOf(b), r = f.recording;
-      if (!times && b.state === 'good')
+    for (const {place, state} of decided(f)) {
+      const times = f.timesOf(place), r = f.recording;
+      if (!times && state === 'good')
         continue;
       const end = model.endOf(r);
       const [from, to] = times || [0, end - r.fromMs];
-      checks.push({recording: r, state: b.state, fromMs: r.fromMs + from,
+      checks.push({recording: r, state, fromMs: r.fromMs + from,
                    toMs: Math.min(r.fromMs + to, end)});
     }
   return checks;
 }
 
-function badText(f, b, model) {
-  const times = f.timesOf(b), r = f.recording;
+function badText(f, place, model) {
+  const times = f.timesOf(place), r = f.recording;
   const where = times ? `from ${clockText(r.fromMs + times[0], true)} to ` +
     clockText(Math.min(r.fromMs + times[1], model.endOf(r)), true) :
     'its header or its index';
-  return `File ${r.seq} was changed after it was recorded: bytes ${b.offset} to ` +
-    `${b.offset + b.length - 1}, ${where}.`;
+  return `File ${r.seq} was changed after it was recorded: bytes ${place.offset} to ` +
+    `${place.offset + place.length - 1}, ${where}.`;
 }
 
 /* The whole: {state: 'good', 'bad' or 'unknown', text}. checks: of checksOf(). */
 export function summary(files, checks, model) {
-  const bad = files.map(f => ({f, block: f.check.firstBad()})).filter(x => x.block)
+  const bad = files.map(f => ({f, place: f.check.firstBad()})).filter(x => x.place)
     .sort((a, b) => a.f.recording.fromMs - b.f.recording.fromMs)[0];
   if (bad)
-    return {state: 'bad', text: badText(bad.f, bad.block, model)};
+    return {state: 'bad', text: badText(bad.f, bad.place, model)};
   const wrong = files.find(f => f.problem && f.problem !== 'unsigned' && f.problem !== 'unreachable');
   if (wrong)
     return {state: 'bad', text: `File ${wrong.recording.seq}: ${PROBLEM_TEXTS[wrong.problem]}`};

@@ -3,7 +3,10 @@
 
 const PREFIX = 'relaycam signed manifest 1\n';
 const CHAIN = 'relaycam evidence 1\n';
+const CLUSTER_CHAIN = 'relaycam clusters 1\n';
 const BLOCKS_MAX = 1024;
+const CLUSTERS_MAX = 32768;
+const CLUSTER_HEX = 16; /* digits of a cluster's hash that are kept */
 
 /* ---- JSON that keeps numbers as they are written ----
  *
@@ -172,6 +175,61 @@ async function chain(segment, blocks) {
   return toHex(root);
 }
 
+/* ---- clusters within blocks ---- */
+
+/* "length hash length hash" of a block: [{offset, length, hash}], which make it up;
+ * null: they do not. */
+function readClusters(text, block) {
+  if (text === '')
+    return [];
+  if (typeof text !== 'string' || !/^\d{1,10} [0-9a-f]{16}( \d{1,10} [0-9a-f]{16})+$/.test(text))
+    return null;
+  const words = text.split(' '), out = [];
+  let at = block.offset;
+  for (let i = 0; i < words.length; i += 2) {
+    const length = Number(words[i]);
+    if (length === 0)
+      return null;
+    out.push({offset: at, length, hash: words[i + 1]});
+    at += length;
+  }
+  return at === block.offset + block.length ? out : null;
+}
+
+function clustersRoot(root, lists) {
+  const size = lists.reduce((n, list) => n + 8 + list.length * (8 + CLUSTER_HEX / 2), 0);
+  const bytes = new Uint8Array(size), view = new DataView(bytes.buffer);
+  let at = 0;
+  for (const list of lists) {
+    view.setBigUint64(at, BigInt(list.length));
+    at += 8;
+    for (const c of list) {
+      view.setBigUint64(at, BigInt(c.length));
+      bytes.set(fromHex(c.hash), at + 8);
+      at += 8 + CLUSTER_HEX / 2;
+    }
+  }
+  return sha256(join(new TextEncoder().encode(CLUSTER_CHAIN), fromHex(root), bytes));
+}
+
+/* Gives each block its clusters; a manifest without a list that is known here gives
+ * them none. Whether the list is that of these blocks. */
+async function takeClusters(blocks, evidence) {
+  const clusters = evidence.get('clusters'), version = clusters?.get?.('version')?.number;
+  if (clusters === undefined || Number(version) > 1) {
+    blocks.forEach(b => { b.clusters = []; });
+    return true;
+  }
+  const texts = clusters instanceof Map ? clusters.get('blocks') : null;
+  if (version !== '1' || !Array.isArray(texts) || texts.length !== blocks.length)
+    return false;
+  const lists = texts.map((text, i) => readClusters(text, blocks[i]));
+  if (lists.includes(null) || lists.reduce((n, list) => n + list.length, 0) > CLUSTERS_MAX)
+    return false;
+  blocks.forEach((b, i) => { b.clusters = lists[i]; });
+  return toHex(await clustersRoot(string(evidence, 'root'), lists)) === string(clusters, 'root');
+}
+
 async function isSigned(tree, key) {
   const signature = tree.get('signature');
   const bytes = fromHex(string(signature, 'ed25519'));
@@ -188,8 +246,8 @@ async function isSigned(tree, key) {
 
 /*
  * Checks the text of a manifest of the recording `id`. keys: of the console,
- * {public_key: hex}, or null. Returns {blocks: in the order of the file or
- * null, problem: null or a word: 'unsigned', 'unknown_key', 'signature',
+ * {public_key: hex}, or null. Returns {blocks: in the order of the file, each
+ * with its clusters, or null, problem: null or a word: 'unsigned', 'unknown_key', 'signature',
  * 'other_recording', 'manifest'}. Blocks of a manifest with a problem prove
  * nothing.
  */
@@ -216,7 +274,8 @@ export async function checkManifest(text, id, key) {
   if (!Array.isArray(lines) || lines.length < 1 || lines.length > BLOCKS_MAX)
     return bad('manifest');
   const blocks = lines.map(readBlock), sorted = blocks.includes(null) ? null : fileOrder(blocks);
-  if (!sorted || await chain(id, blocks) !== string(evidence, 'root'))
+  if (!sorted || await chain(id, blocks) !== string(evidence, 'root') ||
+      !await takeClusters(blocks, evidence))
     return bad('manifest');
   return {blocks: sorted, problem: null};
 }

@@ -146,6 +146,14 @@ export function readCues(bytes, segmentData) {
   return out;
 }
 
+/* Milliseconds of the cluster that bytes begin with, or null. */
+export function clusterTime(bytes) {
+  const cluster = element(bytes, 0);
+  const time = cluster?.id === ID.cluster ? element(bytes, cluster.data) : null;
+  return time?.id === ID.timecode && time.end !== null && time.end - time.data <= 6 &&
+    time.end <= bytes.length ? uint(bytes, time) : null;
+}
+
 /*
  * Follows the clusters of a file through pieces of any length, the first of
  * which begins at a cluster. onFrame gets {timeMs, offset: of its cluster,
