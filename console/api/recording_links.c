@@ -16,7 +16,8 @@ static const char link_sql[] =
     "g.object_key IS NOT NULL), "
     "a AS (INSERT INTO audit (team_id, actor, action, object, detail) "
     "SELECT $2::bigint, $3, 'link', id::text, jsonb_build_object("
-    "'object_key', object_key, 'client', $4::text, 'door', $5::text) "
+    "'object_key', object_key, 'client', $4::text, 'door', $5::text) || "
+    "CASE WHEN $6::boolean THEN '{\"ahead\": true}'::jsonb ELSE '{}' END "
     "FROM g WHERE status = 'available' OR node_url IS NOT NULL) "
     "SELECT object_key, node_url FROM g "
     "WHERE status = 'available' OR node_url IS NOT NULL";
@@ -24,6 +25,7 @@ static const char link_sql[] =
 static const struct member members[] = {
 	{ "disposition", .kind = MEMBER_CHOICE,
 	    .choices = "inline|attachment" },
+	{ "ahead", .kind = MEMBER_BOOL },
 };
 
 /* Are browsers to save it, not to show it? */
@@ -63,9 +65,11 @@ void
 recordings_link_run(struct request *r)
 {
 	const char *params[] = { r->id, r->person.team_text, r->person.name,
-		r->client, r->person.is_token ? "api_token" : "console" };
+		r->client, r->person.is_token ? "api_token" : "console",
+		json_is_true(json_object_get(r->body, "ahead")) ? "t" : "f" };
 
 	if (json_object_size(r->body) == 0 ||
 	    body_is_right(r, members, N_ELEMENTS(members)))
-		request_query_prepared(r, link_sql, 5, params, on_key);
+		request_query_prepared(
+		    r, link_sql, N_ELEMENTS(params), params, on_key);
 }

@@ -44,18 +44,38 @@ const loadView = (load) => load().then((module) => {
   return module;
 });
 
-// Who points at a link will follow it: its view is loaded ahead.
-for (const type of ['pointerover', 'focusin'])
-  document.addEventListener(type, (event) => {
-    const link = event.target.closest?.('a[href]');
-    const load = link?.origin === location.origin && match(link.pathname, VIEWS)?.value;
-    if (load) loadView(load).catch(() => {});
-  });
+// Who points at a link may follow it: its view is loaded ahead, and where the data
+// takes long it is asked for by its prepare(params, address, isLikely), once a moment
+// after, and once when it is likely.
+const DWELL_MS = 60; // who only passes over links asks for nothing
+const LIKELY_MS = 300;
+let timers = [];
+let pointed = null;
 
-// A view fetches its data before it is drawn by its ahead(params).
-setOnNavigate((path) => {
-  const found = match(path, VIEWS);
-  if (found) views.get(found.value)?.ahead?.(found.params);
+function pointAt(event) {
+  const link = event.target.closest?.('a[href]');
+  if (event.type === 'pointerover' && link === pointed) return; // another part of it
+  pointed = link;
+  timers.forEach(clearTimeout);
+  const found = link?.origin === location.origin ? match(link.pathname, VIEWS) : null;
+  if (!found) return;
+  const loaded = loadView(found.value);
+  const prepare = (isLikely) => loaded.then(
+    (view) => view.prepare?.(found.params, new URL(link.href), isLikely), () => {});
+  if (event.type === 'pointerdown' && event.button === 0) prepare(true);
+  else timers = [setTimeout(prepare, DWELL_MS, false), setTimeout(prepare, LIKELY_MS, true)];
+}
+
+document.addEventListener('pointerover', pointAt);
+document.addEventListener('focusin', pointAt);
+document.addEventListener('pointerdown', (event) => {
+  if (event.pointerType === 'mouse') pointAt(event); // a finger may be about to scroll
+});
+
+// A view fetches its data before it is drawn by its ahead(params, address).
+setOnNavigate((address) => {
+  const found = match(address.pathname, VIEWS);
+  if (found) views.get(found.value)?.ahead?.(found.params, address);
 });
 
 // The console was updated: modules of the page's version are gone. Once only.

@@ -25,7 +25,7 @@ def saving_page(rig, downloads):
 
 STATE = '''
 const p = document.querySelector('rc-player');
-if (!p || !p.playback) return null;
+if (!p || !p.playback || !p.timeline.isConnected) return null;
 const v = p.video, b = p.playback, buffered = [];
 for (let i = 0; i < v.buffered.length; i++)
   buffered.push([v.buffered.start(i), v.buffered.end(i)]);

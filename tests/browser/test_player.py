@@ -4,6 +4,7 @@ of which each picture is known (T6, T10, X1, X2, X3, X5)."""
 import json
 import os
 import random
+import re
 
 import conftest
 import pytest
@@ -344,9 +345,15 @@ def test_a_changed_byte_turns_red(page, session):
         first, last = map(int, state['check'].split('bytes ')[1].split(
             ',')[0].split(' to '))
         assert first <= at <= last
-        assert 'from 0:45.000 to ' in state['check']
+        # the cluster, not its block, which is all of this file's clusters
+        clusters = [int(n) for block in part.manifest['evidence']['clusters'][
+            'blocks'] for n in block.split()[::2]]
+        assert len(clusters) > 5 and last - first + 1 in clusters
         (left, right), = player.spans('.rct-bad')
-        assert left >= 44900 and right <= 55100
+        assert left >= 44900 and right <= 55100 and right - left < 2500
+        times = [60 * int(m) + float(s) for m, s in re.findall(
+            r'(\d+):(\d\d\.\d{3})', state['check'])]
+        assert 45 <= times[0] < times[1] <= times[0] + 2.5 <= 57.5
         # what follows still plays
         player.pause()
         player.seek(session.parts[3].from_ms + 2000)

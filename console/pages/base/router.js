@@ -11,7 +11,7 @@ export const route = createStore(read());
 let key = Number(history.state?.key || 0);
 let onNavigate = () => {};
 
-// Called with a path that is about to be shown.
+// Called with the address (URL) that is about to be shown.
 export function setOnNavigate(callback) {
   onNavigate = callback;
 }
@@ -20,7 +20,7 @@ addEventListener('popstate', () => route.set(read()));
 
 export function navigate(to, { replace = false } = {}) {
   key += 1;
-  if (!replace) onNavigate(new URL(to, location.href).pathname);
+  if (!replace) onNavigate(new URL(to, location.href));
   if (replace) history.replaceState({ key }, '', to);
   else history.pushState({ key }, '', to);
   route.set(read());

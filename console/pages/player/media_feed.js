@@ -149,8 +149,10 @@ export class MediaFeed {
   /* ---- what is buffered ---- */
 
   isBuffered(ms) {
+    if (!this.isOpen || this.video.readyState === 0)
+      return false; /* asking an element that gets ready for its ranges takes milliseconds */
     const b = this.video.buffered, t = ms / 1000;
-    for (let i = 0; this.isOpen && this.video.readyState > 0 && i < b.length; i++)
+    for (let i = 0; i < b.length; i++)
       if (t >= b.start(i) && t < b.end(i))
         return true;
     return false;

@@ -240,7 +240,7 @@ export class Playback extends EventTarget {
     this.targetMs = ms;
     const first = this.model.playableFrom(ms);
     if (first) /* while the media element gets ready */
-      this.fileOf(first).open(this.closing.signal).catch(() => {});
+      this.fileOf(first).open(this.closing.signal, ms <= first.fromMs).catch(() => {});
     this.feeding = this.feeding.then(() => this.feedAll(ms, run.stop.signal)).catch(e => {
       if (e.name !== 'AbortError' && !run.stop.signal.aborted) {
         this.tell('problem', e.message);
@@ -321,8 +321,7 @@ export class Playback extends EventTarget {
     await this.patiently(signal, () => file.refresh(signal));
     if (fromMs > 0)
       await this.patiently(signal, () => file.loadCues(signal));
-    await this.beginFile(recording, file, signal);
-    let at = file.offsetFor(fromMs);
+    let at = await this.beginFile(recording, file, fromMs, signal);
     this.shown().then(() => file.askManifest()); /* the picture comes first */
     /* Once frames were followed, a cluster may be there in part: a browser drops
      * what comes twice up to the next key frame, so only what is new is given. */
@@ -337,8 +336,8 @@ export class Playback extends EventTarget {
       at = offset + bytes.length;
       this.fedToMs = recording.fromMs + file.lastFrameMs;
     };
-    if (at < file.head.length && !file.isGrowing)
-      await take(at, file.head.subarray(at, Math.min(file.head.length, file.end)));
+    for (let bytes; !file.isGrowing && (bytes = await file.headFrom(at)).length > 0;)
+      await take(at, bytes);
     for (;;) {
       if (at >= file.end) {
         if (!file.isGrowing)
@@ -357,10 +356,20 @@ export class Playback extends EventTarget {
     }
   }
 
-  async beginFile(recording, file, signal) {
-    await this.feed.begin(file.header.codec, recording.fromMs);
+  /* Gives the header to the browser, and with it what has come of the clusters
+   * behind it. Returns where to go on. */
+  async beginFile(recording, file, fromMs, signal) {
+    const {header, head} = file, from = file.offsetFor(fromMs);
+    const end = from === header.length && !file.isGrowing ?
+      Math.max(from, Math.min(head.length, file.end)) : header.length;
+    await this.feed.begin(header.codec, recording.fromMs);
     file.startFrames(timeMs => this.feed.noteKey(recording.fromMs + timeMs));
-    await this.feed.append(file.head.subarray(0, file.header.length), signal);
+    await this.feed.append(head.subarray(0, end), signal);
+    if (end === header.length)
+      return from;
+    file.reader.push(from, head.subarray(from, end));
+    this.fedToMs = recording.fromMs + file.lastFrameMs;
+    return end;
   }
 
   async waitForNeed(signal) {

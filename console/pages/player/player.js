@@ -1,24 +1,67 @@
 /* Puts a player into an element of a page. */
+import {connectToFiles} from './files_origin.js';
+import {Links} from './links.js';
 import {PlayerApi} from './player_api.js';
+import {RecordingFile} from './recording_file.js';
+import {TimelineModel, beginning} from './timeline_model.js';
 import './player_element.js';
 
-/* The first request of a player, for pages that can ask before it is there. */
-export function askTimeline(api, session) {
-  const asked = new PlayerApi(api).timeline(session, false);
-  asked.catch(() => {}); /* the player says it */
+/*
+ * The first request of a player, for pages that can ask before it is there: when
+ * somebody points at a link, for example. api: get() and post() of base/api.js.
+ * links: of an earlier call. Returns what mount() takes as asked.
+ */
+export function askTimeline(api, session, links) {
+  const own = new PlayerApi(api);
+  links = links || new Links((id, isAhead) => own.link(id, 'inline', isAhead));
+  const asked = {api: own, timeline: own.timeline(session, false), links, pages: null, file: null};
+  asked.timeline.then(pages => { asked.pages = pages; }, () => {}); /* the player says it */
+  connectToFiles();
   return asked;
 }
 
+/* Calls what(recording, isFromStart) with the one that is shown first, as soon as
+ * that is known.
+ * recording, hash: where the player will begin. */
+function whenFirstIsKnown(asked, recording, hash, what) {
+  const look = pages => {
+    const {first, ms} = beginning(new TimelineModel(pages), recording, hash);
+    if (first)
+      what(first, ms !== null && ms <= first.fromMs);
+  };
+  if (asked.pages) /* at once: otherwise drawing the page comes first */
+    look(asked.pages);
+  else
+    asked.timeline.then(look, () => {});
+}
+
+/* For the link that the player will need, while it is not certain that it will. */
+export function askFirstLink(asked, recording, hash) {
+  whenFirstIsKnown(asked, recording, hash,
+    first => asked.links.url(first.id, true).catch(() => {}));
+}
+
+/* The player comes: the file that it shows first is opened. */
+export function openFirstFile(asked, recording, hash) {
+  whenFirstIsKnown(asked, recording, hash, (first, isFromStart) => {
+    if (asked.file)
+      return;
+    asked.file = new RecordingFile(first, asked.links, asked.api, () => {});
+    asked.file.open(undefined, isFromStart).catch(() => {}); /* the player opens it again, and says it */
+  });
+}
+
 /*
- * element: empty. api: get() and post() of base/api.js. session: its id; about:
- * promise of it; timeline: of askTimeline(). recording: to begin with its start; null: with the session's.
- * zone: of wall-clock times. Returns what takes the player away.
+ * element: empty. session: its id; about: promise of it; asked: of askTimeline().
+ * recording: to begin with its start; null: with the session's. zone: of
+ * wall-clock times. Returns what takes the player away.
  */
-export function mount(element, {api, session, recording, timeline, about, zone}) {
+export function mount(element, {session, recording, asked, about, zone}) {
   const player = document.createElement('rc-player');
-  player.api = new PlayerApi(api);
+  player.api = asked.api;
   player.about = about;
-  player.timelineAsked = timeline;
+  player.asked = asked;
+  player.links = asked.links;
   player.zone = zone;
   player.setAttribute('session', session);
   if (recording)

@@ -17,9 +17,10 @@ export class PlayerApi {
     return pages;
   }
 
-  /* disposition: 'attachment': browsers save it. */
-  link(recording, disposition = 'inline') {
-    return this.api.post(`recordings/${recording}/links`, {disposition});
+  /* disposition: 'attachment': browsers save it. isAhead: the page may never be
+   * shown; the audit log says so. */
+  link(recording, disposition = 'inline', isAhead = false) {
+    return this.api.post(`recordings/${recording}/links`, {disposition, ahead: isAhead});
   }
 
   manifest(recording) {

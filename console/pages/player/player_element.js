@@ -11,20 +11,22 @@ import {checksOf, summary} from './check_summary.js';
 import {Clips} from './clip.js';
 import {button, el} from './dom.js';
 import {findKey} from './keys.js';
-import {Links} from './links.js';
 import {Playback} from './playback.js';
 import {askForText, showHelp} from './player_dialogs.js';
 import {copyPlace, downloadFile, saveStill, shareFile} from './player_exports.js';
 import {Notes} from './player_notes.js';
 import {playerTable} from './player_table.js';
 import {RecordingFile} from './recording_file.js';
+import {sleep} from './stop.js';
 import {GAP_TEXTS, STATUS_TEXTS} from './texts.js';
 import './timeline_element.js';
 import {
-  SPEEDS, TimelineModel, clockText, nextSpeed, parseHash, parsePosition, wallText} from './timeline_model.js';
+  SPEEDS, TimelineModel, beginning, clockText, nextSpeed, parseHash, parsePosition,
+  wallText} from './timeline_model.js';
 
 const POLL_MS = 3000;          /* of a running session's timeline */
 const POLL_STORED_MS = 10000;  /* of an ended one's whose files are on their way */
+const PICTURE_FIRST_MS = 400;  /* the controls wait for the first picture so long */
 const THUMBNAIL_MS = 5000;     /* a picture is kept of each of these */
 const THUMBNAILS_MAX = 400;
 
@@ -48,7 +50,6 @@ export class PlayerElement extends HTMLElement {
     if (this.playback || this.isStarting)
       return;
     this.isStarting = true;
-    this.links = this.links || new Links(id => this.api.link(id));
     this.savedMs = 0;
     this.thumbnails = new Map();
     this.notes = new Notes(this);
@@ -128,10 +129,9 @@ export class PlayerElement extends HTMLElement {
     this.timeline.zone = this.zone;
     this.endpoint = '';
     this.about.then(session => { this.endpoint = session.endpoint; }, () => {});
-    const playback = this.opening = new Playback(this.video, new TimelineModel([]), r => new RecordingFile(
-      r, this.links, this.api, () => this.showChecks()));
+    const playback = this.opening = new Playback(this.video, new TimelineModel([]), r => this.openFile(r));
     this.activity = new Map();
-    this.pages = await this.timelineAsked;
+    this.pages = await this.asked.timeline;
     const model = new TimelineModel(this.pages);
     if (this.opening !== playback)
       return;
@@ -142,7 +142,11 @@ export class PlayerElement extends HTMLElement {
     this.playback = playback;
     playback.model = model;
     this.listen();
-    this.begin(model); /* what is shown around it is built while it is fetched */
+    this.begin(model);
+    /* building what is around it would hold up the picture */
+    await Promise.race([playback.shown(), sleep(PICTURE_FIRST_MS, playback.closing.signal)]).catch(() => {});
+    if (!this.playback)
+      return;
     this.takeModel(model);
     this.setSpeed(Number(setting.get('speed', '1')));
     this.showIdleChoice(setting.get('idle', '') === 'on' && parseHash(location.hash, model) === null);
@@ -158,13 +162,21 @@ export class PlayerElement extends HTMLElement {
     this.notes.load();
   }
 
+  /* The one that was opened before the player was there, or a new one. */
+  openFile(recording) {
+    const onCheck = () => this.showChecks(), early = this.asked.file;
+    if (early?.id !== recording.id)
+      return new RecordingFile(recording, this.links, this.api, onCheck);
+    early.onCheck = onCheck;
+    return early;
+  }
+
   begin(model) {
-    const wanted = model.recordings.find(r => r.id === this.getAttribute('recording'));
-    const ms = parseHash(location.hash, model) ?? (wanted ? wanted.fromMs : null);
-    if (ms === null && model.state === 'active')
+    const {ms} = beginning(model, this.getAttribute('recording'), location.hash);
+    if (ms === null)
       this.playback.goLive();
     else
-      this.playback.seek(ms ?? 0);
+      this.playback.seek(ms);
   }
 
   sayIfNothingPlays(model) {

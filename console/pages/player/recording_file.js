@@ -6,12 +6,20 @@ import {LiveClusters} from './live_clusters.js';
 import {explainRefusal} from './storage_reach.js';
 import {FrameReader, readCues, readHeader} from './webm.js';
 
-const HEAD_BYTES = 64 * 1024;
+const HEAD_BYTES = 64 * 1024;    /* of the first request */
+const START_BYTES = 256 * 1024;  /* the same with the first picture, if it is wanted */
 const PIECE_BYTES = 512 * 1024;  /* of a request without a list of blocks */
 const JUST_BEGUN = 'The recording has just begun; nothing can be shown yet.';
 const CUES_MAX = 8 * 1024 * 1024;
 const LINK_RETRY_MS = 5000;
 const SILENCE_MS = 20000; /* a recorder writes a frame each second */
+
+function joined(a, b) {
+  const out = new Uint8Array(a.length + b.length);
+  out.set(a);
+  out.set(b, a.length);
+  return out;
+}
 
 export class FileError extends Error {
   constructor(status, message, retryMs) {
@@ -29,13 +37,15 @@ export class RecordingFile {
     this.id = recording.id;
     this.links = links;
     this.api = api;
-    this.check = new BlockCheck(() => onCheck(this));
+    this.check = new BlockCheck(() => this.onCheck(this));
     this.onCheck = onCheck;
     this.problem = null;   /* of the manifest; null: none, or not known yet */
     this.isManifestAsked = false;
     this.opening = null;   /* promise, while it is being opened */
     this.header = null;
-    this.head = null;      /* the first bytes */
+    this.head = null;      /* the first bytes, as far as they have come */
+    this.isHeadComing = false;
+    this.onHead = () => {};
     this.size = 0;         /* as far as it is there */
     this.isSizeFinal = false;
     this.isGrowing = recording.isGrowing;
@@ -62,7 +72,8 @@ export class RecordingFile {
 
   async request(range, signal, path = '', query = '') {
     for (let tries = 0; ; tries++) {
-      let url = await this.link() + query;
+      /* without a wait where there is one: the page is drawn in it */
+      let url = (this.links.here(this.id) ?? await this.link()) + query;
       if (path)
         url = url.replace('.webm?', '.webm' + path + '?');
       let r;
@@ -189,21 +200,21 @@ export class RecordingFile {
 
   /* Reads the header. Of a file that grows nothing is asked for before it is
    * known to be there: a range behind its end is an error (416), which browsers
-   * log. */
-  open(signal) {
+   * log. isFromStart: it will be shown from its start on. */
+  open(signal, isFromStart = true) {
     if (this.header)
       return Promise.resolve();
     if (!this.opening)
-      this.opening = this.openNow(signal).finally(() => { this.opening = null; });
+      this.opening = this.openNow(signal, isFromStart).finally(() => { this.opening = null; });
     return this.opening;
   }
 
-  async openNow(signal) {
+  async openNow(signal, isFromStart) {
     if (this.isGrowing)
       await this.lookAtGrowing(signal);
     if (this.isGrowing && this.size === 0)
       throw new FileError(0, JUST_BEGUN, 1000);
-    await this.readHead(signal);
+    await this.readHead(signal, isFromStart);
   }
 
   /* The same; of a file that grows what came since, and once it is closed its
@@ -218,12 +229,39 @@ export class RecordingFile {
     }
   }
 
-  async readHead(signal) {
-    this.head = await this.readAll(0, this.isGrowing ? Math.min(HEAD_BYTES, this.size) :
-      HEAD_BYTES, signal);
-    this.header = readHeader(this.head);
-    if (!this.header)
-      throw new FileError(0, JUST_BEGUN, 1000);
+  /* Resolves with the header; the bytes behind it come meanwhile. */
+  readHead(signal, isFromStart = false) {
+    const most = isFromStart ? START_BYTES : HEAD_BYTES;
+    const end = this.isGrowing ? Math.min(most, this.size) : most;
+    let header = null;
+    this.head = new Uint8Array(0);
+    this.isHeadComing = true;
+    return new Promise((done, fail) => {
+      const take = (offset, bytes) => {
+        this.head = joined(this.head, bytes);
+        header = header || readHeader(this.head);
+        if (header) {
+          this.header = header;
+          done();
+        }
+        this.onHead();
+      };
+      this.read(0, end, signal, take).then(() => {
+        if (!header)
+          throw new FileError(0, JUST_BEGUN, 1000);
+      }).catch(fail).finally(() => {
+        this.isHeadComing = false;
+        this.onHead();
+      });
+    });
+  }
+
+  /* The first bytes from `at` on, up to where clusters end; waits until there are
+   * some. None: these are all. */
+  async headFrom(at) {
+    while (at >= this.head.length && this.isHeadComing)
+      await new Promise(done => { this.onHead = done; });
+    return this.head.subarray(at, Math.max(at, Math.min(this.head.length, this.end)));
   }
 
   askManifest() {
@@ -334,8 +372,17 @@ export class RecordingFile {
     this.lastFrameMs = f.timeMs;
   }
 
-  /* [fromMs, toMs] of the recording that a block shows; null: of the whole. */
+  /* [fromMs, toMs] of the recording that a block, or a changed place of one, shows;
+   * null: of the whole. */
   timesOf(block) {
+    const [from, to] = this.timesByClusters(block) || [];
+    if (from === undefined)
+      return null;
+    const ownFrom = block.fromMs ?? from, ownTo = block.toMs ?? to;
+    return ownFrom < ownTo ? [ownFrom, ownTo] : [from, to];
+  }
+
+  timesByClusters(block) {
     const end = block.offset + block.length;
     const total = this.recording.toMs !== null ? this.recording.toMs - this.recording.fromMs : Infinity;
     if (block.offset === 0 || !this.header ||

@@ -227,6 +227,19 @@ export function wallHash(model, ms) {
   return '#at=' + new Date(model.wallMs(Math.round(ms))).toISOString();
 }
 
+/*
+ * Where the player begins: {ms, first}. ms: as the hash of a deep link says, or
+ * with the recording of that id, or with the session; null: live, as it still
+ * runs. first: the recording that is shown first, or null.
+ */
+export function beginning(model, id, hash) {
+  const wanted = model.recordings.find(r => r.id === id);
+  const ms = parseHash(hash, model) ?? (wanted ? wanted.fromMs : null);
+  if (ms === null && model.state === 'active')
+    return {ms, first: model.recordings.findLast(r => r.isPlayable) || null};
+  return {ms: ms ?? 0, first: model.playableFrom(ms ?? 0)};
+}
+
 /* A speed further along the list of them. */
 export function nextSpeed(speed, direction) {
   const i = SPEEDS.indexOf(speed);

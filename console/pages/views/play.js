@@ -2,7 +2,7 @@
 import { html, useEffect, useLayoutEffect, useRef, useState } from '../base/html.js';
 import * as api from '../base/api.js';
 import { formatTime, knownZone } from '../base/format.js';
-import { askTimeline, mount } from '../player/player.js';
+import { askFirstLink, askTimeline, mount, openFirstFile } from '../player/player.js';
 import { Icon } from '../parts/icon.js';
 import { Page } from '../parts/page.js';
 import { ReviewBar } from '../parts/review_bar.js';
@@ -10,50 +10,82 @@ import { ProblemBox } from '../parts/problem.js';
 import { T } from '../texts.js';
 
 const P = T.play;
+const FRESH_MS = 5000; // as long what was asked for ahead is good
 
 // Asks for all that is known to be needed at once. The player does not wait for
 // the words around it: about is the promise of the session.
-const ask = (session, recording) => ({
-  session, recording, timeline: askTimeline(api, session), about: api.get(`sessions/${session}`),
+// links: that were asked for already, or undefined.
+const ask = (session, recording, links) => ({
+  session, recording, asked: askTimeline(api, session, links), about: api.get(`sessions/${session}`),
 });
 
-// What was asked for when the page was chosen, for its first drawing.
+// The recording that is named leads to its session.
+async function find(id, links) {
+  const recording = await api.get(`recordings/${id}`);
+  return ask(recording.session, recording, links);
+}
+
+// What was asked for before the page is drawn: {key, atMs, found; promise of it}.
 let early = null;
 
-export function ahead({ id }) {
-  early = id ? ask(id, null) : null;
+const keyOf = ({ id, recording }) => (id ? `session ${id}` : `recording ${recording}`);
+
+function begin(params) {
+  const key = keyOf(params), old = early?.key === key ? early : null;
+  if (old && performance.now() - old.atMs < FRESH_MS) return old;
+  const links = old?.found?.asked.links;
+  const mine = { key, atMs: performance.now(), found: params.id ? ask(params.id, null, links) : null };
+  mine.promise = mine.found ? Promise.resolve(mine.found)
+    : find(params.recording, links).then((found) => { mine.found = found; return found; });
+  early = mine;
+  mine.promise.then(({ asked, about }) => Promise.all([asked.timeline, about]))
+    .catch(() => { if (early === mine) early = null; }); // the page asks again, and says it
+  return mine;
 }
 
-function takeEarly(session) {
-  const asked = early;
+// what: askFirstLink or openFirstFile.
+function goAhead({ found, promise }, hash, what) {
+  const go = ({ asked, recording }) => what(asked, recording?.id, hash);
+  if (found) go(found);
+  else promise.then(go, () => {});
+}
+
+// Somebody points at a link to it; isLikely: long enough to follow it, or a button of
+// the mouse is down. Each signed link is an entry in the audit log, so it waits for that.
+export function prepare(params, { hash }, isLikely) {
+  const mine = begin(params);
+  if (isLikely) goAhead(mine, hash, askFirstLink);
+}
+
+// It was chosen.
+export function ahead(params, { hash }) {
+  goAhead(begin(params), hash, openFirstFile);
+}
+
+// Once: who comes again gets what is new.
+function take(params) {
+  const mine = begin(params);
   early = null;
-  return asked?.session === session ? asked : ask(session, null);
-}
-
-// The recording that is named leads to its session.
-async function find(recording) {
-  const found = await api.get(`recordings/${recording}`);
-  return ask(found.session, found);
+  goAhead(mine, location.hash, openFirstFile);
+  return mine;
 }
 
 function Player({ zone, ...what }) {
   const place = useRef(null);
-  useLayoutEffect(() => mount(place.current, { api, zone, ...what }), []);
+  useLayoutEffect(() => mount(place.current, { zone, ...what }), []);
   return html`<div class="player" ref=${place}></div>`;
 }
 
 export default function Play({ person, id, recording }) {
-  const [found, setFound] = useState(() => (recording ? null : takeEarly(id)));
+  const [taken] = useState(() => take({ id, recording }));
+  const [found, setFound] = useState(taken.found);
   const [session, setSession] = useState(null);
   const [problem, setProblem] = useState(null);
-  const load = () => {
+  const load = ({ promise }) => {
     setProblem(null);
-    if (recording) find(recording).then(setFound, setProblem);
-    else setFound(ask(id, null));
+    promise.then(setFound, setProblem);
   };
-  useEffect(() => {
-    if (recording) load();
-  }, []);
+  useEffect(() => load(taken), []);
   useEffect(() => {
     found?.about.then(setSession, setProblem);
   }, [found]);
@@ -61,7 +93,7 @@ export default function Play({ person, id, recording }) {
       lead=${session ? P.lead(session.user, formatTime(session.started_at, knownZone(person.time_zone))) : '\u00a0'}
       actions=${found && html`<a class="button" href=${`/sessions/${found.session}`}>
         <${Icon} name="files" />${P.files}</a>`}>
-    ${problem && html`<${ProblemBox} problem=${problem} onRetry=${load} />`}
+    ${problem && html`<${ProblemBox} problem=${problem} onRetry=${() => load(take({ id, recording }))} />`}
     ${found && !problem && html`<${ReviewBar} key=${found.session} session=${{ id: found.session }}
         recording=${found.recording} zone=${knownZone(person.time_zone)} />
       <${Player} key=${recording || id} ...${found} zone=${knownZone(person.time_zone)} />`}
