@@ -178,3 +178,43 @@ test('the size of a file that is closed meanwhile is not taken for its clusters'
   await r.refresh();
   assert.equal(r.size, file.bytes.length);
 });
+
+/* A server that sends one piece when it is told. */
+function slowServer() {
+  let send;
+  const body = new ReadableStream({start(c) { send = c; }});
+  globalThis.fetch = async () => new Response(body, {status: 206, headers: {'Content-Range': 'bytes 0-999/1000'}});
+  return {push: bytes => send.enqueue(Uint8Array.from(bytes)), end: () => send.close(),
+          fail: () => send.error(new TypeError('connection lost'))};
+}
+
+function openStored() {
+  const links = new Links(async () => ({
+    url: 'https://store/a.webm', expires_at: new Date(Date.now() + 600000).toISOString()}));
+  return new RecordingFile({id: 'r', isGrowing: false, status: 'available'}, links, {}, () => {});
+}
+
+for (const how of ['end', 'fail'])
+  test(`the header is enough to begin; what follows is given as it comes, until: ${how}`, async () => {
+    const server = slowServer(), r = openStored(), at = HEADER.length;
+    const opened = r.open();
+    server.push(HEADER.slice(0, 5));
+    server.push([...HEADER.slice(5), ...CLUSTER.slice(0, 8)]);
+    await opened;
+    assert.equal(r.header.length, at);
+    const first = await r.headFrom(at);
+    assert.ok(first.length > 0 && first.length <= 8);
+    const next = r.headFrom(at + first.length);
+    server.push(CLUSTER.slice(first.length));
+    assert.deepEqual([...first, ...await next], CLUSTER);
+    const last = r.headFrom(at + CLUSTER.length);
+    server[how]();
+    assert.equal((await last).length, 0);
+  });
+
+test('a connection that breaks before the header is told', async () => {
+  const server = slowServer(), r = openStored(), opened = r.open();
+  server.push(HEADER.slice(0, 5));
+  server.fail();
+  await assert.rejects(opened);
+});
