@@ -10,6 +10,7 @@
 #include "common/db.h"
 #include "common/err.h"
 #include "common/log.h"
+#include "relay/base/loop_ref.h"
 #include "relay/db_retry_class.h"
 #include "relay/relay.h"
 
@@ -38,7 +39,7 @@ entry_free(struct db_retry_entry *e)
 		free(e->params[i]);
 	free(e);
 	l->retry_queue.n--;
-	loop_session_gone(l);
+	loop_unref(l);
 }
 
 static bool
@@ -230,6 +231,7 @@ entry_new(struct loop *l, const char *what, const char *sql, int n,
 		.loop = l, .what = what, .sql = sql, .n = n
 	};
 	l->retry_queue.n++;
+	loop_ref(l);
 	for (int i = 0; i < n; i++)
 		if (params[i] != NULL &&
 		    (e->params[i] = strdup(params[i])) == NULL) {

@@ -1,9 +1,10 @@
-#include <event2/event.h>
+#include "relay/loop.h"
+
 #include <errno.h>
-#include <stdio.h>
+#include <event2/event.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sodium.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -12,58 +13,25 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "relay/agent/agent.h"
-#include "relay/wire/lingering_close.h"
-#include "relay/relay.h"
+#include "relay/base/loop_ref.h"
+#include "relay/listener/conn.h"
+#include "relay/listener/listener.h"
+#include "relay/listener/proxied.h"
+#include "relay/session/forward.h"
+#include "relay/session/json_text.h"
 #include "relay/session/session.h"
 #include "relay/session/session_test.h"
+#include "relay/wire/lingering_close.h"
 
 #define LIFE_LOOK_SECONDS 1
 
-void
-relay_uuid(char out[UUID_TEXT_MAX])
-{
-	uint8_t b[16];
-
-	randombytes_buf(b, sizeof(b));
-	b[6] = (uint8_t)((b[6] & 0x0f) | 0x40);
-	b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
-	snprintf(out, UUID_TEXT_MAX,
-	    "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-"
-	    "%02x%02x%02x%02x%02x%02x",
-	    b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10],
-	    b[11], b[12], b[13], b[14], b[15]);
-}
-
-static SSL_CTX *
-ref_ctx(struct relay *r, SSL_CTX *const *which)
-{
-	SSL_CTX *ctx;
-
-	pthread_mutex_lock(&r->server_ctx_lock);
-	ctx = *which;
-	SSL_CTX_up_ref(ctx);
-	pthread_mutex_unlock(&r->server_ctx_lock);
-	return ctx;
-}
-
-SSL_CTX *
-relay_server_ctx(struct relay *r)
-{
-	return ref_ctx(r, &r->server_ctx);
-}
-
-SSL_CTX *
-relay_web_ctx(struct relay *r)
-{
-	return ref_ctx(r, &r->web_ctx);
-}
-
-void
-loop_post(struct loop *to, struct job *j)
-{
-	j->inbox = &to->inbox;
-	job_post(j);
-}
+static const struct conn_ops conn_ops = {
+	.on_viewer = session_start_viewer,
+	.on_websocket = session_start_websocket,
+	.on_agent = agent_start,
+	.on_agent_data = agent_data_arrived,
+	.on_reverse = session_start_parked,
+};
 
 /* ---- connections whose slot is gone ---- */
 
@@ -111,15 +79,6 @@ start_evictions(struct loop *l)
 #define LAST_WRITES_SECONDS 5
 
 static void
-finish_if_empty(struct loop *l)
-{
-	if (TAILQ_EMPTY(&l->sessions) && TAILQ_EMPTY(&l->conns) &&
-	    TAILQ_EMPTY(&l->lingering) && TAILQ_EMPTY(&l->forwards) &&
-	    l->n_sessions == 0 && l->retry_queue.n == 0)
-		event_base_loopexit(l->base, NULL);
-}
-
-static void
 end_all(struct loop *l, const char *reason)
 {
 	const struct timeval last = { LAST_WRITES_SECONDS, 0 };
@@ -132,7 +91,7 @@ end_all(struct loop *l, const char *reason)
 		session_end_by_command(s, reason);
 	}
 	forward_end_all(l);
-	finish_if_empty(l);
+	loop_end_if_idle(l);
 }
 
 static void
@@ -152,9 +111,10 @@ on_drain_time(evutil_socket_t fd, short what, void *arg)
 static void
 close_listeners(struct loop *l)
 {
+	const struct relay *r = l->relay;
 	struct conn *c;
 
-	for (unsigned i = 0; i < l->relay->n_listen_addrs; i++)
+	for (unsigned i = 0; l->listeners != NULL && i < r->n_listen_addrs; i++)
 		listener_close(&l->listeners[i]);
 	proxied_close_all(l);
 	while ((c = TAILQ_FIRST(&l->conns)) != NULL)
@@ -178,14 +138,7 @@ on_command(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	event_add(l->drain_timer, &tv);
-	finish_if_empty(l);
-}
-
-void
-loop_session_gone(struct loop *l)
-{
-	if (atomic_load(&l->wanted) != LOOP_RUN)
-		finish_if_empty(l);
+	loop_end_if_idle(l);
 }
 
 void
@@ -196,6 +149,19 @@ loop_tell(struct loop *l, enum loop_command c)
 	atomic_store(&l->wanted, c);
 	if (write(l->command_fd, &one, sizeof(one)) < 0)
 		log_error("loop_command_failed", LOG_ERRNO());
+}
+
+/* An order for an agent, or for a relay where a server waits. */
+static void
+on_dial(void *loop, const char *channel, const char *payload)
+{
+	json_t *o = json_loads(payload, 0, NULL);
+
+	if (strcmp(json_text(o, "what"), "parked") == 0)
+		forward_on_order(loop, o);
+	else
+		agents_on_order(loop, o);
+	json_decref(o);
 }
 
 /* Its certificate, secret or kind is another, or it was removed. */
@@ -253,7 +219,7 @@ loop_listen_for_orders(struct loop *l)
 	int rc = session_orders_init(l);
 
 	if (rc == 0)
-		rc = db_listen(l->db, "relaycam_dial", agents_on_dial, l);
+		rc = db_listen(l->db, "relaycam_dial", on_dial, l);
 	if (rc == 0)
 		rc = db_listen(
 		    l->db, "relaycam_endpoint", on_endpoint_changed, l);
@@ -272,15 +238,18 @@ loop_init(struct loop *l, struct relay *r, unsigned index)
 	memset(l, 0, sizeof(*l));
 	l->relay = r;
 	l->index = index;
+	l->conn_ops = &conn_ops;
+	tickets_init(&l->tickets, index);
 	TAILQ_INIT(&l->sessions);
 	TAILQ_INIT(&l->conns);
 	TAILQ_INIT(&l->proxied);
 	TAILQ_INIT(&l->agents);
 	TAILQ_INIT(&l->lingering);
 	TAILQ_INIT(&l->forwards);
+	l->listeners = calloc(LISTEN_ADDRS_MAX, sizeof(*l->listeners));
 	l->base = event_base_new();
 	l->command_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (l->base == NULL || l->command_fd < 0)
+	if (l->listeners == NULL || l->base == NULL || l->command_fd < 0)
 		return ERR_NOMEM;
 	l->command = event_new(
 	    l->base, l->command_fd, EV_READ | EV_PERSIST, on_command, l);
@@ -337,6 +306,7 @@ free_loop(struct loop *l)
 	db_retry_release(l);
 	session_orders_release(l);
 	free(l->spare_ring);
+	free(l->listeners);
 	close(l->command_fd);
 	event_base_free(l->base);
 }

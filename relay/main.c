@@ -26,6 +26,9 @@
 #include "common/tls.h"
 #include "common/login/login_throttle.h"
 #include "common/login/password_queue.h"
+#include "relay/listener/conn.h"
+#include "relay/listener/conn_limits.h"
+#include "relay/loop.h"
 #include "relay/node.h"
 #include "relay/recorder_check.h"
 #include "relay/relay.h"
@@ -127,11 +130,11 @@ load_server_ctx(void)
 {
 	char err[512];
 	SSL_CTX *ctx = read_certificate(err, sizeof(err)), *web = NULL;
-	SSL_CTX *old, *old_web;
+	bool is_reload = relay.tls.server != NULL;
 
 	if (ctx != NULL)
 		web = read_certificate(err, sizeof(err));
-	if (web == NULL && relay.server_ctx == NULL)
+	if (web == NULL && !is_reload)
 		die(EX_CONFIG, "TLS", err);
 	if (web == NULL) {
 		log_error("reload_failed", LOG_S("why", err));
@@ -139,17 +142,9 @@ load_server_ctx(void)
 		return;
 	}
 	conn_prepare_ctx(web);
-	pthread_mutex_lock(&relay.server_ctx_lock);
-	old = relay.server_ctx;
-	old_web = relay.web_ctx;
-	relay.server_ctx = ctx;
-	relay.web_ctx = web;
-	pthread_mutex_unlock(&relay.server_ctx_lock);
-	if (old != NULL)
+	if (tls_contexts_replace(&relay.tls, ctx, web))
 		log_info("certificate_reloaded",
 		    LOG_S("file", relay.conf.tls_cert_file));
-	SSL_CTX_free(old);
-	SSL_CTX_free(old_web);
 }
 
 static void
@@ -422,7 +417,7 @@ main(int argc, char **argv)
 	protect_process();
 	event_set_log_callback(log_from_libevent);
 	evthread_use_pthreads();
-	pthread_mutex_init(&relay.server_ctx_lock, NULL);
+	tls_contexts_init(&relay.tls);
 	node_identity(relay.node_id, relay.conf.listen);
 	check_listen_addrs();
 	read_keys();
@@ -439,8 +434,7 @@ main(int argc, char **argv)
 	log_info(
 	    "stopped", LOG_U("sessions", atomic_load(&relay.stats.sessions)));
 	wipe(relay.seal_key, sizeof(relay.seal_key));
-	SSL_CTX_free(relay.server_ctx);
-	SSL_CTX_free(relay.web_ctx);
+	tls_contexts_release(&relay.tls);
 	SSL_CTX_free(relay.client_ctx);
 	rfb_ra2_key_free(relay.ra2_key);
 	static_files_free(relay.files);

@@ -18,6 +18,7 @@
 #include "common/metrics_server.h"
 #include "common/uuid.h"
 #include "relay/heartbeat.h"
+#include "relay/listener/conn_limits.h"
 #include "relay/relay.h"
 
 #define CLEAN_UP_SECONDS 10

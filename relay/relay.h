@@ -1,5 +1,6 @@
 /*
- * What all loops of the relay share, and a loop.
+ * What all loops of the relay share, and what the modules of one loop share.
+ * loop.h is the top of them.
  */
 #ifndef RELAY_RELAY_H
 #define RELAY_RELAY_H
@@ -11,26 +12,26 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "common/connection_limit.h"
 #include "common/password.h"
 #include "common/proxy_protocol.h"
 #include "common/uuid.h"
+#include "relay/base/tickets.h"
+#include "relay/base/tls_contexts.h"
 #include "relay/conf.h"
-#include "relay/listener/conn.h"
 #include "relay/listener/listen_addr.h"
-#include "relay/listener/listener.h"
-#include "relay/listener/conn_limits.h"
-#include "relay/listener/proxied.h"
 #include "relay/wire/transport.h"
-#include "relay/session/forward.h"
 #include "relay/session/live_budget.h"
 #include "relay/login/reject_log.h"
 #include "relay/db_retry_queue.h"
 #include "relay/measure.h"
 #include "common/worker.h"
 
+struct conn_ops;
 struct db;
 struct event;
 struct event_base;
+struct listener;
 struct login_throttle;
 struct password_queue;
 struct session;
@@ -53,9 +54,7 @@ struct relay {
 	struct conf_database database;
 	struct conf_spool spool;
 	SSL_CTX *client_ctx; /* towards endpoints; verifies nothing by itself */
-	pthread_mutex_t server_ctx_lock;
-	SSL_CTX *server_ctx;         /* replaced at SIGHUP */
-	SSL_CTX *web_ctx;            /* the same with ALPN */
+	struct tls_contexts tls;     /* of our listeners */
 	struct static_files *files;  /* the browser viewer's page */
 	struct rfb_ra2_key *ra2_key; /* ours, towards endpoints with RA2 */
 	struct text_font *font;      /* NULL: none to be had */
@@ -78,15 +77,21 @@ struct relay {
 };
 
 TAILQ_HEAD(session_list, session);
+TAILQ_HEAD(conn_list, conn);
+TAILQ_HEAD(proxied_list, proxied);
 TAILQ_HEAD(agent_list, agent);
 TAILQ_HEAD(lingering_list, lingering);
+TAILQ_HEAD(forward_list, forward);
+
+enum loop_command { LOOP_RUN, LOOP_DRAIN, LOOP_STOP };
 
 struct loop {
 	struct relay *relay;
 	unsigned index;
 	pthread_t thread;
 	struct event_base *base;
-	struct listener listeners[LISTEN_ADDRS_MAX];
+	const struct conn_ops *conn_ops; /* where connections go */
+	struct listener *listeners;      /* one per listen address */
 	struct db *db;
 	struct job_inbox inbox;
 	struct session_list sessions;
@@ -99,7 +104,9 @@ struct loop {
 	struct connection_home home; /* of this loop's connections */
 	struct event *evictions;     /* some of them are to go */
 	struct event *life_timer;
+	unsigned n_refs; /* base/loop_ref.h */
 	unsigned n_sessions;
+	struct ticket_table tickets;
 	struct loop_measures measures;
 	struct db_retry_queue retry_queue;
 	bool is_told_to_end;   /* sessions got their time */
@@ -123,31 +130,5 @@ struct loop {
 	uint8_t *spare_ring; /* ring.h */
 	uint8_t scratch[TRANSPORT_RECORD_LEN];
 };
-
-enum loop_command { LOOP_RUN, LOOP_DRAIN, LOOP_STOP };
-
-/* Prepares a loop. 0 or ERR_NOMEM. */
-int loop_init(struct loop *l, struct relay *r, unsigned index);
-/* Takes connections at an address of relay.listen_addrs: fd, taken, listens
- * there. 0 or ERR_NOMEM. */
-int loop_listen(struct loop *l, unsigned index, int fd);
-/* Runs until LOOP_STOP, or LOOP_DRAIN with no session left. */
-void *loop_main(void *loop);
-/* All of them, once their threads have ended. */
-void loops_release(struct relay *r);
-/* From any thread. */
-void loop_tell(struct loop *l, enum loop_command c);
-/* A session or a write is gone; a draining loop may end now. */
-void loop_session_gone(struct loop *l);
-
-/* A reference of its own to a server context of now. */
-SSL_CTX *relay_server_ctx(struct relay *r);
-SSL_CTX *relay_web_ctx(struct relay *r);
-
-/* Runs j->done on another loop (j->inbox is its); any thread. */
-void loop_post(struct loop *to, struct job *j);
-
-/* A random UUID (version 4) into out. */
-void relay_uuid(char out[UUID_TEXT_MAX]);
 
 #endif

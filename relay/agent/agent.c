@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "common/tcp_liveness.h"
 #include "relay/agent/agent_internal.h"
+#include "relay/base/relay_uuid.h"
 #include "relay/wire/lingering_close.h"
 #include "relay/db_retry_queue.h"
 
@@ -21,13 +22,10 @@
 void
 agent_unref(struct agent *a)
 {
-	struct loop *l = a->loop;
-
 	if (--a->n_refs > 0)
 		return;
 	login_attempt_release(&a->attempt);
 	free(a);
-	loop_session_gone(l);
 }
 
 /* Its row says that it is gone, unless it has come back meanwhile. */
@@ -283,29 +281,29 @@ on_evicted(void *owner, enum connection_eviction why)
 }
 
 void
-conn_feed_agent(struct conn *c)
+agent_start(struct loop *l, const struct conn_peer *peer,
+    struct channel *channel, struct connection_slot *slot)
 {
-	struct loop *l = c->loop;
 	struct agent *a = calloc(1, sizeof(*a));
 
 	if (a == NULL) {
-		conn_close(c, "out of memory");
+		agent_log_closed(peer->client_addr, "out of memory");
 		return;
 	}
 	a->loop = l;
 	a->n_refs = 2;
 	relay_uuid(a->channel);
-	memcpy(a->client_addr, c->client_addr, sizeof(a->client_addr));
-	a->has_pin = c->has_peer_pin;
+	memcpy(a->client_addr, peer->client_addr, sizeof(a->client_addr));
+	a->has_pin = peer->has_pin;
 	if (a->has_pin)
-		http_hex(c->peer_pin, sizeof(c->peer_pin), a->pin);
-	connection_limit_hand_over(l->relay->connections, &c->slot, &a->slot);
+		http_hex(peer->pin, sizeof(peer->pin), a->pin);
+	connection_limit_hand_over(l->relay->connections, slot, &a->slot);
 	connection_limit_own(&a->slot, on_evicted, a);
 	TAILQ_INSERT_TAIL(&l->agents, a, link);
 	atomic_fetch_add(&l->relay->stats.active, 1);
 	a->timer = evtimer_new(l->base, on_timer, a);
-	if (channel_adopt(&a->control, l, &c->channel, on_readable, on_writable,
-		a) != 0 ||
+	if (channel_adopt(
+		&a->control, l, channel, on_readable, on_writable, a) != 0 ||
 	    a->timer == NULL) {
 		agent_close(a, "out of memory");
 	} else {
@@ -317,7 +315,6 @@ conn_feed_agent(struct conn *c)
 		    channel_has_buffered(&a->control))
 			channel_wake(&a->control);
 	}
-	conn_given_away(c);
 	agent_unref(a);
 }
 

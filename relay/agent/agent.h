@@ -10,13 +10,21 @@
 #ifndef RELAY_AGENT_AGENT_H
 #define RELAY_AGENT_AGENT_H
 
-#include <sys/queue.h>
+#include <jansson.h>
 
-struct agent;
+struct channel;
+struct conn_peer;
+struct connection_slot;
 struct loop;
 
-/* NOTIFY relaycam_dial: something for an agent, perhaps one of this loop. */
-void agents_on_dial(void *loop, const char *channel, const char *payload);
+/* What the listeners hand over (conn_ops.h). */
+void agent_start(struct loop *l, const struct conn_peer *peer,
+    struct channel *channel, struct connection_slot *slot);
+void agent_data_arrived(struct loop *l, const struct conn_peer *peer,
+    const char *ticket, struct channel *channel, struct connection_slot *slot);
+
+/* An order of NOTIFY relaycam_dial, for an agent of some loop; borrowed. */
+void agents_on_order(struct loop *l, const json_t *order);
 
 /* This endpoint's row has changed: is its agent still the enrolled one?
  * NULL: those of all endpoints, when notices may have been lost. */
@@ -28,11 +36,5 @@ void agents_restore(struct loop *l);
 
 /* The relay is being stopped: agents are told and go to another. */
 void agents_close(struct loop *l);
-
-/*
- * Compares versions such as "0.1.0" number by number; what is not a number
- * ends the comparison. Returns < 0, 0 or > 0.
- */
-int agent_version_compare(const char *a, const char *b);
 
 #endif

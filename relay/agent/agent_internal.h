@@ -11,7 +11,11 @@
 #include "common/password.h"
 #include "relay/agent/agent.h"
 #include "common/login/login_attempt.h"
+#include "relay/base/client_addr.h"
+#include "relay/listener/conn_limits.h"
+#include "relay/listener/conn_ops.h"
 #include "relay/relay.h"
+#include "relay/wire/channel.h"
 
 enum agent_state {
 	AGENT_STATE_HELLO,
@@ -83,6 +87,11 @@ bool agent_has_place(struct agent *a, enum relay_pool pool);
 void agent_take_secret(struct agent *a, const struct agent_msg *m);
 /* A code that nobody has; the agent is ready once it is stored. */
 void agent_offer_code(struct agent *a);
+
+/* ---- agent_data.c ---- */
+
+/* The log's line on a connection that became no agent. */
+void agent_log_closed(const char *client_addr, const char *why);
 
 /* ---- agent_orders.c ---- */
 

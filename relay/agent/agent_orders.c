@@ -146,16 +146,12 @@ order_end(struct agent *a, const json_t *o)
 }
 
 void
-agents_on_dial(void *loop, const char *channel, const char *payload)
+agents_on_order(struct loop *l, const json_t *o)
 {
-	struct loop *l = loop;
-	json_t *o = json_loads(payload, 0, NULL);
 	const char *what = json_text(o, "what"), *to = json_text(o, "channel");
 	struct agent *a;
 	int rc = 0;
 
-	if (strcmp(what, "parked") == 0)
-		forward_on_order(l, o);
 	TAILQ_FOREACH(a, &l->agents, link)
 		if (a->state == AGENT_STATE_READY &&
 		    (strcmp(a->channel, to) == 0 ||
@@ -170,5 +166,4 @@ agents_on_dial(void *loop, const char *channel, const char *payload)
 						     : 0;
 	if (rc != 0)
 		agent_close(a, "the connection broke");
-	json_decref(o);
 }

@@ -7,6 +7,7 @@
 #include "common/http.h"
 #include "common/log.h"
 #include "common/login/login_rows.h"
+#include "common/version.h"
 #include "relay/agent/agent_internal.h"
 #include "relay/login/address_failures.h"
 
@@ -52,7 +53,7 @@ welcome(struct agent *a, const PGresult *res)
 bool
 agent_is_too_old(const struct agent *a)
 {
-	return agent_version_compare(
+	return version_compare(
 		   a->version, a->loop->relay->conf.agent_min_version) < 0;
 }
 

@@ -1,8 +1,6 @@
 #include "relay/listener/conn.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,42 +11,16 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
-#include "common/proxy_protocol.h"
 #include "common/tls.h"
+#include "relay/base/loop_ref.h"
+#include "relay/listener/conn_limits.h"
 #include "relay/relay.h"
-#include "relay/session/session.h"
 
 /* A VNC viewer waits for us to speak first: so long may a TLS client take
  * for its first byte at a listener that also does without TLS. */
 #define LOOK_MS 300
 
 #define TLS_FIRST_BYTE 22 /* a handshake record, RFC 8446 section 5.1 */
-
-void
-conn_name_client(char out[CLIENT_ADDR_LEN], const struct sockaddr *addr)
-{
-	socklen_t len = addr->sa_family == AF_INET6
-	    ? sizeof(struct sockaddr_in6)
-	    : sizeof(struct sockaddr_in);
-
-	if (getnameinfo(
-		addr, len, out, CLIENT_ADDR_LEN, NULL, 0, NI_NUMERICHOST) != 0)
-		strcpy(out, CLIENT_UNKNOWN);
-}
-
-bool
-conn_is_loopback(const struct sockaddr *addr)
-{
-	const struct sockaddr_in6 *a6 = (const struct sockaddr_in6 *)addr;
-	const struct sockaddr_in *a4 = (const struct sockaddr_in *)addr;
-
-	if (addr->sa_family == AF_INET6)
-		return IN6_IS_ADDR_LOOPBACK(&a6->sin6_addr) ||
-		    (IN6_IS_ADDR_V4MAPPED(&a6->sin6_addr) &&
-			a6->sin6_addr.s6_addr[12] == 127);
-	return addr->sa_family == AF_INET &&
-	    ntohl(a4->sin_addr.s_addr) >> 24 == 127;
-}
 
 /* Within its own callback only the memory stays, until that returns. */
 static void
@@ -65,7 +37,7 @@ conn_free(struct conn *c)
 		if (c->deadline != NULL)
 			event_free(c->deadline);
 		c->is_gone = true;
-		loop_session_gone(l);
+		loop_unref(l);
 	}
 	if (!c->is_busy)
 		free(c);
@@ -74,16 +46,17 @@ conn_free(struct conn *c)
 void
 conn_close(struct conn *c, const char *why)
 {
-	if (!c->is_check)
-		log_info("connection_closed", LOG_S("client", c->client_addr),
-		    LOG_S("door", c->listen_addr->setting), LOG_S("why", why));
+	if (!c->peer.is_check)
+		log_info("connection_closed",
+		    LOG_S("client", c->peer.client_addr),
+		    LOG_S("door", c->peer.listen_addr->setting),
+		    LOG_S("why", why));
 	conn_free(c);
 }
 
 void
-conn_given_away(struct conn *c)
+conn_handed_over(struct conn *c)
 {
-	c->channel = (struct channel){ .transport.fd = -1 };
 	conn_free(c);
 }
 
@@ -180,10 +153,12 @@ feed(struct conn *c)
 		conn_feed_http(c);
 		break;
 	case CONN_AGENT:
-		conn_feed_agent(c);
+		c->loop->conn_ops->on_agent(
+		    c->loop, &c->peer, &c->channel, &c->slot);
+		conn_handed_over(c);
 		break;
 	case CONN_DATA:
-		conn_feed_data(c);
+		conn_feed_ticket(c);
 		break;
 	case CONN_HELLO:
 		conn_feed_reverse(c);
@@ -197,19 +172,19 @@ feed(struct conn *c)
 static bool
 become_session(struct conn *c)
 {
-	if (c->listen_addr->kind != LISTEN_VNC_AUTH)
+	if (c->peer.listen_addr->kind != LISTEN_VNC_AUTH)
 		return false;
-	session_start_vnc_auth(c);
-	conn_given_away(c);
+	c->loop->conn_ops->on_viewer(c->loop, &c->peer, &c->channel, &c->slot);
+	conn_handed_over(c);
 	return true;
 }
 
 static void
 tls_is_up(struct conn *c)
 {
-	if (tls_peer_sha256(c->channel.transport.ssl, c->peer_pin) == 0)
-		c->has_peer_pin = true;
-	if (c->listen_addr->kind == LISTEN_REVERSE)
+	if (tls_peer_sha256(c->channel.transport.ssl, c->peer.pin) == 0)
+		c->peer.has_pin = true;
+	if (c->peer.listen_addr->kind == LISTEN_REVERSE)
 		c->state = CONN_HELLO;
 	else
 		c->state = has_alpn(c, AGENT_ALPN_CONTROL) ? CONN_AGENT
@@ -246,12 +221,13 @@ static void
 start_tls(struct conn *c)
 {
 	struct relay *r = c->loop->relay;
-	SSL_CTX *ctx = c->listen_addr->kind == LISTEN_WEB ? relay_web_ctx(r)
-							  : relay_server_ctx(r);
+	SSL_CTX *ctx = c->peer.listen_addr->kind == LISTEN_WEB
+	    ? tls_contexts_web(&r->tls)
+	    : tls_contexts_server(&r->tls);
 	int rc = transport_start_tls(&c->channel.transport, ctx, true);
 
 	SSL_CTX_free(ctx);
-	if (rc == 0 && c->listen_addr->kind == LISTEN_REVERSE)
+	if (rc == 0 && c->peer.listen_addr->kind == LISTEN_REVERSE)
 		tls_ask_certificate(c->channel.transport.ssl);
 	if (rc != 0) {
 		conn_close(c, "out of memory");
@@ -267,9 +243,9 @@ may_be_clear(const struct conn *c)
 {
 	const char *clear = c->loop->relay->conf.reverse_clear;
 
-	if (c->listen_addr->kind == LISTEN_VNC_AUTH)
+	if (c->peer.listen_addr->kind == LISTEN_VNC_AUTH)
 		return c->is_local;
-	return c->listen_addr->kind == LISTEN_REVERSE &&
+	return c->peer.listen_addr->kind == LISTEN_REVERSE &&
 	    (strcmp(clear, "any") == 0 ||
 		(strcmp(clear, "loopback") == 0 && c->is_local));
 }
@@ -286,7 +262,8 @@ look(struct conn *c)
 		return;
 	if (n <= 0)
 		conn_close(c, "the peer closed the connection");
-	else if (first == TLS_FIRST_BYTE || c->listen_addr->kind == LISTEN_WEB)
+	else if (first == TLS_FIRST_BYTE ||
+	    c->peer.listen_addr->kind == LISTEN_WEB)
 		start_tls(c);
 	else if (!may_be_clear(c))
 		conn_close(c, "only TLS is spoken here");
@@ -366,8 +343,9 @@ on_deadline(evutil_socket_t fd, short what, void *arg)
 	struct conn *c = arg;
 
 	/* nothing came: a VNC viewer that waits for the relay to speak */
-	if (c->state != CONN_LOOK || c->listen_addr->kind != LISTEN_VNC_AUTH ||
-	    !may_be_clear(c) || !become_session(c))
+	if (c->state != CONN_LOOK ||
+	    c->peer.listen_addr->kind != LISTEN_VNC_AUTH || !may_be_clear(c) ||
+	    !become_session(c))
 		conn_close(c, "it took too long");
 }
 
@@ -394,14 +372,16 @@ conn_start(struct loop *l, const struct listen_addr *addr, int fd,
 		return;
 	}
 	c->loop = l;
-	c->listen_addr = addr;
+	c->peer.listen_addr = addr;
 	connection_limit_hand_over(l->relay->connections, slot, &c->slot);
 	connection_limit_own(&c->slot, on_evicted, c);
 	TAILQ_INSERT_TAIL(&l->conns, c, link);
+	loop_ref(l);
 	atomic_fetch_add(&l->relay->stats.active, 1);
-	conn_name_client(c->client_addr, (const struct sockaddr *)&peer->addr);
+	client_addr_print(
+	    c->peer.client_addr, (const struct sockaddr *)&peer->addr);
 	c->is_local = peer->is_local;
-	c->is_check = peer->is_check;
+	c->peer.is_check = peer->is_check;
 	c->deadline = evtimer_new(l->base, on_deadline, c);
 	if (channel_init(&c->channel, l, fd, on_readable, on_writable, c) !=
 		0 ||

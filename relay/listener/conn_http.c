@@ -4,8 +4,8 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "relay/http/http_request.h"
+#include "relay/listener/conn.h"
 #include "relay/relay.h"
-#include "relay/session/session.h"
 #include "relay/http/static_files.h"
 
 /* An answer may be a large file: it goes out before the next request. */
@@ -26,7 +26,7 @@ answer(struct conn *c, int rc, bool keep_alive)
 static void
 refuse(struct conn *c, unsigned status, const struct http_request *req)
 {
-	log_info("http_refused", LOG_S("client", c->client_addr),
+	log_info("http_refused", LOG_S("client", c->peer.client_addr),
 	    LOG_U("status", status),
 	    LOG_S("path", req != NULL ? req->path : ""));
 	answer(c, http_answer_error(&c->channel.out, status, NULL, req),
@@ -60,8 +60,9 @@ upgrade(struct conn *c, const struct http_request *req)
 		conn_close(c, "the peer closed the connection");
 		return;
 	}
-	session_start_websocket(c, strcmp(req->path, "/session") == 0);
-	conn_given_away(c);
+	c->loop->conn_ops->on_websocket(c->loop, &c->peer,
+	    strcmp(req->path, "/session") == 0, &c->channel, &c->slot);
+	conn_handed_over(c);
 }
 
 static void

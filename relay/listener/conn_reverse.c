@@ -12,8 +12,8 @@
 #include "relay/login/account.h"
 #include "common/login/login_attempt.h"
 #include "relay/login/address_failures.h"
+#include "relay/listener/conn.h"
 #include "relay/relay.h"
-#include "relay/session/session.h"
 #include "rfb/repeater.h"
 
 /* A lookup that outlives its connection if need be. */
@@ -70,8 +70,9 @@ on_endpoint(void *arg, PGresult *res)
 		    "this relay's seal key");
 	} else {
 		login_attempt_end(&k->attempt, LOGIN_RIGHT);
-		session_start_parked(c, &account);
-		conn_given_away(c);
+		k->loop->conn_ops->on_reverse(
+		    k->loop, &c->peer, &account, &c->channel, &c->slot);
+		conn_handed_over(c);
 	}
 out:
 	lookup_free(k);
@@ -130,16 +131,16 @@ look_up(struct conn *c, const struct rfb_repeater_hello *hello)
 	k->conn = c;
 	k->loop = c->loop;
 	strcpy(k->name, hello->endpoint);
-	memcpy(k->client_addr, c->client_addr, sizeof(k->client_addr));
-	if (c->has_peer_pin)
-		http_hex(c->peer_pin, sizeof(c->peer_pin), k->pin);
+	memcpy(k->client_addr, c->peer.client_addr, sizeof(k->client_addr));
+	if (c->peer.has_pin)
+		http_hex(c->peer.pin, sizeof(c->peer.pin), k->pin);
 	hash_secret(hello->secret, k->secret);
 	c->lookup = k;
 	channel_read(&c->channel, false);
 	event_add(c->deadline, &tv); /* wrong ones before it make it wait */
 	login_attempt_set(&k->attempt, c->loop->relay->throttle, c->loop->base,
-	    c->client_addr, "reverse", k->name[0] != '\0' ? k->name : k->pin,
-	    false);
+	    c->peer.client_addr, "reverse",
+	    k->name[0] != '\0' ? k->name : k->pin, false);
 	if (address_failures_ask(k->loop->db, k->client_addr, on_failures, k) ==
 	    0)
 		k->is_asking = true;
@@ -179,7 +180,7 @@ conn_feed_reverse(struct conn *c)
 		    "that is no VNC server: neither a repeater's ID nor RFB");
 		return;
 	}
-	if (rc == RFB_REPEATER_PLAIN && !c->has_peer_pin) {
+	if (rc == RFB_REPEATER_PLAIN && !c->peer.has_pin) {
 		conn_close(c,
 		    "a server without an ID needs TLS with a client "
 		    "certificate (stunnel)");

@@ -12,10 +12,11 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "common/tcp_liveness.h"
+#include "relay/base/client_addr.h"
 #include "relay/listener/conn.h"
+#include "relay/listener/conn_limits.h"
 #include "relay/listener/proxied.h"
 #include "relay/relay.h"
-#include "relay/session/session.h"
 
 #define ACCEPTS_A_TURN      16
 #define RETRY_MS            200
@@ -34,7 +35,7 @@ log_turned_away(const struct sockaddr *addr, const char *setting)
 	    !atomic_compare_exchange_strong(
 		&next_ns, &next, now + TURNED_AWAY_SECONDS * NS_PER_S))
 		return;
-	conn_name_client(client, addr);
+	client_addr_print(client, addr);
 	log_warn("connection_refused", LOG_S("client", client),
 	    LOG_S("setting", setting),
 	    LOG_U("times", atomic_exchange(&n_silent, 0)));
@@ -50,6 +51,23 @@ turn_away(int fd)
 	close(fd);
 }
 
+/* A viewer is one from its first byte. */
+static void
+give_viewer(struct listener *n, int fd, const struct listener_peer *peer,
+    struct connection_slot *slot)
+{
+	struct loop *l = n->loop;
+	struct conn_peer to = { .listen_addr = n->listen_addr,
+		.is_check = peer->is_check };
+	struct channel channel;
+
+	client_addr_print(to.client_addr, (const struct sockaddr *)&peer->addr);
+	channel_open(&channel, l, fd);
+	l->conn_ops->on_viewer(l, &to, &channel, slot);
+	channel_release(&channel);
+	connection_limit_leave(l->relay->connections, slot);
+}
+
 void
 listener_take(struct listener *n, int fd, const struct listener_peer *peer)
 {
@@ -57,7 +75,6 @@ listener_take(struct listener *n, int fd, const struct listener_peer *peer)
 	struct relay *r = n->loop->relay;
 	struct connection_address from = connection_address_of(addr);
 	struct connection_slot slot;
-	char client[CLIENT_ADDR_LEN];
 	const char *setting;
 	int on = 1;
 
@@ -74,12 +91,10 @@ listener_take(struct listener *n, int fd, const struct listener_peer *peer)
 	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	tcp_liveness_start(fd, (unsigned)r->conf.peer_lost_seconds);
-	if (n->listen_addr->kind == LISTEN_VNC) {
-		conn_name_client(client, addr);
-		session_start(n->loop, fd, client, peer->is_check, &slot);
-	} else {
+	if (n->listen_addr->kind == LISTEN_VNC)
+		give_viewer(n, fd, peer, &slot);
+	else
 		conn_start(n->loop, n->listen_addr, fd, peer, &slot);
-	}
 }
 
 static void
@@ -87,7 +102,7 @@ take(struct listener *n, int fd, const struct sockaddr_storage *addr)
 {
 	const struct sockaddr *sa = (const struct sockaddr *)addr;
 	const struct listener_peer peer = { .addr = *addr,
-		.is_local = conn_is_loopback(sa) };
+		.is_local = client_addr_is_loopback(sa) };
 
 	if (proxy_networks_have(&n->loop->relay->proxies, sa))
 		proxied_start(n, fd, addr);

@@ -10,6 +10,8 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "common/proxy_protocol.h"
+#include "relay/base/client_addr.h"
+#include "relay/listener/conn_limits.h"
 #include "relay/listener/listener.h"
 #include "relay/relay.h"
 
@@ -41,7 +43,7 @@ proxied_close(struct proxied *p, const char *why)
 {
 	char balancer[CLIENT_ADDR_LEN];
 
-	conn_name_client(balancer, (struct sockaddr *)&p->addr);
+	client_addr_print(balancer, (struct sockaddr *)&p->addr);
 	log_warn("proxy_header_refused", LOG_S("balancer", balancer),
 	    LOG_S("door", p->listener->listen_addr->setting),
 	    LOG_S("why", why));
@@ -61,12 +63,12 @@ take_header(struct proxied *p)
 		return;
 	}
 	peer.is_check = source.is_check;
-	peer.is_local = conn_is_loopback((struct sockaddr *)&p->addr);
+	peer.is_local = client_addr_is_loopback((struct sockaddr *)&p->addr);
 	if (!source.is_check) {
 		/* of an unknown client: AF_UNSPEC, which is not local */
 		memcpy(&peer.addr, &source.address, sizeof(source.address));
-		peer.is_local =
-		    peer.is_local && conn_is_loopback(&source.address.sa);
+		peer.is_local = peer.is_local &&
+		    client_addr_is_loopback(&source.address.sa);
 	}
 	p->fd = -1;
 	proxied_free(p);

@@ -5,13 +5,10 @@
 #ifndef RELAY_LISTENER_PROXIED_H
 #define RELAY_LISTENER_PROXIED_H
 
-#include <sys/queue.h>
 #include <sys/socket.h>
 
 struct loop;
 struct listener;
-struct proxied;
-TAILQ_HEAD(proxied_list, proxied);
 
 /* addr: of the balancer. Takes fd. */
 void proxied_start(

@@ -10,6 +10,7 @@
 #include "common/db.h"
 #include "common/err.h"
 #include "common/log.h"
+#include "relay/base/loop_ref.h"
 #include "relay/session/forward_internal.h"
 #include "relay/session/json_text.h"
 #include "relay/session/session_internal.h"
@@ -73,7 +74,7 @@ forward_end(struct forward *f, const char *why)
 		event_free(f->deadline);
 	if (!f->is_looking_up)
 		forward_release(f);
-	loop_session_gone(l);
+	loop_unref(l);
 }
 
 void
@@ -321,6 +322,7 @@ start(struct job *j)
 	struct channel parked = { .transport.fd = -1 };
 
 	TAILQ_INSERT_TAIL(&l->forwards, f, link);
+	loop_ref(l);
 	f->deadline = evtimer_new(l->base, on_deadline, f);
 	f->handshake =
 	    session_parked_take(l, f->endpoint_id, &parked, &f->slot);

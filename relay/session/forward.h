@@ -8,11 +8,8 @@
 #define RELAY_SESSION_FORWARD_H
 
 #include <jansson.h>
-#include <sys/queue.h>
 
-struct forward;
 struct loop;
-TAILQ_HEAD(forward_list, forward);
 
 /* A session's order "parked", by NOTIFY relaycam_dial. */
 void forward_on_order(struct loop *l, const json_t *order);

@@ -8,8 +8,10 @@
 #include <stdint.h>
 
 #include "common/agent_proto.h"
+#include "relay/listener/conn_limits.h"
 #include "relay/relay.h"
 #include "relay/session/forward.h"
+#include "relay/wire/channel.h"
 
 struct addrinfo;
 

@@ -9,7 +9,11 @@
 #include "common/db.h"
 #include "common/err.h"
 #include "common/log.h"
+#include "relay/base/loop_ref.h"
+#include "relay/base/relay_uuid.h"
 #include "relay/db_retry_queue.h"
+#include "relay/listener/conn_ops.h"
+#include "relay/listener/listen_addr.h"
 #include "relay/wire/lingering_close.h"
 #include "relay/draw/lobby.h"
 #include "relay/session/session_internal.h"
@@ -138,7 +142,7 @@ session_unref(struct session *s)
 	login_attempt_release(&s->attempt);
 	l->n_sessions--;
 	free(s);
-	loop_session_gone(l);
+	loop_unref(l);
 }
 
 /* Frees everything but the memory that a job or query still points to. */
@@ -153,6 +157,7 @@ teardown(struct session *s)
 	if (!s->attempt.is_checking) /* the check of its password counts */
 		login_attempt_release(&s->attempt);
 	TAILQ_REMOVE(&s->loop->sessions, s, link);
+	ticket_withdraw(&s->dial_ticket);
 	session_record_release(s);
 	session_test_failed(s, "the relay ended the test");
 	session_parked_gone(s);
@@ -464,6 +469,7 @@ session_new(struct loop *l, struct connection_slot *slot)
 	connection_limit_hand_over(l->relay->connections, slot, &s->slot);
 	connection_limit_own(&s->slot, on_evicted, s);
 	l->n_sessions++;
+	loop_ref(l);
 	TAILQ_INSERT_TAIL(&l->sessions, s, link);
 	atomic_fetch_add(&l->relay->stats.active, 1);
 	relay_uuid(s->id);
@@ -494,39 +500,19 @@ session_greet(struct session *s)
 	channel_read(&s->viewer, true);
 }
 
-void
-session_start(struct loop *l, int fd, const char *client_addr, bool is_check,
-    struct connection_slot *slot)
+/* A session on a connection of the listeners. */
+static struct session *
+adopt(struct loop *l, const struct conn_peer *peer, struct channel *channel,
+    struct connection_slot *slot, enum session_door door)
 {
 	struct session *s = session_new(l, slot);
 
-	if (s == NULL) {
-		close(fd);
-		return;
-	}
-	s->is_check = is_check;
-	snprintf(s->client_addr, sizeof(s->client_addr), "%s", client_addr);
-	if (channel_init(&s->viewer, l, fd, on_viewer_readable,
-		on_viewer_writable, s) != 0)
-		session_end(s, "error", "out of memory");
-	else
-		session_greet(s);
-}
-
-/* A session on a connection that began as something else. */
-static struct session *
-adopt(struct conn *c, enum session_door door)
-{
-	struct session *s = session_new(c->loop, &c->slot);
-
-	if (s == NULL) {
-		channel_release(&c->channel);
+	if (s == NULL)
 		return NULL;
-	}
 	s->door = door;
-	s->is_check = c->is_check;
-	memcpy(s->client_addr, c->client_addr, sizeof(s->client_addr));
-	if (channel_adopt(&s->viewer, c->loop, &c->channel, on_viewer_readable,
+	s->is_check = peer->is_check;
+	memcpy(s->client_addr, peer->client_addr, sizeof(s->client_addr));
+	if (channel_adopt(&s->viewer, l, channel, on_viewer_readable,
 		on_viewer_writable, s) == 0)
 		return s;
 	session_end(s, "error", "out of memory");
@@ -534,21 +520,26 @@ adopt(struct conn *c, enum session_door door)
 }
 
 void
-session_start_vnc_auth(struct conn *c)
+session_start_viewer(struct loop *l, const struct conn_peer *peer,
+    struct channel *channel, struct connection_slot *slot)
 {
-	struct session *s = adopt(c, SESSION_BY_VNC_AUTH);
+	bool is_vnc_auth = peer->listen_addr->kind == LISTEN_VNC_AUTH;
+	struct session *s = adopt(l, peer, channel, slot,
+	    is_vnc_auth ? SESSION_BY_VNC_AUTH : SESSION_BY_VNC);
 
 	if (s == NULL)
 		return;
-	s->door_port = c->listen_addr->port;
+	if (is_vnc_auth)
+		s->door_port = peer->listen_addr->port;
 	session_greet(s);
 }
 
 void
-session_start_websocket(struct conn *c, bool is_page)
+session_start_websocket(struct loop *l, const struct conn_peer *peer,
+    bool is_page, struct channel *channel, struct connection_slot *slot)
 {
-	struct session *s =
-	    adopt(c, is_page ? SESSION_BY_BROWSER : SESSION_BY_NOVNC);
+	struct session *s = adopt(l, peer, channel, slot,
+	    is_page ? SESSION_BY_BROWSER : SESSION_BY_NOVNC);
 
 	if (s == NULL)
 		return;

@@ -11,32 +11,27 @@
 
 #include "relay/login/account.h"
 
-struct conn;
+struct conn_peer;
 struct connection_slot;
 struct loop;
 struct session;
 struct channel;
 
-/* Takes fd and the slot; is_check: by a load balancer, and makes no line of
- * the log. On failure the connection is closed and logged. */
-void session_start(struct loop *l, int fd, const char *client_addr,
-    bool is_check, struct connection_slot *slot);
-
-/* The same for connections that began as something else, whose channel and
- * slot are adopted. A viewer with a one-time password: */
-void session_start_vnc_auth(struct conn *c);
-/* A WebSocket; is_page: our page, else any noVNC. */
-void session_start_websocket(struct conn *c, bool is_page);
-/* An endpoint that dialled in; account: taken. Its RFB begins in the channel.
- */
-void session_start_parked(struct conn *c, struct account *account);
-
 /*
- * An agent's data channel brought this ticket; channel: adopted if a session of
- * this loop waits for it. Returns whether one did.
+ * What the listeners hand over (relay/listener/conn_ops.h). On failure the
+ * session is ended and logged.
  */
-bool session_adopt_agent(
-    struct loop *l, const char *ticket, struct channel *channel);
+/* A VNC viewer. */
+void session_start_viewer(struct loop *l, const struct conn_peer *peer,
+    struct channel *channel, struct connection_slot *slot);
+/* A WebSocket; is_page: our page, else any noVNC. */
+void session_start_websocket(struct loop *l, const struct conn_peer *peer,
+    bool is_page, struct channel *channel, struct connection_slot *slot);
+/* An endpoint that dialled in; account: taken. Its RFB begins in the
+ * channel. */
+void session_start_parked(struct loop *l, const struct conn_peer *peer,
+    struct account *account, struct channel *channel,
+    struct connection_slot *slot);
 
 /* An endpoint has other credentials now: its parked connections go. */
 void session_drop_parked(struct loop *l, int64_t endpoint_id);

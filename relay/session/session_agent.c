@@ -2,8 +2,6 @@
  * channel to this relay, to ask for consent there, and to join it to a VNC
  * server (docs/agent-protocol.md). */
 #include <jansson.h>
-#include <openssl/crypto.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +12,7 @@
 #include "common/err.h"
 #include "common/http.h"
 #include "common/log.h"
-#include "relay/agent/agent.h"
+#include "common/version.h"
 #include "relay/db_retry_queue.h"
 #include "relay/session/session_internal.h"
 
@@ -34,16 +32,37 @@ refuse(struct session *s, const char *what)
 	session_refuse(s, reason);
 }
 
-/* 64 digits; the first two name this loop, the rest is random. */
-static void
-make_ticket(struct session *s)
+/* What it asked for: the agent's data channel, or another relay's. */
+static bool
+on_channel(void *arg, struct channel *channel)
 {
-	uint8_t b[32];
+	struct agent_msg m = { .type = AGENT_ACCEPTED };
+	struct session *s = arg;
 
-	randombytes_buf(b, sizeof(b));
-	b[0] = (uint8_t)s->loop->index;
-	http_hex(b, sizeof(b), s->dial_ticket);
-	wipe(b, sizeof(b));
+	if (s->state != SESSION_AGENT)
+		return false;
+	session_ref(s);
+	if (channel_adopt(&s->endpoint, s->loop, channel, on_endpoint_readable,
+		on_endpoint_writable, s) != 0 ||
+	    agent_proto_encode(&s->endpoint.out, &m) != 0 ||
+	    channel_flush(&s->endpoint) != 0) {
+		refuse(s, "closed the connection");
+	} else {
+		s->endpoint.in.limit = 2 * AGENT_FRAME_MAX;
+		channel_read(&s->endpoint, true);
+		session_agent_feed(s);
+		if (s->state == SESSION_AGENT &&
+		    channel_has_buffered(&s->endpoint))
+			channel_wake(&s->endpoint);
+	}
+	session_unref(s);
+	return true;
+}
+
+static void
+issue_ticket(struct session *s)
+{
+	ticket_issue(&s->dial_ticket, &s->loop->tickets, on_channel, s);
 }
 
 /* Who answers for this endpoint: a channel, or a session code. */
@@ -84,12 +103,12 @@ order_open(struct session *s)
 	const struct account *a = &s->account;
 	const char *address = s->loop->relay->conf.agent_address;
 
-	make_ticket(s);
+	issue_ticket(s);
 	return session_agent_order(s,
 	    json_pack(
 		"{s:s s:s s:s s:s s:s s:s s:s s:s s:s s:s s:i s:i s:I s:i}",
 		"what", "open", "channel", agent_channel(s), "session", s->id,
-		"ticket", s->dial_ticket, "node", s->loop->relay->node_id,
+		"ticket", s->dial_ticket.text, "node", s->loop->relay->node_id,
 		"address", address != NULL ? address : "", "display",
 		s->name.display, "technician", s->name.person, "team", a->team,
 		"access", a->access, "recorded", (int)how_recorded(s),
@@ -106,7 +125,7 @@ is_too_old(struct session *s)
 	const char *have = s->account.agent_version;
 	char what[200];
 
-	if (have == NULL || agent_version_compare(have, least) >= 0)
+	if (have == NULL || version_compare(have, least) >= 0)
 		return false;
 	snprintf(what, sizeof(what),
 	    "runs relaycam-agent %s; version %s or newer is needed to connect "
@@ -166,46 +185,14 @@ session_agent_ask_relay(struct session *s)
 		return;
 	}
 	session_set_state(s, SESSION_AGENT, r->conf.connect_seconds);
-	make_ticket(s);
+	issue_ticket(s);
 	if (session_agent_order(s,
 		json_pack("{s:s s:s s:I s:s s:s s:s}", "what", "parked", "node",
 		    s->account.parked_node, "endpoint",
 		    (json_int_t)s->account.endpoint_id, "session", s->id,
-		    "ticket", s->dial_ticket, "address",
+		    "ticket", s->dial_ticket.text, "address",
 		    r->conf.agent_address)) != 0)
 		session_refuse(s, away);
-}
-
-bool
-session_adopt_agent(struct loop *l, const char *ticket, struct channel *channel)
-{
-	struct agent_msg m = { .type = AGENT_ACCEPTED };
-	struct session *s;
-
-	TAILQ_FOREACH(s, &l->sessions, link)
-		if (s->state == SESSION_AGENT && s->dial_ticket[0] != '\0' &&
-		    CRYPTO_memcmp(
-			s->dial_ticket, ticket, sizeof(s->dial_ticket)) == 0)
-			break;
-	if (s == NULL)
-		return false;
-	wipe(s->dial_ticket, sizeof(s->dial_ticket));
-	session_ref(s);
-	if (channel_adopt(&s->endpoint, l, channel, on_endpoint_readable,
-		on_endpoint_writable, s) != 0 ||
-	    agent_proto_encode(&s->endpoint.out, &m) != 0 ||
-	    channel_flush(&s->endpoint) != 0) {
-		refuse(s, "closed the connection");
-	} else {
-		s->endpoint.in.limit = 2 * AGENT_FRAME_MAX;
-		channel_read(&s->endpoint, true);
-		session_agent_feed(s);
-		if (s->state == SESSION_AGENT &&
-		    channel_has_buffered(&s->endpoint))
-			channel_wake(&s->endpoint);
-	}
-	session_unref(s);
-	return true;
 }
 
 /* ---- what the agent says on the data channel ---- */

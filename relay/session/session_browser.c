@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
+#include "relay/base/loop_ref.h"
 #include "relay/session/json_text.h"
 #include "relay/session/session_internal.h"
 #include "relay/pump/view.h"

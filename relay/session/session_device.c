@@ -15,6 +15,7 @@
 #include "common/err.h"
 #include "common/http.h"
 #include "common/log.h"
+#include "relay/base/relay_uuid.h"
 #include "relay/db_retry_queue.h"
 #include "relay/session/session_internal.h"
 

@@ -28,6 +28,8 @@
 #include "common/buf.h"
 #include "common/tcp_liveness.h"
 #include "common/tee.h"
+#include "relay/base/tickets.h"
+#include "relay/listener/conn_limits.h"
 #include "relay/login/account.h"
 #include "common/login/login_attempt.h"
 #include "relay/wire/transport.h"
@@ -162,7 +164,7 @@ struct session {
 	unsigned n_requests; /* of the page, waiting for their turn */
 	void (*attempt_go)(void *session); /* once its turn has come */
 	const char *denial;   /* of a wrong login that is being written */
-	char dial_ticket[65]; /* the agent's data channel brings it */
+	struct ticket dial_ticket; /* the agent's data channel brings it */
 	char consent[8];      /* "", "full", "view" (C2) */
 	struct account account;
 	struct sockaddr_storage *addrs;

@@ -15,7 +15,9 @@
 
 #include "common/err.h"
 #include "common/log.h"
+#include "relay/base/loop_ref.h"
 #include "relay/db_retry_queue.h"
+#include "relay/listener/conn_ops.h"
 #include "relay/session/session_internal.h"
 
 /* One endpoint may not fill the relay. */
@@ -111,23 +113,24 @@ write_row(struct session *s, bool is_parked)
 }
 
 void
-session_start_parked(struct conn *c, struct account *account)
+session_start_parked(struct loop *l, const struct conn_peer *peer,
+    struct account *account, struct channel *channel,
+    struct connection_slot *slot)
 {
-	struct session *s = session_new(c->loop, &c->slot);
+	struct session *s = session_new(l, slot);
 
 	if (s == NULL) {
-		channel_release(&c->channel);
 		account_release(account);
 		return;
 	}
 	s->door = SESSION_BY_NOBODY;
 	s->account = *account;
-	memcpy(s->client_addr, c->client_addr, sizeof(s->client_addr));
+	memcpy(s->client_addr, peer->client_addr, sizeof(s->client_addr));
 	snprintf(s->name.endpoint, sizeof(s->name.endpoint), "%s",
 	    account->endpoint);
 	session_ref(s); /* what came behind the ID may end it at once */
-	if (channel_adopt(&s->endpoint, c->loop, &c->channel,
-		on_endpoint_readable, on_endpoint_writable, s) != 0)
+	if (channel_adopt(&s->endpoint, l, channel, on_endpoint_readable,
+		on_endpoint_writable, s) != 0)
 		session_end(s, "error", "out of memory");
 	else
 		session_endpoint_talk(s);

@@ -12,7 +12,7 @@
 static int
 start_tls(struct session *s)
 {
-	SSL_CTX *ctx = relay_server_ctx(s->loop->relay);
+	SSL_CTX *ctx = tls_contexts_server(&s->loop->relay->tls);
 	int rc = transport_start_tls(&s->viewer.transport, ctx, true);
 
 	SSL_CTX_free(ctx);

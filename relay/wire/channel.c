@@ -20,13 +20,20 @@ make_events(struct channel *d, struct loop *l, event_callback_fn on_readable,
 	return d->readable != NULL && d->writable != NULL ? 0 : ERR_NOMEM;
 }
 
+void
+channel_open(struct channel *d, struct loop *l, int fd)
+{
+	*d = (struct channel){ .transport.fd = -1 };
+	transport_init(&d->transport, fd, &l->batch);
+	buf_init(&d->in, RFB_HANDSHAKE_INPUT_MAX);
+	buf_init(&d->out, CHANNEL_OUT_MAX);
+}
+
 int
 channel_init(struct channel *d, struct loop *l, int fd,
     event_callback_fn on_readable, event_callback_fn on_writable, void *arg)
 {
-	transport_init(&d->transport, fd, &l->batch);
-	buf_init(&d->in, RFB_HANDSHAKE_INPUT_MAX);
-	buf_init(&d->out, CHANNEL_OUT_MAX);
+	channel_open(d, l, fd);
 	return make_events(d, l, on_readable, on_writable, arg);
 }
 

@@ -28,6 +28,9 @@ struct channel {
 	bool is_reading;
 };
 
+/* Takes fd, which nobody watches until somebody adopts the channel. */
+void channel_open(struct channel *d, struct loop *l, int fd);
+
 /* Takes fd. arg goes to both callbacks. Returns 0 or ERR_NOMEM (then
  * channel_release is still due). */
 int channel_init(struct channel *d, struct loop *l, int fd,

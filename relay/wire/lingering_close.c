@@ -4,8 +4,10 @@
 #include <sys/socket.h>
 
 #include "common/err.h"
+#include "relay/base/loop_ref.h"
 #include "relay/relay.h"
 #include "relay/http/websocket.h"
+#include "relay/wire/channel.h"
 
 #define LINGERING_SECONDS 2
 #define READS_A_TURN      16
@@ -30,7 +32,7 @@ lingering_free(struct lingering *g)
 	if (g->deadline != NULL)
 		event_free(g->deadline);
 	free(g);
-	loop_session_gone(l);
+	loop_unref(l);
 }
 
 static void
@@ -97,6 +99,7 @@ lingering_close(struct loop *l, struct channel *d)
 	g->channel.transport.fd = -1;
 	TAILQ_INSERT_TAIL(&l->lingering, g, link);
 	l->n_lingering++;
+	loop_ref(l);
 	g->deadline = evtimer_new(l->base, on_deadline, g);
 	if (g->deadline == NULL ||
 	    channel_adopt(&g->channel, l, d, on_readable, on_writable, g) !=

@@ -57,11 +57,6 @@ db_ok(PGresult *res, const char *what)
 	return res != NULL && *db.sqlstate == '\0';
 }
 
-void
-loop_session_gone(struct loop *l)
-{
-}
-
 static struct loop l;
 
 static void
@@ -131,6 +126,7 @@ static int
 end(void **state)
 {
 	assert_int_equal(l.retry_queue.n, 0);
+	assert_int_equal(l.n_refs, 0);
 	db_retry_release(&l);
 	event_base_free(l.base);
 	return 0;

@@ -12,12 +12,11 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-#include <openssl/evp.h>
 #include <openssl/ssl.h>
-#include <openssl/x509.h>
 
 #include "common/err.h"
 #include "relay/wire/transport.h"
+#include "tests/unit/tls_pair.h"
 
 #define BIG (4 << 20)
 
@@ -323,40 +322,10 @@ test_peer_that_vanished(void **state)
 
 /* ---- a certificate of the moment ---- */
 
-static X509 *
-make_certificate(EVP_PKEY *key)
-{
-	X509 *x = X509_new();
-
-	ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
-	X509_gmtime_adj(X509_getm_notBefore(x), 0);
-	X509_gmtime_adj(X509_getm_notAfter(x), 3600);
-	X509_set_pubkey(x, key);
-	X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_ASC,
-	    (const unsigned char *)"localhost", -1, -1, 0);
-	X509_set_issuer_name(x, X509_get_subject_name(x));
-	assert_true(X509_sign(x, key, EVP_sha256()) > 0);
-	return x;
-}
-
 static int
 set_up(void **state)
 {
-	EVP_PKEY *key = EVP_EC_gen("P-256");
-	X509 *x = make_certificate(key);
-
-	server_ctx = SSL_CTX_new(TLS_server_method());
-	client_ctx = SSL_CTX_new(TLS_client_method());
-	SSL_CTX_set_mode(server_ctx,
-	    SSL_MODE_ENABLE_PARTIAL_WRITE |
-		SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
-	SSL_CTX_set_read_ahead(server_ctx, 1);
-	SSL_CTX_set_num_tickets(server_ctx, 0);
-	SSL_CTX_set_options(server_ctx, SSL_OP_IGNORE_UNEXPECTED_EOF);
-	assert_int_equal(SSL_CTX_use_certificate(server_ctx, x), 1);
-	assert_int_equal(SSL_CTX_use_PrivateKey(server_ctx, key), 1);
-	X509_free(x);
-	EVP_PKEY_free(key);
+	tls_pair_new(&server_ctx, &client_ctx);
 	batch = calloc(1, sizeof(*batch));
 	return batch != NULL ? 0 : -1;
 }

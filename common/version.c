@@ -1,9 +1,9 @@
+#include "common/version.h"
+
 #include <stdlib.h>
 
-#include "relay/agent/agent.h"
-
 int
-agent_version_compare(const char *a, const char *b)
+version_compare(const char *a, const char *b)
 {
 	for (;;) {
 		char *end_a, *end_b;

@@ -1,0 +1,662 @@
+/* Connections of each kind, from a scripted peer, until the listeners hand
+ * them over: what is given, and who frees what. T1, T4. */
+#include <errno.h>
+#include <event2/event.h>
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <sodium.h>
+
+#include "common/agent_proto.h"
+#include "common/bytes.h"
+#include "common/clock.h"
+#include "common/db.h"
+#include "common/err.h"
+#include "common/login/login_throttle.h"
+#include "relay/listener/conn.h"
+#include "relay/listener/conn_limits.h"
+#include "relay/listener/listener.h"
+#include "relay/login/account.h"
+#include "relay/relay.h"
+#include "tests/unit/tls_pair.h"
+
+#define TURNS   200
+#define COLUMNS 64
+#define TICKET                                                                 \
+	"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+
+static struct relay relay;
+static struct loop loop;
+static SSL_CTX *client_ctx;
+
+/* ---- the database ---- */
+
+static struct {
+	db_result_cb *cb; /* NULL: nothing was asked */
+	void *arg;
+} db;
+
+int
+db_query_now(struct db *unused, const char *sql, int n,
+    const char *const *params, db_result_cb *cb, void *arg)
+{
+	assert_null(db.cb);
+	db.cb = cb;
+	db.arg = arg;
+	return 0;
+}
+
+int
+db_query(struct db *unused, const char *sql, int n, const char *const *params,
+    db_result_cb *cb, void *arg)
+{
+	return 0; /* a failure is counted */
+}
+
+bool
+db_ok(PGresult *res, const char *what)
+{
+	return res != NULL;
+}
+
+/* One row of that value in each column; NULL: of NULLs. */
+static void
+answer(const char *value)
+{
+	PGresult *res = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
+	PGresAttDesc desc[COLUMNS] = { 0 };
+	char name[] = "c", copy[8] = "";
+	db_result_cb *cb = db.cb;
+
+	assert_non_null(cb);
+	for (int i = 0; i < COLUMNS; i++)
+		desc[i].name = name;
+	assert_int_equal(PQsetResultAttrs(res, COLUMNS, desc), 1);
+	if (value != NULL)
+		memcpy(copy, value, strlen(value));
+	for (int i = 0; i < COLUMNS; i++)
+		assert_int_equal(
+		    PQsetvalue(res, 0, i, value != NULL ? copy : NULL,
+			value != NULL ? (int)strlen(copy) : -1),
+		    1);
+	db.cb = NULL;
+	cb(db.arg, res);
+	PQclear(res);
+}
+
+/* ---- who is given what ---- */
+
+enum given { NOTHING, VIEWER, WEBSOCKET, AGENT, AGENT_DATA, REVERSE };
+
+static struct {
+	bool takes; /* channel and slot; else they are left */
+	enum given what;
+	unsigned n, n_evicted;
+	bool is_page;
+	char ticket[AGENT_TICKET_MAX], endpoint[64];
+	char in[64]; /* of the channel */
+	struct conn_peer peer;
+	struct channel channel;
+	struct connection_slot slot;
+} got;
+
+static void
+on_event(evutil_socket_t fd, short what, void *arg)
+{
+}
+
+static void
+on_evict(void *owner, enum connection_eviction why)
+{
+	got.n_evicted++;
+}
+
+static void
+take(enum given what, const struct conn_peer *peer, struct channel *channel,
+    struct connection_slot *slot)
+{
+	got.n++;
+	got.what = what;
+	got.peer = *peer;
+	assert_in_range(buf_len(&channel->in), 0, sizeof(got.in) - 1);
+	if (buf_len(&channel->in) > 0)
+		memcpy(got.in, buf_head(&channel->in), buf_len(&channel->in));
+	if (!got.takes)
+		return;
+	assert_int_equal(channel_adopt(&got.channel, &loop, channel, on_event,
+			     on_event, NULL),
+	    0);
+	connection_limit_hand_over(relay.connections, slot, &got.slot);
+	connection_limit_own(&got.slot, on_evict, NULL);
+}
+
+static void
+on_viewer(struct loop *l, const struct conn_peer *peer, struct channel *channel,
+    struct connection_slot *slot)
+{
+	take(VIEWER, peer, channel, slot);
+}
+
+static void
+on_websocket(struct loop *l, const struct conn_peer *peer, bool is_page,
+    struct channel *channel, struct connection_slot *slot)
+{
+	got.is_page = is_page;
+	take(WEBSOCKET, peer, channel, slot);
+}
+
+static void
+on_agent(struct loop *l, const struct conn_peer *peer, struct channel *channel,
+    struct connection_slot *slot)
+{
+	take(AGENT, peer, channel, slot);
+}
+
+static void
+on_agent_data(struct loop *l, const struct conn_peer *peer, const char *ticket,
+    struct channel *channel, struct connection_slot *slot)
+{
+	memcpy(got.ticket, ticket, sizeof(got.ticket));
+	take(AGENT_DATA, peer, channel, slot);
+}
+
+static void
+on_reverse(struct loop *l, const struct conn_peer *peer,
+    struct account *account, struct channel *channel,
+    struct connection_slot *slot)
+{
+	strcpy(got.endpoint, account->endpoint);
+	account_release(account);
+	take(REVERSE, peer, channel, slot);
+}
+
+static const struct conn_ops ops = { on_viewer, on_websocket, on_agent,
+	on_agent_data, on_reverse };
+
+/* ---- the peer ---- */
+
+struct peer {
+	int fd;
+	SSL *ssl;
+	struct listen_addr at;
+	struct listener listener;
+};
+
+static void
+turn(void)
+{
+	assert_return_code(event_base_loop(loop.base, EVLOOP_NONBLOCK), 0);
+}
+
+static void
+dial(struct peer *p, enum listen_kind kind)
+{
+	struct listener_peer from = { .is_local = true };
+	struct sockaddr_in addr = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int pair[2];
+
+	*p = (struct peer){
+		.at = { .kind = kind, .setting = "test", .port = 5900 }
+	};
+	p->listener = (struct listener){ .loop = &loop, .listen_addr = &p->at };
+	memcpy(&from.addr, &addr, sizeof(addr));
+	assert_int_equal(
+	    socketpair(
+		AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair),
+	    0);
+	p->fd = pair[1];
+	listener_take(&p->listener, pair[0], &from);
+}
+
+static void
+say(struct peer *p, const void *data, size_t len)
+{
+	if (p->ssl != NULL)
+		assert_int_equal(SSL_write(p->ssl, data, (int)len), len);
+	else
+		assert_int_equal(write(p->fd, data, len), len);
+	for (int i = 0; i < 3; i++)
+		turn();
+}
+
+static void
+start_tls(struct peer *p, const char *alpn)
+{
+	uint8_t protocol[32];
+	int rc = 0;
+
+	p->ssl = SSL_new(client_ctx);
+	assert_int_equal(SSL_set_fd(p->ssl, p->fd), 1);
+	if (alpn != NULL) {
+		protocol[0] = (uint8_t)strlen(alpn);
+		memcpy(protocol + 1, alpn, strlen(alpn));
+		assert_int_equal(
+		    SSL_set_alpn_protos(p->ssl, protocol, 1 + protocol[0]), 0);
+	}
+	SSL_set_connect_state(p->ssl);
+	for (int i = 0; i < TURNS && rc != 1; i++) {
+		rc = SSL_do_handshake(p->ssl);
+		turn();
+	}
+	assert_int_equal(rc, 1);
+}
+
+/* What the peer can read now; 0: the connection ended, -1: nothing yet. */
+static ssize_t
+hear(struct peer *p, char *data, size_t len)
+{
+	int n;
+
+	turn();
+	if (p->ssl == NULL)
+		return read(p->fd, data, len);
+	n = SSL_read(p->ssl, data, (int)len);
+	if (n > 0)
+		return n;
+	return SSL_get_error(p->ssl, n) == SSL_ERROR_WANT_READ ? -1 : 0;
+}
+
+static void
+hang_up(struct peer *p)
+{
+	SSL_free(p->ssl);
+	close(p->fd);
+	turn();
+}
+
+/* What arrived at the channel that was taken. */
+static ssize_t
+receive(char *data, size_t len)
+{
+	ssize_t n = ERR_AGAIN;
+
+	for (int i = 0; i < TURNS && n == ERR_AGAIN; i++)
+		n = channel_recv(&got.channel, (uint8_t *)data, len);
+	assert_true(n > 0);
+	return n;
+}
+
+/* ---- scripts ---- */
+
+static void
+viewer(struct peer *p)
+{
+	dial(p, LISTEN_VNC);
+}
+
+/* Its first byte is no TLS, and stays for who takes it. */
+static void
+vnc_auth(struct peer *p)
+{
+	dial(p, LISTEN_VNC_AUTH);
+	say(p, "R", 1);
+}
+
+static void
+vnc_auth_in_tls(struct peer *p)
+{
+	dial(p, LISTEN_VNC_AUTH);
+	start_tls(p, NULL);
+}
+
+static void
+ask_websocket(struct peer *p, const char *path)
+{
+	char request[300], got_answer[300];
+	ssize_t n;
+
+	dial(p, LISTEN_WEB);
+	start_tls(p, "http/1.1");
+	snprintf(request, sizeof(request),
+	    "GET %s HTTP/1.1\r\nHost: relay\r\nOrigin: https://relay\r\n"
+	    "Upgrade: websocket\r\n"
+	    "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+	    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+	    path);
+	for (size_t i = 0; request[i] != '\0'; i++) {
+		assert_int_equal(got.n, 0);
+		say(p, request + i, 1);
+	}
+	n = hear(p, got_answer, sizeof(got_answer) - 1);
+	assert_true(n > 12);
+	assert_memory_equal(got_answer, "HTTP/1.1 101", 12);
+}
+
+static void
+page(struct peer *p)
+{
+	ask_websocket(p, "/session");
+}
+
+static void
+novnc(struct peer *p)
+{
+	ask_websocket(p, "/websockify");
+}
+
+static void
+agent(struct peer *p)
+{
+	dial(p, LISTEN_WEB);
+	start_tls(p, AGENT_ALPN_CONTROL);
+	assert_int_equal(got.n, 0);
+	say(p, "hello", 5);
+}
+
+static void
+agent_data(struct peer *p)
+{
+	struct agent_msg m = { .type = AGENT_TICKET };
+	struct buf out;
+
+	buf_init(&out, AGENT_FRAME_MAX);
+	strcpy(m.ticket.ticket, TICKET);
+	assert_int_equal(agent_proto_encode(&out, &m), 0);
+	dial(p, LISTEN_WEB);
+	start_tls(p, AGENT_ALPN_DATA);
+	for (size_t i = 0; i < buf_len(&out); i++) {
+		assert_int_equal(got.n, 0);
+		say(p, buf_head(&out) + i, 1);
+	}
+	buf_release(&out);
+}
+
+/* Up to the database's first answer: how often that address failed. */
+static void
+say_repeater_id(struct peer *p)
+{
+	char id[250] = "ID:desk1";
+
+	dial(p, LISTEN_REVERSE);
+	say(p, id, sizeof(id));
+	assert_int_equal(got.n, 0);
+}
+
+static void
+reverse(struct peer *p)
+{
+	say_repeater_id(p);
+	answer("0");
+	answer("1");
+}
+
+static const struct script {
+	void (*run)(struct peer *p);
+	enum given what;
+	enum listen_kind kind;
+	bool is_page, has_pin;
+	const char *in, *ticket, *endpoint;
+	const char *unread; /* waits in the socket */
+} scripts[] = {
+	{ viewer, VIEWER, LISTEN_VNC, .in = "" },
+	{ vnc_auth, VIEWER, LISTEN_VNC_AUTH, .in = "", .unread = "R" },
+	{ vnc_auth_in_tls, VIEWER, LISTEN_VNC_AUTH, .in = "" },
+	{ page, WEBSOCKET, LISTEN_WEB, .is_page = true, .in = "" },
+	{ novnc, WEBSOCKET, LISTEN_WEB, .in = "" },
+	{ agent, AGENT, LISTEN_WEB, .has_pin = true, .in = "hello" },
+	{ agent_data, AGENT_DATA, LISTEN_WEB, .has_pin = true, .in = "",
+	    .ticket = TICKET },
+	{ reverse, REVERSE, LISTEN_REVERSE, .in = "", .endpoint = "1" },
+};
+
+static unsigned
+n_slots(void)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < POOL_N; i++)
+		n += connection_limit_count(relay.connections, i);
+	return n;
+}
+
+/* The listeners hold nothing of any connection. */
+static void
+check_freed(void)
+{
+	assert_true(TAILQ_EMPTY(&loop.conns));
+	assert_int_equal(loop.n_refs, 0);
+	assert_int_equal(atomic_load(&relay.stats.active), 0);
+}
+
+static void
+check_given(const struct script *s)
+{
+	static const uint8_t none[32];
+
+	assert_int_equal(got.n, 1);
+	assert_int_equal(got.what, s->what);
+	assert_int_equal(got.peer.listen_addr->kind, s->kind);
+	assert_int_equal(got.peer.listen_addr->port, 5900);
+	assert_string_equal(got.peer.client_addr, "127.0.0.1");
+	assert_false(got.peer.is_check);
+	assert_int_equal(got.peer.has_pin, s->has_pin);
+	assert_int_equal(
+	    memcmp(got.peer.pin, none, sizeof(none)) != 0, s->has_pin);
+	assert_int_equal(got.is_page, s->is_page);
+	assert_string_equal(got.in, s->in);
+	assert_string_equal(got.ticket, s->ticket != NULL ? s->ticket : "");
+	assert_string_equal(
+	    got.endpoint, s->endpoint != NULL ? s->endpoint : "");
+}
+
+/* ---- tests ---- */
+
+static int
+begin(void **state)
+{
+	memset(&got, 0, sizeof(got));
+	got.channel.transport.fd = -1;
+	return 0;
+}
+
+static int
+end(void **state)
+{
+	channel_release(&got.channel);
+	connection_limit_leave(relay.connections, &got.slot);
+	check_freed();
+	assert_int_equal(n_slots(), 0);
+	assert_null(db.cb);
+	return 0;
+}
+
+/* Bytes pass both ways through what was given, and nothing stays behind. */
+static void
+test_taken(void **state)
+{
+	for (size_t i = 0; i < N_ELEMENTS(scripts); i++) {
+		const struct script *s = &scripts[i];
+		char data[16] = "";
+		struct peer p;
+		ssize_t n;
+
+		begin(state);
+		got.takes = true;
+		s->run(&p);
+		check_given(s);
+		check_freed();
+		assert_int_equal(n_slots(), 1);
+		say(&p, "ping", 4);
+		n = receive(data, sizeof(data));
+		if (s->unread != NULL) {
+			assert_memory_equal(data, s->unread, strlen(s->unread));
+			n -= (ssize_t)strlen(s->unread);
+		}
+		assert_int_equal(n, 4);
+		assert_int_equal(
+		    channel_send(&got.channel, (const uint8_t *)"pong", 4), 4);
+		assert_int_equal(channel_flush(&got.channel), 0);
+		assert_int_equal(hear(&p, data, 4), 4);
+		assert_memory_equal(data, "pong", 4);
+		channel_release(&got.channel);
+		hang_up(&p);
+		end(state);
+	}
+}
+
+/* What nobody takes is closed. */
+static void
+test_left(void **state)
+{
+	for (size_t i = 0; i < N_ELEMENTS(scripts); i++) {
+		char data[16];
+		struct peer p;
+
+		begin(state);
+		scripts[i].run(&p);
+		check_given(&scripts[i]);
+		check_freed();
+		assert_int_equal(n_slots(), 0);
+		/* a reset where something of it was not read */
+		assert_true(
+		    hear(&p, data, sizeof(data)) <= 0 && errno != EAGAIN);
+		hang_up(&p);
+		end(state);
+	}
+}
+
+/* The slot's new owner is evicted, and no conn that is gone. */
+static void
+test_eviction_after_handover(void **state)
+{
+	struct peer p;
+
+	got.takes = true;
+	novnc(&p);
+	connection_limit_expire(
+	    relay.connections, clock_mono_ns() + 3600 * NS_PER_S);
+	connection_limit_run_evictions(relay.connections, &loop.home);
+	assert_int_equal(got.n_evicted, 1);
+	hang_up(&p);
+}
+
+/* It leaves while the database is asked: the late answer gives nothing. */
+static void
+test_peer_leaves_before_the_answer(void **state)
+{
+	for (unsigned n_answers = 0; n_answers < 2; n_answers++) {
+		struct conn *c;
+		struct peer p;
+
+		say_repeater_id(&p);
+		if (n_answers > 0)
+			answer("0");
+		c = TAILQ_FIRST(&loop.conns);
+		assert_non_null(c);
+		conn_close(c, "the test");
+		check_freed();
+		answer("1");
+		assert_int_equal(got.n, 0);
+		hang_up(&p);
+	}
+}
+
+/* No endpoint has this ID: closed, counted, noted. */
+static void
+test_unknown_repeater_id(void **state)
+{
+	uint64_t before = atomic_load(&relay.stats.login_failures);
+	struct reject_entry entry;
+	struct peer p;
+	char data[4];
+
+	say_repeater_id(&p);
+	answer("0");
+	answer(NULL);
+	assert_int_equal(got.n, 0);
+	assert_int_equal(atomic_load(&relay.stats.login_failures), before + 1);
+	assert_true(reject_log_take(
+	    &relay.rejects, REJECT_REVERSE, clock_mono_ns(), &entry));
+	assert_string_equal(entry.object, "desk1");
+	assert_true(hear(&p, data, sizeof(data)) <= 0);
+	hang_up(&p);
+}
+
+/* ---- the rig ---- */
+
+static void
+on_wake(void *arg)
+{
+}
+
+static int
+set_up(void **state)
+{
+	struct connection_pool pools[POOL_N];
+	SSL_CTX *server, *web, *unused;
+
+	relay.conf = (struct relay_conf){ .handshake_seconds = 60,
+		.login_seconds = 60,
+		.login_dialog_seconds = 60,
+		.max_logins = 10,
+		.max_logins_per_address = 10,
+		.max_sessions = 10,
+		.max_agents = 10,
+		.max_attended = 10,
+		.max_attended_per_address = 10,
+		.max_parked = 10,
+		.peer_lost_seconds = 60 };
+	relay.conf.reverse_clear = strdup("loopback");
+	relay.conf.web_origins = strdup("");
+	conn_limits_derive(pools, &relay.conf, 10000);
+	relay.connections = connection_limit_new(pools, POOL_N);
+	relay.throttle = login_throttle_new();
+	reject_log_init(&relay.rejects);
+	tls_contexts_init(&relay.tls);
+	tls_pair_new(&server, &client_ctx);
+	tls_pair_new(&web, &unused);
+	SSL_CTX_free(unused);
+	conn_prepare_ctx(web);
+	tls_contexts_replace(&relay.tls, server, web);
+	loop.relay = &relay;
+	loop.conn_ops = &ops;
+	loop.base = event_base_new();
+	TAILQ_INIT(&loop.conns);
+	TAILQ_INIT(&loop.proxied);
+	connection_home_init(&loop.home, on_wake, NULL);
+	return relay.connections != NULL && relay.throttle != NULL &&
+		loop.base != NULL
+	    ? 0
+	    : -1;
+}
+
+static int
+tear_down(void **state)
+{
+	SSL_CTX_free(client_ctx);
+	tls_contexts_release(&relay.tls);
+	login_throttle_free(relay.throttle);
+	connection_limit_free(relay.connections);
+	event_base_free(loop.base);
+	free(relay.conf.reverse_clear);
+	free(relay.conf.web_origins);
+	return 0;
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_taken),
+		TEST(test_left),
+		TEST(test_eviction_after_handover),
+		TEST(test_peer_leaves_before_the_answer),
+		TEST(test_unknown_repeater_id),
+	};
+
+	if (sodium_init() < 0)
+		return 1;
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
