@@ -8,7 +8,7 @@
 		    hi, NULL, help                                             \
 	}
 
-const struct conf_opt conf_storage_opts[33] = {
+const struct conf_opt conf_storage_opts[35] = {
 	ROW(listen, CONF_STR, "0.0.0.0:8444", 0, 0,
 	    "address:port of the server of signed files (TLS); with direct S3 "
 	    "links only of what is not stored yet."),
@@ -50,6 +50,15 @@ const struct conf_opt conf_storage_opts[33] = {
 	ROW(retry_seconds, CONF_SECONDS, "300", 1, 86400,
 	    "A transfer or repair that failed is tried again after this "
 	    "time (M2)."),
+	ROW(early_upload_seconds, CONF_SECONDS, "2m", 0, 86400,
+	    "With S3: what a segment has grown by is sent this often while it "
+	    "is recorded, so that a node that is lost loses no more than that. "
+	    "0: segments are sent when they are closed."),
+	ROW(lost_node_seconds, CONF_SECONDS, "1d", 10, 31536000,
+	    "A storage daemon that gave no sign of life for this long is "
+	    "lost: of its spool, what was sent early becomes recordings, and "
+	    "the rest is missing. Should it come back, what it has replaces "
+	    "them."),
 	ROW(expiry_seconds, CONF_SECONDS, "60", 1, 86400,
 	    "Recordings past their time are looked for this often (T12)."),
 	ROW(retention_day_seconds, CONF_SECONDS, "1d", 1, 86400,

@@ -23,6 +23,7 @@ struct conf_storage {
 	    capture_expiry_seconds;
 	char *recorder_program;
 	char *user;
+	int64_t early_upload_seconds, lost_node_seconds;
 	int64_t scan_seconds, retry_seconds, expiry_seconds, check_seconds, hash_days;
 	int64_t retention_day_seconds;
 	int64_t max_connections, max_connections_per_address;
@@ -32,7 +33,7 @@ struct conf_storage {
 	    paused_max_per_address;
 };
 
-extern const struct conf_opt conf_storage_opts[33];
+extern const struct conf_opt conf_storage_opts[35];
 
 #define TRANSFER_DBS 3
 
@@ -60,6 +61,8 @@ struct daemon {
 	struct node *node;
 	struct signing *signing;
 	struct prefix_hashes *prefix_hashes;
+	struct early *early; /* NULL: nothing is sent while it grows */
+	struct lost_nodes *lost_nodes;
 	struct clip_set *clips;
 	struct receiver *receiver; /* NULL: no captures are received */
 	unsigned clips_building; /* each may take room in the spool yet */

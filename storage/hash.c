@@ -131,7 +131,8 @@ read_more(struct hash_job *j, uint8_t *chunk)
 		return ERR_CANCELLED;
 	do
 		n = pread(j->fd, chunk,
-		    (size_t)min_u64(CHUNK, h->bytes - h->at), (off_t)h->at);
+		    (size_t)min_u64(CHUNK, h->bytes - h->at),
+		    (off_t)(j->offset + h->at));
 	while (n < 0 && errno == EINTR);
 	if (n <= 0) {
 		j->saved_errno = n == 0 ? EIO : errno;

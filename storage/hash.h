@@ -46,6 +46,7 @@ void file_hash_release(struct file_hash *h);
 struct hash_job {
 	struct worker_job work;
 	int fd;
+	uint64_t offset; /* of the first byte that is hashed */
 	struct file_hash hash;
 	atomic_bool *stopping; /* borrowed; ends with ERR_CANCELLED */
 	int err;

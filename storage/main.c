@@ -36,6 +36,9 @@
 #include "storage/node.h"
 #include "storage/rows.h"
 #include "storage/evidence/signing.h"
+#include "storage/spool/early.h"
+#include "storage/spool/lost_nodes.h"
+#include "storage/spool/lost_nodes.h"
 #include "storage/spool/spool.h"
 #include "storage/spool/transfer_db.h"
 #include "storage/storage_status.h"
@@ -245,7 +248,8 @@ make_parts(struct daemon *d)
 		die(err);
 	d->clips = clip_set_new(d);
 	if (d->clips == NULL || spool_new(d, err, sizeof(err)) != 0 ||
-	    prefix_hashes_new(d) != 0 ||
+	    prefix_hashes_new(d) != 0 || early_new(d) != 0 ||
+	    lost_nodes_new(d) != 0 ||
 	    encode_queue_new(d, err, sizeof(err)) != 0 || expiry_new(d) != 0 ||
 	    scrub_new(d) != 0 || hold_new(d) != 0 ||
 	    receiver_start(d, err, sizeof(err)) != 0 ||
@@ -273,6 +277,8 @@ free_parts(struct daemon *d)
 	transfer_db_free(d);
 	db_free(d->db);
 	hold_free(d->hold);
+	early_free(d->early);
+	lost_nodes_free(d->lost_nodes);
 	prefix_hashes_free(
 	    d->prefix_hashes); /* it was answered for the last time */
 	d->store->ops->free(d->store);

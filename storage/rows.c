@@ -74,6 +74,8 @@ static const char upsert_sql[] =
 " gap_start_mono_ns = coalesce(excluded.gap_start_mono_ns,"
 "  g.gap_start_mono_ns),"
 " end_why = coalesce(excluded.end_why, g.end_why),"
+" lost_why = CASE WHEN g.lost_node = $29::uuid THEN NULL ELSE g.lost_why END,"
+" lost_node = nullif(g.lost_node, $29::uuid),"
 " is_capture = excluded.is_capture,"
 " is_provisional = g.is_provisional AND excluded.is_capture,"
 " capture_key = CASE WHEN g.is_capture AND g.object_key <>"

@@ -304,6 +304,19 @@ find_growing(struct prefix_hashes *set)
 			    spool_row_open(&c->row, ".capture.part"), true);
 }
 
+uint64_t
+prefix_hashes_whole_bytes(const struct prefix_hashes *set, const char *segment)
+{
+	const struct prefix_hash *h;
+
+	TAILQ_FOREACH(h, &set->files, link)
+		if (strcmp(h->id, segment) == 0)
+			return h->is_busy || h->is_capture || h->was_refused
+			    ? 0
+			    : h->webm.bytes;
+	return 0;
+}
+
 static void
 on_timer(evutil_socket_t fd, short what, void *arg)
 {

@@ -7,6 +7,8 @@
 #ifndef STORAGE_EVIDENCE_PREFIX_HASH_H
 #define STORAGE_EVIDENCE_PREFIX_HASH_H
 
+#include <stdint.h>
+
 struct daemon;
 struct prefix_hashes;
 
@@ -14,5 +16,8 @@ struct prefix_hashes;
 int prefix_hashes_new(struct daemon *d);
 /* Allowed when there are none. */
 void prefix_hashes_free(struct prefix_hashes *h);
+/* Bytes of a growing segment's header and whole clusters; 0: not known now. */
+uint64_t prefix_hashes_whole_bytes(
+    const struct prefix_hashes *set, const char *segment);
 
 #endif

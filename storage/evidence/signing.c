@@ -14,6 +14,7 @@
 #include "common/http.h"
 #include "common/log.h"
 #include "storage/daemon.h"
+#include "storage/spool/early.h"
 #include "storage/spool/spool.h"
 #include "storage/spool/transfer_db.h"
 
@@ -228,6 +229,19 @@ on_known(void *arg, PGresult *res)
 	workers_submit(d->workers, &j->work);
 }
 
+/* As the store will send it; 0: it has no use for parts. */
+static uint64_t
+store_part_bytes(const struct spool_segment *sg)
+{
+	struct store *s = sg->row.d->store;
+
+	if (early_may_have_begun(sg))
+		return s->ops->early_part_bytes;
+	return s->ops->part_bytes != NULL
+	    ? s->ops->part_bytes(s, (uint64_t)sg->row.m.bytes)
+	    : 0;
+}
+
 int
 signing_start(struct spool_segment *sg,
     void (*done)(struct spool_segment *sg, const struct store_result *r))
@@ -250,9 +264,7 @@ signing_start(struct spool_segment *sg,
 	j->fd = sg->fd;
 	j->dir = d->spool->dir;
 	j->bytes = (uint64_t)sg->row.m.bytes;
-	j->part_bytes = d->store->ops->part_bytes != NULL
-	    ? d->store->ops->part_bytes(d->store, j->bytes)
-	    : 0;
+	j->part_bytes = store_part_bytes(sg);
 	j->seq = sg->row.m.seq;
 	j->manifest_fd = -1;
 	strcpy(j->id, sg->row.id);

@@ -34,6 +34,8 @@ struct spool_segment {
 	int n_corrupted;  /* uploads whose stored copy was another one */
 	bool is_removing; /* its files, in a thread */
 	bool was_tried;   /* a transfer of it has failed in this process */
+	bool was_early;   /* parts of it were sent while it grew */
+	uint64_t early_ns; /* since when, clock_mono_ns; 0: not yet */
 	bool is_empty;    /* no frame is in it */
 	bool is_unseen;   /* and none ever was */
 };

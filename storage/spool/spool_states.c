@@ -75,6 +75,9 @@ const struct spool_move spool_moves[SPOOL_CAUSES] = {
 	    HAD(DOWNLOADED) | HAD(ENCODING), STATUS_MISSING },
 	[CAUSE_VANISHED] = { "its recorder ended before the first picture", 0,
 	    STAYS, HAD(RECORDING), STATUS_MISSING },
+	[CAUSE_NODE_LOST] = { "its node is lost", 0, STAYS, HAD(RECORDING) |
+	    HAD(DOWNLOADED) | HAD(ENCODING) | HAD(ENCODING_FAILED) |
+	    HAD(TRANSFER), STATUS_MISSING },
 
 	[CAUSE_ASKS] = { "its turn to be encoded", IN(CLOSED), SPOOL_ASKING,
 	    0, STATUS_NONE },

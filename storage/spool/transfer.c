@@ -12,6 +12,7 @@
 #include "storage/daemon.h"
 #include "storage/rows.h"
 #include "storage/evidence/signing.h"
+#include "storage/spool/early.h"
 #include "storage/spool/spool.h"
 #include "storage/spool/transfer_db.h"
 
@@ -320,6 +321,7 @@ on_compared(struct spool_segment *sg, const struct store_result *r)
 		.bytes = (uint64_t)sg->row.m.bytes,
 		.hash = signing_hash(sg),
 		.was_tried = sg->was_tried,
+		.was_early = early_may_have_begun(sg),
 		.on_progress = on_progress,
 		.on_done = on_stored,
 		.arg = sg };
@@ -355,7 +357,7 @@ transfer_start(struct spool_segment *sg)
 {
 	struct daemon *d = sg->row.d;
 
-	if (d->stopping)
+	if (d->stopping || early_is_busy(d->early, sg->row.id))
 		return;
 	if (d->spool->n_transfers >= d->conf.concurrency) {
 		spool_wait_for_place(sg);

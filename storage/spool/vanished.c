@@ -10,9 +10,12 @@
 #include "common/log.h"
 #include "storage/daemon.h"
 #include "storage/node.h"
+#include "storage/spool/lost_nodes.h"
 #include "storage/spool/spool_folder.h"
+#include "storage/store/store.h"
 
-#define LOOK_NS (60 * NS_PER_S)
+#define LOOK_NS  (60 * NS_PER_S)
+#define AGAIN_NS (5 * NS_PER_S)
 
 /* One of them is there for as long as a segment is being recorded, repaired,
  * kept to be encoded, or encoded: docs/spool.md. */
@@ -62,6 +65,18 @@ close_row(const struct vanished *v, const char *id, const char *status)
 	    2, params, NULL, NULL);
 }
 
+/* is_early: some of it is in the store. */
+static void
+gone(struct vanished *v, const char *id, const char *status, bool is_early)
+{
+	if (!is_early || v->d->store->ops->early_end == NULL) {
+		close_row(v, id, status);
+		return;
+	}
+	lost_nodes_want(v->d->lost_nodes, id);
+	v->next_ns = clock_mono_ns() + AGAIN_NS; /* one at a time */
+}
+
 static void
 on_rows(void *arg, PGresult *res)
 {
@@ -80,7 +95,8 @@ on_rows(void *arg, PGresult *res)
 		session = PQgetvalue(res, i, 1);
 		if (!has_files(v, session, id) && !has_files(v, "", id) &&
 		    !is_file(v, SPOOL_UPLOADS, id, ".data"))
-			close_row(v, id, PQgetvalue(res, i, 2));
+			gone(v, id, PQgetvalue(res, i, 2),
+			    PQgetvalue(res, i, 3)[0] == 't');
 	}
 }
 
@@ -93,7 +109,10 @@ vanished_look(struct vanished *v)
 	if (v->is_asked || now < v->next_ns || !db_is_connected(v->d->db))
 		return;
 	v->is_asked = db_query_now(v->d->db,
-			  "SELECT id, session_id, status FROM segments WHERE "
+			  "SELECT id, session_id, status, EXISTS (SELECT FROM "
+			  "uploads u WHERE u.segment_id = segments.id AND "
+			  "u.is_early AND u.manifest IS NOT NULL) "
+			  "FROM segments WHERE "
 			  "status IN ('recording', 'transfer', 'downloaded', "
 			  "'encoding', 'encoding_failed') AND store IS NULL "
 			  "AND spool_node = $1::uuid",

@@ -40,13 +40,18 @@
  * What the last stat proves: the object has the file's size, was created by
  * an upload of a file with this SHA-256 (x-amz-meta-sha256), and, where its
  * ETag is an MD5 (s3_etag.h), that it is the MD5 of the file. An object of
- * several parts was joined from those whose ETags complete names.
+ * several parts was joined from those whose ETags complete names. Of an upload
+ * that began while the file grew (s3_early.c) nobody knew the SHA-256: the
+ * ETag of its object has to be the one that follows from the MD5s of the
+ * file's parts.
  */
 #include <errno.h>
+#include <openssl/evp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/bytes.h"
 #include "common/conf.h"
@@ -161,22 +166,52 @@ s3_upload_stat(struct upload *u, s3_cb *cb)
 	s3_upload_send(u, cb);
 }
 
+/* The ETag that the parts of this file make. */
+static bool
+is_joined_of_parts(const struct upload *u, const char *etag)
+{
+	EVP_MD_CTX *md5 = EVP_MD_CTX_new();
+	uint8_t sum[EVP_MAX_MD_SIZE];
+	char hex[33], want[64];
+	bool ok = md5 != NULL && EVP_DigestInit_ex(md5, EVP_md5(), NULL) == 1;
+
+	for (size_t i = 0; ok && i < u->n_parts; i++)
+		ok = EVP_DigestUpdate(md5, u->hashes->parts[i].md5, 16) == 1;
+	ok = ok && EVP_DigestFinal_ex(md5, sum, NULL) == 1;
+	EVP_MD_CTX_free(md5);
+	snprintf(want, sizeof(want), "%s-%zu", http_hex(sum, 16, hex),
+	    u->n_parts);
+	return ok && strcasecmp(etag, want) == 0;
+}
+
+/* What the object says of itself is that it has these bytes. */
+static bool
+is_of_these_bytes(const struct upload *u, const struct s3_response *r)
+{
+	char hex[65];
+
+	http_hex(u->hashes->sha256, 32, hex);
+	if (r->sha256[0] == '\0' && u->is_bare)
+		return is_joined_of_parts(u, r->etag);
+	return strcmp(r->sha256, hex) == 0;
+}
+
 /* 0 when a stat's answer is our object, else ERR_CORRUPT and the reason. */
 static int
 compare(struct upload *u, const struct s3_response *r)
 {
 	bool is_single = u->n_parts == 1 && u->upload_id[0] == '\0';
-	char hex[65], md5[33];
+	char md5[33];
 
-	http_hex(u->hashes->sha256, 32, hex);
 	if (r->size != u->put.bytes)
 		return store_fail(&u->r, ERR_CORRUPT,
 		    "size differs: %llu stored, %llu in the spool",
 		    (unsigned long long)r->size,
 		    (unsigned long long)u->put.bytes);
-	if (strcmp(r->sha256, hex) != 0)
+	if (!is_of_these_bytes(u, r))
 		return store_fail(&u->r, ERR_CORRUPT,
-		    "SHA-256 noted with the stored object differs");
+		    "%s of the stored object differs",
+		    u->is_bare ? "ETag" : "noted SHA-256");
 	http_hex(u->hashes->parts[0].md5, 16, md5);
 	if (is_single &&
 	    s3_etag_judge(r->etag, md5, r->encryption) == S3_ETAG_DIFFERS)
@@ -191,6 +226,13 @@ s3_upload_on_stored(void *arg, const struct s3_response *r)
 {
 	struct upload *u = arg;
 
+	if (u->is_growing) {
+		if (r->err != 0)
+			s3_upload_fail(u, r->err, "%s", r->detail);
+		else
+			s3_upload_finish(u);
+		return;
+	}
 	if (r->err != 0) {
 		/* gone between complete and here: the next try starts over */
 		if (strcmp(r->code, "NoSuchKey") == 0 &&
@@ -269,8 +311,9 @@ s3_upload_object_headers(struct upload *u, struct s3_request *rq)
 	bool is_kms = strcmp(conf->s3_encryption, "kms") == 0;
 
 	add_header(rq, "content-type", object_key_media_type(u->put.key));
-	add_header(
-	    rq, "x-amz-meta-sha256", http_hex(u->hashes->sha256, 32, u->hex));
+	if (!u->is_growing)
+		add_header(rq, "x-amz-meta-sha256",
+		    http_hex(u->hashes->sha256, 32, u->hex));
 	if (is_kms || strcmp(conf->s3_encryption, "s3") == 0)
 		add_header(rq, "x-amz-server-side-encryption",
 		    is_kms ? "aws:kms" : "AES256");

@@ -2,7 +2,8 @@
  * One file to S3, in steps; s3_upload.c says which. Between s3_upload.c (the
  * order, and what a stat proves), s3_upload_parts.c (requests of a multipart
  * upload), s3_upload_send.c (its parts), s3_upload_superseded.c (another
- * writer was first) and s3_upload_rows.c (what is noted in the database).
+ * writer was first), s3_upload_rows.c (what is noted in the database) and
+ * s3_early.c (parts of a file that still grows).
  */
 #ifndef STORAGE_STORE_S3_UPLOAD_H
 #define STORAGE_STORE_S3_UPLOAD_H
@@ -20,6 +21,10 @@ struct part {
 	char etag[100]; /* known to the server */
 	char noted_etag[100];
 	uint8_t noted_sha256[32];
+	uint64_t noted_bytes;
+	/* of one that grows: noted before it was sent */
+	char next_etag[100];
+	uint64_t next_bytes;
 };
 
 /* A part under way. */
@@ -58,6 +63,12 @@ struct upload {
 	bool is_conditional, was_absent;
 	char replaces[104]; /* ETag in quotes; "": not known */
 	bool was_restarted; /* NoSuchUpload: begun again once */
+	/* its file grows: parts are sent, and nothing is completed */
+	bool is_growing;
+	const char *manifest; /* then; borrowed */
+	/* upload_id was created while the file grew: its object has no SHA-256
+	 * among its metadata */
+	bool is_bare;
 	unsigned n_aborted; /* abandoned uploads of this key */
 	char marker[24];
 	/* of the request under way that is no part */
@@ -106,6 +117,21 @@ void s3_upload_complete(struct upload *u);
 /* The answer to a request that names an upload: there is none. */
 bool s3_upload_is_lost(const struct s3_response *r);
 
+/* ---- s3_early.c ---- */
+
+/* Sends the next part that is new, or ends: the upload is noted. */
+void s3_early_next(struct upload *u);
+
+/* ---- s3_early_end.c ---- */
+
+/* The server has part i, from 0; etag without quotes. */
+void s3_early_listed(
+    struct upload *u, size_t i, uint64_t bytes, const char *etag);
+/* The key may not list parts: what was noted counts as there. */
+void s3_early_take_noted(struct upload *u);
+/* All are listed: those that are there become the object. */
+void s3_early_join(struct upload *u);
+
 /* ---- s3_upload_superseded.c ---- */
 
 /* The condition was refused (412): another writer was first, and its object
@@ -127,6 +153,8 @@ int s3_upload_read_rows(struct upload *u);
 void s3_upload_forget(struct upload *u);
 /* Notes u->upload_id, then sends parts. */
 void s3_upload_note(struct upload *u);
+/* As s3_upload_read_rows, for one that grows: s3_early_next follows. */
+int s3_upload_read_early_rows(struct upload *u);
 /* Part i is stored. Not waited for: the server's list is what counts. */
 void s3_upload_note_part(struct upload *u, size_t i);
 

@@ -49,6 +49,7 @@ take_listed(struct upload *u, const char *part)
 	char number[16], size[24], etag[100], hex[33];
 	const char *at = part;
 	struct part *p;
+	uint64_t bytes;
 	size_t i;
 
 	if (s3_xml_text(&at, "PartNumber", number, sizeof(number)) != 0)
@@ -60,12 +61,15 @@ take_listed(struct upload *u, const char *part)
 	if (s3_xml_text(&at, "ETag", etag, sizeof(etag)) != 0)
 		return;
 	i = strtoull(number, NULL, 10) - 1;
-	if (i >= u->n_parts ||
-	    strtoull(size, NULL, 10) != s3_upload_part_len(u, i))
-		return;
-	p = &u->parts[i];
+	bytes = strtoull(size, NULL, 10);
 	memmove(etag, etag + (etag[0] == '"'), strlen(etag) + (etag[0] != '"'));
 	etag[strcspn(etag, "\"")] = '\0';
+	if (u->is_growing && i < u->n_parts)
+		s3_early_listed(u, i, bytes, etag);
+	if (u->is_growing || i >= u->n_parts ||
+	    bytes != s3_upload_part_len(u, i))
+		return;
+	p = &u->parts[i];
 	http_hex(u->hashes->parts[i].md5, 16, hex);
 	p->is_done = s3_etag_judge(etag, hex, "") == S3_ETAG_SAME ||
 	    (strcmp(etag, p->noted_etag) == 0 && is_noted(u, i));
@@ -159,10 +163,25 @@ goes_on(struct upload *u, const char *body)
 }
 
 static void
+listed(struct upload *u)
+{
+	if (u->is_growing) {
+		s3_early_join(u);
+		return;
+	}
+	count_resumed(u);
+	s3_upload_part(u);
+}
+
+static void
 on_listed(void *arg, const struct s3_response *r)
 {
 	struct upload *u = arg;
 
+	if (s3_upload_is_lost(r) && u->is_growing) {
+		s3_upload_stat(u, s3_upload_on_stored); /* joined before? */
+		return;
+	}
 	if (s3_upload_is_lost(r)) {
 		restart(u, r);
 		return;
@@ -170,9 +189,11 @@ on_listed(void *arg, const struct s3_response *r)
 	if (s3_is_denied(r)) {
 		log_warn("parts_not_listed", LOG_S("segment", u->put.segment),
 		    LOG_S("why", r->detail));
-		take_noted(u);
-		count_resumed(u);
-		s3_upload_part(u);
+		if (u->is_growing)
+			s3_early_take_noted(u);
+		else
+			take_noted(u);
+		listed(u);
 		return;
 	}
 	if (r->err != 0) {
@@ -188,8 +209,7 @@ on_listed(void *arg, const struct s3_response *r)
 		s3_upload_list(u);
 		return;
 	}
-	count_resumed(u);
-	s3_upload_part(u);
+	listed(u);
 }
 
 void

@@ -24,6 +24,7 @@ take_row(struct upload *u, PGresult *res, int i)
 	p = &u->parts[n - 1];
 	snprintf(
 	    p->noted_etag, sizeof(p->noted_etag), "%s", PQgetvalue(res, i, 4));
+	p->noted_bytes = strtoull(PQgetvalue(res, i, 6), NULL, 10);
 	if (http_unhex(sha256, p->noted_sha256, 32) != 0)
 		p->noted_etag[0] = '\0';
 }
@@ -52,7 +53,8 @@ static void
 on_rows(void *arg, PGresult *res)
 {
 	struct upload *u = arg;
-	uint64_t part_bytes = wanted_part_bytes(u);
+	uint64_t part_bytes =
+	    u->is_growing ? S3_PART_LEAST : wanted_part_bytes(u);
 
 	if (!db_ok(res, "read uploads")) {
 		s3_upload_fail(u, ERR_UNAVAILABLE, "PostgreSQL is away");
@@ -65,6 +67,7 @@ on_rows(void *arg, PGresult *res)
 		snprintf(u->upload_id, sizeof(u->upload_id), "%s",
 		    PQgetvalue(res, 0, 1));
 		part_bytes = strtoull(PQgetvalue(res, 0, 2), NULL, 10);
+		u->is_bare = PQgetvalue(res, 0, 7)[0] == 't';
 	}
 	if (s3_upload_cut(u, part_bytes) != 0) {
 		s3_upload_fail(u, ERR_NOMEM, "out of memory");
@@ -72,7 +75,16 @@ on_rows(void *arg, PGresult *res)
 	}
 	for (int i = 0; i < PQntuples(res); i++)
 		take_row(u, res, i);
-	s3_upload_hash(u);
+	if (!u->is_growing)
+		s3_upload_hash(u);
+	else if (PQgetvalue(res, 0, 8)[0] != 't')
+		s3_upload_fail(u, ERR_CANCELLED, "it is not recorded any more");
+	else if (u->upload_id[0] == '\0')
+		s3_upload_clean(u);
+	else if (u->is_bare)
+		s3_early_next(u);
+	else
+		s3_upload_fail(u, ERR_CANCELLED, "its upload is under way");
 }
 
 /* On the loop, not before the call returned. */
@@ -90,7 +102,8 @@ on_small(evutil_socket_t fd, short what, void *arg)
 static bool
 needs_no_rows(const struct upload *u)
 {
-	return u->put.bytes <= S3_PART_LEAST && u->s->abilities_ns != 0 &&
+	return !u->put.was_early && u->put.bytes <= S3_PART_LEAST &&
+	    u->s->abilities_ns != 0 &&
 	    clock_mono_ns() - u->s->abilities_ns < ABILITIES_NS;
 }
 
@@ -98,19 +111,28 @@ int
 s3_upload_read_rows(struct upload *u)
 {
 	struct timeval now = { 0, 0 };
-	const struct conf_store *conf = u->s->env.conf;
-	const char *params[] = { u->put.segment, u->put.key, conf->s3_endpoint,
-		conf->s3_bucket };
 
 	if (needs_no_rows(u))
 		return event_base_once(u->s->env.base, -1, EV_TIMEOUT, on_small,
 			   u, &now) == 0
 		    ? 0
 		    : ERR_NOMEM;
+	return s3_upload_read_early_rows(u);
+}
+
+int
+s3_upload_read_early_rows(struct upload *u)
+{
+	const struct conf_store *conf = u->s->env.conf;
+	const char *params[] = { u->put.segment, u->put.key, conf->s3_endpoint,
+		conf->s3_bucket };
+
 	/* one row at least */
 	return db_query(u->s->env.db,
 	    "SELECT a.conditional_writes, u.upload_id, u.part_bytes, p.part, "
-	    "p.etag, encode(p.sha256, 'hex') FROM (SELECT) AS one "
+	    "p.etag, encode(p.sha256, 'hex'), p.bytes, u.is_early, "
+	    "EXISTS (SELECT FROM segments WHERE id = $1 AND "
+	    "status = 'recording') FROM (SELECT) AS one "
 	    "LEFT JOIN store_abilities a ON a.endpoint = $3 AND a.bucket = $4 "
 	    "LEFT JOIN uploads u ON u.segment_id = $1 AND u.store = 's3' "
 	    "AND u.object_key = $2 "
@@ -127,6 +149,7 @@ s3_upload_forget(struct upload *u)
 	    "DELETE FROM uploads WHERE segment_id = $1 AND upload_id = $2", 2,
 	    params, NULL, NULL);
 	u->upload_id[0] = '\0';
+	u->is_bare = false;
 }
 
 static void
@@ -136,6 +159,8 @@ on_noted(void *arg, PGresult *res)
 
 	if (!db_ok(res, "write upload"))
 		s3_upload_fail(u, ERR_UNAVAILABLE, "PostgreSQL is away");
+	else if (u->is_growing)
+		s3_early_next(u);
 	else
 		s3_upload_part(u);
 }
@@ -145,16 +170,18 @@ s3_upload_note(struct upload *u)
 {
 	char bytes[24];
 	const char *params[] = { u->put.segment, u->put.key, u->upload_id,
-		bytes };
+		bytes, u->is_growing ? "true" : "false", u->manifest };
 
 	snprintf(
 	    bytes, sizeof(bytes), "%llu", (unsigned long long)u->part_bytes);
 	if (db_query(u->s->env.db,
 		"INSERT INTO uploads (segment_id, store, object_key, "
-		"upload_id, part_bytes) VALUES ($1, 's3', $2, $3, $4) "
+		"upload_id, part_bytes, is_early, manifest) VALUES "
+		"($1, 's3', $2, $3, $4, $5::boolean, $6) "
 		"ON CONFLICT (segment_id) DO UPDATE SET object_key = $2, "
-		"upload_id = $3, part_bytes = $4, started_at = now()",
-		4, params, on_noted, u) != 0)
+		"upload_id = $3, part_bytes = $4, is_early = $5::boolean, "
+		"manifest = $6, started_at = now()",
+		6, params, on_noted, u) != 0)
 		s3_upload_fail(u, ERR_NOMEM, "out of memory");
 }
 

@@ -39,7 +39,23 @@ struct store_put {
 	const struct file_hash *hash;
 	bool was_tried; /* an earlier try may have left something there */
 	bool is_beside; /* poster or manifest: the media is the recording */
+	bool was_early; /* some of it may have been sent while it grew */
 	store_progress_cb *on_progress;
+	store_done_cb *on_done;
+	void *arg;
+};
+
+/*
+ * A file that still grows. Its bytes from 0 to `bytes` change no more, but for
+ * its header, which is rewritten at the end. Pointers and fd stay valid until
+ * on_done.
+ */
+struct store_early {
+	const char *segment; /* its UUID */
+	const char *key;     /* valid object key */
+	const char *manifest; /* the opening one, as text: kept beside it */
+	int fd;
+	uint64_t bytes;
 	store_done_cb *on_done;
 	void *arg;
 };
@@ -125,6 +141,22 @@ struct store_ops {
 	 * good. NULL: it has no such thing. ERR_NOTFOUND: no object.
 	 */
 	int (*hold)(struct store *s, const char *key, bool is_on,
+	    store_done_cb *cb, void *arg);
+	/*
+	 * Sends what is new of a growing file, in parts of early_part_bytes
+	 * and a shorter one at the end. What it sends is no object yet: `put`
+	 * goes on with it when the file is closed. One at a time of a segment,
+	 * and none beside its put. NULL: it has no such thing. 0 or ERR_NOMEM;
+	 * the answer ERR_UNSUPPORTED: do not ask again.
+	 */
+	int (*early)(struct store *s, const struct store_early *early);
+	uint64_t early_part_bytes;
+	/*
+	 * Makes an object of what was sent early of a segment that nobody will
+	 * close, or of a part of it. segment and key stay valid until the
+	 * answer; ERR_NOTFOUND: nothing is there. 0 or ERR_NOMEM.
+	 */
+	int (*early_end)(struct store *s, const char *segment, const char *key,
 	    store_done_cb *cb, void *arg);
 };
 

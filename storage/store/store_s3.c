@@ -166,6 +166,23 @@ s3_hold(struct store *s, const char *key, bool is_on, store_done_cb *cb,
 	return s3_hold_start((struct s3_store *)s, key, is_on, cb, arg);
 }
 
+static int
+s3_early(struct store *s, const struct store_early *early)
+{
+	if (!object_key_is_safe(early->key))
+		return ERR_PROTOCOL;
+	return s3_early_start((struct s3_store *)s, early);
+}
+
+static int
+s3_early_end(struct store *s, const char *segment, const char *key,
+    store_done_cb *cb, void *arg)
+{
+	if (!object_key_is_safe(key))
+		return ERR_PROTOCOL;
+	return s3_early_end_start((struct s3_store *)s, segment, key, cb, arg);
+}
+
 static void
 s3_stop(struct store *s)
 {
@@ -180,7 +197,8 @@ s3_free(struct store *s)
 }
 
 static const struct store_ops s3_ops = { "s3", s3_put, s3_part_bytes_of,
-	s3_remove, s3_check, s3_read, s3_list, s3_stop, s3_free, s3_hold };
+	s3_remove, s3_check, s3_read, s3_list, s3_stop, s3_free, s3_hold,
+	s3_early, S3_PART_LEAST, s3_early_end };
 
 int
 store_s3_new(

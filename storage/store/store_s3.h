@@ -16,6 +16,7 @@ struct s3_store {
 	struct s3_client *client;
 	atomic_bool stopping;
 	uint64_t part_bytes_per_second; /* of one part; 0: none was sent yet */
+	bool is_early_off; /* its ETags prove nothing: see s3_early.c */
 	/* store_abilities, as of the last upload that read them */
 	bool is_conditional;
 	uint64_t abilities_ns; /* clock_mono_ns; 0: never */
@@ -25,6 +26,13 @@ struct s3_store {
  * Stores one file; see s3_upload.c for the order of steps. 0 or ERR_NOMEM.
  */
 int s3_upload_start(struct s3_store *s, const struct store_put *put);
+
+/* store_ops.early; s3_early.c. 0 or ERR_NOMEM. */
+int s3_early_start(struct s3_store *s, const struct store_early *early);
+
+/* store_ops.early_end; s3_early_end.c. 0 or ERR_NOMEM. */
+int s3_early_end_start(struct s3_store *s, const char *segment,
+    const char *key, store_done_cb *on_done, void *arg);
 
 /* store_ops.read. */
 int s3_read_start(struct s3_store *s, const struct store_read *read);

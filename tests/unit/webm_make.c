@@ -3,6 +3,7 @@
  * changes, through the recorder's own encoder and writer.
  *
  * usage: webm_make make FILE FRAMES STEP_MS   finished
+ *        webm_make noise FILE FRAMES STEP_MS  finished, of large frames
  *        webm_make grow FILE FRAMES STEP_MS   left as a killed recorder does
  *        webm_make repair FILE
  * Prints JSON: make and grow the file's length after each frame.
@@ -29,6 +30,22 @@ die(const char *what, int rc)
 {
 	fprintf(stderr, "webm_make: %s failed: %d\n", what, rc);
 	exit(1);
+}
+
+static bool is_noise_;
+
+/* Nothing that an encoder could find small: a fixed sequence. */
+static void
+draw_noise(uint32_t *pixels)
+{
+	static uint32_t x = 2463534242;
+
+	for (size_t i = 0; i < WIDTH * HEIGHT; i++) {
+		x ^= x << 13;
+		x ^= x >> 17;
+		x ^= x << 5;
+		pixels[i] = x & 0xffffff;
+	}
 }
 
 /* Stripes, and a white square that walks: one step a frame. */
@@ -61,7 +78,10 @@ put(struct maker *m, int n, uint32_t step_ms)
 	struct webm_frame f = { .time_ms = (uint64_t)n * step_ms };
 	int rc;
 
-	draw(m->pixels, n);
+	if (is_noise_)
+		draw_noise(m->pixels);
+	else
+		draw(m->pixels, n);
 	canvas_damage_all(&m->canvas);
 	canvas_convert(
 	    &m->canvas, (const uint8_t *)m->pixels, WIDTH * sizeof(uint32_t));
@@ -134,10 +154,11 @@ main(int argc, char **argv)
 
 	if (!is_repair && argc != 5) {
 		fprintf(stderr,
-		    "usage: webm_make make|grow FILE FRAMES "
+		    "usage: webm_make make|noise|grow FILE FRAMES "
 		    "STEP_MS, or repair FILE\n");
 		return 2;
 	}
+	is_noise_ = strcmp(argv[1], "noise") == 0;
 	fd = open(
 	    argv[2], is_repair ? O_RDWR : O_RDWR | O_CREAT | O_TRUNC, 0600);
 	if (fd < 0)
@@ -146,7 +167,7 @@ main(int argc, char **argv)
 		repair(fd);
 	else
 		make(fd, atoi(argv[3]), (uint32_t)atoi(argv[4]),
-		    strcmp(argv[1], "make") == 0);
+		    strcmp(argv[1], "grow") != 0);
 	close(fd);
 	return 0;
 }
