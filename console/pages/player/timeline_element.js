@@ -302,17 +302,25 @@ export class TimelineElement extends HTMLElement {
   }
 
   onDown(e) {
-    if (!this.model || e.button !== 0)
+    if (!this.model || e.button !== 0 || !e.isPrimary) /* a second finger moves nothing */
       return;
     this.isDragging = true;
     this.track.setPointerCapture(e.pointerId);
     this.seekTo(e);
-    this.track.addEventListener('pointerup', up => {
+    this.showTip(e); /* a finger that rests shows it, too */
+    const end = up => {
+      if (up.pointerId !== e.pointerId)
+        return;
       this.isDragging = false;
-      if (up.clientX !== e.clientX) /* moves may have been too quick for onMove() */
-        this.seekTo(up);
-    }, {once: true});
-    this.track.addEventListener('pointercancel', () => { this.isDragging = false; }, {once: true});
+      this.track.removeEventListener('pointerup', end);
+      this.track.removeEventListener('pointercancel', end);
+      if (up.type === 'pointerup' && up.clientX !== e.clientX) /* moves may have been */
+        this.seekTo(up);                                       /* too quick for onMove() */
+      if (up.pointerType === 'touch')
+        this.hideTip();
+    };
+    this.track.addEventListener('pointerup', end);
+    this.track.addEventListener('pointercancel', end);
   }
 
   seekTo(e) {
@@ -320,7 +328,7 @@ export class TimelineElement extends HTMLElement {
   }
 
   onMove(e) {
-    if (!this.model)
+    if (!this.model || !e.isPrimary)
       return;
     if (this.isDragging && performance.now() - (this.draggedAt || 0) > 120) {
       this.draggedAt = performance.now();
