@@ -122,7 +122,7 @@ class FirefoxPage:
         _, _, error, result = self._read()
         if error:
             raise MarionetteError(f'{name}: {error["error"]} {error["message"]}')
-        return result.get('value') if isinstance(result, dict) else result
+        return result.get('value', result) if isinstance(result, dict) else result
 
     # --- a page ------------------------------------------------------------------
 
