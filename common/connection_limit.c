@@ -14,7 +14,7 @@ struct connection_holder {
 	struct connection_holder *next;          /* in its chain */
 	struct connection_address address;
 	unsigned n;
-	struct connection_list places; /* the oldest first */
+	struct connection_list slots; /* the oldest first */
 };
 TAILQ_HEAD(holder_list, connection_holder);
 
@@ -153,7 +153,7 @@ find(struct connection_limit *l, struct pool *p,
 	return h;
 }
 
-/* The holder has another number of places: it changes lists. */
+/* The holder has another number of slots: it changes lists. */
 static void
 set_count(struct pool *p, struct connection_holder *h, unsigned n)
 {
@@ -178,7 +178,7 @@ holder_get(struct connection_limit *l, struct pool *p,
 	assert(h != NULL); /* there is one per slot */
 	TAILQ_REMOVE(&p->unused, h, by_count);
 	*h = (struct connection_holder){ .address = *a };
-	TAILQ_INIT(&h->places);
+	TAILQ_INIT(&h->slots);
 	TAILQ_INSERT_TAIL(&p->by_count[0], h, by_count);
 	p->n_holders++;
 	*at = h;
@@ -195,7 +195,7 @@ holder_drop(struct connection_limit *l, struct pool *p,
 	p->n_holders--;
 }
 
-/* ---- places, under the lock ---- */
+/* ---- slots, under the lock ---- */
 
 static void
 insert(struct connection_limit *l, struct connection_slot *c, unsigned pool)
@@ -207,7 +207,7 @@ insert(struct connection_limit *l, struct connection_slot *c, unsigned pool)
 	c->is_taken = true;
 	c->holder = holder_get(
 	    l, p, p->conf.per_address != 0 ? &c->address : &none);
-	TAILQ_INSERT_TAIL(&c->holder->places, c, by_address);
+	TAILQ_INSERT_TAIL(&c->holder->slots, c, by_address);
 	TAILQ_INSERT_TAIL(&p->by_age, c, by_age);
 	set_count(p, c->holder, c->holder->n + 1);
 	p->n++;
@@ -218,7 +218,7 @@ take_out(struct connection_limit *l, struct connection_slot *c)
 {
 	struct pool *p = &l->pools[c->pool];
 
-	TAILQ_REMOVE(&c->holder->places, c, by_address);
+	TAILQ_REMOVE(&c->holder->slots, c, by_address);
 	TAILQ_REMOVE(&p->by_age, c, by_age);
 	set_count(p, c->holder, c->holder->n - 1);
 	if (c->holder->n == 0)
@@ -272,9 +272,9 @@ choose_victim(
 		return TAILQ_FIRST(&p->by_age);
 	if (!is_large(p, own)) {
 		own = TAILQ_FIRST(&p->by_count[p->most]);
-		return own != NULL ? TAILQ_FIRST(&own->places) : NULL;
+		return own != NULL ? TAILQ_FIRST(&own->slots) : NULL;
 	}
-	c = TAILQ_FIRST(&own->places);
+	c = TAILQ_FIRST(&own->slots);
 	return c->since_ns + CONNECTION_MIN_AGE_NS <= now_ns ? c : NULL;
 }
 
@@ -354,8 +354,8 @@ hand_over(struct connection_limit *l, struct connection_slot *from,
 	if (from->is_taken) {
 		by_age = &l->pools[from->pool].by_age;
 		TAILQ_INSERT_AFTER(
-		    &from->holder->places, from, to, by_address);
-		TAILQ_REMOVE(&from->holder->places, from, by_address);
+		    &from->holder->slots, from, to, by_address);
+		TAILQ_REMOVE(&from->holder->slots, from, by_address);
 	}
 	if (by_age != NULL) {
 		TAILQ_INSERT_AFTER(by_age, from, to, by_age);
