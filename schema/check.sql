@@ -485,6 +485,13 @@ SELECT 'device_capture_endpoint' AS name, c.id::text AS object,
 FROM device_captures c JOIN sessions s ON s.id = c.session_id
 WHERE s.endpoint_id <> c.endpoint_id;
 
+-- C7, M1: what a device captures has its row from the order on.
+SELECT 'device_capture_row' AS name, c.id::text AS object,
+       'was ordered and has no row in segments' AS detail
+FROM device_captures c JOIN sessions s ON s.id = c.session_id
+WHERE NOT c.is_copy AND s.endpoint_id = c.endpoint_id AND c.meta ? 'width'
+  AND NOT EXISTS (SELECT 1 FROM segments g WHERE g.id = c.id);
+
 -- C7: a copy is no recording.
 SELECT 'device_capture_copy' AS name, c.id::text AS object,
        'is a copy beside the relay''s recording, and has a row of its own' AS detail

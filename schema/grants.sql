@@ -197,7 +197,8 @@ BEGIN
         ('upload_parts',      'admin',   'SELECT'),
 
         -- C7: the relay orders, storage says what came
-        ('device_captures',   'relay',   'SELECT, INSERT (id, session_id, endpoint_id, meta, is_copy)'),
+        ('device_captures',   'relay',   'SELECT, INSERT (id, session_id, endpoint_id, meta, is_copy), '
+                                         'UPDATE (failed_why)'),
         ('device_captures',   'storage', 'SELECT, UPDATE (received_at, bytes, sha256)'),
         ('device_captures',   'console', 'SELECT'),
         ('device_captures',   'admin',   'SELECT'),

@@ -95,8 +95,9 @@ find_order(struct ctl *c, struct import *m)
 
 	m->order = PG_QUERY(c,
 	    "SELECT d.session_id, d.endpoint_id, d.meta::text, s.team_id, "
-	    "CASE WHEN g.is_capture AND g.status IN ('missing', 'corrupted', "
-	    "'transfer') THEN '' ELSE coalesce(g.status, '') END "
+	    "CASE WHEN g.is_capture AND (g.status IN ('missing', 'corrupted', "
+	    "'transfer') OR g.status = 'recording' AND d.received_at IS NULL) "
+	    "THEN '' ELSE coalesce(g.status, '') END "
 	    "FROM device_captures d JOIN sessions s ON s.id = d.session_id "
 	    "LEFT JOIN segments g ON g.id = d.id WHERE d.id = $1::uuid",
 	    m->id);

@@ -70,8 +70,13 @@ fail(struct session *s, const char *why)
 	    "SELECT team_id, 'relay', 'device_capture_failed', id::text, "
 	    "jsonb_build_object('why', $2::text) FROM sessions WHERE id = $1",
 	    2, params);
-	if (session_device_is_alone(s))
-		session_record_lost(s, why);
+	if (!session_device_is_alone(s))
+		return;
+	db_retry_write(s->loop, "device capture failed",
+	    "UPDATE device_captures SET failed_why = $2 WHERE session_id = $1 "
+	    "AND NOT is_copy",
+	    2, params);
+	session_record_lost(s, why);
 }
 
 static void

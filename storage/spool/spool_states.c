@@ -137,6 +137,8 @@ const struct spool_move spool_moves[SPOOL_CAUSES] = {
 	[CAUSE_AGAIN] = { "tried again by hand", IN(FAILED), SPOOL_NEW,
 	    0, STATUS_NONE },
 
+	[CAUSE_DEVICE_CAPTURES] = { "its device captures it", 0, STAYS,
+	    HAD(NONE), STATUS_RECORDING },
 	[CAUSE_UPLOAD_BEGUN] = { "its device sends it", 0, STAYS,
 	    HAD(NONE) | HAD(RECORDING) | HAD(MISSING) | HAD(CORRUPTED),
 	    STATUS_TRANSFER },

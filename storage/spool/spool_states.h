@@ -100,6 +100,7 @@ enum spool_cause {
 	CAUSE_LATER,
 	CAUSE_AGAIN,
 	/* a device sends it: upload/ has its files */
+	CAUSE_DEVICE_CAPTURES,
 	CAUSE_UPLOAD_BEGUN,
 	CAUSE_UPLOAD_DIFFERS,
 	CAUSE_UPLOAD_ENDED,

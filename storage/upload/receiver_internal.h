@@ -52,7 +52,8 @@ struct receiver {
 	struct workers *workers;
 	struct event *tick;
 	unsigned n_jobs;
-	uint64_t sweep_ns; /* clock_mono_ns */
+	uint64_t sweep_ns;   /* clock_mono_ns */
+	uint64_t overdue_ns; /* when orders are looked through next */
 	atomic_bool stopping;
 };
 
@@ -190,7 +191,11 @@ int upload_rows_write(struct receiver *r, const json_t *order, const char *id,
  * that is lost is forgotten. done(u, is_written). */
 int upload_rows_begin(
     struct upload *u, void (*done)(void *arg, bool is_written));
-/* A row that says `transfer` says something else. */
+/* Orders of which nothing came for 30 days become `missing`; looks every ten
+ * minutes. */
+void upload_rows_overdue(struct receiver *r);
+/* A row that says `transfer` gets another status; `missing` also one that says
+ * `recording`. */
 void upload_rows_end(
     struct receiver *r, const char *id, const char *status, const char *detail);
 /* It is there whole. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/bytes.h"
+#include "common/clock.h"
 #include "common/err.h"
 #include "common/http.h"
 #include "common/log.h"
@@ -11,6 +12,8 @@
 #include "storage/rows.h"
 #include "storage/upload/capture_order.h"
 #include "storage/upload/receiver_internal.h"
+
+#define OVERDUE_NS (10 * 60 * NS_PER_S) /* between two looks */
 
 /* clang-format off */
 
@@ -39,7 +42,17 @@ static const char adopt_sql[] =
 
 static const char end_sql[] =
 "UPDATE segments SET status = $2, status_detail = $3"
-" WHERE id = $1::uuid AND is_capture AND status = 'transfer'";
+" WHERE id = $1::uuid AND is_capture AND (status = 'transfer'"
+"  OR (status = 'recording' AND $2 = 'missing'))";
+
+/* Nothing of it ever came, and its order is as old as schema/check.sql lets a
+ * device have one. */
+static const char overdue_sql[] =
+"UPDATE segments g SET status = 'missing', status_detail ="
+" 'its device has not sent it for 30 days' FROM device_captures c"
+" WHERE c.id = g.id AND g.status = 'transfer' AND g.is_capture"
+" AND g.spool_node IS NULL AND c.received_at IS NULL"
+" AND c.ordered_at < now() - make_interval(secs => 30 * $1::bigint)";
 
 static const char received_sql[] =
 "UPDATE device_captures SET received_at = now(), bytes = $2::bigint,"
@@ -281,6 +294,21 @@ upload_rows_end(
 	const char *params[] = { id, status, detail };
 
 	db_query(r->d->db, end_sql, N_ELEMENTS(params), params, NULL, NULL);
+}
+
+void
+upload_rows_overdue(struct receiver *r)
+{
+	char day[24];
+	const char *params[] = { day };
+	uint64_t now = clock_mono_ns();
+
+	if (now < r->overdue_ns || !db_is_connected(r->d->db))
+		return;
+	r->overdue_ns = now + OVERDUE_NS;
+	snprintf(day, sizeof(day), "%lld",
+	    (long long)r->d->conf.retention_day_seconds);
+	db_query_now(r->d->db, overdue_sql, 1, params, NULL, NULL);
 }
 
 void

@@ -151,6 +151,7 @@ upload_sweep(struct receiver *r)
 	struct upload *u, *next;
 
 	upload_scan(r);
+	upload_rows_overdue(r);
 	for (u = TAILQ_FIRST(&r->uploads); u != NULL; u = next) {
 		next = TAILQ_NEXT(u, link);
 		if (u->conn == NULL && u->job == NULL && !u->is_asking)

@@ -101,12 +101,20 @@ def end_of(rig, session):
                          f"= '{session}'")[0]
 
 
+def status_of(rig, session):
+    """Status and detail of its one row."""
+    row, = rig.stack.sql('SELECT status, status_detail FROM segments WHERE '
+                         f"session_id = '{session}'")
+    return tuple(row)
+
+
 def test_instead_of_the_relay(rig, laptop, drawn):
     policy(rig, 'device')
     viewer, session = opened(rig)
     see(drawn, viewer)
     spool = rig.stack.path('spool')
     assert [d for d in os.listdir(spool) if session in d] == []
+    assert status_of(rig, session) == ('recording', '')
     viewer.close()
     assert len(set(values(rig, session))) > 10
     (name, is_copy, is_received), = orders(rig, session)
@@ -140,6 +148,9 @@ def test_killed_while_it_writes(rig, laptop, drawn):
     laptop.process.kill()
     laptop.process.wait()
     viewer.close()
+    wait_until(lambda: end_of(rig, session)[0] != '', LIMIT_S,
+               'the end of the session')
+    assert status_of(rig, session)[0] in ('transfer', 'missing')
     laptop.process = None
     laptop.start()
     assert len(set(values(rig, session))) > 10

@@ -831,6 +831,11 @@ VIOLATIONS = {
         "INSERT INTO device_captures (id, session_id, endpoint_id, meta, "
         "is_copy) SELECT g.id, s.id, s.endpoint_id, '{}', true FROM segments g "
         "JOIN sessions s ON s.id = g.session_id WHERE g.seq = 1",
+    'device_capture_row':
+        "ALTER TABLE device_captures DISABLE TRIGGER device_capture_ordered; "
+        "INSERT INTO device_captures (id, session_id, endpoint_id, meta) "
+        "SELECT gen_random_uuid(), id, endpoint_id, '{\"width\": 1}' "
+        "FROM sessions LIMIT 1",
     'evidence_guard': "ALTER TABLE evidence_keys DISABLE TRIGGER "
                       "evidence_keys_stay",
     'events_bounded': "INSERT INTO events (name, team_id, object) SELECT "

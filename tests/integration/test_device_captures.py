@@ -44,6 +44,7 @@ def test_sent_by_the_client_becomes_a_recording(device):
     audit = [r['action'] for r in device.env.rows(
         "SELECT action FROM audit WHERE object = %s AND action LIKE "
         "'segment_%%' ORDER BY id", c.id)]
+    assert audit.pop(0) == 'segment_recording'
     assert audit[:3] == ['segment_transfer', 'segment_downloaded',
                          'segment_encoding']
 
