@@ -116,6 +116,28 @@ def test_filters_are_in_the_address(alice):
     alice.check('sessions-none')
 
 
+def test_rows_are_filled_anew_but_not_the_one_with_the_focus(alice):
+    """A row that scrolls out of sight gives its element to another session;
+    the focus must not get to that one."""
+    alice.open('/sessions')
+    alice.until(lambda: len(alice.rows()) >= 20, 'rows')
+    alice.js("document.querySelectorAll('tr[data-row] [data-main]')[2].focus();"
+             "window.first = document.querySelector('tr[data-row]')")
+    href = alice.js('return document.activeElement.href')
+    alice.js('scrollTo(0, document.body.scrollHeight)')
+    alice.until(lambda: alice.js(
+        "return !document.querySelector(`a[href='${arguments[0]}']`)",
+        href.replace(alice.url, '')), 'other rows')
+    assert alice.js('return document.activeElement.tagName') == 'BODY'
+    assert alice.js('return window.first.isConnected')  # shows another one
+    # and each row shows what is its own
+    seen = alice.js("return [...document.querySelectorAll('tr[data-row]')].map("
+                    "(r) => [r.ariaRowIndex, r.dataset.row])")
+    assert len({i for i, _ in seen}) == len({s for _, s in seen}) == len(seen)
+    rows = [int(i) for i, _ in seen]
+    assert rows == list(range(rows[0], rows[0] + len(rows)))
+
+
 def test_whole_list_by_scrolling(alice):
     """Rows out of sight are not in the document."""
     alice.open('/sessions')

@@ -63,6 +63,29 @@ function useWindow(body, n, loadMore) {
   return n <= FEW ? [0, n, height.current] : [Math.min(first, n), Math.min(first + rows, n), height.current];
 }
 
+// Which element of the table shows which item: an item stays in its own for as
+// long as it is in sight; one that comes takes over that of one that went, whose
+// texts are changed then, which costs less than new elements. But for the row with
+// the focus: the focus must not get to another item.
+function useSlots(body) {
+  const slots = useRef({ of: new Map(), n: 0 }).current;
+  return (ids) => {
+    const wanted = new Set(ids);
+    const row = body.current?.contains(document.activeElement) && document.activeElement.closest('tr');
+    const free = [];
+    for (const [id, slot] of slots.of) if (!wanted.has(id)) {
+      slots.of.delete(id);
+      if (String(slot) !== row?.dataset?.row) free.push(slot);
+    }
+    let next = 0;
+    for (const id of ids) if (!slots.of.has(id)) {
+      slots.of.set(id, next < free.length ? free[next] : slots.n++);
+      next += 1;
+    }
+    return slots.of;
+  };
+}
+
 const Spacer = ({ rows, height, columns }) => rows > 0 && html`<tr class="spacer" aria-hidden="true">
   <td colspan=${columns} style=${{ height: `${rows * height}px` }}></td></tr>`;
 
@@ -104,7 +127,7 @@ function Check({ isSelected, label, onToggle }) {
 
 // table: what the table was drawn with last ({ nameOf, menu, selection, keys,
 // onOpen }), the same object each time. isSelected: null: nothing can be selected.
-const Row = memo(({ item, index, columns, isSelected, hasMenu, table }) => {
+const Row = memo(({ item, index, slot, columns, isSelected, hasMenu, table }) => {
   const label = table.nameOf(item);
   const show = (event) => {
     if (event.target.closest('input')) return;
@@ -119,7 +142,7 @@ const Row = memo(({ item, index, columns, isSelected, hasMenu, table }) => {
   const open = (event) => {
     if (table.onOpen && !event.target.closest('a, button, input, label')) table.onOpen(item);
   };
-  return html`<tr role="row" data-row aria-rowindex=${index + 2} class=${isSelected ? 'selected' : ''}
+  return html`<tr role="row" data-row=${slot} aria-rowindex=${index + 2} class=${isSelected ? 'selected' : ''}
       ...${hasMenu && press} onKeyDown=${(e) => onRowKey(e, item, table.keys || {})} onDblClick=${open}>
     ${isSelected !== null && html`<${Check} isSelected=${isSelected} label=${label}
       onToggle=${(withRange) => table.selection.toggle(index, withRange)} />`}
@@ -141,6 +164,8 @@ export function Table({ label, list, columns, nameOf, idOf = (i) => i.id, menu, 
   const body = useRef(null);
   const items = list.items || [];
   const [first, last, height] = useWindow(body, items.length, list.loadMore);
+  const shown = items.slice(first, last);
+  const slots = useSlots(body)(shown.map(idOf));
   const table = useRef({}).current;
   Object.assign(table, { nameOf, menu, selection, keys, onOpen });
   const n = columns.length + (selection ? 1 : 0) + (menu ? 1 : 0);
@@ -166,7 +191,7 @@ export function Table({ label, list, columns, nameOf, idOf = (i) => i.id, menu, 
         ${list.items === null && [0, 1, 2, 3, 4, 5].map((i) => html`<tr key=${i} class="ghost" aria-hidden="true">
           <td colspan=${n}><span></span></td></tr>`)}
         <${Spacer} rows=${first} height=${height} columns=${n} />
-        ${items.slice(first, last).map((item, i) => html`<${Row} key=${idOf(item)} item=${item}
+        ${shown.map((item, i) => html`<${Row} key=${slots.get(idOf(item))} slot=${slots.get(idOf(item))} item=${item}
           index=${first + i} columns=${columns} isSelected=${selection ? selection.has(item) : null}
           hasMenu=${Boolean(menu)} table=${table} />`)}
         <${Spacer} rows=${items.length - last} height=${height} columns=${n} />
