@@ -8,7 +8,7 @@
 		    hi, NULL, help                                             \
 	}
 
-const struct conf_opt conf_storage_opts[35] = {
+const struct conf_opt conf_storage_opts[36] = {
 	ROW(listen, CONF_STR, "0.0.0.0:8444", 0, 0,
 	    "address:port of the server of signed files (TLS); with direct S3 "
 	    "links only of what is not stored yet."),
@@ -34,6 +34,9 @@ const struct conf_opt conf_storage_opts[35] = {
 	    "storage daemons of a site need the same one."),
 	ROW(capture_max_bytes, CONF_SIZE, "16G", 1, INT64_C(1) << 42,
 	    "A capture that is larger is refused."),
+	ROW(capture_free_bytes, CONF_SIZE, "400M", 0, INT64_C(1) << 42,
+	    "Captures that arrive leave this much free on the spool's file "
+	    "system beside spool.min_free_bytes, at which recorders stop (C6)."),
 	ROW(captures_per_endpoint, CONF_INT, "8", 1, 1024,
 	    "Captures of one endpoint that have begun to arrive and are not "
 	    "whole; more are asked to wait."),

@@ -19,7 +19,7 @@ struct conf_storage {
 	char *proxy_protocol_from;
 	char *capture_key_file;
 	bool captures;
-	int64_t capture_max_bytes, captures_per_endpoint,
+	int64_t capture_max_bytes, capture_free_bytes, captures_per_endpoint,
 	    capture_expiry_seconds;
 	char *recorder_program;
 	char *user;
@@ -33,7 +33,7 @@ struct conf_storage {
 	    paused_max_per_address;
 };
 
-extern const struct conf_opt conf_storage_opts[35];
+extern const struct conf_opt conf_storage_opts[36];
 
 #define TRANSFER_DBS 3
 

@@ -86,6 +86,13 @@ receiver_free_bytes(const struct receiver *r)
 					  : 0;
 }
 
+uint64_t
+receiver_min_free(const struct receiver *r)
+{
+	return (uint64_t)r->d->spool_conf.min_free_bytes +
+	    (uint64_t)r->d->conf.capture_free_bytes;
+}
+
 /* What is decrypted lies beside what came. */
 static uint64_t
 room_of(uint64_t length, bool is_sealed)
@@ -101,7 +108,7 @@ receiver_may_begin(
 		.length = (uint64_t)r->d->conf.capture_max_bytes,
 		.per_peer = (unsigned)r->d->conf.captures_per_endpoint,
 		.in_total = UPLOADS_MAX,
-		.min_free = (uint64_t)r->d->spool_conf.min_free_bytes,
+		.min_free = receiver_min_free(r),
 	};
 	struct upload_use use = { .free = receiver_free_bytes(r) };
 	const struct upload *u;

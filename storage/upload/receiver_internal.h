@@ -71,6 +71,8 @@ enum upload_verdict receiver_may_begin(
     struct receiver *r, int64_t endpoint_id, uint64_t length, bool is_sealed);
 /* Free bytes of the disk; 0: it does not say. */
 uint64_t receiver_free_bytes(const struct receiver *r);
+/* What has to stay free: recorders come first. */
+uint64_t receiver_min_free(const struct receiver *r);
 /* Writes its row, `transfer`; then upload_conn_created of u->conn. */
 void receiver_register(struct upload *u);
 /* Whether a capture of that name waits in the spool to be encoded. */

@@ -104,7 +104,7 @@ look_at_disk(struct upload_conn *c, size_t n)
 		return true;
 	c->since_look = 0;
 	return receiver_free_bytes(c->d->receiver) >=
-	    (uint64_t)c->d->spool_conf.min_free_bytes;
+	    receiver_min_free(c->d->receiver);
 }
 
 /* The next n bytes of the body. 0 or ERR_*. */

@@ -272,6 +272,11 @@ def test_the_disk_and_the_limits(device):
     assert status == 429 and int(fields['retry-after']) >= 1
     device.use(spool__min_free_bytes=str(1 << 60))
     assert device.create(captures[2])[0] == 507
+    # they stop before recorders do
+    device.use(spool__min_free_bytes='1',
+               storage__capture_free_bytes=str(1 << 42))
+    status, fields, _ = device.create(captures[2])
+    assert status == 507 and int(fields['retry-after']) >= 1
 
 
 def test_a_second_connection_takes_over(device):
