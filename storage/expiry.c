@@ -144,7 +144,7 @@ on_noted(void *arg, PGresult *res)
 	else
 		e->d->counters.expired++;
 	log_info("object_removed", LOG_S("segment", e->ids[e->at]),
-	    LOG_S("key", e->key), LOG_S("status", e->status));
+	    LOG_SESSION_OF(e->key), LOG_S("key", e->key), LOG_S("status", e->status));
 	end(e, "COMMIT");
 }
 
@@ -172,7 +172,8 @@ on_removed(void *arg, const struct store_result *r)
 	if (r->err != 0) {
 		e->d->counters.expiry_failed++;
 		log_warn("object_not_removed", LOG_S("segment", e->ids[e->at]),
-		    LOG_S("key", e->key), LOG_S("why", r->detail));
+		    LOG_SESSION_OF(e->key), LOG_S("key", e->key),
+		    LOG_S("why", r->detail));
 		end(e, "ROLLBACK");
 	} else if (db_query_now(e->db, done_sql, 5, params, on_noted, e) != 0)
 		pause_run(e);

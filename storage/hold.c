@@ -95,7 +95,8 @@ on_set(void *arg, const struct store_result *r)
 		return;
 	}
 	log_warn("legal_hold_not_changed", LOG_S("segment", h->id),
-	    LOG_S("key", h->keys[h->at]), LOG_S("why", r->detail));
+	    LOG_SESSION_OF(h->keys[h->at]), LOG_S("key", h->keys[h->at]),
+	    LOG_S("why", r->detail));
 	next_row(h);
 }
 

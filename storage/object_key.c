@@ -103,6 +103,23 @@ object_key_manifest(const char *key, char out[OBJECT_KEY_MAX + 1])
 	return beside(key, ".json", out);
 }
 
+char *
+object_key_session(const char *key, char out[UUID_TEXT_MAX])
+{
+	const char *at = strchr(key, '/');
+
+	out[0] = '\0';
+	at = at != NULL ? strchr(at + 1, '/') : NULL;
+	if (at == NULL || strnlen(at, UUID_LEN + 2) < UUID_LEN + 2 ||
+	    at[UUID_LEN + 1] != '/')
+		return out;
+	memcpy(out, at + 1, UUID_LEN);
+	out[UUID_LEN] = '\0';
+	if (!is_uuid(out))
+		out[0] = '\0';
+	return out;
+}
+
 const char *
 object_key_media_type(const char *key)
 {

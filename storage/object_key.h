@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "common/uuid.h"
+
 #define OBJECT_KEY_MAX   512
 #define OBJECT_DEPTH_MAX 8
 
@@ -34,6 +36,14 @@ char *object_key_poster(const char *key, char out[OBJECT_KEY_MAX + 1]);
 
 /* The signed manifest's key of a valid key: ".json" for ".webm". */
 char *object_key_manifest(const char *key, char out[OBJECT_KEY_MAX + 1]);
+
+/* The session's id in a key, team/endpoint/session/..., or "". Returns out. */
+char *object_key_session(const char *key, char out[UUID_TEXT_MAX]);
+
+/* A field of log lines: the session whose object that is. Needs common/log.h.
+ */
+#define LOG_SESSION_OF(key)                                                    \
+	LOG_S("session", object_key_session((key), (char[UUID_TEXT_MAX]){ "" }))
 
 /* "video/webm" and the like, of a safe key. */
 const char *object_key_media_type(const char *key);

@@ -69,7 +69,7 @@ struct prefix_hash {
 	struct worker_job work; /* first */
 	TAILQ_ENTRY(prefix_hash) link;
 	struct prefix_hashes *set;
-	char id[37];
+	char id[37], session[SPOOL_FOLDER_MAX];
 	int fd;
 	bool is_capture;
 	bool is_busy, is_wanted;
@@ -207,9 +207,10 @@ done(struct worker_job *work)
 	if (h->err == ERR_CORRUPT) {
 		h->was_refused = true;
 		log_error("head_differs", LOG_S("segment", h->id),
-		    LOG_U("to", h->known.to));
+		    LOG_S("session", h->session), LOG_U("to", h->known.to));
 	} else if (h->err != 0)
 		log_warn("head_unreadable", LOG_S("segment", h->id),
+		    LOG_S("session", h->session),
 		    LOG_S("why", err_text(h->err)));
 	else if (h->is_wanted && h->at > h->known.to && h->at > h->from)
 		store_prefix(h);
@@ -260,7 +261,8 @@ is_followed(struct prefix_hashes *set, const char *id)
 
 /* fd: taken; negative: there is none. */
 static void
-add(struct prefix_hashes *set, const char *id, int fd, bool is_capture)
+add(struct prefix_hashes *set, const struct spool_row *r, int fd,
+    bool is_capture)
 {
 	struct prefix_hash *h =
 	    fd >= 0 && set->n < FILES_MAX ? calloc(1, sizeof(*h)) : NULL;
@@ -280,7 +282,8 @@ add(struct prefix_hashes *set, const char *id, int fd, bool is_capture)
 	h->is_wanted = true;
 	h->work.run = run;
 	h->work.done = done;
-	strcpy(h->id, id);
+	strcpy(h->id, r->id);
+	strcpy(h->session, r->folder);
 	TAILQ_INSERT_TAIL(&set->files, h, link);
 	set->n++;
 }
@@ -295,12 +298,12 @@ find_growing(struct prefix_hashes *set)
 	TAILQ_FOREACH(sg, &set->d->spool->segments, link)
 		if (sg->row.state == SPOOL_RECORDING && sg->row.is_registered &&
 		    !is_followed(set, sg->row.id))
-			add(set, sg->row.id,
+			add(set, &sg->row,
 			    spool_row_open(&sg->row, ".webm.part"), false);
 	TAILQ_FOREACH(c, &set->d->encode_queue->captures, link)
 		if (c->row.state == SPOOL_RECORDING && c->row.is_known &&
 		    !is_followed(set, c->row.id))
-			add(set, c->row.id,
+			add(set, &c->row,
 			    spool_row_open(&c->row, ".capture.part"), true);
 }
 

@@ -1,3 +1,4 @@
+#include "storage/object_key.h"
 #include "storage/evidence/signing.h"
 
 #include <errno.h>
@@ -315,7 +316,7 @@ on_noted(void *arg, PGresult *res)
 		    "the evidence cannot be written to PostgreSQL");
 	else
 		log_info("manifest_stored", LOG_S("segment", j->id),
-		    LOG_S("key", j->key),
+		    LOG_SESSION_OF(j->key), LOG_S("key", j->key),
 		    LOG_S("signed_by", j->is_signed ? j->signer->key.id : ""));
 	finish(j);
 }

@@ -8,6 +8,7 @@
 #include "common/db.h"
 #include "common/err.h"
 #include "common/log.h"
+#include "storage/object_key.h"
 #include "storage/scrub/scrub_internal.h"
 
 /* clang-format off */
@@ -84,7 +85,8 @@ on_unknown_there(void *arg, const struct store_result *r)
 		return;
 	snprintf(bytes, sizeof(bytes), "%" PRIu64, f->bytes);
 	if (r->err == 0) {
-		log_info("unknown_object", LOG_S("key", f->key));
+		log_info("unknown_object", LOG_S("key", f->key),
+		    LOG_SESSION_OF(f->key));
 		db_query(c->d->db, unknown_sql, 3, params, NULL, NULL);
 	}
 	next_diff(c);
@@ -113,11 +115,11 @@ on_left_removed(void *arg, const struct store_result *r)
 		return;
 	if (r->err == 0) {
 		log_info("left_object_removed", LOG_S("segment", f->owner),
-		    LOG_S("key", f->key));
+		    LOG_SESSION_OF(f->key), LOG_S("key", f->key));
 		db_query(c->d->db, removed_sql, 4, params, NULL, NULL);
 	} else {
 		log_warn("left_object_not_removed", LOG_S("key", f->key),
-		    LOG_S("why", r->detail));
+		    LOG_SESSION_OF(f->key), LOG_S("why", r->detail));
 	}
 	next_diff(c);
 }

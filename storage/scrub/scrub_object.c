@@ -97,8 +97,8 @@ note(struct scrub_object *l, const char *state, const struct store_result *r)
 	l->d->counters.check_corrupted += r->err == ERR_CORRUPT;
 	l->d->counters.check_missing += r->err == ERR_NOTFOUND;
 	log_warn("object_status", LOG_S("segment", l->id),
-	    LOG_S("what", kinds[l->at].name), LOG_S("key", o->key),
-	    LOG_S("from", o->state), LOG_S("to", state),
+	    LOG_SESSION_OF(o->key), LOG_S("what", kinds[l->at].name),
+	    LOG_S("key", o->key), LOG_S("from", o->state), LOG_S("to", state),
 	    LOG_S("why", r->detail));
 	db_query(l->d->db, kinds[l->at].update, 4, params, NULL, NULL);
 }

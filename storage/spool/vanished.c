@@ -47,11 +47,13 @@ has_files(const struct vanished *v, const char *folder, const char *id)
 
 /* Only a row that still says so: it may have been stored meanwhile. */
 static void
-close_row(const struct vanished *v, const char *id, const char *status)
+close_row(const struct vanished *v, const char *id, const char *session,
+    const char *status)
 {
 	const char *params[] = { id, status };
 
-	log_warn("segment_vanished", LOG_S("segment", id));
+	log_warn("segment_vanished", LOG_S("segment", id),
+	    LOG_S("session", session));
 	db_query_now(v->d->db,
 	    "UPDATE segments SET status = 'missing', status_detail = CASE "
 	    "status WHEN 'recording' THEN "
@@ -67,10 +69,11 @@ close_row(const struct vanished *v, const char *id, const char *status)
 
 /* is_early: some of it is in the store. */
 static void
-gone(struct vanished *v, const char *id, const char *status, bool is_early)
+gone(struct vanished *v, const char *id, const char *session,
+    const char *status, bool is_early)
 {
 	if (!is_early || v->d->store->ops->early_end == NULL) {
-		close_row(v, id, status);
+		close_row(v, id, session, status);
 		return;
 	}
 	lost_nodes_want(v->d->lost_nodes, id);
@@ -95,7 +98,7 @@ on_rows(void *arg, PGresult *res)
 		session = PQgetvalue(res, i, 1);
 		if (!has_files(v, session, id) && !has_files(v, "", id) &&
 		    !is_file(v, SPOOL_UPLOADS, id, ".data"))
-			gone(v, id, PQgetvalue(res, i, 2),
+			gone(v, id, session, PQgetvalue(res, i, 2),
 			    PQgetvalue(res, i, 3)[0] == 't');
 	}
 }

@@ -1,3 +1,4 @@
+#include "storage/object_key.h"
 #include "storage/store/s3_client.h"
 
 #include <event2/event.h>
@@ -71,8 +72,9 @@ call_again(struct s3_call *c, uint64_t ms)
 	struct timeval tv = { (time_t)(ms / 1000), (long)(ms % 1000) * 1000 };
 
 	c->client->counters->s3_retries++;
-	log_warn("s3_retry", LOG_S("key", c->rq.key), LOG_U("try", c->tries),
-	    LOG_U("wait_ms", ms), LOG_S("why", c->r.detail));
+	log_warn("s3_retry", LOG_S("key", c->rq.key), LOG_SESSION_OF(c->rq.key),
+	    LOG_U("try", c->tries), LOG_U("wait_ms", ms),
+	    LOG_S("why", c->r.detail));
 	evtimer_add(c->timer, &tv);
 }
 

@@ -24,6 +24,7 @@
 #include "common/err.h"
 #include "common/http.h"
 #include "common/log.h"
+#include "storage/object_key.h"
 #include "storage/counters.h"
 #include "storage/spool/stop_point.h"
 #include "storage/store/s3_etag.h"
@@ -44,7 +45,7 @@ give_up(struct upload *u)
 {
 	u->s->is_early_off = true;
 	log_warn("early_uploads_off", LOG_S("segment", u->put.segment),
-	    LOG_S("key", u->put.key),
+	    LOG_SESSION_OF(u->put.key), LOG_S("key", u->put.key),
 	    LOG_S("why", "ETags of parts are not their MD5s"));
 	strcpy(u->stale_id, u->upload_id);
 	s3_upload_forget(u);
@@ -106,8 +107,8 @@ on_part(void *arg, const struct s3_response *r)
 	u->parts[p->i].noted_bytes = p->rq.len;
 	u->s->env.counters->parts_sent++;
 	log_info("early_part_stored", LOG_S("segment", u->put.segment),
-	    LOG_S("key", u->put.key), LOG_U("part", p->i + 1),
-	    LOG_U("bytes", p->rq.len));
+	    LOG_SESSION_OF(u->put.key), LOG_S("key", u->put.key),
+	    LOG_U("part", p->i + 1), LOG_U("bytes", p->rq.len));
 	note_sent(u, p->i);
 }
 

@@ -11,6 +11,7 @@
 #include "common/db.h"
 #include "common/err.h"
 #include "common/log.h"
+#include "storage/object_key.h"
 #include "storage/counters.h"
 #include "storage/store/s3_upload.h"
 
@@ -58,7 +59,8 @@ s3_early_join(struct upload *u)
 		return;
 	}
 	log_info("early_upload_joined", LOG_S("segment", u->put.segment),
-	    LOG_S("key", u->put.key), LOG_U("parts", n));
+	    LOG_SESSION_OF(u->put.key), LOG_S("key", u->put.key),
+	    LOG_U("parts", n));
 	s3_upload_complete(u);
 }
 

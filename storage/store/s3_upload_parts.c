@@ -8,6 +8,7 @@
 #include "common/err.h"
 #include "common/http.h"
 #include "common/log.h"
+#include "storage/object_key.h"
 #include "storage/counters.h"
 #include "storage/store/s3_etag.h"
 #include "storage/store/s3_upload.h"
@@ -88,7 +89,8 @@ count_resumed(struct upload *u)
 		}
 	u->s->env.counters->parts_resumed += n;
 	log_info("upload_resumed", LOG_S("segment", u->put.segment),
-	    LOG_U("parts_there", n), LOG_U("parts", u->n_parts));
+	    LOG_SESSION_OF(u->put.key), LOG_U("parts_there", n),
+	    LOG_U("parts", u->n_parts));
 	if (n > 0)
 		u->put.on_progress(u->put.arg, u->bytes_done);
 }
@@ -101,7 +103,7 @@ s3_upload_restart(struct upload *u)
 		return;
 	}
 	log_warn("upload_lost", LOG_S("segment", u->put.segment),
-	    LOG_S("why", u->r.detail));
+	    LOG_SESSION_OF(u->put.key), LOG_S("why", u->r.detail));
 	memset(&u->r, 0, sizeof(u->r));
 	u->was_restarted = true;
 	s3_upload_forget(u);
@@ -188,7 +190,7 @@ on_listed(void *arg, const struct s3_response *r)
 	}
 	if (s3_is_denied(r)) {
 		log_warn("parts_not_listed", LOG_S("segment", u->put.segment),
-		    LOG_S("why", r->detail));
+		    LOG_SESSION_OF(u->put.key), LOG_S("why", r->detail));
 		if (u->is_growing)
 			s3_early_take_noted(u);
 		else
@@ -286,7 +288,7 @@ on_clean(void *arg, const struct s3_response *r)
 
 	if (s3_is_denied(r)) {
 		log_warn("uploads_not_listed", LOG_S("segment", u->put.segment),
-		    LOG_S("why", r->detail));
+		    LOG_SESSION_OF(u->put.key), LOG_S("why", r->detail));
 		cleaned(u);
 		return;
 	}
@@ -301,7 +303,8 @@ on_clean(void *arg, const struct s3_response *r)
 		free(one);
 		if (!is_stale)
 			continue;
-		log_info("upload_abandoned", LOG_S("key", u->put.key));
+		log_info("upload_abandoned", LOG_S("key", u->put.key),
+		    LOG_SESSION_OF(u->put.key));
 		s3_upload_abort(u, on_aborted);
 		return;
 	}

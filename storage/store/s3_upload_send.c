@@ -12,6 +12,7 @@
 #include "common/err.h"
 #include "common/http.h"
 #include "common/log.h"
+#include "storage/object_key.h"
 #include "storage/counters.h"
 #include "storage/store/s3_etag.h"
 #include "storage/store/s3_upload.h"
@@ -175,7 +176,8 @@ part_done(struct upload *u, const struct part_sending *p, const char *etag)
 	if (u->upload_id[0] == '\0')
 		return;
 	log_info("part_stored", LOG_S("segment", u->put.segment),
-	    LOG_U("part", p->i + 1), LOG_U("parts", u->n_parts));
+	    LOG_SESSION_OF(u->put.key), LOG_U("part", p->i + 1),
+	    LOG_U("parts", u->n_parts));
 	s3_upload_note_part(u, p->i);
 }
 

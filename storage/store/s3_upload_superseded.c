@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "storage/object_key.h"
 #include "storage/store/s3_upload.h"
 
 /*
@@ -24,7 +25,7 @@ static void
 send_again(struct upload *u)
 {
 	log_warn("condition_misread", LOG_S("key", u->put.key),
-	    LOG_S("if_match", u->replaces));
+	    LOG_SESSION_OF(u->put.key), LOG_S("if_match", u->replaces));
 	u->is_conditional = false;
 	memset(u->parts, 0, u->n_parts * sizeof(*u->parts));
 	u->bytes_done = 0;
@@ -44,7 +45,8 @@ on_other_seen(void *arg, const struct s3_response *r)
 		return;
 	}
 	if (r->err == 0)
-		log_warn("stored_by_another", LOG_S("key", u->put.key));
+		log_warn("stored_by_another", LOG_S("key", u->put.key),
+		    LOG_SESSION_OF(u->put.key));
 	s3_upload_on_stored(u, r);
 }
 
@@ -55,7 +57,7 @@ on_own_aborted(void *arg, const struct s3_response *r)
 
 	if (r->err != 0 && !s3_upload_is_lost(r))
 		log_warn("upload_not_aborted", LOG_S("key", u->put.key),
-		    LOG_S("why", r->detail));
+		    LOG_SESSION_OF(u->put.key), LOG_S("why", r->detail));
 	s3_upload_stat(u, on_other_seen);
 }
 

@@ -377,10 +377,35 @@ test_beneath(void **state)
 	assert_int_equal(system(path), 0);
 }
 
+static void
+object_key_names_its_session(void **state)
+{
+	static const struct {
+		const char *key, *session;
+	} cases[] = {
+		{ "acme/desk1/7d8f2a54-30cb-4d0e-9f6e-0a4b8c1d2e3f/m/a.webm",
+		    "7d8f2a54-30cb-4d0e-9f6e-0a4b8c1d2e3f" },
+		{ "acme/desk1/7d8f2a54-30cb-4d0e-9f6e-0a4b8c1d2e3f", "" },
+		{ "acme/desk1/7d8f2a54-30cb-4d0e-9f6e-0a4b8c1d2e3fx/a.webm",
+		    "" },
+		{ "acme/desk1/7d8f2a54x30cb-4d0e-9f6e-0a4b8c1d2e3f/a.webm",
+		    "" },
+		{ "acme/desk1/", "" },
+		{ "acme", "" },
+		{ "", "" },
+	};
+	char out[UUID_TEXT_MAX];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		assert_string_equal(
+		    object_key_session(cases[i].key, out), cases[i].session);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(object_key_names_its_session),
 		cmocka_unit_test(test_good),
 		cmocka_unit_test(test_activity_and_poster),
 		cmocka_unit_test(test_merged),
