@@ -277,7 +277,7 @@ export class TimelineElement extends HTMLElement {
   }
 
   drawHead() {
-    if (!this.model)
+    if (!this.model || !this.lanes)
       return;
     const x = this.x(this.positionMs);
     this.head.hidden = x < 0 || x > 100;
