@@ -59,9 +59,11 @@ function pointAt(event) {
   timers.forEach(clearTimeout);
   const found = link?.origin === location.origin ? match(link.pathname, VIEWS) : null;
   if (!found) return;
-  const loaded = loadView(found.value);
-  const prepare = (isLikely) => loaded.then(
-    (view) => view.prepare?.(found.params, new URL(link.href), isLikely), () => {});
+  const loaded = views.has(found.value) ? Promise.resolve() : loadView(found.value);
+  const prepare = (isLikely) => loaded.then(() => {
+    if (pointed === link) // it may have been followed meanwhile
+      views.get(found.value).prepare?.(found.params, new URL(link.href), isLikely);
+  }, () => {});
   if (event.type === 'pointerdown' && event.button === 0) prepare(true);
   else timers = [setTimeout(prepare, DWELL_MS, false), setTimeout(prepare, LIKELY_MS, true)];
 }
@@ -74,6 +76,8 @@ document.addEventListener('pointerdown', (event) => {
 
 // A view fetches its data before it is drawn by its ahead(params, address).
 setOnNavigate((address) => {
+  timers.forEach(clearTimeout); // of the link that was followed
+  pointed = null;
   const found = match(address.pathname, VIEWS);
   if (found) views.get(found.value)?.ahead?.(found.params, address);
 });

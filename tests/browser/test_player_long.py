@@ -4,6 +4,7 @@ import random
 
 import conftest
 import pytest
+from selenium.webdriver.common.action_chains import ActionChains
 
 from console_page import ConsolePage
 from player_page import PlayerPage
@@ -123,3 +124,35 @@ def test_who_may_not_play_it_back_is_told(rig, page, day):
         assert player.spans('.rct-recording')
     finally:
         member.close()
+
+
+def test_pointing_at_a_button_to_play_asks_ahead(rig, page, day):
+    """The link is there before the click, once, and the audit log says so."""
+    part = day.parts[1]
+
+    def links():
+        return rig.stack.sql(
+            "SELECT detail ? 'ahead' FROM audit WHERE action = 'link' AND "
+            f"object = '{part.id}' ORDER BY id")
+    page.open(f'/sessions/{day.id}')
+    before = len(links())
+    button = page.until(lambda: page.css(f'a[href="/recordings/{part.id}"]'),
+                        'the button')
+    ActionChains(page.driver).move_to_element(button).perform()
+    page.until(lambda: len(links()) == before + 1, 'a link')
+    assert links()[-1] == ['t']
+    button.click()
+    player = PlayerPage(page)
+    state = player.until(lambda s: s['ready'] >= 2 and not s['seeking'],
+                         'the first frame')
+    assert abs(state['ms'] - part.from_ms) < 60_000
+    player.js("document.querySelector('rc-player').playback.pause()")
+    player.seek(part.from_ms)
+    assert player.number() in day.at(part.from_ms, 100, 100)
+    assert len(links()) == before + 1
+    # somebody who comes by the address gets a link that is no guess
+    page.open(f'/recordings/{part.id}')
+    player.until(lambda s: s['ready'] >= 2 and not s['seeking'],
+                 'the first frame')
+    assert links()[before:] == [['t'], ['f']]
+    assert not page.problems()
