@@ -262,11 +262,12 @@ on_stopped(void *arg, PGresult *res)
 void
 node_free(struct node *n)
 {
-	const char *params[] = { n->relay->node_id };
+	const char *params[1];
 	struct timeval second = { 1, 0 };
 
 	if (n == NULL)
 		return;
+	params[0] = n->relay->node_id;
 	if (n->heartbeat != NULL && heartbeat_trouble(n->heartbeat) == NULL &&
 	    db_query_now(n->db,
 		"UPDATE nodes SET stopped_at = clock_timestamp() WHERE "
