@@ -122,6 +122,13 @@ def vlc_play(where, certificate=None, *options):
         shutil.rmtree(home)
 
 
+def vlc_still(path, second):
+    """The first of what it shows from a time on."""
+    _, seen = vlc_play(path, None, f'--start-time={second}', '--run-time=2',
+                       '--no-drop-late-frames', '--no-skip-frames')
+    return seen[0]
+
+
 def gstreamer_numbers(where, size):
     """Of each frame that matroskademux and vp9dec give, of a path or a link."""
     source = ['souphttpsrc', 'ssl-strict=false'] \

@@ -72,7 +72,8 @@ def grown(recordings, kind, torn=0):
 
 
 @pytest.mark.parametrize('kind', KINDS)
-@pytest.mark.parametrize('still', [programs.ffmpeg_still, programs.mpv_still])
+@pytest.mark.parametrize('still', [programs.ffmpeg_still, programs.mpv_still,
+                                   programs.vlc_still])
 def test_a_still_at_a_time(recordings, kind, still):
     r = recordings[kind]
     times = r.times()
@@ -200,6 +201,19 @@ def test_vlc_plays_an_unfinished_file(recordings, kind, torn):
     took, seen = programs.vlc_play(path)
     assert took > end - 0.5
     assert_played(seen, until(r, end))
+
+
+@pytest.mark.parametrize('kind', KINDS)
+@pytest.mark.parametrize('state', ['growing', 'repaired'])
+def test_vlc_starts_at_a_time(recordings, state, kind):
+    """Without Cues; and cut off, which VLC does not get over, but repaired."""
+    torn = TORN if state == 'repaired' else 0
+    path, r, times = grown(recordings, kind, torn)
+    times = times[:4]
+    if torn:
+        programs.run([f'{conftest.BUILD}/tests/unit/webm_make', 'repair',
+                      path])
+    assert_shown(r, times, [programs.vlc_still(path, t) for t in times])
 
 
 @pytest.mark.parametrize('torn', [0, TORN], ids=['growing', 'cut'])
