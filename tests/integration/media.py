@@ -84,11 +84,12 @@ def mkvinfo_is_content(path):
 
 
 def last_frame(path, out):
-    """The last picture as a PNG; returns luma as a float array."""
+    """The last picture as a PNG; returns luma as a float array. Each frame once:
+    libavformat may guess 1000 frames a second."""
     run(['ffmpeg', '-v', 'error', '-y', '-i', path, '-vf', 'reverse',
          '-frames:v', '1', out]) if os.path.getsize(path) < 1 << 20 else \
         run(['ffmpeg', '-v', 'error', '-y', '-sseof', '-3', '-i', path,
-             '-update', '1', out])
+             '-fps_mode', 'passthrough', '-update', '1', out])
     return luma(out)
 
 
