@@ -18,6 +18,7 @@
 #include "common/tcp_liveness.h"
 
 #define LOST_S 4
+#define TRIES  10 /* on a machine that is late */
 
 static void
 test_decision(void **state)
@@ -81,30 +82,54 @@ fill(int fd)
 	return sum;
 }
 
-/* Twice as long as a vanished peer would be waited for. */
+/*
+ * Looks for twice as long as a vanished peer would be waited for. false: the
+ * machine let a look come so late that the kernel gave the peer up.
+ */
+static bool
+is_kept(struct tcp_liveness *l, int fd)
+{
+	uint64_t begin = clock_mono_ns(), now = begin, longest = 0;
+
+	while (now - begin < 2 * LOST_S * NS_PER_S) {
+		struct pollfd p = { .fd = fd }; /* errors only */
+		struct tcp_liveness_state seen =
+		    tcp_liveness_look(l, fd, LOST_S, now);
+		int n_errors = poll(&p, 1, LOST_S * 1000 / TCP_LIVENESS_LOOKS);
+		uint64_t before = now;
+
+		now = clock_mono_ns();
+		if (now - before > longest)
+			longest = now - before;
+		if ((seen.is_lost || n_errors != 0) &&
+		    longest > LOST_S * NS_PER_S / 4)
+			return false;
+		assert_false(seen.is_lost);
+		assert_true(seen.is_unread);
+		assert_int_equal(n_errors, 0);
+	}
+	return true;
+}
+
 static void
 test_a_peer_that_does_not_read(void **state)
 {
 	struct tcp_liveness l = { 0 };
-	struct tcp_liveness_state seen = { 0 };
-	uint64_t begin = clock_mono_ns(), now = begin;
 	uint8_t got[65536];
 	size_t sum, left;
 	ssize_t n = 1;
 	int pair[2];
 
-	connect_pair(pair);
-	tcp_liveness_start(pair[0], LOST_S);
-	sum = left = fill(pair[0]);
-	while (now - begin < 2 * LOST_S * NS_PER_S) {
-		struct pollfd p = { .fd = pair[0] }; /* errors only */
-
-		seen = tcp_liveness_look(&l, pair[0], LOST_S, now);
-		assert_false(seen.is_lost);
-		assert_true(seen.is_unread);
-		assert_int_equal(
-		    poll(&p, 1, LOST_S * 1000 / TCP_LIVENESS_LOOKS), 0);
-		now = clock_mono_ns();
+	for (unsigned tries = 1;; tries++) {
+		memset(&l, 0, sizeof(l));
+		connect_pair(pair);
+		tcp_liveness_start(pair[0], LOST_S);
+		sum = left = fill(pair[0]);
+		if (is_kept(&l, pair[0]))
+			break;
+		assert_true(tries < TRIES);
+		close(pair[1]);
+		close(pair[0]);
 	}
 	assert_true(l.timeout_ms > LOST_S * 1000);
 	/* it reads on: all is there, and the usual time holds again */
