@@ -248,8 +248,11 @@ loop_init(struct loop *l, struct relay *r, unsigned index)
 	TAILQ_INIT(&l->forwards);
 	l->listeners = calloc(LISTEN_ADDRS_MAX, sizeof(*l->listeners));
 	l->base = event_base_new();
+	if (l->base == NULL ||
+	    event_base_priority_init(l->base, LOOP_PRIORITIES) != 0)
+		return ERR_NOMEM;
 	l->command_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (l->listeners == NULL || l->base == NULL || l->command_fd < 0)
+	if (l->listeners == NULL || l->command_fd < 0)
 		return ERR_NOMEM;
 	l->command = event_new(
 	    l->base, l->command_fd, EV_READ | EV_PERSIST, on_command, l);
@@ -290,7 +293,9 @@ close_loop(struct loop *l)
 	forward_end_all(l);
 	l->is_closing = true;
 	session_access_stop(l);
+	sessions_end_noted(l);
 	db_free(l->db);
+	sessions_end_noted(l);
 }
 
 static void
@@ -322,8 +327,10 @@ loops_release(struct relay *r)
 	 * it does may send it on */
 	do {
 		any = false;
-		for (unsigned i = 0; i < r->n_loops; i++)
+		for (unsigned i = 0; i < r->n_loops; i++) {
 			any |= job_inbox_drain(&r->loops[i].inbox);
+			sessions_end_noted(&r->loops[i]);
+		}
 	} while (any);
 	for (unsigned i = 0; i < r->n_loops; i++)
 		free_loop(&r->loops[i]);

@@ -10,7 +10,7 @@
 
 #include "common/histogram.h"
 
-#define MEASURE_STATES 14 /* of sessions, without "dead" */
+#define MEASURE_STATES 14 /* of sessions, without "ending" and "dead" */
 #define MEASURE_PHASES 6  /* of a session's beginning */
 
 struct loop_measures {
@@ -36,8 +36,8 @@ struct metrics_out;
 struct relay;
 struct session;
 
-/* The state of s ends now; before it is another. */
-void measure_state_ends(struct session *s);
+/* A state of s, an enum session_state, ends now. */
+void measure_state_ends(struct session *s, unsigned state);
 /* Bytes were read: those that may be forwarded are timed from then on. */
 void measure_read(struct session *s, uint64_t now_ns);
 /* All that the viewer's socket takes was written. */

@@ -131,4 +131,8 @@ struct loop {
 	uint8_t scratch[TRANSPORT_RECORD_LEN];
 };
 
+/* Priorities of a loop's events: what has to be done before anything else, and
+ * all others. */
+enum { LOOP_PRIORITY_FIRST, LOOP_PRIORITY_NORMAL, LOOP_PRIORITIES };
+
 #endif

@@ -112,7 +112,6 @@ pump_part(struct session *s, const char *code, const char *reason)
 		session_end(s, code, reason);
 		return;
 	}
-	session_ref(s);
 	pump_let_go(s);
 	/* in the middle of a message nothing can be inserted any more */
 	if (pump_is_between(s, &offset) &&
@@ -120,7 +119,6 @@ pump_part(struct session *s, const char *code, const char *reason)
 		s->pump.is_parting = true;
 	if (s->state == SESSION_RUNNING)
 		drain(s, code, reason);
-	session_unref(s);
 }
 
 static void
@@ -167,7 +165,6 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct session *s = arg;
 
-	session_ref(s);
 	session_record_tick(s);
 	if (s->state == SESSION_RUNNING)
 		session_clocks_set(s);
@@ -178,7 +175,6 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 		channel_shrink(&s->viewer);
 		channel_shrink(&s->endpoint);
 	}
-	session_unref(s);
 }
 
 /* What the endpoint sent right behind its ServerInit begins the stream. */

@@ -158,7 +158,6 @@ pump_from_endpoint(struct session *s)
 
 	if (pump_is_draining(s))
 		return;
-	session_ref(s);
 	go_on_reading(s);
 	while (rc == 0 && budget > 0 && s->state == SESSION_RUNNING &&
 	    !is_full(s) && !is_early(s)) {
@@ -175,7 +174,6 @@ pump_from_endpoint(struct session *s)
 	else if (s->state == SESSION_RUNNING && rc == 0 && !s->pump.is_stalled)
 		/* others first, then more of this one */
 		channel_wake(&s->endpoint);
-	session_unref(s);
 }
 
 /* ---- forwarding ---- */

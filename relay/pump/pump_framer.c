@@ -310,7 +310,6 @@ pump_settle(struct session *s)
 
 	if (s->state != SESSION_RUNNING || pump_is_draining(s))
 		return;
-	session_ref(s);
 	if (pump_is_between(s, &offset))
 		rc = pump_boundary(s, offset);
 	if (rc != 0)
@@ -323,5 +322,4 @@ pump_settle(struct session *s)
 		s->pump.is_status_due = false;
 		session_status_changed(s);
 	}
-	session_unref(s);
 }

@@ -313,7 +313,6 @@ pump_from_viewer(struct session *s)
 	ssize_t n = 1;
 	int rc = 0;
 
-	session_ref(s);
 	while (rc == 0 && budget > 0 && s->state == SESSION_RUNNING &&
 	    buf_len(&s->endpoint.out) < OUT_HIGH) {
 		n = channel_recv(&s->viewer, l->scratch, sizeof(l->scratch));
@@ -338,7 +337,6 @@ pump_from_viewer(struct session *s)
 		/* not read to the end: TLS may hold what no event reports */
 		channel_wake(&s->viewer);
 	wipe(l->scratch, most); /* key strokes */
-	session_unref(s);
 }
 
 void

@@ -115,7 +115,6 @@ session_withhold(struct session *s, bool on)
 	if (on == p->wants_withhold || s->state != SESSION_RUNNING ||
 	    pump_is_draining(s))
 		return;
-	session_ref(s);
 	p->wants_withhold = on;
 	pump_watch(s);
 	if (on) {
@@ -134,5 +133,4 @@ session_withhold(struct session *s, bool on)
 		session_hide_banner(s);
 	if (s->state == SESSION_RUNNING)
 		pump_settle(s);
-	session_unref(s);
 }

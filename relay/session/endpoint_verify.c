@@ -81,7 +81,7 @@ session_endpoint_start_tls(struct session *s)
 		session_refuse(s, "the relay is out of memory");
 		return;
 	}
-	session_go_on_in(s, SESSION_ENDPOINT_TLS);
+	session_set_state(s, SESSION_ENDPOINT_TLS, SESSION_SAME_DEADLINE);
 }
 
 static void

@@ -28,10 +28,6 @@
 #define SLOW_QUERY_MS   1000
 #define LOBBY_SECONDS   20 /* time to read why there is no connection */
 
-static const char *const state_names[] = { "hello", "viewer_tls", "login",
-	"check", "dial", "agent", "claim", "endpoint", "endpoint_tls", "open",
-	"client_init", "parked", "running", "closing", "dead" };
-
 /* What a state that lasts too long means, for people. */
 static const char *const timeout_reasons[] = {
 	[SESSION_HELLO] = "the viewer was silent",
@@ -74,6 +70,7 @@ on_deadline(evutil_socket_t fd, short what, void *arg)
 	case SESSION_CLOSING:
 		session_end(s, "error", "the refusal could not be delivered");
 		break;
+	case SESSION_ENDING:
 	case SESSION_DEAD:
 		break;
 	case SESSION_DIAL:
@@ -92,68 +89,15 @@ on_deadline(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-struct session *
-session_find(struct loop *l, const char *id)
-{
-	struct session *s;
-
-	TAILQ_FOREACH(s, &l->sessions, link)
-		if (strcmp(s->id, id) == 0)
-			return s;
-	return NULL;
-}
-
-void
-session_set_state(struct session *s, enum session_state state, int64_t seconds)
-{
-	struct timeval tv = { seconds, 0 };
-
-	log_debug("session_state", LOG_S("session", s->id),
-	    LOG_S("from", state_names[s->state]),
-	    LOG_S("to", state_names[state]));
-	session_go_on_in(s, state);
-	if (seconds > 0)
-		event_add(s->deadline, &tv);
-	else
-		event_del(s->deadline);
-}
-
-void
-session_go_on_in(struct session *s, enum session_state state)
-{
-	if (state != s->state)
-		measure_state_ends(s);
-	s->state = state;
-}
-
-void
-session_ref(struct session *s)
-{
-	s->n_refs++;
-}
-
-void
-session_unref(struct session *s)
-{
-	struct loop *l = s->loop;
-
-	if (--s->n_refs > 0)
-		return;
-	login_attempt_release(&s->attempt);
-	l->n_sessions--;
-	free(s);
-	loop_unref(l);
-}
-
 /* Frees everything but the memory that a job or query still points to. */
 static void
 teardown(struct session *s)
 {
-	bool has_input = s->state == SESSION_RUNNING && pump_let_go(s);
+	bool has_input = s->ending.in == SESSION_RUNNING && pump_let_go(s);
 
 	measure_bytes(s);
 	atomic_fetch_sub(&s->loop->relay->stats.active, 1);
-	s->state = SESSION_DEAD;
+	session_set_state(s, SESSION_DEAD, 0);
 	if (!s->attempt.is_checking) /* the check of its password counts */
 		login_attempt_release(&s->attempt);
 	TAILQ_REMOVE(&s->loop->sessions, s, link);
@@ -184,6 +128,7 @@ teardown(struct session *s)
 	s->viewer_handshake = NULL;
 	s->endpoint_handshake = NULL;
 	event_free(s->deadline);
+	event_free(s->ending.event);
 	if (s->tick != NULL)
 		event_free(s->tick);
 	if (s->warn_timer != NULL)
@@ -263,20 +208,20 @@ log_end(const struct session *s, const char *code, const char *reason)
 	/* a flood of logins suppresses no line of a session that ran */
 	log_info(s->has_row ? "session_end" : "connection_closed",
 	    LOG_S("session", s->id), LOG_S("client", s->client_addr),
-	    LOG_S("state", state_names[s->state]), LOG_S("code", code),
-	    LOG_S("reason", reason), LOG_S("person", s->name.person),
+	    LOG_S("state", session_state_name(s->ending.in)),
+	    LOG_S("code", code), LOG_S("reason", reason),
+	    LOG_S("person", s->name.person),
 	    LOG_S("endpoint", s->name.endpoint),
 	    LOG_U("bytes_from_endpoint", s->endpoint.transport.bytes_in),
 	    LOG_U("bytes_from_technician", s->viewer.transport.bytes_in));
 }
 
-void
-session_end(struct session *s, const char *code, const char *reason)
+/* Everything of it ends now. */
+static void
+finish(struct session *s, const char *code, const char *reason)
 {
-	if (s->state == SESSION_DEAD)
-		return;
 	log_end(s, code, reason);
-	if (s->state == SESSION_CHECK)
+	if (s->ending.in == SESSION_CHECK)
 		session_guess_left(s);
 	session_record_end(s, tee_end_of(code));
 	write_end(s, code, reason);
@@ -294,8 +239,7 @@ static bool
 tell_refusal(struct session *s, const char *reason)
 {
 	if (s->lobby != NULL) {
-		session_lobby_say(s, "No connection", reason, "");
-		return s->state != SESSION_DEAD;
+		return session_lobby_say(s, "No connection", reason, "") == 0;
 	}
 	if (s->door == SESSION_BY_BROWSER) {
 		session_browser_end(s, "refused", "error", reason);
@@ -307,52 +251,68 @@ tell_refusal(struct session *s, const char *reason)
 	    channel_flush(&s->viewer) == 0;
 }
 
-/* The last words may find the viewer gone, which frees. */
+/* Before it runs: the viewer reads the reason and closes; the relay does after
+ * a while. */
 static void
 refuse(struct session *s, const char *code, const char *reason)
 {
-	if (s->state == SESSION_RUNNING && s->door != SESSION_BY_BROWSER) {
-		pump_part(s, code, reason);
-		return;
-	}
-	if (s->state >= SESSION_RUNNING) {
-		session_end(s, code, reason);
-		return;
-	}
 	if (s->check == NULL) /* else it still counts */
 		login_attempt_end(&s->attempt, LOGIN_ABANDONED);
 	atomic_fetch_add(&s->loop->relay->stats.refused, 1);
 	log_warn("session_refused", LOG_S("session", s->id),
 	    LOG_S("client", s->client_addr), LOG_S("person", s->name.person),
 	    LOG_S("endpoint", s->name.endpoint), LOG_S("reason", reason),
-	    LOG_S("state", state_names[s->state]));
+	    LOG_S("state", session_state_name(s->ending.in)));
 	session_record_end(s, TEE_END_ERROR);
 	write_end(s, code, reason);
 	session_test_failed(s, reason);
 	s->has_row = false;
 	if (!tell_refusal(s, reason)) {
-		if (s->state != SESSION_DEAD)
-			teardown(s);
+		teardown(s);
+		return;
+	}
+	if (s->ending.is_at_once) {
+		s->ending.in = SESSION_CLOSING;
+		finish(s, "error", "it was refused");
 		return;
 	}
 	channel_release(&s->endpoint);
-	/* the viewer reads the reason and closes; we do after a while */
 	session_set_state(s, SESSION_CLOSING,
 	    s->lobby != NULL ? LOBBY_SECONDS : CLOSING_SECONDS);
 }
 
-void
-session_refuse_as(struct session *s, const char *code, const char *reason)
+/* The loop carries out what session_state.c noted. */
+static void
+on_ending(evutil_socket_t fd, short what, void *arg)
 {
-	session_ref(s);
-	refuse(s, code, reason);
-	session_unref(s);
+	struct session *s = arg;
+	struct session_ending *e = &s->ending;
+	char *why = e->why;
+	const char *reason = why != NULL ? why : "the relay is out of memory";
+
+	e->why = NULL;
+	if (!e->is_told || e->in >= SESSION_CLOSING ||
+	    (e->in == SESSION_RUNNING && s->door == SESSION_BY_BROWSER)) {
+		finish(s, e->code, reason);
+	} else if (e->in == SESSION_RUNNING) {
+		session_set_state(s, SESSION_RUNNING, SESSION_SAME_DEADLINE);
+		pump_part(s, e->code, reason);
+	} else {
+		refuse(s, e->code, reason);
+	}
+	free(why);
 }
 
 void
-session_refuse(struct session *s, const char *reason)
+sessions_end_noted(struct loop *l)
 {
-	session_refuse_as(s, "error", reason);
+	struct session *s, *next;
+
+	for (s = TAILQ_FIRST(&l->sessions); s != NULL; s = next) {
+		next = TAILQ_NEXT(s, link);
+		if (s->state == SESSION_ENDING)
+			on_ending(-1, 0, s);
+	}
 }
 
 static void
@@ -382,12 +342,10 @@ part_with_words(struct session *s, const char *reason)
 void
 session_end_by_command(struct session *s, const char *reason)
 {
-	session_ref(s);
 	if (s->state != SESSION_RUNNING)
 		session_refuse(s, reason);
-	else if (!part_with_words(s, reason) && s->state == SESSION_RUNNING)
+	else if (!part_with_words(s, reason))
 		session_end(s, "command", reason);
-	session_unref(s);
 }
 
 void
@@ -410,36 +368,18 @@ session_next(struct session *s)
 	return TAILQ_NEXT(s, link);
 }
 
-bool
-session_fill(struct session *s, struct channel *d, bool may_wait,
-    void (*on_gone)(struct session *s))
-{
-	ssize_t n = channel_fill(d);
-
-	if (n == ERR_AGAIN || s->state == SESSION_DEAD)
-		return false;
-	if (n == ERR_LIMIT && may_wait)
-		channel_read(d, false);
-	else if (n <= 0)
-		on_gone(s);
-	return n > 0;
-}
-
 /* Another connection needs the slot more, or it took too long to log in. */
 static void
 on_evicted(void *owner, enum connection_eviction why)
 {
 	struct session *s = owner;
 
-	session_ref(s);
+	s->ending.is_at_once = true;
 	session_refuse(s,
 	    why == CONNECTION_EXPIRED
 		? "the login took too long"
 		: "too many connections from this address, or at the relay, "
 		  "wait for their login; try again");
-	if (s->state == SESSION_CLOSING) /* no waiting for the viewer */
-		session_end(s, "error", "it was refused");
-	session_unref(s);
 }
 
 struct session *
@@ -458,11 +398,16 @@ session_new(struct loop *l, struct connection_slot *slot)
 	s->status_fd = -1;
 	ring_init(&s->ring, 0, &l->spare_ring);
 	s->deadline = evtimer_new(l->base, on_deadline, s);
-	if (s->deadline == NULL || session_liveness_start(s) != 0) {
+	s->ending.event = event_new(l->base, -1, 0, on_ending, s);
+	if (s->deadline == NULL || s->ending.event == NULL ||
+	    event_priority_set(s->ending.event, LOOP_PRIORITY_FIRST) != 0 ||
+	    session_liveness_start(s) != 0) {
 		connection_limit_leave(l->relay->connections, slot);
 		session_liveness_release(s);
 		if (s->deadline != NULL)
 			event_free(s->deadline);
+		if (s->ending.event != NULL)
+			event_free(s->ending.event);
 		free(s);
 		return NULL;
 	}

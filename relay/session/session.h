@@ -59,4 +59,8 @@ void session_end_by_command(struct session *s, const char *reason);
 
 struct session *session_next(struct session *s);
 
+/* A loop that has ended calls no events any more: ends the sessions of which
+ * the last queries and jobs noted that they end. */
+void sessions_end_noted(struct loop *l);
+
 #endif

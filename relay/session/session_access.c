@@ -105,15 +105,13 @@ revoke(struct session *s, const char *why)
 	if (s->revoke.is_begun)
 		return;
 	s->revoke.is_begun = true;
-	session_ref(s);
 	write_revoked(s, why);
 	if (s->state != SESSION_RUNNING)
-		session_refuse_as(s, "revoked", why);
+		session_fail(s, "revoked", why);
 	else if (s->door == SESSION_BY_BROWSER)
 		session_end(s, "revoked", why);
 	else
 		end_with_words(s, why);
-	session_unref(s);
 }
 
 void

@@ -41,7 +41,6 @@ on_channel(void *arg, struct channel *channel)
 
 	if (s->state != SESSION_AGENT)
 		return false;
-	session_ref(s);
 	if (channel_adopt(&s->endpoint, s->loop, channel, on_endpoint_readable,
 		on_endpoint_writable, s) != 0 ||
 	    agent_proto_encode(&s->endpoint.out, &m) != 0 ||
@@ -55,7 +54,6 @@ on_channel(void *arg, struct channel *channel)
 		    channel_has_buffered(&s->endpoint))
 			channel_wake(&s->endpoint);
 	}
-	session_unref(s);
 	return true;
 }
 
@@ -78,7 +76,8 @@ session_agent_order(struct session *s, json_t *take)
 {
 	char *text = take != NULL ? json_dumps(take, JSON_COMPACT) : NULL;
 	const char *params[] = { text };
-	int rc = text == NULL
+	int rc = s->loop->is_closing ? ERR_IO
+	    : text == NULL
 	    ? ERR_NOMEM
 	    : db_query_now(s->loop->db, "SELECT pg_notify('relaycam_dial', $1)",
 		  1, params, NULL, NULL);

@@ -173,13 +173,11 @@ void
 session_command(
     struct session *s, const char *command, const char *value, const char *by)
 {
-	session_ref(s);
 	if (strcmp(command, "end") == 0)
 		session_end_by_command(
 		    s, *value != '\0' ? value : "the session was ended");
 	else
 		obey_and_tell(s, command, value, by);
-	session_unref(s);
 }
 
 /* ---- clocks ---- */
@@ -238,7 +236,6 @@ on_words_time(evutil_socket_t fd, short what, void *arg)
 
 	if (s->state != SESSION_RUNNING)
 		return;
-	session_ref(s);
 	s->words = is_warning && s->account.warn_s > LAST_WORDS_SECONDS &&
 		s->door != SESSION_BY_BROWSER
 	    ? WORDS_LAST
@@ -252,7 +249,6 @@ on_words_time(evutil_socket_t fd, short what, void *arg)
 		    0);
 	if (s->state == SESSION_RUNNING)
 		session_clocks_set(s);
-	session_unref(s);
 }
 
 static void

@@ -84,9 +84,7 @@ on_late(evutil_socket_t fd, short what, void *arg)
 {
 	struct session *s = arg;
 
-	session_ref(s);
 	fail(s, "the endpoint did not begin its capture in time");
-	session_unref(s);
 }
 
 void
@@ -99,7 +97,6 @@ session_device_said(
 	    (long long)s->account.endpoint_id);
 	if (!s->device.is_on || strcmp(from, endpoint) != 0)
 		return;
-	session_ref(s);
 	if (is_failed) {
 		fail(s, why);
 	} else if (!s->device.is_writing) {
@@ -111,7 +108,6 @@ session_device_said(
 				session_accept_viewer(s);
 		}
 	}
-	session_unref(s);
 }
 
 /* ---- its begin ---- */

@@ -195,7 +195,6 @@ session_dial_direct(struct session *s)
 	}
 	session_set_state(
 	    s, SESSION_DIAL, s->loop->relay->conf.connect_seconds);
-	session_endpoint_greet(s);
-	if (s->state == SESSION_DIAL && !dial_address(s))
+	if (session_endpoint_greet(s) == 0 && !dial_address(s))
 		look_up(s);
 }

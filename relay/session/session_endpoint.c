@@ -32,7 +32,7 @@ session_endpoint_refuse(struct session *s, const char *what, const char *why)
 	session_refuse(s, reason);
 }
 
-void
+int
 session_endpoint_greet(struct session *s)
 {
 	struct rfb_client_params params = { .user = s->account.username,
@@ -45,15 +45,16 @@ session_endpoint_greet(struct session *s)
 	s->endpoint.out.limit = ENDPOINT_OUT_MAX;
 	s->endpoint_handshake =
 	    rfb_handshake_client_new(&s->endpoint.out, &params);
-	if (s->endpoint_handshake == NULL)
-		session_refuse(s, "the relay is out of memory");
+	if (s->endpoint_handshake != NULL)
+		return 0;
+	session_refuse(s, "the relay is out of memory");
+	return ERR_NOMEM;
 }
 
 void
 session_endpoint_talk(struct session *s)
 {
-	session_endpoint_greet(s);
-	if (s->state == SESSION_CLOSING || s->state == SESSION_DEAD)
+	if (session_endpoint_greet(s) != 0)
 		return;
 	session_set_state(
 	    s, SESSION_ENDPOINT, s->loop->relay->conf.connect_seconds);
@@ -126,7 +127,7 @@ go_on_with_tls(struct session *s)
 	if (!session_endpoint_check_certificate(s))
 		return;
 	session_endpoint_forget_chain(s);
-	session_go_on_in(s, SESSION_ENDPOINT);
+	session_set_state(s, SESSION_ENDPOINT, SESSION_SAME_DEADLINE);
 	if (rfb_handshake_client_tls_started(s->endpoint_handshake) != 0 ||
 	    channel_flush(&s->endpoint) != 0)
 		session_endpoint_refuse(s, session_endpoint_why(s, true), "");
@@ -228,7 +229,6 @@ on_endpoint_readable(evutil_socket_t fd, short what, void *arg)
 		pump_from_endpoint(s);
 		return;
 	}
-	session_ref(s);
 	if (s->state == SESSION_AGENT || s->state == SESSION_PARKED)
 		while (read_early(s))
 			;
@@ -237,7 +237,6 @@ on_endpoint_readable(evutil_socket_t fd, short what, void *arg)
 	if (s->state == SESSION_ENDPOINT)
 		while (read_handshake(s))
 			;
-	session_unref(s);
 }
 
 void

@@ -53,7 +53,8 @@ struct session_check;
 /*
  * HELLO -> VIEWER_TLS -> LOGIN -> CHECK -> DIAL | AGENT | CLAIM -> ENDPOINT
  *   -> ENDPOINT_TLS -> OPEN -> CLIENT_INIT -> RUNNING
- * and from any of them -> CLOSING (a refusal is being sent) or gone. An
+ * and from any of them -> ENDING -> CLOSING (a refusal is being sent) or DEAD.
+ * An
  * endpoint that dials in: CHECK -> ENDPOINT -> ENDPOINT_TLS -> PARKED, until
  * a session in CLAIM takes its connection over.
  */
@@ -72,7 +73,8 @@ enum session_state {
 	SESSION_PARKED,      /* no technician yet */
 	SESSION_RUNNING,
 	SESSION_CLOSING,
-	SESSION_DEAD, /* waits only for its last job or query */
+	SESSION_ENDING, /* noted; the loop carries it out next */
+	SESSION_DEAD,   /* waits only for its last job or query */
 };
 
 #define SESSION_ADDRS           8
@@ -113,6 +115,16 @@ struct session_liveness {
 	unsigned n_looks, n_silent, n_closed;
 };
 
+/* session_state.c: why and how a session ends, until session.c did it. */
+struct session_ending {
+	struct event *event;   /* of the highest priority */
+	enum session_state in; /* the state that ended */
+	const char *code;      /* of sessions.end_code, static */
+	char *why;             /* NULL: there was no memory for it */
+	bool is_told;          /* to the technician first, where that can be */
+	bool is_at_once;       /* does not wait for the viewer to read it */
+};
+
 /* session_audit.c: rows of late, and orders without one. */
 struct order_audit {
 	uint64_t since_ns, n_omitted;
@@ -141,6 +153,7 @@ struct session {
 	struct channel viewer, endpoint;
 	struct event *deadline; /* of the state; of the session when running */
 	struct event *tick;     /* once a second while running */
+	struct session_ending ending;
 
 	struct rfb_handshake_server *viewer_handshake;
 	struct rfb_handshake_client *endpoint_handshake;
@@ -226,20 +239,30 @@ struct session {
 	uint32_t n_keys, n_pointers;
 };
 
-/* session.c */
+/* session_state.c */
 /* The loop's session of that id, or NULL. */
 struct session *session_find(struct loop *l, const char *id);
+/* Static; as it stands in the log. */
+const char *session_state_name(enum session_state state);
+/* The only way from one state to another. seconds: until its deadline, 0: it
+ * has none. */
+#define SESSION_SAME_DEADLINE -1
 void session_set_state(
     struct session *s, enum session_state state, int64_t seconds);
-/* The same, and the deadline goes on. */
-void session_go_on_in(struct session *s, enum session_state state);
-/* Refuses the technician: the reason is shown by the viewer if it still can
- * be, logged and audited. The only way out before RUNNING. */
-void session_refuse(struct session *s, const char *reason);
-/* The same with another code than "error". */
-void session_refuse_as(struct session *s, const char *code, const char *reason);
-/* Ends: code is a word of sessions.end_code. The only way out of RUNNING. */
-void session_end(struct session *s, const char *code, const char *reason);
+/*
+ * Ends the session: notes why and enters ENDING, so that no phase continues;
+ * the loop does the rest before it handles another event. The session is not
+ * freed before the caller has returned to the loop. The first call counts.
+ * code: a word of sessions.end_code, static; why: for people, copied.
+ *
+ * fail: the technician is told why, as far as the viewer can show it.
+ */
+void session_fail(struct session *s, const char *code, const char *why);
+/* As session_fail with the code "error". */
+void session_refuse(struct session *s, const char *why);
+/* Without words; what the viewer has not got yet is not waited for. */
+void session_end(struct session *s, const char *code, const char *why);
+/* For jobs and queries, which may be answered when the session is DEAD. */
 void session_ref(struct session *s);
 void session_unref(struct session *s);
 
@@ -251,9 +274,10 @@ void session_unref(struct session *s);
 bool session_fill(struct session *s, struct channel *d, bool may_wait,
     void (*on_gone)(struct session *s));
 
+/* session.c */
 /* A session without a technician yet; slot: taken. NULL only for memory. */
 struct session *session_new(struct loop *l, struct connection_slot *slot);
-/* Begins with the viewer's handshake; frees the session on failure. */
+/* Begins with the viewer's handshake. */
 void session_greet(struct session *s);
 
 /* session_viewer.c */
@@ -328,7 +352,8 @@ void session_lobby_open(struct session *s);
 /* ClientInit came: the lobby begins. */
 void session_lobby_begin(struct session *s);
 void session_lobby_feed(struct session *s);
-void session_lobby_say(
+/* 0 or an error: then the session ends. */
+int session_lobby_say(
     struct session *s, const char *title, const char *text, const char *small);
 void session_lobby_release(struct session *s);
 /* The endpoint is ready: the viewer goes over to it. Returns 0; ERR_AGAIN
@@ -405,7 +430,8 @@ void session_dial(struct session *s);
 void on_endpoint_readable(evutil_socket_t fd, short what, void *arg);
 void on_endpoint_writable(evutil_socket_t fd, short what, void *arg);
 
-void session_endpoint_greet(struct session *s);
+/* 0 or ERR_NOMEM: then it was refused. */
+int session_endpoint_greet(struct session *s);
 /* Refuses with "endpoint desk1 (host:port) WHAT[: WHY]". */
 void session_endpoint_refuse(
     struct session *s, const char *what, const char *why);

@@ -118,11 +118,9 @@ on_look(evutil_socket_t fd, short what, void *arg)
 	struct session *s = arg;
 	uint64_t now = clock_mono_ns();
 
-	session_ref(s);
 	look_at_endpoint(s, now);
-	if (s->state != SESSION_DEAD)
+	if (s->state < SESSION_ENDING)
 		look_at_viewer(s, now);
-	session_unref(s);
 }
 
 int

@@ -57,10 +57,8 @@ on_second(evutil_socket_t fd, short what, void *arg)
 {
 	struct session *s = arg;
 
-	session_ref(s);
 	if (s->lobby != NULL && s->state != SESSION_CLOSING)
 		say_waiting(s);
-	session_unref(s);
 }
 
 static int
@@ -117,20 +115,23 @@ session_lobby_begin(struct session *s)
 	}
 	s->wants_lobby = false;
 	say_waiting(s);
-	if (s->state != SESSION_DEAD && buf_len(&s->viewer.in) > 0)
+	if (s->state < SESSION_ENDING && buf_len(&s->viewer.in) > 0)
 		session_lobby_feed(s);
 }
 
 /* NULL title: only goes on with what is held back. */
-void
+int
 session_lobby_say(
     struct session *s, const char *title, const char *text, const char *small)
 {
 	int rc = title != NULL ? lobby_set_text(s->lobby, title, text, small)
 			       : lobby_resume(s->lobby);
 
-	if (rc != 0 || channel_flush(&s->viewer) != 0)
+	if (rc == 0)
+		rc = channel_flush(&s->viewer);
+	if (rc != 0)
 		gone(s);
+	return rc;
 }
 
 void

@@ -41,13 +41,13 @@ get(const _Atomic uint64_t *from)
 }
 
 void
-measure_state_ends(struct session *s)
+measure_state_ends(struct session *s, unsigned state)
 {
 	uint64_t now = clock_mono_ns();
 
-	if (s->state < MEASURE_STATES && states[s->state].phase >= 0)
+	if (state < MEASURE_STATES && states[state].phase >= 0)
 		histogram_observe(
-		    &s->loop->measures.handshake[states[s->state].phase],
+		    &s->loop->measures.handshake[states[state].phase],
 		    now - s->measures.state_since_ns);
 	s->measures.state_since_ns = now;
 }

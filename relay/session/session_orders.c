@@ -107,11 +107,9 @@ carry_out(struct loop *l, const PGresult *res, int row)
 		log_info("session_warning_stale", LOG_S("session", s->id));
 		return;
 	}
-	session_ref(s);
 	s->order = &order;
 	session_command(s, order.command, order.value, order.by);
 	s->order = NULL;
-	session_unref(s);
 }
 
 static void

@@ -128,13 +128,11 @@ session_start_parked(struct loop *l, const struct conn_peer *peer,
 	memcpy(s->client_addr, peer->client_addr, sizeof(s->client_addr));
 	snprintf(s->name.endpoint, sizeof(s->name.endpoint), "%s",
 	    account->endpoint);
-	session_ref(s); /* what came behind the ID may end it at once */
 	if (channel_adopt(&s->endpoint, l, channel, on_endpoint_readable,
 		on_endpoint_writable, s) != 0)
 		session_end(s, "error", "out of memory");
 	else
 		session_endpoint_talk(s);
-	session_unref(s);
 }
 
 void

@@ -172,8 +172,7 @@ on_status(evutil_socket_t fd, short what, void *arg)
 	struct tee_status st;
 	ssize_t n;
 
-	session_ref(s);
-	while (s->state != SESSION_DEAD && s->status_fd == fd) {
+	while (s->status_fd == fd) {
 		n = recv(fd, &st, sizeof(st), MSG_DONTWAIT);
 		if (n == (ssize_t)sizeof(st)) {
 			/* whoever follows a dead one has to know the mode */
@@ -188,14 +187,11 @@ on_status(evutil_socket_t fd, short what, void *arg)
 			    s->is_recorder_ready
 				? "the recorder ended"
 				: "the recorder could not be started");
-		if (s->state == SESSION_DEAD || s->status_fd != fd)
-			break;
 		drop_status(s);
 		if (s->restart == RESTART_DEATH)
 			session_restart_died(s);
 		break;
 	}
-	session_unref(s);
 }
 
 /* Neither ready nor failed: policy decides as for any dead recorder. */
@@ -204,13 +200,11 @@ on_not_ready(evutil_socket_t fd, short what, void *arg)
 {
 	struct session *s = arg;
 
-	session_ref(s);
 	spawner_kill(s->loop->relay->spawner, s->id);
 	if (s->has_recorder)
 		session_recorder_dead(s, "the recorder was not ready in time");
 	else
 		session_restart_late(s);
-	session_unref(s);
 }
 
 /* The recorder has freed room in a full ring. */
@@ -328,7 +322,7 @@ audit_gap(struct session *s, const char *why)
 void
 session_recorder_dead(struct session *s, const char *why)
 {
-	if (s->state == SESSION_DEAD || s->state == SESSION_CLOSING)
+	if (s->state >= SESSION_CLOSING)
 		return;
 	atomic_fetch_add(&s->loop->relay->stats.recorder_failures, 1);
 	log_error("recorder_dead", LOG_S("session", s->id), LOG_S("why", why));

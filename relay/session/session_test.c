@@ -18,8 +18,8 @@ static const char claim[] =
     "UPDATE endpoint_tests t SET node_id = $1 FROM (SELECT x.id, e.name "
     "FROM endpoint_tests x JOIN endpoints e ON e.id = x.endpoint_id WHERE "
     "x.node_id IS NULL AND x.ended_at IS NULL AND x.asked_at > "
-    "clock_timestamp() - endpoint_test_limit() ORDER BY x.asked_at LIMIT "
-    TESTS_AT_ONCE " FOR UPDATE OF x SKIP LOCKED) w WHERE t.id = w.id "
+    "clock_timestamp() - endpoint_test_limit() ORDER BY x.asked_at "
+    "LIMIT " TESTS_AT_ONCE " FOR UPDATE OF x SKIP LOCKED) w WHERE t.id = w.id "
     "RETURNING t.id, t.asked_by, w.name";
 
 /* May run twice: the first answer stays. */
@@ -93,9 +93,7 @@ start(struct loop *l, const char *id, const char *person, const char *endpoint)
 	snprintf(s->name.person, sizeof(s->name.person), "%s", person);
 	snprintf(s->name.endpoint, sizeof(s->name.endpoint), "%s", endpoint);
 	snprintf(s->client_addr, sizeof(s->client_addr), "console");
-	session_ref(s);
 	session_look_up(s);
-	session_unref(s);
 }
 
 static void

@@ -68,7 +68,7 @@ on_event(struct session *s, int event)
 			session_end(s, "error", "TLS could not be started");
 			return false;
 		}
-		session_go_on_in(s, SESSION_VIEWER_TLS);
+		session_set_state(s, SESSION_VIEWER_TLS, SESSION_SAME_DEADLINE);
 		return false;
 	case RFB_HANDSHAKE_CREDENTIALS:
 		if (s->door == SESSION_BY_VNC_AUTH)
@@ -129,7 +129,7 @@ session_feed_viewer(struct session *s)
 		buf_consume(&s->viewer.in, used);
 		allow_dialog(s);
 	} while (on_event(s, rc));
-	if (s->state != SESSION_DEAD && s->state != SESSION_RUNNING &&
+	if (s->state < SESSION_ENDING && s->state != SESSION_RUNNING &&
 	    channel_flush(&s->viewer) != 0)
 		session_end(s, "error", "the viewer is gone");
 }
@@ -154,7 +154,7 @@ read_handshake(struct session *s)
 		buf_consume(&s->viewer.in, buf_len(&s->viewer.in));
 	else
 		session_feed_viewer(s);
-	return s->state != SESSION_DEAD && s->state != SESSION_RUNNING;
+	return s->state < SESSION_ENDING && s->state != SESSION_RUNNING;
 }
 
 void
@@ -166,19 +166,17 @@ on_viewer_readable(evutil_socket_t fd, short what, void *arg)
 		pump_from_viewer(s);
 		return;
 	}
-	session_ref(s);
 	if (s->state == SESSION_VIEWER_TLS)
 		go_on_with_tls(s);
 	/* TLS may hold bytes that the socket will not report again; in clear
 	 * one read is enough */
 	if (s->state == SESSION_HELLO)
 		read_handshake(s);
-	else if (s->state > SESSION_VIEWER_TLS && s->state < SESSION_DEAD)
+	else if (s->state > SESSION_VIEWER_TLS && s->state < SESSION_ENDING)
 		while (read_handshake(s))
 			;
 	if (s->state == SESSION_RUNNING)
 		pump_from_viewer(s);
-	session_unref(s);
 }
 
 void

@@ -48,16 +48,6 @@ static struct {
 /* ---- what is around the pump ---- */
 
 void
-session_ref(struct session *s)
-{
-}
-
-void
-session_unref(struct session *s)
-{
-}
-
-void
 session_end(struct session *s, const char *code, const char *reason)
 {
 	s->state = SESSION_DEAD;
