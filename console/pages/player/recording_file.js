@@ -2,7 +2,8 @@
  * and its check against the manifest. */
 import {BlockCheck} from './block_check.js';
 import {checkManifestAside} from './manifest_aside.js';
-import {LiveClusters} from './live_clusters.js';
+import {LiveClusters, join} from './live_clusters.js';
+import {timesOf} from './place_times.js';
 import {explainRefusal} from './storage_reach.js';
 import {FrameReader, readCues, readHeader} from './webm.js';
 
@@ -13,13 +14,6 @@ const JUST_BEGUN = 'The recording has just begun; nothing can be shown yet.';
 const CUES_MAX = 8 * 1024 * 1024;
 const LINK_RETRY_MS = 5000;
 const SILENCE_MS = 20000; /* a recorder writes a frame each second */
-
-function joined(a, b) {
-  const out = new Uint8Array(a.length + b.length);
-  out.set(a);
-  out.set(b, a.length);
-  return out;
-}
 
 export class FileError extends Error {
   constructor(status, message, retryMs) {
@@ -182,18 +176,8 @@ export class RecordingFile {
 
   async readAll(from, to, signal) {
     const pieces = [];
-    let n = 0;
-    await this.read(from, to, signal, (offset, bytes) => {
-      pieces.push(bytes);
-      n += bytes.length;
-    });
-    const out = new Uint8Array(n);
-    let at = 0;
-    for (const p of pieces) {
-      out.set(p, at);
-      at += p.length;
-    }
-    return out;
+    await this.read(from, to, signal, (offset, bytes) => { pieces.push(bytes); });
+    return join(pieces);
   }
 
   /* ---- opening ---- */
@@ -238,7 +222,7 @@ export class RecordingFile {
     this.isHeadComing = true;
     return new Promise((done, fail) => {
       const take = (offset, bytes) => {
-        this.head = joined(this.head, bytes);
+        this.head = join([this.head, bytes]);
         header = header || readHeader(this.head);
         if (header) {
           this.header = header;
@@ -372,29 +356,9 @@ export class RecordingFile {
     this.lastFrameMs = f.timeMs;
   }
 
-  /* [fromMs, toMs] of the recording that a block, or a changed place of one, shows;
-   * null: of the whole. */
-  timesOf(block) {
-    const [from, to] = this.timesByClusters(block) || [];
-    if (from === undefined)
-      return null;
-    const ownFrom = block.fromMs ?? from, ownTo = block.toMs ?? to;
-    return ownFrom < ownTo ? [ownFrom, ownTo] : [from, to];
-  }
-
-  timesByClusters(block) {
-    const end = block.offset + block.length;
-    const total = this.recording.toMs !== null ? this.recording.toMs - this.recording.fromMs : Infinity;
-    if (block.offset === 0 || !this.header ||
-        (this.header.cuesAt !== null && block.offset >= this.header.cuesAt))
-      return null;
-    const known = [...this.clusters, ...this.cues.map(c => [c.offset, c.timeMs])];
-    const before = known.filter(([o]) => o <= block.offset).map(([, t]) => t);
-    const inside = known.filter(([o]) => o >= block.offset && o < end).map(([, t]) => t);
-    const behind = known.filter(([o]) => o >= end).map(([, t]) => t);
-    const from = block.offset === this.header.length ? 0 :
-      inside.length > 0 ? Math.min(...inside) : before.length > 0 ? Math.max(...before) : 0;
-    return [from, behind.length > 0 ? Math.min(...behind) : total];
+  /* As timesOf() of place_times.js. */
+  timesOf(place) {
+    return timesOf(this, place);
   }
 
   /* Fetches what is missing of blocks that were begun, so that they can be
