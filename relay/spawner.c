@@ -65,6 +65,7 @@ send_order(int sock, const struct order *o, struct msghdr *msg)
 	do {
 		n = sendmsg(sock, msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 	} while (n < 0 && errno == EINTR);
+	msg->msg_iov = NULL;
 	if (n == (ssize_t)sizeof(*o))
 		return 0;
 	return n < 0 && errno == EAGAIN ? ERR_AGAIN : ERR_IO;

@@ -157,7 +157,7 @@ int
 rfb_probe_vencrypt(struct rfb_probe *p)
 {
 	static const uint8_t choice = RFB_SEC_VENCRYPT, v02[2] = { 0, 2 };
-	uint8_t version[2], answer[2], types[4 * RFB_PROBE_TYPES_MAX];
+	uint8_t version[2], answer[2] = { 0 }, types[4 * RFB_PROBE_TYPES_MAX];
 	int rc = put(p, &choice, 1);
 
 	if (rc == 0)

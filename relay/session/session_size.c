@@ -25,7 +25,7 @@ session_size_say(const struct session *s, unsigned w, unsigned h,
 {
 	snprintf(out, SESSION_SIZE_TEXT,
 	    "%ux%u pixels are more than this site records: %lld in all, "
-	    "%u a side ([relay] max_pixels)",
+	    "%d a side ([relay] max_pixels)",
 	    w, h, (long long)s->loop->relay->conf.max_pixels, RFB_MAX_SIDE);
 }
 

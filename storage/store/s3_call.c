@@ -208,8 +208,9 @@ sign(struct s3_call *c, char *url, size_t url_len)
 	/* libcurl's own guess is not signed and not true */
 	if (rc == 0)
 		rc = add_line(c, "Content-Type:");
-	snprintf(url, url_len, "%s://%s%s", s->endpoint.scheme,
-	    s->endpoint.host, target);
+	if (rc == 0)
+		snprintf(url, url_len, "%s://%s%s", s->endpoint.scheme,
+		    s->endpoint.host, target);
 	return rc;
 }
 
