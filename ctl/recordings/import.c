@@ -5,12 +5,14 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "common/uuid.h"
@@ -87,6 +89,28 @@ open_uploads(struct ctl *c, struct import *m)
 	return 0;
 }
 
+/* Recorders stop at spool.min_free_bytes: an import is no reason for that. */
+static int
+find_room(const struct ctl *c, const struct import *m)
+{
+	uint64_t size = (uint64_t)m->st.st_size, free_bytes, need;
+	struct statvfs fs;
+
+	if (fstatvfs(m->dir, &fs) != 0)
+		return ctl_error(
+		    "%s/uploads: %s", c->spool.dir, strerror(errno));
+	free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
+	/* what is decrypted lies beside what came */
+	need = (m->is_sealed ? 2 * size : size) +
+	    (uint64_t)c->spool.min_free_bytes;
+	if (free_bytes >= need)
+		return 0;
+	return ctl_error("%s/uploads: %" PRIu64 " bytes are free, %" PRIu64
+			 " are needed (spool.min_free_bytes among them): make "
+			 "room, then import it again",
+	    c->spool.dir, free_bytes, need);
+}
+
 /* What the relay ordered; and nothing that is there already. */
 static int
 find_order(struct ctl *c, struct import *m)
@@ -146,18 +170,39 @@ copy(const struct import *m, int to)
 	return give(m, to);
 }
 
-/* A new file of that suffix; hidden from storage until it is whole. */
+/* What has no name yet gets one. */
+static int
+link_as(const struct import *m, int fd, const char *name)
+{
+	char path[40];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (unlinkat(m->dir, name, 0) != 0 && errno != ENOENT)
+		return -1;
+	return linkat(AT_FDCWD, path, m->dir, name, AT_SYMLINK_FOLLOW);
+}
+
+/*
+ * A new file of that suffix. Until it is whole it has no name, so that nothing
+ * is left of it when this is killed; where the file system cannot do that, it
+ * has a hidden one.
+ */
 static int
 put(const struct import *m, const char *suffix, const char *text)
 {
 	char temp[NAME_MAX_LEN], name[NAME_MAX_LEN];
 	size_t len = text != NULL ? strlen(text) : 0;
+	bool is_named;
 	int fd, rc = -1;
 
 	snprintf(temp, sizeof(temp), ".%s%s", m->id, suffix);
 	snprintf(name, sizeof(name), "%s%s", m->id, suffix);
-	fd = openat(m->dir, temp,
-	    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	fd = openat(m->dir, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+	is_named = fd < 0;
+	if (is_named)
+		fd = openat(m->dir, temp,
+		    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
+		    0600);
 	if (fd < 0)
 		return -1;
 	if (text == NULL)
@@ -165,8 +210,9 @@ put(const struct import *m, const char *suffix, const char *text)
 	else if (write(fd, text, len) == (ssize_t)len)
 		rc = give(m, fd);
 	if (rc == 0)
-		rc = renameat(m->dir, temp, m->dir, name);
-	if (rc != 0) {
+		rc = is_named ? renameat(m->dir, temp, m->dir, name)
+			      : link_as(m, fd, name);
+	if (rc != 0 && is_named) {
 		int e = errno;
 
 		unlinkat(m->dir, temp, 0);
@@ -219,6 +265,8 @@ recordings_run_import(struct ctl *c, const struct args *a)
 		rc = open_file(&m);
 	if (rc == 0)
 		rc = open_uploads(c, &m);
+	if (rc == 0)
+		rc = find_room(c, &m);
 	if (rc == 0)
 		rc = find_order(c, &m);
 	if (rc == 0)
