@@ -63,6 +63,7 @@ struct daemon {
 	struct prefix_hashes *prefix_hashes;
 	struct early *early; /* NULL: nothing is sent while it grows */
 	struct lost_nodes *lost_nodes;
+	struct scrub_spool *scrub_spool;
 	struct clip_set *clips;
 	struct receiver *receiver; /* NULL: no captures are received */
 	unsigned clips_building; /* each may take room in the spool yet */

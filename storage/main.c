@@ -36,8 +36,8 @@
 #include "storage/node.h"
 #include "storage/rows.h"
 #include "storage/evidence/signing.h"
+#include "storage/scrub/scrub_spool.h"
 #include "storage/spool/early.h"
-#include "storage/spool/lost_nodes.h"
 #include "storage/spool/lost_nodes.h"
 #include "storage/spool/spool.h"
 #include "storage/spool/transfer_db.h"
@@ -179,7 +179,11 @@ on_segment(void *arg, const char *channel, const char *payload)
 static void
 on_check(void *arg, const char *channel, const char *payload)
 {
-	scrub_kick(((struct daemon *)arg)->scrub);
+	struct daemon *d = arg;
+
+	/* first: what it finds is there when the comparison has ended */
+	scrub_spool_look(d->scrub_spool);
+	scrub_kick(d->scrub);
 }
 
 static void
@@ -249,7 +253,7 @@ make_parts(struct daemon *d)
 	d->clips = clip_set_new(d);
 	if (d->clips == NULL || spool_new(d, err, sizeof(err)) != 0 ||
 	    prefix_hashes_new(d) != 0 || early_new(d) != 0 ||
-	    lost_nodes_new(d) != 0 ||
+	    lost_nodes_new(d) != 0 || scrub_spool_new(d) != 0 ||
 	    encode_queue_new(d, err, sizeof(err)) != 0 || expiry_new(d) != 0 ||
 	    scrub_new(d) != 0 || hold_new(d) != 0 ||
 	    receiver_start(d, err, sizeof(err)) != 0 ||
@@ -279,6 +283,7 @@ free_parts(struct daemon *d)
 	hold_free(d->hold);
 	early_free(d->early);
 	lost_nodes_free(d->lost_nodes);
+	scrub_spool_free(d->scrub_spool);
 	prefix_hashes_free(
 	    d->prefix_hashes); /* it was answered for the last time */
 	d->store->ops->free(d->store);

@@ -219,3 +219,36 @@ def test_nobody_compares(env):
         "SELECT 1 FROM storage_checks WHERE phase = 'done' AND asked_by <> "
         "''"), 60)
     assert ACCESS_KEY not in r.stdout
+
+
+def test_unknown_files_of_the_spool(env):
+    """Each is a finding until it is gone; nothing that storage knows is one."""
+    env.start()
+    stored(env, 1)
+    session = os.path.join(env.spool, str(uuid.uuid4()))
+    os.makedirs(session)
+    unknown = {os.path.join(session, 'core'): b'dump',
+               os.path.join(session, f'{uuid.uuid4()}.webm'): b'lonely',
+               os.path.join(env.spool, 'notes.txt'): b'mine',
+               os.path.join(env.spool, 'n\xe4me'): b''}
+    for path, data in unknown.items():
+        with open(path, 'wb') as f:
+            f.write(data)
+        os.utime(path, (0, 0))
+    with open(os.path.join(env.spool, 'new.txt'), 'wb') as f:
+        f.write(b'too new to be one')
+    names = {os.path.relpath(p, env.spool).replace('\xe4', '??'): len(data)
+             for p, data in unknown.items()}
+
+    def seen():
+        result = check(env, status=3)
+        assert all(f['action'] and f['place'].endswith(env.spool)
+                   for f in result['findings'])
+        return {f['name']: f['bytes'] for f in result['findings']}
+    # that one has no manifest is known a minute after it was put there
+    lonely, = [n for n in names if n.endswith('.webm')]
+    first = seen()
+    assert {**first, lonely: 6} == names
+    for path in unknown:
+        os.unlink(path)
+    assert check(env)['findings'] == []
