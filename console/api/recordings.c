@@ -30,7 +30,7 @@
 	"g.n_merged, 'sha256', encode(g.sha256, 'hex'), 'recovered', "         \
 	"g.recovered, 'store', g.store, 'object_key', g.object_key, "          \
 	"'stored_at', utc_text(g.stored_at), 'expires_at', "                   \
-	"utc_text(g.expires_at), 'locked', g.locked, 'notes', g.notes, "   \
+	"utc_text(g.expires_at), 'locked', g.locked, 'legal_hold', g.legal_hold, 'notes', g.notes, "   \
 	"'reviewed_by', g.reviewed_by, 'reviewed_at', "                        \
 	"utc_text(g.reviewed_at), 'review_remark', g.review_remark, "          \
 	"'watched_at', utc_text(g.watched_at))"

@@ -22,6 +22,8 @@ def console(tmp_path_factory):
             c.ids[status] = c.ctl.segment(session, seq, status=status,
                                           size=seq << 20)
         c.sql("UPDATE segments SET progress = 37 WHERE status = 'transfer'")
+        c.sql("UPDATE segments SET legal_hold = true WHERE status = "
+              "'available'")
         c.sql("UPDATE segments SET ended_at = NULL, duration_ms = NULL, bytes"
               " = NULL, sha256 = NULL WHERE status = 'recording'")
         yield c.start()
@@ -128,7 +130,7 @@ def test_properties(console, recordings):
     recordings.wait_text('SHA-256')
     text = recordings.text('dialog')
     for said in ('5.0 MiB (5,242,880 bytes)', '640 × 480', 'VP9',
-                 'abababab', console.ids['available']):
+                 'abababab', console.ids['available'], 'itself refuses to'):
         assert said in text
     recordings.check('recordings-properties')
     recordings.keys(Keys.ESCAPE)

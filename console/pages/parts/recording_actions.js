@@ -78,6 +78,7 @@ function propertiesOf(r) {
     [P.sha256, r.sha256 && html`<span class="mono">${r.sha256}</span>`],
     [P.store, r.object_key && html`<span class="mono">${r.store}: ${r.object_key}</span>`],
     [P.stored, formatTime(r.stored_at, zone)],
+    [P.hold, r.legal_hold && P.held],
     [P.expires, r.locked ? R.next.locked : formatTime(r.expires_at, zone)],
     [V.watched, formatTime(r.watched_at, zone)],
     [V.reviewed, r.reviewed_by && `${formatTime(r.reviewed_at, zone)}, ${r.reviewed_by}`],

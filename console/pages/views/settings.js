@@ -112,8 +112,10 @@ function Quota({ bytes, percent, disabled, onChange }) {
       <div class="setting-control"><input id="quota" type="number" min="0.01" max="8000000" step="any" aria-describedby="quota-says"
         disabled=${disabled} value=${bytes === null ? '' : Number((bytes / GIB).toFixed(2))}
         onChange=${(e) => commit(e.target, (v) => ({ quota_bytes: v === '' ? null : Math.round(v * GIB) }))} /></div></div>
-    <div class="setting"><div class="setting-text"><label for="quota-warn">${S.quotaWarn}</label></div>
+    <div class="setting"><div class="setting-text"><label for="quota-warn">${S.quotaWarn}</label>
+      <p class="hint" id="quota-warn-says">${S.quotaWarnSays}</p></div>
       <div class="setting-control"><input id="quota-warn" type="number" min="1" max="100" step="1" required
+        aria-describedby="quota-warn-says"
         disabled=${disabled} value=${percent}
         onChange=${(e) => commit(e.target, (v) => ({ quota_warn_percent: Number(v) }))} /></div></div>`;
 }
