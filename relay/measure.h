@@ -24,9 +24,6 @@ struct loop_measures {
 /* What a session remembers for it. */
 struct session_measures {
 	uint64_t state_since_ns;
-	/* Stream offset that is to be forwarded, and when its bytes were read;
-	 * 0: none under way. */
-	uint64_t forward_at, read_ns;
 	uint64_t from_endpoint, from_technician;     /* bytes counted so far */
 	uint64_t recorder_bytes, recorder_behind_ms; /* as it says */
 };
@@ -38,10 +35,6 @@ struct session;
 
 /* A state of s, an enum session_state, ends now. */
 void measure_state_ends(struct session *s, unsigned state);
-/* Bytes were read: those that may be forwarded are timed from then on. */
-void measure_read(struct session *s, uint64_t now_ns);
-/* All that the viewer's socket takes was written. */
-void measure_forwarded(struct session *s);
 /* Its recorder uses that much memory and is that far behind; untrusted. */
 void measure_recorder(struct session *s, uint64_t bytes, uint64_t behind_ms);
 /* Adds to the relay's counters the bytes that came since the last call. */

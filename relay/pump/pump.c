@@ -6,10 +6,10 @@
 #include "common/bytes.h"
 #include "common/clock.h"
 #include "common/err.h"
-#include "common/log.h"
+#include "common/tcp_liveness.h"
 #include "relay/draw/banner.h"
 #include "relay/pump/pump_internal.h"
-#include "rfb/handshake_server.h"
+#include "rfb/handshake_client.h"
 
 /* a cut text of the greatest size, and what may be before it */
 #define TO_ENDPOINT_MAX (RFB_MAX_CUT_TEXT + 512 * 1024)
@@ -17,13 +17,13 @@
 
 int
 pump_timer(
-    struct session *s, struct event **timer, event_callback_fn fn, uint64_t ns)
+    struct pump *p, struct event **timer, event_callback_fn fn, uint64_t ns)
 {
 	struct timeval tv = { (time_t)(ns / NS_PER_S),
 		(suseconds_t)(ns % NS_PER_S / 1000) };
 
 	if (*timer == NULL)
-		*timer = evtimer_new(s->loop->base, fn, s);
+		*timer = evtimer_new(p->conf.base, fn, p);
 	if (*timer == NULL || event_add(*timer, &tv) != 0)
 		return ERR_NOMEM;
 	return 0;
@@ -31,15 +31,33 @@ pump_timer(
 
 /* ---- end ---- */
 
+const char *
+pump_viewer_why(const struct pump *p)
+{
+	return tcp_liveness_is_lost(p->viewer.transport.error)
+	    ? "the viewer does not answer any more: its machine or network is "
+	      "gone"
+	    : "the viewer closed the connection";
+}
+
+const char *
+pump_endpoint_why(const struct pump *p, bool is_orderly)
+{
+	if (tcp_liveness_is_lost(p->endpoint.transport.error))
+		return "does not answer any more: its machine or network is "
+		       "gone";
+	return is_orderly ? "closed the connection"
+			  : "broke the connection off";
+}
+
 static void
 describe_end(
-    struct session *s, ssize_t rc, const char **code, char *reason, size_t size)
+    struct pump *p, ssize_t rc, const char **code, char *reason, size_t size)
 {
-	const char *why =
-	    s->pump.why != NULL ? s->pump.why : rfb_framer_why(s->framer);
+	const char *why = p->why != NULL ? p->why : rfb_framer_why(p->framer);
 
 	*code = "error";
-	if (rc == ERR_PROTOCOL && s->pump.why != NULL) {
+	if (rc == ERR_PROTOCOL && p->why != NULL) {
 		snprintf(reason, size, "the endpoint cannot be shown: %s", why);
 	} else if (rc == ERR_PROTOCOL) {
 		snprintf(
@@ -49,14 +67,14 @@ describe_end(
 	} else {
 		*code = "endpoint";
 		snprintf(reason, size, "the endpoint %s",
-		    session_endpoint_why(s, rc == ERR_EOF));
+		    pump_endpoint_why(p, rc == ERR_EOF));
 	}
 }
 
 void
-pump_drained(struct session *s)
+pump_drained(struct pump *p)
 {
-	session_end(s, s->pump.end_code, s->pump.end_reason);
+	p->conf.ops->ended(p->conf.arg, p->end_code, p->end_reason);
 }
 
 static void
@@ -67,58 +85,56 @@ on_drain_time(evutil_socket_t fd, short what, void *arg)
 
 /* What the technician has not got yet is still his, for a short while. */
 static void
-drain(struct session *s, const char *code, const char *reason)
+drain(struct pump *p, const char *code, const char *reason)
 {
-	struct pump *p = &s->pump;
 
 	p->end_reason = strdup(reason);
 	if (p->end_reason == NULL ||
-	    pump_timer(s, &p->drain_timer, on_drain_time, DRAIN_NS) != 0) {
-		session_end(s, code, reason);
+	    pump_timer(p, &p->drain_timer, on_drain_time, DRAIN_NS) != 0) {
+		p->conf.ops->ended(p->conf.arg, code, reason);
 		return;
 	}
 	p->end_code = code;
 	p->is_stalled = false; /* nothing is read any more */
-	channel_read(&s->endpoint, false);
-	pump_to_viewer(s);
+	channel_read(&p->endpoint, false);
+	pump_to_viewer(p);
 }
 
 void
-pump_endpoint_failed(struct session *s, ssize_t rc)
+pump_endpoint_failed(struct pump *p, ssize_t rc)
 {
 	char reason[200];
 	const char *code;
 
-	if (s->state != SESSION_RUNNING || pump_is_draining(s))
+	if (!p->is_running || pump_is_draining(p))
 		return;
-	describe_end(s, rc, &code, reason, sizeof(reason));
-	drain(s, code, reason);
+	describe_end(p, rc, &code, reason, sizeof(reason));
+	drain(p, code, reason);
 }
 
 bool
-pump_may_part(const struct session *s)
+pump_may_part(const struct pump *p)
 {
 	uint64_t offset;
 
-	return pump_is_draining(s) || pump_is_between(s, &offset);
+	return pump_is_draining(p) || pump_is_between(p, &offset);
 }
 
 void
-pump_part(struct session *s, const char *code, const char *reason)
+pump_part(struct pump *p, const char *code, const char *reason)
 {
 	uint64_t offset;
 
-	if (pump_is_draining(s)) {
-		session_end(s, code, reason);
+	if (pump_is_draining(p)) {
+		p->conf.ops->ended(p->conf.arg, code, reason);
 		return;
 	}
-	pump_let_go(s);
+	pump_let_go(p);
 	/* in the middle of a message nothing can be inserted any more */
-	if (pump_is_between(s, &offset) &&
-	    session_show_banner(s, reason, 0) == 0)
-		s->pump.is_parting = true;
-	if (s->state == SESSION_RUNNING)
-		drain(s, code, reason);
+	if (pump_is_between(p, &offset) && pump_show_banner(p, reason, 0) == 0)
+		p->is_parting = true;
+	if (p->is_running)
+		drain(p, code, reason);
 }
 
 static void
@@ -130,9 +146,8 @@ free_timer(struct event **timer)
 }
 
 void
-pump_release(struct session *s)
+pump_release(struct pump *p)
 {
-	struct pump *p = &s->pump;
 
 	free_timer(&p->drain_timer);
 	free_timer(&p->settle_timer);
@@ -145,7 +160,7 @@ pump_release(struct session *s)
 	free_timer(&p->format.timer);
 	free_timer(&p->format.deadline);
 	free_timer(&p->cover.timer);
-	pump_cover_drop_input(s);
+	pump_cover_drop_input(p);
 	free(p->end_reason);
 	free(p->banner_text);
 	p->end_reason = p->banner_text = NULL;
@@ -153,6 +168,10 @@ pump_release(struct session *s)
 	p->banner = NULL;
 	edits_release(&p->edits);
 	view_release(&p->view);
+	rfb_framer_free(p->framer);
+	rfb_client_messages_free(p->client_messages);
+	p->framer = NULL;
+	p->client_messages = NULL;
 	buf_release(&p->offer);
 	buf_release(&p->screens);
 	wipe(&p->held, sizeof(p->held));
@@ -160,158 +179,108 @@ pump_release(struct session *s)
 
 /* ---- start ---- */
 
-static void
-on_tick(evutil_socket_t fd, short what, void *arg)
+void
+pump_tick(struct pump *p)
 {
-	struct session *s = arg;
-
-	session_record_tick(s);
-	if (s->state == SESSION_RUNNING)
-		session_clocks_set(s);
 	/* a ring of marks that was full has no event of its own */
-	if (s->state == SESSION_RUNNING && s->pump.is_stalled)
-		pump_from_endpoint(s);
-	if (s->state == SESSION_RUNNING) {
-		channel_shrink(&s->viewer);
-		channel_shrink(&s->endpoint);
+	if (p->is_running && p->is_stalled)
+		pump_from_endpoint(p);
+	if (p->is_running) {
+		channel_shrink(&p->viewer);
+		channel_shrink(&p->endpoint);
 	}
 }
 
 /* What the endpoint sent right behind its ServerInit begins the stream. */
 static int
-take_early_bytes(struct session *s)
+take_early_bytes(struct pump *p)
 {
-	size_t room, len = buf_len(&s->endpoint.in);
-	uint8_t *p;
+	size_t room, len = buf_len(&p->endpoint.in);
+	uint8_t *data;
 
 	if (len == 0)
 		return 0;
-	p = ring_room(&s->ring, &room);
-	if (p == NULL || room < len)
+	data = ring_room(&p->ring, &room);
+	if (data == NULL || room < len)
 		return ERR_NOMEM;
-	memcpy(p, buf_head(&s->endpoint.in), len);
-	ring_received(&s->ring, len);
-	if (rfb_framer_feed(s->framer, p, len) != 0)
+	memcpy(data, buf_head(&p->endpoint.in), len);
+	ring_received(&p->ring, len);
+	if (rfb_framer_feed(p->framer, data, len) != 0)
 		return ERR_PROTOCOL;
-	ring_framed(&s->ring, rfb_framer_checked_offset(s->framer));
+	ring_framed(&p->ring, rfb_framer_checked_offset(p->framer));
 	return 0;
 }
 
 /* Before any request: every picture is drawn in it. */
 static int
-ask_for_format(struct session *s, const struct rfb_pixel_format *pf)
+ask_for_format(struct pump *p, const struct rfb_pixel_format *pf)
 {
 	uint8_t m[4 + RFB_PIXEL_FORMAT_LEN] = { RFB_SET_PIXEL_FORMAT };
 
 	rfb_pixel_format_write(pf, m + 4);
-	return pump_send(s, m, sizeof(m));
+	return pump_send(p, m, sizeof(m));
 }
 
-static int
-init(struct session *s, const struct rfb_server_init *init)
+int
+pump_start(struct pump *p, const struct rfb_server_init *init)
 {
-	struct pump *p = &s->pump;
 
-	s->framer = rfb_framer_new(
-	    init->width, init->height, &init->pf, pump_framer_event, s);
-	s->client_messages = rfb_client_messages_new(pump_client_message, s);
-	s->encodings_policy.is_ultravnc =
-	    rfb_handshake_client_is_ultra(s->endpoint_handshake);
-	rfb_format_switch_init(&s->format, &init->pf, s->ring.tee != NULL);
-	s->endpoint.out.limit = TO_ENDPOINT_MAX;
-	if (init->is_own_format_unknown && ask_for_format(s, &init->pf) != 0)
+	p->framer = rfb_framer_new(
+	    init->width, init->height, &init->pf, pump_framer_event, p);
+	p->client_messages = rfb_client_messages_new(pump_client_message, p);
+	p->encodings.is_ultravnc = p->conf.is_ultravnc;
+	rfb_format_switch_init(
+	    &p->pixel_format, &init->pf, p->ring.tee != NULL);
+	p->endpoint.out.limit = TO_ENDPOINT_MAX;
+	if (init->is_own_format_unknown && ask_for_format(p, &init->pf) != 0)
 		return ERR_NOMEM;
 	edits_init(&p->edits);
 	buf_init(&p->offer, 4 + 4 * RFB_MAX_ENCODINGS);
 	buf_init(&p->screens, 4 + 16 * RFB_MAX_SCREENS);
-	pump_cover_drop_input(s);
+	pump_cover_drop_input(p);
 	p->hold_at = PUMP_NOTHING_HELD;
-	p->has_wish = s->name.monitor != 0;
-	pace_set(&p->pace, s->rate);
-	p->is_rate_mark_due = s->rate != 0;
-	if (s->framer == NULL || s->client_messages == NULL)
+	p->has_wish = p->conf.monitor != 0;
+	pace_set(&p->pace, p->rate);
+	p->is_rate_mark_due = p->rate != 0;
+	if (p->framer == NULL || p->client_messages == NULL)
 		return ERR_NOMEM;
 	return view_init(&p->view, init->width, init->height);
 }
 
-static int
-start_tick(struct session *s)
-{
-	struct timeval second = { 1, 0 };
-
-	/* standing still is counted from now, not from the epoch */
-	s->watch_since_ns = clock_mono_ns();
-	s->tick = event_new(s->loop->base, -1, EV_PERSIST, on_tick, s);
-	if (s->tick == NULL || event_add(s->tick, &second) != 0)
-		return ERR_NOMEM;
-	return 0;
-}
-
-/* Both sides may have sent more than their handshakes took. Returns false
- * when the session is over. */
+/* Both peers may have sent more than their handshakes took. Returns false
+ * when the pump is over. */
 static bool
-begin_both(struct session *s)
+begin_both(struct pump *p)
 {
-	if (take_early_bytes(s) != 0) {
-		pump_endpoint_failed(s, ERR_PROTOCOL);
+	if (take_early_bytes(p) != 0) {
+		pump_endpoint_failed(p, ERR_PROTOCOL);
 		return false;
 	}
-	buf_release(&s->endpoint.in);
-	if (buf_len(&s->viewer.in) > 0 &&
-	    rfb_client_messages_feed(s->client_messages,
-		buf_head(&s->viewer.in), buf_len(&s->viewer.in)) != 0) {
-		pump_viewer_failed(s, ERR_PROTOCOL);
+	buf_release(&p->endpoint.in);
+	if (buf_len(&p->viewer.in) > 0 &&
+	    rfb_client_messages_feed(p->client_messages,
+		buf_head(&p->viewer.in), buf_len(&p->viewer.in)) != 0) {
+		pump_viewer_failed(p, ERR_PROTOCOL);
 		return false;
 	}
-	buf_release(&s->viewer.in);
-	if (channel_flush(&s->viewer) != 0) {
-		session_end(s, "normal", session_viewer_why(s));
+	buf_release(&p->viewer.in);
+	if (channel_flush(&p->viewer) != 0) {
+		p->conf.ops->ended(p->conf.arg, "normal", pump_viewer_why(p));
 		return false;
 	}
 	return true;
 }
 
-static void
-log_start(struct session *s, const struct rfb_server_init *init)
-{
-	log_info("session_start", LOG_S("session", s->id),
-	    LOG_S("person", s->name.person),
-	    LOG_S("endpoint", s->name.endpoint),
-	    LOG_S("client", s->client_addr), LOG_U("width", init->width),
-	    LOG_U("height", init->height),
-	    LOG_S(
-		"security", rfb_handshake_client_chosen(s->endpoint_handshake)),
-	    LOG_S("recorded", s->is_recorded ? "yes" : "no"));
-	atomic_fetch_add(&s->loop->relay->stats.sessions, 1);
-}
-
 void
-pump_start(struct session *s)
+pump_begin(struct pump *p)
 {
-	const struct rfb_server_init *server =
-	    rfb_handshake_client_init(s->endpoint_handshake);
-
-	if (init(s, server) != 0) {
-		session_end(s, "error", "the relay is out of memory");
+	if (!begin_both(p))
 		return;
-	}
-	log_start(s, server);
-	rfb_handshake_server_free(s->viewer_handshake);
-	rfb_handshake_client_free(s->endpoint_handshake);
-	s->viewer_handshake = NULL;
-	s->endpoint_handshake = NULL;
-	session_set_state(s, SESSION_RUNNING, s->account.max_session_s);
-	if (start_tick(s) != 0) {
-		session_end(s, "error", "the relay is out of memory");
-		return;
-	}
-	if (!begin_both(s))
-		return;
-	channel_read(&s->viewer, true);
-	if (channel_has_buffered(&s->viewer))
-		channel_wake(&s->viewer);
-	pump_cover_start(s);
-	pump_to_endpoint(s);
-	if (s->state == SESSION_RUNNING)
-		pump_from_endpoint(s);
+	channel_read(&p->viewer, true);
+	if (channel_has_buffered(&p->viewer))
+		channel_wake(&p->viewer);
+	pump_cover_start(p);
+	pump_to_endpoint(p);
+	if (p->is_running)
+		pump_from_endpoint(p);
 }

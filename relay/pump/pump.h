@@ -12,6 +12,10 @@
  * pump_cover.c: all that is recorded is asked for, whatever the viewer asks;
  * pump_withhold.c: no pictures while no recorder is ready;
  * pump_measure.c: how long bytes take through the relay.
+ *
+ * A pump knows nothing of who logged in, of rows or recorders: what follows
+ * from its bytes it tells its owner by pump_ops. Everything happens on the
+ * loop of the two channels.
  */
 #ifndef RELAY_PUMP_PUMP_H
 #define RELAY_PUMP_PUMP_H
@@ -20,19 +24,86 @@
 #include <stdint.h>
 
 #include "common/buf.h"
+#include "common/tee.h"
 #include "relay/pump/clipboard.h"
 #include "relay/pump/edits.h"
 #include "relay/pump/held_input.h"
 #include "relay/pump/meter.h"
 #include "relay/pump/pace.h"
+#include "relay/pump/ring.h"
 #include "relay/pump/view.h"
+#include "relay/wire/channel.h"
 #include "rfb/framer.h"
 #include "rfb/pixel_format.h"
+#include "rfb/pixel_format_switch.h"
 #include "rfb/quiet_probe.h"
+#include "rfb/set_encodings.h"
 
 struct banner;
 struct event;
-struct session;
+struct event_base;
+struct histogram;
+struct pump_clipboard;
+struct rfb_client_messages;
+struct rfb_server_init;
+struct text_font;
+
+#define PUMP_SIZE_TEXT 160
+
+enum pump_change {
+	PUMP_CHANGED_STATUS, /* monitor or monitors */
+	PUMP_CHANGED_STREAM, /* more of the endpoint's bytes are framed */
+	PUMP_CHANGED_MARKS,  /* and the framer is at rest: marks may be lost */
+};
+
+/*
+ * What a pump tells its owner; arg: of its conf. Called from within the pump,
+ * the framer's callback included: the owner frees nothing of it.
+ */
+struct pump_ops {
+	/* It is over. code: a word of sessions.end_code, static. The owner
+	 * clears is_running before it returns. */
+	void (*ended)(void *arg, const char *code, const char *why);
+	/* The same for an error, and the technician is told why first. */
+	void (*refused)(void *arg, const char *why);
+	/* A mark stands at a stream offset, TEE_MARK_VALUE bytes at most. */
+	void (*mark)(void *arg, enum tee_mark_kind kind, uint64_t offset,
+	    const void *value, size_t len);
+	/* A message of the endpoint's ended there. */
+	void (*boundary)(void *arg, uint64_t offset);
+	void (*changed)(void *arg, enum pump_change what);
+	/* Must all that the recording shows be asked for? */
+	bool (*is_recorded)(void *arg);
+	/* May its screen have this size? Else why not, a sentence. */
+	bool (*may_resize)(
+	    void *arg, unsigned w, unsigned h, char why[PUMP_SIZE_TEXT]);
+	/* The rectangle at offset gives the screen this size. */
+	void (*resized)(void *arg, uint64_t offset, unsigned w, unsigned h);
+	/* The technician is to read this. */
+	void (*warn)(void *arg, const char *text);
+	/* The viewer's wish; why: it was not granted, NULL: it was. */
+	void (*wished)(
+	    void *arg, const char *what, const char *value, const char *why);
+	/* Use of the clipboard since the last call, for the audit log. */
+	void (*clipboard_used)(void *arg, const struct pump_clipboard *use);
+};
+
+/* Fixed while it runs; all pointers are borrowed. */
+struct pump_conf {
+	const struct pump_ops *ops;
+	void *arg; /* goes to ops */
+	struct event_base *base;
+	uint8_t *scratch; /* of the loop */
+	size_t scratch_len;
+	struct text_font *font; /* NULL: banners are a bell */
+	struct histogram *latency;
+	const char *id;        /* of the session, for the log */
+	const char *clipboard; /* the team's setting */
+	size_t room_bytes;     /* of a full ring, before it is read on */
+	uint32_t frame_rate;   /* of the recording, without a wish */
+	unsigned monitor;      /* that the viewer wishes, 0: all */
+	bool is_ultravnc;      /* the endpoint */
+};
 
 #define PUMP_OWN_ENDS 8
 
@@ -52,8 +123,8 @@ struct pump_clipboard {
 };
 
 /*
- * What the endpoint has shown that it knows. (Fences: endpoint_has_fence of
- * the session; continuous updates: format.is_announced of it.)
+ * What the endpoint has shown that it knows. (Fences: endpoint_has_fence;
+ * continuous updates: pixel_format.is_announced.)
  */
 struct pump_known {
 	bool has_screens; /* ExtendedDesktopSize, and so SetDesktopSize */
@@ -113,6 +184,24 @@ struct pump_cover {
 };
 
 struct pump {
+	struct pump_conf conf;
+	bool is_running; /* bytes go both ways; the owner sets and clears it */
+	struct channel viewer, endpoint;
+	struct ring ring;
+	struct rfb_framer *framer;
+	struct rfb_client_messages *client_messages;
+	struct rfb_format_switch pixel_format;
+	struct rfb_encodings_policy encodings;
+	bool viewer_has_fence, endpoint_has_fence;
+	unsigned rate; /* the technician's choice, 0: as it comes */
+	bool is_view_only;
+	bool has_recorder; /* it follows the ring */
+	uint64_t last_mark_ns;
+	uint32_t n_keys, n_pointers; /* since the owner took them */
+	/* Stream offset that is to be forwarded, and when its bytes were read;
+	 * 0: none under way. */
+	uint64_t forward_at, read_ns;
+
 	struct edits edits;
 	uint64_t message_at;   /* offset of the server message under way */
 	uint64_t rect_at;      /* of the rectangle under way, if watched */
@@ -167,9 +256,9 @@ struct pump {
 	bool is_monitor_mark_due;
 	struct view_area redraw; /* to be asked for; framebuffer */
 
-	char size_text[160];  /* of a size that is not allowed */
-	bool is_size_refused; /* the technician has to be told */
-	bool is_size_due;     /* and the viewer, between two messages */
+	char size_text[PUMP_SIZE_TEXT]; /* of a size that is not allowed */
+	bool is_size_refused;           /* the technician has to be told */
+	bool is_size_due; /* and the viewer, between two messages */
 	uint64_t size_said_ns;
 	uint64_t size_credit_ns; /* wishes for a size, one for each second */
 	uint64_t size_asked_ns;  /* the last one */
@@ -194,12 +283,77 @@ struct pump {
 	struct held_input held;
 };
 
-/* Directions in which the clipboard passes now. */
-unsigned pump_clipboard_ways(const struct session *s);
-/* Its use since the last row, if any, into the audit log. */
-void pump_clipboard_write(struct session *s);
+/* 0 or ERR_NOMEM. server: the endpoint's, borrowed. conf is set. */
+int pump_start(struct pump *p, const struct rfb_server_init *server);
+/* After pump_start, with is_running: what came early, and all that follows. */
+void pump_begin(struct pump *p);
+/* Each second while it runs. */
+void pump_tick(struct pump *p);
+/* Frees what belongs to the pump, not its channels and its ring. */
+void pump_release(struct pump *p);
 
-/* Frees what belongs to the pump; the session is ending. */
-void pump_release(struct session *s);
+/* Events of the channels. */
+void pump_from_endpoint(struct pump *p);
+void pump_to_viewer(struct pump *p);
+void pump_from_viewer(struct pump *p);
+void pump_to_endpoint(struct pump *p);
+
+/* The endpoint is gone, or what is left of its stream is no use: what came
+ * before is delivered. */
+void pump_endpoint_failed(struct pump *p, ssize_t rc);
+/* Nothing more comes from the endpoint; the viewer gets what is left, a
+ * banner with the reason if it can be, and the pump ends. */
+void pump_part(struct pump *p, const char *code, const char *reason);
+/* False: a message of the endpoint's is under way, and pump_part could not
+ * say why. */
+bool pump_may_part(const struct pump *p);
+/* What is down at the endpoint is let go, as far as its connection takes it
+ * now. True: input was passed to it, and its last bytes should arrive. */
+bool pump_let_go(struct pump *p);
+/* Why the viewer's connection ended: a sentence, static. */
+const char *pump_viewer_why(const struct pump *p);
+/* The same of the endpoint, without a subject. */
+const char *pump_endpoint_why(const struct pump *p, bool is_orderly);
+
+/* The last of it is being delivered. */
+static inline bool
+pump_is_draining(const struct pump *p)
+{
+	return p->end_code != NULL;
+}
+
+/* True, and where, when a message of ours may be inserted now. */
+bool pump_is_between(const struct pump *p, uint64_t *offset);
+/* Sends what a command, a timer or the framer left for both channels. Not from
+ * the framer's callback. */
+void pump_settle(struct pump *p);
+/* Another recorder joins at a boundary: no zlib any more, and everything
+ * anew. 0 or an error. */
+int pump_repaint(struct pump *p);
+/* From here on it is recorded, or recorded anew. */
+void pump_cover_start(struct pump *p);
+
+/* 0: all. Returns 0, ERR_NOTFOUND, ERR_UNSUPPORTED (the viewer cannot
+ * resize) or ERR_AGAIN. */
+int pump_set_monitor(struct pump *p, unsigned index);
+unsigned pump_monitor(const struct pump *p);
+/* Borrowed; *n of them. */
+const struct view_monitor *pump_monitors(const struct pump *p, unsigned *n);
+/* Frames per second, 0: as they come. */
+void pump_set_frame_rate(struct pump *p, unsigned fps);
+void pump_set_view_only(struct pump *p, bool on);
+/* Input of the technician's reaches the endpoint: no view only, and frames
+ * are not withheld. */
+bool pump_may_act(const struct pump *p);
+/* seconds: 0: until another one. Returns 0, or why there is a bell only. */
+int pump_show_banner(struct pump *p, const char *text, unsigned seconds);
+void pump_hide_banner(struct pump *p);
+/* No frames for the technician, and a banner that says so; or all of them
+ * again. Not from the framer's callback. */
+void pump_withhold(struct pump *p, bool on);
+/* Directions in which the clipboard passes now. */
+unsigned pump_clipboard_ways(const struct pump *p);
+/* Has its use since the last time reported. */
+void pump_clipboard_report(struct pump *p);
 
 #endif

@@ -19,34 +19,32 @@
 
 /* Bytes of the banner are made once a format; false: it cannot be drawn. */
 static bool
-draw(struct session *s)
+draw(struct pump *p)
 {
-	struct pump *p = &s->pump;
 	struct view_area seen = view_seen(&p->view);
 
 	banner_free(p->banner);
 	p->banner = NULL;
 	p->is_banner_due = p->is_banner_hit = false;
 	if (p->banner_text != NULL &&
-	    banner_draw(s->loop->relay->font, p->banner_text, seen.w, seen.h,
-		&p->banner) != 0)
+	    banner_draw(
+		p->conf.font, p->banner_text, seen.w, seen.h, &p->banner) != 0)
 		p->banner = NULL;
 	p->is_banner_due = p->banner != NULL;
-	pump_watch(s);
+	pump_watch(p);
 	return p->banner != NULL;
 }
 
 void
-pump_banner_resize(struct session *s)
+pump_banner_resize(struct pump *p)
 {
-	if (s->pump.banner_text != NULL)
-		draw(s);
+	if (p->banner_text != NULL)
+		draw(p);
 }
 
 void
-pump_banner_rect(struct session *s, const struct rfb_rect *r)
+pump_banner_rect(struct pump *p, const struct rfb_rect *r)
 {
-	struct pump *p = &s->pump;
 	struct view_area a = { r->x, r->y, r->w, r->h };
 
 	if (!pump_is_picture(r->encoding))
@@ -60,61 +58,58 @@ pump_banner_rect(struct session *s, const struct rfb_rect *r)
 }
 
 static int
-insert_bell(struct session *s, uint64_t offset)
+insert_bell(struct pump *p, uint64_t offset)
 {
 	static const uint8_t bell = RFB_BELL;
 
-	s->pump.is_bell_due = false;
-	pump_watch(s);
-	return pump_edit(s, offset, offset, &bell, 1);
+	p->is_bell_due = false;
+	pump_watch(p);
+	return pump_edit(p, offset, offset, &bell, 1);
 }
 
 static int
-insert_banner(struct session *s, uint64_t offset)
+insert_banner(struct pump *p, uint64_t offset)
 {
-	struct pump *p = &s->pump;
 	unsigned n = banner_n_rects(p->banner);
 	uint8_t head[4] = { RFB_FRAMEBUFFER_UPDATE, 0, (uint8_t)(n >> 8),
 		(uint8_t)n };
 	const uint8_t *bytes;
 	size_t len;
 	int rc = banner_bytes(
-	    p->banner, &s->format.current, p->has_hextile, &bytes, &len);
+	    p->banner, &p->pixel_format.current, p->has_hextile, &bytes, &len);
 
 	p->is_banner_due = false;
 	if (rc != 0 || len > EDITS_BYTES_MAX / 2)
 		return rc;
 	if (!p->wants_continuous && p->n_swallow < SWALLOW_MAX)
 		p->n_swallow++;
-	rc = pump_edit(s, offset, offset, head, sizeof(head));
-	return rc != 0 ? rc : pump_edit(s, offset, offset, bytes, len);
+	rc = pump_edit(p, offset, offset, head, sizeof(head));
+	return rc != 0 ? rc : pump_edit(p, offset, offset, bytes, len);
 }
 
 /*
  * While an earlier edit waits for a slow viewer no more are piled up.
  */
 int
-pump_banner_boundary(struct session *s, uint64_t offset)
+pump_banner_boundary(struct pump *p, uint64_t offset)
 {
-	struct pump *p = &s->pump;
 	int rc = 0;
 
 	if (p->is_bell_due)
-		rc = insert_bell(s, offset);
+		rc = insert_bell(p, offset);
 	p->is_banner_due |= p->is_banner_hit;
 	p->is_banner_hit = false;
 	if (rc != 0 || !p->is_banner_due || p->banner == NULL ||
-	    !pump_may_insert(s) || edits_bytes(&p->edits) > EDITS_BYTES_MAX / 2)
+	    !pump_may_insert(p) || edits_bytes(&p->edits) > EDITS_BYTES_MAX / 2)
 		return rc;
-	return insert_banner(s, offset);
+	return insert_banner(p, offset);
 }
 
 /* ---- commands ---- */
 
 void
-session_hide_banner(struct session *s)
+pump_hide_banner(struct pump *p)
 {
-	struct pump *p = &s->pump;
 	struct banner_area b;
 	int rc = 0;
 
@@ -128,52 +123,52 @@ session_hide_banner(struct session *s)
 	banner_free(p->banner);
 	p->banner = NULL;
 	p->is_banner_due = p->is_banner_hit = false;
-	pump_watch(s);
-	if (s->state != SESSION_RUNNING || pump_is_draining(s))
+	pump_watch(p);
+	if (!p->is_running || pump_is_draining(p))
 		return;
 	/* the picture first: the endpoint must not copy what is not there */
-	rc = pump_send_refresh(s, (struct view_area){ b.x, b.y, b.w, b.h });
+	rc = pump_send_refresh(p, (struct view_area){ b.x, b.y, b.w, b.h });
 	if (rc == 0)
-		rc = pump_view_narrow(s);
+		rc = pump_view_narrow(p);
 	if (rc != 0)
-		session_end(s, "error", "the relay is out of memory");
+		p->conf.ops->ended(
+		    p->conf.arg, "error", "the relay is out of memory");
 	else
-		pump_settle(s);
+		pump_settle(p);
 }
 
 static void
 on_banner_time(evutil_socket_t fd, short what, void *arg)
 {
-	session_hide_banner(arg);
+	pump_hide_banner(arg);
 }
 
 int
-session_show_banner(struct session *s, const char *text, unsigned seconds)
+pump_show_banner(struct pump *p, const char *text, unsigned seconds)
 {
-	struct pump *p = &s->pump;
 	char *copy = strdup(text);
 	int rc = 0;
 
-	if (s->state != SESSION_RUNNING || pump_is_draining(s) ||
-	    copy == NULL) {
+	if (!p->is_running || pump_is_draining(p) || copy == NULL) {
 		free(copy);
-		return s->state != SESSION_RUNNING ? ERR_AGAIN : ERR_NOMEM;
+		return !p->is_running ? ERR_AGAIN : ERR_NOMEM;
 	}
-	session_hide_banner(s); /* another one, of another size */
-	if (s->state != SESSION_RUNNING) {
+	pump_hide_banner(p); /* another one, of another size */
+	if (!p->is_running) {
 		free(copy);
 		return ERR_AGAIN;
 	}
 	p->banner_text = copy;
 	p->is_bell_due = true;
-	if (!draw(s))
+	if (!draw(p))
 		rc = ERR_UNSUPPORTED;
 	if (seconds != 0)
 		pump_timer(
-		    s, &p->banner_timer, on_banner_time, seconds * NS_PER_S);
-	if (pump_view_narrow(s) != 0)
-		session_end(s, "error", "the relay is out of memory");
+		    p, &p->banner_timer, on_banner_time, seconds * NS_PER_S);
+	if (pump_view_narrow(p) != 0)
+		p->conf.ops->ended(
+		    p->conf.arg, "error", "the relay is out of memory");
 	else
-		pump_settle(s);
+		pump_settle(p);
 	return rc;
 }

@@ -37,59 +37,57 @@ pump_hold_request(struct pump_held *h, bool incremental, struct view_area a)
 static void
 on_deadline(evutil_socket_t fd, short what, void *arg)
 {
-	struct session *s = arg;
+	struct pump *p = arg;
 
-	if (!s->pump.format.is_held &&
-	    !rfb_format_switch_is_waiting(&s->format))
+	if (!p->format.is_held &&
+	    !rfb_format_switch_is_waiting(&p->pixel_format))
 		return;
-	session_refuse(s,
+	p->conf.ops->refused(p->conf.arg,
 	    "the endpoint did not show where it changed the pixel format, so "
 	    "its pictures cannot be recorded");
 }
 
 /* A new format while an older one still waits does not give it more time. */
 static int
-set_deadline(struct session *s, bool was_waiting)
+set_deadline(struct pump *p, bool was_waiting)
 {
 	if (was_waiting)
 		return 0;
-	return pump_timer(
-	    s, &s->pump.format.deadline, on_deadline, DEADLINE_NS);
+	return pump_timer(p, &p->format.deadline, on_deadline, DEADLINE_NS);
 }
 
 /* ---- asking ---- */
 
 static int
-ask(struct session *s, bool incremental)
+ask(struct pump *p, bool incremental)
 {
-	const struct rfb_quiet_probe *p = &s->pump.format.probe;
+	const struct rfb_quiet_probe *q = &p->format.probe;
 
 	return pump_send_request(
-	    s, incremental, (struct view_area){ p->x, p->y, 1, 1 });
+	    p, incremental, (struct view_area){ q->x, q->y, 1, 1 });
 }
 
 static int
-ask_other(struct session *s)
+ask_other(struct pump *p)
 {
-	struct pump_format *f = &s->pump.format;
-	struct view_area a =
-	    view_region(&s->pump.view, view_seen(&s->pump.view));
+	struct pump_format *f = &p->format;
+	struct view_area a = view_region(&p->view, view_seen(&p->view));
 	const struct rfb_rect area = { a.x, a.y, a.w, a.h, RFB_ENC_RAW };
 
 	rfb_quiet_probe_ask(&f->probe, &area, randombytes_random());
 	f->asked_ns = clock_mono_ns();
-	return ask(s, false);
+	return ask(p, false);
 }
 
 /* Is it time for another question? Not while pictures come. */
 static bool
-is_due(const struct session *s)
+is_due(const struct pump *p)
 {
-	const struct pump_format *f = &s->pump.format;
+	const struct pump_format *f = &p->format;
 	uint64_t offset;
 
-	return f->n_pictures == 0 && s->format.ends_due == 0 &&
-	    pump_is_between(s, &offset) &&
+	return f->n_pictures == 0 && p->pixel_format.ends_due == 0 &&
+	    pump_is_between(p, &offset) &&
 	    (f->probe.n_asked == 0 || f->probe.is_spoilt ||
 		clock_mono_ns() - f->asked_ns >= ANSWER_NS);
 }
@@ -97,29 +95,30 @@ is_due(const struct session *s)
 static void
 on_look_time(evutil_socket_t fd, short what, void *arg)
 {
-	struct session *s = arg;
-	struct pump_format *f = &s->pump.format;
+	struct pump *p = arg;
+	struct pump_format *f = &p->format;
 	int rc = 0;
 
 	if (!f->is_held)
 		return;
-	if (is_due(s))
-		rc = ask_other(s);
+	if (is_due(p))
+		rc = ask_other(p);
 	f->n_pictures = 0;
 	if (rc == 0)
-		rc = pump_timer(s, &f->timer, on_look_time, LOOK_NS);
+		rc = pump_timer(p, &f->timer, on_look_time, LOOK_NS);
 	if (rc != 0)
-		session_end(s, "error", "the relay is out of memory");
+		p->conf.ops->ended(
+		    p->conf.arg, "error", "the relay is out of memory");
 	else
-		pump_settle(s);
+		pump_settle(p);
 }
 
 /* ---- the format ---- */
 
 static int
-hold(struct session *s, const struct rfb_pixel_format *pf)
+hold(struct pump *p, const struct rfb_pixel_format *pf)
 {
-	struct pump_format *f = &s->pump.format;
+	struct pump_format *f = &p->format;
 	int rc;
 
 	f->is_held = true;
@@ -127,124 +126,124 @@ hold(struct session *s, const struct rfb_pixel_format *pf)
 	f->pf = *pf;
 	f->held = (struct pump_held){ 0 };
 	rfb_quiet_probe_init(&f->probe);
-	pump_watch(s);
-	s->encodings_policy.raw_only = true;
-	rc = pump_send_offer(s);
+	pump_watch(p);
+	p->encodings.raw_only = true;
+	rc = pump_send_offer(p);
 	if (rc == 0)
-		rc = pump_continuous(s);
-	if (rc == 0 && s->format.ends_due == 0)
-		rc = ask_other(s);
+		rc = pump_continuous(p);
+	if (rc == 0 && p->pixel_format.ends_due == 0)
+		rc = ask_other(p);
 	if (rc == 0)
-		rc = pump_timer(s, &f->timer, on_look_time, LOOK_NS);
+		rc = pump_timer(p, &f->timer, on_look_time, LOOK_NS);
 	return rc;
 }
 
 /* The offer again if it depends on this format. */
 static int
-narrow(struct session *s, bool is_unclear)
+narrow(struct pump *p, bool is_unclear)
 {
-	if (is_unclear == s->encodings_policy.is_format_unclear)
+	if (is_unclear == p->encodings.is_format_unclear)
 		return 0;
-	s->encodings_policy.is_format_unclear = is_unclear;
-	return pump_send_offer(s);
+	p->encodings.is_format_unclear = is_unclear;
+	return pump_send_offer(p);
 }
 
 /* Sends a format that may go now; nothing is drawn in an unclear one by
  * encodings that depend on it. */
 static int
-send_format(struct session *s, const struct rfb_pixel_format *pf,
+send_format(struct pump *p, const struct rfb_pixel_format *pf,
     const uint8_t *fence, size_t fence_len)
 {
 	uint8_t m[4 + RFB_PIXEL_FORMAT_LEN] = { RFB_SET_PIXEL_FORMAT };
 	bool is_unclear = !rfb_pixel_format_is_clear(pf);
-	int rc = is_unclear ? narrow(s, true) : 0;
+	int rc = is_unclear ? narrow(p, true) : 0;
 
 	if (rc == 0 && fence_len != 0)
-		rc = pump_send(s, fence, fence_len);
+		rc = pump_send(p, fence, fence_len);
 	rfb_pixel_format_write(pf, m + 4);
 	if (rc == 0)
-		rc = pump_send(s, m, sizeof(m));
-	return rc == 0 && !is_unclear ? narrow(s, false) : rc;
+		rc = pump_send(p, m, sizeof(m));
+	return rc == 0 && !is_unclear ? narrow(p, false) : rc;
 }
 
 int
-pump_format_set(struct session *s, const struct rfb_pixel_format *pf)
+pump_format_set(struct pump *p, const struct rfb_pixel_format *pf)
 {
-	struct pump_format *f = &s->pump.format;
+	struct pump_format *f = &p->format;
 	uint8_t fence[RFB_FORMAT_FENCE_LEN];
 	enum rfb_format_action action;
 	bool was_waiting =
-	    f->is_held || rfb_format_switch_is_waiting(&s->format);
+	    f->is_held || rfb_format_switch_is_waiting(&p->pixel_format);
 	int rc;
 
 	if (f->is_held) {
 		f->pf = *pf;
 		return 0;
 	}
-	rc = rfb_format_switch_on_set_format(&s->format, pf, fence, &action);
+	rc = rfb_format_switch_on_set_format(
+	    &p->pixel_format, pf, fence, &action);
 	if (rc != 0 || action == RFB_FORMAT_SWALLOW)
 		return rc;
 	if (action == RFB_FORMAT_HOLD)
-		rc = hold(s, pf);
+		rc = hold(p, pf);
 	else
-		rc = send_format(s, pf, fence,
+		rc = send_format(p, pf, fence,
 		    action == RFB_FORMAT_SEND_FENCED ? sizeof(fence) : 0);
-	if (rc == 0 && (f->is_held || rfb_format_switch_is_waiting(&s->format)))
-		rc = set_deadline(s, was_waiting);
+	if (rc == 0 &&
+	    (f->is_held || rfb_format_switch_is_waiting(&p->pixel_format)))
+		rc = set_deadline(p, was_waiting);
 	return rc;
 }
 
 void
-pump_format_want_map(struct session *s)
+pump_format_want_map(struct pump *p)
 {
-	s->pump.format.is_map_due = true;
-	pump_watch(s);
+	p->format.is_map_due = true;
+	pump_watch(p);
 }
 
 int
-pump_format_map_boundary(struct session *s, uint64_t offset)
+pump_format_map_boundary(struct pump *p, uint64_t offset)
 {
 	uint8_t map[RFB_COLOUR_MAP_LEN];
-	struct pump *p = &s->pump;
 
 	if (!p->format.is_map_due ||
 	    edits_bytes(&p->edits) > EDITS_BYTES_MAX / 2)
 		return 0;
 	p->format.is_map_due = false;
-	pump_watch(s);
+	pump_watch(p);
 	rfb_colour_map_write(map);
-	return pump_edit(s, offset, offset, map, sizeof(map));
+	return pump_edit(p, offset, offset, map, sizeof(map));
 }
 
 /* All that waited goes. */
 static int
-release(struct session *s)
+release(struct pump *p)
 {
-	struct pump_format *f = &s->pump.format;
+	struct pump_format *f = &p->format;
 	struct pump_held held = f->held;
 	int rc;
 
 	f->is_held = false;
 	event_del(f->timer);
 	event_del(f->deadline);
-	pump_watch(s);
-	rc = pump_format_set(s, &f->pf);
-	s->encodings_policy.raw_only = false;
+	pump_watch(p);
+	rc = pump_format_set(p, &f->pf);
+	p->encodings.raw_only = false;
 	if (rc == 0)
-		rc = pump_send_offer(s);
+		rc = pump_send_offer(p);
 	if (rc == 0)
-		rc = pump_continuous(s);
+		rc = pump_continuous(p);
 	if (rc == 0 && held.is_any)
-		rc = pump_forward_request(s, !held.is_full, held.area);
+		rc = pump_forward_request(p, !held.is_full, held.area);
 	return rc;
 }
 
 /* ---- what comes meanwhile ---- */
 
 void
-pump_format_update(struct session *s, uint64_t offset)
+pump_format_update(struct pump *p, uint64_t offset)
 {
-	struct pump *p = &s->pump;
 	struct pump_format *f = &p->format;
 
 	f->has_update = true;
@@ -268,9 +267,8 @@ let_go(struct pump *p)
 }
 
 void
-pump_format_rect(struct session *s, const struct rfb_rect *r)
+pump_format_rect(struct pump *p, const struct rfb_rect *r)
 {
-	struct pump *p = &s->pump;
 
 	if (pump_is_picture(r->encoding)) {
 		p->format.n_pictures++;
@@ -284,20 +282,20 @@ pump_format_rect(struct session *s, const struct rfb_rect *r)
 
 /* An update ended: what it says about the question. */
 static int
-look(struct session *s, uint64_t offset)
+look(struct pump *p, uint64_t offset)
 {
-	struct pump_format *f = &s->pump.format;
+	struct pump_format *f = &p->format;
 	bool is_ours = f->is_droppable;
 
 	f->has_update = f->is_droppable = false;
 	switch (rfb_quiet_probe_end(&f->probe)) {
 	case RFB_QUIET_ANSWERED:
-		if (s->format.ends_due == 0)
-			rfb_format_switch_on_quiet(&s->format);
-		return is_ours ? pump_edit(s, f->update_at, offset, NULL, 0)
+		if (p->pixel_format.ends_due == 0)
+			rfb_format_switch_on_quiet(&p->pixel_format);
+		return is_ours ? pump_edit(p, f->update_at, offset, NULL, 0)
 			       : 0;
 	case RFB_QUIET_ASK_AGAIN:
-		return ask(s, true);
+		return ask(p, true);
 	case RFB_QUIET_ASK_OTHER: /* on_look_time */
 	case RFB_QUIET_WAIT:
 		break;
@@ -306,16 +304,16 @@ look(struct session *s, uint64_t offset)
 }
 
 int
-pump_format_boundary(struct session *s, uint64_t offset)
+pump_format_boundary(struct pump *p, uint64_t offset)
 {
-	struct pump_format *f = &s->pump.format;
+	struct pump_format *f = &p->format;
 	int rc = 0;
 
 	if (!f->is_held)
 		return 0;
 	if (f->has_update)
-		rc = look(s, offset);
-	if (rc != 0 || !rfb_format_switch_may_send(&s->format))
+		rc = look(p, offset);
+	if (rc != 0 || !rfb_format_switch_may_send(&p->pixel_format))
 		return rc;
-	return release(s);
+	return release(p);
 }

@@ -1,24 +1,23 @@
-/* How long the endpoint's bytes take through the relay; relay/measure.h. */
+/* How long the endpoint's bytes take through the relay. */
 #include "common/clock.h"
+#include "common/histogram.h"
 #include "relay/pump/pump_internal.h"
 
 void
-measure_read(struct session *s, uint64_t now_ns)
+pump_measure_read(struct pump *p, uint64_t now_ns)
 {
-	if (s->measures.forward_at != 0 || s->ring.framed == s->ring.forwarded)
+	if (p->forward_at != 0 || p->ring.framed == p->ring.forwarded)
 		return;
-	s->measures.forward_at = s->ring.framed;
-	s->measures.read_ns = now_ns;
+	p->forward_at = p->ring.framed;
+	p->read_ns = now_ns;
 }
 
 void
-measure_forwarded(struct session *s)
+pump_measure_forwarded(struct pump *p)
 {
-	if (s->measures.forward_at == 0 ||
-	    s->ring.forwarded < s->measures.forward_at ||
-	    buf_len(&s->viewer.out) > 0 || channel_wants_write(&s->viewer))
+	if (p->forward_at == 0 || p->ring.forwarded < p->forward_at ||
+	    buf_len(&p->viewer.out) > 0 || channel_wants_write(&p->viewer))
 		return;
-	histogram_observe(&s->loop->measures.added_latency,
-	    clock_mono_ns() - s->measures.read_ns);
-	s->measures.forward_at = 0;
+	histogram_observe(p->conf.latency, clock_mono_ns() - p->read_ns);
+	p->forward_at = 0;
 }

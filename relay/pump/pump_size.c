@@ -33,40 +33,35 @@ is_resize(const struct rfb_rect *r)
 }
 
 int
-pump_size_rect(struct session *s, const struct rfb_framer_event *ev)
+pump_size_rect(struct pump *p, const struct rfb_framer_event *ev)
 {
 	const struct rfb_rect *r = &ev->rect;
-	struct pump *p = &s->pump;
 
 	if (!is_resize(r))
 		return 0;
-	if (!session_size_is_allowed(s, r->w, r->h)) {
-		session_size_say(s, r->w, r->h, p->size_text);
+	if (!p->conf.ops->may_resize(p->conf.arg, r->w, r->h, p->size_text)) {
 		p->why = p->size_text;
 		return ERR_LIMIT;
 	}
-	session_size_changed(s, ev->offset, r->w, r->h);
+	p->conf.ops->resized(p->conf.arg, ev->offset, r->w, r->h);
 	return 0;
 }
 
 /* ---- from the viewer ---- */
 
 bool
-pump_size_refuses(struct session *s, unsigned w, unsigned h)
+pump_size_refuses(struct pump *p, unsigned w, unsigned h)
 {
-	struct pump *p = &s->pump;
 
-	if (session_size_is_allowed(s, w, h))
+	if (p->conf.ops->may_resize(p->conf.arg, w, h, p->size_text))
 		return false;
-	session_size_say(s, w, h, p->size_text);
 	p->is_size_refused = true;
 	return true;
 }
 
 bool
-pump_size_is_too_often(struct session *s)
+pump_size_is_too_often(struct pump *p)
 {
-	struct pump *p = &s->pump;
 	uint64_t now = clock_mono_ns();
 
 	p->size_credit_ns = p->size_asked_ns == 0
@@ -81,39 +76,37 @@ pump_size_is_too_often(struct session *s)
 }
 
 void
-pump_size_say_no(struct session *s)
+pump_size_say_no(struct pump *p)
 {
-	s->pump.is_size_due = s->pump.has_extended_size;
-	pump_watch(s);
+	p->is_size_due = p->has_extended_size;
+	pump_watch(p);
 }
 
 void
-pump_size_tell(struct session *s)
+pump_size_tell(struct pump *p)
 {
-	struct pump *p = &s->pump;
 	uint64_t now = clock_mono_ns();
 
-	if (!p->is_size_refused || s->state != SESSION_RUNNING)
+	if (!p->is_size_refused || !p->is_running)
 		return;
 	p->is_size_refused = false;
 	if (p->size_said_ns != 0 && now < p->size_said_ns + SAY_AGAIN_NS) {
-		pump_settle(s);
+		pump_settle(p);
 		return;
 	}
 	p->size_said_ns = now;
-	log_info("resize_refused", LOG_S("session", s->id),
+	log_info("resize_refused", LOG_S("session", p->conf.id),
 	    LOG_S("why", p->size_text));
-	session_warn(s, p->size_text, SESSION_WARNING_SECONDS);
-	if (s->state == SESSION_RUNNING)
-		pump_settle(s);
+	p->conf.ops->warn(p->conf.arg, p->size_text);
+	if (p->is_running)
+		pump_settle(p);
 }
 
 /* "Prohibited", with the size and the screens as they are. */
 int
-pump_size_boundary(struct session *s, uint64_t offset)
+pump_size_boundary(struct pump *p, uint64_t offset)
 {
 	static const uint8_t head[4] = { RFB_FRAMEBUFFER_UPDATE, 0, 0, 1 };
-	struct pump *p = &s->pump;
 	uint8_t rect[VIEW_SIZE_LEN];
 	size_t len;
 	int rc;
@@ -121,10 +114,10 @@ pump_size_boundary(struct session *s, uint64_t offset)
 	if (!p->is_size_due || edits_bytes(&p->edits) > EDITS_BYTES_MAX / 2)
 		return 0;
 	p->is_size_due = false;
-	pump_watch(s);
+	pump_watch(p);
 	len = view_write_size(&p->view, true, rect);
 	store_be16(rect, REASON_THIS_CLIENT);
 	store_be16(rect + 2, STATUS_PROHIBITED);
-	rc = pump_edit(s, offset, offset, head, sizeof(head));
-	return rc != 0 ? rc : pump_edit(s, offset, offset, rect, len);
+	rc = pump_edit(p, offset, offset, head, sizeof(head));
+	return rc != 0 ? rc : pump_edit(p, offset, offset, rect, len);
 }

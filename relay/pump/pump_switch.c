@@ -35,72 +35,70 @@
  * one.
  */
 static int
-ask(struct session *s)
+ask(struct pump *p)
 {
-	struct pump *p = &s->pump;
 	const struct view_monitor *m = view_find(&p->view, p->sw.index);
 
 	if (p->format.is_held)
 		return 0;
 	if (p->sw.is_asked)
-		return s->format.unanswered > 0
+		return p->pixel_format.unanswered > 0
 		    ? 0
-		    : pump_send_request(s, true, p->sw.spot);
+		    : pump_send_request(p, true, p->sw.spot);
 	p->sw.spot = (struct view_area){ 0, 0, 1, 1 };
 	if (m != NULL)
 		p->sw.spot = (struct view_area){ m->x, m->y, 1, 1 };
 	p->sw.is_asked = true;
-	return pump_send_request(s, false, p->sw.spot);
+	return pump_send_request(p, false, p->sw.spot);
 }
 
-static void set_wait(struct session *s);
+static void set_wait(struct pump *p);
 
 /* The endpoint does not answer: all stays as it was. */
 static void
-give_up(struct session *s)
+give_up(struct pump *p)
 {
-	struct pump *p = &s->pump;
 	struct pump_held held = p->sw.held;
 
-	log_warn("monitor_switch_unanswered", LOG_S("session", s->id),
+	log_warn("monitor_switch_unanswered", LOG_S("session", p->conf.id),
 	    LOG_U("monitor", p->sw.index));
 	p->sw.is_active = false;
-	pump_watch(s);
+	pump_watch(p);
 	p->is_status_due = true;
-	if (pump_view_narrow(s) != 0 || pump_continuous(s) != 0 ||
+	if (pump_view_narrow(p) != 0 || pump_continuous(p) != 0 ||
 	    (held.is_any &&
-		pump_forward_request(s, !held.is_full, held.area) != 0)) {
-		session_end(s, "error", "the relay is out of memory");
+		pump_forward_request(p, !held.is_full, held.area) != 0)) {
+		p->conf.ops->ended(
+		    p->conf.arg, "error", "the relay is out of memory");
 		return;
 	}
-	pump_settle(s);
+	pump_settle(p);
 }
 
 static void
 on_no_answer(evutil_socket_t fd, short what, void *arg)
 {
-	struct session *s = arg;
+	struct pump *p = arg;
 
-	if (!s->pump.sw.is_active)
+	if (!p->sw.is_active)
 		return;
 	/* a slow line that brings something may take longer */
-	if (s->pump.sw.progress != s->endpoint.transport.bytes_in)
-		set_wait(s);
+	if (p->sw.progress != p->endpoint.transport.bytes_in)
+		set_wait(p);
 	else
-		give_up(s);
+		give_up(p);
 }
 
 static void
-set_wait(struct session *s)
+set_wait(struct pump *p)
 {
-	s->pump.sw.progress = s->endpoint.transport.bytes_in;
-	pump_timer(s, &s->pump.sw.timer, on_no_answer, ANSWER_NS);
+	p->sw.progress = p->endpoint.transport.bytes_in;
+	pump_timer(p, &p->sw.timer, on_no_answer, ANSWER_NS);
 }
 
 int
-pump_switch_begin(struct session *s, unsigned index)
+pump_switch_begin(struct pump *p, unsigned index)
 {
-	struct pump *p = &s->pump;
 	int rc;
 
 	if (!p->sw.is_active)
@@ -108,12 +106,12 @@ pump_switch_begin(struct session *s, unsigned index)
 	p->sw.is_active = true;
 	p->sw.index = index;
 	p->sw.is_asked = p->sw.is_counted = p->sw.is_covered = false;
-	pump_watch(s);
-	set_wait(s);
-	rc = pump_view_narrow(s);
+	pump_watch(p);
+	set_wait(p);
+	rc = pump_view_narrow(p);
 	if (rc == 0)
-		rc = pump_continuous(s);
-	return rc != 0 ? rc : ask(s);
+		rc = pump_continuous(p);
+	return rc != 0 ? rc : ask(p);
 }
 
 /* ---- the border ---- */
@@ -121,19 +119,18 @@ pump_switch_begin(struct session *s, unsigned index)
 /* An update begins: after the request, and after what continuous updates
  * had sent? */
 void
-pump_switch_update(struct session *s)
+pump_switch_update(struct pump *p)
 {
-	struct pump_switch *sw = &s->pump.sw;
+	struct pump_switch *sw = &p->sw;
 
-	sw->is_counted =
-	    sw->is_active && sw->is_asked && s->pump.n_own_ends == 0;
+	sw->is_counted = sw->is_active && sw->is_asked && p->n_own_ends == 0;
 	sw->is_covered = false;
 }
 
 void
-pump_switch_rect(struct session *s, const struct rfb_rect *r)
+pump_switch_rect(struct pump *p, const struct rfb_rect *r)
 {
-	struct pump_switch *sw = &s->pump.sw;
+	struct pump_switch *sw = &p->sw;
 
 	if (sw->is_counted && pump_is_picture(r->encoding) &&
 	    sw->spot.x >= r->x && sw->spot.x < r->x + r->w &&
@@ -157,9 +154,8 @@ stretch(struct pump *p, struct view_area was, struct view_area is)
 }
 
 static int
-cross(struct session *s, uint64_t offset)
+cross(struct pump *p, uint64_t offset)
 {
-	struct pump *p = &s->pump;
 	struct pump_held held = p->sw.held;
 	struct view_area was = view_seen(&p->view), is;
 	int rc = view_choose(&p->view, p->sw.index);
@@ -173,52 +169,52 @@ cross(struct session *s, uint64_t offset)
 	stretch(p, was, is);
 	p->is_monitor_mark_due = true;
 	p->is_status_due = true;
-	pump_watch(s);
+	pump_watch(p);
 	if (!is_same_size(was, is)) {
-		rc = pump_view_insert_size(s, offset);
-		pump_banner_resize(s);
+		rc = pump_view_insert_size(p, offset);
+		pump_banner_resize(p);
 	}
 	if (rc == 0)
-		rc = pump_view_narrow(s);
+		rc = pump_view_narrow(p);
 	if (rc == 0)
-		rc = pump_send_refresh(s, is);
+		rc = pump_send_refresh(p, is);
 	if (rc == 0)
-		rc = pump_continuous(s);
+		rc = pump_continuous(p);
 	if (rc == 0 && held.is_any)
-		rc = pump_forward_request(s, true, is);
+		rc = pump_forward_request(p, true, is);
 	return rc;
 }
 
 int
-pump_switch_boundary(struct session *s, uint64_t offset)
+pump_switch_boundary(struct pump *p, uint64_t offset)
 {
-	struct pump_switch *sw = &s->pump.sw;
+	struct pump_switch *sw = &p->sw;
 
 	if (!sw->is_active)
 		return 0;
 	if (sw->is_counted && sw->is_covered)
-		return cross(s, offset);
-	return ask(s);
+		return cross(p, offset);
+	return ask(p);
 }
 
 /* ---- the list of monitors ---- */
 
 /* The monitor of the user name ("alice@desk1+2"), once they are known. */
 static int
-fulfil_wish(struct session *s)
+fulfil_wish(struct pump *p)
 {
-	unsigned index = s->name.monitor;
-	bool is_there = view_find(&s->pump.view, index) != NULL;
+	unsigned index = p->conf.monitor;
+	bool is_there = view_find(&p->view, index) != NULL;
 	char text[12];
 
-	s->pump.has_wish = false;
+	p->has_wish = false;
 	snprintf(text, sizeof(text), "%u", index);
-	session_audit_order(s, ORDER_FROM_VIEWER, s->name.person, "monitor",
-	    text, is_there ? NULL : "there is no such monitor");
+	p->conf.ops->wished(p->conf.arg, "monitor", text,
+	    is_there ? NULL : "there is no such monitor");
 	if (is_there)
-		return pump_switch_begin(s, index);
-	log_info("monitor_missing", LOG_S("session", s->id),
-	    LOG_U("monitor", index), LOG_U("monitors", s->pump.view.now.n));
+		return pump_switch_begin(p, index);
+	log_info("monitor_missing", LOG_S("session", p->conf.id),
+	    LOG_U("monitor", index), LOG_U("monitors", p->view.now.n));
 	return 0;
 }
 
@@ -231,54 +227,54 @@ is_viewed_as(const struct view *v, const struct view_monitor *m)
 
 /* The monitor that is viewed, in a new list. */
 static int
-follow(struct session *s, unsigned index)
+follow(struct pump *p, unsigned index)
 {
-	struct view *v = &s->pump.view;
+	struct view *v = &p->view;
 	const struct view_monitor *m = view_find(v, index);
 
 	if (m == NULL)
-		log_info("monitor_gone", LOG_S("session", s->id),
+		log_info("monitor_gone", LOG_S("session", p->conf.id),
 		    LOG_U("monitor", v->index));
 	if (m == NULL || !is_viewed_as(v, m))
-		return pump_switch_begin(s, index);
+		return pump_switch_begin(p, index);
 	if (v->index != index)
-		s->pump.is_monitor_mark_due = true;
+		p->is_monitor_mark_due = true;
 	return view_choose(v, index);
 }
 
 static int
-settle(struct session *s)
+settle(struct pump *p)
 {
-	struct pump *p = &s->pump;
 	bool was_one = view_is_one(&p->view);
 	unsigned index = view_settle(&p->view);
 
 	p->is_status_due = true;
 	if (p->sw.is_active)
-		return pump_switch_begin(s,
+		return pump_switch_begin(p,
 		    view_find(&p->view, p->sw.index) != NULL ? p->sw.index : 0);
 	if (p->has_wish)
-		return fulfil_wish(s);
-	return was_one ? follow(s, index) : 0;
+		return fulfil_wish(p);
+	return was_one ? follow(p, index) : 0;
 }
 
 static void
 on_settled(evutil_socket_t fd, short what, void *arg)
 {
-	struct session *s = arg;
+	struct pump *p = arg;
 
-	if (settle(s) != 0)
-		session_end(s, "error", "the relay is out of memory");
+	if (settle(p) != 0)
+		p->conf.ops->ended(
+		    p->conf.arg, "error", "the relay is out of memory");
 	else
-		pump_settle(s);
+		pump_settle(p);
 }
 
 int
-pump_switch_layout(struct session *s, bool at_once)
+pump_switch_layout(struct pump *p, bool at_once)
 {
 	if (at_once)
-		return settle(s);
-	return pump_timer(s, &s->pump.settle_timer, on_settled, SETTLE_NS);
+		return settle(p);
+	return pump_timer(p, &p->settle_timer, on_settled, SETTLE_NS);
 }
 
 /* ---- commands ---- */
@@ -310,12 +306,11 @@ may_resize(const struct pump *p, unsigned index)
 }
 
 int
-session_set_monitor(struct session *s, unsigned index)
+pump_set_monitor(struct pump *p, unsigned index)
 {
-	struct pump *p = &s->pump;
 	int rc;
 
-	if (s->state != SESSION_RUNNING || pump_is_draining(s))
+	if (!p->is_running || pump_is_draining(p))
 		return ERR_AGAIN;
 	if (index != 0 && view_find(&p->view, index) == NULL)
 		return ERR_NOTFOUND;
@@ -328,21 +323,21 @@ session_set_monitor(struct session *s, unsigned index)
 	if (!may_resize(p, index))
 		return ERR_UNSUPPORTED;
 	p->has_wish = false;
-	rc = pump_switch_begin(s, index);
+	rc = pump_switch_begin(p, index);
 	if (rc == 0)
-		pump_settle(s);
+		pump_settle(p);
 	return rc;
 }
 
 unsigned
-session_monitor(const struct session *s)
+pump_monitor(const struct pump *p)
 {
-	return s->pump.view.index;
+	return p->view.index;
 }
 
 const struct view_monitor *
-session_monitors(const struct session *s, unsigned *n)
+pump_monitors(const struct pump *p, unsigned *n)
 {
-	*n = s->pump.view.now.n;
-	return s->pump.view.now.monitors;
+	*n = p->view.now.n;
+	return p->view.now.monitors;
 }

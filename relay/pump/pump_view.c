@@ -8,13 +8,13 @@
 
 /* A mark's value, common/tee.h: index, geometry, name. */
 void
-pump_view_mark(struct session *s, uint64_t offset)
+pump_view_mark(struct pump *p, uint64_t offset)
 {
-	const struct view *v = &s->pump.view;
+	const struct view *v = &p->view;
 	const struct view_monitor *m = view_find(v, v->index);
 	uint8_t value[TEE_MARK_VALUE] = { 0 };
 
-	s->pump.is_monitor_mark_due = false;
+	p->is_monitor_mark_due = false;
 	store_be32(value, v->index);
 	store_be16(value + 4, v->area.x);
 	store_be16(value + 6, v->area.y);
@@ -22,20 +22,20 @@ pump_view_mark(struct session *s, uint64_t offset)
 	store_be16(value + 10, v->area.h);
 	if (m != NULL)
 		memcpy(value + 12, m->name, VIEW_NAME_LEN - 1);
-	session_record_mark(s, TEE_MARK_MONITOR, offset, value, sizeof(value));
+	p->conf.ops->mark(
+	    p->conf.arg, TEE_MARK_MONITOR, offset, value, sizeof(value));
 }
 
 int
-pump_view_narrow(struct session *s)
+pump_view_narrow(struct pump *p)
 {
-	struct pump *p = &s->pump;
 	bool is_narrow = view_is_one(&p->view) || p->banner != NULL ||
 	    (p->sw.is_active && p->sw.index != 0);
 
-	if (is_narrow == s->encodings_policy.drop_copyrect)
+	if (is_narrow == p->encodings.drop_copyrect)
 		return 0;
-	s->encodings_policy.drop_copyrect = is_narrow;
-	return pump_send_offer(s);
+	p->encodings.drop_copyrect = is_narrow;
+	return pump_send_offer(p);
 }
 
 /*
@@ -48,61 +48,60 @@ pump_view_narrow(struct session *s)
 static void
 on_probe_time(evutil_socket_t fd, short what, void *arg)
 {
-	struct session *s = arg;
-	struct pump *p = &s->pump;
+	struct pump *p = arg;
 	struct view_area corner = { 0, 0, 1, 1 };
 
-	if (p->is_probed || s->format.unanswered == 0 || p->sw.is_active ||
-	    !view_is_one(&p->view) || p->format.is_held)
+	if (p->is_probed || p->pixel_format.unanswered == 0 ||
+	    p->sw.is_active || !view_is_one(&p->view) || p->format.is_held)
 		return;
 	p->is_probed = true;
-	if (pump_send_request(s, true, corner) != 0)
-		session_end(s, "error", "the relay is out of memory");
+	if (pump_send_request(p, true, corner) != 0)
+		p->conf.ops->ended(
+		    p->conf.arg, "error", "the relay is out of memory");
 	else
-		pump_settle(s);
+		pump_settle(p);
 }
 
 void
-pump_view_asked(struct session *s)
+pump_view_asked(struct pump *p)
 {
-	const struct view_area *a = &s->pump.view.area;
+	const struct view_area *a = &p->view.area;
 
-	if ((a->x != 0 || a->y != 0) && !s->pump.is_continuous)
-		pump_timer(s, &s->pump.probe_timer, on_probe_time, PROBE_NS);
+	if ((a->x != 0 || a->y != 0) && !p->is_continuous)
+		pump_timer(p, &p->probe_timer, on_probe_time, PROBE_NS);
 }
 
 static int
-move(struct session *s, uint64_t offset, const struct rfb_rect *r)
+move(struct pump *p, uint64_t offset, const struct rfb_rect *r)
 {
 	uint8_t xy[4];
 
 	store_be16(xy, r->x);
 	store_be16(xy + 2, r->y);
-	return pump_edit(s, offset, offset + sizeof(xy), xy, sizeof(xy));
+	return pump_edit(p, offset, offset + sizeof(xy), xy, sizeof(xy));
 }
 
 int
-pump_view_drop(struct session *s, const struct rfb_framer_event *ev,
-    struct view_area *redraw)
+pump_view_drop(
+    struct pump *p, const struct rfb_framer_event *ev, struct view_area *redraw)
 {
 	struct rfb_rect r = ev->rect;
 	uint8_t m[12 + 4] = { 0 };
 
-	view_drop(&s->pump.view, &r, redraw);
+	view_drop(&p->view, &r, redraw);
 	store_be16(m, r.x);
 	store_be16(m + 2, r.y);
 	store_be16(m + 4, r.w);
 	store_be16(m + 6, r.h);
 	store_be32(m + 8, (uint32_t)r.encoding);
-	s->pump.is_dropping = true;
-	return pump_edit(s, ev->offset, ev->offset + 12, m,
-	    12 + rfb_pixel_len(&s->format.current));
+	p->is_dropping = true;
+	return pump_edit(p, ev->offset, ev->offset + 12, m,
+	    12 + rfb_pixel_len(&p->pixel_format.current));
 }
 
 int
-pump_view_rect(struct session *s, const struct rfb_framer_event *ev)
+pump_view_rect(struct pump *p, const struct rfb_framer_event *ev)
 {
-	struct pump *p = &s->pump;
 	struct rfb_rect r = ev->rect;
 	struct view_area again = { 0 };
 
@@ -110,9 +109,9 @@ pump_view_rect(struct session *s, const struct rfb_framer_event *ev)
 	case VIEW_PASS:
 		break;
 	case VIEW_MOVE:
-		return move(s, ev->offset, &r);
+		return move(p, ev->offset, &r);
 	case VIEW_DROP:
-		return pump_withhold_rect(s, ev);
+		return pump_withhold_rect(p, ev);
 	case VIEW_RESIZE:
 		/* what it becomes is known at its end */
 		p->rect_at = p->hold_at = ev->offset;
@@ -129,34 +128,32 @@ is_size_extended(const struct pump *p)
 }
 
 int
-pump_view_insert_size(struct session *s, uint64_t offset)
+pump_view_insert_size(struct pump *p, uint64_t offset)
 {
 	static const uint8_t head[4] = { RFB_FRAMEBUFFER_UPDATE, 0, 0, 1 };
 	uint8_t size[VIEW_SIZE_LEN];
-	size_t len =
-	    view_write_size(&s->pump.view, is_size_extended(&s->pump), size);
-	int rc = pump_edit(s, offset, offset, head, sizeof(head));
+	size_t len = view_write_size(&p->view, is_size_extended(p), size);
+	int rc = pump_edit(p, offset, offset, head, sizeof(head));
 
-	return rc != 0 ? rc : pump_edit(s, offset, offset, size, len);
+	return rc != 0 ? rc : pump_edit(p, offset, offset, size, len);
 }
 
 int
-pump_view_screens(struct session *s, const struct rfb_framer_event *ev)
+pump_view_screens(struct pump *p, const struct rfb_framer_event *ev)
 {
-	return buf_append(&s->pump.screens, ev->data, ev->len);
+	return buf_append(&p->screens, ev->data, ev->len);
 }
 
 /* In place of the resize the viewer gets the size of what it sees. */
 static int
-replace(struct session *s, const struct rfb_framer_event *ev)
+replace(struct pump *p, const struct rfb_framer_event *ev)
 {
-	struct pump *p = &s->pump;
 	uint8_t out[VIEW_SIZE_LEN];
 	size_t len = view_write_size(
 	    &p->view, ev->rect.encoding == RFB_ENC_EXT_DESKTOP_SIZE, out);
 
 	p->hold_at = PUMP_NOTHING_HELD;
-	return pump_edit(s, p->rect_at, ev->offset, out, len);
+	return pump_edit(p, p->rect_at, ev->offset, out, len);
 }
 
 /* x is the reason, y the status: a refused wish of the viewer's (1, not 0)
@@ -169,9 +166,8 @@ is_refusal(const struct rfb_rect *r)
 }
 
 int
-pump_view_resize(struct session *s, const struct rfb_framer_event *ev)
+pump_view_resize(struct pump *p, const struct rfb_framer_event *ev)
 {
-	struct pump *p = &s->pump;
 	const struct rfb_rect *r = &ev->rect;
 	bool is_first = !p->has_layout;
 	int rc = 0;
@@ -187,18 +183,18 @@ pump_view_resize(struct session *s, const struct rfb_framer_event *ev)
 	p->is_resize_untold |= p->is_hiding && rc > 0;
 	p->is_fill_due |= p->is_withheld && rc > 0;
 	if (rc > 0)
-		pump_cover_resize(s);
+		pump_cover_resize(p);
 	if (view_is_one(&p->view) && p->hold_at == p->rect_at) {
-		int failed = replace(s, ev);
+		int failed = replace(p, ev);
 
 		if (failed != 0)
 			return failed;
 	} else if (rc > 0) {
-		pump_banner_resize(s);
+		pump_banner_resize(p);
 	}
 	p->has_layout |=
 	    r->encoding == RFB_ENC_EXT_DESKTOP_SIZE && !is_refusal(r);
 	if (rc > 0 || (is_first && p->has_layout))
-		return pump_switch_layout(s, is_first && p->has_layout);
+		return pump_switch_layout(p, is_first && p->has_layout);
 	return 0;
 }

@@ -13,14 +13,14 @@
 /* ---- messages for the endpoint ---- */
 
 int
-pump_send(struct session *s, const void *data, size_t len)
+pump_send(struct pump *p, const void *data, size_t len)
 {
-	return buf_append(&s->endpoint.out, data, len);
+	return buf_append(&p->endpoint.out, data, len);
 }
 
 /* Type, a flag and an area: both messages that have these. */
 static int
-send_area(struct session *s, uint8_t type, bool flag, struct view_area a)
+send_area(struct pump *p, uint8_t type, bool flag, struct view_area a)
 {
 	uint8_t m[10] = { type, flag };
 
@@ -28,39 +28,38 @@ send_area(struct session *s, uint8_t type, bool flag, struct view_area a)
 	store_be16(m + 4, a.y);
 	store_be16(m + 6, a.w);
 	store_be16(m + 8, a.h);
-	return pump_send(s, m, sizeof(m));
+	return pump_send(p, m, sizeof(m));
 }
 
 int
-pump_send_request(struct session *s, bool incremental, struct view_area a)
+pump_send_request(struct pump *p, bool incremental, struct view_area a)
 {
-	rfb_format_switch_on_request(&s->format);
-	pump_cover_request(s, incremental, a);
-	return send_area(s, RFB_FRAMEBUFFER_UPDATE_REQUEST, incremental, a);
+	rfb_format_switch_on_request(&p->pixel_format);
+	pump_cover_request(p, incremental, a);
+	return send_area(p, RFB_FRAMEBUFFER_UPDATE_REQUEST, incremental, a);
 }
 
 int
-pump_send_refresh(struct session *s, struct view_area a)
+pump_send_refresh(struct pump *p, struct view_area a)
 {
-	struct pump *p = &s->pump;
 
 	a = view_region(&p->view, a);
 	if (!p->format.is_held)
-		return pump_send_request(s, false, a);
+		return pump_send_request(p, false, a);
 	p->redraw = view_join(p->redraw, a);
-	pump_watch(s);
+	pump_watch(p);
 	return 0;
 }
 
 int
-pump_send_continuous(struct session *s, bool enable, struct view_area a)
+pump_send_continuous(struct pump *p, bool enable, struct view_area a)
 {
-	s->pump.is_continuous = enable;
+	p->is_continuous = enable;
 	if (enable)
-		a = s->pump.cover.continuous = pump_cover_area(s, a);
-	s->pump.ends_asked += !enable;
-	rfb_format_switch_on_continuous(&s->format, enable);
-	return send_area(s, RFB_ENABLE_CONTINUOUS_UPDATES, enable, a);
+		a = p->cover.continuous = pump_cover_area(p, a);
+	p->ends_asked += !enable;
+	rfb_format_switch_on_continuous(&p->pixel_format, enable);
+	return send_area(p, RFB_ENABLE_CONTINUOUS_UPDATES, enable, a);
 }
 
 /* All monitors: as the viewer wrote it, which may mean sizes to come. */
@@ -72,9 +71,8 @@ continuous_area(const struct pump *p)
 }
 
 int
-pump_continuous(struct session *s)
+pump_continuous(struct pump *p)
 {
-	struct pump *p = &s->pump;
 	bool is_wanted = p->wants_continuous && !pace_is_on(&p->pace) &&
 	    !p->sw.is_active && !p->format.is_held;
 
@@ -86,16 +84,15 @@ pump_continuous(struct session *s)
 			return 0;
 		p->own_ends[p->n_own_ends++] = p->ends_asked + 1;
 	}
-	return pump_send_continuous(s, is_wanted, continuous_area(p));
+	return pump_send_continuous(p, is_wanted, continuous_area(p));
 }
 
 /* The first one of all announces the feature. */
 bool
-pump_take_end(struct session *s)
+pump_take_end(struct pump *p)
 {
-	struct pump *p = &s->pump;
 
-	if (!s->format.is_announced)
+	if (!p->pixel_format.is_announced)
 		return false;
 	p->ends_seen++;
 	if (p->n_own_ends == 0 || p->own_ends[0] != p->ends_seen)
@@ -107,31 +104,44 @@ pump_take_end(struct session *s)
 }
 
 int
-pump_send_offer(struct session *s)
+pump_send_offer(struct pump *p)
 {
 	uint8_t out[4 + 4 * RFB_MAX_ENCODINGS];
 	struct rfb_encodings_offer offer;
 	ssize_t n;
 
-	if (buf_len(&s->pump.offer) == 0)
+	if (buf_len(&p->offer) == 0)
 		return 0;
-	n = rfb_set_encodings_narrow(buf_head(&s->pump.offer),
-	    buf_len(&s->pump.offer), &s->encodings_policy, out, sizeof(out),
-	    &offer);
+	n = rfb_set_encodings_narrow(buf_head(&p->offer), buf_len(&p->offer),
+	    &p->encodings, out, sizeof(out), &offer);
 	if (n < 0)
 		return (int)n;
-	s->viewer_has_fence = offer.has_fence_and_continuous;
+	p->viewer_has_fence = offer.has_fence_and_continuous;
 	rfb_format_switch_set_fence(
-	    &s->format, s->viewer_has_fence && s->endpoint_has_fence);
-	return pump_send(s, out, (size_t)n);
+	    &p->pixel_format, p->viewer_has_fence && p->endpoint_has_fence);
+	return pump_send(p, out, (size_t)n);
+}
+
+int
+pump_repaint(struct pump *p)
+{
+	int rc;
+
+	p->encodings.stateless_only = true;
+	rc = pump_send_offer(p);
+	if (rc == 0)
+		rc = pump_send_refresh(p, view_seen(&p->view));
+	pump_cover_start(p);
+	/* the framer may be at work: it leaves at the next turn */
+	event_active(p->endpoint.writable, EV_WRITE, 0);
+	return rc;
 }
 
 /* ---- messages of the viewer ---- */
 
 static int
-on_set_encodings(struct session *s, const struct rfb_client_event *ev)
+on_set_encodings(struct pump *p, const struct rfb_client_event *ev)
 {
-	struct pump *p = &s->pump;
 	int rc;
 
 	buf_consume(&p->offer, buf_len(&p->offer));
@@ -147,19 +157,19 @@ on_set_encodings(struct session *s, const struct rfb_client_event *ev)
 		p->has_rre |= encoding == RFB_ENC_RRE;
 		p->has_ext_buttons |= encoding == RFB_ENC_EXT_MOUSE_BUTTONS;
 	}
-	return rc != 0 ? rc : pump_send_offer(s);
+	return rc != 0 ? rc : pump_send_offer(p);
 }
 
 int
-pump_forward_request(struct session *s, bool incremental, struct view_area a)
+pump_forward_request(struct pump *p, bool incremental, struct view_area a)
 {
-	if (s->pump.format.is_held) {
-		pump_hold_request(&s->pump.format.held, incremental, a);
+	if (p->format.is_held) {
+		pump_hold_request(&p->format.held, incremental, a);
 		return 0;
 	}
-	if (view_is_one(&s->pump.view))
-		pump_view_asked(s);
-	return pump_send_request(s, incremental, view_region(&s->pump.view, a));
+	if (view_is_one(&p->view))
+		pump_view_asked(p);
+	return pump_send_request(p, incremental, view_region(&p->view, a));
 }
 
 /*
@@ -168,123 +178,121 @@ pump_forward_request(struct session *s, bool incremental, struct view_area a)
  * another one to answer: nothing may stand still for it.
  */
 static bool
-is_answer_to_us(struct session *s, bool incremental)
+is_answer_to_us(struct pump *p, bool incremental)
 {
-	struct pump *p = &s->pump;
 
-	if (p->n_swallow == 0 || !incremental || s->format.unanswered == 0)
+	if (p->n_swallow == 0 || !incremental ||
+	    p->pixel_format.unanswered == 0)
 		return false;
 	p->n_swallow--;
 	return true;
 }
 
 static int
-on_request(struct session *s, const struct rfb_client_event *ev)
+on_request(struct pump *p, const struct rfb_client_event *ev)
 {
 	struct view_area a = { ev->request.x, ev->request.y, ev->request.w,
 		ev->request.h };
 
-	if (pump_cover_viewer_asks(s) != 0)
+	if (pump_cover_viewer_asks(p) != 0)
 		return ERR_NOMEM;
-	if (is_answer_to_us(s, ev->request.incremental))
+	if (is_answer_to_us(p, ev->request.incremental))
 		return 0;
-	if (s->pump.sw.is_active) {
-		pump_hold_request(&s->pump.sw.held, ev->request.incremental, a);
+	if (p->sw.is_active) {
+		pump_hold_request(&p->sw.held, ev->request.incremental, a);
 		return 0;
 	}
-	if (pace_is_on(&s->pump.pace))
-		return pump_pace_request(s, ev->request.incremental, a);
-	return pump_forward_request(s, ev->request.incremental, a);
+	if (pace_is_on(&p->pace))
+		return pump_pace_request(p, ev->request.incremental, a);
+	return pump_forward_request(p, ev->request.incremental, a);
 }
 
 static int
-on_continuous(struct session *s, const struct rfb_client_event *ev)
+on_continuous(struct pump *p, const struct rfb_client_event *ev)
 {
-	struct pump *p = &s->pump;
 
 	/* it would not know the message, now or later */
-	if (!s->format.is_announced)
+	if (!p->pixel_format.is_announced)
 		return 0;
 	p->wants_continuous = ev->continuous.enable;
 	p->continuous = (struct view_area){ ev->continuous.x, ev->continuous.y,
 		ev->continuous.w, ev->continuous.h };
 	p->n_swallow = 0;
-	if (pump_cover_viewer_asks(s) != 0)
+	if (pump_cover_viewer_asks(p) != 0)
 		return ERR_NOMEM;
 	if (ev->continuous.enable && (p->sw.is_active || p->format.is_held))
 		return 0;
 	if (ev->continuous.enable && pace_is_on(&p->pace))
-		return pump_pace_ask(s);
+		return pump_pace_ask(p);
 	/* "off" goes on also when it is off: the viewer waits for its end */
 	return pump_send_continuous(
-	    s, ev->continuous.enable, continuous_area(p));
+	    p, ev->continuous.enable, continuous_area(p));
 }
 
 static const char *
-why_not_this_size(struct session *s, const struct rfb_client_event *ev)
+why_not_this_size(struct pump *p, const struct rfb_client_event *ev)
 {
-	if (s->encodings_policy.is_ultravnc || !s->pump.known.has_screens)
+	if (p->encodings.is_ultravnc || !p->known.has_screens)
 		return "the endpoint does not take it";
-	if (s->is_view_only)
+	if (p->is_view_only)
 		return "view only";
-	if (s->pump.wants_withhold)
+	if (p->wants_withhold)
 		return "pictures are held back until a recorder is ready";
 	/* one monitor must not become the whole desktop */
-	if (view_is_one(&s->pump.view) || s->pump.sw.is_active)
+	if (view_is_one(&p->view) || p->sw.is_active)
 		return "one monitor is shown";
-	if (pump_size_refuses(s, ev->desktop_size.w, ev->desktop_size.h))
+	if (pump_size_refuses(p, ev->desktop_size.w, ev->desktop_size.h))
 		return "more pixels than this site records";
-	if (pump_size_is_too_often(s))
+	if (pump_size_is_too_often(p))
 		return "too many changes of the size within a short time";
 	return NULL;
 }
 
 static int
-on_desktop_size(struct session *s, const struct rfb_client_event *ev)
+on_desktop_size(struct pump *p, const struct rfb_client_event *ev)
 {
-	const char *why = why_not_this_size(s, ev);
+	const char *why = why_not_this_size(p, ev);
 	char size[16];
 
 	snprintf(size, sizeof(size), "%ux%u", ev->desktop_size.w,
 	    ev->desktop_size.h);
-	session_audit_order(
-	    s, ORDER_FROM_VIEWER, s->name.person, "desktop_size", size, why);
+	p->conf.ops->wished(p->conf.arg, "desktop_size", size, why);
 	if (why == NULL)
-		return pump_send(s, ev->bytes, ev->len);
-	pump_size_say_no(s);
+		return pump_send(p, ev->bytes, ev->len);
+	pump_size_say_no(p);
 	return 0;
 }
 
 int
 pump_client_message(void *arg, const struct rfb_client_event *ev)
 {
-	struct session *s = arg;
+	struct pump *p = arg;
 
 	if (ev->is_vendor)
 		return 0;
 	switch (ev->type) {
 	case RFB_SET_PIXEL_FORMAT:
 		if (ev->wants_colour_map)
-			pump_format_want_map(s);
-		return pump_format_set(s, &ev->pixel_format);
+			pump_format_want_map(p);
+		return pump_format_set(p, &ev->pixel_format);
 	case RFB_SET_ENCODINGS:
-		return on_set_encodings(s, ev);
+		return on_set_encodings(p, ev);
 	case RFB_FRAMEBUFFER_UPDATE_REQUEST:
-		return on_request(s, ev);
+		return on_request(p, ev);
 	case RFB_ENABLE_CONTINUOUS_UPDATES:
-		return on_continuous(s, ev);
+		return on_continuous(p, ev);
 	case RFB_KEY_EVENT:
-		return pump_key(s, ev);
+		return pump_key(p, ev);
 	case RFB_POINTER_EVENT:
-		return pump_pointer(s, ev);
+		return pump_pointer(p, ev);
 	case RFB_SET_DESKTOP_SIZE:
-		return on_desktop_size(s, ev);
+		return on_desktop_size(p, ev);
 	case RFB_QEMU:
-		return pump_qemu(s, ev);
+		return pump_qemu(p, ev);
 	case RFB_CLIENT_CUT_TEXT:
-		return pump_cut_text(s, ev);
+		return pump_cut_text(p, ev);
 	case RFB_CLIENT_FENCE:
-		return s->endpoint_has_fence ? pump_send(s, ev->bytes, ev->len)
+		return p->endpoint_has_fence ? pump_send(p, ev->bytes, ev->len)
 					     : 0;
 	default:
 		return 0; /* power control and whatever comes: not forwarded */
@@ -292,73 +300,73 @@ pump_client_message(void *arg, const struct rfb_client_event *ev)
 }
 
 void
-pump_viewer_failed(struct session *s, int rc)
+pump_viewer_failed(struct pump *p, int rc)
 {
 	char reason[200];
 
 	if (rc == ERR_EOF || rc == ERR_IO) {
-		session_end(s, "normal", session_viewer_why(s));
+		p->conf.ops->ended(p->conf.arg, "normal", pump_viewer_why(p));
 		return;
 	}
 	snprintf(reason, sizeof(reason), "the viewer broke the protocol: %s",
-	    rfb_client_messages_why(s->client_messages));
-	session_end(s, "error", reason);
+	    rfb_client_messages_why(p->client_messages));
+	p->conf.ops->ended(p->conf.arg, "error", reason);
 }
 
 void
-pump_from_viewer(struct session *s)
+pump_from_viewer(struct pump *p)
 {
-	struct loop *l = s->loop;
-	size_t budget = SESSION_PUMP_MAX, most = 0;
+	size_t budget = PUMP_TURN_MAX, most = 0;
 	ssize_t n = 1;
 	int rc = 0;
 
-	while (rc == 0 && budget > 0 && s->state == SESSION_RUNNING &&
-	    buf_len(&s->endpoint.out) < OUT_HIGH) {
-		n = channel_recv(&s->viewer, l->scratch, sizeof(l->scratch));
+	while (rc == 0 && budget > 0 && p->is_running &&
+	    buf_len(&p->endpoint.out) < OUT_HIGH) {
+		n = channel_recv(
+		    &p->viewer, p->conf.scratch, p->conf.scratch_len);
 		if (n <= 0)
 			break;
 		budget -= min_size(budget, (size_t)n);
 		most = (size_t)n > most ? (size_t)n : most;
-		if (!pump_is_draining(s))
+		if (!pump_is_draining(p))
 			rc = rfb_client_messages_feed(
-			    s->client_messages, l->scratch, (size_t)n);
+			    p->client_messages, p->conf.scratch, (size_t)n);
 	}
-	pump_size_tell(s);
-	if (s->pump.is_size_due || s->pump.format.is_map_due)
-		pump_settle(s);
-	if (s->state == SESSION_RUNNING && !pump_is_draining(s))
-		pump_to_endpoint(s);
-	if (s->state == SESSION_RUNNING && rc != 0)
-		pump_viewer_failed(s, rc);
-	else if (s->state == SESSION_RUNNING && n < 0 && n != ERR_AGAIN)
-		pump_viewer_failed(s, (int)n);
-	else if (s->state == SESSION_RUNNING && n > 0 && s->viewer.is_reading)
+	pump_size_tell(p);
+	if (p->is_size_due || p->format.is_map_due)
+		pump_settle(p);
+	if (p->is_running && !pump_is_draining(p))
+		pump_to_endpoint(p);
+	if (p->is_running && rc != 0)
+		pump_viewer_failed(p, rc);
+	else if (p->is_running && n < 0 && n != ERR_AGAIN)
+		pump_viewer_failed(p, (int)n);
+	else if (p->is_running && n > 0 && p->viewer.is_reading)
 		/* not read to the end: TLS may hold what no event reports */
-		channel_wake(&s->viewer);
-	wipe(l->scratch, most); /* key strokes */
+		channel_wake(&p->viewer);
+	wipe(p->conf.scratch, most); /* key strokes */
 }
 
 void
-pump_to_endpoint(struct session *s)
+pump_to_endpoint(struct pump *p)
 {
 	size_t left;
 
-	if (pump_is_draining(s))
+	if (pump_is_draining(p))
 		return;
-	if (channel_flush(&s->endpoint) != 0) {
-		pump_endpoint_failed(s, ERR_IO);
+	if (channel_flush(&p->endpoint) != 0) {
+		pump_endpoint_failed(p, ERR_IO);
 		return;
 	}
-	left = buf_len(&s->endpoint.out);
+	left = buf_len(&p->endpoint.out);
 	/* small ones stay: no allocation a key stroke */
-	if (left == 0 && s->endpoint.out.cap > OUT_KEEP)
-		buf_release(&s->endpoint.out);
+	if (left == 0 && p->endpoint.out.cap > OUT_KEEP)
+		buf_release(&p->endpoint.out);
 	if (left >= OUT_HIGH) {
-		channel_read(&s->viewer, false);
-	} else if (left <= OUT_LOW && !s->viewer.is_reading) {
-		channel_read(&s->viewer, true);
-		if (channel_has_buffered(&s->viewer))
-			channel_wake(&s->viewer);
+		channel_read(&p->viewer, false);
+	} else if (left <= OUT_LOW && !p->viewer.is_reading) {
+		channel_read(&p->viewer, true);
+		if (channel_has_buffered(&p->viewer))
+			channel_wake(&p->viewer);
 	}
 }

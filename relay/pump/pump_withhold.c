@@ -27,37 +27,34 @@ has_state(int32_t encoding)
 
 /* The viewer misses a part of the zlib streams. */
 static int
-lose_streams(struct session *s)
+lose_streams(struct pump *p)
 {
-	struct pump *p = &s->pump;
 
 	if (p->are_streams_lost)
 		return 0;
 	p->are_streams_lost = true;
 	p->streams_lost_ns = clock_mono_ns();
-	pump_watch(s);
-	s->encodings_policy.stateless_only = true;
-	return pump_send_offer(s);
+	pump_watch(p);
+	p->encodings.stateless_only = true;
+	return pump_send_offer(p);
 }
 
 bool
-pump_withhold_takes(const struct session *s, int32_t encoding)
+pump_withhold_takes(const struct pump *p, int32_t encoding)
 {
 	return pump_is_picture(encoding) &&
-	    (s->pump.is_withholding ||
-		(s->pump.are_streams_lost && has_state(encoding)));
+	    (p->is_withholding || (p->are_streams_lost && has_state(encoding)));
 }
 
 int
-pump_withhold_rect(struct session *s, const struct rfb_framer_event *ev)
+pump_withhold_rect(struct pump *p, const struct rfb_framer_event *ev)
 {
-	struct pump *p = &s->pump;
 	struct view_area again = { 0 };
 	bool is_state = has_state(ev->rect.encoding);
-	int rc = is_state ? lose_streams(s) : 0;
+	int rc = is_state ? lose_streams(p) : 0;
 
 	if (rc == 0)
-		rc = pump_view_drop(s, ev, &again);
+		rc = pump_view_drop(p, ev, &again);
 	if (rc != 0 || p->is_withholding)
 		return rc; /* everything is asked for at its end */
 	p->redraw = view_join(p->redraw, again);
@@ -70,9 +67,8 @@ pump_withhold_rect(struct session *s, const struct rfb_framer_event *ev)
 
 /* An update of ours: one black rectangle over all that the viewer has. */
 static int
-fill(struct session *s, uint64_t offset)
+fill(struct pump *p, uint64_t offset)
 {
-	struct pump *p = &s->pump;
 	struct view_area seen = view_seen(&p->view);
 	uint8_t m[4 + 12 + 4 + 4] = { RFB_FRAMEBUFFER_UPDATE, 0, 0, 1 };
 
@@ -84,53 +80,51 @@ fill(struct session *s, uint64_t offset)
 	store_be32(m + 12, RFB_ENC_RRE);
 	p->is_banner_hit = p->banner != NULL;
 	return pump_edit(
-	    s, offset, offset, m, 20 + rfb_pixel_len(&s->format.current));
+	    p, offset, offset, m, 20 + rfb_pixel_len(&p->pixel_format.current));
 }
 
 int
-pump_withhold_boundary(struct session *s, uint64_t offset)
+pump_withhold_boundary(struct pump *p, uint64_t offset)
 {
-	struct pump *p = &s->pump;
 	int rc = 0;
 
 	if (p->wants_withhold != p->is_withheld) {
 		p->is_withheld = p->is_fill_due = p->wants_withhold;
 		if (p->is_withheld)
-			rc = lose_streams(s);
+			rc = lose_streams(p);
 		else
 			p->redraw = view_region(&p->view, view_seen(&p->view));
-		pump_watch(s);
+		pump_watch(p);
 	}
-	if (rc == 0 && p->is_fill_due && pump_may_insert(s))
-		rc = fill(s, offset);
+	if (rc == 0 && p->is_fill_due && pump_may_insert(p))
+		rc = fill(p, offset);
 	return rc;
 }
 
 void
-session_withhold(struct session *s, bool on)
+pump_withhold(struct pump *p, bool on)
 {
-	struct pump *p = &s->pump;
 	int rc = 0;
 
-	if (on == p->wants_withhold || s->state != SESSION_RUNNING ||
-	    pump_is_draining(s))
+	if (on == p->wants_withhold || !p->is_running || pump_is_draining(p))
 		return;
 	p->wants_withhold = on;
-	pump_watch(s);
+	pump_watch(p);
 	if (on) {
-		pump_cover_drop_input(s);
-		rc = pump_release_input(s);
+		pump_cover_drop_input(p);
+		rc = pump_release_input(p);
 	}
 	if (rc != 0)
-		session_end(s, "error", "the relay is out of memory");
+		p->conf.ops->ended(
+		    p->conf.arg, "error", "the relay is out of memory");
 	else if (on)
-		session_show_banner(s,
+		pump_show_banner(p,
 		    "The recording was interrupted. Pictures and input are "
 		    "held "
 		    "back until it continues.",
 		    0);
 	else
-		session_hide_banner(s);
-	if (s->state == SESSION_RUNNING)
-		pump_settle(s);
+		pump_hide_banner(p);
+	if (p->is_running)
+		pump_settle(p);
 }

@@ -42,7 +42,7 @@ demand_chain(struct session *s)
 {
 	const struct account *a = &s->account;
 	const char *name = a->tls_name != NULL ? a->tls_name : a->host;
-	SSL *ssl = s->endpoint.transport.ssl;
+	SSL *ssl = s->pump.endpoint.transport.ssl;
 	int rc = load_ca(s);
 
 	if (rc == ERR_CONFIG)
@@ -67,14 +67,14 @@ void
 session_endpoint_start_tls(struct session *s)
 {
 	int rc = transport_start_tls(
-	    &s->endpoint.transport, s->loop->relay->client_ctx, false);
+	    &s->pump.endpoint.transport, s->loop->relay->client_ctx, false);
 
 	if (rc == 0 && s->account.ca_pem != NULL)
 		rc = demand_chain(s);
 	else if (rc == 0)
 		/* the pin is compared below; without one, first use pins */
 		SSL_set_verify(
-		    s->endpoint.transport.ssl, SSL_VERIFY_NONE, NULL);
+		    s->pump.endpoint.transport.ssl, SSL_VERIFY_NONE, NULL);
 	if (rc == ERR_CONFIG)
 		return;
 	if (rc != 0) {
@@ -127,7 +127,7 @@ pin_is_right(struct session *s)
 bool
 session_endpoint_check_certificate(struct session *s)
 {
-	if (tls_peer_sha256(s->endpoint.transport.ssl, s->seen_pin) == 0)
+	if (tls_peer_sha256(s->pump.endpoint.transport.ssl, s->seen_pin) == 0)
 		return pin_is_right(s);
 	session_endpoint_refuse(s, "showed no certificate", "");
 	return false;
@@ -150,7 +150,7 @@ session_endpoint_check_key(struct session *s)
 	if (!pin_is_right(s))
 		return false;
 	if (rfb_handshake_client_key_checked(s->endpoint_handshake) == 0 &&
-	    channel_flush(&s->endpoint) == 0)
+	    channel_flush(&s->pump.endpoint) == 0)
 		return true;
 	session_endpoint_refuse(s, "closed the connection", "");
 	return false;
@@ -160,7 +160,7 @@ void
 session_endpoint_tls_failed(struct session *s)
 {
 	char why[128];
-	long verify = SSL_get_verify_result(s->endpoint.transport.ssl);
+	long verify = SSL_get_verify_result(s->pump.endpoint.transport.ssl);
 
 	if (verify != X509_V_OK)
 		session_endpoint_refuse(s,
@@ -176,7 +176,7 @@ session_endpoint_tls_failed(struct session *s)
 void
 session_endpoint_forget_chain(struct session *s)
 {
-	SSL *ssl = s->endpoint.transport.ssl;
+	SSL *ssl = s->pump.endpoint.transport.ssl;
 	STACK_OF(X509) *chain = SSL_get0_verified_chain(ssl);
 
 	/* the stack is the connection's, so are the references in it */

@@ -93,7 +93,8 @@ on_deadline(evutil_socket_t fd, short what, void *arg)
 static void
 teardown(struct session *s)
 {
-	bool has_input = s->ending.in == SESSION_RUNNING && pump_let_go(s);
+	bool has_input =
+	    s->ending.in == SESSION_RUNNING && pump_let_go(&s->pump);
 
 	measure_bytes(s);
 	atomic_fetch_sub(&s->loop->relay->stats.active, 1);
@@ -106,25 +107,21 @@ teardown(struct session *s)
 	session_test_failed(s, "the relay ended the test");
 	session_parked_gone(s);
 	session_lobby_release(s);
-	if (s->viewer.ws != NULL)
+	if (s->pump.viewer.ws != NULL)
 		session_browser_end(s, "ended", "error", "the session ended");
-	if (s->viewer.transport.ssl != NULL || s->viewer.ws != NULL)
-		lingering_close(s->loop, &s->viewer);
-	channel_release(&s->viewer);
+	if (s->pump.viewer.transport.ssl != NULL || s->pump.viewer.ws != NULL)
+		lingering_close(s->loop, &s->pump.viewer);
+	channel_release(&s->pump.viewer);
 	/* a reset, because its last pictures were not read, could overtake it
 	 */
 	if (has_input)
-		lingering_close(s->loop, &s->endpoint);
-	channel_release(&s->endpoint);
+		lingering_close(s->loop, &s->pump.endpoint);
+	channel_release(&s->pump.endpoint);
 	connection_limit_leave(s->loop->relay->connections, &s->slot);
-	pump_release(s);
-	ring_release(&s->ring);
-	rfb_framer_free(s->framer);
-	rfb_client_messages_free(s->client_messages);
+	pump_release(&s->pump);
+	ring_release(&s->pump.ring);
 	rfb_handshake_server_free(s->viewer_handshake);
 	rfb_handshake_client_free(s->endpoint_handshake);
-	s->framer = NULL;
-	s->client_messages = NULL;
 	s->viewer_handshake = NULL;
 	s->endpoint_handshake = NULL;
 	event_free(s->deadline);
@@ -212,8 +209,8 @@ log_end(const struct session *s, const char *code, const char *reason)
 	    LOG_S("code", code), LOG_S("reason", reason),
 	    LOG_S("person", s->name.person),
 	    LOG_S("endpoint", s->name.endpoint),
-	    LOG_U("bytes_from_endpoint", s->endpoint.transport.bytes_in),
-	    LOG_U("bytes_from_technician", s->viewer.transport.bytes_in));
+	    LOG_U("bytes_from_endpoint", s->pump.endpoint.transport.bytes_in),
+	    LOG_U("bytes_from_technician", s->pump.viewer.transport.bytes_in));
 }
 
 /* Everything of it ends now. */
@@ -226,7 +223,7 @@ finish(struct session *s, const char *code, const char *reason)
 	session_record_end(s, tee_end_of(code));
 	write_end(s, code, reason);
 	session_audit_end(s);
-	pump_clipboard_write(s);
+	pump_clipboard_report(&s->pump);
 	session_browser_end(s, "ended", code, reason);
 	teardown(s);
 }
@@ -243,12 +240,12 @@ tell_refusal(struct session *s, const char *reason)
 	}
 	if (s->door == SESSION_BY_BROWSER) {
 		session_browser_end(s, "refused", "error", reason);
-		return channel_flush(&s->viewer) == 0;
+		return channel_flush(&s->pump.viewer) == 0;
 	}
 	return s->viewer_handshake != NULL &&
 	    rfb_handshake_server_can_reject(s->viewer_handshake) &&
 	    rfb_handshake_server_reject(s->viewer_handshake, reason) == 0 &&
-	    channel_flush(&s->viewer) == 0;
+	    channel_flush(&s->pump.viewer) == 0;
 }
 
 /* Before it runs: the viewer reads the reason and closes; the relay does after
@@ -276,7 +273,7 @@ refuse(struct session *s, const char *code, const char *reason)
 		finish(s, "error", "it was refused");
 		return;
 	}
-	channel_release(&s->endpoint);
+	channel_release(&s->pump.endpoint);
 	session_set_state(s, SESSION_CLOSING,
 	    s->lobby != NULL ? LOBBY_SECONDS : CLOSING_SECONDS);
 }
@@ -296,7 +293,7 @@ on_ending(evutil_socket_t fd, short what, void *arg)
 		finish(s, e->code, reason);
 	} else if (e->in == SESSION_RUNNING) {
 		session_set_state(s, SESSION_RUNNING, SESSION_SAME_DEADLINE);
-		pump_part(s, e->code, reason);
+		pump_part(&s->pump, e->code, reason);
 	} else {
 		refuse(s, e->code, reason);
 	}
@@ -335,7 +332,7 @@ part_with_words(struct session *s, const char *reason)
 	s->part_reason = strdup(reason);
 	s->part_timer = evtimer_new(s->loop->base, on_part_time, s);
 	return s->part_reason != NULL && s->part_timer != NULL &&
-	    session_show_banner(s, reason, 0) == 0 &&
+	    pump_show_banner(&s->pump, reason, 0) == 0 &&
 	    event_add(s->part_timer, &tv) == 0;
 }
 
@@ -394,9 +391,9 @@ session_new(struct loop *l, struct connection_slot *slot)
 	s->loop = l;
 	s->n_refs = 1;
 	s->measures.state_since_ns = clock_mono_ns();
-	s->viewer.transport.fd = s->endpoint.transport.fd = -1;
+	s->pump.viewer.transport.fd = s->pump.endpoint.transport.fd = -1;
 	s->status_fd = -1;
-	ring_init(&s->ring, 0, &l->spare_ring);
+	ring_init(&s->pump.ring, 0, &l->spare_ring);
 	s->deadline = evtimer_new(l->base, on_deadline, s);
 	s->ending.event = event_new(l->base, -1, 0, on_ending, s);
 	if (s->deadline == NULL || s->ending.event == NULL ||
@@ -424,7 +421,7 @@ session_new(struct loop *l, struct connection_slot *slot)
 void
 session_greet(struct session *s)
 {
-	struct buf *out = &s->viewer.out;
+	struct buf *out = &s->pump.viewer.out;
 
 	s->viewer_handshake = s->door == SESSION_BY_VNC_AUTH
 	    ? rfb_handshake_server_new_vnc_auth(out)
@@ -438,11 +435,11 @@ session_greet(struct session *s)
 	    s->door == SESSION_BY_VNC ? SESSION_HELLO : SESSION_LOGIN,
 	    s->door == SESSION_BY_VNC ? s->loop->relay->conf.handshake_seconds
 				      : s->loop->relay->conf.login_seconds);
-	if (channel_flush(&s->viewer) != 0) {
+	if (channel_flush(&s->pump.viewer) != 0) {
 		session_end(s, "error", "the viewer is gone");
 		return;
 	}
-	channel_read(&s->viewer, true);
+	channel_read(&s->pump.viewer, true);
 }
 
 /* A session on a connection of the listeners. */
@@ -457,7 +454,7 @@ adopt(struct loop *l, const struct conn_peer *peer, struct channel *channel,
 	s->door = door;
 	s->is_check = peer->is_check;
 	memcpy(s->client_addr, peer->client_addr, sizeof(s->client_addr));
-	if (channel_adopt(&s->viewer, l, channel, on_viewer_readable,
+	if (channel_adopt(&s->pump.viewer, l, channel, on_viewer_readable,
 		on_viewer_writable, s) == 0)
 		return s;
 	session_end(s, "error", "out of memory");
@@ -488,8 +485,9 @@ session_start_websocket(struct loop *l, const struct conn_peer *peer,
 
 	if (s == NULL)
 		return;
-	s->viewer.ws = ws_new(&s->viewer.transport, on_browser_text, s);
-	if (s->viewer.ws == NULL) {
+	s->pump.viewer.ws =
+	    ws_new(&s->pump.viewer.transport, on_browser_text, s);
+	if (s->pump.viewer.ws == NULL) {
 		session_end(s, "error", "out of memory");
 		return;
 	}
@@ -499,5 +497,5 @@ session_start_websocket(struct loop *l, const struct conn_peer *peer,
 	}
 	/* the page speaks first */
 	session_set_state(s, SESSION_LOGIN, s->loop->relay->conf.login_seconds);
-	channel_read(&s->viewer, true);
+	channel_read(&s->pump.viewer, true);
 }

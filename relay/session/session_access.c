@@ -74,11 +74,11 @@ on_words_time(evutil_socket_t fd, short what, void *arg)
 
 	if (s->state != SESSION_RUNNING)
 		return;
-	if (!pump_may_part(s) && ++s->revoke.tries < WORDS_TRIES) {
+	if (!pump_may_part(&s->pump) && ++s->revoke.tries < WORDS_TRIES) {
 		event_add(s->revoke.timer, &tv);
 		return;
 	}
-	pump_part(s, "revoked", s->revoke.why);
+	pump_part(&s->pump, "revoked", s->revoke.why);
 }
 
 /* Input ends now; pictures when the banner is in the stream. */
@@ -92,9 +92,9 @@ end_with_words(struct session *s, const char *why)
 		return;
 	}
 	s->is_view_held = true;
-	session_set_view_only(s, true);
-	if (s->state == SESSION_RUNNING && !pump_may_part(s))
-		session_show_banner(s, why, 0);
+	pump_set_view_only(&s->pump, true);
+	if (s->state == SESSION_RUNNING && !pump_may_part(&s->pump))
+		pump_show_banner(&s->pump, why, 0);
 	if (s->state == SESSION_RUNNING)
 		on_words_time(-1, 0, s);
 }

@@ -41,18 +41,18 @@ on_channel(void *arg, struct channel *channel)
 
 	if (s->state != SESSION_AGENT)
 		return false;
-	if (channel_adopt(&s->endpoint, s->loop, channel, on_endpoint_readable,
-		on_endpoint_writable, s) != 0 ||
-	    agent_proto_encode(&s->endpoint.out, &m) != 0 ||
-	    channel_flush(&s->endpoint) != 0) {
+	if (channel_adopt(&s->pump.endpoint, s->loop, channel,
+		on_endpoint_readable, on_endpoint_writable, s) != 0 ||
+	    agent_proto_encode(&s->pump.endpoint.out, &m) != 0 ||
+	    channel_flush(&s->pump.endpoint) != 0) {
 		refuse(s, "closed the connection");
 	} else {
-		s->endpoint.in.limit = 2 * AGENT_FRAME_MAX;
-		channel_read(&s->endpoint, true);
+		s->pump.endpoint.in.limit = 2 * AGENT_FRAME_MAX;
+		channel_read(&s->pump.endpoint, true);
 		session_agent_feed(s);
 		if (s->state == SESSION_AGENT &&
-		    channel_has_buffered(&s->endpoint))
-			channel_wake(&s->endpoint);
+		    channel_has_buffered(&s->pump.endpoint))
+			channel_wake(&s->pump.endpoint);
 	}
 	return true;
 }
@@ -274,15 +274,15 @@ session_agent_feed(struct session *s)
 	int rc;
 
 	while (s->state == SESSION_AGENT) {
-		rc = agent_proto_parse(buf_head(&s->endpoint.in),
-		    buf_len(&s->endpoint.in), &used, &m);
+		rc = agent_proto_parse(buf_head(&s->pump.endpoint.in),
+		    buf_len(&s->pump.endpoint.in), &used, &m);
 		if (rc == 0)
 			return;
 		if (rc < 0) {
 			refuse(s, "has an agent that breaks the protocol");
 			return;
 		}
-		buf_consume(&s->endpoint.in, used);
+		buf_consume(&s->pump.endpoint.in, used);
 		on_message(s, &m);
 	}
 }

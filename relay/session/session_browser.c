@@ -31,11 +31,11 @@ session_browser_send(struct session *s, json_t *take)
 {
 	char *text = take != NULL ? json_dumps(take, JSON_COMPACT) : NULL;
 
-	if (text != NULL && s->viewer.ws != NULL &&
+	if (text != NULL && s->pump.viewer.ws != NULL &&
 	    s->door == SESSION_BY_BROWSER) {
-		ws_send_text(s->viewer.ws, text, strlen(text));
-		if (channel_wants_write(&s->viewer))
-			event_add(s->viewer.writable, NULL);
+		ws_send_text(s->pump.viewer.ws, text, strlen(text));
+		if (channel_wants_write(&s->pump.viewer))
+			event_add(s->pump.viewer.writable, NULL);
 	}
 	free(text);
 	json_decref(take);
@@ -45,12 +45,12 @@ void
 session_browser_end(
     struct session *s, const char *type, const char *code, const char *reason)
 {
-	if (s->viewer.ws == NULL)
+	if (s->pump.viewer.ws == NULL)
 		return;
 	session_browser_send(s,
 	    json_pack(
 		"{s:s s:s s:s}", "type", type, "code", code, "reason", reason));
-	ws_close(s->viewer.ws,
+	ws_close(s->pump.viewer.ws,
 	    strcmp(code, "error") == 0 ? WS_POLICY : WS_NORMAL, reason);
 }
 
@@ -67,7 +67,7 @@ monitors(const struct session *s)
 {
 	json_t *list = json_array();
 	unsigned n;
-	const struct view_monitor *m = session_monitors(s, &n);
+	const struct view_monitor *m = pump_monitors(&s->pump, &n);
 
 	for (unsigned i = 0; i < n; i++)
 		json_array_append_new(list,
@@ -98,17 +98,18 @@ status(const struct session *s, const char *type)
 	    "type", type, "session", s->id, "endpoint", s->name.endpoint,
 	    "person", s->name.person, "team", a->team, "recording",
 	    s->is_recording, "recording_policy", policy, "may_record",
-	    a->may_record && !s->is_view_forced, "view_only", s->is_view_only,
-	    "view_only_forced", s->is_view_forced || s->is_view_held,
-	    "clipboard", clipboard_setting(pump_clipboard_ways(s)), "monitor",
-	    (int)session_monitor(s), "monitors", monitors(s), "frame_rate",
-	    (int)s->rate, "time_left_s", time_left(s));
+	    a->may_record && !s->is_view_forced, "view_only",
+	    s->pump.is_view_only, "view_only_forced",
+	    s->is_view_forced || s->is_view_held, "clipboard",
+	    clipboard_setting(pump_clipboard_ways(&s->pump)), "monitor",
+	    (int)pump_monitor(&s->pump), "monitors", monitors(s), "frame_rate",
+	    (int)s->pump.rate, "time_left_s", time_left(s));
 }
 
 void
 session_browser_status(struct session *s)
 {
-	if (s->door == SESSION_BY_BROWSER && s->viewer.ws != NULL)
+	if (s->door == SESSION_BY_BROWSER && s->pump.viewer.ws != NULL)
 		session_browser_send(s, status(s, "status"));
 }
 
@@ -117,7 +118,7 @@ session_browser_accept(struct session *s)
 {
 	session_browser_send(s, status(s, "accepted"));
 	s->viewer_handshake =
-	    rfb_handshake_server_new_authenticated(&s->viewer.out);
+	    rfb_handshake_server_new_authenticated(&s->pump.viewer.out);
 	if (s->viewer_handshake == NULL)
 		return ERR_NOMEM;
 	/* takes effect once the viewer has chosen "none" */

@@ -21,13 +21,14 @@ void
 session_status_changed(struct session *s)
 {
 	char monitor[12], rate[12];
-	const char *params[] = { s->id, monitor, s->rate != 0 ? rate : NULL,
-		s->is_view_only ? "t" : "f", s->is_recording ? "t" : "f" };
+	const char *params[] = { s->id, monitor,
+		s->pump.rate != 0 ? rate : NULL,
+		s->pump.is_view_only ? "t" : "f", s->is_recording ? "t" : "f" };
 
 	if (s->state != SESSION_RUNNING)
 		return;
-	snprintf(monitor, sizeof(monitor), "%u", session_monitor(s));
-	snprintf(rate, sizeof(rate), "%u", s->rate);
+	snprintf(monitor, sizeof(monitor), "%u", pump_monitor(&s->pump));
+	snprintf(rate, sizeof(rate), "%u", s->pump.rate);
 	db_retry_write_state(s->loop, "session state",
 	    "UPDATE sessions SET monitor = $2, frame_rate = $3, view_only = "
 	    "$4, recording = $5 WHERE id = $1",
@@ -55,7 +56,7 @@ static const char *
 set_monitor(struct session *s, const char *value)
 {
 	int n = number(value, LOGIN_MONITOR_MAX);
-	int rc = n < 0 ? ERR_NOTFOUND : session_set_monitor(s, (unsigned)n);
+	int rc = n < 0 ? ERR_NOTFOUND : pump_set_monitor(&s->pump, (unsigned)n);
 
 	if (rc == ERR_NOTFOUND)
 		return "there is no such monitor";
@@ -72,8 +73,8 @@ set_rate(struct session *s, const char *value)
 
 	if (n < 0)
 		return "a frame rate is 1 to 60, or 0 for any";
-	s->rate = (unsigned)n;
-	session_set_frame_rate(s, s->rate);
+	s->pump.rate = (unsigned)n;
+	pump_set_frame_rate(&s->pump, s->pump.rate);
 	session_status_changed(s);
 	return NULL;
 }
@@ -93,7 +94,7 @@ set_view_only(struct session *s, const char *value)
 		return "an administrator set view only for this session";
 	if (!is_technician)
 		s->is_view_held = on;
-	session_set_view_only(s, on);
+	pump_set_view_only(&s->pump, on);
 	session_status_changed(s);
 	return NULL;
 }
@@ -128,7 +129,7 @@ session_warn(struct session *s, const char *text, unsigned seconds)
 	if (s->door == SESSION_BY_BROWSER)
 		session_browser_warning(s, text, seconds);
 	else
-		session_show_banner(s, text, seconds);
+		pump_show_banner(&s->pump, text, seconds);
 }
 
 static const char *
@@ -243,7 +244,7 @@ on_words_time(evutil_socket_t fd, short what, void *arg)
 	if (is_warning)
 		show_warning(s);
 	else
-		session_show_banner(s,
+		pump_show_banner(&s->pump,
 		    "This session has reached its maximum duration and is "
 		    "closed now.",
 		    0);
@@ -251,8 +252,8 @@ on_words_time(evutil_socket_t fd, short what, void *arg)
 		session_clocks_set(s);
 }
 
-static void
-start_clocks(struct session *s)
+void
+session_clocks_start(struct session *s)
 {
 	int64_t warn_s = s->account.warn_s;
 
@@ -261,29 +262,4 @@ start_clocks(struct session *s)
 	    warn_s < s->account.max_session_s)
 		s->words = WORDS_WARNING;
 	session_clocks_set(s);
-}
-
-void
-session_run(struct session *s)
-{
-	/* before the first key can come through (C3) */
-	session_set_view_only(s, s->is_view_forced);
-	pump_start(s);
-	if (s->state != SESSION_RUNNING)
-		return;
-	start_clocks(s);
-	if (s->is_recording)
-		session_agent_indicator(s);
-	session_browser_status(s);
-	if (!s->is_recorded || s->is_recording)
-		return;
-	/* policy lets it go on; nobody may think that it is recorded */
-	session_status_changed(s);
-	session_warn(s,
-	    s->is_quota_full
-		? "This session is not recorded: the team's recordings have "
-		  "used up its quota."
-		: "This session is not recorded: the recorder could not be "
-		  "started.",
-	    SESSION_WARNING_SECONDS);
 }

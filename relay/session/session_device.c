@@ -49,7 +49,8 @@ session_device_wish(const struct session *s)
 uint64_t
 session_device_received(const struct session *s)
 {
-	return s->endpoint.transport.bytes_in - buf_len(&s->endpoint.in);
+	return s->pump.endpoint.transport.bytes_in -
+	    buf_len(&s->pump.endpoint.in);
 }
 
 /* ---- its end by a failure ---- */
@@ -116,7 +117,7 @@ session_device_said(
 static const char *
 refusal(const struct session *s)
 {
-	if (s->endpoint.ra2 != NULL)
+	if (s->pump.endpoint.ra2 != NULL)
 		return "its VNC server encrypts the session (RA2), so the "
 		       "agent there cannot capture it";
 	if (s->loop->relay->conf.captures_address == NULL)
@@ -252,7 +253,7 @@ say_all(struct session *s, uint64_t until)
 void
 session_device_progress(struct session *s, bool is_tick)
 {
-	uint64_t framed = s->ring.framed;
+	uint64_t framed = s->pump.ring.framed;
 
 	if (!s->device.is_on || !s->device.is_writing)
 		return;
@@ -265,13 +266,13 @@ session_device_end(struct session *s, enum tee_end why)
 {
 	struct tee_mark m = { .kind = TEE_MARK_END,
 		.mono_ns = clock_mono_ns(),
-		.offset = s->ring.framed };
+		.offset = s->pump.ring.framed };
 
 	if (!s->device.is_on)
 		return;
 	store_be32(m.value, why);
 	session_device_mark(s, &m);
-	say_all(s, s->ring.framed);
+	say_all(s, s->pump.ring.framed);
 	s->device.is_on = false;
 	event_del(s->device.timer);
 }

@@ -132,19 +132,20 @@ open_socket(struct session *s, const struct sockaddr_storage *addr)
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	tcp_liveness_start(
 	    fd, (unsigned)s->loop->relay->conf.peer_lost_seconds);
-	transport_init(&s->endpoint.transport, fd, &s->loop->batch);
-	buf_init(&s->endpoint.in, RFB_HANDSHAKE_INPUT_MAX);
-	s->endpoint.readable = event_new(
+	transport_init(&s->pump.endpoint.transport, fd, &s->loop->batch);
+	buf_init(&s->pump.endpoint.in, RFB_HANDSHAKE_INPUT_MAX);
+	s->pump.endpoint.readable = event_new(
 	    s->loop->base, fd, EV_READ | EV_PERSIST, on_endpoint_readable, s);
-	s->endpoint.writable =
+	s->pump.endpoint.writable =
 	    event_new(s->loop->base, fd, EV_WRITE, on_endpoint_writable, s);
-	if (s->endpoint.readable == NULL || s->endpoint.writable == NULL)
+	if (s->pump.endpoint.readable == NULL ||
+	    s->pump.endpoint.writable == NULL)
 		return ERR_NOMEM;
 	if (connect(fd, (const struct sockaddr *)addr, len) != 0 &&
 	    errno != EINPROGRESS)
 		return ERR_IO;
 	/* a silent first address leaves time for the others */
-	event_add(s->endpoint.writable, &share);
+	event_add(s->pump.endpoint.writable, &share);
 	return 0;
 }
 
@@ -152,7 +153,7 @@ static void
 connect_next(struct session *s, const char *why_last)
 {
 	while (s->addr_at < s->n_addrs) {
-		drop_socket(&s->endpoint);
+		drop_socket(&s->pump.endpoint);
 		if (open_socket(s, &s->addrs[s->addr_at++]) == 0)
 			return;
 		why_last = strerror(errno);
@@ -170,7 +171,8 @@ session_dial_writable(struct session *s, bool is_late)
 		connect_next(s, strerror(ETIMEDOUT));
 		return;
 	}
-	getsockopt(s->endpoint.transport.fd, SOL_SOCKET, SO_ERROR, &e, &len);
+	getsockopt(
+	    s->pump.endpoint.transport.fd, SOL_SOCKET, SO_ERROR, &e, &len);
 	if (e != 0) {
 		connect_next(s, strerror(e));
 		return;
@@ -180,7 +182,7 @@ session_dial_writable(struct session *s, bool is_late)
 	s->n_addrs = s->addr_at = 0;
 	session_set_state(
 	    s, SESSION_ENDPOINT, s->loop->relay->conf.connect_seconds);
-	channel_read(&s->endpoint, true);
+	channel_read(&s->pump.endpoint, true);
 }
 
 void

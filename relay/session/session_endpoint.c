@@ -38,13 +38,13 @@ session_endpoint_greet(struct session *s)
 	struct rfb_client_params params = { .user = s->account.username,
 		.password = s->account.password,
 		.allow_clear = s->account.allow_clear,
-		.is_in_tunnel = s->endpoint.transport.ssl != NULL,
+		.is_in_tunnel = s->pump.endpoint.transport.ssl != NULL,
 		.ra2_key = s->loop->relay->ra2_key };
 
 	/* an agent's or a parked connection has said something already */
-	s->endpoint.out.limit = ENDPOINT_OUT_MAX;
+	s->pump.endpoint.out.limit = ENDPOINT_OUT_MAX;
 	s->endpoint_handshake =
-	    rfb_handshake_client_new(&s->endpoint.out, &params);
+	    rfb_handshake_client_new(&s->pump.endpoint.out, &params);
 	if (s->endpoint_handshake != NULL)
 		return 0;
 	session_refuse(s, "the relay is out of memory");
@@ -58,10 +58,11 @@ session_endpoint_talk(struct session *s)
 		return;
 	session_set_state(
 	    s, SESSION_ENDPOINT, s->loop->relay->conf.connect_seconds);
-	channel_read(&s->endpoint, true);
+	channel_read(&s->pump.endpoint, true);
 	feed_handshake(s);
-	if (s->state == SESSION_ENDPOINT && channel_has_buffered(&s->endpoint))
-		channel_wake(&s->endpoint);
+	if (s->state == SESSION_ENDPOINT &&
+	    channel_has_buffered(&s->pump.endpoint))
+		channel_wake(&s->pump.endpoint);
 }
 
 void
@@ -97,7 +98,7 @@ session_dial(struct session *s)
 static bool
 start_cipher(struct session *s)
 {
-	struct channel *d = &s->endpoint;
+	struct channel *d = &s->pump.endpoint;
 	int rc = channel_flush(d);
 
 	if (rc == 0)
@@ -114,10 +115,10 @@ start_cipher(struct session *s)
 static void
 go_on_with_tls(struct session *s)
 {
-	int rc = transport_handshake(&s->endpoint.transport);
+	int rc = transport_handshake(&s->pump.endpoint.transport);
 
-	if (transport_wants_write(&s->endpoint.transport))
-		event_add(s->endpoint.writable, NULL);
+	if (transport_wants_write(&s->pump.endpoint.transport))
+		event_add(s->pump.endpoint.writable, NULL);
 	if (rc == ERR_AGAIN)
 		return;
 	if (rc != 0) {
@@ -129,8 +130,9 @@ go_on_with_tls(struct session *s)
 	session_endpoint_forget_chain(s);
 	session_set_state(s, SESSION_ENDPOINT, SESSION_SAME_DEADLINE);
 	if (rfb_handshake_client_tls_started(s->endpoint_handshake) != 0 ||
-	    channel_flush(&s->endpoint) != 0)
-		session_endpoint_refuse(s, session_endpoint_why(s, true), "");
+	    channel_flush(&s->pump.endpoint) != 0)
+		session_endpoint_refuse(
+		    s, pump_endpoint_why(&s->pump, true), "");
 }
 
 static bool
@@ -140,9 +142,9 @@ on_event(struct session *s, int event)
 	case RFB_HANDSHAKE_STEP:
 		return true;
 	case RFB_HANDSHAKE_START_TLS:
-		if (channel_flush(&s->endpoint) != 0) {
+		if (channel_flush(&s->pump.endpoint) != 0) {
 			session_endpoint_refuse(
-			    s, session_endpoint_why(s, true), "");
+			    s, pump_endpoint_why(&s->pump, true), "");
 			return false;
 		}
 		session_endpoint_start_tls(s);
@@ -154,7 +156,7 @@ on_event(struct session *s, int event)
 	case RFB_HANDSHAKE_START_CIPHER:
 		return start_cipher(s);
 	case RFB_HANDSHAKE_READY:
-		channel_flush(&s->endpoint);
+		channel_flush(&s->pump.endpoint);
 		if (s->door == SESSION_BY_NOBODY) {
 			session_park(s);
 			return false;
@@ -163,7 +165,7 @@ on_event(struct session *s, int event)
 			session_test_passed(s);
 			return false;
 		}
-		channel_read(&s->endpoint, false);
+		channel_read(&s->pump.endpoint, false);
 		session_open(s);
 		return false;
 	default:
@@ -179,33 +181,37 @@ feed_handshake(struct session *s)
 
 	do {
 		rc = rfb_handshake_client_feed(s->endpoint_handshake,
-		    buf_head(&s->endpoint.in), buf_len(&s->endpoint.in), &used);
+		    buf_head(&s->pump.endpoint.in),
+		    buf_len(&s->pump.endpoint.in), &used);
 		if (rc < 0) {
 			session_endpoint_refuse(s, "cannot be used",
 			    rfb_handshake_client_why(s->endpoint_handshake));
 			return;
 		}
-		buf_consume(&s->endpoint.in, used);
+		buf_consume(&s->pump.endpoint.in, used);
 	} while (on_event(s, rc));
-	if (s->state == SESSION_ENDPOINT && channel_flush(&s->endpoint) != 0)
-		session_endpoint_refuse(s, session_endpoint_why(s, true), "");
+	if (s->state == SESSION_ENDPOINT &&
+	    channel_flush(&s->pump.endpoint) != 0)
+		session_endpoint_refuse(
+		    s, pump_endpoint_why(&s->pump, true), "");
 }
 
 static void
 on_gone(struct session *s)
 {
-	session_endpoint_refuse(s, session_endpoint_why(s, true), "");
+	session_endpoint_refuse(s, pump_endpoint_why(&s->pump, true), "");
 }
 
 /* Reads once. Returns true when there may be more. */
 static bool
 read_handshake(struct session *s)
 {
-	if (!session_fill(s, &s->endpoint, false, on_gone))
+	if (!session_fill(s, &s->pump.endpoint, false, on_gone))
 		return false;
 	feed_handshake(s);
-	return s->state == SESSION_ENDPOINT && s->endpoint.is_reading &&
-	    (s->endpoint.transport.ssl != NULL || s->endpoint.ra2 != NULL);
+	return s->state == SESSION_ENDPOINT && s->pump.endpoint.is_reading &&
+	    (s->pump.endpoint.transport.ssl != NULL ||
+		s->pump.endpoint.ra2 != NULL);
 }
 
 /* Reads once before the VNC server speaks, or after it has. */
@@ -213,7 +219,8 @@ static bool
 read_early(struct session *s)
 {
 	/* parked, it talks to nobody: what it says waits in its socket */
-	if (!session_fill(s, &s->endpoint, s->state == SESSION_PARKED, on_gone))
+	if (!session_fill(
+		s, &s->pump.endpoint, s->state == SESSION_PARKED, on_gone))
 		return false;
 	if (s->state == SESSION_AGENT)
 		session_agent_feed(s);
@@ -226,7 +233,7 @@ on_endpoint_readable(evutil_socket_t fd, short what, void *arg)
 	struct session *s = arg;
 
 	if (s->state == SESSION_RUNNING) {
-		pump_from_endpoint(s);
+		pump_from_endpoint(&s->pump);
 		return;
 	}
 	if (s->state == SESSION_AGENT || s->state == SESSION_PARKED)
@@ -245,11 +252,12 @@ on_endpoint_writable(evutil_socket_t fd, short what, void *arg)
 	struct session *s = arg;
 
 	if (s->state == SESSION_RUNNING)
-		pump_to_endpoint(s);
+		pump_to_endpoint(&s->pump);
 	else if (s->state == SESSION_DIAL)
 		session_dial_writable(s, (what & EV_TIMEOUT) != 0);
 	else if (s->state == SESSION_ENDPOINT_TLS)
 		on_endpoint_readable(fd, what, arg);
-	else if (channel_flush(&s->endpoint) != 0)
-		session_endpoint_refuse(s, session_endpoint_why(s, true), "");
+	else if (channel_flush(&s->pump.endpoint) != 0)
+		session_endpoint_refuse(
+		    s, pump_endpoint_why(&s->pump, true), "");
 }

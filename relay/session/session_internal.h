@@ -12,11 +12,11 @@
  * how large a screen may be; session_device.c: the endpoint's own capture;
  * session_restart.c: another one when it died;
  * session_test.c: tests of endpoints that the console asked for;
- * session_control.c: commands while it runs; session_orders.c: those that
- * came through the database; session_access.c: rights that are taken back;
- * session_liveness.c: peers that vanished; session_audit.c: orders in the
- * audit log; session_measure.c: what /metrics says of it; pump.c: bytes both
- * ways.
+ * session_control.c: commands while it runs; session_run.c: its pump;
+ * session_orders.c: those that came through the database; session_access.c:
+ * rights that are taken back; session_liveness.c: peers that vanished;
+ * session_audit.c: orders in the audit log; session_measure.c: what /metrics
+ * says of it; pump.c: bytes both ways.
  */
 #ifndef RELAY_SESSION_SESSION_INTERNAL_H
 #define RELAY_SESSION_SESSION_INTERNAL_H
@@ -44,10 +44,7 @@
 #include "rfb/set_encodings.h"
 
 struct lobby;
-struct rfb_client_messages;
-struct rfb_framer;
 struct rfb_handshake_server;
-struct rfb_framer_event;
 struct session_check;
 
 /*
@@ -78,8 +75,7 @@ enum session_state {
 };
 
 #define SESSION_ADDRS           8
-#define SESSION_PUMP_MAX        (512 * 1024) /* bytes a wakeup */
-#define SESSION_WARNING_SECONDS 30           /* that a warning shows */
+#define SESSION_WARNING_SECONDS 30 /* that a warning shows */
 
 /* session_restart.c */
 enum restart_state {
@@ -149,8 +145,7 @@ struct session {
 	unsigned n_refs; /* the session itself, and each job and query */
 	char id[UUID_TEXT_MAX];
 	char client_addr[64];
-	bool is_check; /* of a load balancer */
-	struct channel viewer, endpoint;
+	bool is_check;          /* of a load balancer */
 	struct event *deadline; /* of the state; of the session when running */
 	struct event *tick;     /* once a second while running */
 	struct session_ending ending;
@@ -176,9 +171,9 @@ struct session {
 	bool is_parked;      /* on the list of session_parked.c */
 	unsigned n_requests; /* of the page, waiting for their turn */
 	void (*attempt_go)(void *session); /* once its turn has come */
-	const char *denial;   /* of a wrong login that is being written */
+	const char *denial;        /* of a wrong login that is being written */
 	struct ticket dial_ticket; /* the agent's data channel brings it */
-	char consent[8];      /* "", "full", "view" (C2) */
+	char consent[8];           /* "", "full", "view" (C2) */
 	struct account account;
 	struct sockaddr_storage *addrs;
 	unsigned n_addrs, addr_at;
@@ -191,12 +186,6 @@ struct session {
 	uint64_t start_mono_ns, start_wall_ns;
 	struct session_measures measures;
 	uint16_t width, height;
-	struct ring ring;
-	struct rfb_framer *framer;
-	struct rfb_client_messages *client_messages;
-	struct rfb_format_switch format;
-	struct rfb_encodings_policy encodings_policy;
-	bool viewer_has_fence, endpoint_has_fence;
 	struct pump pump;
 
 	const struct session_order *order; /* while it is carried out */
@@ -209,16 +198,14 @@ struct session {
 		struct event *timer;
 		unsigned tries;
 		char *why;
-	} revoke;      /* session_access.c */
-	unsigned rate; /* the technician's choice, 0: as it comes */
-	bool is_view_only;
+	} revoke;            /* session_access.c */
 	bool is_view_forced; /* the end user allowed no more (C3) */
 	bool is_view_held;   /* somebody set it who is not the technician */
 	struct order_audit order_audit;
 	struct session_liveness liveness;
 	bool is_recorded;  /* by policy */
 	bool is_recording; /* now */
-	bool has_recorder, is_recorder_ready;
+	bool is_recorder_ready;
 	struct session_device device; /* the endpoint captures */
 	bool is_captured;             /* encoded later */
 	struct live_share live_share; /* of the relay's budget */
@@ -233,10 +220,8 @@ struct session {
 	int status_fd;
 	struct event *status, *space;
 	struct event *ready_timer; /* how long a recorder may start */
-	uint64_t last_mark_ns;
-	bool is_mark_lost; /* the recorder is beyond help */
+	bool is_mark_lost;         /* the recorder is beyond help */
 	uint64_t watch_recorded, watch_since_ns, watched_ns;
-	uint32_t n_keys, n_pointers;
 };
 
 /* session_state.c */
@@ -399,7 +384,12 @@ void session_warn(struct session *s, const char *text, unsigned seconds);
 /* Sets warning and end by the session's clock, each second: that one counts
  * the time that the machine was suspended, timers do not. */
 void session_clocks_set(struct session *s);
-/* Both sides are ready: bytes both ways from here on. */
+void session_clocks_start(struct session *s);
+
+/* session_run.c */
+/* The endpoint's handshake is done: what the pump needs of the session. */
+void session_configure_pump(struct session *s);
+/* Both peers are ready: bytes both ways from here on. */
 void session_run(struct session *s);
 
 /* session_access.c */
@@ -411,10 +401,6 @@ void session_access_release(struct session *s);
 /* 0 or ERR_NOMEM. */
 int session_liveness_start(struct session *s);
 void session_liveness_release(struct session *s);
-/* Why the viewer's connection ended: a sentence, static. */
-const char *session_viewer_why(const struct session *s);
-/* The same of the endpoint, without a subject. */
-const char *session_endpoint_why(const struct session *s, bool is_orderly);
 
 /* session_audit.c */
 /*
@@ -453,7 +439,7 @@ bool session_endpoint_check_key(struct session *s); /* RA2 */
 void session_endpoint_forget_chain(struct session *s);
 
 /* session_endpoint.c */
-/* s->endpoint is connected to a VNC server: its handshake begins. */
+/* s->pump.endpoint is connected to a VNC server: its handshake begins. */
 void session_endpoint_talk(struct session *s);
 
 /* session_open.c */
@@ -495,12 +481,11 @@ void session_device_release(struct session *s);
 char *session_meta_of_capture(const struct session *s);
 
 /* session_size.c */
-#define SESSION_SIZE_TEXT 160
 /* Within max_pixels, or of no concern as nothing can be recorded. */
 bool session_size_is_allowed(const struct session *s, unsigned w, unsigned h);
 /* A sentence that names the size and the limit. */
-void session_size_say(const struct session *s, unsigned w, unsigned h,
-    char out[SESSION_SIZE_TEXT]);
+void session_size_say(
+    const struct session *s, unsigned w, unsigned h, char out[PUMP_SIZE_TEXT]);
 /* What a recorder of this screen counts in the relay's budget. */
 uint64_t session_live_bytes(unsigned w, unsigned h);
 /*
@@ -537,47 +522,5 @@ void session_record_tick(struct session *s);
 void session_record_end(struct session *s, enum tee_end why);
 void session_record_release(struct session *s);
 void session_recorder_dead(struct session *s, const char *why);
-
-/* pump_switch.c, pump_pace.c, pump_input.c, pump_banner.c: what the
- * technician sees and may do. */
-/* 0: all. Returns 0, ERR_NOTFOUND, ERR_UNSUPPORTED (the viewer cannot
- * resize) or ERR_AGAIN. */
-int session_set_monitor(struct session *s, unsigned index);
-unsigned session_monitor(const struct session *s);
-/* Borrowed; *n of them. */
-const struct view_monitor *session_monitors(
-    const struct session *s, unsigned *n);
-/* Pictures a second, 0: as they come. */
-void session_set_frame_rate(struct session *s, unsigned fps);
-void session_set_view_only(struct session *s, bool on);
-/* The end: what is down at the endpoint is let go, as far as its connection
- * takes it now. True: input was passed to it, and its last bytes should
- * arrive. */
-bool pump_let_go(struct session *s);
-/* Returns 0, or why there is a bell only. */
-int session_show_banner(struct session *s, const char *text, unsigned seconds);
-void session_hide_banner(struct session *s);
-/* pump_withhold.c: no pictures for the technician, and a banner that says so;
- * or all of them again. Not from the framer's callback. The session may be
- * over afterwards. */
-void session_withhold(struct session *s, bool on);
-
-/* pump.c */
-void pump_start(struct session *s);
-/* Nothing more comes from the endpoint; the viewer gets what is left, a
- * banner with the reason if it can be, and the session ends. */
-void pump_part(struct session *s, const char *code, const char *reason);
-/* False: a message of the endpoint's is under way, and pump_part could not
- * say why. */
-bool pump_may_part(const struct session *s);
-void pump_from_endpoint(struct session *s);
-/* An error of the stream, or its end: what came before it is delivered. */
-void pump_endpoint_failed(struct session *s, ssize_t rc);
-void pump_to_viewer(struct session *s);
-void pump_from_viewer(struct session *s);
-void pump_to_endpoint(struct session *s);
-/* pump_cover.c: from here on it is recorded, or recorded anew. The session
- * may be over afterwards. */
-void pump_cover_start(struct session *s);
 
 #endif

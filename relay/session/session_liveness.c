@@ -23,30 +23,12 @@
 static const char viewer_lost[] =
     "the viewer does not answer any more: its machine or network is gone";
 
-const char *
-session_viewer_why(const struct session *s)
-{
-	return tcp_liveness_is_lost(s->viewer.transport.error)
-	    ? viewer_lost
-	    : "the viewer closed the connection";
-}
-
-const char *
-session_endpoint_why(const struct session *s, bool is_orderly)
-{
-	if (tcp_liveness_is_lost(s->endpoint.transport.error))
-		return "does not answer any more: its machine or network is "
-		       "gone";
-	return is_orderly ? "closed the connection"
-			  : "broke the connection off";
-}
-
 /* Pings when it is time; true: the browser is gone. */
 static bool
 is_browser_lost(struct session *s, struct tcp_liveness_state tcp)
 {
 	struct session_liveness *v = &s->liveness;
-	uint64_t heard = s->viewer.transport.bytes_in;
+	uint64_t heard = s->pump.viewer.transport.bytes_in;
 
 	if (heard != v->heard || (tcp.is_unread && tcp.has_moved))
 		v->n_silent = 0;
@@ -56,9 +38,9 @@ is_browser_lost(struct session *s, struct tcp_liveness_state tcp)
 	if (v->n_silent >= SILENT_LOOKS)
 		return true;
 	if (++v->n_looks % PING_LOOKS == 0) {
-		ws_ping(s->viewer.ws);
-		if (channel_wants_write(&s->viewer))
-			event_add(s->viewer.writable, NULL);
+		ws_ping(s->pump.viewer.ws);
+		if (channel_wants_write(&s->pump.viewer))
+			event_add(s->pump.viewer.writable, NULL);
 	}
 	return false;
 }
@@ -74,7 +56,7 @@ is_end_unheard(const struct channel *d, struct tcp_liveness_state tcp)
 static bool
 is_close_unheard(struct session *s, struct tcp_liveness_state tcp)
 {
-	if (!tcp.is_closed || s->viewer.is_reading)
+	if (!tcp.is_closed || s->pump.viewer.is_reading)
 		s->liveness.n_closed = 0;
 	else
 		s->liveness.n_closed++;
@@ -85,30 +67,30 @@ static void
 look_at_viewer(struct session *s, uint64_t now)
 {
 	struct tcp_liveness_state tcp =
-	    tcp_liveness_look(&s->liveness.viewer, s->viewer.transport.fd,
+	    tcp_liveness_look(&s->liveness.viewer, s->pump.viewer.transport.fd,
 		(unsigned)s->loop->relay->conf.peer_lost_seconds, now);
 
-	if (is_end_unheard(&s->viewer, tcp) ||
-	    (s->viewer.ws != NULL && is_browser_lost(s, tcp)))
+	if (is_end_unheard(&s->pump.viewer, tcp) ||
+	    (s->pump.viewer.ws != NULL && is_browser_lost(s, tcp)))
 		session_end(s, "normal", viewer_lost);
 	else if (is_close_unheard(s, tcp))
-		session_end(s, "normal", session_viewer_why(s));
+		session_end(s, "normal", pump_viewer_why(&s->pump));
 }
 
 static void
 look_at_endpoint(struct session *s, uint64_t now)
 {
-	struct tcp_liveness_state tcp =
-	    tcp_liveness_look(&s->liveness.endpoint, s->endpoint.transport.fd,
-		(unsigned)s->loop->relay->conf.peer_lost_seconds, now);
+	struct tcp_liveness_state tcp = tcp_liveness_look(&s->liveness.endpoint,
+	    s->pump.endpoint.transport.fd,
+	    (unsigned)s->loop->relay->conf.peer_lost_seconds, now);
 
-	if (!is_end_unheard(&s->endpoint, tcp))
+	if (!is_end_unheard(&s->pump.endpoint, tcp))
 		return;
-	s->endpoint.transport.error = ETIMEDOUT;
+	s->pump.endpoint.transport.error = ETIMEDOUT;
 	if (s->state == SESSION_RUNNING)
-		pump_endpoint_failed(s, ERR_IO);
+		pump_endpoint_failed(&s->pump, ERR_IO);
 	else if (s->state == SESSION_PARKED)
-		session_end(s, "endpoint", session_endpoint_why(s, false));
+		session_end(s, "endpoint", pump_endpoint_why(&s->pump, false));
 	/* the other states have deadlines */
 }
 

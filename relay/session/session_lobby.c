@@ -16,7 +16,7 @@
 static void
 gone(struct session *s)
 {
-	session_end(s, "normal", session_viewer_why(s));
+	session_end(s, "normal", pump_viewer_why(&s->pump));
 }
 
 /* Words for a browser page that waits. */
@@ -95,19 +95,19 @@ session_lobby_open(struct session *s)
 	/* the viewer is let in; what it sees first is the lobby */
 	s->wants_lobby = true;
 	if (rfb_handshake_server_accept(s->viewer_handshake) != 0 ||
-	    channel_flush(&s->viewer) != 0) {
+	    channel_flush(&s->pump.viewer) != 0) {
 		gone(s);
 		return;
 	}
-	channel_read(&s->viewer, true);
+	channel_read(&s->pump.viewer, true);
 	session_feed_viewer(s);
 }
 
 void
 session_lobby_begin(struct session *s)
 {
-	s->viewer.out.limit = LOBBY_OUT_LIMIT;
-	s->lobby = lobby_new(&s->viewer.out, s->loop->relay->font,
+	s->pump.viewer.out.limit = LOBBY_OUT_LIMIT;
+	s->lobby = lobby_new(&s->pump.viewer.out, s->loop->relay->font,
 	    s->name.endpoint, LOBBY_W, LOBBY_H);
 	if (s->lobby == NULL || start_countdown(s) != 0) {
 		session_end(s, "error", "the relay is out of memory");
@@ -115,7 +115,7 @@ session_lobby_begin(struct session *s)
 	}
 	s->wants_lobby = false;
 	say_waiting(s);
-	if (s->state < SESSION_ENDING && buf_len(&s->viewer.in) > 0)
+	if (s->state < SESSION_ENDING && buf_len(&s->pump.viewer.in) > 0)
 		session_lobby_feed(s);
 }
 
@@ -128,7 +128,7 @@ session_lobby_say(
 			       : lobby_resume(s->lobby);
 
 	if (rc == 0)
-		rc = channel_flush(&s->viewer);
+		rc = channel_flush(&s->pump.viewer);
 	if (rc != 0)
 		gone(s);
 	return rc;
@@ -138,8 +138,8 @@ void
 session_lobby_feed(struct session *s)
 {
 	size_t used;
-	int rc = lobby_feed(
-	    s->lobby, buf_head(&s->viewer.in), buf_len(&s->viewer.in), &used);
+	int rc = lobby_feed(s->lobby, buf_head(&s->pump.viewer.in),
+	    buf_len(&s->pump.viewer.in), &used);
 	char reason[200];
 
 	if (rc != 0) {
@@ -148,8 +148,8 @@ session_lobby_feed(struct session *s)
 		session_end(s, "error", reason);
 		return;
 	}
-	buf_consume(&s->viewer.in, used);
-	if (channel_flush(&s->viewer) != 0)
+	buf_consume(&s->pump.viewer.in, used);
+	if (channel_flush(&s->pump.viewer) != 0)
 		gone(s);
 	else if (s->state == SESSION_CLIENT_INIT)
 		session_accept_viewer(s); /* its message may be whole now */
@@ -175,10 +175,10 @@ replay(struct session *s, const struct lobby_viewer *v)
 	if (rc == 0)
 		rc = buf_append(&in, request, sizeof(request));
 	if (rc == 0)
-		rc = buf_append(
-		    &in, buf_head(&s->viewer.in), buf_len(&s->viewer.in));
-	buf_release(&s->viewer.in);
-	s->viewer.in = in;
+		rc = buf_append(&in, buf_head(&s->pump.viewer.in),
+		    buf_len(&s->pump.viewer.in));
+	buf_release(&s->pump.viewer.in);
+	s->pump.viewer.in = in;
 	return rc;
 }
 
@@ -191,8 +191,8 @@ session_lobby_leave(struct session *s)
 	if (rc != 0)
 		return rc;
 	/* pictures of it may have taken megabytes */
-	if (buf_len(&s->viewer.out) == 0)
-		buf_release(&s->viewer.out);
+	if (buf_len(&s->pump.viewer.out) == 0)
+		buf_release(&s->pump.viewer.out);
 	rc = lobby_resize(s->lobby, s->width, s->height);
 	if (rc == 0)
 		rc = replay(s, &v);

@@ -72,9 +72,9 @@ measure_bytes(struct session *s)
 {
 	struct relay_stats *st = &s->loop->relay->stats;
 
-	count(&st->bytes_from_endpoints, s->endpoint.transport.bytes_in,
+	count(&st->bytes_from_endpoints, s->pump.endpoint.transport.bytes_in,
 	    &s->measures.from_endpoint);
-	count(&st->bytes_from_technicians, s->viewer.transport.bytes_in,
+	count(&st->bytes_from_technicians, s->pump.viewer.transport.bytes_in,
 	    &s->measures.from_technician);
 }
 
@@ -82,11 +82,11 @@ measure_bytes(struct session *s)
 static uint64_t
 ring_used(struct session *s)
 {
-	uint64_t done = s->ring.forwarded;
+	uint64_t done = s->pump.ring.forwarded;
 
-	if (s->ring.tee != NULL && s->has_recorder)
-		done = min_u64(done, tee_writer_get_recorded(s->ring.tee));
-	return s->ring.received - done;
+	if (s->pump.ring.tee != NULL && s->pump.has_recorder)
+		done = min_u64(done, tee_writer_get_recorded(s->pump.ring.tee));
+	return s->pump.ring.received - done;
 }
 
 void
@@ -104,9 +104,9 @@ measure_loop(struct loop *l)
 			n[s->state]++;
 		measure_bytes(s);
 		used += ring;
-		if (s->ring.tee != NULL)
+		if (s->pump.ring.tee != NULL)
 			most = max_u64(most, ring);
-		if (!s->has_recorder)
+		if (!s->pump.has_recorder)
 			continue;
 		memory += s->measures.recorder_bytes;
 		behind = max_u64(behind, s->measures.recorder_behind_ms);

@@ -22,9 +22,9 @@ screen_of(const struct session *s)
 	const struct rfb_server_init *init;
 	struct screen n;
 
-	if (s->framer != NULL) {
-		rfb_framer_size(s->framer, &n.width, &n.height);
-		n.format = s->format.current;
+	if (s->pump.framer != NULL) {
+		rfb_framer_size(s->pump.framer, &n.width, &n.height);
+		n.format = s->pump.pixel_format.current;
 		return n;
 	}
 	init = rfb_handshake_client_init(s->endpoint_handshake);
@@ -35,7 +35,7 @@ static json_t *
 monitor_of(const struct session *s)
 {
 	const struct view_monitor *m =
-	    view_find(&s->pump.view, session_monitor(s));
+	    view_find(&s->pump.view, pump_monitor(&s->pump));
 
 	if (m == NULL)
 		return NULL;
@@ -69,7 +69,8 @@ make(const struct session *s, bool is_resume)
 	    (json_int_t)s->start_wall_ns, "first_seq", 1, "first_frame", 1,
 	    "max_pixels", (json_int_t)s->loop->relay->conf.max_pixels,
 	    "split_reason", is_resume ? "recorder_restart" : "start",
-	    "frame_rate", (json_int_t)(s->rate != 0 ? s->rate : a->frame_rate),
+	    "frame_rate",
+	    (json_int_t)(s->pump.rate != 0 ? s->pump.rate : a->frame_rate),
 	    "min_visible_ms", (json_int_t)a->min_visible_ms, "segment_bytes",
 	    (json_int_t)a->segment_bytes, "min_free_bytes",
 	    (json_int_t)s->loop->relay->spool.min_free_bytes, "codec", "vp9",

@@ -46,7 +46,7 @@ static int
 start_ring(struct session *s)
 {
 	return ring_init(
-	    &s->ring, (size_t)s->loop->relay->conf.ring_bytes, NULL);
+	    &s->pump.ring, (size_t)s->loop->relay->conf.ring_bytes, NULL);
 }
 
 static int
@@ -56,7 +56,7 @@ start_recorder(struct session *s)
 
 	if (start_ring(s) != 0)
 		return ERR_NOMEM;
-	tee_writer_set_attached(s->ring.tee, true);
+	tee_writer_set_attached(s->pump.ring.tee, true);
 	choose_mode(s);
 	return session_record_start(s, false, r->conf.recorder_seconds);
 }
@@ -125,7 +125,7 @@ keep_name(struct session *s, const struct rfb_server_init *init)
 static bool
 is_too_large(struct session *s, const struct rfb_server_init *init)
 {
-	char why[SESSION_SIZE_TEXT];
+	char why[PUMP_SIZE_TEXT];
 
 	if (session_size_is_allowed(s, init->width, init->height))
 		return false;
@@ -184,6 +184,7 @@ session_open(struct session *s)
 		return;
 	}
 	account_forget_secrets(&s->account);
+	session_configure_pump(s);
 	s->width = init->width;
 	s->height = init->height;
 	s->start_mono_ns = clock_mono_ns();

@@ -128,7 +128,7 @@ session_start_parked(struct loop *l, const struct conn_peer *peer,
 	memcpy(s->client_addr, peer->client_addr, sizeof(s->client_addr));
 	snprintf(s->name.endpoint, sizeof(s->name.endpoint), "%s",
 	    account->endpoint);
-	if (channel_adopt(&s->endpoint, l, channel, on_endpoint_readable,
+	if (channel_adopt(&s->pump.endpoint, l, channel, on_endpoint_readable,
 		on_endpoint_writable, s) != 0)
 		session_end(s, "error", "out of memory");
 	else
@@ -218,7 +218,7 @@ take_over(struct session *s, struct claim *c)
 	}
 	s->endpoint_handshake = c->handshake;
 	c->handshake = NULL;
-	if (channel_adopt(&s->endpoint, s->loop, &c->channel,
+	if (channel_adopt(&s->pump.endpoint, s->loop, &c->channel,
 		on_endpoint_readable, on_endpoint_writable, s) != 0)
 		session_refuse(s, "the relay is out of memory");
 	else
@@ -260,7 +260,7 @@ session_parked_take(struct loop *l, int64_t endpoint_id,
 	if (s->state == SESSION_PARKED && s->account.endpoint_id == endpoint_id)
 		break;
 	channel->transport.fd = -1;
-	if (s == NULL || channel_detach(channel, &s->endpoint) != 0)
+	if (s == NULL || channel_detach(channel, &s->pump.endpoint) != 0)
 		return NULL;
 	handshake = s->endpoint_handshake;
 	s->endpoint_handshake = NULL;

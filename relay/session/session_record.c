@@ -27,9 +27,9 @@ session_record_mark(struct session *s, enum tee_mark_kind kind, uint64_t offset,
 	if (len != 0)
 		memcpy(m.value, value, min_size(len, sizeof(m.value)));
 	session_device_mark(s, &m);
-	if (!s->has_recorder)
+	if (!s->pump.has_recorder)
 		return;
-	if (tee_writer_mark(s->ring.tee, &m) == 0)
+	if (tee_writer_mark(s->pump.ring.tee, &m) == 0)
 		return;
 	/* it must not read on without what the mark said */
 	spawner_kill(s->loop->relay->spawner, s->id);
@@ -39,7 +39,7 @@ session_record_mark(struct session *s, enum tee_mark_kind kind, uint64_t offset,
 void
 session_record_check(struct session *s)
 {
-	if (s->is_mark_lost && s->has_recorder)
+	if (s->is_mark_lost && s->pump.has_recorder)
 		session_recorder_dead(s, "its marks were not read");
 	s->is_mark_lost = false;
 	if (s->is_restart_failed)
@@ -176,13 +176,14 @@ on_status(evutil_socket_t fd, short what, void *arg)
 		n = recv(fd, &st, sizeof(st), MSG_DONTWAIT);
 		if (n == (ssize_t)sizeof(st)) {
 			/* whoever follows a dead one has to know the mode */
-			if (s->has_recorder || st.kind == TEE_STATUS_CAPTURE)
+			if (s->pump.has_recorder ||
+			    st.kind == TEE_STATUS_CAPTURE)
 				handle_status(s, &st);
 			continue;
 		}
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			break;
-		if (s->has_recorder)
+		if (s->pump.has_recorder)
 			session_recorder_dead(s,
 			    s->is_recorder_ready
 				? "the recorder ended"
@@ -201,7 +202,7 @@ on_not_ready(evutil_socket_t fd, short what, void *arg)
 	struct session *s = arg;
 
 	spawner_kill(s->loop->relay->spawner, s->id);
-	if (s->has_recorder)
+	if (s->pump.has_recorder)
 		session_recorder_dead(s, "the recorder was not ready in time");
 	else
 		session_restart_late(s);
@@ -215,7 +216,7 @@ on_space(evutil_socket_t fd, short what, void *arg)
 	uint64_t n;
 
 	if (read(fd, &n, sizeof(n)) > 0 && s->state == SESSION_RUNNING)
-		pump_from_endpoint(s);
+		pump_from_endpoint(&s->pump);
 }
 
 /* Events of the ring and of its recorder, made once. */
@@ -224,7 +225,7 @@ make_events(struct session *s)
 {
 	if (s->space == NULL) {
 		s->space = event_new(s->loop->base,
-		    tee_writer_fd(s->ring.tee, TEE_FD_SPACE_EVENT),
+		    tee_writer_fd(s->pump.ring.tee, TEE_FD_SPACE_EVENT),
 		    EV_READ | EV_PERSIST, on_space, s);
 		s->ready_timer = evtimer_new(s->loop->base, on_not_ready, s);
 	}
@@ -247,7 +248,7 @@ session_record_start(struct session *s, bool is_resume, int64_t seconds)
 		goto out;
 	for (int i = TEE_FD_DATA; i <= TEE_FD_SPACE_EVENT; i++)
 		fds[i - TEE_FD_DATA] =
-		    tee_writer_fd(s->ring.tee, (enum tee_fd)i);
+		    tee_writer_fd(s->pump.ring.tee, (enum tee_fd)i);
 	fds[TEE_FD_STATUS - TEE_FD_DATA] = pair[1];
 	fds[TEE_FD_META - TEE_FD_DATA] = meta;
 	s->status_fd = pair[0];
@@ -259,7 +260,7 @@ session_record_start(struct session *s, bool is_resume, int64_t seconds)
 	event_add(s->space, NULL);
 	s->is_recorder_ready = false;
 	rc = spawner_request(s->loop->relay->spawner, s->id, fds);
-	s->has_recorder = rc == 0;
+	s->pump.has_recorder = rc == 0;
 out:
 	if (meta >= 0)
 		close(meta);
@@ -290,17 +291,17 @@ session_record_switch(struct session *s, bool on, const char **why)
 		*why = s->is_view_forced
 		    ? "recording by hand needs full control (C3)"
 		    : "you have no right to record this endpoint";
-	else if (!s->has_recorder)
+	else if (!s->pump.has_recorder)
 		*why = "the recorder of this session has ended";
 	if (*why != NULL)
 		return ERR_DENIED;
 	if (on == s->is_recording)
 		return 0;
 	session_record_mark(s, on ? TEE_MARK_START : TEE_MARK_STOP,
-	    tee_writer_get_published(s->ring.tee), NULL, 0);
+	    tee_writer_get_published(s->pump.ring.tee), NULL, 0);
 	s->is_recording = on;
 	if (on)
-		pump_cover_start(s);
+		pump_cover_start(&s->pump);
 	session_record_check(s);
 	session_agent_indicator(s);
 	session_status_changed(s);
@@ -326,7 +327,7 @@ session_recorder_dead(struct session *s, const char *why)
 		return;
 	atomic_fetch_add(&s->loop->relay->stats.recorder_failures, 1);
 	log_error("recorder_dead", LOG_S("session", s->id), LOG_S("why", why));
-	s->has_recorder = false;
+	s->pump.has_recorder = false;
 	if (s->ready_timer != NULL)
 		event_del(s->ready_timer);
 	if (session_restart_begin(s))
@@ -351,8 +352,8 @@ session_record_lost(struct session *s, const char *why)
 		session_refuse(s, reason);
 		return;
 	}
-	if (s->ring.tee != NULL)
-		tee_writer_set_attached(s->ring.tee, false);
+	if (s->pump.ring.tee != NULL)
+		tee_writer_set_attached(s->pump.ring.tee, false);
 	if (s->state == SESSION_OPEN)
 		session_accept_viewer(s);
 	else if (s->state == SESSION_RUNNING) {
@@ -362,7 +363,7 @@ session_record_lost(struct session *s, const char *why)
 		    SESSION_WARNING_SECONDS);
 		session_agent_indicator(s);
 		session_status_changed(s);
-		pump_from_endpoint(s);
+		pump_from_endpoint(&s->pump);
 	}
 }
 
@@ -374,28 +375,28 @@ session_record_tick(struct session *s)
 	uint8_t value[8];
 
 	live_budget_tick(&s->loop->relay->live, &s->live_share, now);
-	if (!s->has_recorder && !s->device.is_on)
+	if (!s->pump.has_recorder && !s->device.is_on)
 		return;
-	if (s->n_keys + s->n_pointers > 0) {
-		store_be32(value, s->n_keys);
-		store_be32(value + 4, s->n_pointers);
-		s->n_keys = s->n_pointers = 0;
+	if (s->pump.n_keys + s->pump.n_pointers > 0) {
+		store_be32(value, s->pump.n_keys);
+		store_be32(value + 4, s->pump.n_pointers);
+		s->pump.n_keys = s->pump.n_pointers = 0;
 		session_record_mark(s, TEE_MARK_INPUT,
-		    tee_writer_get_published(s->ring.tee), value, 8);
+		    tee_writer_get_published(s->pump.ring.tee), value, 8);
 		session_record_check(s);
 	}
 	session_device_progress(s, true);
-	if (!s->has_recorder)
+	if (!s->pump.has_recorder)
 		return;
-	recorded = tee_writer_get_recorded(s->ring.tee);
-	published = tee_writer_get_published(s->ring.tee);
+	recorded = tee_writer_get_recorded(s->pump.ring.tee);
+	published = tee_writer_get_published(s->pump.ring.tee);
 	/* a machine that was suspended stood still itself */
 	if (now > s->watched_ns + LOOK_LATE_NS)
 		s->watch_since_ns = now;
 	s->watched_ns = now;
 	if (recorded != s->watch_recorded ||
 	    (recorded == published &&
-		!tee_writer_is_short_of_marks(s->ring.tee))) {
+		!tee_writer_is_short_of_marks(s->pump.ring.tee))) {
 		s->watch_recorded = recorded;
 		s->watch_since_ns = now;
 	} else if (now - s->watch_since_ns >
@@ -414,15 +415,15 @@ session_record_end(struct session *s, enum tee_end why)
 		.mono_ns = clock_mono_ns() };
 
 	session_device_end(s, why);
-	if (!s->has_recorder)
+	if (!s->pump.has_recorder)
 		return;
-	s->has_recorder = false;
-	m.offset = tee_writer_get_published(s->ring.tee);
+	s->pump.has_recorder = false;
+	m.offset = tee_writer_get_published(s->pump.ring.tee);
 	store_be32(m.value, why);
-	if (tee_writer_mark(s->ring.tee, &m) != 0)
+	if (tee_writer_mark(s->pump.ring.tee, &m) != 0)
 		/* it will see the closed socket and close the segment */
 		log_warn("end_mark_lost", LOG_S("session", s->id));
-	tee_writer_wake(s->ring.tee);
+	tee_writer_wake(s->pump.ring.tee);
 	/* nobody watches it any more */
 	spawner_finish(s->loop->relay->spawner, s->id);
 }

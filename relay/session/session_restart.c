@@ -20,7 +20,7 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "relay/db_retry_queue.h"
-#include "relay/pump/pump_internal.h"
+#include "relay/session/session_internal.h"
 #include "relay/spawner.h"
 
 /* How long the endpoint may take to paint everything anew. */
@@ -73,7 +73,7 @@ is_enforced(const struct session *s)
 bool
 session_restart_begin(struct session *s)
 {
-	if (s->state != SESSION_RUNNING || pump_is_draining(s) ||
+	if (s->state != SESSION_RUNNING || pump_is_draining(&s->pump) ||
 	    s->is_restart_hopeless || is_third(s))
 		return false;
 	if (s->restart == RESTART_NONE && s->gap_since_ns == 0)
@@ -88,11 +88,11 @@ session_restart_begin(struct session *s)
 	wait_at_most(s, s->loop->relay->conf.recorder_seconds);
 	/* it must not wake up later over a ring that went on */
 	spawner_kill(s->loop->relay->spawner, s->id);
-	tee_writer_set_attached(s->ring.tee, false);
+	tee_writer_set_attached(s->pump.ring.tee, false);
 	if (s->pump.is_stalled)
-		channel_wake(&s->endpoint);
+		channel_wake(&s->pump.endpoint);
 	if (is_enforced(s))
-		session_withhold(s, true);
+		pump_withhold(&s->pump, true);
 	return true;
 }
 
@@ -103,27 +103,11 @@ session_restart_died(struct session *s)
 
 	s->restart = RESTART_BOUNDARY;
 	wait_at_most(s, REPAINT_SECONDS);
-	if (!pump_is_between(s, &offset))
+	if (!pump_is_between(&s->pump, &offset))
 		return;
 	session_restart_boundary(s, offset);
 	session_record_check(s);
-	pump_settle(s);
-}
-
-/* No zlib any more, and everything once. */
-static int
-repaint(struct session *s)
-{
-	int rc;
-
-	s->encodings_policy.stateless_only = true;
-	rc = pump_send_offer(s);
-	if (rc == 0)
-		rc = pump_send_refresh(s, view_seen(&s->pump.view));
-	pump_cover_start(s);
-	/* the framer may be at work: it leaves at the next turn */
-	event_active(s->endpoint.writable, EV_WRITE, 0);
-	return rc;
+	pump_settle(&s->pump);
 }
 
 void
@@ -131,8 +115,8 @@ session_restart_boundary(struct session *s, uint64_t offset)
 {
 	int rc;
 
-	ring_framed(&s->ring, offset);
-	if (tee_writer_reattach(s->ring.tee, clock_mono_ns()) != 0)
+	ring_framed(&s->pump.ring, offset);
+	if (tee_writer_reattach(s->pump.ring.tee, clock_mono_ns()) != 0)
 		return; /* marks are short: the next boundary */
 	s->restart = RESTART_STARTED;
 	rc = session_record_start(s, true, REPAINT_SECONDS);
@@ -141,7 +125,7 @@ session_restart_boundary(struct session *s, uint64_t offset)
 	if (rc == 0 && !s->is_recorded && s->is_recording)
 		session_record_mark(s, TEE_MARK_START, offset, NULL, 0);
 	if (rc == 0)
-		rc = repaint(s);
+		rc = pump_repaint(&s->pump);
 	s->watch_since_ns = clock_mono_ns();
 	s->watch_recorded = offset;
 	if (rc != 0)
@@ -166,7 +150,7 @@ void
 session_restart_failed(struct session *s)
 {
 	s->is_restart_failed = false;
-	s->has_recorder = false;
+	s->pump.has_recorder = false;
 	s->restart = RESTART_NONE;
 	session_record_lost(s, "another recorder could not be started");
 }
@@ -193,5 +177,5 @@ session_restart_ready(struct session *s)
 	    "id "
 	    "= $1",
 	    2, params);
-	session_withhold(s, false);
+	pump_withhold(&s->pump, false);
 }

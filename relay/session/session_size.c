@@ -20,10 +20,10 @@ session_size_is_allowed(const struct session *s, unsigned w, unsigned h)
 }
 
 void
-session_size_say(const struct session *s, unsigned w, unsigned h,
-    char out[SESSION_SIZE_TEXT])
+session_size_say(
+    const struct session *s, unsigned w, unsigned h, char out[PUMP_SIZE_TEXT])
 {
-	snprintf(out, SESSION_SIZE_TEXT,
+	snprintf(out, PUMP_SIZE_TEXT,
 	    "%ux%u pixels are more than this site records: %lld in all, "
 	    "%d a side ([relay] max_pixels)",
 	    w, h, (long long)s->loop->relay->conf.max_pixels, RFB_MAX_SIDE);

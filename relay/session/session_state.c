@@ -47,6 +47,7 @@ session_set_state(struct session *s, enum session_state state, int64_t seconds)
 	if (state != was && state < SESSION_ENDING)
 		measure_state_ends(s, was);
 	s->state = state;
+	s->pump.is_running = state == SESSION_RUNNING;
 	if (seconds > 0)
 		event_add(s->deadline, &tv);
 	else if (seconds == 0)

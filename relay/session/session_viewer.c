@@ -13,7 +13,7 @@ static int
 start_tls(struct session *s)
 {
 	SSL_CTX *ctx = tls_contexts_server(&s->loop->relay->tls);
-	int rc = transport_start_tls(&s->viewer.transport, ctx, true);
+	int rc = transport_start_tls(&s->pump.viewer.transport, ctx, true);
 
 	SSL_CTX_free(ctx);
 	return rc;
@@ -22,10 +22,10 @@ start_tls(struct session *s)
 static void
 go_on_with_tls(struct session *s)
 {
-	int rc = transport_handshake(&s->viewer.transport);
+	int rc = transport_handshake(&s->pump.viewer.transport);
 
-	if (transport_wants_write(&s->viewer.transport))
-		event_add(s->viewer.writable, NULL);
+	if (transport_wants_write(&s->pump.viewer.transport))
+		event_add(s->pump.viewer.writable, NULL);
 	if (rc == ERR_AGAIN)
 		return;
 	if (rc != 0) {
@@ -47,8 +47,8 @@ session_become_running(struct session *s)
 	const struct rfb_server_init *init =
 	    rfb_handshake_client_init(s->endpoint_handshake);
 
-	if (rfb_server_init_write(&s->viewer.out, init->width, init->height,
-		&init->pf, init->name, init->name_len) != 0) {
+	if (rfb_server_init_write(&s->pump.viewer.out, init->width,
+		init->height, &init->pf, init->name, init->name_len) != 0) {
 		session_end(s, "error", "out of memory");
 		return;
 	}
@@ -64,7 +64,7 @@ on_event(struct session *s, int event)
 	case RFB_HANDSHAKE_STEP:
 		return true;
 	case RFB_HANDSHAKE_START_TLS:
-		if (channel_flush(&s->viewer) != 0 || start_tls(s) != 0) {
+		if (channel_flush(&s->pump.viewer) != 0 || start_tls(s) != 0) {
 			session_end(s, "error", "TLS could not be started");
 			return false;
 		}
@@ -117,20 +117,22 @@ session_feed_viewer(struct session *s)
 		return; /* the page sends nothing but text yet */
 	do {
 		rc = rfb_handshake_server_feed(s->viewer_handshake,
-		    buf_head(&s->viewer.in), buf_len(&s->viewer.in), &used);
+		    buf_head(&s->pump.viewer.in), buf_len(&s->pump.viewer.in),
+		    &used);
 		if (rc < 0) {
 			const char *why =
 			    rfb_handshake_server_why(s->viewer_handshake);
 
-			channel_flush(&s->viewer); /* a reason may be in it */
+			channel_flush(
+			    &s->pump.viewer); /* a reason may be in it */
 			session_end(s, "error", why);
 			return;
 		}
-		buf_consume(&s->viewer.in, used);
+		buf_consume(&s->pump.viewer.in, used);
 		allow_dialog(s);
 	} while (on_event(s, rc));
 	if (s->state < SESSION_ENDING && s->state != SESSION_RUNNING &&
-	    channel_flush(&s->viewer) != 0)
+	    channel_flush(&s->pump.viewer) != 0)
 		session_end(s, "error", "the viewer is gone");
 }
 
@@ -138,7 +140,8 @@ static void
 on_gone(struct session *s)
 {
 	session_end(s, "normal",
-	    s->state == SESSION_CLOSING ? "refused" : session_viewer_why(s));
+	    s->state == SESSION_CLOSING ? "refused"
+					: pump_viewer_why(&s->pump));
 }
 
 /* Reads once. Returns true when there may be more to read. */
@@ -148,10 +151,10 @@ read_handshake(struct session *s)
 	/* early input waits until it is asked for */
 	bool is_early = s->state > SESSION_LOGIN && s->lobby == NULL;
 
-	if (!session_fill(s, &s->viewer, is_early, on_gone))
+	if (!session_fill(s, &s->pump.viewer, is_early, on_gone))
 		return false;
 	if (s->state == SESSION_CLOSING && s->lobby == NULL)
-		buf_consume(&s->viewer.in, buf_len(&s->viewer.in));
+		buf_consume(&s->pump.viewer.in, buf_len(&s->pump.viewer.in));
 	else
 		session_feed_viewer(s);
 	return s->state < SESSION_ENDING && s->state != SESSION_RUNNING;
@@ -163,7 +166,7 @@ on_viewer_readable(evutil_socket_t fd, short what, void *arg)
 	struct session *s = arg;
 
 	if (s->state == SESSION_RUNNING) {
-		pump_from_viewer(s);
+		pump_from_viewer(&s->pump);
 		return;
 	}
 	if (s->state == SESSION_VIEWER_TLS)
@@ -176,7 +179,7 @@ on_viewer_readable(evutil_socket_t fd, short what, void *arg)
 		while (read_handshake(s))
 			;
 	if (s->state == SESSION_RUNNING)
-		pump_from_viewer(s);
+		pump_from_viewer(&s->pump);
 }
 
 void
@@ -185,10 +188,10 @@ on_viewer_writable(evutil_socket_t fd, short what, void *arg)
 	struct session *s = arg;
 
 	if (s->state == SESSION_RUNNING)
-		pump_to_viewer(s);
+		pump_to_viewer(&s->pump);
 	else if (s->state == SESSION_VIEWER_TLS)
 		on_viewer_readable(fd, what, arg);
-	else if (channel_flush(&s->viewer) != 0)
+	else if (channel_flush(&s->pump.viewer) != 0)
 		session_end(s, "error", "the viewer is gone");
 	else if (s->lobby != NULL)
 		session_lobby_say(s, NULL, NULL, NULL);
@@ -214,13 +217,13 @@ session_accept_viewer(struct session *s)
 	} else {
 		rc = rfb_handshake_server_accept(s->viewer_handshake);
 	}
-	if (rc != 0 || channel_flush(&s->viewer) != 0) {
+	if (rc != 0 || channel_flush(&s->pump.viewer) != 0) {
 		session_end(s, "error", "the viewer is gone");
 		return;
 	}
 	session_set_state(
 	    s, SESSION_CLIENT_INIT, s->loop->relay->conf.handshake_seconds);
-	channel_read(&s->viewer, true);
+	channel_read(&s->pump.viewer, true);
 	/* ClientInit may have come early */
 	session_feed_viewer(s);
 }

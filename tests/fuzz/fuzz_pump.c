@@ -7,8 +7,8 @@
  * ready, once the message under way has ended. What goes to the endpoint are
  * whole messages, optional ones only after it announced them.
  *
- * Input: operations of one byte and its arguments. The session around the
- * pump is made here; sockets and timers are arrays.
+ * Input: operations of one byte and its arguments. All of the pump is the real
+ * one; what is around it is here: its owner, its channels, and timers.
  */
 #include <sodium.h>
 #include <stdlib.h>
@@ -17,8 +17,9 @@
 #include "common/bytes.h"
 #include "common/clock.h"
 #include "common/err.h"
-#include "relay/db_retry_queue.h"
+#include "common/histogram.h"
 #include "relay/pump/pump_internal.h"
+#include "rfb/handshake_client.h"
 #include "relay/draw/text.h"
 #include "tests/unit/rfb_bytes.h"
 
@@ -27,17 +28,19 @@
 #define H    200
 
 static struct {
-	struct session session;
-	struct loop loop;
-	struct relay relay;
+	struct pump pump;
+	struct histogram latency;
+	uint8_t scratch[TRANSPORT_RECORD_LEN];
 	struct text_font *font;
 	struct rfb_framer *viewer; /* as strict as one can be */
 	struct rfb_framer *spoken; /* what the endpoint has said */
 	bool has_screens, has_keys, has_buttons, has_text, has_fence, has_end;
 	bool is_offered; /* -316, by the relay to the endpoint */
 	size_t room;     /* bytes that the viewer's socket takes */
-	event_callback_fn timers[16];
-	struct event **slots[16];
+	struct timer {
+		event_callback_fn fn;
+		bool is_made, is_set;
+	} timers[16];
 	struct bytes out; /* what the endpoint sends next */
 	bool is_dead;
 	bool is_dark; /* no recorder is ready */
@@ -47,23 +50,17 @@ static struct {
 
 /* ---- what is around the pump ---- */
 
-void
-session_end(struct session *s, const char *code, const char *reason)
+static void
+on_ended(void *arg, const char *code, const char *why)
 {
-	s->state = SESSION_DEAD;
+	w.pump.is_running = false;
 	w.is_dead = true;
 }
 
-void
-session_refuse(struct session *s, const char *reason)
+static void
+on_refused(void *arg, const char *why)
 {
-	session_end(s, "error", reason);
-}
-
-const char *
-session_viewer_why(const struct session *s)
-{
-	return "the viewer closed the connection";
+	on_ended(arg, "error", why);
 }
 
 /* The same for the same input. */
@@ -74,115 +71,111 @@ randombytes_random(void)
 	return w.random;
 }
 
-void
-session_status_changed(struct session *s)
+static void
+on_mark(void *arg, enum tee_mark_kind kind, uint64_t offset, const void *value,
+    size_t len)
 {
-}
-
-void
-session_record_mark(struct session *s, enum tee_mark_kind kind, uint64_t offset,
-    const void *value, size_t len)
-{
-	if (offset < s->ring.framed || len > TEE_MARK_VALUE)
+	if (offset < w.pump.ring.framed || len > TEE_MARK_VALUE)
 		abort();
 }
 
-void
-session_device_progress(struct session *s, bool is_tick)
+static void
+on_boundary(void *arg, uint64_t offset)
 {
 }
 
-void
-session_audit_order(struct session *s, enum order_source from,
-    const char *actor, const char *order, const char *value, const char *why)
+static void
+on_changed(void *arg, enum pump_change what)
 {
 }
 
-void
-db_retry_write(struct loop *l, const char *what, const char *sql, int n,
-    const char *const *params)
+static bool
+is_recorded(void *arg)
 {
-}
-
-void
-session_record_check(struct session *s)
-{
+	return true;
 }
 
 /* A quarter of what put_screens makes is above this. */
-bool
-session_size_is_allowed(
-    const struct session *s, unsigned width, unsigned height)
+static bool
+may_resize(void *arg, unsigned width, unsigned height, char why[PUMP_SIZE_TEXT])
 {
-	return width * height <= 120000;
+	if (width * height <= 120000)
+		return true;
+	strcpy(why, "too large");
+	return false;
 }
 
-void
-session_size_say(const struct session *s, unsigned width, unsigned height,
-    char out[SESSION_SIZE_TEXT])
+static void
+on_resized(void *arg, uint64_t offset, unsigned width, unsigned height)
 {
-	strcpy(out, "too large");
-}
+	char why[PUMP_SIZE_TEXT];
 
-void
-session_size_changed(
-    struct session *s, uint64_t offset, unsigned width, unsigned height)
-{
-	if (!session_size_is_allowed(s, width, height))
+	if (!may_resize(arg, width, height, why))
 		abort();
-	session_record_mark(s, TEE_MARK_CAPTURE, offset, NULL, 0);
+	on_mark(arg, TEE_MARK_CAPTURE, offset, NULL, 0);
 }
 
-void
-session_warn(struct session *s, const char *text, unsigned seconds)
+static void
+on_warn(void *arg, const char *text)
 {
-	session_show_banner(s, text, seconds);
+	pump_show_banner(&w.pump, text, 30);
 }
 
-void
-session_restart_boundary(struct session *s, uint64_t offset)
+static void
+on_wished(void *arg, const char *what, const char *value, const char *why)
 {
 }
 
-void
-pump_endpoint_failed(struct session *s, ssize_t rc)
+static void
+on_clipboard_used(void *arg, const struct pump_clipboard *use)
 {
-	session_end(s, "error", "");
 }
 
-void
-pump_drained(struct session *s)
-{
-	session_end(s, "endpoint", "");
-}
+static const struct pump_ops ops = { .ended = on_ended,
+	.refused = on_refused,
+	.mark = on_mark,
+	.boundary = on_boundary,
+	.changed = on_changed,
+	.is_recorded = is_recorded,
+	.may_resize = may_resize,
+	.resized = on_resized,
+	.warn = on_warn,
+	.wished = on_wished,
+	.clipboard_used = on_clipboard_used };
 
-int
-pump_timer(
-    struct session *s, struct event **timer, event_callback_fn fn, uint64_t ns)
+/* Timers that a step of the input fires, in the order they were made. */
+struct event *
+event_new(struct event_base *base, evutil_socket_t fd, short what,
+    event_callback_fn fn, void *arg)
 {
 	for (size_t i = 0; i < N_ELEMENTS(w.timers); i++) {
-		if (w.slots[i] != NULL && w.slots[i] != timer)
+		if (w.timers[i].is_made)
 			continue;
-		w.slots[i] = timer;
-		w.timers[i] = fn;
-		*timer = (struct event *)&w.slots[i];
-		return 0;
+		w.timers[i] = (struct timer){ .fn = fn, .is_made = true };
+		return (struct event *)&w.timers[i];
 	}
 	abort();
+}
+
+void
+event_free(struct event *ev)
+{
+	*(struct timer *)ev = (struct timer){ .is_made = false };
 }
 
 int
 event_del(struct event *ev)
 {
-	struct event ***slot = (struct event ***)ev;
-
-	w.timers[slot - w.slots] = NULL;
+	((struct timer *)ev)->is_set = false;
 	return 0;
 }
 
+/* tv is NULL for a channel's own events, which are not made here. */
 int
 event_add(struct event *ev, const struct timeval *tv)
 {
+	if (tv != NULL)
+		((struct timer *)ev)->is_set = true;
 	return 0;
 }
 
@@ -300,7 +293,7 @@ hear(const uint8_t *p, size_t len)
 int
 channel_flush(struct channel *d)
 {
-	if (d != &w.session.endpoint || buf_len(&d->out) == 0)
+	if (d != &w.pump.endpoint || buf_len(&d->out) == 0)
 		return 0;
 	hear(buf_head(&d->out), buf_len(&d->out));
 	buf_consume(&d->out, buf_len(&d->out));
@@ -337,6 +330,11 @@ channel_send(struct channel *d, const uint8_t *data, size_t len)
 	if (rfb_framer_feed(w.viewer, data, n) != 0)
 		abort();
 	return (ssize_t)n;
+}
+
+void
+channel_shrink(struct channel *d)
+{
 }
 
 bool
@@ -433,7 +431,7 @@ put_picture(struct bytes *b, struct input *in)
 	unsigned x = 3 * next(in), y = next(in), side = 1 + what / 8 % 8;
 	uint16_t fw, fh;
 
-	rfb_framer_size(w.session.framer, &fw, &fh);
+	rfb_framer_size(w.pump.framer, &fw, &fh);
 	x = (unsigned)min_size(x, fw > side ? fw - side : 0u);
 	y = (unsigned)min_size(y, fh > side ? fh - side : 0u);
 	switch (what % 8) {
@@ -557,7 +555,7 @@ set_format(bool is_swapped)
 		pf.blue_shift = red;
 	}
 	rfb_pixel_format_write(&pf, m + 4);
-	rfb_client_messages_feed(w.session.client_messages, m, sizeof(m));
+	rfb_client_messages_feed(w.pump.client_messages, m, sizeof(m));
 }
 
 /* What a viewer may send to servers that know it. */
@@ -586,7 +584,7 @@ speak_of_more(uint8_t what, uint8_t m[12])
 		len = w.has_buttons && w.is_offered ? 7 : 6;
 		break;
 	}
-	rfb_client_messages_feed(w.session.client_messages, m, len);
+	rfb_client_messages_feed(w.pump.client_messages, m, len);
 }
 
 static void
@@ -609,7 +607,7 @@ viewer_speaks(struct input *in)
 	switch (what % 8) {
 	case 0:
 		rfb_client_messages_feed(
-		    w.session.client_messages, offer, sizeof(offer));
+		    w.pump.client_messages, offer, sizeof(offer));
 		return;
 	case 1:
 	case 2:
@@ -635,78 +633,77 @@ viewer_speaks(struct input *in)
 		set_format(what / 8 & 1);
 		return;
 	}
-	rfb_client_messages_feed(w.session.client_messages, m, len);
+	rfb_client_messages_feed(w.pump.client_messages, m, len);
 }
 
 /* What was on its way counts as sent before. */
 static void
-recorder_dies(struct session *s)
+recorder_dies(struct pump *p)
 {
 	if (w.is_dark)
 		return;
 	w.room = SIZE_MAX;
-	pump_to_viewer(s);
+	pump_to_viewer(p);
 	if (w.is_dead)
 		return;
 	w.is_dark = true;
 	w.is_tail = !rfb_framer_is_between_messages(w.viewer) ||
-	    !rfb_framer_is_between_messages(s->framer);
-	s->restart = RESTART_BOUNDARY;
-	session_withhold(s, true);
+	    !rfb_framer_is_between_messages(p->framer);
+	pump_withhold(p, true);
 }
 
 static void
-recorder_is_ready(struct session *s)
+recorder_is_ready(struct pump *p)
 {
 	w.is_dark = false;
-	s->restart = RESTART_STARTED;
-	session_withhold(s, false);
+	pump_withhold(p, false);
 	if (!w.is_dead)
-		pump_cover_start(s);
+		pump_cover_start(p);
 }
 
 static void
-command(struct session *s, struct input *in)
+command(struct pump *p, struct input *in)
 {
 	uint8_t what = next(in), value = next(in);
 
 	switch (what % 8) {
 	case 0:
-		session_set_monitor(s, value % 5);
+		pump_set_monitor(p, value % 5);
 		break;
 	case 1:
-		session_set_frame_rate(s, value % 62);
+		pump_set_frame_rate(p, value % 62);
 		break;
 	case 2:
-		session_set_view_only(s, value & 1);
+		pump_set_view_only(p, value & 1);
 		break;
 	case 3:
-		session_show_banner(s, "This session ends.", value & 1);
+		pump_show_banner(p, "This session ends.", value & 1);
 		break;
 	case 4:
-		recorder_dies(s);
+		recorder_dies(p);
 		break;
 	case 5:
-		recorder_is_ready(s);
+		recorder_is_ready(p);
 		break;
 	default:
-		session_hide_banner(s);
+		pump_hide_banner(p);
 		break;
 	}
 }
 
 static void
-fire(struct session *s, unsigned i)
+fire(struct pump *p, unsigned i)
 {
-	event_callback_fn fn = w.timers[i % N_ELEMENTS(w.timers)];
+	struct timer *at = &w.timers[i % N_ELEMENTS(w.timers)];
 
-	w.timers[i % N_ELEMENTS(w.timers)] = NULL;
-	if (fn != NULL)
-		fn(-1, EV_TIMEOUT, s);
+	if (!at->is_set)
+		return;
+	at->is_set = false;
+	at->fn(-1, EV_TIMEOUT, p);
 }
 
 static void
-step(struct session *s, struct input *in)
+step(struct pump *p, struct input *in)
 {
 	uint8_t op = next(in);
 
@@ -715,26 +712,26 @@ step(struct session *s, struct input *in)
 	case 1:
 	case 2:
 		put_message(&w.out, in);
-		pump_from_endpoint(s);
+		pump_from_endpoint(p);
 		break;
 	case 3:
 		put_raw(&w.out, in);
-		pump_from_endpoint(s);
+		pump_from_endpoint(p);
 		break;
 	case 4:
 		viewer_speaks(in);
-		pump_size_tell(s);
-		pump_to_endpoint(s);
+		pump_size_tell(p);
+		pump_to_endpoint(p);
 		break;
 	case 5:
-		command(s, in);
+		command(p, in);
 		break;
 	case 6:
-		fire(s, op / 8);
+		fire(p, op / 8);
 		break;
 	default:
 		w.room = op / 8 == 0 ? SIZE_MAX : op;
-		pump_to_viewer(s);
+		pump_to_viewer(p);
 		break;
 	}
 }
@@ -744,61 +741,52 @@ step(struct session *s, struct input *in)
 static char clipboard[] = "both";
 
 static void
-begin(struct session *s)
+begin(struct pump *p)
 {
 	struct rfb_pixel_format pf = usual_format();
+	const struct rfb_server_init server = {
+		.width = W, .height = H, .pf = pf
+	};
 
 	if (w.font == NULL)
 		text_font_open(FONT, &w.font);
-	memset(s, 0, sizeof(*s));
+	memset(p, 0, sizeof(*p));
 	memset(w.timers, 0, sizeof(w.timers));
-	memset(w.slots, 0, sizeof(w.slots));
 	w.out.len = 0;
 	w.is_dead = w.is_dark = w.is_tail = false;
 	w.random = 0;
 	w.room = SIZE_MAX;
-	w.relay.font = w.font;
-	w.loop.relay = &w.relay;
-	s->loop = &w.loop;
-	s->state = SESSION_RUNNING;
-	s->account.clipboard = clipboard;
-	s->is_recorded = s->is_recording = true;
-	s->restart = RESTART_STARTED; /* recorded, without a ring to share */
-	s->viewer.transport.fd = -1;
-	ring_init(&s->ring, 0, NULL);
-	rfb_format_switch_init(&s->format, &pf, true);
-	s->framer = rfb_framer_new(W, H, &pf, pump_framer_event, s);
-	s->client_messages = rfb_client_messages_new(pump_client_message, s);
 	w.viewer = rfb_framer_new(W, H, &pf, viewer_event, NULL);
 	w.spoken = rfb_framer_new(W, H, &pf, on_spoken, NULL);
 	w.has_screens = w.has_keys = w.has_buttons = w.has_text = false;
 	w.has_fence = w.has_end = w.is_offered = false;
-	edits_init(&s->pump.edits);
-	buf_init(&s->endpoint.out, 1 << 20);
-	buf_init(&s->pump.offer, 4 + 4 * RFB_MAX_ENCODINGS);
-	buf_init(&s->pump.screens, 4 + 16 * RFB_MAX_SCREENS);
-	s->pump.hold_at = PUMP_NOTHING_HELD;
-	pump_cover_drop_input(s);
-	pump_cover_start(s);
-	view_init(&s->pump.view, W, H);
+	p->conf = (struct pump_conf){ .ops = &ops,
+		.scratch = w.scratch,
+		.scratch_len = sizeof(w.scratch),
+		.font = w.font,
+		.latency = &w.latency,
+		.id = "fuzz",
+		.clipboard = clipboard };
+	p->viewer.transport.fd = p->endpoint.transport.fd = -1;
+	ring_init(&p->ring, 0, NULL);
+	buf_init(&p->endpoint.out, 1 << 20);
+	if (pump_start(p, &server) != 0)
+		abort();
+	/* recorded, without a ring to share */
+	rfb_format_switch_init(&p->pixel_format, &pf, true);
+	p->is_running = true;
+	pump_begin(p);
 }
 
 static void
-end(struct session *s)
+end(struct pump *p)
 {
-	rfb_framer_free(s->framer);
 	rfb_framer_free(w.viewer);
 	rfb_framer_free(w.spoken);
-	rfb_client_messages_free(s->client_messages);
-	s->state = SESSION_DEAD;
-	session_hide_banner(s);
-	pump_cover_drop_input(s);
-	edits_release(&s->pump.edits);
-	view_release(&s->pump.view);
-	buf_release(&s->pump.offer);
-	buf_release(&s->pump.screens);
-	buf_release(&s->endpoint.out);
-	ring_release(&s->ring);
+	p->is_running = false;
+	pump_release(p);
+	buf_release(&p->endpoint.out);
+	ring_release(&p->ring);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
@@ -806,23 +794,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	struct session *s = &w.session;
+	struct pump *p = &w.pump;
 	struct input in = { data, len };
 
-	begin(s);
+	begin(p);
 	while (in.left > 0 && !w.is_dead)
-		step(s, &in);
+		step(p, &in);
 	w.room = SIZE_MAX;
 	if (!w.is_dead)
-		pump_from_endpoint(s);
-	if (!w.is_dead) {
-		pump_to_viewer(s);
-		/* whole messages become whole messages, all of them sent */
-		if (rfb_framer_is_between_messages(s->framer) &&
-		    (!edits_is_empty(&s->pump.edits) ||
-			!rfb_framer_is_between_messages(w.viewer)))
-			abort();
-	}
-	end(s);
+		pump_from_endpoint(p);
+	if (!w.is_dead)
+		pump_to_viewer(p);
+	/* whole messages become whole messages, all of them sent */
+	if (!w.is_dead && rfb_framer_is_between_messages(p->framer) &&
+	    (!edits_is_empty(&p->edits) ||
+		!rfb_framer_is_between_messages(w.viewer)))
+		abort();
+	end(p);
 	return 0;
 }
