@@ -2,14 +2,13 @@
 
 #include <event2/buffer.h>
 #include <event2/bufferevent_ssl.h>
-#include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/utsname.h>
-#include <unistd.h>
 
 #include "agent/dial.h"
+#include "agent/greeting.h"
+#include "agent/jitter.h"
+#include "agent/second_dial.h"
 #include "agent/wire.h"
 #include "common/bytes.h"
 #include "common/clock.h"
@@ -28,6 +27,7 @@ struct control {
 	struct event *timer; /* next try, greeting, or silence */
 	struct dial *dial;
 	struct bufferevent *bev;
+	struct second_dial *second; /* while it is up and silent */
 	bool is_up;
 	uint64_t up_ns;
 	unsigned delay_s;    /* upper end of the next wait */
@@ -46,16 +46,6 @@ arm(struct control *c, unsigned ms)
 		log_error("timer_failed");
 }
 
-/* Full jitter: a relay that comes back is not met by all agents at once. */
-static unsigned
-random_ms(unsigned max_s)
-{
-	uint32_t r = 0;
-
-	RAND_bytes((unsigned char *)&r, sizeof(r));
-	return (unsigned)((uint64_t)r * max_s * 1000 >> 32);
-}
-
 static void
 wait_for_next(struct control *c)
 {
@@ -65,7 +55,7 @@ wait_for_next(struct control *c)
 		return;
 	if (c->up_ns != 0 && clock_mono_ns() - c->up_ns >= GOOD_LIFE_NS)
 		c->delay_s = (unsigned)c->to.settings->conf.retry_s;
-	ms = random_ms(c->delay_s);
+	ms = jitter_ms(c->delay_s * 1000);
 	c->delay_s =
 	    c->delay_s * 2 < MAX_DELAY_S ? c->delay_s * 2 : MAX_DELAY_S;
 	c->up_ns = 0;
@@ -82,6 +72,7 @@ close_channel(struct control *c)
 	c->bev = NULL;
 	c->is_up = false;
 	event_del(c->timer);
+	second_dial_stop(c->second);
 }
 
 /* The one way from any state to waiting. */
@@ -121,6 +112,7 @@ on_welcome(struct control *c, const struct agent_msg *m)
 	c->up_ns = clock_mono_ns();
 	c->silence_ms = keepalive_s * 2500;
 	arm(c, c->silence_ms);
+	second_dial_watch(c->second, c->bev);
 	log_info("relay_connected", LOG_S("relay", c->to.settings->conf.relay),
 	    LOG_S("endpoint", m->welcome.endpoint),
 	    LOG_S("team", m->welcome.team),
@@ -199,60 +191,28 @@ on_event(struct bufferevent *bev, short what, void *arg)
 	go_down(c, wire_why(bev, what));
 }
 
-static const char *
-system_name(char out[AGENT_NAME_MAX])
-{
-	FILE *f = fopen("/etc/os-release", "re");
-	char line[AGENT_NAME_MAX];
-	struct utsname u;
-
-	out[0] = '\0';
-	while (f != NULL && fgets(line, sizeof(line), f) != NULL)
-		if (sscanf(line, "PRETTY_NAME=\"%255[^\"\n]", out) == 1)
-			break;
-	if (f != NULL)
-		fclose(f);
-	if (out[0] == '\0' && uname(&u) == 0)
-		snprintf(out, AGENT_NAME_MAX, "%s", u.sysname);
-	return out;
-}
-
 static void
-fill_hello(const struct control *c, struct agent_msg *m)
+take_channel(struct control *c, struct bufferevent *bev)
 {
-	const struct settings *s = c->to.settings;
-	char text[AGENT_NAME_MAX] = "";
-
-	*m = (struct agent_msg){ .type = AGENT_HELLO };
-	m->hello.protocol = AGENT_PROTOCOL;
-	m->hello.mode = (uint8_t)c->to.mode;
-	strcpy(m->hello.version, RELAYCAM_VERSION);
-	gethostname(text, sizeof(text) - 1);
-	agent_proto_clean(m->hello.host, sizeof(m->hello.host), text);
-	agent_proto_clean(m->hello.os, sizeof(m->hello.os), system_name(text));
-	m->hello.n_displays = (uint8_t)s->n_displays;
-	for (unsigned i = 0; i < s->n_displays; i++)
-		strcpy(m->hello.displays[i], s->displays[i].name);
-	snprintf(m->hello.secret, sizeof(m->hello.secret), "%s",
-	    c->to.secret != NULL ? c->to.secret : "");
+	c->bev = bev;
+	bufferevent_setcb(bev, on_read, NULL, on_event, c);
+	bufferevent_setwatermark(bev, EV_READ, 0, AGENT_FRAME_MAX);
+	bufferevent_enable(bev, EV_READ | EV_WRITE);
 }
 
-static int
-greet(struct control *c)
+/* Another relay answered sooner than the one that is silent. */
+static void
+on_second(void *arg, struct bufferevent *bev, const struct agent_msg *welcome)
 {
-	struct agent_msg m;
-	int rc;
+	static const char why[] = "the relay does not answer";
+	struct control *c = arg;
 
-	fill_hello(c, &m);
-	rc = wire_send(c->bev, &m);
-	if (rc == 0 && c->to.mode == AGENT_MODE_ENROL) {
-		m = (struct agent_msg){ .type = AGENT_ENROL };
-		snprintf(
-		    m.enrol.token, sizeof(m.enrol.token), "%s", c->to.token);
-		rc = wire_send(c->bev, &m);
-	}
-	wipe(&m, sizeof(m));
-	return rc;
+	close_channel(c);
+	log_warn("relay_lost", LOG_S("reason", why));
+	c->cb(c->arg, CONTROL_DOWN, NULL, why);
+	take_channel(c, bev);
+	on_welcome(c, welcome);
+	on_read(bev, c); /* what came behind it */
 }
 
 static void
@@ -265,12 +225,9 @@ on_dialed(void *arg, struct bufferevent *bev, const char *why)
 		go_down(c, why);
 		return;
 	}
-	c->bev = bev;
-	bufferevent_setcb(bev, on_read, NULL, on_event, c);
-	bufferevent_setwatermark(bev, EV_READ, 0, AGENT_FRAME_MAX);
-	bufferevent_enable(bev, EV_READ | EV_WRITE);
+	take_channel(c, bev);
 	arm(c, (unsigned)c->to.settings->conf.connect_s * 1000);
-	if (greet(c) != 0)
+	if (greeting_send(bev, &c->to) != 0)
 		go_down(c, "this endpoint's names cannot be sent");
 }
 
@@ -280,7 +237,7 @@ dial(struct control *c)
 	const struct settings *s = c->to.settings;
 	const struct dial_to to = { &s->relay, &s->proxy, c->to.trust,
 		AGENT_ALPN_CONTROL, (unsigned)s->conf.connect_s,
-		(unsigned)s->conf.peer_lost_s };
+		(unsigned)s->conf.peer_lost_s, NULL };
 
 	c->dial = dial_start(c->base, &to, on_dialed, c);
 	if (c->dial == NULL)
@@ -314,7 +271,11 @@ control_new(struct event_base *base, const struct control_to *to,
 	c->arg = arg;
 	c->delay_s = (unsigned)to->settings->conf.retry_s;
 	c->timer = evtimer_new(base, on_timer, c);
-	if (c->timer == NULL) {
+	c->second = second_dial_new(base, &c->to, on_second, c);
+	if (c->timer == NULL || c->second == NULL) {
+		if (c->timer != NULL)
+			event_free(c->timer);
+		second_dial_free(c->second);
 		free(c);
 		return NULL;
 	}
@@ -334,6 +295,7 @@ control_free(struct control *c)
 	if (c == NULL)
 		return;
 	close_channel(c);
+	second_dial_free(c->second);
 	event_free(c->timer);
 	free(c);
 }

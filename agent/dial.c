@@ -4,6 +4,7 @@
 #include <event2/bufferevent_ssl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,7 @@ struct dial {
 	socklen_t lens[MAX_ADDRESSES];
 	unsigned n, next;
 	unsigned timeout_s, lost_s;
+	struct sockaddr_storage last; /* AF_UNSPEC: none */
 	int last_errno;
 	int fd;
 	struct event *ev; /* of fd, while no bufferevent has it */
@@ -301,16 +303,46 @@ try_next(struct dial *d)
 		    d, EV_WRITE, on_connected, d->next < d->n ? &share : NULL);
 }
 
+/* The same machine, whatever the port. */
+static bool
+is_last(const struct dial *d, const struct sockaddr *sa)
+{
+	const struct sockaddr_in *a4 = (const struct sockaddr_in *)sa;
+	const struct sockaddr_in6 *a6 = (const struct sockaddr_in6 *)sa;
+	const struct sockaddr_storage *last = &d->last;
+
+	if (sa->sa_family != last->ss_family)
+		return false;
+	return sa->sa_family == AF_INET
+	    ? memcmp(&a4->sin_addr,
+		  &((const struct sockaddr_in *)last)->sin_addr,
+		  sizeof(a4->sin_addr)) == 0
+	    : sa->sa_family == AF_INET6 &&
+		memcmp(&a6->sin6_addr,
+		    &((const struct sockaddr_in6 *)last)->sin6_addr,
+		    sizeof(a6->sin6_addr)) == 0;
+}
+
+/* Those of list that are the last one, or those that are not. */
+static void
+take_addresses(struct dial *d, const struct addrinfo *list, bool last)
+{
+	for (; list != NULL && d->n < MAX_ADDRESSES; list = list->ai_next) {
+		if (is_last(d, list->ai_addr) != last)
+			continue;
+		memcpy(&d->addresses[d->n], list->ai_addr, list->ai_addrlen);
+		d->lens[d->n++] = list->ai_addrlen;
+	}
+}
+
 static void
 on_resolved(void *arg, const struct addrinfo *list, const char *why)
 {
 	struct dial *d = arg;
 
 	d->resolve = NULL; /* it frees itself */
-	for (; list != NULL && d->n < MAX_ADDRESSES; list = list->ai_next) {
-		memcpy(&d->addresses[d->n], list->ai_addr, list->ai_addrlen);
-		d->lens[d->n++] = list->ai_addrlen;
-	}
+	take_addresses(d, list, false);
+	take_addresses(d, list, true);
 	if (d->n == 0)
 		fail_at(d, &d->hop, why != NULL ? why : "no address");
 	else
@@ -343,6 +375,8 @@ dial_start(
 	d->alpn = to->alpn;
 	d->timeout_s = to->timeout_s;
 	d->lost_s = to->lost_s;
+	if (to->last != NULL)
+		d->last = *to->last;
 	d->cb = cb;
 	d->arg = arg;
 	d->fd = -1;

@@ -25,6 +25,8 @@ struct dial_to {
 	const char *alpn;          /* static */
 	unsigned timeout_s;        /* for all steps together */
 	unsigned lost_s; /* a vanished peer is noticed within this time */
+	/* the address to be tried after all others; NULL: none */
+	const struct sockaddr_storage *last;
 };
 
 /*

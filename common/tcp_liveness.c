@@ -84,6 +84,26 @@ tcp_liveness_look(
 	return state;
 }
 
+unsigned
+tcp_liveness_silent_ms(int fd)
+{
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+
+	if (fd < 0 || getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0)
+		return 0;
+	return info.tcpi_last_ack_recv < info.tcpi_last_data_recv
+	    ? info.tcpi_last_ack_recv
+	    : info.tcpi_last_data_recv;
+}
+
+void
+tcp_liveness_probe(int fd, unsigned seconds)
+{
+	set(fd, TCP_KEEPIDLE, at_least_one(seconds));
+	set(fd, TCP_KEEPINTVL, at_least_one(seconds));
+}
+
 bool
 tcp_liveness_is_lost(int error)
 {

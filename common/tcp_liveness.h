@@ -42,6 +42,14 @@ void tcp_liveness_start(int fd, unsigned lost_seconds);
 struct tcp_liveness_state tcp_liveness_look(
     struct tcp_liveness *l, int fd, unsigned lost_seconds, uint64_t now_ns);
 
+/* How long the peer has sent neither bytes nor acknowledgements, ms; 0 for
+ * sockets without TCP. With tcp_liveness_probe it answers once in that time. */
+unsigned tcp_liveness_silent_ms(int fd);
+
+/* After tcp_liveness_start: probes an idle connection this often, and gives it
+ * up no sooner. */
+void tcp_liveness_probe(int fd, unsigned seconds);
+
 /*
  * The decision alone, ms: TCP_USER_TIMEOUT for a connection whose output has
  * not moved for stuck_ms, and whose peer answered answer_ms ago. That one
