@@ -145,7 +145,7 @@ def test_checksum_agrees(recorded, rig):
 
 
 def test_spool_is_empty_after(recorded, rig):
-    wait_until(lambda: not os.listdir(rig.stack.path('spool')), 10,
+    wait_until(lambda: not os.listdir(rig.stack.path('spool')), 60,
                'an empty spool')
 
 
