@@ -10,17 +10,17 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
-#include "recorder/session/manifest.h"
+#include "recorder/session/recorder_manifest.h"
 #include "recorder/sandbox.h"
 #include "recorder/session/segment.h"
-#include "recorder/webm/webm_repair.h"
+#include "webm/webm_repair.h"
 
 /* Opens and locks the file of a dead recorder; *status says why not. */
 static int
 open_part(int dir_fd, const char *id, int *status)
 {
-	char name[MANIFEST_NAME_MAX];
-	int fd = openat(dir_fd, manifest_name(id, ".webm.part", name),
+	char name[RECORDER_MANIFEST_NAME_MAX];
+	int fd = openat(dir_fd, recorder_manifest_name(id, ".webm.part", name),
 	    O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 
 	if (fd < 0) {
@@ -55,8 +55,8 @@ exit_status(int rc)
 static bool
 has_poster(int dir_fd, const char *id)
 {
-	char name[MANIFEST_NAME_MAX];
-	int fd = openat(dir_fd, manifest_name(id, ".jpg", name),
+	char name[RECORDER_MANIFEST_NAME_MAX];
+	int fd = openat(dir_fd, recorder_manifest_name(id, ".jpg", name),
 	    O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
 	if (fd < 0)
@@ -66,13 +66,15 @@ has_poster(int dir_fd, const char *id)
 }
 
 static int
-publish(int dir_fd, const char *id, struct manifest *mf,
+publish(int dir_fd, const char *id, struct recorder_manifest *mf,
     const struct webm_repair_result *r, const struct evidence *evidence)
 {
 	uint64_t len_ns = r->duration_ms * NS_PER_MS;
-	struct manifest_end e = {
-		.end_mono_ns = manifest_get_int(mf, "start_mono_ns") + len_ns,
-		.end_wall_ns = manifest_get_int(mf, "start_wall_ns") + len_ns,
+	struct recorder_manifest_end e = {
+		.end_mono_ns =
+		    recorder_manifest_get_int(mf, "start_mono_ns") + len_ns,
+		.end_wall_ns =
+		    recorder_manifest_get_int(mf, "start_wall_ns") + len_ns,
 		.frames = r->frames,
 		.duration_ms = r->duration_ms,
 		.bytes = r->bytes,
@@ -82,7 +84,7 @@ publish(int dir_fd, const char *id, struct manifest *mf,
 		.has_poster = has_poster(dir_fd, id),
 	};
 
-	return manifest_publish(dir_fd, mf, id, &e);
+	return recorder_manifest_publish(dir_fd, mf, id, &e);
 }
 
 static void
@@ -97,8 +99,8 @@ repair(int dir_fd, const char *id, int fd)
 {
 	struct webm_repair_result r;
 	struct evidence evidence;
-	struct manifest *mf = NULL;
-	int rc = manifest_load(dir_fd, id, &mf);
+	struct recorder_manifest *mf = NULL;
+	int rc = recorder_manifest_load(dir_fd, id, &mf);
 
 	evidence_init(&evidence);
 	if (rc == ERR_NOTFOUND)
@@ -110,7 +112,7 @@ repair(int dir_fd, const char *id, int fd)
 	if (rc == 0)
 		rc = publish(dir_fd, id, mf, &r, &evidence);
 	evidence_release(&evidence);
-	manifest_free(mf);
+	recorder_manifest_free(mf);
 	if (rc != 0)
 		log_error("repair_failed", LOG_S("segment", id), LOG_ERR(rc));
 	else

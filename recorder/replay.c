@@ -18,9 +18,9 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
-#include "common/capture/capture.h"
+#include "capture/capture.h"
 #include "recorder/frame/zero_pages.h"
-#include "recorder/session/manifest.h"
+#include "recorder/session/recorder_manifest.h"
 #include "recorder/sandbox.h"
 #include "recorder/session/segment.h"
 #include "recorder/session/recorder_session.h"
@@ -102,10 +102,11 @@ empty_folder(int fd)
 static int
 open_capture(struct replay *r, int dir_fd, int *status)
 {
-	char name[MANIFEST_NAME_MAX];
+	char name[RECORDER_MANIFEST_NAME_MAX];
 
-	r->capture_fd = openat(dir_fd, manifest_name(r->id, ".capture", name),
-	    O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	r->capture_fd =
+	    openat(dir_fd, recorder_manifest_name(r->id, ".capture", name),
+		O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (r->capture_fd < 0) {
 		*status = errno == ENOENT ? EX_NOINPUT : EX_TEMPFAIL;
 		return ERR_NOTFOUND;
@@ -117,9 +118,9 @@ open_capture(struct replay *r, int dir_fd, int *status)
 static int
 open_out(struct replay *r, int dir_fd)
 {
-	char name[MANIFEST_NAME_MAX];
+	char name[RECORDER_MANIFEST_NAME_MAX];
 
-	manifest_name(r->id, ".encode", name);
+	recorder_manifest_name(r->id, ".encode", name);
 	if (mkdirat(dir_fd, name, 0750) != 0 && errno != EEXIST)
 		return ERR_IO;
 	r->out_fd = openat(

@@ -7,9 +7,9 @@
 #include "common/bytes.h"
 #include "common/clock.h"
 #include "common/err.h"
-#include "recorder/session/manifest.h"
+#include "recorder/session/recorder_manifest.h"
 #include "recorder/session/segment.h"
-#include "recorder/webm/webm_reader.h"
+#include "webm/webm_reader.h"
 
 /* What a segment's files say. */
 struct found {
@@ -40,11 +40,12 @@ static int
 open_media(int dir_fd, const char *id)
 {
 	static const char *const suffixes[] = { ".webm.part", ".webm" };
-	char name[MANIFEST_NAME_MAX];
+	char name[RECORDER_MANIFEST_NAME_MAX];
 	int fd = -1;
 
 	for (size_t i = 0; fd < 0 && i < N_ELEMENTS(suffixes); i++)
-		fd = openat(dir_fd, manifest_name(id, suffixes[i], name),
+		fd = openat(dir_fd,
+		    recorder_manifest_name(id, suffixes[i], name),
 		    O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	return fd;
 }
@@ -54,29 +55,31 @@ static int
 look(const struct meta *m, int dir_fd, const struct tee_checkpoint *checkpoint,
     struct found *f)
 {
-	struct manifest *mf = NULL;
+	struct recorder_manifest *mf = NULL;
 	uint64_t n, last_ms;
-	int fd = -1, rc = manifest_load(dir_fd, checkpoint->segment, &mf);
+	int fd = -1,
+	    rc = recorder_manifest_load(dir_fd, checkpoint->segment, &mf);
 
 	if (rc == ERR_NOTFOUND)
-		rc = manifest_load_closed(dir_fd, checkpoint->segment, &mf);
+		rc = recorder_manifest_load_closed(
+		    dir_fd, checkpoint->segment, &mf);
 	if (rc != 0)
 		goto out;
 	rc = ERR_CORRUPT;
-	if (strcmp(manifest_get_str(mf, "session"), m->session) != 0)
+	if (strcmp(recorder_manifest_get_str(mf, "session"), m->session) != 0)
 		goto out;
 	fd = open_media(dir_fd, checkpoint->segment);
 	if (fd < 0 || (rc = count_frames(fd, &n, &last_ms)) != 0)
 		goto out;
 	/* its checkpoint may be older than its first frame */
-	f->seq = manifest_get_int(mf, "seq") - (n == 0);
-	f->next_frame = manifest_get_int(mf, "first_frame") + n;
-	f->last_ns =
-	    manifest_get_int(mf, "start_mono_ns") + last_ms * NS_PER_MS;
+	f->seq = recorder_manifest_get_int(mf, "seq") - (n == 0);
+	f->next_frame = recorder_manifest_get_int(mf, "first_frame") + n;
+	f->last_ns = recorder_manifest_get_int(mf, "start_mono_ns") +
+	    last_ms * NS_PER_MS;
 out:
 	if (fd >= 0)
 		close(fd);
-	manifest_free(mf);
+	recorder_manifest_free(mf);
 	return rc;
 }
 

@@ -11,7 +11,7 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "storage/daemon.h"
-#include "storage/object_key.h"
+#include "manifest/object_key.h"
 #include "storage/store/store.h"
 
 /* Rows of one batch. */

@@ -12,7 +12,7 @@
 #include "common/log.h"
 #include "common/uuid.h"
 #include "storage/daemon.h"
-#include "storage/object_key.h"
+#include "manifest/object_key.h"
 #include "storage/store/store.h"
 
 /* $1 and $2 the bucket, $3 the row before: one that fails bars no other. A hold

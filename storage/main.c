@@ -172,7 +172,7 @@ on_segment(void *arg, const char *channel, const char *payload)
 	expiry_soon(d->expiry);
 	hold_kick(d->hold);
 	if (d->encode_queue != NULL)
-		encode_queue_told(d->encode_queue, payload);
+		encode_queue_notified(d->encode_queue, payload);
 }
 
 /* "relaycam storage check" asks for a comparison. */

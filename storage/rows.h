@@ -6,7 +6,7 @@
 #define STORAGE_ROWS_H
 
 #include "common/db.h"
-#include "storage/manifest.h"
+#include "manifest/manifest.h"
 
 /* What is known of a segment beside its manifest; all borrowed. */
 struct rows_state {

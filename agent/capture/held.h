@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/capture/capture.h"
+#include "capture/capture.h"
 
 struct held;
 

@@ -11,7 +11,7 @@
 
 #include "agent/capture/outbox.h"
 #include "common/agent_proto.h"
-#include "common/capture/capture.h"
+#include "capture/capture.h"
 
 struct sealed_capture;
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "common/bytes.h"
-#include "common/clip.h"
+#include "manifest/clip.h"
 #include "common/clock.h"
 #include "console/api/body.h"
 #include "console/api/change.h"

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/clip.h"
+#include "manifest/clip.h"
 #include "common/err.h"
 #include "ctl/ctl_http.h"
 #include "ctl/recordings/link.h"

@@ -12,7 +12,7 @@
 
 #include "common/bytes.h"
 #include "common/err.h"
-#include "common/evidence_keyfile.h"
+#include "manifest/evidence_keyfile.h"
 #include "common/keyfile.h"
 #include "ctl/command.h"
 #include "ctl/file.h"

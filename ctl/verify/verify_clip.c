@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/clip.h"
+#include "manifest/clip.h"
 #include "common/err.h"
 #include "ctl/verify/verify_internal.h"
 

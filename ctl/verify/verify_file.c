@@ -11,9 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/clip.h"
+#include "manifest/clip.h"
 #include "common/err.h"
-#include "common/webm_walk.h"
+#include "webm/webm_walk.h"
 
 #define MANIFEST_MAX (4 << 20)
 

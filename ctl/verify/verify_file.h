@@ -10,9 +10,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "common/evidence.h"
-#include "common/evidence_order.h"
-#include "common/evidence_sign.h"
+#include "manifest/evidence.h"
+#include "manifest/evidence_order.h"
+#include "manifest/evidence_sign.h"
 
 #define VERIFY_PATH_MAX  4096
 #define VERIFY_FILES_MAX 10000

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "common/webm_walk.h"
+#include "webm/webm_walk.h"
 #include "ctl/verify/verify_internal.h"
 
 char *

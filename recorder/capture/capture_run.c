@@ -12,9 +12,9 @@
 #include "common/bytes.h"
 #include "common/clock.h"
 #include "common/err.h"
-#include "common/capture/capture.h"
+#include "capture/capture.h"
 #include "recorder/ring_reader.h"
-#include "recorder/session/manifest.h"
+#include "recorder/session/recorder_manifest.h"
 #include "recorder/session/segment.h"
 
 /* Bytes are fetched this often, or when so much of the ring is full. */
@@ -73,16 +73,16 @@ write_manifest(struct run *r)
 		.start_mono_ns = r->start_ns,
 	};
 	struct area area = monitor_area(&m->monitor, m->width, m->height);
-	struct manifest *mf;
+	struct recorder_manifest *mf;
 	int rc = ERR_NOMEM;
 
 	p.width = area.w;
 	p.height = area.h;
 	mf = segment_make_manifest(&r->store, &p, r->res->id);
 	if (mf != NULL)
-		rc = manifest_write(
+		rc = recorder_manifest_write(
 		    r->c->spool_fd, mf, r->res->id, ".capture.json");
-	manifest_free(mf);
+	recorder_manifest_free(mf);
 	return rc;
 }
 
@@ -94,10 +94,10 @@ make_file(struct run *r)
 		.first_frame = r->c->meta->first_frame,
 		.gap_start_ns = r->c->meta->gap_start_ns,
 	};
-	char name[MANIFEST_NAME_MAX];
+	char name[RECORDER_MANIFEST_NAME_MAX];
 
 	r->fd = openat(r->c->spool_fd,
-	    manifest_name(r->res->id, ".capture.part", name),
+	    recorder_manifest_name(r->res->id, ".capture.part", name),
 	    O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (r->fd < 0 || flock(r->fd, LOCK_EX | LOCK_NB) != 0)
 		return ERR_IO;
@@ -155,13 +155,14 @@ open_files(struct run *r)
 static int
 close_files(struct run *r, const char *word, uint64_t end_ns)
 {
-	char part[MANIFEST_NAME_MAX], name[MANIFEST_NAME_MAX];
+	char part[RECORDER_MANIFEST_NAME_MAX], name[RECORDER_MANIFEST_NAME_MAX];
 	int dir = r->c->spool_fd;
 	int rc = capture_writer_end(r->writer, word, end_ns);
 
 	if (rc == 0 &&
-	    (renameat(dir, manifest_name(r->res->id, ".capture.part", part),
-		 dir, manifest_name(r->res->id, ".capture", name)) != 0 ||
+	    (renameat(dir,
+		 recorder_manifest_name(r->res->id, ".capture.part", part), dir,
+		 recorder_manifest_name(r->res->id, ".capture", name)) != 0 ||
 		fsync(dir) != 0))
 		rc = ERR_IO;
 	r->res->bytes = capture_writer_bytes_written(r->writer);

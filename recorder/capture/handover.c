@@ -9,7 +9,7 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
-#include "common/capture/capture.h"
+#include "capture/capture.h"
 #include "recorder/ring_reader.h"
 #include "rfb/decoder.h"
 #include "rfb/protocol.h"

@@ -13,13 +13,13 @@
 #include "common/bytes.h"
 #include "common/err.h"
 #include "recorder/session/segment_tags.h"
-#include "recorder/session/manifest.h"
-#include "recorder/webm/webm_writer.h"
+#include "recorder/session/recorder_manifest.h"
+#include "webm/webm_writer.h"
 
 struct segment {
 	struct segment_store *store;
 	struct webm_writer *webm;
-	struct manifest *manifest;
+	struct recorder_manifest *manifest;
 	struct evidence evidence;
 	uint8_t uuid[WEBM_UUID_LEN];
 	char id[META_UUID_LEN]; /* the same as text */
@@ -105,7 +105,7 @@ wall_ns(const struct meta *m, uint64_t mono_ns)
 /* team/endpoint/session/monitor-N/time.webm, unique in the session. */
 static void
 make_key(struct segment_store *st, const struct segment_params *p,
-    const char *id, char out[MANIFEST_KEY_MAX])
+    const char *id, char out[RECORDER_MANIFEST_KEY_MAX])
 {
 	const struct meta *m = st->meta;
 	char name[CLOCK_TEXT_MAX], suffix[16] = "";
@@ -124,16 +124,16 @@ make_key(struct segment_store *st, const struct segment_params *p,
 	st->monitor = p->monitor;
 	if (st->n_same > 1)
 		snprintf(suffix, sizeof(suffix), "-%u", st->n_same);
-	snprintf(out, MANIFEST_KEY_MAX, "%s/%s/%s/monitor-%u/%s%s%s.webm",
-	    m->team, m->endpoint, m->session, p->monitor, name, suffix,
-	    st->tag);
+	snprintf(out, RECORDER_MANIFEST_KEY_MAX,
+	    "%s/%s/%s/monitor-%u/%s%s%s.webm", m->team, m->endpoint, m->session,
+	    p->monitor, name, suffix, st->tag);
 }
 
-struct manifest *
+struct recorder_manifest *
 segment_make_manifest(
     struct segment_store *st, const struct segment_params *p, const char *id)
 {
-	struct manifest_open o = {
+	struct recorder_manifest_open o = {
 		.seq = p->seq,
 		.split_reason = p->split_reason,
 		.monitor = p->monitor,
@@ -149,7 +149,7 @@ segment_make_manifest(
 
 	memcpy(o.segment, id, sizeof(o.segment));
 	make_key(st, p, id, o.object_key);
-	return manifest_new(st->meta, &o);
+	return recorder_manifest_new(st->meta, &o);
 }
 
 static int
@@ -197,7 +197,7 @@ begin(struct segment *sg, const struct segment_params *p)
 	memcpy(params.uuid, sg->uuid, sizeof(params.uuid));
 	rc = webm_writer_new(&sg->webm, sg->fd, &params);
 	if (rc == 0)
-		rc = manifest_write(
+		rc = recorder_manifest_write(
 		    sg->store->dir_fd, sg->manifest, sg->id, ".json.open");
 	return rc;
 }
@@ -206,11 +206,11 @@ begin(struct segment *sg, const struct segment_params *p)
 static int
 make_file(struct segment *sg)
 {
-	char name[MANIFEST_NAME_MAX];
+	char name[RECORDER_MANIFEST_NAME_MAX];
 
-	sg->fd =
-	    openat(sg->store->dir_fd, manifest_name(sg->id, ".webm.part", name),
-		O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
+	sg->fd = openat(sg->store->dir_fd,
+	    recorder_manifest_name(sg->id, ".webm.part", name),
+	    O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (sg->fd < 0 || flock(sg->fd, LOCK_EX | LOCK_NB) != 0)
 		return ERR_IO;
 	return 0;
@@ -220,13 +220,13 @@ make_file(struct segment *sg)
 static void
 remove_files(struct segment *sg)
 {
-	char name[MANIFEST_NAME_MAX];
+	char name[RECORDER_MANIFEST_NAME_MAX];
 
-	unlinkat(
-	    sg->store->dir_fd, manifest_name(sg->id, ".json.open", name), 0);
+	unlinkat(sg->store->dir_fd,
+	    recorder_manifest_name(sg->id, ".json.open", name), 0);
 	if (sg->fd >= 0)
 		unlinkat(sg->store->dir_fd,
-		    manifest_name(sg->id, ".webm.part", name), 0);
+		    recorder_manifest_name(sg->id, ".webm.part", name), 0);
 }
 
 int
@@ -268,7 +268,7 @@ segment_restate(struct segment *sg, const struct segment_params *p)
 
 	webm_writer_free(sg->webm);
 	sg->webm = NULL;
-	manifest_free(sg->manifest);
+	recorder_manifest_free(sg->manifest);
 	sg->manifest = NULL;
 	if (ftruncate(sg->fd, 0) != 0)
 		return ERR_IO;
@@ -327,8 +327,8 @@ segment_tick(struct segment *sg, uint64_t now_ns)
 int
 segment_set_poster(struct segment *sg, const uint8_t *jpeg, size_t len)
 {
-	int rc =
-	    manifest_write_file(sg->store->dir_fd, sg->id, ".jpg", jpeg, len);
+	int rc = recorder_manifest_write_file(
+	    sg->store->dir_fd, sg->id, ".jpg", jpeg, len);
 
 	sg->has_poster = rc == 0;
 	return rc;
@@ -338,7 +338,7 @@ int
 segment_close(struct segment *sg, const char *end, uint64_t end_mono_ns,
     const struct activity *activity, struct segment_result *res)
 {
-	struct manifest_end e = {
+	struct recorder_manifest_end e = {
 		.end_mono_ns = end_mono_ns,
 		.end_wall_ns = wall_ns(sg->store->meta, end_mono_ns),
 		.frames = segment_frames(sg),
@@ -359,7 +359,7 @@ segment_close(struct segment *sg, const char *end, uint64_t end_mono_ns,
 		e.bytes = webm_writer_bytes(sg->webm);
 		e.duration_ms = webm_writer_duration_ms(sg->webm);
 		if (rc == 0)
-			rc = manifest_publish(
+			rc = recorder_manifest_publish(
 			    sg->store->dir_fd, sg->manifest, sg->id, &e);
 	}
 	memcpy(res->id, sg->id, sizeof(res->id));
@@ -376,7 +376,7 @@ segment_abandon(struct segment *sg)
 	if (sg == NULL)
 		return;
 	webm_writer_free(sg->webm);
-	manifest_free(sg->manifest);
+	recorder_manifest_free(sg->manifest);
 	evidence_release(&sg->evidence);
 	if (sg->fd >= 0)
 		close(sg->fd);

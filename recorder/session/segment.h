@@ -13,7 +13,7 @@
 #include "common/clock.h"
 #include "recorder/frame/activity.h"
 #include "recorder/meta.h"
-#include "recorder/webm/webm_writer.h"
+#include "webm/webm_writer.h"
 
 /* What all segments of a session share. */
 struct segment_store {
@@ -40,7 +40,7 @@ struct segment_params {
 	uint64_t gap_start_ns; /* as in struct manifest_open */
 };
 
-struct manifest;
+struct recorder_manifest;
 
 /*
  * For a session that is not encoded yet: an id for its first segment, and
@@ -48,7 +48,7 @@ struct manifest;
  * for memory.
  */
 int segment_make_id(char out[META_UUID_LEN]);
-struct manifest *segment_make_manifest(
+struct recorder_manifest *segment_make_manifest(
     struct segment_store *st, const struct segment_params *p, const char *id);
 
 /* How a segment ended, for the relay. */

@@ -9,7 +9,7 @@
 
 #include "common/clock.h"
 #include "recorder/meta.h"
-#include "recorder/webm/webm_writer.h"
+#include "webm/webm_writer.h"
 
 #define FILE_TAGS_N 9
 

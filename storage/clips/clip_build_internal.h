@@ -5,11 +5,11 @@
 #include <stdarg.h>
 #include <stdint.h>
 
-#include "common/clip.h"
+#include "manifest/clip.h"
 #include "storage/clips/clip_build.h"
 #include "storage/clips/clip_cut.h"
 #include "storage/evidence/signing.h"
-#include "storage/manifest.h"
+#include "manifest/manifest.h"
 #include "storage/store/store.h"
 #include "storage/storage_worker.h"
 

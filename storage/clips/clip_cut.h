@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#include "common/clip.h"
+#include "manifest/clip.h"
 #include "storage/clips/clip_plan.h"
 
 struct clip_made {

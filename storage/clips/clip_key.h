@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-#include "storage/object_key.h"
+#include "manifest/object_key.h"
 
 struct clip_key {
 	char id[37];

@@ -28,14 +28,14 @@ read_seeks(
 	uint64_t data, size, id_at, id;
 	int rc;
 
-	while ((rc = webm_find_child(v, at, end, WEBM_ID_SEEK, &data, &size)) ==
+	while ((rc = webm_find_child(v, at, end, MKV_ID_SEEK, &data, &size)) ==
 	    1) {
-		rc = place(v, data, data + size, WEBM_ID_SEEK_ID, 4, &id_at);
+		rc = place(v, data, data + size, MKV_ID_SEEK_ID, 4, &id_at);
 		if (rc == 0 && id_at != 0 &&
 		    (rc = webm_get_uint(v, id_at, 4, &id)) == 1 &&
-		    id == WEBM_ID_CUES)
+		    id == MKV_ID_CUES)
 			return place(v, data, data + size,
-			    WEBM_ID_SEEK_POSITION, 8, &h->cues_at);
+			    MKV_ID_SEEK_POSITION, 8, &h->cues_at);
 		if (rc < 0)
 			return rc;
 		at = data + size;
@@ -50,12 +50,12 @@ read_info(
 	struct clip_header *h = &p->header;
 	uint64_t bits;
 	double ms = 0;
-	int rc = place(v, at, end, WEBM_ID_DURATION, 8, &h->duration_at);
+	int rc = place(v, at, end, MKV_ID_DURATION, 8, &h->duration_at);
 
 	if (rc == 0)
-		rc = place(v, at, end, WEBM_ID_SEGMENT_UUID, 16, &h->uuid_at);
+		rc = place(v, at, end, MKV_ID_SEGMENT_UUID, 16, &h->uuid_at);
 	if (rc == 0)
-		rc = place(v, at, end, WEBM_ID_DATE_UTC, 8, &h->date_at);
+		rc = place(v, at, end, MKV_ID_DATE_UTC, 8, &h->date_at);
 	if (rc != 0 || h->duration_at == 0)
 		return rc != 0 ? rc : ERR_CORRUPT;
 	rc = webm_get_uint(v, h->duration_at, 8, &bits);
@@ -72,24 +72,24 @@ static int
 read_part(struct clip_plan *p, const struct webm_view *v, uint32_t id,
     uint64_t at, uint64_t end)
 {
-	if (id == WEBM_ID_SEEK_HEAD)
+	if (id == MKV_ID_SEEK_HEAD)
 		return read_seeks(&p->header, v, at, end);
-	return id == WEBM_ID_INFO ? read_info(p, v, at, end) : 0;
+	return id == MKV_ID_INFO ? read_info(p, v, at, end) : 0;
 }
 
 /* v ends with the header. */
 static int
 read_header(struct clip_plan *p, const struct webm_view *v)
 {
-	struct webm_head h;
+	struct ebml_head h;
 	uint64_t at;
 	int rc = webm_get_head(v, 0, &h);
 
-	if (rc != 1 || h.id != WEBM_ID_EBML || h.size > WEBM_HEADER_MAX)
+	if (rc != 1 || h.id != EBML_ID_HEADER || h.size > WEBM_HEADER_MAX)
 		return rc < 0 ? rc : ERR_CORRUPT;
 	at = h.len + h.size;
 	rc = webm_get_head(v, at, &h);
-	if (rc != 1 || h.id != WEBM_ID_SEGMENT || h.len != 12)
+	if (rc != 1 || h.id != MKV_ID_SEGMENT || h.len != 12)
 		return rc < 0 ? rc : ERR_CORRUPT;
 	p->header.size_at = at + 4;
 	p->header.segment_data = at += h.len;
@@ -114,16 +114,16 @@ read_cue(const struct webm_view *v, uint64_t at, uint64_t end,
     uint64_t *time_ms, uint64_t *position)
 {
 	uint64_t data, size, place_at, place_len;
-	int rc = webm_find_child(v, at, end, WEBM_ID_CUE_TIME, &data, &size);
+	int rc = webm_find_child(v, at, end, MKV_ID_CUE_TIME, &data, &size);
 
 	if (rc == 1)
 		rc = webm_get_uint(v, data, size, time_ms);
 	if (rc == 1)
 		rc = webm_find_child(
-		    v, at, end, WEBM_ID_CUE_PLACE, &place_at, &place_len);
+		    v, at, end, MKV_ID_CUE_TRACK_POSITIONS, &place_at, &place_len);
 	if (rc == 1)
 		rc = webm_find_child(v, place_at, place_at + place_len,
-		    WEBM_ID_CUE_CLUSTER, &data, &size);
+		    MKV_ID_CUE_CLUSTER_POSITION, &data, &size);
 	if (rc == 1)
 		rc = webm_get_uint(v, data, size, position);
 	return rc == 1 ? 0 : rc < 0 ? rc : ERR_CORRUPT;
@@ -134,11 +134,11 @@ static int
 read_cues(struct clip_plan *p, const struct webm_view *v, uint64_t from_ms,
     uint64_t to_ms)
 {
-	struct webm_head h;
+	struct ebml_head h;
 	uint64_t at = p->cues, end, time_ms = 0, position = 0;
 	int rc = webm_get_head(v, at, &h);
 
-	if (rc != 1 || h.id != WEBM_ID_CUES || h.size > v->size - at - h.len)
+	if (rc != 1 || h.id != MKV_ID_CUES || h.size > v->size - at - h.len)
 		return rc < 0 ? rc : ERR_CORRUPT;
 	at += h.len;
 	end = at + h.size;
@@ -147,7 +147,7 @@ read_cues(struct clip_plan *p, const struct webm_view *v, uint64_t from_ms,
 	p->to_most_ms = p->duration_ms;
 	while (at < end) {
 		rc = webm_get_head(v, at, &h);
-		if (rc != 1 || h.id != WEBM_ID_CUE_POINT ||
+		if (rc != 1 || h.id != MKV_ID_CUE_POINT ||
 		    h.size > end - at - h.len)
 			return rc < 0 ? rc : ERR_CORRUPT;
 		at += h.len;

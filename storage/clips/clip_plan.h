@@ -8,8 +8,8 @@
 
 #include <stdint.h>
 
-#include "common/evidence.h"
-#include "common/webm_walk.h"
+#include "manifest/evidence.h"
+#include "webm/webm_walk.h"
 
 #define CLIP_BYTES_MAX (UINT64_C(128) << 20) /* of blocks that it needs */
 #define CLIP_CUES_MAX  (8 << 20)             /* bytes of the original's */

@@ -12,7 +12,7 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "storage/daemon.h"
-#include "storage/encode/capture_scan.h"
+#include "capture/capture_scan.h"
 #include "storage/encode/encode_queue.h"
 #include "storage/encode/encode_turns.h"
 #include "storage/hash.h"

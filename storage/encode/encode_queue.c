@@ -93,7 +93,7 @@ on_known_prefix(void *arg, PGresult *res)
 }
 
 void
-encode_queue_told(struct encode_queue *q, const char *id)
+encode_queue_notified(struct encode_queue *q, const char *id)
 {
 	const struct capture *c;
 

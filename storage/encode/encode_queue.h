@@ -63,7 +63,7 @@ void encode_queue_free(struct encode_queue *q);
 void encode_queue_kick(struct encode_queue *q, bool retry);
 
 /* The row of that segment changed: somebody may want it encoded again. */
-void encode_queue_told(struct encode_queue *q, const char *id);
+void encode_queue_notified(struct encode_queue *q, const char *id);
 
 /* Ends what is being encoded; it begins anew at the next start. */
 void encode_queue_stop(struct encode_queue *q);

@@ -3,7 +3,7 @@
 #define STORAGE_ENCODE_ENCODE_ROWS_H
 
 #include "common/db.h"
-#include "storage/manifest.h"
+#include "manifest/manifest.h"
 
 /*
  * What comes before this capture in its session. Answer: one row: number of

@@ -12,11 +12,11 @@
 #include "common/err.h"
 #include "common/http.h"
 #include "common/log.h"
-#include "storage/encode/capture_scan.h"
+#include "capture/capture_scan.h"
 #include "storage/daemon.h"
 #include "storage/encode/encode_queue.h"
 #include "storage/spool/spool.h"
-#include "storage/files/webm_scan.h"
+#include "webm/webm_scan.h"
 #include "storage/hash.h"
 #include "storage/storage_worker.h"
 

@@ -1,4 +1,4 @@
-#include "storage/object_key.h"
+#include "manifest/object_key.h"
 #include "storage/evidence/signing.h"
 
 #include <errno.h>
@@ -11,7 +11,7 @@
 #include "common/bytes.h"
 #include "common/db.h"
 #include "common/err.h"
-#include "common/evidence_keyfile.h"
+#include "manifest/evidence_keyfile.h"
 #include "common/http.h"
 #include "common/log.h"
 #include "storage/daemon.h"

@@ -13,9 +13,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/evidence_sign.h"
+#include "manifest/evidence_sign.h"
 #include "storage/hash.h"
-#include "storage/object_key.h"
+#include "manifest/object_key.h"
 #include "storage/spool/spool_folder.h"
 #include "storage/store/store.h"
 #include "storage/storage_worker.h"

@@ -9,10 +9,10 @@
 
 #include "common/bytes.h"
 #include "common/err.h"
-#include "common/evidence.h"
+#include "manifest/evidence.h"
 #include "common/http.h"
-#include "common/webm_walk.h"
-#include "storage/manifest.h"
+#include "webm/webm_walk.h"
+#include "manifest/manifest.h"
 #include "storage/evidence/signing.h"
 
 /* A reader that hashes on the way: blocks are asked for in a row. */

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "storage/object_key.h"
+#include "manifest/object_key.h"
 
 struct evbuffer;
 struct files;

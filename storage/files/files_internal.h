@@ -19,8 +19,8 @@
 #include "storage/files/files.h"
 #include "storage/files/grant.h"
 #include "storage/files/opened.h"
-#include "storage/object_key.h"
-#include "storage/files/webm_scan.h"
+#include "manifest/object_key.h"
+#include "webm/webm_scan.h"
 
 #define FILES_IDLE_SECONDS 60
 #define FILES_EXPIRED      "This link has expired; ask for a new one."

@@ -13,7 +13,7 @@
 
 #define FILES_MAX 256 /* indexes at a time */
 #define KEEP_S    30  /* an index, and its file, that nobody asked for */
-#define TIDY_S    10
+#define SWEEP_S    10
 
 TAILQ_HEAD(wait_list, growing_wait);
 
@@ -182,7 +182,7 @@ struct growing_set *
 growing_set_new(struct event_base *base)
 {
 	struct growing_set *set = calloc(1, sizeof(*set));
-	struct timeval tv = { TIDY_S, 0 };
+	struct timeval tv = { SWEEP_S, 0 };
 
 	if (set == NULL)
 		return NULL;

@@ -8,7 +8,7 @@
 
 #include <sys/queue.h>
 
-#include "storage/files/webm_scan.h"
+#include "webm/webm_scan.h"
 
 struct event_base;
 struct growing;

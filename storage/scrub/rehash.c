@@ -6,7 +6,7 @@
 
 #include "common/err.h"
 #include "common/sha256.h"
-#include "storage/object_key.h"
+#include "manifest/object_key.h"
 
 struct rehash {
 	struct store *store;

@@ -8,7 +8,7 @@
 #include "common/db.h"
 #include "common/err.h"
 #include "common/log.h"
-#include "storage/object_key.h"
+#include "manifest/object_key.h"
 #include "storage/scrub/scrub_internal.h"
 
 /* clang-format off */

@@ -11,7 +11,7 @@
 #include "common/log.h"
 #include "storage/scrub/rehash.h"
 #include "storage/daemon.h"
-#include "storage/object_key.h"
+#include "manifest/object_key.h"
 #include "storage/store/store.h"
 
 /*

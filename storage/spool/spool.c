@@ -9,7 +9,7 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "storage/daemon.h"
-#include "storage/object_key.h"
+#include "manifest/object_key.h"
 #include "storage/rows.h"
 #include "storage/spool/removal.h"
 

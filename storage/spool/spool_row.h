@@ -16,7 +16,7 @@
 #include <sys/types.h>
 #include <time.h>
 
-#include "storage/manifest.h"
+#include "manifest/manifest.h"
 #include "storage/spool/recorder_child.h"
 #include "storage/spool/spool_folder.h"
 #include "storage/spool/spool_states.h"

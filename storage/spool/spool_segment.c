@@ -12,7 +12,7 @@
 #include "common/log.h"
 #include "storage/daemon.h"
 #include "storage/evidence/signing.h"
-#include "storage/object_key.h"
+#include "manifest/object_key.h"
 #include "storage/spool/removal.h"
 #include "storage/spool/spool.h"
 

@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-#include "storage/object_key.h"
+#include "manifest/object_key.h"
 #include "storage/spool/spool_row.h"
 
 struct daemon;

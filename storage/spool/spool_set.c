@@ -20,7 +20,7 @@ compare_names(const struct name *a, const struct spool_segment *b)
 }
 
 static int
-compare_items(const void *a, const void *b)
+compare_segments(const void *a, const void *b)
 {
 	const struct spool_segment *sg = a;
 
@@ -45,7 +45,7 @@ int
 spool_set_add(struct spool_set *set, struct spool_segment *sg)
 {
 	set->has_twins |= spool_set_find(set, NULL, sg->row.id) != NULL;
-	return tsearch(sg, &set->by_name, compare_items) != NULL ? 0
+	return tsearch(sg, &set->by_name, compare_segments) != NULL ? 0
 								 : ERR_NOMEM;
 }
 
@@ -65,7 +65,7 @@ spool_set_remove(struct spool_set *set, struct spool_segment *sg)
 	for (int q = 0; q < SPOOL_QUEUES; q++)
 		leave(set, q, sg);
 	if (spool_set_find(set, sg->row.folder, sg->row.id) == sg)
-		tdelete(sg, &set->by_name, compare_items);
+		tdelete(sg, &set->by_name, compare_segments);
 }
 
 struct spool_segment *

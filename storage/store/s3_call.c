@@ -10,7 +10,7 @@
 #include "common/clock.h"
 #include "common/curl_options.h"
 #include "common/err.h"
-#include "storage/object_key.h"
+#include "manifest/object_key.h"
 #include "storage/store/s3_call.h"
 
 #define CONNECT_TIMEOUT_S 10L

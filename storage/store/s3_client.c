@@ -1,4 +1,4 @@
-#include "storage/object_key.h"
+#include "manifest/object_key.h"
 #include "storage/store/s3_client.h"
 
 #include <event2/event.h>

@@ -24,7 +24,7 @@
 #include "common/err.h"
 #include "common/http.h"
 #include "common/log.h"
-#include "storage/object_key.h"
+#include "manifest/object_key.h"
 #include "storage/counters.h"
 #include "storage/spool/stop_point.h"
 #include "storage/store/s3_etag.h"

@@ -11,7 +11,7 @@
 #include "common/db.h"
 #include "common/err.h"
 #include "common/log.h"
-#include "storage/object_key.h"
+#include "manifest/object_key.h"
 #include "storage/counters.h"
 #include "storage/store/s3_upload.h"
 

@@ -58,7 +58,7 @@
 #include "common/err.h"
 #include "common/http.h"
 #include "storage/counters.h"
-#include "storage/object_key.h"
+#include "manifest/object_key.h"
 #include "storage/store/s3_backoff.h"
 #include "storage/store/s3_etag.h"
 #include "storage/store/s3_upload.h"

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "common/log.h"
-#include "storage/object_key.h"
+#include "manifest/object_key.h"
 #include "storage/store/s3_upload.h"
 
 /*

@@ -24,7 +24,7 @@
 #include "common/sha256.h"
 #include "common/write_all.h"
 #include "storage/counters.h"
-#include "storage/object_key.h"
+#include "manifest/object_key.h"
 #include "storage/store/folder_list.h"
 #include "storage/storage_worker.h"
 

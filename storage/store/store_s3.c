@@ -9,7 +9,7 @@
 #include "common/err.h"
 #include "common/http.h"
 #include "storage/counters.h"
-#include "storage/object_key.h"
+#include "manifest/object_key.h"
 #include "storage/store/s3_backoff.h"
 
 struct simple {

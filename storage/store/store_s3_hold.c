@@ -6,7 +6,7 @@
 #include "common/err.h"
 #include "common/http.h"
 #include "storage/counters.h"
-#include "storage/object_key.h"
+#include "manifest/object_key.h"
 #include "storage/store/store_s3.h"
 
 #define BODY(status)                                                           \

@@ -5,7 +5,7 @@
 
 #include "common/err.h"
 #include "storage/counters.h"
-#include "storage/object_key.h"
+#include "manifest/object_key.h"
 #include "storage/store/store_s3.h"
 
 struct reading {

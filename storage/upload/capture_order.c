@@ -7,10 +7,10 @@
 #include <unistd.h>
 
 #include "common/bytes.h"
-#include "common/capture/capture.h"
+#include "capture/capture.h"
 #include "common/clock.h"
 #include "common/err.h"
-#include "storage/manifest.h"
+#include "manifest/manifest.h"
 
 /* ---- the manifest ---- */
 

@@ -6,7 +6,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "common/capture/capture_format.h"
+#include "capture/capture_format.h"
+#include "common/bytes.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "common/err.h"
-#include "common/evidence.h"
+#include "manifest/evidence.h"
 #include "tests/fuzz/span.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "common/err.h"
-#include "common/evidence_order.h"
-#include "common/evidence_sign.h"
+#include "manifest/evidence_order.h"
+#include "manifest/evidence_sign.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

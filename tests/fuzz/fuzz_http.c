@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "common/http.h"
-#include "storage/object_key.h"
+#include "manifest/object_key.h"
 #include "common/s3_xml.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -2,7 +2,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "recorder/webm/webm_reader.h"
+#include "webm/webm_reader.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "storage/files/webm_scan.h"
+#include "webm/webm_scan.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "common/clock.h"
-#include "common/capture/capture.h"
+#include "capture/capture.h"
 #include "tests/unit/recorder_fixture.h"
 
 /* As in tests/integration/counter.py. */

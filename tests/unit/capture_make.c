@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "common/clock.h"
-#include "common/capture/capture.h"
+#include "capture/capture.h"
 #include "tests/unit/recorder_fixture.h"
 
 #define STEP_NS (100 * NS_PER_MS)

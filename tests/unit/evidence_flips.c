@@ -11,7 +11,7 @@
 
 #include "common/bytes.h"
 #include "common/err.h"
-#include "common/evidence.h"
+#include "manifest/evidence.h"
 
 struct span {
 	uint8_t *data;

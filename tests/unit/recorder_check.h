@@ -16,9 +16,9 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "common/evidence.h"
+#include "manifest/evidence.h"
 #include "recorder/frame/encoder.h"
-#include "recorder/webm/webm_reader.h"
+#include "webm/webm_reader.h"
 #include "tests/unit/recorder_child.h"
 
 #define W 320

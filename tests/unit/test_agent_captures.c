@@ -19,7 +19,7 @@
 
 #include "agent/capture/captures.h"
 #include "common/bytes.h"
-#include "common/capture/capture.h"
+#include "capture/capture.h"
 #include "common/err.h"
 #include "common/http.h"
 #include "common/sealed_file.h"

@@ -15,7 +15,7 @@
 
 #include "common/clock.h"
 #include "common/err.h"
-#include "common/capture/capture_format.h"
+#include "capture/capture_format.h"
 #include "tests/unit/recorder_fixture.h"
 
 #define JSON "{\"session\":\"x\"}"

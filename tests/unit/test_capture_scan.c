@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #include "common/bytes.h"
-#include "common/capture/capture.h"
-#include "storage/encode/capture_scan.h"
+#include "capture/capture.h"
+#include "capture/capture_scan.h"
 
 #define BLOCKS 6
 

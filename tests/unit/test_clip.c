@@ -11,11 +11,11 @@
 #include <unistd.h>
 
 #include "common/bytes.h"
-#include "common/clip.h"
+#include "manifest/clip.h"
 #include "common/err.h"
-#include "recorder/webm/webm_writer.h"
+#include "webm/webm_writer.h"
 #include "storage/clips/clip_cut.h"
-#include "storage/files/webm_scan.h"
+#include "webm/webm_scan.h"
 
 #define SEGMENT   "6d8f2a54-30cb-4d0e-9f6e-0a4b8c1d2e3f"
 #define CLIP      "11111111-2222-4333-8444-555555555555"

@@ -11,7 +11,7 @@
 
 #include "common/bytes.h"
 #include "common/err.h"
-#include "common/evidence.h"
+#include "manifest/evidence.h"
 
 #define SEGMENT  "6d8f2a54-30cb-4d0e-9f6e-0a4b8c1d2e3f"
 #define HEADER   1000

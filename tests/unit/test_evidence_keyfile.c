@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "common/err.h"
-#include "common/evidence_keyfile.h"
+#include "manifest/evidence_keyfile.h"
 
 #define PATH_MAX_ 100
 #define RACERS    8

@@ -13,8 +13,8 @@
 
 #include "common/bytes.h"
 #include "common/err.h"
-#include "common/evidence_order.h"
-#include "common/evidence_sign.h"
+#include "manifest/evidence_order.h"
+#include "manifest/evidence_sign.h"
 
 static struct evidence_signer signer, other;
 

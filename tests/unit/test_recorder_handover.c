@@ -8,7 +8,7 @@
 #include <zlib.h>
 
 #include "recorder/lag.h"
-#include "recorder/webm/webm_reader.h"
+#include "webm/webm_reader.h"
 #include "rfb/protocol.h"
 #include "tests/unit/recorder_check.h"
 

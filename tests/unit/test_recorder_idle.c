@@ -11,7 +11,7 @@
 #include "common/clock.h"
 #include "recorder/meta.h"
 #include "recorder/session/recorder_session_internal.h"
-#include "recorder/webm/webm_reader.h"
+#include "webm/webm_reader.h"
 #include "tests/unit/recorder_fixture.h"
 
 #define W        320u

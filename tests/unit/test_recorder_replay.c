@@ -6,7 +6,7 @@
 #include <sys/file.h>
 #include <sysexits.h>
 
-#include "common/capture/capture.h"
+#include "capture/capture.h"
 #include "tests/unit/recorder_check.h"
 
 static struct fixture_spool captured;

@@ -15,7 +15,7 @@
 
 #include "common/err.h"
 #include "recorder/frame/encoder.h"
-#include "recorder/session/manifest.h"
+#include "recorder/session/recorder_manifest.h"
 #include "recorder/recorder_repair.h"
 #include "recorder/session/segment.h"
 #include "tests/unit/recorder_fixture.h"
@@ -241,7 +241,7 @@ names_differ_within_a_second(void **state)
 
 		assert_int_equal(segment_open(&sg, &st, &p), 0);
 		j = load_json(
-		    manifest_name(segment_id(sg), ".json.open", name));
+		    recorder_manifest_name(segment_id(sg), ".json.open", name));
 		key = json_string_value(json_object_get(j, "object_key"));
 		assert_string_equal(
 		    key + strlen(key) - strlen(endings[i]), endings[i]);
@@ -264,7 +264,7 @@ open_file_is_locked(void **state)
 	make_meta(&m, 0, 1 << 20);
 	segment_store_init(&st, spool.fd, &m);
 	assert_int_equal(segment_open(&sg, &st, &p), 0);
-	manifest_name(segment_id(sg), ".webm.part", name);
+	recorder_manifest_name(segment_id(sg), ".webm.part", name);
 	fd = openat(spool.fd, name, O_RDONLY);
 	assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), -1);
 	segment_abandon(sg);
@@ -314,36 +314,38 @@ recover(const char *id, unsigned n)
 	bool part, final, open;
 	json_t *j;
 
-	part = faccessat(spool.fd, manifest_name(id, ".webm.part", name), F_OK,
-		   0) == 0;
-	open = faccessat(spool.fd, manifest_name(id, ".json.open", name), F_OK,
-		   0) == 0;
-	final =
-	    faccessat(spool.fd, manifest_name(id, ".webm", name), F_OK, 0) == 0;
+	part =
+	    faccessat(spool.fd, recorder_manifest_name(id, ".webm.part", name),
+		F_OK, 0) == 0;
+	open =
+	    faccessat(spool.fd, recorder_manifest_name(id, ".json.open", name),
+		F_OK, 0) == 0;
+	final = faccessat(spool.fd, recorder_manifest_name(id, ".webm", name),
+		    F_OK, 0) == 0;
 	/* never both names, never media without a manifest but at birth */
 	assert_true(part != final);
 	if (part && !open) {
 		assert_true(n <= 3);
-		assert_true(
-		    file_size(manifest_name(id, ".webm.part", name)) < 2048);
+		assert_true(file_size(recorder_manifest_name(
+				id, ".webm.part", name)) < 2048);
 		return;
 	}
 	if (part) {
 		assert_int_equal(run_repair(id), 0);
-		j = load_json(manifest_name(id, ".json", name));
+		j = load_json(recorder_manifest_name(id, ".json", name));
 		assert_true(json_is_true(json_object_get(j, "recovered")));
 		assert_text(j, "end", "crash");
 		assert_int_equal(num(j, "frames"), N_FRAMES);
 		assert_int_equal(num(j, "first_frame"), 11);
 		assert_int_equal(num(j, "last_frame"), 11 + N_FRAMES - 1);
 		assert_int_equal(num(j, "bytes"),
-		    file_size(manifest_name(id, ".webm", name)));
+		    file_size(recorder_manifest_name(id, ".webm", name)));
 		json_decref(j);
 	}
 	assert_int_equal(fixture_spool_count(&spool, ".webm", NULL), 1);
 	assert_int_equal(fixture_spool_count(&spool, ".part", NULL), 0);
 	/* named if it is there, and only then */
-	j = load_json(manifest_name(id, ".json", name));
+	j = load_json(recorder_manifest_name(id, ".json", name));
 	assert_int_equal(fixture_spool_count(&spool, ".jpg", name),
 	    json_object_get(j, "poster") != NULL);
 	if (json_object_get(j, "poster") != NULL)
@@ -420,7 +422,7 @@ repair_refuses(void **state)
 	segment_abandon(sg);
 	assert_int_equal(run_repair(id), EX_UNAVAILABLE); /* no frame */
 	assert_int_equal(fixture_spool_count(&spool, ".webm.part", NULL), 1);
-	fd = openat(spool.fd, manifest_name(id, ".json.open", name),
+	fd = openat(spool.fd, recorder_manifest_name(id, ".json.open", name),
 	    O_WRONLY | O_TRUNC);
 	assert_int_equal(write(fd, "{}", 2), 2);
 	close(fd);

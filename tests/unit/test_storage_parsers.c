@@ -16,7 +16,7 @@
 #include "common/bytes.h"
 #include "common/err.h"
 #include "common/uuid.h"
-#include "storage/manifest.h"
+#include "manifest/manifest.h"
 #include "common/s3_xml.h"
 
 #define ID      "01234567-89ab-cdef-0123-456789abcdef"

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "common/bytes.h"
-#include "common/capture/capture.h"
+#include "capture/capture.h"
 #include "common/err.h"
 #include "storage/upload/capture_order.h"
 #include "storage/upload/site_key.h"

@@ -17,10 +17,10 @@
 
 #include "common/bytes.h"
 #include "common/err.h"
-#include "recorder/webm/ebml.h"
-#include "recorder/webm/webm_reader.h"
-#include "recorder/webm/webm_repair.h"
-#include "recorder/webm/webm_writer.h"
+#include "webm/ebml.h"
+#include "webm/webm_reader.h"
+#include "webm/webm_repair.h"
+#include "webm/webm_writer.h"
 
 #define FRAMES 40
 

@@ -17,8 +17,8 @@
 #include <unistd.h>
 
 #include "common/err.h"
-#include "recorder/webm/webm_reader.h"
-#include "recorder/webm/webm_repair.h"
+#include "webm/webm_reader.h"
+#include "webm/webm_repair.h"
 
 #define OPS_MAX  256
 #define FILE_MAX 32768

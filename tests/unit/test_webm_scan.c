@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "common/err.h"
-#include "storage/files/webm_scan.h"
+#include "webm/webm_scan.h"
 
 #define N_CLUSTERS 5
 

@@ -17,8 +17,8 @@
 
 #include "recorder/frame/canvas.h"
 #include "recorder/frame/encoder.h"
-#include "recorder/webm/webm_repair.h"
-#include "recorder/webm/webm_writer.h"
+#include "webm/webm_repair.h"
+#include "webm/webm_writer.h"
 
 /* Odd on purpose: 4:2:0 rounds up. */
 #define WIDTH     321
