@@ -78,6 +78,13 @@ def test_parts_are_sent_while_it_grows(env, ceph, webm):  # noqa: F811
     assert ceph.uploads() == []
     assert env.rows('SELECT FROM uploads') == []
     assert ceph.get(seg.key, f'{env.dir}/got') == webm
+    # no SHA-256 is noted with such an object: a check reads its bytes
+    env.rows("INSERT INTO storage_checks (store, asked_by, is_full) VALUES "
+             "('s3', 'alice', true)")
+    env.rows('NOTIFY relaycam_check')
+    wait_for('it is hashed', lambda: seg.row()['hashed_at'], 60)
+    assert seg.row()['status'] == 'available'
+
 
 def lose(seg):
     """As the disk of its node: the recorder and its files are gone."""
