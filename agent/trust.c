@@ -9,6 +9,7 @@
 
 #include "common/bytes.h"
 #include "common/err.h"
+#include "common/http.h"
 #include "common/tls.h"
 
 #define HEX_MAX 65 /* a SHA-256 in hexadecimal */
@@ -178,8 +179,7 @@ fingerprint(const X509 *cert, char out[HEX_MAX])
 	out[0] = '\0';
 	if (cert == NULL || X509_digest(cert, EVP_sha256(), sha, &len) != 1)
 		return;
-	for (size_t i = 0; i < sizeof(sha); i++)
-		snprintf(out + 2 * i, HEX_MAX - 2 * i, "%02x", sha[i]);
+	http_hex(sha, sizeof(sha), out);
 }
 
 static bool

@@ -23,8 +23,9 @@ sequence(const unsigned char *p)
 	return n;
 }
 
-void
-db_query_clean(char *text)
+/* Replaces, in place, each byte that is not part of UTF-8 (RFC 3629). */
+static void
+clean_text(char *text)
 {
 	size_t n;
 
@@ -61,7 +62,7 @@ db_query_new(const char *sql, int n, const char *const *params,
 		if (params[i] == NULL)
 			continue;
 		text = stpcpy(text, params[i]) + 1;
-		db_query_clean(q->params[i]);
+		clean_text(q->params[i]);
 	}
 	q->n = n;
 	q->cb = cb;

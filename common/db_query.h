@@ -35,7 +35,4 @@ void db_query_done(struct db_query *q, PGresult *res);
 /* Frees without an answer. */
 void db_query_free(struct db_query *q);
 
-/* Replaces, in place, each byte that is not part of UTF-8 (RFC 3629). */
-void db_query_clean(char *text);
-
 #endif

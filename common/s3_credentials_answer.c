@@ -6,6 +6,7 @@
 
 #include "common/bytes.h"
 #include "common/err.h"
+#include "common/json.h"
 #include "common/s3_credentials_internal.h"
 #include "common/s3_xml.h"
 
@@ -113,11 +114,9 @@ take_json(struct s3_credentials *c, const char *body, uint64_t now_s, char *why,
     size_t why_len)
 {
 	json_t *o = json_loads(body, 0, NULL);
-	struct fields f = { json_string_value(
-				json_object_get(o, "AccessKeyId")),
-		json_string_value(json_object_get(o, "SecretAccessKey")),
-		json_string_value(json_object_get(o, "Token")),
-		json_string_value(json_object_get(o, "Expiration")) };
+	struct fields f = { json_text(o, "AccessKeyId"),
+		json_text(o, "SecretAccessKey"), json_text(o, "Token"),
+		json_text(o, "Expiration") };
 	int rc = take(c, &f, now_s, why, why_len);
 
 	wipe_json(o);

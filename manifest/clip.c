@@ -4,6 +4,7 @@
 
 #include "common/bytes.h"
 #include "common/err.h"
+#include "common/json.h"
 
 #define VERSION   1
 #define SHA_BLOCK 64
@@ -11,7 +12,7 @@
 bool
 clip_is(const json_t *manifest)
 {
-	const char *kind = json_string_value(json_object_get(manifest, "kind"));
+	const char *kind = json_text(manifest, "kind");
 
 	return kind != NULL && strcmp(kind, "clip") == 0;
 }
@@ -119,8 +120,7 @@ clip_read(struct clip_facts *c, const json_t *manifest, const char **why)
 {
 	memset(c, 0, sizeof(*c));
 	*why = "the manifest of the clip has an unknown format";
-	if (!clip_is(manifest) ||
-	    json_integer_value(json_object_get(manifest, "version")) != VERSION)
+	if (!clip_is(manifest) || json_int(manifest, "version") != VERSION)
 		return ERR_CORRUPT;
 	*why = "the manifest of the clip lacks what a clip's has";
 	c->id = take_id(manifest, "clip");

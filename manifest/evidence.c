@@ -8,6 +8,7 @@
 
 #include "common/bytes.h"
 #include "common/err.h"
+#include "common/json.h"
 #include "manifest/evidence_clusters.h"
 
 #define VERSION   1
@@ -271,9 +272,8 @@ parse(struct evidence *e, const json_t *manifest, const struct owner *o,
 	if (j == NULL)
 		return ERR_NOTFOUND;
 	*why = "the evidence has an unknown format";
-	if (o->id == NULL ||
-	    json_integer_value(json_object_get(j, "version")) != VERSION ||
-	    !parse_hash(json_string_value(json_object_get(j, "root")), e->root))
+	if (o->id == NULL || json_int(j, "version") != VERSION ||
+	    !parse_hash(json_text(j, "root"), e->root))
 		return ERR_CORRUPT;
 	rc = parse_blocks(e, json_object_get(j, "blocks"));
 	if (rc != 0)

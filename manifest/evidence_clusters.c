@@ -8,6 +8,7 @@
 
 #include "common/bytes.h"
 #include "common/err.h"
+#include "common/json.h"
 
 #define VERSION   1
 #define SEED      "relaycam clusters 1\n"
@@ -241,10 +242,9 @@ evidence_clusters_parse(struct evidence *e, const json_t *j)
 	char hex[ROOT_HEX + 1];
 	int rc = 0;
 
-	if (j == NULL ||
-	    json_integer_value(json_object_get(j, "version")) > VERSION)
+	if (j == NULL || json_int(j, "version") > VERSION)
 		return 0;
-	if (json_integer_value(json_object_get(j, "version")) != VERSION ||
+	if (json_int(j, "version") != VERSION ||
 	    json_string_value(root) == NULL || json_array_size(blocks) != e->n)
 		return ERR_CORRUPT;
 	for (size_t i = 0; rc == 0 && i < e->n; i++)

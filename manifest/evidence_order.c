@@ -7,6 +7,7 @@
 
 #include "common/bytes.h"
 #include "common/err.h"
+#include "common/json.h"
 
 /* Ends of a file that another one always follows, and those of a session. */
 static const char *const splits[] = { "size", "monitor", "frame_rate",
@@ -61,8 +62,7 @@ take_hash(const json_t *v, uint8_t out[EVIDENCE_HASH_LEN])
 static bool
 take_name(const json_t *manifest, char out[256])
 {
-	const char *key =
-	    json_string_value(json_object_get(manifest, "object_key"));
+	const char *key = json_text(manifest, "object_key");
 	const char *slash = key != NULL ? strrchr(key, '/') : NULL;
 	const char *name = slash != NULL ? slash + 1 : key;
 	size_t len = name != NULL ? strlen(name) : 0;

@@ -7,6 +7,7 @@
 
 #include "common/bytes.h"
 #include "common/err.h"
+#include "common/json.h"
 #include "common/keyfile.h"
 
 #define FIELD  "signature"
@@ -151,8 +152,8 @@ int
 evidence_signature_bytes(
     const json_t *manifest, uint8_t out[EVIDENCE_SIGNATURE_LEN])
 {
-	const char *hex = json_string_value(
-	    json_object_get(json_object_get(manifest, FIELD), "ed25519"));
+	const char *hex =
+	    json_text(json_object_get(manifest, FIELD), "ed25519");
 
 	return hex != NULL && strlen(hex) == 2 * EVIDENCE_SIGNATURE_LEN &&
 		parse_hex(hex, out, EVIDENCE_SIGNATURE_LEN)
@@ -164,8 +165,7 @@ evidence_signature_bytes(
 static void
 claimed_id(const json_t *manifest, char out[EVIDENCE_KEY_ID_MAX])
 {
-	const char *id = json_string_value(
-	    json_object_get(json_object_get(manifest, FIELD), "key"));
+	const char *id = json_text(json_object_get(manifest, FIELD), "key");
 
 	out[0] = '\0';
 	if (id != NULL && strlen(id) == EVIDENCE_KEY_ID_MAX - 1 &&

@@ -13,6 +13,7 @@
 #include "common/bytes.h"
 #include "common/err.h"
 #include "common/http.h"
+#include "common/json.h"
 #include "common/uuid.h"
 
 #define WALL_MAX INT64_C(9000000000000000000) /* year 2255 in ns */
@@ -257,7 +258,7 @@ take_poster(struct manifest *m, const json_t *v)
 static void
 take_root(struct manifest *m, const json_t *v)
 {
-	const char *hex = json_string_value(json_object_get(v, "root"));
+	const char *hex = json_text(v, "root");
 
 	m->has_root = hex != NULL && strlen(hex) == 64 &&
 	    http_unhex(hex, m->root, sizeof(m->root)) == 0;
@@ -308,7 +309,7 @@ read_object(struct manifest *m, const json_t *root, const char *id, bool closed,
 {
 	if (!json_is_object(root))
 		return bad(err, err_len, "not a JSON object");
-	if (json_integer_value(json_object_get(root, "version")) != 1)
+	if (json_int(root, "version") != 1)
 		return bad(err, err_len, "version is not 1");
 	for (size_t i = 0; i < N_ELEMENTS(fields); i++) {
 		const json_t *v = json_object_get(root, fields[i].name);

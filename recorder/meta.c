@@ -5,6 +5,8 @@
 
 #include "common/bytes.h"
 #include "common/err.h"
+#include "common/http.h"
+#include "common/json.h"
 #include "rfb/protocol.h"
 
 #define NS_MAX      INT64_MAX
@@ -56,32 +58,11 @@ static const struct int_field int_fields[] = {
 };
 
 static int
-get_int(
-    const json_t *o, const char *name, int64_t min, int64_t max, int64_t *out)
-{
-	const json_t *v = json_object_get(o, name);
-
-	if (!json_is_integer(v) || json_integer_value(v) < min ||
-	    json_integer_value(v) > max)
-		return ERR_CONFIG;
-	*out = json_integer_value(v);
-	return 0;
-}
-
-static const char *
-get_str(const json_t *o, const char *name)
-{
-	const char *s = json_string_value(json_object_get(o, name));
-
-	return s != NULL ? s : "";
-}
-
-static int
 parse_strings(struct meta *m, const json_t *o, const char **why)
 {
 	for (size_t i = 0; i < N_ELEMENTS(str_fields); i++) {
 		const struct str_field *f = &str_fields[i];
-		const char *s = get_str(o, f->name);
+		const char *s = json_text_or_empty(o, f->name);
 
 		*why = f->name;
 		if (s[0] == '\0' || strlen(s) >= f->size)
@@ -100,20 +81,20 @@ parse_ints(struct meta *m, const json_t *o, const char **why)
 		const struct int_field *f = &int_fields[i];
 
 		*why = f->name;
-		if (get_int(o, f->name, f->min, f->max, &v) != 0)
+		if (!json_int_within(o, f->name, f->min, f->max, &v))
 			return ERR_CONFIG;
 		memcpy((char *)m + f->offset, &v, sizeof(v));
 	}
 	*why = "width";
-	if (get_int(o, "width", 1, RFB_MAX_SIDE, &v) != 0)
+	if (!json_int_within(o, "width", 1, RFB_MAX_SIDE, &v))
 		return ERR_CONFIG;
 	m->width = (uint16_t)v;
 	*why = "height";
-	if (get_int(o, "height", 1, RFB_MAX_SIDE, &v) != 0)
+	if (!json_int_within(o, "height", 1, RFB_MAX_SIDE, &v))
 		return ERR_CONFIG;
 	m->height = (uint16_t)v;
 	*why = "frame_rate";
-	if (get_int(o, "frame_rate", 1, META_FRAME_RATE_MAX, &v) != 0)
+	if (!json_int_within(o, "frame_rate", 1, META_FRAME_RATE_MAX, &v))
 		return ERR_CONFIG;
 	m->frame_rate = (unsigned)v;
 	return 0;
@@ -135,8 +116,8 @@ static const char *const quality_names[] = { "text", "small", "lossless" };
 static int
 parse_choices(struct meta *m, const json_t *o, const char **why)
 {
-	int codec = pick(get_str(o, "codec"), codec_names, 2);
-	int quality = pick(get_str(o, "quality"), quality_names, 3);
+	int codec = pick(json_text_or_empty(o, "codec"), codec_names, 2);
+	int quality = pick(json_text_or_empty(o, "quality"), quality_names, 3);
 
 	*why = "codec";
 	if (codec < 0)
@@ -150,31 +131,16 @@ parse_choices(struct meta *m, const json_t *o, const char **why)
 }
 
 static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return -1;
-}
-
-static int
 parse_format(struct meta *m, const json_t *o, const char **why)
 {
-	const char *s = get_str(o, "pixel_format");
+	const char *s = json_text_or_empty(o, "pixel_format");
 	uint8_t wire[RFB_PIXEL_FORMAT_LEN];
 
 	*why = "pixel_format";
-	if (strlen(s) != sizeof(wire) * 2)
+	/* lower case only: that is how the relay writes it */
+	if (strspn(s, "0123456789abcdef") != strlen(s) ||
+	    http_unhex(s, wire, sizeof(wire)) != 0)
 		return ERR_CONFIG;
-	for (size_t i = 0; i < sizeof(wire); i++) {
-		int hi = hex_digit(s[2 * i]), lo = hex_digit(s[2 * i + 1]);
-
-		if (hi < 0 || lo < 0)
-			return ERR_CONFIG;
-		wire[i] = (uint8_t)(hi << 4 | lo);
-	}
 	return rfb_pixel_format_parse(&m->pixel_format, wire) == 0 ? 0
 								   : ERR_CONFIG;
 }
@@ -188,7 +154,7 @@ parse_recording(struct meta *m, const json_t *o, const char **why)
 
 	*why = "recording";
 	if (json_object_get(o, "recording") != NULL)
-		i = pick(get_str(o, "recording"), names, 2);
+		i = pick(json_text_or_empty(o, "recording"), names, 2);
 	m->is_manual = i == 1;
 	return i < 0 ? ERR_CONFIG : 0;
 }
@@ -202,7 +168,7 @@ parse_mode(struct meta *m, const json_t *o, const char **why)
 
 	*why = "mode";
 	if (json_object_get(o, "mode") != NULL)
-		i = pick(get_str(o, "mode"), names, 2);
+		i = pick(json_text_or_empty(o, "mode"), names, 2);
 	m->is_capture = i == 1;
 	return i < 0 || (m->is_capture && m->is_manual) ? ERR_CONFIG : 0;
 }
@@ -215,7 +181,7 @@ parse_optional(
 	int64_t v = *out;
 
 	if (json_object_get(o, name) != NULL &&
-	    get_int(o, name, min, max, &v) != 0)
+	    !json_int_within(o, name, min, max, &v))
 		return ERR_CONFIG;
 	*out = (unsigned)v;
 	return 0;
@@ -228,7 +194,8 @@ parse_max_pixels(struct meta *m, const json_t *o, const char **why)
 	int64_t v = (int64_t)RFB_MAX_SIDE * RFB_MAX_SIDE;
 
 	*why = "max_pixels";
-	if (json_object_get(o, *why) != NULL && get_int(o, *why, 1, v, &v) != 0)
+	if (json_object_get(o, *why) != NULL &&
+	    !json_int_within(o, *why, 1, v, &v))
 		return ERR_CONFIG;
 	m->max_pixels = (uint64_t)v;
 	*why = "width and height are above max_pixels";
@@ -264,7 +231,7 @@ parse_side(const json_t *o, const char *name, unsigned *out)
 {
 	int64_t v;
 
-	if (get_int(o, name, 0, UINT16_MAX, &v) != 0)
+	if (!json_int_within(o, name, 0, UINT16_MAX, &v))
 		return ERR_CONFIG;
 	*out = (unsigned)v;
 	return 0;
@@ -275,7 +242,7 @@ static int
 parse_monitor(struct meta *m, const json_t *o, const char **why)
 {
 	const json_t *v = json_object_get(o, "monitor");
-	const char *name = get_str(v, "name");
+	const char *name = json_text_or_empty(v, "name");
 	struct monitor *mon = &m->monitor;
 
 	*why = "monitor";

@@ -111,17 +111,6 @@ ebml_put_uint(struct buf *b, uint32_t id, uint64_t v)
 }
 
 int
-ebml_put_double(struct buf *b, uint32_t id, double v)
-{
-	uint64_t bits;
-	uint8_t p[8];
-
-	memcpy(&bits, &v, sizeof(bits));
-	store_be64(p, bits);
-	return ebml_put_bytes(b, id, p, sizeof(p));
-}
-
-int
 ebml_put_void(struct buf *b, unsigned total)
 {
 	static const uint8_t zeros[VOID_MAX] = { 0 };
@@ -148,8 +137,8 @@ load_be(const uint8_t *p, unsigned n)
 	return v;
 }
 
-int
-ebml_parse_size(const uint8_t *p, size_t len, uint64_t *size)
+static int
+parse_size(const uint8_t *p, size_t len, uint64_t *size)
 {
 	unsigned n;
 	uint64_t mask;
@@ -182,7 +171,7 @@ ebml_parse_head(const uint8_t *p, size_t len, struct ebml_head *h)
 	if (len < n)
 		return 0;
 	h->id = (uint32_t)load_be(p, n);
-	rc = ebml_parse_size(p + n, len - n, &h->size);
+	rc = parse_size(p + n, len - n, &h->size);
 	if (rc <= 0)
 		return rc;
 	h->len = n + (unsigned)rc;

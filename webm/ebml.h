@@ -101,7 +101,6 @@ int ebml_put_bytes(struct buf *b, uint32_t id, const void *data, size_t len);
 int ebml_put_string(struct buf *b, uint32_t id, const char *s);
 int ebml_put_uint(struct buf *b, uint32_t id, uint64_t v);
 int ebml_put_uint_in(struct buf *b, uint32_t id, uint64_t v, unsigned n);
-int ebml_put_double(struct buf *b, uint32_t id, double v);
 int ebml_put_void(struct buf *b, unsigned total);
 
 /* Stores the size in exactly n bytes (1..8) at p. */
@@ -119,12 +118,6 @@ struct ebml_head {
  * 0 when more are needed, or ERR_CORRUPT for an impossible id or size.
  */
 int ebml_parse_head(const uint8_t *p, size_t len, struct ebml_head *h);
-
-/*
- * Decodes just a size (also the form of a block's track number). Returns as
- * ebml_parse_head.
- */
-int ebml_parse_size(const uint8_t *p, size_t len, uint64_t *size);
 
 /*
  * Steps through the children of an element that lies in memory whole.

@@ -96,8 +96,8 @@ put_cue(struct buf *b, const struct webm_cue_point *cue)
 	return rc;
 }
 
-int
-webm_cues_put(const struct webm_cues *c, struct buf *b)
+static int
+put_cues(const struct webm_cues *c, struct buf *b)
 {
 	int rc;
 
@@ -259,7 +259,7 @@ webm_file_end(const struct webm_ending *e, uint64_t *file_len)
 	int rc;
 
 	buf_init(&cues, SIZE_MAX / 2);
-	rc = webm_cues_put(e->cues, &cues);
+	rc = put_cues(e->cues, &cues);
 	if (rc == 0 && ftruncate(e->fd, (off_t)e->clusters_end) != 0)
 		rc = file_error();
 	if (rc == 0)

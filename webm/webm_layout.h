@@ -65,8 +65,6 @@ bool webm_cues_wants(const struct webm_cues *c, uint64_t time_ms);
 /* Makes room for one more, so that add cannot fail. 0 or ERR_NOMEM. */
 int webm_cues_reserve(struct webm_cues *c);
 void webm_cues_add(struct webm_cues *c, const struct webm_cue_point *cue);
-/* Appends the element, webm_cues_len bytes. Returns 0 or ERR_NOMEM. */
-int webm_cues_put(const struct webm_cues *c, struct buf *b);
 
 /* Bytes of a cluster's head up to its first block. */
 unsigned webm_cluster_head_len(uint64_t time_ms);

@@ -369,21 +369,9 @@ webm_writer_bytes(const struct webm_writer *w)
 }
 
 uint64_t
-webm_writer_final_bytes(const struct webm_writer *w)
-{
-	return w->is_finished ? w->pos : w->pos + webm_cues_len(&w->cues, NULL);
-}
-
-uint64_t
 webm_writer_frames(const struct webm_writer *w)
 {
 	return w->n_frames;
-}
-
-uint64_t
-webm_writer_last_ms(const struct webm_writer *w)
-{
-	return w->last_ms;
 }
 
 uint64_t

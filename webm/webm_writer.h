@@ -168,12 +168,9 @@ int webm_writer_tick(struct webm_writer *w, uint64_t now_ms);
  */
 int webm_writer_finish(struct webm_writer *w, uint64_t duration_ms);
 
-/* Bytes in the file now, and what a finish now would make of it. */
+/* Bytes in the file now. */
 uint64_t webm_writer_bytes(const struct webm_writer *w);
-uint64_t webm_writer_final_bytes(const struct webm_writer *w);
 uint64_t webm_writer_frames(const struct webm_writer *w);
-/* Time of the last frame; 0 when there is none. */
-uint64_t webm_writer_last_ms(const struct webm_writer *w);
 /* What finish settled on; 0 before. */
 uint64_t webm_writer_duration_ms(const struct webm_writer *w);
 

@@ -38,8 +38,9 @@ struct exchange {
 	struct exchange_answer answer;
 };
 
-bool
-exchange_field(const struct exchange_answer *a, const char *name, char *out,
+/* Copies the value of a field of the head; false: there is none that fits. */
+static bool
+get_field(const struct exchange_answer *a, const char *name, char *out,
     size_t out_len)
 {
 	size_t n = strlen(name);
@@ -70,7 +71,7 @@ exchange_number(
 	char text[20];
 	size_t len;
 
-	if (!exchange_field(a, name, text, sizeof(text)))
+	if (!get_field(a, name, text, sizeof(text)))
 		return false;
 	len = strlen(text);
 	if (len == 0 || strspn(text, "0123456789") != len)
@@ -171,7 +172,7 @@ answered(struct exchange *x)
 {
 	char text[64] = "";
 
-	exchange_field(&x->answer, "Connection", text, sizeof(text));
+	get_field(&x->answer, "Connection", text, sizeof(text));
 	x->answer.keeps =
 	    x->answer.keeps && x->at == x->to && strcasecmp(text, "close") != 0;
 	x->is_asked = false;

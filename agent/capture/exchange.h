@@ -23,11 +23,10 @@ struct exchange_answer {
 	char text[EXCHANGE_TEXT_MAX]; /* the body's begin, printable */
 };
 
-/* Copies the value of a field of the head; false: there is none that fits. */
-bool exchange_field(const struct exchange_answer *a, const char *name,
-    char *out, size_t out_len);
-
-/* The same as a number of at most 19 digits. */
+/*
+ * The value of a field of the head as a number of at most 19 digits; false:
+ * there is no such field.
+ */
 bool exchange_number(
     const struct exchange_answer *a, const char *name, uint64_t *out);
 

@@ -7,6 +7,7 @@
 
 #include "common/bytes.h"
 #include "common/err.h"
+#include "common/json.h"
 
 #define TEXT_MAX  512 /* bytes of a claim that is used */
 #define GROUP_MAX 512
@@ -54,10 +55,9 @@ oidc_tokens_read(
 
 	memset(t, 0, sizeof(*t));
 	t->root = len <= OIDC_TOKENS_MAX ? load(text, len) : NULL;
-	t->id_token = json_string_value(json_object_get(t->root, "id_token"));
-	t->access_token =
-	    json_string_value(json_object_get(t->root, "access_token"));
-	type = json_string_value(json_object_get(t->root, "token_type"));
+	t->id_token = json_text(t->root, "id_token");
+	t->access_token = json_text(t->root, "access_token");
+	type = json_text(t->root, "token_type");
 	if (t->root == NULL)
 		return refuse(why, ERR_PROTOCOL,
 		    "its token endpoint does not answer with a JSON object");
@@ -93,7 +93,7 @@ void
 oidc_error_read(const char *text, size_t len, char *out, size_t out_len)
 {
 	json_t *o = len <= OIDC_TOKENS_MAX ? load(text, len) : NULL;
-	const char *s = json_string_value(json_object_get(o, "error"));
+	const char *s = json_text(o, "error");
 	size_t n = s != NULL ? strlen(s) : 0;
 	bool is_plain = n > 0 && n < out_len;
 
@@ -122,8 +122,8 @@ oidc_claims_add(
     json_t *claims, const char *text, size_t len, char why[OIDC_WHY_MAX])
 {
 	json_t *info = len <= OIDC_USERINFO_MAX ? load(text, len) : NULL;
-	const char *sub = json_string_value(json_object_get(info, "sub"));
-	const char *mine = json_string_value(json_object_get(claims, "sub"));
+	const char *sub = json_text(info, "sub");
+	const char *mine = json_text(claims, "sub");
 	int rc = 0;
 
 	if (info == NULL)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "common/json.h"
 #include "console/oidc/url.h"
 
 #define WELL_KNOWN "/.well-known/openid-configuration"
@@ -113,7 +114,7 @@ discovery_read(struct discovery *d, const char *text, size_t len,
 	d->root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
 	if (!json_is_object(d->root))
 		return wrong(why, "its discovery document is no JSON object");
-	d->issuer = json_string_value(json_object_get(d->root, "issuer"));
+	d->issuer = json_text(d->root, "issuer");
 	if (d->issuer == NULL || strcmp(d->issuer, issuer) != 0)
 		return wrong(why,
 		    "its discovery document names another issuer: %.100s",

@@ -2,16 +2,10 @@
 #ifndef CONSOLE_OIDC_JSON_TEXT_H
 #define CONSOLE_OIDC_JSON_TEXT_H
 
-#include <jansson.h>
 #include <stdbool.h>
 #include <string.h>
 
-/* The text of a member, borrowed; NULL: there is none, or it is no text. */
-static inline const char *
-json_text(const json_t *o, const char *name)
-{
-	return json_string_value(json_object_get(o, name));
-}
+#include "common/json.h"
 
 /* s may be NULL, which is no word. */
 static inline bool

@@ -76,12 +76,6 @@ login_state_open(struct login_state *s, const uint8_t seal_key[SEAL_KEY_LEN],
 		rc = now_s < s->expires_s ? 0 : ERR_TIMEOUT;
 	wipe(key, sizeof(key));
 	if (rc != 0)
-		login_state_wipe(s);
+		wipe(s, sizeof(*s));
 	return rc;
-}
-
-void
-login_state_wipe(struct login_state *s)
-{
-	wipe(s, sizeof(*s));
 }

@@ -43,6 +43,4 @@ int login_state_open(struct login_state *s,
     const uint8_t seal_key[SEAL_KEY_LEN], const char *text, size_t len,
     uint64_t now_s);
 
-void login_state_wipe(struct login_state *s);
-
 #endif

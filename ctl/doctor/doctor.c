@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "common/bytes.h"
+#include "common/json.h"
 #include "ctl/command.h"
 #include "ctl/table.h"
 
@@ -86,7 +87,7 @@ static void (*const checks[])(struct doctor *) = {
 static const char *
 field(const json_t *line, const char *key)
 {
-	return json_string_value(json_object_get(line, key));
+	return json_text(line, key);
 }
 
 static void

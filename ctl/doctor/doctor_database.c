@@ -6,6 +6,7 @@
 
 #include "common/bytes.h"
 #include "common/clock.h"
+#include "common/json.h"
 #include "common/keyfile.h"
 #include "common/password.h"
 #include "ctl/schema/schema_check.h"
@@ -194,8 +195,8 @@ check_endpoint(struct doctor *d, const char *id, const char *name)
 		doctor_fail(
 		    d, "endpoint", "", "%s: %s", name, json_string_value(v));
 	if (facts != NULL && json_array_size(problems) == 0)
-		doctor_ok(d, "endpoint", "%s: %s", name,
-		    json_string_value(json_object_get(facts, "choice")));
+		doctor_ok(
+		    d, "endpoint", "%s: %s", name, json_text(facts, "choice"));
 	json_decref(facts);
 }
 

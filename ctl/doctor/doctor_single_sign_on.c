@@ -9,6 +9,7 @@
 
 #include "common/address_scope.h"
 #include "common/bytes.h"
+#include "common/json.h"
 #include "common/keyfile.h"
 #include "common/password.h"
 #include "ctl/doctor/doctor.h"
@@ -38,7 +39,7 @@ judge_answer(
     struct doctor *d, const char *team, const char *issuer, const char *answer)
 {
 	json_t *o = json_loads(answer, JSON_REJECT_DUPLICATES, NULL);
-	const char *named = json_string_value(json_object_get(o, "issuer"));
+	const char *named = json_text(o, "issuer");
 
 	if (named == NULL)
 		doctor_fail(d, CHECK,

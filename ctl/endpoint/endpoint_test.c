@@ -11,6 +11,7 @@
 
 #include "common/bytes.h"
 #include "common/err.h"
+#include "common/json.h"
 #include "common/tls.h"
 #include "ctl/endpoint/certificate.h"
 #include "ctl/endpoint/endpoint_dialin.h"
@@ -319,16 +320,15 @@ print_types(const json_t *facts, const char *key, const char *title)
 		return;
 	printf("%-16s", title);
 	json_array_foreach(list, i, v)
-		printf("%s%s (%d)", i > 0 ? ", " : " ",
-		    json_string_value(json_object_get(v, "name")),
-		    (int)json_integer_value(json_object_get(v, "number")));
+		printf("%s%s (%d)", i > 0 ? ", " : " ", json_text(v, "name"),
+		    (int)json_int(v, "number"));
 	putchar('\n');
 }
 
 static void
 print_fact(const json_t *o, const char *key, const char *title)
 {
-	const char *s = json_string_value(json_object_get(o, key));
+	const char *s = json_text(o, key);
 
 	if (s != NULL)
 		printf("%-16s %s\n", title, s);
@@ -356,7 +356,7 @@ print_people(const json_t *facts)
 	print_fact(facts, "login", "login");
 	if (json_array_size(problems) == 0)
 		printf("The relay would connect with: %s.\n",
-		    json_string_value(json_object_get(facts, "choice")));
+		    json_text(facts, "choice"));
 	else
 		printf("The relay would not connect:\n");
 	json_array_foreach(problems, i, v)

@@ -12,6 +12,7 @@
 
 #include "manifest/clip.h"
 #include "common/err.h"
+#include "common/json.h"
 #include "ctl/ctl_http.h"
 #include "ctl/recordings/link.h"
 #include "ctl/pg.h"
@@ -218,14 +219,9 @@ check(const struct clip_order *o, bool json)
 	} else
 		printf("%s: %.3f to %.3f s of recording %s; its manifest is "
 		       "%s\n",
-		    o->path,
-		    (double)json_integer_value(
-			json_object_get(p.clip, "from_ms")) /
-			1000,
-		    (double)json_integer_value(
-			json_object_get(p.clip, "to_ms")) /
-			1000,
-		    o->r.id, o->manifest);
+		    o->path, (double)json_int(p.clip, "from_ms") / 1000,
+		    (double)json_int(p.clip, "to_ms") / 1000, o->r.id,
+		    o->manifest);
 	json_decref(p.clip);
 	return rc;
 }

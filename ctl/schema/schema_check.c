@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 
+#include "common/json.h"
 #include "ctl/command.h"
 #include "ctl/pg.h"
 #include "ctl/schema/schema.h"
@@ -55,10 +56,8 @@ print_people(const json_t *found, int n_rules)
 	json_t *v;
 
 	json_array_foreach(found, i, v)
-		printf("%s: %s: %s\n",
-		    json_string_value(json_object_get(v, "name")),
-		    json_string_value(json_object_get(v, "object")),
-		    json_string_value(json_object_get(v, "detail")));
+		printf("%s: %s: %s\n", json_text(v, "name"),
+		    json_text(v, "object"), json_text(v, "detail"));
 	if (json_array_size(found) == 0)
 		printf("%d rules, all is well\n", n_rules);
 	else

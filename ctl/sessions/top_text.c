@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/bytes.h"
+#include "common/json.h"
 #include "ctl/sessions/top.h"
 
 #define LINE_MAX_BYTES 512
@@ -62,7 +63,7 @@ whole(const json_t *o, const char *name)
 static const char *
 text_of(const json_t *o, const char *name)
 {
-	const char *s = json_string_value(json_object_get(o, name));
+	const char *s = json_text(o, name);
 
 	return s != NULL ? s : "-";
 }

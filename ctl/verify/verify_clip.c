@@ -7,6 +7,7 @@
 
 #include "manifest/clip.h"
 #include "common/err.h"
+#include "common/json.h"
 #include "ctl/verify/verify_internal.h"
 
 static void
@@ -142,7 +143,7 @@ check_original(struct verify_file *p, const struct clip_facts *c,
     const struct evidence *e, const struct verify_keys *keys)
 {
 	json_t *j = verify_file_load_manifest(p, p->original);
-	const char *id = json_string_value(json_object_get(j, "segment"));
+	const char *id = json_text(j, "segment");
 	struct evidence original;
 	const char *why;
 

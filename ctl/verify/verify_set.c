@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/bytes.h"
+#include "common/json.h"
 #include "ctl/file.h"
 #include "ctl/verify/verify_file.h"
 #include "ctl/table.h"
@@ -338,9 +339,9 @@ print_all_json(const struct verify_set *s)
 static void
 print_session(const json_t *one)
 {
-	const char *id = json_string_value(json_object_get(one, "session"));
+	const char *id = json_text(one, "session");
 	const json_t *problems = json_object_get(one, "problems");
-	long long last = json_integer_value(json_object_get(one, "last"));
+	long long last = json_int(one, "last");
 	const json_t *text;
 	size_t i;
 

@@ -8,6 +8,7 @@
 #include "common/bytes.h"
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/http.h"
 #include "common/log.h"
 #include "capture/capture.h"
 #include "recorder/ring_reader.h"
@@ -56,8 +57,7 @@ restate(json_t *o, const struct recorder_session_place *p)
 	int rc;
 
 	rfb_pixel_format_write(&own_format, wire);
-	for (size_t i = 0; i < sizeof(wire); i++)
-		snprintf(hex + 2 * i, 3, "%02x", wire[i]);
+	http_hex(wire, sizeof(wire), hex);
 	now = json_pack("{s:s s:b s:s s:s s:i s:i s:I s:I s:i s:o}", "mode",
 	    "capture", "resume", 1, "split_reason", p->split_reason,
 	    "pixel_format", hex, "width", (int)rfb_decoder_width(p->decoder),

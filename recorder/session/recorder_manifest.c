@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/err.h"
+#include "common/json.h"
 #include "common/write_all.h"
 
 #define VERSION 1
@@ -96,7 +97,7 @@ recorder_manifest_free(struct recorder_manifest *mf)
 uint64_t
 recorder_manifest_get_int(const struct recorder_manifest *mf, const char *field)
 {
-	json_int_t v = json_integer_value(json_object_get(as_json(mf), field));
+	json_int_t v = json_int(as_json(mf), field);
 
 	return v > 0 ? (uint64_t)v : 0;
 }
@@ -104,9 +105,7 @@ recorder_manifest_get_int(const struct recorder_manifest *mf, const char *field)
 const char *
 recorder_manifest_get_str(const struct recorder_manifest *mf, const char *field)
 {
-	const char *s = json_string_value(json_object_get(as_json(mf), field));
-
-	return s != NULL ? s : "";
+	return json_text_or_empty(as_json(mf), field);
 }
 
 /* Adds the closing half. */
@@ -256,12 +255,11 @@ read_file(int dir_fd, const char *name, size_t *len)
 static bool
 is_manifest(const json_t *j, const char *segment)
 {
-	const char *id = json_string_value(json_object_get(j, "segment"));
+	const char *id = json_text(j, "segment");
 
-	return json_integer_value(json_object_get(j, "version")) == VERSION &&
-	    id != NULL && strcmp(id, segment) == 0 &&
-	    json_integer_value(json_object_get(j, "first_frame")) >= 1 &&
-	    json_integer_value(json_object_get(j, "start_wall_ns")) >= 0;
+	return json_int(j, "version") == VERSION && id != NULL &&
+	    strcmp(id, segment) == 0 && json_int(j, "first_frame") >= 1 &&
+	    json_int(j, "start_wall_ns") >= 0;
 }
 
 static int

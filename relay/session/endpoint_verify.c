@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "common/http.h"
 #include "common/tls.h"
 #include "relay/db_retry_queue.h"
 #include "relay/session/session_internal.h"
@@ -90,8 +91,7 @@ remember_pin(struct session *s)
 	char pin[65], id[24];
 	const char *params[] = { id, pin, s->name.person, s->name.endpoint };
 
-	for (int i = 0; i < 32; i++)
-		snprintf(pin + 2 * i, 3, "%02x", s->seen_pin[i]);
+	http_hex(s->seen_pin, 32, pin);
 	snprintf(id, sizeof(id), "%lld", (long long)s->account.endpoint_id);
 	db_retry_write(s->loop, "endpoint pin",
 	    "WITH u AS (UPDATE endpoints SET tls_pin_sha256 = decode($2, "

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/err.h"
+#include "common/http.h"
 #include "relay/session/session_internal.h"
 #include "rfb/framer.h"
 
@@ -53,8 +54,7 @@ make(const struct session *s, bool is_resume)
 	char hex[2 * RFB_PIXEL_FORMAT_LEN + 1];
 
 	rfb_pixel_format_write(&n.format, pf);
-	for (size_t i = 0; i < sizeof(pf); i++)
-		snprintf(hex + 2 * i, 3, "%02x", pf[i]);
+	http_hex(pf, sizeof(pf), hex);
 	return json_pack(
 	    "{s:s s:s s:s s:s s:I s:I s:I s:s s:s s:I s:i s:i s:s s:s s:I s:I "
 	    "s:i s:i s:I s:s s:I s:I s:I s:I s:s s:s s:s}",

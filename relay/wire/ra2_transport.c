@@ -198,12 +198,6 @@ ra2_transport_send(struct ra2_transport *s, struct transport *transport,
 }
 
 bool
-ra2_transport_wants_write(const struct ra2_transport *s)
-{
-	return buf_len(&s->out) > 0;
-}
-
-bool
 ra2_transport_has_buffered(const struct ra2_transport *s)
 {
 	return s->plain != NULL || has_message(s);

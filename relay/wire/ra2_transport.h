@@ -34,7 +34,6 @@ ssize_t ra2_transport_send(struct ra2_transport *s, struct transport *transport,
     const uint8_t *data, size_t len);
 /* As transport_flush. */
 int ra2_transport_flush(struct ra2_transport *s, struct transport *transport);
-bool ra2_transport_wants_write(const struct ra2_transport *s);
 bool ra2_transport_has_buffered(const struct ra2_transport *s);
 
 #endif

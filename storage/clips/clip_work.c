@@ -7,6 +7,7 @@
 #include "common/bytes.h"
 #include "common/err.h"
 #include "common/http.h"
+#include "common/json.h"
 #include "storage/clips/clip_build_internal.h"
 
 #define PIECE (64 * 1024)
@@ -83,7 +84,7 @@ take_manifest(struct clip_build *b)
 	int rc;
 
 	b->original = load(b);
-	id = json_string_value(json_object_get(b->original, "segment"));
+	id = json_text(b->original, "segment");
 	rc = b->original != NULL
 	    ? evidence_parse(&b->evidence, b->original, &why)
 	    : ERR_CORRUPT;
@@ -149,8 +150,7 @@ describe(const struct clip_build *b, json_t *clip)
 		return 0;
 	return json_object_set_new(clip, "start_wall_ns",
 		   json_integer(json_integer_value(start) +
-		       json_integer_value(json_object_get(clip, "from_ms")) *
-			   1000000)) == 0
+		       json_int(clip, "from_ms") * 1000000)) == 0
 	    ? 0
 	    : ERR_NOMEM;
 }

@@ -75,8 +75,8 @@ spool_row_moved(struct spool_row *r, enum spool_cause cause)
 	spool_row_move(r, cause, NULL);
 }
 
-void
-spool_row_wait(struct spool_row *r)
+static void
+wait_for_retry(struct spool_row *r)
 {
 	r->retry_ns =
 	    clock_mono_ns() + (uint64_t)r->d->conf.retry_seconds * NS_PER_S;
@@ -86,7 +86,7 @@ void
 spool_row_retry(struct spool_row *r, enum spool_cause cause, const char *detail)
 {
 	spool_row_move(r, cause, detail);
-	spool_row_wait(r);
+	wait_for_retry(r);
 }
 
 void
@@ -186,7 +186,7 @@ row_failed(struct spool_row *r)
 	r->row_retry_ns =
 	    clock_mono_ns() + (uint64_t)r->d->conf.retry_seconds * NS_PER_S;
 	if (r->state == SPOOL_FAILED)
-		spool_row_wait(r);
+		wait_for_retry(r);
 	else
 		spool_row_retry(r, CAUSE_LATER, r->detail);
 }
@@ -295,7 +295,7 @@ spool_row_sync(struct spool_row *r)
 void
 spool_row_ask(struct spool_row *r)
 {
-	spool_row_wait(r);
+	wait_for_retry(r);
 	r->sent_status[0] = '\0';
 	spool_row_sync(r);
 }

@@ -78,8 +78,6 @@ void spool_row_moved(struct spool_row *r, enum spool_cause cause);
 /* As spool_row_move, and nothing is done with it for retry_seconds. */
 void spool_row_retry(
     struct spool_row *r, enum spool_cause cause, const char *detail);
-/* Nothing is done with it for retry_seconds. */
-void spool_row_wait(struct spool_row *r);
 /* It is looked at now, after all; by_hand: what has failed for good, too. */
 void spool_row_again(struct spool_row *r, bool by_hand);
 

@@ -10,6 +10,7 @@
 #include "capture/capture.h"
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/json.h"
 #include "manifest/manifest.h"
 
 /* ---- the manifest ---- */
@@ -20,12 +21,10 @@ static void
 print_key(const json_t *order, const char *id, const char *session,
     char out[OBJECT_KEY_MAX + 1])
 {
-	const char *team = json_string_value(json_object_get(order, "team"));
-	const char *endpoint =
-	    json_string_value(json_object_get(order, "endpoint"));
-	time_t s = (time_t)(json_integer_value(
-				json_object_get(order, "start_wall_ns")) /
-	    (json_int_t)NS_PER_S);
+	const char *team = json_text(order, "team");
+	const char *endpoint = json_text(order, "endpoint");
+	time_t s =
+	    (time_t)(json_int(order, "start_wall_ns") / (json_int_t)NS_PER_S);
 	char when[32] = "";
 	struct tm tm;
 

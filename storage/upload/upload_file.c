@@ -11,6 +11,7 @@
 #include "common/bytes.h"
 #include "common/err.h"
 #include "common/http.h"
+#include "common/json.h"
 
 #define JSON_BYTES_MAX (128 * 1024)
 
@@ -160,7 +161,7 @@ copy_uuid(char out[UUID_TEXT_MAX], const json_t *v)
 static int
 take_json(struct upload_file *f, const json_t *o)
 {
-	const char *sum = json_string_value(json_object_get(o, "sha256"));
+	const char *sum = json_text(o, "sha256");
 	json_t *order = json_object_get(o, "order");
 	char id[UUID_TEXT_MAX];
 
@@ -169,7 +170,7 @@ take_json(struct upload_file *f, const json_t *o)
 	    !copy_uuid(f->session, json_object_get(o, "session")) ||
 	    !json_is_object(order))
 		return ERR_CORRUPT;
-	f->endpoint_id = json_integer_value(json_object_get(o, "endpoint_id"));
+	f->endpoint_id = json_int(o, "endpoint_id");
 	f->is_sealed = json_is_true(json_object_get(o, "sealed"));
 	f->has_digest = sum != NULL && strlen(sum) == 64 &&
 	    http_unhex(sum, f->digest, 32) == 0;
@@ -248,8 +249,7 @@ upload_file_load(struct upload_file *f, int dir, const char *id)
 				       : ERR_IO;
 	rc = take_json(f, o);
 	if (rc == 0)
-		rc = load_data(f,
-		    (uint64_t)json_integer_value(json_object_get(o, "length")));
+		rc = load_data(f, (uint64_t)json_int(o, "length"));
 	json_decref(o);
 	if (rc != 0)
 		upload_file_release(f);

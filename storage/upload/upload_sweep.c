@@ -7,6 +7,7 @@
 
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/json.h"
 #include "common/log.h"
 #include "storage/upload/receiver_internal.h"
 
@@ -90,8 +91,7 @@ upload_scan(struct receiver *r)
 static uint64_t
 kept_until_s(const struct upload *u)
 {
-	json_int_t days =
-	    json_integer_value(json_object_get(u->f.order, "retention_days"));
+	json_int_t days = json_int(u->f.order, "retention_days");
 
 	return upload_expires_s(u->f.last_s,
 	    (uint64_t)(days > 0 ? days : 1) *
