@@ -7,9 +7,10 @@ INSERT INTO segment_moves (from_status, to_status, why) VALUES
 ALTER TABLE device_captures ADD failed_why text NOT NULL DEFAULT ''; -- by the relay
 
 -- It is the first of its session; beside others it has a provisional number
--- until it is encoded, as any capture.
+-- until it is encoded, as any capture. With the rights of its caller, the trigger
+-- below: no program may make recordings of orders that it invents.
 CREATE FUNCTION device_capture_recording(c device_captures) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE sql AS $$
     INSERT INTO segments (id, session_id, team_id, endpoint_id, person_id, seq, is_capture,
                           is_provisional, status, split_reason, frame_rate, width, height,
                           codec, start_mono_ns, started_at)

@@ -239,8 +239,8 @@ BEGIN
 
     -- What only these functions do to tables that their callers cannot
     -- write: the gap ledger, sums of segments, a new team's settings, all that a
-    -- removed endpoint had, the logins of a person whose password changed, events, and which recordings
-    -- were watched.
+    -- removed endpoint had, the logins of a person whose password changed, events, which recordings
+    -- were watched, and the rows of recordings that a device captures.
     FOR g IN SELECT * FROM (VALUES
         ('gaps_update(uuid)'), ('retention_changed()'),
         ('retention_apply(interval, integer, text)'), ('segments_changed()'), ('team_defaults()'), ('endpoint_removed()'),
@@ -249,7 +249,8 @@ BEGIN
         ('file_opened(text, bigint, text, text, jsonb)'),
         ('archive_open(uuid, bigint, text, jsonb, uuid)'), ('event_of_download()'),
         ('webhook_of_session()'), ('webhook_of_segment()'),
-        ('upload_forgotten()')) AS v (name)
+        ('upload_forgotten()'), ('device_capture_ordered()'), ('device_capture_failed()'),
+        ('device_capture_session_ended()')) AS v (name)
     LOOP
         EXECUTE format('ALTER FUNCTION %I.%s SECURITY DEFINER SET search_path = %I, pg_temp',
                        space, g.name, space);

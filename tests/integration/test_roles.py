@@ -208,7 +208,8 @@ def test_definers_keep_to_their_schema(db):
                   "WHERE pronamespace = 'public'::regnamespace "
                   'AND prosecdef ORDER BY 1')
     assert [r[0] for r in rows] == [
-        'archive_open', 'endpoint_removed', 'event_of_access',
+        'archive_open', 'device_capture_failed', 'device_capture_ordered',
+        'device_capture_session_ended', 'endpoint_removed', 'event_of_access',
         'event_of_download', 'event_of_endpoint',
         'event_of_endpoint_test', 'event_of_segment', 'event_of_session',
         'file_opened', 'file_refusal', 'gaps_update', 'logins_end',
