@@ -144,7 +144,8 @@ on_noted(void *arg, PGresult *res)
 	else
 		e->d->counters.expired++;
 	log_info("object_removed", LOG_S("segment", e->ids[e->at]),
-	    LOG_SESSION_OF(e->key), LOG_S("key", e->key), LOG_S("status", e->status));
+	    LOG_SESSION_OF(e->key), LOG_S("key", e->key),
+	    LOG_S("status", e->status));
 	end(e, "COMMIT");
 }
 

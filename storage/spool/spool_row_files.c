@@ -31,8 +31,7 @@ spool_row_sync_folder(const struct spool_row *r)
 
 /* Not through a symbolic link. */
 static bool
-scrub_object_start(
-    const struct spool_row *r, const char *suffix, struct stat *st)
+look_at(const struct spool_row *r, const char *suffix, struct stat *st)
 {
 	char name[SPOOL_NAME_MAX];
 
@@ -48,7 +47,7 @@ spool_row_look(const struct spool_row *r)
 	struct stat st;
 
 	for (size_t i = 0; i < k->n_files; i++)
-		if (scrub_object_start(r, k->files[i].suffix, &st) &&
+		if (look_at(r, k->files[i].suffix, &st) &&
 		    (k->files[i].bit & k->folders ? S_ISDIR(st.st_mode)
 						  : S_ISREG(st.st_mode)))
 			files |= k->files[i].bit;
@@ -76,7 +75,7 @@ spool_row_file_size(
 {
 	struct stat st;
 
-	if (!scrub_object_start(r, suffix, &st))
+	if (!look_at(r, suffix, &st))
 		return -1;
 	if (changed != NULL)
 		*changed = st.st_mtime;
@@ -90,7 +89,7 @@ spool_row_quiet_s(const struct spool_row *r)
 	struct stat st;
 
 	for (size_t i = 0; i < r->kind->n_files; i++)
-		if (scrub_object_start(r, r->kind->files[i].suffix, &st))
+		if (look_at(r, r->kind->files[i].suffix, &st))
 			newest = max_u64(newest, (uint64_t)st.st_ctim.tv_sec);
 	return newest < now ? now - newest : 0;
 }
