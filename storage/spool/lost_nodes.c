@@ -379,8 +379,10 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 void
 lost_nodes_want(struct lost_nodes *l, const char *segment)
 {
-	if (l != NULL && clock_mono_ns() >= l->retry_ns)
-		snprintf(l->wanted, sizeof(l->wanted), "%s", segment);
+	if (l == NULL || clock_mono_ns() < l->retry_ns ||
+	    (l->is_busy && strcmp(l->id, segment) == 0))
+		return; /* later, or it is being recovered */
+	snprintf(l->wanted, sizeof(l->wanted), "%s", segment);
 }
 
 int
