@@ -53,20 +53,29 @@ static const char parts_sql[] =
 " coalesce(encode(next_sha256, 'hex'), '')"
 " FROM upload_parts WHERE segment_id = $1::uuid ORDER BY part";
 
+/* The segment is this node's, or its node is lost still: one that came back
+ * goes on with it. */
+#define IS_OURS(node, seconds) \
+	"(spool_node = " node "::uuid OR EXISTS (SELECT FROM nodes n" \
+	" WHERE n.id = spool_node AND n.heartbeat_at < now() -" \
+	" make_interval(secs => " seconds "::float8)))"
+
 /*
- * $2 bytes and $3 hash of what is left, $4 this node, $6 the sentence. What was
- * seen of it while it grew may have been more: the audit log keeps that.
+ * $2 bytes and $3 hash of what is left, $4 this node, $6 the sentence, $7
+ * seconds. What was seen of it while it grew may have been more: the audit log
+ * keeps that.
  */
 static const char recovered_sql[] =
 "WITH was AS (SELECT e.head_to, encode(e.head_sha256, 'hex') AS sha256,"
 "  e.head_at FROM evidence e WHERE e.segment_id = $1::uuid AND e.root IS NULL),"
+" g AS (UPDATE segments SET lost_why = $6, status_detail = $6,"
+"  lost_node = coalesce(nullif(spool_node, $4::uuid), lost_node),"
+"  spool_node = $4::uuid WHERE id = $1::uuid AND store IS NULL AND status IN"
+"  ('recording', 'transfer', 'corrupted') AND " IS_OURS("$4", "$7")
+"  RETURNING team_id),"
 " cut AS (UPDATE evidence SET head_to = $2::bigint, head_sha256 = $3::bytea"
 "  WHERE segment_id = $1::uuid AND root IS NULL AND head_to > $2::bigint"
-"  AND head_from < $2::bigint),"
-" g AS (UPDATE segments SET lost_why = $6, status_detail = $6,"
-"  lost_node = nullif(spool_node, $4::uuid), spool_node = $4::uuid"
-"  WHERE id = $1::uuid AND store IS NULL AND status IN ('recording',"
-"  'transfer', 'corrupted') RETURNING team_id),"
+"  AND head_from < $2::bigint AND EXISTS (SELECT FROM g)),"
 " a AS (INSERT INTO audit (team_id, actor, action, object, detail) SELECT g.team_id,"
 " $5, 'recording_recovered', $1::text, jsonb_build_object('bytes', $2::bigint,"
 " 'seen_bytes', was.head_to, 'seen_sha256', was.sha256, 'seen_at', was.head_at,"
@@ -74,13 +83,15 @@ static const char recovered_sql[] =
 "  AND old.lost_why IS DISTINCT FROM $6 LEFT JOIN was ON true) "
 "SELECT FROM g";
 
-/* Nothing of it is left. */
+/* Nothing of it is left. $3 this node, $4 seconds. */
 static const char nothing_sql[] =
-"WITH u AS (DELETE FROM uploads WHERE segment_id = $1::uuid) "
+"WITH g AS (SELECT id FROM segments WHERE id = $1::uuid AND store IS NULL AND "
+	IS_OURS("$3", "$4") " FOR UPDATE),"
+" u AS (DELETE FROM uploads WHERE segment_id IN (SELECT id FROM g)) "
 "UPDATE segments SET status = 'missing', status_detail = $2,"
 " end_mono_ns = coalesce(end_mono_ns, start_mono_ns),"
 " ended_at = coalesce(ended_at, started_at), recovered = true,"
-" end_why = coalesce(end_why, 'crash') WHERE id = $1::uuid AND store IS NULL"
+" end_why = coalesce(end_why, 'crash') WHERE id IN (SELECT id FROM g)"
 " AND status IN ('recording', 'transfer')";
 
 /* $1 seconds. */
@@ -117,6 +128,14 @@ struct lost_nodes {
 	struct lost_copy copy;
 	struct lost_copied copied;
 };
+
+/* After which a node is lost. */
+static const char *
+lost_seconds(const struct lost_nodes *l, char out[24])
+{
+	snprintf(out, 24, "%" PRId64, l->d->conf.lost_node_seconds);
+	return out;
+}
 
 /* Ends with this one; the next one follows at once, or later. */
 static void
@@ -184,13 +203,15 @@ on_nothing(void *arg, PGresult *res)
 static void
 nothing(struct lost_nodes *l, const char *detail)
 {
-	char why[STORE_DETAIL_MAX];
-	const char *params[] = { l->id, why };
+	char why[STORE_DETAIL_MAX], seconds[24];
+	const char *params[] = { l->id, why, node_id(l->d->node),
+		lost_seconds(l, seconds) };
 
 	snprintf(why, sizeof(why), "%.100s; %.130s", l->why, detail);
 	log_error("segment_lost", LOG_S("segment", l->id),
 	    LOG_S("session", l->session), LOG_S("why", why));
-	if (db_query(l->d->db, nothing_sql, 2, params, on_nothing, l) != 0)
+	if (db_query(l->d->db, nothing_sql, N_ELEMENTS(params), params,
+		on_nothing, l) != 0)
 		later(l, "out of memory");
 }
 
@@ -198,9 +219,9 @@ static void
 on_copied(void *arg, const struct lost_copied *what)
 {
 	struct lost_nodes *l = arg;
-	char bytes[24], sum[70] = "\\x";
+	char bytes[24], sum[70] = "\\x", seconds[24];
 	const char *params[] = { l->id, bytes, sum, node_id(l->d->node),
-		l->d->actor, l->why };
+		l->d->actor, l->why, lost_seconds(l, seconds) };
 
 	l->copied = *what;
 	if (what->r.err == ERR_CORRUPT) {
@@ -320,13 +341,11 @@ static void
 claim(struct lost_nodes *l)
 {
 	char seconds[24], wanted[UUID_TEXT_MAX];
-	const char *params[] = { node_id(l->d->node), seconds,
+	const char *params[] = { node_id(l->d->node), lost_seconds(l, seconds),
 		l->wanted[0] != '\0' ? wanted : NULL };
 
 	strcpy(wanted, l->wanted);
 	l->wanted[0] = '\0';
-	snprintf(
-	    seconds, sizeof(seconds), "%" PRId64, l->d->conf.lost_node_seconds);
 	l->is_busy = true;
 	if (db_query_now(l->d->db, claim_sql, 3, params, on_claimed, l) != 0)
 		end(l, TICK_S);
@@ -352,10 +371,8 @@ static void
 sweep(struct lost_nodes *l, uint64_t now)
 {
 	char seconds[24];
-	const char *params[] = { seconds };
+	const char *params[] = { lost_seconds(l, seconds) };
 
-	snprintf(
-	    seconds, sizeof(seconds), "%" PRId64, l->d->conf.lost_node_seconds);
 	l->sweep_ns = now + SWEEP_S * NS_PER_S;
 	l->is_sweeping =
 	    db_query_now(l->d->db, missing_sql, 1, params, on_swept, l) == 0;
