@@ -20,8 +20,9 @@
 #include "storage/spool/stop_point.h"
 #include "storage/store/store.h"
 
-#define TICK_S  1
-#define SWEEP_S 10
+#define TICK_S    1
+#define SWEEP_S   10
+#define SETTLED_S 30 /* several heartbeats, after PostgreSQL was away */
 
 /* clang-format off */
 /*
@@ -116,6 +117,7 @@ struct lost_nodes {
 	struct event *timer;
 	uint64_t sweep_ns, next_ns; /* clock_mono_ns */
 	uint64_t retry_ns;          /* one of this node's that failed */
+	uint64_t connected_ns;      /* to PostgreSQL, since; 0: it is away */
 	bool is_sweeping, is_busy;
 	char wanted[UUID_TEXT_MAX]; /* of this node; "": none */
 	/* the segment that is being recovered */
@@ -378,18 +380,32 @@ sweep(struct lost_nodes *l, uint64_t now)
 	    db_query_now(l->d->db, missing_sql, 1, params, on_swept, l) == 0;
 }
 
+/* Behind an outage of PostgreSQL, or a restored backup, no node has a heartbeat
+ * before it connects again. */
+static bool
+is_database_settled(struct lost_nodes *l, uint64_t now)
+{
+	if (!db_is_connected(l->d->db))
+		l->connected_ns = 0;
+	else if (l->connected_ns == 0)
+		l->connected_ns = now;
+	return l->connected_ns != 0 &&
+	    now - l->connected_ns >= SETTLED_S * NS_PER_S;
+}
+
 static void
 on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct lost_nodes *l = arg;
 	uint64_t now = clock_mono_ns();
+	bool is_settled = is_database_settled(l, now);
 
 	if (l->d->stopping || !db_is_connected(l->d->db))
 		return;
-	if (!l->is_sweeping && now >= l->sweep_ns)
+	if (is_settled && !l->is_sweeping && now >= l->sweep_ns)
 		sweep(l, now);
 	if (!l->is_busy && l->d->store->ops->early_end != NULL &&
-	    (now >= l->next_ns || l->wanted[0] != '\0'))
+	    ((is_settled && now >= l->next_ns) || l->wanted[0] != '\0'))
 		claim(l);
 }
 
