@@ -295,6 +295,14 @@ lost_copy_place(struct daemon *d, const char *segment, const char *session)
 }
 
 void
+lost_copy_remove(struct daemon *d, const char *segment)
+{
+	char folder[FOLDER_MAX];
+
+	remove_folder(d->spool->dir, folder_name(segment, folder));
+}
+
+void
 lost_copy_tidy(struct daemon *d)
 {
 	int fd = spool_folder_open(d->spool->dir, "");

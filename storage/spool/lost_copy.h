@@ -46,6 +46,8 @@ int lost_copy_start(struct daemon *d, const struct lost_copy *copy,
     lost_copied_cb *cb, void *arg);
 /* 0; ERR_EXISTS: the session has files here, try later; ERR_IO. */
 int lost_copy_place(struct daemon *d, const char *segment, const char *session);
+/* Removes the copy of a segment that is not placed; there may be none. */
+void lost_copy_remove(struct daemon *d, const char *segment);
 /* Removes what a crash left. */
 void lost_copy_tidy(struct daemon *d);
 

@@ -139,10 +139,14 @@ lost_seconds(const struct lost_nodes *l, char out[24])
 	return out;
 }
 
-/* Ends with this one; the next one follows at once, or later. */
+/* Ends with this one; the next one follows at once, or later. A copy that was
+ * not placed is of no use: the next try makes another one. */
 static void
 end(struct lost_nodes *l, int64_t pause_s)
 {
+	if (l->id[0] != '\0')
+		lost_copy_remove(l->d, l->id);
+	l->id[0] = '\0';
 	free(l->manifest);
 	free(l->parts);
 	l->manifest = NULL;
