@@ -4,7 +4,7 @@
  * long distance between two frames, which players make less of: they drop what
  * follows, show it too early, or end. docs/webm.md has what each of them needs.
  *
- *	frame        quiet: one a second        changes  frame   end
+ *	frame          quiet: one a second        changes  frame     end
  *	   |......r......r......r......r.......r.....x.......|... r r|
  *	                                 10 ms before      10 ms apart
  */

@@ -75,7 +75,7 @@ encode_queue_kick(struct encode_queue *q, bool retry)
 }
 
 static void
-on_known_prefix(void *arg, PGresult *res)
+on_notified(void *arg, PGresult *res)
 {
 	struct encode_queue *q = arg;
 	struct capture *c;
@@ -102,7 +102,7 @@ encode_queue_notified(struct encode_queue *q, const char *id)
 			db_query_now(q->d->db,
 			    "SELECT id FROM segments WHERE id = $1::uuid AND "
 			    "is_capture AND status = 'downloaded'",
-			    1, &id, on_known_prefix, q);
+			    1, &id, on_notified, q);
 }
 
 /* True when something waited for this moment. */

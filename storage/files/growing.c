@@ -13,7 +13,7 @@
 
 #define FILES_MAX 256 /* indexes at a time */
 #define KEEP_S    30  /* an index, and its file, that nobody asked for */
-#define SWEEP_S    10
+#define SWEEP_S   10
 
 TAILQ_HEAD(wait_list, growing_wait);
 

@@ -9,8 +9,8 @@
  *   hash   the stored bytes of a share of the recordings, those first that
  *          were not hashed for longest, so that all are within hash_days
  *
- * What differs is looked at (look.h) before anything is written. A row that
- * says `expired` or `deleted` has an object removed that is still there;
+ * What differs is looked at (scrub_object.h) before anything is written. A row
+ * that says `expired` or `deleted` has an object removed that is still there;
  * nothing else is ever removed.
  */
 #ifndef STORAGE_SCRUB_SCRUB_H

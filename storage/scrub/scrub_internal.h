@@ -1,4 +1,5 @@
-/* What check.c (order, steps, end) and compare.c (the first step) share. */
+/* What scrub.c (order, steps, end) and scrub_compare.c (the first step) share.
+ */
 #ifndef STORAGE_SCRUB_SCRUB_INTERNAL_H
 #define STORAGE_SCRUB_SCRUB_INTERNAL_H
 
@@ -29,7 +30,7 @@ struct scrub {
 	char id[24], started[40], done_to[STORE_LIST_KEY_MAX + 1];
 	bool is_hashing; /* the second step */
 	uint64_t n_rows, n_listed, n_differ, n_to_hash, n_hashed;
-	/* compare.c: the page, and what differs of it */
+	/* scrub_compare.c: the page, and what differs of it */
 	char *page; /* JSON, heap */
 	char from[STORE_LIST_KEY_MAX + 1], to[STORE_LIST_KEY_MAX + 1];
 	bool is_end;
