@@ -32,6 +32,7 @@ verify_set_add(struct verify_set *s)
 		s->cap = cap;
 	}
 	memset(&s->list[s->n], 0, sizeof(s->list[0]));
+	s->list[s->n].from_ms = s->list[s->n].to_ms = -1;
 	return &s->list[s->n++];
 }
 
