@@ -123,7 +123,7 @@ is_there(const struct upload *u)
 
 /* One that nobody sends; u may be gone. */
 static void
-scrub_object_start(struct upload *u)
+look_at(struct upload *u)
 {
 	uint64_t now_s = clock_wall_ns() / NS_PER_S;
 
@@ -155,6 +155,6 @@ upload_sweep(struct receiver *r)
 	for (u = TAILQ_FIRST(&r->uploads); u != NULL; u = next) {
 		next = TAILQ_NEXT(u, link);
 		if (u->conn == NULL && u->job == NULL && !u->is_asking)
-			scrub_object_start(u);
+			look_at(u);
 	}
 }
