@@ -186,6 +186,23 @@ s3_upload_note(struct upload *u)
 }
 
 void
+s3_upload_note_replacing(struct upload *u, size_t i)
+{
+	char number[16], bytes[24], etag[33], sha256[70] = "\\x";
+	const char *params[] = { u->put.segment, number, bytes, etag, sha256 };
+
+	snprintf(number, sizeof(number), "%zu", i + 1);
+	snprintf(bytes, sizeof(bytes), "%llu",
+	    (unsigned long long)s3_upload_part_len(u, i));
+	http_hex(u->hashes->parts[i].md5, 16, etag);
+	http_hex(u->hashes->parts[i].sha256, 32, sha256 + 2);
+	db_query(u->s->env.db,
+	    "UPDATE upload_parts SET next_bytes = $3, next_etag = $4, "
+	    "next_sha256 = $5 WHERE segment_id = $1 AND part = $2",
+	    5, params, NULL, NULL);
+}
+
+void
 s3_upload_note_part(struct upload *u, size_t i)
 {
 	char number[16], bytes[24], sha256[70] = "\\x";
@@ -199,6 +216,7 @@ s3_upload_note_part(struct upload *u, size_t i)
 	db_query(u->s->env.db,
 	    "INSERT INTO upload_parts (segment_id, part, bytes, etag, sha256)"
 	    " VALUES ($1, $2, $3, $4, $5) ON CONFLICT (segment_id, part) "
-	    "DO UPDATE SET bytes = $3, etag = $4, sha256 = $5",
+	    "DO UPDATE SET bytes = $3, etag = $4, sha256 = $5, "
+	    "next_bytes = NULL, next_etag = NULL, next_sha256 = NULL",
 	    5, params, NULL, NULL);
 }

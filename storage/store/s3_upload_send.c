@@ -118,6 +118,8 @@ start_parts(struct upload *u)
 		p->upload = u;
 		p->i = i;
 		fill_request(p);
+		if (u->is_bare)
+			s3_upload_note_replacing(u, i);
 		rc = s3_send(u->s->client, &p->rq, on_part, p);
 		if (rc != 0) {
 			end_with(u, UPLOAD_FAILS, rc, err_text(rc));
