@@ -8,8 +8,8 @@
  *
  * and never more often than the session's rate, but for what is about to be
  * replaced (recorder/session/recorder_session_replace.c). What the encoder had
- * to code coarsely is taken again when the screen is quiet; the first damage ten
- * seconds after a key frame makes another one, so that players can seek.
+ * to code coarsely is taken again when the screen is quiet; the first damage
+ * ten seconds after a key frame makes another one, so that players can seek.
  * All times are clock_mono_ns() of the stream (marks), given by the caller.
  * Pure arithmetic: no clock, no I/O.
  */

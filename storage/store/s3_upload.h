@@ -155,8 +155,8 @@ void s3_upload_forget(struct upload *u);
 void s3_upload_note(struct upload *u);
 /* As s3_upload_read_rows, for one that grows: s3_early_next follows. */
 int s3_upload_read_early_rows(struct upload *u);
-/* Part i, of an upload that began while the file grew, is about to be sent: what
- * it replaces is not there any more should this node be lost. Not waited for. */
+/* Part i, of an upload that began while the file grew, is about to be sent:
+ * what it replaces is gone then. Not waited for. */
 void s3_upload_note_replacing(struct upload *u, size_t i);
 /* Part i is stored. Not waited for: the server's list is what counts. */
 void s3_upload_note_part(struct upload *u, size_t i);
