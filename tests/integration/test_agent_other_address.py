@@ -78,13 +78,20 @@ def relays_address(machine):
     return lines[0].split()[3].rsplit(':', 1)[0]
 
 
+def log(agent):
+    with open(agent.log_path, encoding='utf-8') as f:
+        return f.read()
+
+
 def test_an_agent_leaves_a_silent_address(rig, machine, addresses, agent):
-    first = wait_until(lambda: channel(rig), 60, 'the agent', agent)
+    wait_until(lambda: 'relay_connected' in log(agent), 60, 'the agent', agent)
+    first = channel(rig)
     at = relays_address(machine)
     assert at in addresses
     network.ip('-n', machine.name, 'neigh', 'replace', at, 'lladdr',
                '02:00:00:00:00:01', 'dev', 'eth0', 'nud', 'permanent')
     wait_until(lambda: channel(rig) not in (None, first), 60,
                'another channel', agent)
-    with open(agent.log_path, encoding='utf-8') as f:
-        assert 'reason="the relay does not answer"' in f.read()
+    # a row is written before the agent hears that it is welcome
+    wait_until(lambda: 'reason="the relay does not answer"' in log(agent), 60,
+               'the agent to say why', agent)
