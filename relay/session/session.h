@@ -1,7 +1,7 @@
 /*
  * One technician connected to one endpoint: from accept to the last byte.
- * The states and who moves them are in session.c; everything of a session
- * happens on its loop.
+ * Its states are in session_internal.h; everything of a session happens on its
+ * loop.
  */
 #ifndef RELAY_SESSION_SESSION_H
 #define RELAY_SESSION_SESSION_H

@@ -1,9 +1,9 @@
 /*
- * A session as its own files see it. session.c: states, ending;
- * session_viewer.c: handshake with the technician; session_browser.c: the
- * same in a browser; login.c, session_login.c, session_ticket.c: who may;
- * session_password.c: a password's check; session_guess.c: the wait after
- * wrong tries;
+ * A session as its own files see it. session.c: its beginning and end;
+ * session_state.c: its state, and what notes that it ends; session_viewer.c:
+ * handshake with the technician; session_browser.c: the same in a browser;
+ * login.c, session_login.c, session_ticket.c: who may; session_password.c: a
+ * password's check; session_guess.c: the wait after wrong tries;
  * session_lobby.c: what a viewer sees while it waits; session_endpoint.c:
  * what it says; session_dial.c: dialling out; endpoint_verify.c: is it the
  * right one; session_agent.c: through an agent; session_parked.c:
@@ -50,10 +50,10 @@ struct session_check;
 /*
  * HELLO -> VIEWER_TLS -> LOGIN -> CHECK -> DIAL | AGENT | CLAIM -> ENDPOINT
  *   -> ENDPOINT_TLS -> OPEN -> CLIENT_INIT -> RUNNING
- * and from any of them -> ENDING -> CLOSING (a refusal is being sent) or DEAD.
- * An
- * endpoint that dials in: CHECK -> ENDPOINT -> ENDPOINT_TLS -> PARKED, until
- * a session in CLAIM takes its connection over.
+ * and from any of them -> ENDING -> CLOSING (a refusal is being sent) or DEAD;
+ * from RUNNING a refusal leads back to RUNNING, while the pump says why. An
+ * endpoint that dials in: ENDPOINT -> ENDPOINT_TLS -> PARKED, until a session
+ * in CLAIM takes its connection over.
  */
 enum session_state {
 	SESSION_HELLO, /* RFB and VeNCrypt before TLS */
@@ -516,7 +516,7 @@ int session_record_switch(struct session *s, bool on, const char **why);
 void session_record_mark(struct session *s, enum tee_mark_kind kind,
     uint64_t offset, const void *value, size_t len);
 /* Draws the consequence of a mark that found no room; not from a callback of
- * the framer, which may be freed here. */
+ * the framer, since it may insert messages into the stream. */
 void session_record_check(struct session *s);
 void session_record_tick(struct session *s);
 void session_record_end(struct session *s, enum tee_end why);
