@@ -1,5 +1,6 @@
 #include "common/db_url.h"
 
+#include <ctype.h>
 #include <libpq-fe.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -124,6 +125,16 @@ db_url_user(const char *url)
 	return copy;
 }
 
+/* libpq reads a line of a service file without the space at its end. */
+static bool
+fits_line(const char *value)
+{
+	size_t len = strlen(value);
+
+	return strchr(value, '\n') == NULL &&
+	    !isspace((unsigned char)value[len - 1]);
+}
+
 /* Appends the options of list, but for those that over has. False: a value
  * cannot be said in a service file. */
 static bool
@@ -136,7 +147,7 @@ print_options(
 		if (value == NULL || value_of(over, o->keyword) != NULL ||
 		    strcmp(o->keyword, "service") == 0)
 			continue;
-		if (strchr(value, '\n') != NULL)
+		if (!fits_line(value))
 			return false;
 		fprintf(f, "%s=%s\n", o->keyword, value);
 	}
@@ -160,11 +171,15 @@ db_url_service(
     const char *url, const char *user, const char *name, const char **why)
 {
 	char *conninfo = db_url_as(url, user), *text = NULL;
-	PQconninfoOption *list = parse(conninfo), *more = NULL;
+	PQconninfoOption *list = NULL, *more = NULL;
 	size_t len = 0;
 	FILE *f = NULL;
 	bool ok = false;
 
+	*why = "out of memory";
+	if (conninfo == NULL)
+		goto out;
+	list = parse(conninfo);
 	*why = "libpq does not understand it";
 	if (list == NULL)
 		goto out;
@@ -174,7 +189,7 @@ db_url_service(
 	if (f == NULL)
 		goto out;
 	fprintf(f, "[%s]\n", name);
-	*why = "a value of it has a line feed";
+	*why = "a value of it has a line feed or ends with a space";
 	ok = print_options(f, list, NULL) &&
 	    (more == NULL || print_options(f, more, list));
 out:

@@ -238,7 +238,13 @@ test_no_service(void **state)
 	assert_string_equal(why, "libpq does not understand it");
 	assert_null(
 	    db_url_service("dbname='a\nhost=evil'", "o", "relaycam", &why));
-	assert_string_equal(why, "a value of it has a line feed");
+	assert_string_equal(
+	    why, "a value of it has a line feed or ends with a space");
+	/* libpq would read another password */
+	assert_null(
+	    db_url_service("password='secret '", "o", "relaycam", &why));
+	assert_string_equal(
+	    why, "a value of it has a line feed or ends with a space");
 }
 
 int
