@@ -101,6 +101,8 @@ session_restart_died(struct session *s)
 {
 	uint64_t offset;
 
+	if (s->state != SESSION_RUNNING) /* it ends: nobody is to follow */
+		return;
 	s->restart = RESTART_BOUNDARY;
 	wait_at_most(s, REPAINT_SECONDS);
 	if (!pump_is_between(&s->pump, &offset))
