@@ -40,10 +40,10 @@ struct conn {
 	struct connection_slot slot;
 	struct event *deadline;
 	struct conn_peer peer;
-	void *lookup;  /* of conn_reverse.c, under way */
-	bool is_local; /* from loopback */
-	bool is_closing;      /* the last answer is on its way */
-	bool is_waiting;      /* an answer is on its way, more may be asked */
+	void *lookup;          /* of conn_reverse.c, under way */
+	bool is_local;         /* from loopback */
+	bool is_closing;       /* the last answer is on its way */
+	bool is_waiting;       /* an answer is on its way, more may be asked */
 	bool is_busy, is_gone; /* closed within its own callback */
 };
 
