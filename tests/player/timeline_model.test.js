@@ -28,6 +28,12 @@ test('recordings of all monitors and pages stand in the order of time', () => {
   assert.equal(model.durationMs, 40000);
 });
 
+test('of S3 a link counts as watching, of a folder it does not', () => {
+  const m = new TimelineModel([page([[1, [row(1, 0, 10, {store: 's3'}), row(2, 10, 20, {store: 'folder'}),
+    row(3, 20, 30, {store: null})]]])]);
+  assert.deepEqual(m.recordings.map(r => r.isLinkWatching), [true, false, false]);
+});
+
 test('activity may be known from before', () => {
   const m = new TimelineModel([page([[1, [row(1, 0, 10000)]]])],
     new Map([['r1', [busy, ...Array(9).fill(still)]]]));

@@ -21,8 +21,7 @@ export function askTimeline(api, session, links) {
 }
 
 /* Calls what(recording, isFromStart) with the one that is shown first, as soon as
- * that is known.
- * recording, hash: where the player will begin. */
+ * that is known. recording, hash: where the player will begin. */
 function whenFirstIsKnown(asked, recording, hash, what) {
   const look = pages => {
     const {first, ms} = beginning(new TimelineModel(pages), recording, hash);
@@ -35,10 +34,13 @@ function whenFirstIsKnown(asked, recording, hash, what) {
     asked.timeline.then(look, () => {});
 }
 
-/* For the link that the player will need, while it is not certain that it will. */
+/* For the link that the player will need, while it is not certain that it will. Not
+ * where it would say that somebody has watched the recording. */
 export function askFirstLink(asked, recording, hash) {
-  whenFirstIsKnown(asked, recording, hash,
-    first => asked.links.url(first.id, true).catch(() => {}));
+  whenFirstIsKnown(asked, recording, hash, first => {
+    if (!first.isLinkWatching)
+      asked.links.url(first.id, true).catch(() => {});
+  });
 }
 
 /* The player comes: the file that it shows first is opened. */

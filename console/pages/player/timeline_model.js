@@ -55,6 +55,8 @@ function recordingOf(r, monitor) {
     splitReason: r.split_reason, frameRate: r.frame_rate, width: r.width, height: r.height,
     codec: r.codec, hasPoster: r.has_poster, activity: r.activity,
     noteCount: r.note_count,
+    /* who opens a file in a folder is noted; of S3's the link itself counts as watching */
+    isLinkWatching: r.store === 's3',
     isPlayable: ['recording', 'transfer', 'available'].includes(r.status),
   };
 }
