@@ -2,6 +2,7 @@
 import { html, useEffect, useLayoutEffect, useRef, useState } from '../base/html.js';
 import * as api from '../base/api.js';
 import { formatTime, knownZone } from '../base/format.js';
+import { me } from '../base/session.js';
 import { askFirstLink, askTimeline, mount, openFirstFile } from '../player/player.js';
 import { Icon } from '../parts/icon.js';
 import { Page } from '../parts/page.js';
@@ -28,7 +29,8 @@ async function find(id, links) {
 // What was asked for before the page is drawn: {key, atMs, found; promise of it}.
 let early = null;
 
-const keyOf = ({ id, recording }) => (id ? `session ${id}` : `recording ${recording}`);
+// With the person: who logs in after somebody else must not use the links of that one.
+const keyOf = ({ id, recording }) => `${me.get()?.user} ${id ? `session ${id}` : `recording ${recording}`}`;
 
 function begin(params) {
   const key = keyOf(params), old = early?.key === key ? early : null;
