@@ -174,6 +174,7 @@ check(void *arg)
 		.inbox = &l->request->worker->inbox };
 	l->job.address = l->attempt.attempt.who.keys[LOGIN_KEY_ADDRESS];
 	l->job.lane = l->attempt.attempt.who.lane;
+	/* NOLINTNEXTLINE: the request stays as long as the login */
 	if (password_queue_submit(l->request->worker->passwords, &l->job) != 0)
 		password_too_busy(l->request);
 }

@@ -24,7 +24,7 @@ cbor_head(
 	*value = 0;
 	for (unsigned i = 1; i <= n; i++)
 		*value = *value << 8 | data[i];
-	return (ssize_t)(1 + n);
+	return 1 + (ssize_t)n;
 }
 
 static ssize_t item(const uint8_t *data, size_t len, unsigned depth);

@@ -104,7 +104,10 @@ open_browser(struct connection *n)
 	    connect_write_page(&n->relay, n->ticket.text, page, sizeof(page));
 
 	n->viewer.argv[1] = page;
-	return rc != 0 ? rc : viewer_run(&n->viewer, "", "");
+	if (rc == 0)
+		rc = viewer_run(&n->viewer, "", "");
+	n->viewer.argv[1] = NULL;
+	return rc;
 }
 
 static int

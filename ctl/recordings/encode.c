@@ -34,7 +34,8 @@ recordings_run_encode(struct ctl *c, const struct args *a)
 
 	if (rc == 0)
 		rc = recording_find(c, a->words[0], &r);
-	if (rc == 0 && (!r.is_capture || strcmp(r.status, "encoding_failed")))
+	if (rc == 0 &&
+	    (!r.is_capture || strcmp(r.status, "encoding_failed") != 0))
 		rc = ctl_error("recording %s is %s: only a capture that is "
 			       "encoding_failed can be encoded again",
 		    r.id, r.status);

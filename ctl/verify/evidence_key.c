@@ -182,7 +182,7 @@ run_list(struct ctl *c, const struct args *a)
 static int
 run_export(struct ctl *c, const struct args *a)
 {
-	struct verify_keys keys;
+	struct verify_keys keys = { 0 };
 	int rc = verify_keys_query(c, &keys);
 
 	(void)a;
