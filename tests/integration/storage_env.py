@@ -1,6 +1,7 @@
 """relaycam-storage on its own: a database with one team, a spool folder that
 tests fill by hand as docs/spool.md says, either store, and, between the
 daemon and the S3 server, a gate that counts parts and can hold one back."""
+import copy
 import fcntl
 import glob
 import hashlib
@@ -487,3 +488,22 @@ class Storage:
             method, url, timeout=60, verify=f'{self.dir}/tls.crt',
             headers={k.replace('_', '-'): v for k, v in headers.items()},
             proxies={'https': None, 'http': None})
+
+
+def second_storage(first, gate=Gate):
+    """Another daemon beside it, with a spool of its own, behind a gate."""
+    s = copy.copy(first)
+    s.dir = os.path.join(first.dir, 'second')
+    s.spool = os.path.join(s.dir, 'spool')
+    os.makedirs(s.spool)
+    s.log_path = os.path.join(s.dir, 'log')
+    s.process = None
+    s.gate = gate(first.ceph.port)
+    s.files_port, s.metrics_port = free_port(), free_port()
+    s.settings = {
+        **first.settings, 'spool.dir': s.spool,
+        'store.s3_endpoint': f'http://127.0.0.1:{s.gate.port}',
+        'store.public_url': f'https://127.0.0.1:{s.files_port}',
+        'storage.listen': f'127.0.0.1:{s.files_port}',
+        'storage.metrics_listen': f'127.0.0.1:{s.metrics_port}'}
+    return s

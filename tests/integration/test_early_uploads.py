@@ -1,7 +1,6 @@
 """Segments are sent to S3 while they grow, and what is there of a node that is
 lost becomes a recording (M2, M8). The recorder is played by test_growing's
 Growing; the server is Ceph's."""
-import copy
 import os
 import shutil
 import subprocess
@@ -9,7 +8,7 @@ import subprocess
 import pytest
 
 import storage_env
-from storage_env import Gate, Storage, free_port, wait_for
+from storage_env import Storage, second_storage, wait_for
 from storage_fixtures import ceph, cluster  # noqa: F401
 from test_growing import Growing
 
@@ -168,28 +167,9 @@ def test_killed_between_parts(env, webm, step):
     check_recovered(env, seg, end, 'its files on node')
 
 
-def second(first):
-    """Another daemon beside it, with a spool of its own."""
-    s = copy.copy(first)
-    s.dir = os.path.join(first.dir, 'second')
-    s.spool = os.path.join(s.dir, 'spool')
-    os.makedirs(s.spool)
-    s.log_path = os.path.join(s.dir, 'log')
-    s.process = None
-    s.gate = Gate(first.ceph.port)
-    s.files_port, s.metrics_port = free_port(), free_port()
-    s.settings = {
-        **first.settings, 'spool.dir': s.spool,
-        'store.s3_endpoint': f'http://127.0.0.1:{s.gate.port}',
-        'store.public_url': f'https://127.0.0.1:{s.files_port}',
-        'storage.listen': f'127.0.0.1:{s.files_port}',
-        'storage.metrics_listen': f'127.0.0.1:{s.metrics_port}'}
-    return s
-
-
 @pytest.fixture
 def other(env):
-    s = second(env)
+    s = second_storage(env)
     yield s
     s.close()
 

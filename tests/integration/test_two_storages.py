@@ -1,13 +1,12 @@
 """Two storage daemons with spools of their own, one database and one bucket:
 what one does the other leaves, and what one had when it was killed the other
 does (M2, M3, M8, T12)."""
-import copy
-import os
 import re
 
 import pytest
 
-from storage_env import Ceph, Gate, Segment, Storage, free_port, wait_for
+from storage_env import (Ceph, Gate, Segment, Storage, second_storage,
+                         wait_for)
 from storage_fixtures import cluster  # noqa: F401
 
 EACH = 5
@@ -23,25 +22,6 @@ class ReadGate(Gate):
         return not (self.is_held and self.READ.match(data))
 
 
-def second(first):
-    """Another daemon beside it."""
-    s = copy.copy(first)
-    s.dir = os.path.join(first.dir, 'second')
-    s.spool = os.path.join(s.dir, 'spool')
-    os.makedirs(s.spool)
-    s.log_path = os.path.join(s.dir, 'log')
-    s.process = None
-    s.gate = ReadGate(first.ceph.port)
-    s.files_port, s.metrics_port = free_port(), free_port()
-    s.settings = {
-        **first.settings, 'spool.dir': s.spool,
-        'store.s3_endpoint': f'http://127.0.0.1:{s.gate.port}',
-        'store.public_url': f'https://127.0.0.1:{s.files_port}',
-        'storage.listen': f'127.0.0.1:{s.files_port}',
-        'storage.metrics_listen': f'127.0.0.1:{s.metrics_port}'}
-    return s
-
-
 @pytest.fixture
 def two(tmp_path, cluster, tmp_path_factory):  # noqa: F811
     ceph = Ceph(tmp_path_factory.mktemp('ceph'))
@@ -50,7 +30,7 @@ def two(tmp_path, cluster, tmp_path_factory):  # noqa: F811
     first.gate = ReadGate(ceph.port)
     first.settings['store.s3_endpoint'] = (
         f'http://127.0.0.1:{first.gate.port}')
-    pair = (first, second(first))
+    pair = (first, second_storage(first, ReadGate))
     yield pair
     for s in pair:
         s.close()

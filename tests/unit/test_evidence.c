@@ -11,28 +11,7 @@
 #include "common/bytes.h"
 #include "common/err.h"
 #include "manifest/evidence.h"
-
-#define SEGMENT  "6d8f2a54-30cb-4d0e-9f6e-0a4b8c1d2e3f"
-#define HEADER   1000
-#define CLUSTER  (300 * 1024)
-#define CLUSTERS 9
-#define CUES     70
-#define LEN      ((size_t)HEADER + CLUSTERS * CLUSTER + CUES)
-
-static uint8_t file[LEN + 100];
-static size_t file_len;
-
-static int64_t
-read_file(void *arg, uint64_t offset, uint8_t *buf, size_t len)
-{
-	size_t n = offset < file_len ? file_len - (size_t)offset : 0;
-
-	(void)arg;
-	n = min_size(n, len);
-	if (n > 0)
-		memcpy(buf, file + offset, n);
-	return (int64_t)n;
-}
+#include "tests/unit/evidence_case.h"
 
 /* As the WebM writer reports its blocks. */
 static json_t *
@@ -41,16 +20,7 @@ make_manifest(void)
 	struct evidence e;
 	json_t *j;
 
-	file_len = LEN;
-	for (size_t i = 0; i < sizeof(file); i++)
-		file[i] = (uint8_t)(i * 31 + (i >> 9));
-	evidence_init(&e);
-	for (size_t i = 0; i < CLUSTERS; i++)
-		evidence_add(&e, HEADER + i * CLUSTER,
-		    file + HEADER + i * CLUSTER, CLUSTER, false);
-	evidence_add(&e, LEN - CUES, file + LEN - CUES, CUES, true);
-	evidence_add(&e, 0, file, HEADER, true);
-	assert_int_equal(evidence_finish(&e, SEGMENT), 0);
+	case_begin(&e, 0);
 	/* four clusters make a block full, one is left */
 	assert_int_equal(e.n, 3 + 2);
 	assert_int_equal(e.blocks[0].len, 4 * CLUSTER);

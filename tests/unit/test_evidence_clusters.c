@@ -12,28 +12,9 @@
 #include "common/bytes.h"
 #include "common/err.h"
 #include "manifest/evidence.h"
+#include "tests/unit/evidence_case.h"
 
-#define SEGMENT  "6d8f2a54-30cb-4d0e-9f6e-0a4b8c1d2e3f"
-#define HEADER   1000
-#define CLUSTER  (300 * 1024)
-#define CLUSTERS 9
-#define CUES     70
-#define LEN      ((size_t)HEADER + CLUSTERS * CLUSTER + CUES)
-#define HASH     "0123456789abcdef"
-
-static uint8_t file[LEN];
-
-static int64_t
-read_file(void *arg, uint64_t offset, uint8_t *buf, size_t len)
-{
-	size_t n = offset < LEN ? LEN - (size_t)offset : 0;
-
-	(void)arg;
-	n = min_size(n, len);
-	if (n > 0)
-		memcpy(buf, file + offset, n);
-	return (int64_t)n;
-}
+#define HASH "0123456789abcdef"
 
 /* Blocks of four, four and one cluster, cues that end with last, header. */
 static json_t *
@@ -42,16 +23,7 @@ make_manifest_of(uint8_t last)
 	struct evidence e;
 	json_t *j;
 
-	for (size_t i = 0; i < LEN; i++)
-		file[i] = (uint8_t)(i * 31 + (i >> 9));
-	file[LEN - 1] = last;
-	evidence_init(&e);
-	for (size_t i = 0; i < CLUSTERS; i++)
-		evidence_add(&e, HEADER + i * CLUSTER,
-		    file + HEADER + i * CLUSTER, CLUSTER, false);
-	evidence_add(&e, LEN - CUES, file + LEN - CUES, CUES, true);
-	evidence_add(&e, 0, file, HEADER, true);
-	assert_int_equal(evidence_finish(&e, SEGMENT), 0);
+	case_begin(&e, last);
 	j = json_pack(
 	    "{s:s, s:o}", "segment", SEGMENT, "evidence", evidence_to_json(&e));
 	evidence_release(&e);
