@@ -164,6 +164,7 @@ put_tile_raw(struct hextile *e, const struct tile *t, uint8_t *out)
 {
 	*out++ = HEXTILE_RAW;
 	for (unsigned i = 0; i < t->w * t->h; i++)
+		/* NOLINTNEXTLINE: load_tile set w * h of them */
 		out = put_pixel(e->w, out, t->pixels[i]);
 	e->has_background = false; /* a Raw tile undoes it */
 	return out;
