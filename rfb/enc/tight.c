@@ -170,6 +170,7 @@ length(struct enc *e, struct enc_span *s)
 			break;
 	}
 	for (size_t i = 0; i < n; i++)
+		/* NOLINTNEXTLINE: fewer than three bytes are kept, p is set */
 		len |= (size_t)(i < 2 ? p[i] & 0x7f : p[i]) << 7 * i;
 	enc_done(e, s, n);
 	if (e->tight.is_plain && len != e->tight.data_len)
