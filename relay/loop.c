@@ -11,6 +11,7 @@
 #include "common/clock.h"
 #include "common/db.h"
 #include "common/err.h"
+#include "common/json.h"
 #include "common/log.h"
 #include "relay/agent/agent.h"
 #include "relay/base/loop_ref.h"
@@ -18,7 +19,6 @@
 #include "relay/listener/listener.h"
 #include "relay/listener/proxied.h"
 #include "relay/session/forward.h"
-#include "relay/session/json_text.h"
 #include "relay/session/session.h"
 #include "relay/session/session_test.h"
 #include "relay/wire/lingering_close.h"
@@ -157,7 +157,7 @@ on_dial(void *loop, const char *channel, const char *payload)
 {
 	json_t *o = json_loads(payload, 0, NULL);
 
-	if (strcmp(json_text(o, "what"), "parked") == 0)
+	if (strcmp(json_text_or_empty(o, "what"), "parked") == 0)
 		forward_on_order(loop, o);
 	else
 		agents_on_order(loop, o);

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/json.h"
 #include "relay/agent/agent_internal.h"
-#include "relay/session/json_text.h"
 
 /* An agent says of each session that its capture was begun, and that it
  * failed, at most: more would fill the queue of rows. */
@@ -73,7 +73,7 @@ long_num(const json_t *o, const char *key)
 }
 
 #define CLEAN(field, key)                                                      \
-	agent_proto_clean(field, sizeof(field), json_text(o, key))
+	agent_proto_clean(field, sizeof(field), json_text_or_empty(o, key))
 
 static int
 order_open(struct agent *a, const json_t *o)
@@ -82,7 +82,7 @@ order_open(struct agent *a, const json_t *o)
 
 	CLEAN(m.open.session, "session");
 	CLEAN(m.open.ticket, "ticket");
-	if (strcmp(json_text(o, "node"), a->loop->relay->node_id) != 0)
+	if (strcmp(json_text_or_empty(o, "node"), a->loop->relay->node_id) != 0)
 		CLEAN(m.open.address, "address");
 	CLEAN(m.open.display, "display");
 	CLEAN(m.open.technician, "technician");
@@ -148,7 +148,8 @@ order_end(struct agent *a, const json_t *o)
 void
 agents_on_order(struct loop *l, const json_t *o)
 {
-	const char *what = json_text(o, "what"), *to = json_text(o, "channel");
+	const char *what = json_text_or_empty(o, "what"),
+		   *to = json_text_or_empty(o, "channel");
 	struct agent *a;
 	int rc = 0;
 

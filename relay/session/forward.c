@@ -9,10 +9,10 @@
 #include "common/bytes.h"
 #include "common/db.h"
 #include "common/err.h"
+#include "common/json.h"
 #include "common/log.h"
 #include "relay/base/loop_ref.h"
 #include "relay/session/forward_internal.h"
-#include "relay/session/json_text.h"
 #include "relay/session/session_internal.h"
 
 #define READS_A_TURN   16
@@ -348,10 +348,12 @@ take_order(struct loop *l, const json_t *o)
 		return;
 	f->endpoint.transport.fd = f->relay.transport.fd = -1;
 	f->endpoint_id = json_integer_value(json_object_get(o, "endpoint"));
-	snprintf(f->session, sizeof(f->session), "%s", json_text(o, "session"));
-	snprintf(f->ticket, sizeof(f->ticket), "%s", json_text(o, "ticket"));
+	snprintf(f->session, sizeof(f->session), "%s",
+	    json_text_or_empty(o, "session"));
+	snprintf(f->ticket, sizeof(f->ticket), "%s",
+	    json_text_or_empty(o, "ticket"));
 	f->loop = l;
-	if (!forward_read_address(f, json_text(o, "address"))) {
+	if (!forward_read_address(f, json_text_or_empty(o, "address"))) {
 		say_failed(f, "its relay has no address");
 		forward_release(f);
 		return;
@@ -372,6 +374,6 @@ forward_on_order(struct loop *l, const json_t *order)
 {
 	/* each loop hears of it, one has to act */
 	if (l->index == 0 &&
-	    strcmp(json_text(order, "node"), l->relay->node_id) == 0)
+	    strcmp(json_text_or_empty(order, "node"), l->relay->node_id) == 0)
 		take_order(l, order);
 }

@@ -8,9 +8,9 @@
 #include "common/bytes.h"
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/json.h"
 #include "common/log.h"
 #include "relay/base/loop_ref.h"
-#include "relay/session/json_text.h"
 #include "relay/session/session_internal.h"
 #include "relay/pump/view.h"
 #include "relay/http/websocket.h"
@@ -130,17 +130,17 @@ session_browser_accept(struct session *s)
 static void
 log_in(struct session *s, const json_t *o)
 {
-	const char *ticket = json_text(o, "ticket");
+	const char *ticket = json_text_or_empty(o, "ticket");
 
-	if (strcmp(json_text(o, "type"), "login") != 0)
+	if (strcmp(json_text_or_empty(o, "type"), "login") != 0)
 		session_refuse(s, "the page did not log in");
 	else if (*ticket != '\0' && !ticket_is_one(ticket))
 		session_refuse(s, "that is not a ticket");
 	else if (*ticket != '\0')
 		session_login_as(s, "", strdup(ticket));
 	else
-		session_login_as(
-		    s, json_text(o, "user"), strdup(json_text(o, "password")));
+		session_login_as(s, json_text_or_empty(o, "user"),
+		    strdup(json_text_or_empty(o, "password")));
 }
 
 static void
@@ -152,14 +152,15 @@ obey(struct session *s, const json_t *o)
 		{ "recording", "do" }, { "view_only", "on" } };
 	char value[32] = "";
 
-	if (strcmp(json_text(o, "type"), "end") == 0) {
+	if (strcmp(json_text_or_empty(o, "type"), "end") == 0) {
 		session_end(s, "normal", "the technician disconnected");
 		return;
 	}
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		const json_t *v = json_object_get(o, commands[i].key);
 
-		if (strcmp(json_text(o, "type"), commands[i].type) != 0)
+		if (strcmp(json_text_or_empty(o, "type"), commands[i].type) !=
+		    0)
 			continue;
 		if (json_is_integer(v))
 			snprintf(value, sizeof(value), "%lld",
@@ -172,7 +173,8 @@ obey(struct session *s, const json_t *o)
 		session_command(s, commands[i].type, value, s->name.person);
 		return;
 	}
-	session_command(s, "unknown", json_text(o, "type"), s->name.person);
+	session_command(
+	    s, "unknown", json_text_or_empty(o, "type"), s->name.person);
 }
 
 static void

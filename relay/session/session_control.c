@@ -9,9 +9,9 @@
 #include "common/clock.h"
 #include "common/db.h"
 #include "common/err.h"
+#include "common/json.h"
 #include "common/log.h"
 #include "relay/db_retry_queue.h"
-#include "relay/session/json_text.h"
 #include "relay/session/session_internal.h"
 
 #define FRAME_RATE_MAX     60

@@ -11,8 +11,8 @@
 #include "common/bytes.h"
 #include "common/db.h"
 #include "common/err.h"
+#include "common/json.h"
 #include "common/log.h"
-#include "relay/session/json_text.h"
 #include "relay/session/session_internal.h"
 
 /* Nobody waits for a warning any more that is older. */
@@ -177,15 +177,16 @@ on_notice(void *loop, const char *channel, const char *payload)
 {
 	struct loop *l = loop;
 	json_t *o = json_loads(payload, 0, NULL);
-	struct session *s = session_find(l, json_text(o, "session"));
+	struct session *s = session_find(l, json_text_or_empty(o, "session"));
 
-	if (s != NULL && strcmp(json_text(o, "command"), "agent_failed") == 0)
-		take_failure(s, json_text(o, "value"));
+	if (s != NULL &&
+	    strcmp(json_text_or_empty(o, "command"), "agent_failed") == 0)
+		take_failure(s, json_text_or_empty(o, "value"));
 	else if (s != NULL &&
-	    strcmp(json_text(o, "command"), "agent_capture") == 0)
-		session_device_said(s, json_text(o, "from"),
+	    strcmp(json_text_or_empty(o, "command"), "agent_capture") == 0)
+		session_device_said(s, json_text_or_empty(o, "from"),
 		    json_is_true(json_object_get(o, "is_failed")),
-		    json_text(o, "value"));
+		    json_text_or_empty(o, "value"));
 	else if (s != NULL)
 		session_orders_check(l);
 	json_decref(o);
