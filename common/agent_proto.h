@@ -79,7 +79,7 @@ enum agent_recorded {
 	AGENT_RECORDED_MAYBE = 2, /* by hand, during the session */
 };
 
-/* What is asked of the agent when a session is opened (C7). */
+/* Whether the agent captures a session that is opened (C7). */
 enum agent_capture_wish {
 	AGENT_CAPTURE_NONE = 0,
 	AGENT_CAPTURE_MAY = 1,  /* the session goes on without it */

@@ -26,9 +26,9 @@ char *db_url_user(const char *url);
 /*
  * The connection that url and user (as db_url_as) describe as the section
  * [name] of a service file (libpq chapter 34.17), for programs that are to
- * have no password among their arguments. What url names a service for is
- * looked up, since a section cannot name another one; that sets PGSERVICE of
- * this process. Heap, wiped by the owner, it may hold a password. NULL: libpq
+ * have no password among their arguments. Looks up a service that url names,
+ * since a section cannot name another one; that sets PGSERVICE of this
+ * process. Heap, wiped by the owner, it may hold a password. NULL: libpq
  * does not understand url, a value has a line feed or a space at its end, or
  * there is no memory; *why: a static sentence.
  */

@@ -2,9 +2,8 @@
  * The captures that this endpoint writes of its sessions (C7). Bytes of the
  * VNC server are held back in memory until the relay has said, on the control
  * channel, where the stream of the session begins in them and which marks
- * stand between them; then they go into a sealed file of the outbox. What
- * follows from a capture that fails is the relay's to decide; where it must
- * not fail, the session ends with it. One loop owns all.
+ * stand between them; then they go into a sealed file of the outbox. The relay
+ * decides what a failed capture means for its session. One loop owns all.
  *
  *	holding -> writing -> (left) -> closed
  *	   '----------'---------'--> failed

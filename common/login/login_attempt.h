@@ -21,7 +21,8 @@ struct login_attempt {
 	bool is_checking, is_waiting;
 };
 
-/* Whom it is counted by (login_keys_set); what went before is abandoned. */
+/* Sets the keys that count the attempt (login_keys_set); abandons an earlier
+ * attempt. */
 void login_attempt_set(struct login_attempt *t, struct login_throttle *throttle,
     struct event_base *base, const char *client_addr, const char *what,
     const char *name, bool codes);

@@ -58,7 +58,7 @@ export function EndpointFields({ endpoint, kind }) {
     <${Certificate} endpoint=${endpoint} kind=${kind} />`;
 }
 
-// What the form has, as the API takes it; null takes a setting away.
+// The form's values as the API takes them; null takes a setting away.
 function read(form) {
   const text = (name) => (form.get(name) ?? '').trim();
   const body = { title: text('title'), allow_clear: form.has('allow_clear') };

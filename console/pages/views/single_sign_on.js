@@ -57,7 +57,7 @@ const GROUPS = [
 
 const linesOf = (text) => text.split('\n').map((line) => line.trim()).filter(Boolean);
 
-// What the form has, as the API takes it; null: leave it as it is.
+// The form's values as the API takes them; null leaves a setting as it is.
 const READ = {
   text: (form, name) => form.get(name).trim(),
   choice: (form, name) => form.get(name),
