@@ -115,11 +115,23 @@ begin(struct upload_conn *c, int status)
 	return out;
 }
 
+/* A HEAD that cannot be answered now gets 423: after 503 tus-js-client 4.3.1
+ * creates a new upload at once and sends all again
+ * (findings/tus-js-client-sends-all-again-after-a-503-to-its-head.sh). */
+static int
+status_for(const struct upload_conn *c, int status)
+{
+	return status == 503 && c->req.method == TUS_HEAD ? 423 : status;
+}
+
 void
 upload_answer(
     struct upload_conn *c, int status, const struct upload *u, const char *text)
 {
-	struct evbuffer *out = begin(c, status);
+	struct evbuffer *out;
+
+	status = status_for(c, status);
+	out = begin(c, status);
 
 	/* that all is here is said once it was checked: upload_answer_whole */
 	if (u != NULL && !upload_offset_is_whole(&u->f.at))

@@ -3,7 +3,7 @@ said of what was checked, and not of what was lost afterwards. C7, M2."""
 import os
 
 from device_env import wait_received
-from storage_fixtures import cluster  # noqa: F401
+from storage_fixtures import cluster, database_away  # noqa: F401
 from test_device_captures import device  # noqa: F401
 
 
@@ -39,4 +39,21 @@ def test_one_that_was_lost_is_wanted_again(device):  # noqa: F811
     assert device.create(c)[0] == 201
     assert device.offset(c) == 0
     assert device.append(c, 0, c.bytes)[0] == 204
+    wait_received(c)
+
+
+def test_no_503_to_head_while_the_database_is_away(device):  # noqa: F811
+    """tus-js-client takes 503 to HEAD for the end of the upload and sends all
+    again (findings/); the other methods say 503."""
+    env = device.use()
+    c = device.capture()
+    assert device.create(c)[0] == 201
+    assert device.append(c, 0, c.bytes[:1000])[0] == 204
+    with database_away(env):
+        status, fields, text = device.request('HEAD', f'/captures/{c.id}')
+        assert (status, fields['retry-after']) == (423, '1'), (fields, text)
+        assert device.append(c, 1000, c.bytes[1000:1010])[0] == 503
+    device.wait('the database', lambda: device.request(
+        'HEAD', f'/captures/{c.id}')[0] == 200)
+    assert device.append(c, 1000, c.bytes[1000:])[0] == 204
     wait_received(c)
