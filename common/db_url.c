@@ -154,16 +154,28 @@ print_options(
 	return true;
 }
 
-/* What the service that list names says, and the environment; NULL: it names
- * none. */
-static PQconninfoOption *
-options_of_service(const PQconninfoOption *list)
+/*
+ * Does a service file define it? PQconndefaults leaves out what it cannot find
+ * without a word. A connection that has no valid sslmode ends before libpq
+ * opens a socket; it has a user only when its service was found.
+ */
+static bool
+is_defined(const char *service)
 {
-	const char *service = value_of(list, "service");
+	const char *const keys[] = { "service", "user", "sslmode", NULL };
+	const char *const values[] = { service, "nobody", "none", NULL };
+	PGconn *c = PQconnectStartParams(keys, values, 0);
+	bool is_found = c != NULL && PQuser(c) != NULL;
 
-	if (service == NULL || setenv("PGSERVICE", service, 1) != 0)
-		return NULL;
-	return PQconndefaults();
+	PQfinish(c);
+	return is_found;
+}
+
+/* What service says, and the environment; NULL for memory. */
+static PQconninfoOption *
+options_of_service(const char *service)
+{
+	return setenv("PGSERVICE", service, 1) == 0 ? PQconndefaults() : NULL;
 }
 
 char *
@@ -172,6 +184,7 @@ db_url_service(
 {
 	char *conninfo = db_url_as(url, user), *text = NULL;
 	PQconninfoOption *list = NULL, *more = NULL;
+	const char *service;
 	size_t len = 0;
 	FILE *f = NULL;
 	bool ok = false;
@@ -183,10 +196,16 @@ db_url_service(
 	*why = "libpq does not understand it";
 	if (list == NULL)
 		goto out;
+	service = value_of(list, "service");
+	*why = "no service file that libpq reads defines its service "
+	       "(PGSERVICEFILE, ~/.pg_service.conf, pg_service.conf)";
+	if (service != NULL && !is_defined(service))
+		goto out;
 	*why = "out of memory";
-	more = options_of_service(list);
+	if (service != NULL)
+		more = options_of_service(service);
 	f = open_memstream(&text, &len);
-	if (f == NULL)
+	if (f == NULL || (service != NULL && more == NULL))
 		goto out;
 	fprintf(f, "[%s]\n", name);
 	*why = "a value of it has a line feed or ends with a space";

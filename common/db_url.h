@@ -29,8 +29,9 @@ char *db_url_user(const char *url);
  * have no password among their arguments. Looks up a service that url names,
  * since a section cannot name another one; that sets PGSERVICE of this
  * process. Heap, wiped by the owner, it may hold a password. NULL: libpq
- * does not understand url, a value has a line feed or a space at its end, or
- * there is no memory; *why: a static sentence.
+ * does not understand url, no service file defines the service, a value has a
+ * line feed or a space at its end, or there is no memory; *why: a static
+ * sentence.
  */
 char *db_url_service(
     const char *url, const char *user, const char *name, const char **why);

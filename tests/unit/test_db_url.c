@@ -229,6 +229,33 @@ test_service_of_a_service(void **state)
 	free(text);
 }
 
+/* libpq has defaults for all of it, which are no answer. */
+static void
+test_service_that_is_not_defined(void **state)
+{
+	static const char undefined[] =
+	    "no service file that libpq reads defines its service "
+	    "(PGSERVICEFILE, ~/.pg_service.conf, pg_service.conf)";
+	char path[] = "/tmp/relaycam-service.XXXXXX";
+	static const char theirs[] = "[prod]\nhost=db.example\n[empty]\n";
+	const char *why = NULL;
+	int fd = mkstemp(path);
+	char *text;
+
+	assert_int_equal(write(fd, theirs, strlen(theirs)), strlen(theirs));
+	close(fd);
+	setenv("PGSERVICEFILE", path, 1);
+	assert_null(db_url_service("service=prd dbname=x", "owner", "r", &why));
+	assert_string_equal(why, undefined);
+	text = db_url_service("service=empty dbname=x", "owner", "r", &why);
+	assert_non_null(strstr(text, "dbname=x\n"));
+	free(text);
+	unlink(path);
+	assert_null(
+	    db_url_service("service=prod dbname=x", "owner", "r", &why));
+	assert_string_equal(why, undefined);
+}
+
 static void
 test_no_service(void **state)
 {
@@ -258,6 +285,7 @@ main(void)
 		cmocka_unit_test(test_judge),
 		cmocka_unit_test(test_service),
 		cmocka_unit_test(test_service_of_a_service),
+		cmocka_unit_test(test_service_that_is_not_defined),
 		cmocka_unit_test(test_no_service),
 	};
 
