@@ -208,8 +208,13 @@ on_node_lost(void *loop, const char *channel, const char *payload)
 {
 	struct loop *l = loop;
 
-	if (strcmp(payload, l->relay->node_id) == 0)
+	if (strcmp(payload, l->relay->node_id) == 0) {
 		restore(l);
+		return;
+	}
+	/* it may have taken the rows of agents that stayed here */
+	agents_restore(l);
+	sessions_node_lost(l, payload);
 }
 
 /* What other programs ask of sessions and agents of this loop. */

@@ -28,19 +28,26 @@ agent_unref(struct agent *a)
 	free(a);
 }
 
-/* Its row says that it is gone, unless it has come back meanwhile. */
+/*
+ * Its row says that it is gone, unless it has come back meanwhile. The channel
+ * before this one may be alive: an agent that hears nothing from its relay
+ * greets another one and keeps the first when that answers again. So the relay
+ * of that channel is asked to put the row right.
+ */
 static void
 sign_off(struct agent *a)
 {
-	const char *params[] = { a->endpoint_id, a->channel };
+	const char *params[] = { a->endpoint_id, a->channel, a->former };
 	const char *code[] = { a->code };
 
 	if (a->endpoint_id[0] != '\0')
 		db_retry_write(a->loop, "agent gone",
-		    "UPDATE endpoints SET agent_node = NULL, agent_channel = "
-		    "NULL, agent_seen_at = now() WHERE id = $1 AND "
-		    "agent_channel = $2",
-		    2, params);
+		    "WITH u AS (UPDATE endpoints SET agent_node = NULL, "
+		    "agent_channel = NULL, agent_seen_at = now() WHERE id = $1 "
+		    "AND agent_channel = $2 RETURNING id) SELECT pg_notify("
+		    "'relaycam_dial', jsonb_build_object('what', 'vacant', "
+		    "'channel', $3::text)::text) FROM u WHERE $3 <> ''",
+		    3, params);
 	if (a->code[0] != '\0')
 		db_retry_write(a->loop, "session code closed",
 		    "WITH d AS (DELETE FROM attended_codes WHERE code = $1) "

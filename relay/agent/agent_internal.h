@@ -34,6 +34,7 @@ struct agent {
 	struct event *timer; /* of the state; the next probe when ready */
 	char client_addr[CLIENT_ADDR_LEN];
 	char channel[UUID_TEXT_MAX];
+	char former[UUID_TEXT_MAX]; /* the one in its row before; "": none */
 	bool has_pin;
 	char pin[65]; /* SHA-256 of its certificate, hex */
 	uint8_t mode; /* enum agent_mode */
@@ -98,5 +99,10 @@ void agent_log_closed(const char *client_addr, const char *why);
 /* A session of some relay waits for what this agent cannot do. */
 void agent_open_failed(struct agent *a, const struct agent_msg *m);
 void agent_capture_state(struct agent *a, const struct agent_msg *m);
+
+/* ---- agent_restore.c ---- */
+
+/* The row of its endpoint names no agent: it names this one again. */
+void agent_restore(struct agent *a);
 
 #endif

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/bytes.h"
 #include "common/json.h"
 #include "relay/agent/agent_internal.h"
 
@@ -135,6 +136,14 @@ order_indicator(struct agent *a, const json_t *o)
 	return agent_tell(a, &m);
 }
 
+/* Another relay took the row for a channel that came to nothing. */
+static int
+order_restore(struct agent *a, const json_t *o)
+{
+	agent_restore(a);
+	return 0;
+}
+
 static int
 order_end(struct agent *a, const json_t *o)
 {
@@ -144,6 +153,18 @@ order_end(struct agent *a, const json_t *o)
 	CLEAN(m.end.reason, "reason");
 	return agent_tell(a, &m);
 }
+
+static const struct {
+	const char *what;
+	int (*give)(struct agent *a, const json_t *o);
+} orders[] = {
+	{ "open", order_open },
+	{ "indicator", order_indicator },
+	{ "end", order_end },
+	{ "capture", order_capture },
+	{ "marks", order_marks },
+	{ "vacant", order_restore },
+};
 
 void
 agents_on_order(struct loop *l, const json_t *o)
@@ -158,13 +179,9 @@ agents_on_order(struct loop *l, const json_t *o)
 		    (strcmp(a->channel, to) == 0 ||
 			(a->code[0] != '\0' && strcmp(a->code, to) == 0)))
 			break;
-	if (a != NULL)
-		rc = strcmp(what, "open") == 0       ? order_open(a, o)
-		    : strcmp(what, "indicator") == 0 ? order_indicator(a, o)
-		    : strcmp(what, "end") == 0       ? order_end(a, o)
-		    : strcmp(what, "capture") == 0   ? order_capture(a, o)
-		    : strcmp(what, "marks") == 0     ? order_marks(a, o)
-						     : 0;
+	for (size_t i = 0; a != NULL && i < N_ELEMENTS(orders); i++)
+		if (strcmp(what, orders[i].what) == 0)
+			rc = orders[i].give(a, o);
 	if (rc != 0)
 		agent_close(a, "the connection broke");
 }

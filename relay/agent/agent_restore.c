@@ -31,6 +31,15 @@ on_codes_restored(void *arg, PGresult *res)
 		    arg, res, "its session code was given to another agent");
 }
 
+static void
+add_enrolled(json_t *list, const struct agent *a)
+{
+	if (a->state == AGENT_STATE_READY && a->endpoint_id[0] != '\0')
+		json_array_append_new(list,
+		    json_pack("{s:s s:s s:s}", "id", a->endpoint_id, "pin",
+			a->pin, "channel", a->channel));
+}
+
 static json_t *
 enrolled(const struct loop *l)
 {
@@ -38,10 +47,7 @@ enrolled(const struct loop *l)
 	const struct agent *a;
 
 	TAILQ_FOREACH(a, &l->agents, link)
-		if (a->state == AGENT_STATE_READY && a->endpoint_id[0] != '\0')
-			json_array_append_new(list,
-			    json_pack("{s:s s:s s:s}", "id", a->endpoint_id,
-				"pin", a->pin, "channel", a->channel));
+		add_enrolled(list, a);
 	return list;
 }
 
@@ -67,19 +73,26 @@ attended(const struct loop *l)
 }
 
 /* Agents that another relay holds meanwhile stay there. */
+static const char restore_enrolled[] =
+    "UPDATE endpoints e SET agent_node = $2, agent_channel = x.channel, "
+    "agent_seen_at = clock_timestamp() FROM jsonb_to_recordset($1::jsonb) x "
+    "(id bigint, pin text, channel uuid) WHERE e.id = x.id AND e.kind = "
+    "'agent' AND e.deleted_at IS NULL AND e.agent_cert_sha256 = "
+    "decode(x.pin, 'hex') AND e.agent_node IS NULL";
+
+void
+agent_restore(struct agent *a)
+{
+	json_t *list = json_array();
+
+	add_enrolled(list, a);
+	restore_rows(a->loop, list, restore_enrolled, NULL);
+}
+
 void
 agents_restore(struct loop *l)
 {
-#define X "jsonb_to_recordset($1::jsonb) x (id bigint, pin text, channel uuid)"
-	restore_rows(l, enrolled(l),
-	    "UPDATE endpoints e SET agent_node = $2, agent_channel = "
-	    "x.channel, agent_seen_at = clock_timestamp() FROM "
-	    "jsonb_to_recordset($1::jsonb) x (id bigint, pin text, channel "
-	    "uuid) WHERE e.id = x.id AND e.kind = 'agent' AND e.deleted_at IS "
-	    "NULL "
-	    "AND e.agent_cert_sha256 = decode(x.pin, 'hex') AND "
-	    "e.agent_node IS NULL",
-	    NULL);
+	restore_rows(l, enrolled(l), restore_enrolled, NULL);
 	restore_rows(l, attended(l),
 	    "WITH x AS (SELECT * FROM jsonb_to_recordset($1::jsonb) y (code "
 	    "text, host text, version text, channel uuid, secret text, "

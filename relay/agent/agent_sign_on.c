@@ -24,7 +24,7 @@ agent_ask(struct agent *a, const char *sql, int n, const char *const *params,
 	}
 }
 
-/* Columns: id, endpoint, team. */
+/* Columns: id, endpoint, team, the former channel. */
 static void
 welcome(struct agent *a, const PGresult *res)
 {
@@ -34,6 +34,7 @@ welcome(struct agent *a, const PGresult *res)
 	snprintf(a->endpoint_id, sizeof(a->endpoint_id), "%s",
 	    PQgetvalue(res, 0, 0));
 	snprintf(a->endpoint, sizeof(a->endpoint), "%s", PQgetvalue(res, 0, 1));
+	snprintf(a->former, sizeof(a->former), "%s", PQgetvalue(res, 0, 3));
 	agent_proto_clean(
 	    m.welcome.endpoint, sizeof(m.welcome.endpoint), a->endpoint);
 	agent_proto_clean(
@@ -139,9 +140,10 @@ look_for_key(void *arg)
 	agent_ask(a,
 	    "UPDATE endpoints e SET agent_version = $2, agent_host = $3, "
 	    "agent_displays = $4, agent_node = $5, agent_channel = $6, "
-	    "agent_seen_at = now() FROM teams t WHERE e.agent_cert_sha256 = "
-	    "decode($1, 'hex') AND e.kind = 'agent' AND e.deleted_at IS NULL "
-	    "AND t.id = e.team_id RETURNING e.id, e.name, t.name",
+	    "agent_seen_at = now() FROM teams t, endpoints o WHERE "
+	    "e.agent_cert_sha256 = decode($1, 'hex') AND e.kind = 'agent' AND "
+	    "e.deleted_at IS NULL AND t.id = e.team_id AND o.id = e.id "
+	    "RETURNING e.id, e.name, t.name, o.agent_channel",
 	    6, params, on_signed_on);
 }
 

@@ -26,7 +26,12 @@
 	"  e.agent_channel::text, a.quality, e.tls_name, a.clipboard, "        \
 	"  encode(coalesce(e.reverse_cert_sha256, e.reverse_secret_sha256), "  \
 	"    'hex'), f.known, e.capture, "                                     \
-	"  (SELECT encode(public_key, 'hex') FROM capture_key) "
+	"  (SELECT encode(public_key, 'hex') FROM capture_key), "              \
+	"  (SELECT CASE WHEN n.stopped_at IS NULL THEN "                       \
+	"    extract(epoch FROM (SELECT max(heartbeat_at) FROM nodes "         \
+	"    WHERE program = 'relay') - n.heartbeat_at) ELSE 'Infinity' END "  \
+	"    FROM nodes n WHERE n.id = coalesce(e.parked_node, "               \
+	"e.agent_node)) "
 
 const char account_query[] =
     "WITH p AS (SELECT * FROM people WHERE name = $1), "
@@ -101,7 +106,8 @@ enum col {
 	REVERSE_SHA256,
 	KNOWN,
 	CAPTURE,
-	CAPTURE_KEY
+	CAPTURE_KEY,
+	HOLDER_SILENT
 };
 
 static int64_t
@@ -245,6 +251,8 @@ account_read(struct account *a, const PGresult *res,
 	a->reverse_sha256 = text(res, REVERSE_SHA256, &rc);
 	a->capture = text(res, CAPTURE, &rc);
 	a->capture_key = text(res, CAPTURE_KEY, &rc);
+	/* "" is 0 */
+	a->holder_silent_s = strtod(PQgetvalue(res, 0, HOLDER_SILENT), NULL);
 	if (rc == 0 && a->endpoint_id != 0)
 		rc = open_secret(a, res, seal_key);
 	return rc;

@@ -52,9 +52,12 @@ struct account {
 	/* agent: version and node of its control channel, NULL: not there;
 	 * when it was seen last, in the team's time */
 	char *agent_version, *agent_node, *agent_channel, *agent_seen;
-	char *capture;        /* who records: relay, device, both (C7) */
-	char *capture_key;    /* hex, public; NULL: storage has none */
-	char *parked_node;    /* reverse: where its connection waits */
+	char *capture;     /* who records: relay, device, both (C7) */
+	char *capture_key; /* hex, public; NULL: storage has none */
+	char *parked_node; /* reverse: where its connection waits */
+	/* how much older the heartbeat of that relay, or of the agent's, is
+	 * than the youngest one of a relay; infinite: it said that it stops */
+	double holder_silent_s;
 	char *reverse_sha256; /* of what lets it dial in: ID or certificate */
 };
 
@@ -69,8 +72,8 @@ extern const char account_reverse_query[];
 
 /*
  * Reads the one row of account_query (parameters: person, endpoint, prefix
- * of the client's address, known_login_id) or of the other. seal_key opens the endpoint's
- * secret. Returns 0 or ERR_NOMEM.
+ * of the client's address, known_login_id) or of the other. seal_key opens the
+ * endpoint's secret. Returns 0 or ERR_NOMEM.
  */
 int account_read(struct account *a, const PGresult *res,
     const uint8_t seal_key[SEAL_KEY_LEN]);

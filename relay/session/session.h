@@ -46,6 +46,10 @@ void session_access_stop(struct loop *l);
  * sessions, and of endpoints that wait here, say that they are. */
 void sessions_restore(struct loop *l);
 
+/* A relay is gone: technicians who wait for an endpoint that is connected to
+ * it are told. node: its id. */
+void sessions_node_lost(struct loop *l, const char *node);
+
 /* Orders to this loop's sessions, session_orders.c. Init: once its database is
  * there, 0 or ERR_NOMEM; check: asks for those that wait. */
 int session_orders_init(struct loop *l);

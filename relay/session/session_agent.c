@@ -154,12 +154,55 @@ is_away(struct session *s)
 	return true;
 }
 
+/* The relay to which the agent, or the server that dialled in, is connected. */
+static const char *
+holder(const struct session *s)
+{
+	return s->account.kind == ENDPOINT_REVERSE ? s->account.parked_node
+						   : s->account.agent_node;
+}
+
+/* Half of the time after which that relay is written off passes without a
+ * heartbeat: an order to it would be waited for in vain. */
+static bool
+is_holder_gone(struct session *s)
+{
+	const struct relay *r = s->loop->relay;
+	const char *node = holder(s);
+
+	if (node == NULL || strcmp(node, r->node_id) == 0 ||
+	    s->account.holder_silent_s * 2 < (double)r->conf.node_lost_seconds)
+		return false;
+	refuse(s,
+	    "cannot be reached: the relay that it is connected to does not "
+	    "answer; try again in a few seconds");
+	return true;
+}
+
+void
+sessions_node_lost(struct loop *l, const char *node)
+{
+	struct session *s, *next;
+
+	for (s = TAILQ_FIRST(&l->sessions); s != NULL; s = next) {
+		const char *to = s->state == SESSION_AGENT ? holder(s) : NULL;
+
+		next = session_next(s);
+		if (to != NULL && strcmp(to, node) == 0 &&
+		    s->pump.endpoint.transport.fd < 0)
+			refuse(s,
+			    "cannot be reached: the relay that it was "
+			    "connected to stopped; try again in a few "
+			    "seconds");
+	}
+}
+
 void
 session_agent_open(struct session *s)
 {
 	int64_t seconds = s->loop->relay->conf.connect_seconds;
 
-	if (is_too_old(s) || is_away(s))
+	if (is_too_old(s) || is_away(s) || is_holder_gone(s))
 		return;
 	if (s->account.asks_consent)
 		seconds += s->account.consent_s + DIALOG_SLACK_SECONDS;
@@ -183,6 +226,8 @@ session_agent_ask_relay(struct session *s)
 		    "has no agent_address in its settings");
 		return;
 	}
+	if (is_holder_gone(s))
+		return;
 	session_set_state(s, SESSION_AGENT, r->conf.connect_seconds);
 	issue_ticket(s);
 	if (session_agent_order(s,

@@ -69,6 +69,7 @@ each_column_absent(void **state)
 		if (absent == NONE) {
 			assert_int_equal(a.person_id, 1);
 			assert_string_equal(a.tls_name, "1");
+			assert_true(a.holder_silent_s == 1);
 		}
 		if (absent == ALL) {
 			assert_int_equal(a.endpoint_id, 0);
@@ -77,6 +78,7 @@ each_column_absent(void **state)
 			assert_null(a.tls_name);
 			assert_false(a.has_pin);
 			assert_false(a.allow_clear);
+			assert_true(a.holder_silent_s == 0);
 		}
 		account_forget_secrets(&a);
 		account_release(&a);
