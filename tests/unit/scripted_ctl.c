@@ -1,0 +1,221 @@
+#include "scripted_ctl.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "ctl/command.h"
+#include "ctl/pg.h"
+
+#define WORDS_MAX 24
+
+struct ctl scripted_ctl;
+char ctl_said[16384];
+char ctl_transactions[64];
+
+static const struct ctl_case *now;
+static int n_asked;
+static char wrong[2048]; /* what the first unexpected statement was */
+
+/* ---- stands in for ctl/pg_connection.c ---- */
+
+int
+pg_open(struct ctl *c)
+{
+	return 0;
+}
+
+int
+pg_try_open(struct ctl *c, char *why, size_t why_len)
+{
+	return 0;
+}
+
+bool
+pg_answers(struct ctl *c)
+{
+	return true;
+}
+
+static bool
+is_transaction(const char *sql)
+{
+	return strcmp(sql, "BEGIN") == 0 || strcmp(sql, "COMMIT") == 0 ||
+	    strcmp(sql, "ROLLBACK") == 0;
+}
+
+/* The next field of *text, which moves behind the sign after it. */
+static char *
+take_field(char **text)
+{
+	char *field = *text;
+
+	*text += strcspn(field, "|\n");
+	*(*text)++ = '\0';
+	return field;
+}
+
+static bool
+params_are(const char *expected, int n, const char *const *params)
+{
+	char *text, *at;
+	bool same = true;
+	int i = 0;
+
+	if (expected == NULL)
+		return true;
+	text = at = malloc(strlen(expected) + 2);
+	sprintf(text, "%s%s", expected, n > 0 ? "|" : "");
+	for (; *at != '\0' && i < n; i++) {
+		const char *field = take_field(&at);
+
+		same = same &&
+		    (strcmp(field, "*") == 0 ||
+			strcmp(field, params[i] != NULL ? params[i] : "~") ==
+			    0);
+	}
+	same = same && *at == '\0' && i == n;
+	free(text);
+	return same;
+}
+
+/* Numbers of columns do not matter to the commands, their order does. */
+static PGresult *
+make_result(const char *rows)
+{
+	PGresult *res = PQmakeEmptyPGresult(
+	    NULL, rows == NULL ? PGRES_FATAL_ERROR : PGRES_TUPLES_OK);
+	char *text = strdup(rows != NULL ? rows : ""), *at = text;
+	PGresAttDesc cols[64];
+	char names[64][12];
+	int n = 1, row = 0;
+
+	for (const char *c = rows; c != NULL && *c != '\0' && *c != '\n'; c++)
+		n += *c == '|';
+	memset(cols, 0, sizeof(cols));
+	for (int i = 0; i < n; i++) {
+		snprintf(names[i], sizeof(names[i]), "%d", i);
+		cols[i].name = names[i];
+	}
+	assert_int_equal(PQsetResultAttrs(res, n, cols), 1);
+	for (; *at != '\0'; row++)
+		for (int i = 0; i < n; i++) {
+			char *field = take_field(&at);
+			bool is_null = strcmp(field, "~") == 0;
+
+			assert_int_equal(
+			    PQsetvalue(res, row, i, is_null ? NULL : field,
+				is_null ? -1 : (int)strlen(field)),
+			    1);
+		}
+	free(text);
+	return res;
+}
+
+PGresult *
+pg_try(struct ctl *c, const char *sql, int n, const char *const *params)
+{
+	const struct ctl_ask *ask = &now->asks[n_asked];
+
+	if (is_transaction(sql)) {
+		snprintf(ctl_transactions + strlen(ctl_transactions),
+		    sizeof(ctl_transactions) - strlen(ctl_transactions), "%s%s",
+		    ctl_transactions[0] != '\0' ? " " : "", sql);
+		return make_result("");
+	}
+	if (n_asked < CTL_ASKS_MAX && ask->has != NULL &&
+	    strstr(sql, ask->has) != NULL &&
+	    params_are(ask->params, n, params)) {
+		n_asked++;
+		return make_result(ask->rows);
+	}
+	if (wrong[0] == '\0') {
+		size_t at = (size_t)snprintf(wrong, sizeof(wrong),
+		    "statement %d is \"%s\"", n_asked, sql);
+
+		for (int i = 0; i < n && at < sizeof(wrong); i++)
+			at += (size_t)snprintf(wrong + at, sizeof(wrong) - at,
+			    "%s%s", i == 0 ? " with " : "|",
+			    params[i] != NULL ? params[i] : "~");
+	}
+	return make_result(NULL);
+}
+
+/* ---- running a command ---- */
+
+static int
+run_words(const char *command)
+{
+	char *text = strdup(command), *save = NULL;
+	char *words[WORDS_MAX];
+	int n = 0, status;
+
+	for (char *w = strtok_r(text, " ", &save); w != NULL;
+	     w = strtok_r(NULL, " ", &save)) {
+		assert_in_range(n, 0, WORDS_MAX - 1);
+		words[n++] = w;
+	}
+	status = command_run(&scripted_ctl, n, words);
+	free(text);
+	return status;
+}
+
+static int
+run_captured(const char *command)
+{
+	FILE *f = tmpfile();
+	int out = dup(STDOUT_FILENO), err = dup(STDERR_FILENO), status;
+	size_t len;
+
+	assert_non_null(f);
+	fflush(NULL);
+	dup2(fileno(f), STDOUT_FILENO);
+	dup2(fileno(f), STDERR_FILENO);
+	status = run_words(command);
+	fflush(NULL);
+	dup2(out, STDOUT_FILENO);
+	dup2(err, STDERR_FILENO);
+	close(out);
+	close(err);
+	rewind(f);
+	len = fread(ctl_said, 1, sizeof(ctl_said) - 1, f);
+	ctl_said[len] = '\0';
+	fclose(f);
+	return status;
+}
+
+void
+ctl_run_case(const struct ctl_case *k)
+{
+	int status;
+
+	now = k;
+	n_asked = 0;
+	wrong[0] = ctl_transactions[0] = '\0';
+	status = run_captured(k->command);
+	if (wrong[0] != '\0')
+		fail_msg("%s: unexpected %s", k->command, wrong);
+	if (status != k->status)
+		fail_msg("%s: status %d, not %d: %s", k->command, status,
+		    k->status, ctl_said);
+	if (k->says != NULL && strstr(ctl_said, k->says) == NULL)
+		fail_msg(
+		    "%s: \"%s\" is not in: %s", k->command, k->says, ctl_said);
+	if (n_asked < CTL_ASKS_MAX && k->asks[n_asked].has != NULL)
+		fail_msg("%s: did not ask \"%s\": %s", k->command,
+		    k->asks[n_asked].has, ctl_said);
+}
+
+void
+ctl_run_cases(const struct ctl_case *cases, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		ctl_run_case(&cases[i]);
+}
