@@ -86,12 +86,23 @@ params_are(const char *expected, int n, const char *const *params)
 	return same;
 }
 
-/* Numbers of columns do not matter to the commands, their order does. */
-static PGresult *
-make_result(const char *rows)
+/* A change without RETURNING has no rows. */
+static ExecStatusType
+status_of(const char *sql, const char *rows)
 {
-	PGresult *res = PQmakeEmptyPGresult(
-	    NULL, rows == NULL ? PGRES_FATAL_ERROR : PGRES_TUPLES_OK);
+	bool is_change = strncmp(sql, "INSERT ", 7) == 0 ||
+	    strncmp(sql, "UPDATE ", 7) == 0 || strncmp(sql, "DELETE ", 7) == 0;
+
+	return rows == NULL                                 ? PGRES_FATAL_ERROR
+	    : is_change && strstr(sql, "RETURNING") == NULL ? PGRES_COMMAND_OK
+							    : PGRES_TUPLES_OK;
+}
+
+/* Names of columns do not matter to the commands, their order does. */
+static PGresult *
+make_result(const char *sql, const char *rows)
+{
+	PGresult *res = PQmakeEmptyPGresult(NULL, status_of(sql, rows));
 	char *text = strdup(rows != NULL ? rows : ""), *at = text;
 	PGresAttDesc cols[64];
 	char names[64][12];
@@ -128,13 +139,13 @@ pg_try(struct ctl *c, const char *sql, int n, const char *const *params)
 		snprintf(ctl_transactions + strlen(ctl_transactions),
 		    sizeof(ctl_transactions) - strlen(ctl_transactions), "%s%s",
 		    ctl_transactions[0] != '\0' ? " " : "", sql);
-		return make_result("");
+		return make_result(sql, "");
 	}
 	if (n_asked < CTL_ASKS_MAX && ask->has != NULL &&
 	    strstr(sql, ask->has) != NULL &&
 	    params_are(ask->params, n, params)) {
 		n_asked++;
-		return make_result(ask->rows);
+		return make_result(sql, ask->rows);
 	}
 	if (wrong[0] == '\0') {
 		size_t at = (size_t)snprintf(wrong, sizeof(wrong),
@@ -145,7 +156,7 @@ pg_try(struct ctl *c, const char *sql, int n, const char *const *params)
 			    "%s%s", i == 0 ? " with " : "|",
 			    params[i] != NULL ? params[i] : "~");
 	}
-	return make_result(NULL);
+	return make_result(sql, NULL);
 }
 
 /* ---- running a command ---- */
