@@ -181,7 +181,8 @@ run_disable(struct ctl *c, const struct args *a)
 static int
 run_test(struct ctl *c, const struct args *a)
 {
-	return with_one(c, a, "SELECT webhook_test($1::bigint, $2::bigint)",
+	return with_one(c, a,
+	    "SELECT webhook_test($1::bigint, " ME ", $2::bigint)",
 	    " that is on and has room for a delivery",
 	    "gets a webhook.test from a console; \"relaycam webhook list\" "
 	    "says what came of it");

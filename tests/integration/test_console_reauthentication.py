@@ -71,7 +71,9 @@ def test_which_routes_are_guarded():
         ('DELETE', 'users/{id}/tokens'), ('PATCH', 'settings/logins'),
         ('PATCH', 'settings/single-sign-on'),
         ('DELETE', 'settings/single-sign-on'),
-        ('POST', 'webhooks'), ('PATCH', 'webhooks/{id}')}
+        ('POST', 'webhooks'), ('PATCH', 'webhooks/{id}'),
+        ('DELETE', 'webhooks/{id}'), ('POST', 'webhooks/{id}/test'),
+        ('POST', 'webhooks/{id}/retry')}
 
 
 def test_an_old_login_changes_no_credentials(console):

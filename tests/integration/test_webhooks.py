@@ -228,6 +228,10 @@ def test_test_and_remove(console, receiver):
     hook = add(console, receiver.url, '--events', 'session.ended')
     console.ctl.ok('webhook', 'test', str(hook['id']), '--team', 'demo')
     wait_for('the test', lambda: types(receiver) == ['webhook.test'], 60)
+    actor, url, detail = console.audited('webhook_test')
+    assert actor == console.audited('webhook_add')[0]
+    assert url == receiver.url and detail['id'] == hook['id']
+    assert 'system_account' in detail
     r = console.ctl.run('webhook', 'remove', str(hook['id']), '--team',
                         'other')
     assert r.returncode == 1 and 'has no webhook' in r.stderr
