@@ -126,6 +126,52 @@ def test_who_may_not_play_it_back_is_told(rig, page, day):
         member.close()
 
 
+# Answers of the console whose address a page's window.held matches wait until
+# window.release() is called; window.asked has the address of each request.
+HOLD = """
+window.asked = [];
+window.released = new Promise((done) => { window.release = done; });
+const real = window.fetch;
+window.fetch = async (url, ...rest) => {
+  window.asked.push(String(url));
+  const answer = await real(url, ...rest);
+  if (window.held?.test(url)) await window.released;
+  return answer;
+};
+window.held = new RegExp(%r);
+"""
+
+
+@pytest.mark.parametrize('held, wanted', [
+    # the link is asked for without the row of the recording,
+    (r'recordings/[0-9a-f-]{36}$', '/links'),
+    # and the file is read without the timeline
+    (r'/timeline', '.webm?')], ids=['link', 'file'])
+def test_what_is_known_by_the_address_is_asked_at_once(page, day, held,
+                                                       wanted):
+    script = page.cdp('Page.addScriptToEvaluateOnNewDocument',
+                      source=HOLD % held)
+    try:
+        page.driver.get(f'{page.url}/recordings/{day.parts[1].id}')
+        page.until(lambda: page.js(
+            'return window.asked?.some((url) => url.includes(arguments[0]))',
+            wanted), wanted)
+        assert page.js('return window.asked.some((url) => held.test(url))')
+        page.js('window.release()')
+        player = PlayerPage(page)
+        player.until(lambda s: s['ready'] >= 2 and not s['seeking'],
+                     'the first frame')
+        player.pause()
+        player.seek(day.parts[1].from_ms)
+        assert player.number() in day.at(day.parts[1].from_ms, 100, 100)
+        assert page.js("return window.asked.filter((url) => "
+                       "url.endsWith('/links')).length") == 1
+    finally:
+        page.cdp('Page.removeScriptToEvaluateOnNewDocument',
+                 identifier=script['identifier'])
+    assert not page.problems()
+
+
 def test_pointing_at_a_button_to_play_asks_ahead(rig, page, day):
     """The link is there before the click, once, and the audit log says so."""
     part = day.parts[1]

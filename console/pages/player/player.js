@@ -3,17 +3,22 @@ import {connectToFiles} from './files_origin.js';
 import {Links} from './links.js';
 import {PlayerApi} from './player_api.js';
 import {RecordingFile} from './recording_file.js';
-import {TimelineModel, beginning} from './timeline_model.js';
+import {TimelineModel, beginning, fileOf} from './timeline_model.js';
 import './player_element.js';
+
+/* Signed links for a player. api: get() and post() of base/api.js. */
+export function newLinks(api) {
+  const own = new PlayerApi(api);
+  return new Links((id, isAhead) => own.link(id, 'inline', isAhead));
+}
 
 /*
  * The first request of a player, for pages that can ask before it is there: when
- * somebody points at a link, for example. api: get() and post() of base/api.js.
- * links: of an earlier call. Returns what mount() takes as asked.
+ * somebody points at a link, for example. api, links: as above; links may hold some
+ * already. Returns what mount() takes as asked.
  */
 export function askTimeline(api, session, links) {
   const own = new PlayerApi(api);
-  links = links || new Links((id, isAhead) => own.link(id, 'inline', isAhead));
   const asked = {api: own, timeline: own.timeline(session, false), links, pages: null, file: null};
   asked.timeline.then(pages => { asked.pages = pages; }, () => {}); /* the player says it */
   connectToFiles();
@@ -43,14 +48,20 @@ export function askFirstLink(asked, recording, hash) {
   });
 }
 
-/* The player comes: the file that it shows first is opened. */
+/* The player comes: the file that it shows first is opened. recording: as the API has
+ * it, or null; hash: as above. */
 export function openFirstFile(asked, recording, hash) {
-  whenFirstIsKnown(asked, recording, hash, (first, isFromStart) => {
+  const open = (first, isFromStart) => {
     if (asked.file)
       return;
     asked.file = new RecordingFile(first, asked.links, asked.api, () => {});
     asked.file.open(undefined, isFromStart).catch(() => {}); /* the player opens it again, and says it */
-  });
+  };
+  const first = recording && !hash ? fileOf(recording) : null;
+  if (first && first.isPlayable) /* it is known without the timeline */
+    open(first, true);
+  else
+    whenFirstIsKnown(asked, recording?.id, hash, open);
 }
 
 /*

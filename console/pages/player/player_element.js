@@ -168,6 +168,7 @@ export class PlayerElement extends HTMLElement {
     if (early?.id !== recording.id)
       return new RecordingFile(recording, this.links, this.api, onCheck);
     early.onCheck = onCheck;
+    early.recording = recording;
     return early;
   }
 

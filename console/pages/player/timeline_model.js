@@ -47,6 +47,14 @@ export function activityColumns(model, fromMs, toMs, columns, monitor) {
   return out;
 }
 
+const isPlayable = status => ['recording', 'transfer', 'available'].includes(status);
+
+/* What reading its file needs of a recording, which is as GET recordings/{id} has it. */
+export function fileOf(r) {
+  return {id: r.id, status: r.status, isGrowing: r.ended_at === null && r.status === 'recording',
+          isPlayable: isPlayable(r.status)};
+}
+
 function recordingOf(r, monitor) {
   return {
     id: r.recording, seq: r.seq, monitor: monitor.monitor, monitorName: monitor.name,
@@ -57,7 +65,7 @@ function recordingOf(r, monitor) {
     noteCount: r.note_count,
     /* who opens a file in a folder is noted; of S3's the link itself counts as watching */
     isLinkWatching: r.store === 's3',
-    isPlayable: ['recording', 'transfer', 'available'].includes(r.status),
+    isPlayable: isPlayable(r.status),
   };
 }
 

@@ -3,7 +3,7 @@ import { html, useEffect, useLayoutEffect, useRef, useState } from '../base/html
 import * as api from '../base/api.js';
 import { formatTime, knownZone } from '../base/format.js';
 import { me } from '../base/session.js';
-import { askFirstLink, askTimeline, mount, openFirstFile } from '../player/player.js';
+import { askFirstLink, askTimeline, mount, newLinks, openFirstFile } from '../player/player.js';
 import { Icon } from '../parts/icon.js';
 import { Page } from '../parts/page.js';
 import { ReviewBar } from '../parts/review_bar.js';
@@ -15,7 +15,7 @@ const FRESH_MS = 5000; // as long what was asked for ahead is good
 
 // Asks for all that is known to be needed at once. The player does not wait for
 // the words around it: about is the promise of the session.
-// links: that were asked for already, or undefined.
+// links: of the player, which may have some already.
 const ask = (session, recording, links) => ({
   session, recording, asked: askTimeline(api, session, links), about: api.get(`sessions/${session}`),
 });
@@ -26,7 +26,7 @@ async function find(id, links) {
   return ask(recording.session, recording, links);
 }
 
-// What was asked for before the page is drawn: {key, atMs, found; promise of it}.
+// What was asked for before the page is drawn: {key, links, atMs, found; promise of it}.
 let early = null;
 
 // With the person: who logs in after somebody else must not use the links of that one.
@@ -35,8 +35,8 @@ const keyOf = ({ id, recording }) => `${me.get()?.user} ${id ? `session ${id}` :
 function begin(params) {
   const key = keyOf(params), old = early?.key === key ? early : null;
   if (old && performance.now() - old.atMs < FRESH_MS) return old;
-  const links = old?.found?.asked.links;
-  const mine = { key, atMs: performance.now(), found: params.id ? ask(params.id, null, links) : null };
+  const links = old?.links || newLinks(api);
+  const mine = { key, links, atMs: performance.now(), found: params.id ? ask(params.id, null, links) : null };
   mine.promise = mine.found ? Promise.resolve(mine.found)
     : find(params.recording, links).then((found) => { mine.found = found; return found; });
   early = mine;
@@ -45,30 +45,36 @@ function begin(params) {
   return mine;
 }
 
-// what: askFirstLink or openFirstFile.
-function goAhead({ found, promise }, hash, what) {
-  const go = ({ asked, recording }) => what(asked, recording?.id, hash);
+// Calls go({asked, recording}) once that is known.
+function goAhead({ found, promise }, go) {
   if (found) go(found);
   else promise.then(go, () => {});
+}
+
+// The page will be shown. The recording of the address is what it shows first, unless
+// the address names a time: then its link is asked for together with it.
+function open(mine, { recording: id }, hash) {
+  if (id && !hash && !mine.found) mine.links.url(id).catch(() => {}); // asked again, and said
+  goAhead(mine, ({ asked, recording }) => openFirstFile(asked, recording, hash));
 }
 
 // Somebody points at a link to it; isLikely: long enough to follow it, or a button of
 // the mouse is down. Each signed link is an entry in the audit log, so it waits for that.
 export function prepare(params, { hash }, isLikely) {
   const mine = begin(params);
-  if (isLikely) goAhead(mine, hash, askFirstLink);
+  if (isLikely) goAhead(mine, ({ asked, recording }) => askFirstLink(asked, recording?.id, hash));
 }
 
 // It was chosen.
 export function ahead(params, { hash }) {
-  goAhead(begin(params), hash, openFirstFile);
+  open(begin(params), params, hash);
 }
 
 // Once: who comes again gets what is new.
 function take(params) {
   const mine = begin(params);
   early = null;
-  goAhead(mine, location.hash, openFirstFile);
+  open(mine, params, location.hash);
   return mine;
 }
 
