@@ -2,6 +2,7 @@
 import argparse
 import json
 import os
+import re
 import statistics
 import sys
 
@@ -67,7 +68,8 @@ def print_table(summary):
     print(f'{"key":<36}{"median":>8}{"min":>8}{"max":>8}{"n":>4}'
           f'{"bar":>8}{"stretch":>9}')
     for key, v in summary.items():
-        bar, stretch = BAR.get(key, ('', ''))
+        bar, stretch = BAR.get(re.sub('_(office|terminal)$', '', key),
+                               ('', ''))
         print(f'{key:<36}{v["median"]:>8}{v["min"]:>8}{v["max"]:>8}'
               f'{v["n"]:>4}{bar:>8}{stretch:>9}')
 

@@ -1,4 +1,5 @@
-"""The recorder against ffmpeg, on the same desktop minute (workload.py).
+"""The recorder against ffmpeg, on the same desktop minute (workload.py), then
+on office work and in a terminal (workload_office.py, workload_terminal.py).
 
 ffmpeg gets the screen 15 times a second as raw frames; what makes them runs
 beside it and is not counted. Ours reads the captured RFB stream, decodes,
@@ -6,6 +7,7 @@ converts, encodes and writes a segment; all of that is counted. CPU is user
 and system of the one process, from wait4.
 
 RELAYCAM_BENCH_SCALE=0.2 shortens the minute, for trying things out.
+RELAYCAM_BENCH_ONLY=office or another name of capture.WORKLOADS: that one only.
 """
 import glob
 import json
@@ -17,7 +19,6 @@ import tempfile
 
 import capture
 import quality
-import workload
 
 SCALE = float(os.environ.get('RELAYCAM_BENCH_SCALE', '1'))
 # yuv420p: left to itself ffmpeg would code bgr0 as VP9 in RGB, which costs
@@ -55,14 +56,17 @@ def wait_cpu(p, what):
 
 
 class Bench:
-    def __init__(self, build, results):
+    """One workload's capture, and what is made of it."""
+
+    def __init__(self, build, results, name):
         self.build, self.results = build, results
+        self.suffix = '' if name == 'minute' else '_' + name  # of keys
         self.dir = tempfile.mkdtemp(prefix='rc-bench-')
-        self.capture = capture.capture_file('tight', SCALE)
+        self.capture = capture.capture_file('tight', SCALE, name)
         self.minutes = capture.seconds(self.capture) / 60
-        self.screen = quality.Screen(
-            build, self.capture, (workload.WIDTH, workload.HEIGHT),
-            self.minutes * 60, workload.TERMINAL)
+        desktop = capture.WORKLOADS[name]
+        self.screen = quality.Screen(build, self.capture, desktop.size,
+                                     self.minutes * 60, desktop.text)
 
     def close(self):
         shutil.rmtree(self.dir, ignore_errors=True)
@@ -70,10 +74,13 @@ class Bench:
     def path(self, name):
         return os.path.join(self.dir, name)
 
-    def ffmpeg(self, name, form, args):
+    def ratio(self, key, ours, theirs):
+        self.results.ratio(key + self.suffix, ours, theirs)
+
+    def ffmpeg(self, name, form, args, times=quality.FPS):
         """CPU seconds a minute and the file."""
         media = self.path(name + '.webm')
-        source = self.screen.frames(form, quality.FPS)
+        source = self.screen.frames(form, times)
         p = subprocess.Popen(['ffmpeg', '-v', 'error', '-y',
                               *self.screen.as_input(form), *args, media],
                              stdin=source.stdout)
@@ -81,14 +88,14 @@ class Bench:
         quality.finish(source, 'stream_frames')
         return cpu / self.minutes, media
 
-    def ours(self, rate=PEER_RATE, quality='text'):
-        """CPU seconds a minute and the file."""
+    def ours(self, rate=PEER_RATE, quality='text', path=None):
+        """CPU seconds a minute and the file; path: of another capture."""
         spool = self.path('spool')
         shutil.rmtree(spool, ignore_errors=True)
         os.makedirs(spool)
         p = subprocess.Popen(
             [os.path.join(self.build, 'tests/bench/recorder_bench'),
-             self.capture, spool, 'vp9', str(rate), quality],
+             path or self.capture, spool, 'vp9', str(rate), quality],
             stdout=subprocess.PIPE)
         p.stdout.read()
         cpu = wait_cpu(p, 'recorder_bench')
@@ -120,23 +127,22 @@ PEERS = (('rec_cpu_ffmpeg_vp8', 'bgr0', rated(VP8, '2M')),
          ('rec_cpu_ffmpeg_vp9_i420', 'i420', rated(VP9, '2M')))
 
 
-def run_cpu(b, rounds):
+def run_cpu(b, rounds, peers):
     """Ours before each of the peers, round by round. Returns the files."""
     files = {}
     for _ in range(rounds):
         said = []
-        for key, form, args in PEERS:
+        for key, form, args in peers:
             ours, _ = b.ours()
             theirs, files[key] = b.ffmpeg(key, form, args)
-            b.results.ratio(key, ours, theirs)
+            b.ratio(key, ours, theirs)
             said.append(f'{key[8:]} {theirs:.2f} (ours {ours:.2f})')
             if key == 'rec_cpu_ffmpeg_vp9':
                 # sessions a core: 60 s a minute, over CPU s a minute
-                b.results.ratio('sessions_per_core_ffmpeg', theirs, ours)
+                b.ratio('sessions_per_core_ffmpeg', theirs, ours)
                 ours, _ = b.ours(INSTALLED_RATE)
-                b.results.ratio(key + '_installed', ours, theirs)
-                b.results.ratio('sessions_per_core_ffmpeg_installed', theirs,
-                                ours)
+                b.ratio(key + '_installed', ours, theirs)
+                b.ratio('sessions_per_core_ffmpeg_installed', theirs, ours)
                 said.append(f'ours at {INSTALLED_RATE}/s {ours:.2f}')
         b.results.note('recorder CPU s a minute: ' + ', '.join(said))
     return files
@@ -172,7 +178,7 @@ def run_bytes(b, steps, key, our_mb, our_db):
     theirs = bytes_at(points, our_db, b.results.note)
     b.results.note(f'  at our SSIM ({our_db:.2f} dB): {theirs:.2f} MB, ours '
                    f'{our_mb:.2f} MB')
-    b.results.ratio(key, our_mb, theirs)
+    b.ratio(key, our_mb, theirs)
 
 
 def judge_ours(b, rate, name):
@@ -205,9 +211,43 @@ def run_quality(b, files):
               'rec_bytes_ffmpeg_tuned', our_mb, our_db)
 
 
-def run(results, build, rounds):
-    b = Bench(build, results)
+def run_idle_hours(b, hours=2):
+    """What an hour of nothing costs: ours in a capture whose clock leaps by
+    hours, less the same without; ffmpeg's in a minute of one picture."""
+    path = b.path('hours.cap')
+    longer = capture.with_hours(b.capture, path, hours)
+    (short, media), ends = b.ours(), []
+    ends.append((short * b.minutes, os.path.getsize(media)))
+    cpu, media = b.ours(path=path)
+    ends.append((cpu * b.minutes, os.path.getsize(media)))
+    ours = [(z - a) / longer for a, z in zip(*ends)]
+    still = [b.minutes * 60] * (60 * quality.FPS)
+    cpu, media = b.ffmpeg('still', 'bgr0', rated(VP9, '2M'), still)
+    theirs = cpu * b.minutes * 60, os.path.getsize(media) * 60
+    b.results.note(
+        f'an hour of nothing: ours {ours[0]:.2f} CPU s, {ours[1] / 1e6:.3f} '
+        f'MB; ffmpeg VP9, sixty times one minute, {theirs[0]:.0f} CPU s, '
+        f'{theirs[1] / 1e6:.3f} MB')
+    for key, our, their in zip(('cpu', 'bytes'), ours, theirs):
+        b.ratio(f'rec_idle_{key}_ffmpeg_vp9', our, their)
+
+
+def run_workload(results, build, rounds, name):
+    # VP9 fed bgr0 alone for the others, or a run would take an hour
+    peers = PEERS if name == 'minute' else PEERS[1:2]
+    b = Bench(build, results, name)
     try:
-        run_quality(b, run_cpu(b, rounds))
+        results.note(f'--- {name}: {b.minutes * 60:.0f} s, '
+                     f'{b.screen.size[0]}x{b.screen.size[1]}')
+        run_quality(b, run_cpu(b, rounds, peers))
+        if name == 'terminal':
+            run_idle_hours(b)
     finally:
         b.close()
+
+
+def run(results, build, rounds):
+    only = os.environ.get('RELAYCAM_BENCH_ONLY')
+    for name in capture.WORKLOADS:
+        if only in (None, '', name):
+            run_workload(results, build, rounds, name)

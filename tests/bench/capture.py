@@ -1,6 +1,7 @@
 """Records what an endpoint sends during the workload, with arrival times.
 
-usage: capture.py [--scale S] ENCODING...     (tight zrle raw hextile)
+usage: capture.py [--scale S] [--workload W] ENCODING...
+                                              (tight zrle raw hextile)
 
 The client is as plain as can be: it never looks into the stream. After
 bytes came it asks for changes of the whole screen again, at most 60 times a
@@ -24,6 +25,8 @@ import threading
 import time
 
 import workload
+import workload_office
+import workload_terminal
 
 MAGIC = b'RCCAP1\0\0'
 HEAD, RECORD = struct.Struct('<8sHH16s'), struct.Struct('<QI')
@@ -34,6 +37,9 @@ KINDS = {'tight': [7, *USUAL], 'zrle': [16, *USUAL], 'raw': [0, *USUAL],
 PIXEL_FORMAT = struct.pack('>BBBBHHHBBB3x', 32, 24, 0, 1, 255, 255, 255, 16,
                            8, 0)
 REQUEST_S = 1 / 60
+WORKLOADS = {'minute': workload.Minute, 'office': workload_office.Office,
+             'terminal': workload_terminal.Terminal}
+HOUR_NS = 3600 * 10 ** 9
 
 
 class Client:
@@ -120,15 +126,16 @@ class Performer(threading.Thread):
         return self.phases
 
 
-def capture_file(kind, scale=1.0):
-    """Path of the capture; made when the scripts or the scale changed."""
-    version = workload.digest(__file__, workload.__file__)
-    base = os.path.join(workload.WORK,
-                        f'minute-{kind}-{scale:g}-{version}')
+def capture_file(kind, scale=1.0, name='minute'):
+    """Path of a workload's capture; made when scripts or scale changed."""
+    version = workload.digest(__file__, workload.__file__,
+                              workload_office.__file__,
+                              workload_terminal.__file__)
+    base = os.path.join(workload.WORK, f'{name}-{kind}-{scale:g}-{version}')
     if os.path.exists(base + '.cap'):
         return base + '.cap'
     os.makedirs(workload.WORK, exist_ok=True)
-    desk = workload.Desktop()
+    desk = WORKLOADS[name]()
     try:
         desk.start()
         client = Client(desk.socket, KINDS[kind])
@@ -151,6 +158,19 @@ def phases(path):
     """[(name, start s, end s)] of a capture."""
     with open(os.path.splitext(path)[0] + '.json') as f:
         return json.load(f)['phases']
+
+
+def with_hours(path, to, hours):
+    """Writes a capture whose clock leaps by hours in the middle of each phase
+    named "idle"; returns how many hours it got longer."""
+    leaps = [(start + end) / 2 * 1e9 for name, start, end in phases(path)
+             if name == 'idle']
+    with open(path, 'rb') as f, open(to, 'wb') as out:
+        out.write(f.read(HEAD.size))
+        for ns, data in records(path):
+            n = sum(ns >= leap for leap in leaps)
+            out.write(RECORD.pack(ns + n * hours * HOUR_NS, len(data)) + data)
+    return n * hours
 
 
 def size(path):
@@ -181,14 +201,15 @@ def main():
     p.add_argument('kinds', nargs='+', metavar='ENCODING',
                    choices=KINDS)
     p.add_argument('--scale', type=float, default=1.0)
+    p.add_argument('--workload', choices=WORKLOADS, default='minute')
     args = p.parse_args()
     for kind in args.kinds:
-        path = capture_file(kind, args.scale)
+        path = capture_file(kind, args.scale, args.workload)
         print(path)
         for name, start, end in phases(path):
             n = sum(len(d) for ns, d in records(path)
                     if start <= ns / 1e9 < end)
-            print(f'  {name:<10}{start:6.1f} .. {end:5.1f} s'
+            print(f'  {name:<15}{start:6.1f} .. {end:5.1f} s'
                   f'{n / 1e6:9.2f} MB')
 
 

@@ -27,12 +27,11 @@ from demo import start_with_displayfd  # noqa: E402
 from process import Process, run, wait_until  # noqa: E402
 
 WIDTH, HEIGHT = 1920, 1080
-PHASES = (('typing', 12), ('scrolling', 6), ('dragging', 6), ('video', 6),
-          ('idle', 30))
 FILM_SIZE, FILM_RATE, FILM_SECONDS = (480, 270), 25, 8
 
 # Where the text is: of the terminal x, y, w, h, inside its border.
 TERMINAL = (64, 88, 960, 800)
+TERMINAL_LETTER = (9, 18)  # pixels
 LETTER_MS = 80  # 12 letters a second, a good typist
 DRAG_HZ = 60
 
@@ -148,11 +147,14 @@ def film():
 # --- the desktop ----------------------------------------------------------
 
 class Desktop:
-    """An Xvnc with a window manager and two terminals; self.socket is where
-    its RFB server listens."""
+    """An Xvnc with a window manager; self.socket is where its RFB server
+    listens. A workload is a subclass: what is open, what is done with it."""
 
-    def __init__(self, size=(WIDTH, HEIGHT)):
-        self.size = size
+    size = (WIDTH, HEIGHT)
+    text = TERMINAL  # x, y, w, h: where letters are judged
+    phases = ()      # (name, seconds, function of desktop and end)
+
+    def __init__(self):
         self.dir = tempfile.mkdtemp(prefix='rc-desk-')
         os.makedirs(self.path('tmp'))
         self.socket = self.path('rfb')
@@ -174,8 +176,6 @@ class Desktop:
         if os.getuid() == 0:
             os.makedirs('/tmp/.X11-unix', exist_ok=True)
             os.chmod('/tmp/.X11-unix', 0o1777)
-        self.film = film()
-        write_texts(self.dir)
         w, h = self.size
         server, display = start_with_displayfd(self, 'xvnc', [
             'Xtigervnc', '-geometry', f'{w}x{h}', '-depth', '24',
@@ -185,13 +185,11 @@ class Desktop:
         self.env['DISPLAY'] = display
         run(['xsetroot', '-solid', '#2f4858'], env=self.env)
         self.spawn('openbox', ['openbox'])
-        self.terminal('letter', '70x22+1130+90',
-                      'cat letter.txt; exec sleep 1000')
-        self.terminal('work', f'{TERMINAL[2] // 9}x{TERMINAL[3] // 18}'
-                      f'+{TERMINAL[0]}+{TERMINAL[1] - 24}',
-                      "exec env PS1='desk$ ' bash --norc")
-        self.letter, self.work = self.window('letter'), self.window('work')
+        self.open_windows()
         return self
+
+    def open_windows(self):
+        raise NotImplementedError
 
     def terminal(self, title, geometry, script):
         self.spawn(title, ['xterm', '-fa', 'DejaVu Sans Mono', '-fs', '11',
@@ -212,8 +210,8 @@ class Desktop:
                            capture_output=True)
         return r.stdout.split()
 
-    def window(self, title):
-        return wait_until(lambda: self._search(title), 20,
+    def window(self, title, limit_s=20):
+        return wait_until(lambda: self._search(title), limit_s,
                           f'the window "{title}"')[0]
 
     def point(self, x, y, is_pressed=False):
@@ -240,16 +238,21 @@ def pause_until(t):
     time.sleep(max(0.0, t - time.monotonic()))
 
 
-def do_typing(desk, end):
-    x, y, w, h = TERMINAL
-    for is_pressed in (False, True, False):
-        desk.point(x + w // 2, y + h // 2, is_pressed)
-    for line in commands(3):
+def type_until(desk, end, lines):
+    """Types lines, each of them whole; the last one as far as it gets."""
+    for line in lines:
         room = int((end - time.monotonic()) * 1000 / LETTER_MS)
         if room > 0:
             desk.xdotool('type', '--delay', LETTER_MS, '--', line[:room])
         if room < len(line):
-            break
+            return
+
+
+def do_typing(desk, end):
+    x, y, w, h = TERMINAL
+    for is_pressed in (False, True, False):
+        desk.point(x + w // 2, y + h // 2, is_pressed)
+    type_until(desk, end, commands(3))
 
 
 def do_scrolling(desk, end):
@@ -292,28 +295,48 @@ def do_idle(desk, end):
     pause_until(end)
 
 
-def perform(desk, scale=1.0, phases=PHASES):
+class Minute(Desktop):
+    """Two terminals, one of them to work in, and a film."""
+
+    phases = (('typing', 12, do_typing), ('scrolling', 6, do_scrolling),
+              ('dragging', 6, do_dragging), ('video', 6, do_video),
+              ('idle', 30, do_idle))
+
+    def open_windows(self):
+        self.film = film()
+        write_texts(self.dir)
+        self.terminal('letter', '70x22+1130+90',
+                      'cat letter.txt; exec sleep 1000')
+        self.terminal('work', f'{TERMINAL[2] // TERMINAL_LETTER[0]}x'
+                      f'{TERMINAL[3] // TERMINAL_LETTER[1]}'
+                      f'+{TERMINAL[0]}+{TERMINAL[1] - 24}',
+                      "exec env PS1='desk$ ' bash --norc")
+        self.letter, self.work = self.window('letter'), self.window('work')
+
+
+def perform(desk, scale=1.0, phases=None):
     """Does it all; returns [(phase, start s, end s)], 0 is the call."""
     start = due = time.monotonic()
     done = []
-    for name, seconds in phases:
+    for name, seconds, do in phases or desk.phases:
         began = time.monotonic()
         due += seconds * scale
-        globals()[f'do_{name}'](desk, due)
+        do(desk, due)
         pause_until(due)
         done.append((name, round(began - start, 3), round(due - start, 3)))
     return done
 
 
-def main():
-    p = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+def show(desktop):
+    """The command line of a workload: does it once, to be looked at."""
+    p = argparse.ArgumentParser(description=desktop.__doc__.split('\n')[0])
     p.add_argument('--scale', type=float, default=1.0)
     p.add_argument('--screenshot')
     args = p.parse_args()
-    desk = Desktop()
+    desk = desktop()
     try:
         desk.start()
-        for phase in PHASES:
+        for phase in desk.phases:
             print(*perform(desk, args.scale, (phase,))[0], flush=True)
             if args.screenshot:
                 base, ext = os.path.splitext(args.screenshot)
@@ -323,4 +346,4 @@ def main():
 
 
 if __name__ == '__main__':
-    main()
+    show(Minute)
