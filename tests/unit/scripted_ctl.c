@@ -130,6 +130,19 @@ make_result(const char *sql, const char *rows)
 	return res;
 }
 
+static void
+note_wrong(const char *sql, int n, const char *const *params)
+{
+	size_t at = 0;
+
+	for (int i = 0; i < n && at < sizeof(wrong); i++)
+		at += (size_t)snprintf(wrong + at, sizeof(wrong) - at, "%s%s",
+		    i > 0 ? "|" : "", params[i] != NULL ? params[i] : "~");
+	if (at < sizeof(wrong))
+		snprintf(wrong + at, sizeof(wrong) - at,
+		    " as the parameters of statement %d: %s", n_asked, sql);
+}
+
 PGresult *
 pg_try(struct ctl *c, const char *sql, int n, const char *const *params)
 {
@@ -147,15 +160,8 @@ pg_try(struct ctl *c, const char *sql, int n, const char *const *params)
 		n_asked++;
 		return make_result(sql, ask->rows);
 	}
-	if (wrong[0] == '\0') {
-		size_t at = (size_t)snprintf(wrong, sizeof(wrong),
-		    "statement %d is \"%s\"", n_asked, sql);
-
-		for (int i = 0; i < n && at < sizeof(wrong); i++)
-			at += (size_t)snprintf(wrong + at, sizeof(wrong) - at,
-			    "%s%s", i == 0 ? " with " : "|",
-			    params[i] != NULL ? params[i] : "~");
-	}
+	if (wrong[0] == '\0')
+		note_wrong(sql, n, params);
 	return make_result(sql, NULL);
 }
 
@@ -212,7 +218,7 @@ ctl_run_case(const struct ctl_case *k)
 	wrong[0] = ctl_transactions[0] = '\0';
 	status = run_captured(k->command);
 	if (wrong[0] != '\0')
-		fail_msg("%s: unexpected %s", k->command, wrong);
+		fail_msg("%s: unexpected: %s", k->command, wrong);
 	if (status != k->status)
 		fail_msg("%s: status %d, not %d: %s", k->command, status,
 		    k->status, ctl_said);
