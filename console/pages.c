@@ -255,20 +255,29 @@ send_body(
 	    });
 }
 
-/* rest: behind "/assets/". */
+/* name: of a file; NULL or one that is not there: 404. */
 static void
-send_asset(const struct pages *p, struct request *r, const char *rest)
+send_file(const struct pages *p, struct request *r, const char *name,
+    const char *cache_control)
 {
-	const struct table_file *f = NULL;
+	const struct table_file *f =
+	    name != NULL ? file_table_find(p->table, name) : NULL;
 
-	if (strncmp(rest, p->hash, HASH_LEN) == 0)
-		f = file_table_find(p->table, rest + HASH_LEN);
 	if (f == NULL) {
 		request_not_found(r);
 		return;
 	}
-	request_field(r, "Cache-Control", IMMUTABLE);
+	request_field(r, "Cache-Control", cache_control);
 	send_body(r, 200, f->type, &p->bodies[f - file_table_at(p->table, 0)]);
+}
+
+/* rest: behind "/assets/". */
+static void
+send_asset(const struct pages *p, struct request *r, const char *rest)
+{
+	bool is_ours = strncmp(rest, p->hash, HASH_LEN) == 0;
+
+	send_file(p, r, is_ours ? rest + HASH_LEN : NULL, IMMUTABLE);
 }
 
 /* Does the list have the path's first word? */
@@ -342,6 +351,10 @@ pages_answer(const struct pages *p, struct request *r, const char *path)
 		    "This resource does not take that method.");
 	} else if (strncmp(path, ASSETS, strlen(ASSETS)) == 0) {
 		send_asset(p, r, path + strlen(ASSETS));
+	} else if (strcmp(path, "/favicon.ico") == 0) {
+		/* browsers ask for it where a page names none, as those of the
+		 * API do that lead from one page to another */
+		send_file(p, r, "/favicon.svg", "max-age=86400");
 	} else {
 		r->is_not_found = !is_page(p, path);
 		/* without a database there is a page all the same */

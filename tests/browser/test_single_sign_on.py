@@ -3,7 +3,6 @@ of different sites: which cookies come along at the callback, and that the
 person is logged in on the page that follows, however it was begun."""
 import http.server
 import json
-import os
 import shutil
 import ssl
 import tempfile
@@ -16,14 +15,11 @@ from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 
-from console_env import Console
-from ctl import BUILD, ROOT, Ctl
-from oidc_env import CALLBACK, CLIENT, SECRET, Provider
-from pg import Cluster
+from oidc_env import CALLBACK
+from sign_on_rig import fill_in, running, set_up
 from storage_env import wait_for
 from viewer_page import FLAGS
 
-PEOPLE = {'u-mia': {'preferred_username': 'mia', 'email': 'm@example.com'}}
 START = '/api/v1/login/single-sign-on?team=demo&return_to=/api/v1/me'
 STRICT, LAX = 'probe-strict', 'probe-lax'
 
@@ -45,26 +41,11 @@ class Site(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture(scope='module')
 def site(tmp_path_factory):
-    folder = tmp_path_factory.mktemp('sso')
-    cert, key = Ctl.certificate(folder, 'provider.localhost',
-                                prefix='provider')
-    with Cluster() as cluster:
-        console = Console(folder, cluster, **{
-            'console.pages_dir': os.path.join(ROOT, 'console', 'pages'),
-            'console.modules_dir': os.path.join(BUILD, 'console', 'modules')})
-        console.name = f'https://console.localhost:{console.port}'
-        provider = Provider(folder, cert, key, PEOPLE, 'provider.localhost')
-        console.settings['console.public_url'] = console.name
-        console.settings['console.provider_ca_file'] = cert
-        provider.serve(console.name + CALLBACK)
-        console.start()
-        r = console.login('alice').patch('settings/single-sign-on', json={
-            'issuer': provider.issuer, 'client_id': CLIENT,
-            'client_secret': SECRET, 'enabled': True, 'link_people': True})
-        assert r.status_code == 200, r.text
+    with running(tmp_path_factory.mktemp('sso')) as console:
+        set_up(console, link_people=True)
         third = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Site)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(cert, key)
+        context.load_cert_chain(*console.identity)
         third.socket = context.wrap_socket(third.socket, server_side=True)
         third.link = console.name + START
         third.name = f'https://third.localhost:{third.server_address[1]}/'
@@ -73,8 +54,6 @@ def site(tmp_path_factory):
         yield console
         third.shutdown()
         third.server_close()
-        provider.stop()
-        assert console.stop() == 0, console.log()
 
 
 @pytest.fixture
@@ -117,18 +96,6 @@ def sent(driver, path):
                 c['cookie']['name'] for c in p['associatedCookies']
                 if not c['blockedReasons']]
     return cookies[found]
-
-
-def at_provider(driver):
-    return '/interaction/' in driver.current_url and driver.find_elements(
-        By.NAME, 'login')
-
-
-def fill_in(driver):
-    wait_for("the provider's page", lambda: at_provider(driver), 60)
-    driver.find_element(By.NAME, 'login').send_keys('u-mia')
-    driver.find_element(By.NAME, 'password').send_keys('x')
-    driver.find_element(By.CSS_SELECTOR, 'button[type=submit]').click()
 
 
 def expect_me(driver, console):

@@ -129,6 +129,12 @@ def test_modules_of_others_come_with_their_licences(console):
         assert words in fetch(console, f'{base}/modules/{name}').text
 
 
+def test_pages_that_name_no_icon_have_one(console):
+    r = fetch(console, '/favicon.ico')
+    assert (r.status_code, r.headers['Content-Type']) == (200, 'image/svg+xml')
+    assert 'immutable' not in r.headers['Cache-Control']
+
+
 @pytest.mark.parametrize('rest', ['/main.jsx', '', '/', '/../main.js',
                                   '/package.json', '/modules', '/.git'])
 def test_nothing_else_is_served(console, rest):

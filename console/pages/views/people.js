@@ -11,6 +11,7 @@ import { Field, filled, NAME_PATTERN } from '../parts/fields.js';
 import { Filters } from '../parts/filters.js';
 import { Icon } from '../parts/icon.js';
 import { Page } from '../parts/page.js';
+import { showIdentity } from '../parts/person_identity.js';
 import { Pill } from '../parts/pill.js';
 import { Table } from '../parts/table.js';
 import { say, sayProblem } from '../parts/toast.js';
@@ -93,6 +94,7 @@ const menuOf = (u, me, list) => {
     { label: P.edit, icon: 'settings', run: () => askEdit(u, me, list), disabled: locked, why },
     { label: P.setPassword + ' …', icon: 'key', run: () => askPassword(u, list), disabled: locked, why },
     { label: P.signOut + ' …', icon: 'lock', run: () => askSignOut(u), disabled: locked, why },
+    { label: P.identity.menu, icon: 'link', run: () => showIdentity(u, list), disabled: locked, why },
     { label: P.takeFactors + ' …', icon: 'unlock', run: () => askFactors(u), disabled: !isOwner(me), why },
     null,
     u.disabled
@@ -103,11 +105,19 @@ const menuOf = (u, me, list) => {
   ];
 };
 
+// What the person can log in with.
+const waysOf = (u) => [
+  u.has_password && (u.has_totp ? P.ways.passwordAndCode : P.ways.password),
+  u.passkeys > 0 && P.ways.passkeys(u.passkeys),
+  u.identity && P.ways.signOn,
+].filter(Boolean).join(', ') || P.ways.none;
+
 const columnsOf = (zone, edit) => [
   { key: 'endpoint', label: P.name, cell: (u) => html`<button type="button" class="link" data-main
     onClick=${() => edit(u)}>${u.name}</button>` },
   { key: 'user', label: P.fullName, cell: (u) => u.title },
   { key: 'access', label: P.role, cell: (u) => T.nav.roles[u.role] },
+  { key: 'status', label: P.logsInBy, cell: (u) => waysOf(u) },
   { key: 'recording', label: P.state, cell: (u) => (u.disabled ? html`<${Pill} kind="off">${P.states.true}<//>`
     : html`<${Pill} kind="good">${P.states.false}<//>`) },
   { key: 'time', label: P.lastLogin, cell: (u) => formatTime(u.last_login_at, zone) || P.never },
