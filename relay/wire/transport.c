@@ -374,12 +374,28 @@ transport_handshake(struct transport *l)
 	return rc == 0 && l->unsent != NULL ? ERR_AGAIN : rc;
 }
 
+/*
+ * The last recv(2) took all that the socket had, and all of it was read: TLS
+ * would only find that out again, with a buffer of its own. The next call asks
+ * the socket.
+ */
+static bool
+is_known_empty(struct transport *l)
+{
+	if (!l->is_drained || transport_has_buffered(l))
+		return false;
+	l->is_drained = false;
+	return true;
+}
+
 ssize_t
 transport_read(struct transport *l, uint8_t *data, size_t len)
 {
 	ssize_t n;
 
 	if (l->ssl != NULL) {
+		if (is_known_empty(l))
+			return ERR_AGAIN;
 		ERR_clear_error();
 		errno = 0;
 		l->wanted = len;

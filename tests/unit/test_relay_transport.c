@@ -163,6 +163,53 @@ read_as_a_loop(struct transport *l, uint8_t *data, size_t len)
 	return n;
 }
 
+/* ---- OpenSSL's allocations, counted ---- */
+
+static unsigned n_allocations;
+
+static void *
+counted_malloc(size_t len, const char *file, int line)
+{
+	n_allocations++;
+	return malloc(len);
+}
+
+static void *
+counted_realloc(void *old, size_t len, const char *file, int line)
+{
+	n_allocations++;
+	return realloc(old, len);
+}
+
+static void
+counted_free(void *p, const char *file, int line)
+{
+	free(p);
+}
+
+/* Where all that the socket had was read, TLS is not asked for more: it would
+ * take a buffer to find that there is nothing. */
+static void
+test_nothing_more_costs_no_buffer(void **state)
+{
+	uint8_t data[64];
+	struct link k;
+
+	link_open(&k);
+	link_start_tls(&k);
+	assert_int_equal(SSL_write(k.peer, "hello", 5), 5);
+	assert_int_equal(read_as_a_loop(&k.transport, data, sizeof(data)), 5);
+	n_allocations = 0;
+	assert_int_equal(
+	    transport_read(&k.transport, data, sizeof(data)), ERR_AGAIN);
+	assert_int_equal(n_allocations, 0);
+	/* once: then the socket is asked */
+	assert_int_equal(SSL_write(k.peer, "again", 5), 5);
+	assert_int_equal(transport_read(&k.transport, data, sizeof(data)), 5);
+	assert_memory_equal(data, "again", 5);
+	link_close(&k);
+}
+
 static void
 test_reads_and_ends(void **state)
 {
@@ -345,6 +392,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_clear_with_partial_writes),
 		cmocka_unit_test(test_tls_with_partial_writes),
+		cmocka_unit_test(test_nothing_more_costs_no_buffer),
 		cmocka_unit_test(test_reads_and_ends),
 		cmocka_unit_test(test_key_update_stays_on_its_leg),
 		cmocka_unit_test(test_input_survives_another_leg),
@@ -353,5 +401,9 @@ main(void)
 		cmocka_unit_test(test_peer_that_vanished),
 	};
 
+	/* before OpenSSL has taken any */
+	if (CRYPTO_set_mem_functions(
+		counted_malloc, counted_realloc, counted_free) != 1)
+		return 1;
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
