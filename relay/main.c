@@ -28,6 +28,7 @@
 #include "common/login/password_queue.h"
 #include "relay/listener/conn.h"
 #include "relay/listener/conn_limits.h"
+#include "relay/base/tls_memory.h"
 #include "relay/loop.h"
 #include "relay/node.h"
 #include "relay/recorder_check.h"
@@ -396,6 +397,7 @@ main(int argc, char **argv)
 {
 	const size_t n = N_ELEMENTS(sections);
 
+	tls_memory_install();
 	conf_main(argc, argv, PROGRAM, usage, sections, n, NULL);
 	if (conf_log_apply(&log_conf, PROGRAM) != 0)
 		die(EX_CONFIG, "log", "wrong setting");

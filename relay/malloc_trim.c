@@ -4,6 +4,7 @@
 #include <malloc.h>
 #include <stdlib.h>
 
+#include "relay/base/tls_memory.h"
 #include "relay/relay.h"
 
 #define LOOK_SECONDS 1
@@ -43,6 +44,7 @@ on_time(evutil_socket_t fd, short what, void *arg)
 	if (!is_quiet && ++t->n_looks < BUSY_LOOKS)
 		return;
 	malloc_trim(0);
+	tls_memory_trim();
 	t->done = now;
 	t->n_looks = 0;
 }

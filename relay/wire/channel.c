@@ -8,6 +8,8 @@
 #include "rfb/handshake.h"
 
 #define CHANNEL_OUT_MAX (1 << 20)
+/* at a time: messages of a handshake are shorter */
+#define FILL_LEN 512
 
 static int
 make_events(struct channel *d, struct loop *l, event_callback_fn on_readable,
@@ -147,10 +149,10 @@ channel_fill(struct channel *d)
 
 	if (room == 0)
 		return ERR_LIMIT;
-	p = buf_reserve(&d->in, min_size(room, 2048));
+	p = buf_reserve(&d->in, min_size(room, FILL_LEN));
 	if (p == NULL)
 		return ERR_NOMEM;
-	n = channel_recv(d, p, min_size(room, 2048));
+	n = channel_recv(d, p, min_size(room, FILL_LEN));
 	if (n > 0)
 		buf_commit(&d->in, (size_t)n);
 	return n;
