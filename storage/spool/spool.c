@@ -28,6 +28,7 @@ on_found(void *arg, const char *folder, const char *id)
 	sg->row.kind = &spool_segment_kind;
 	sg->row.dir = s->dir;
 	sg->fd = sg->poster_fd = -1;
+	sg->was_tried = !s->was_scanned;
 	strcpy(sg->row.folder, folder);
 	strcpy(sg->row.id, id);
 	if (spool_set_add(&s->set, sg) != 0) {
@@ -131,6 +132,7 @@ on_scan(void *arg)
 		next = TAILQ_NEXT(sg, link);
 		look(sg);
 	}
+	s->was_scanned = true;
 	vanished_look(&s->vanished);
 }
 

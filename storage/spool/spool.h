@@ -28,6 +28,7 @@ struct spool {
 	struct event *due;
 	struct removal *removal;
 	struct vanished vanished;
+	bool was_scanned; /* what is found from now on came after the start */
 	unsigned n_transfers, n_repairs;
 	unsigned n_state[SPOOL_STATES]; /* as of the last tick */
 	uint64_t bytes_waiting;

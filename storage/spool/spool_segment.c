@@ -41,6 +41,8 @@ on_status(struct spool_row *r, const char *status)
 {
 	struct spool_segment *sg = (struct spool_segment *)r;
 
+	/* stored by another node, or by this one with files that came back */
+	sg->was_tried |= is_final(status) || strcmp(status, "available") == 0;
 	if (is_final(status) &&
 	    (r->state == SPOOL_CLOSED || r->state == SPOOL_FAILED)) {
 		log_warn("segment_discarded", LOG_S("segment", r->id),

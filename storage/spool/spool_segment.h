@@ -31,13 +31,14 @@ struct spool_segment {
 	uint64_t poster_bytes;
 	uint8_t poster_sha256[32];
 	struct signing_job *signing; /* its evidence; NULL: none */
-	int n_corrupted;  /* uploads whose stored copy was another one */
-	bool is_removing; /* its files, in a thread */
-	bool was_tried;   /* a transfer of it has failed in this process */
-	bool was_early;   /* parts of it were sent while it grew */
+	int n_corrupted;   /* uploads whose stored copy was another one */
+	bool is_removing;  /* its files, in a thread */
+	bool was_tried;    /* a transfer of it has begun before, perhaps in an
+			    * earlier    process: something of it may be stored */
+	bool was_early;    /* parts of it were sent while it grew */
 	uint64_t early_ns; /* since when, clock_mono_ns; 0: not yet */
-	bool is_empty;    /* no frame is in it */
-	bool is_unseen;   /* and none ever was */
+	bool is_empty;     /* no frame is in it */
+	bool is_unseen;    /* and none ever was */
 };
 TAILQ_HEAD(spool_segment_list, spool_segment);
 

@@ -233,6 +233,8 @@ set_options(struct s3_call *c, const char *url)
 	curl_easy_setopt(e, CURLOPT_WRITEDATA, c);
 	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(e, CURLOPT_HEADERDATA, c);
+	if (strcmp(c->rq.method, "HEAD") == 0)
+		curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
 	if (strcmp(c->rq.method, "PUT") != 0 &&
 	    strcmp(c->rq.method, "POST") != 0)
 		return;

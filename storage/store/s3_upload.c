@@ -13,13 +13,14 @@
  *   part       for each part that is missing, s3_parallel_parts at a time;
  *              noted in upload_parts
  *   complete   the server joins the parts
- *   stat       verify
+ *   head       verify; a stat when HEAD does not show that all is well, or
+ *              when the object is encrypted with a key of a key service
  *
- * A file of one part is one PUT between the two stats. The first one is left
- * out at the first try of a process, where the server knows conditions: what is
- * there, by an earlier process or another writer, makes it refuse (412), and
- * the stat follows. The last one is left out for a poster or a manifest whose
- * MD5 the server named as ETag when it took it.
+ * A file of one part is one PUT between stat and head. The stat is left
+ * out when no earlier try can have stored it (put.was_tried): sending it costs
+ * hardly more than asking. Another writer's object makes a server that knows
+ * conditions refuse it (412), and the stat follows. The head is left out for
+ * a poster or a manifest whose MD5 the server named as ETag when it took it.
  *
  * Where the server knows conditions (store_abilities), the object is made only
  * if what is there is still what the first stat saw: of two writers, as after
@@ -33,11 +34,11 @@
  * way.
  *
  * A key without s3:ListBucket is told 403 of an object that is not there:
- * the file is sent then, and the last stat decides. Without
+ * the file is sent then, and the last step decides. Without
  * s3:ListMultipartUploadParts the parts that were noted count as there, and
  * the server's answer to complete decides.
  *
- * What the last stat proves: the object has the file's size, was created by
+ * What the last step proves: the object has the file's size, was created by
  * an upload of a file with this SHA-256 (x-amz-meta-sha256), and, where its
  * ETag is an MD5 (s3_etag.h), that it is the MD5 of the file. An object of
  * several parts was joined from those whose ETags complete names. Of an upload
@@ -179,8 +180,8 @@ is_joined_of_parts(const struct upload *u, const char *etag)
 		ok = EVP_DigestUpdate(md5, u->hashes->parts[i].md5, 16) == 1;
 	ok = ok && EVP_DigestFinal_ex(md5, sum, NULL) == 1;
 	EVP_MD_CTX_free(md5);
-	snprintf(want, sizeof(want), "%s-%zu", http_hex(sum, 16, hex),
-	    u->n_parts);
+	snprintf(
+	    want, sizeof(want), "%s-%zu", http_hex(sum, 16, hex), u->n_parts);
 	return ok && strcasecmp(etag, want) == 0;
 }
 
@@ -246,6 +247,41 @@ s3_upload_on_stored(void *arg, const struct s3_response *r)
 	s3_upload_finish(u);
 }
 
+/* Reading it needs a right to the key that encrypts it, too. */
+static bool
+is_read_by_key(const struct s3_response *r)
+{
+	return strncmp(r->encryption, "aws:kms", 7) == 0;
+}
+
+/* HEAD says only that all is well, and that no server answered. */
+static void
+on_head(void *arg, const struct s3_response *r)
+{
+	struct upload *u = arg;
+
+	if (r->err == 0 ? !is_read_by_key(r) && compare(u, r) == 0
+			: r->status == 0 || r->status >= 500) {
+		s3_upload_on_stored(u, r);
+		return;
+	}
+	memset(&u->r, 0, sizeof(u->r));
+	s3_upload_stat(u, s3_upload_on_stored);
+}
+
+void
+s3_upload_verify(struct upload *u)
+{
+	if (u->is_growing) {
+		s3_upload_stat(u, s3_upload_on_stored);
+		return;
+	}
+	memset(&u->rq, 0, sizeof(u->rq));
+	u->rq.method = "HEAD";
+	u->rq.key = u->put.key;
+	s3_upload_send(u, on_head);
+}
+
 static void
 start_single(struct upload *u)
 {
@@ -284,14 +320,13 @@ on_stat_first(void *arg, const struct s3_response *r)
 		s3_upload_clean(u);
 }
 
-/* A file of one part is sent at once where the server itself refuses to replace
- * what is there, unless an earlier try may have done it: asking would cost as
- * much. */
+/* A file of one part is sent at once, unless an earlier try may have done it.
+ */
 static void
 begin(struct upload *u)
 {
-	u->was_absent = u->is_conditional && u->n_parts == 1 &&
-	    u->upload_id[0] == '\0' && !u->put.was_tried;
+	u->was_absent =
+	    u->n_parts == 1 && u->upload_id[0] == '\0' && !u->put.was_tried;
 	if (u->was_absent)
 		start_single(u);
 	else

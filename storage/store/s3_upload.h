@@ -100,6 +100,8 @@ void s3_upload_condition(const struct upload *u, struct s3_request *rq);
 void s3_upload_stat(struct upload *u, s3_cb *cb);
 /* The answer behind the last step. */
 void s3_upload_on_stored(void *arg, const struct s3_response *r);
+/* The last step: is the stored object what was sent? */
+void s3_upload_verify(struct upload *u);
 
 /* ---- s3_upload_parts.c ---- */
 

@@ -389,7 +389,7 @@ on_completed(void *arg, const struct s3_response *r)
 		s3_upload_fail(u, ERR_UNAVAILABLE, "S3: complete: %s", code);
 		return;
 	}
-	s3_upload_stat(u, s3_upload_on_stored);
+	s3_upload_verify(u);
 }
 
 static int

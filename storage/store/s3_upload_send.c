@@ -161,7 +161,7 @@ s3_upload_part(struct upload *u)
 	else if (u->put.is_beside && is_taken_as_sent(u))
 		s3_upload_finish(u);
 	else
-		s3_upload_stat(u, s3_upload_on_stored);
+		s3_upload_verify(u);
 }
 
 static void

@@ -37,7 +37,8 @@ struct store_put {
 	/* of these bytes, with parts as store_ops.part_bytes has them; NULL:
 	 * the store hashes them itself */
 	const struct file_hash *hash;
-	bool was_tried; /* an earlier try may have left something there */
+	bool was_tried; /* an earlier try, of this process or of an earlier one,
+			 * may have left something there */
 	bool is_beside; /* poster or manifest: the media is the recording */
 	bool was_early; /* some of it may have been sent while it grew */
 	store_progress_cb *on_progress;
@@ -51,8 +52,8 @@ struct store_put {
  * on_done.
  */
 struct store_early {
-	const char *segment; /* its UUID */
-	const char *key;     /* valid object key */
+	const char *segment;  /* its UUID */
+	const char *key;      /* valid object key */
 	const char *manifest; /* the opening one, as text: kept beside it */
 	int fd;
 	uint64_t bytes;

@@ -258,7 +258,7 @@ def test_retries_of_what_arrives_wrong_end(env, ceph):
         wait_for('another one is given up', lambda: 'not tried again' in (
             (other.row() or {}).get('status_detail') or ''), 60)
         # one of them alone: the first was not sent meanwhile
-        assert env.metric('s3_requests_total') == 2 * sent
+        assert env.metric('s3_requests_total') <= 2 * sent
         assert env.log().count('transfer_given_up') == 2
         assert {'.json', '.webm'} <= seg.files() & other.files()
     finally:
