@@ -181,6 +181,10 @@ class Stack:
         self._own(path + '.new')
         os.rename(path + '.new', path)
 
+    def certificate_names(self):
+        return ['DNS:localhost', f'DNS:{socket.gethostname()}',
+                'IP:127.0.0.1']
+
     def _make_certificates(self):
         """A CA of this state folder, one certificate for relay and storage,
         one for the demo endpoint."""
@@ -191,7 +195,7 @@ class Stack:
              '-out', f'{conf}/ca.pem.new', '-addext',
              'basicConstraints=critical,CA:true', '-addext',
              'keyUsage=critical,keyCertSign,cRLSign'], self.user)
-        names = f'DNS:localhost,DNS:{socket.gethostname()},IP:127.0.0.1'
+        names = ','.join(self.certificate_names())
         for who in ('relay', 'endpoint'):
             self._write(f'{conf}/{who}.ext', f'subjectAltName={names}\n'
                         'extendedKeyUsage=serverAuth\n')
@@ -329,11 +333,15 @@ class Stack:
         run(['bash', self._own_copy('ceph-start'), self.path('ceph'),
              self.ports.s3, 'bluestore'], self.user, self.env)
         self.s3_running = True
-        run(['aws', '--endpoint-url', f'http://127.0.0.1:{self.ports.s3}',
-             's3api', 'create-bucket', '--bucket', BUCKET], None, {
-                 **os.environ, 'AWS_ACCESS_KEY_ID': S3_KEY,
-                 'AWS_SECRET_ACCESS_KEY': S3_SECRET,
-                 'AWS_DEFAULT_REGION': 'us-east-1'})
+        self.aws('s3api', 'create-bucket', '--bucket', BUCKET)
+
+    def aws(self, *args, timeout=120):
+        """Runs Amazon's client against the S3 server."""
+        return run(['aws', '--endpoint-url',
+                    self.conf_values()['store.s3_endpoint'], *args], None, {
+                        **os.environ, 'AWS_ACCESS_KEY_ID': S3_KEY,
+                        'AWS_SECRET_ACCESS_KEY': S3_SECRET,
+                        'AWS_DEFAULT_REGION': 'us-east-1'}, timeout=timeout)
 
     def _own_copy(self, script):
         target = self.path('bin', script)

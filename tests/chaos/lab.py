@@ -37,6 +37,7 @@ class Desktop:
     """An Xvnc with a counter at its corner, registered as an endpoint."""
 
     host = 'localhost'
+    security_type = 'X509Vnc'
 
     def __init__(self, stack, n, hz=COUNTER_HZ):
         self.stack, self.n, self.hz = stack, n, hz
@@ -52,10 +53,10 @@ class Desktop:
             capture_output=True).stdout)
         self.process, display = demo.start_with_displayfd(s, self.name, [
             'Xtigervnc', '-geometry', self.size, '-depth', '24', '-rfbport',
-            port, *self.listen_options(), '-SecurityTypes', 'X509Vnc',
-            '-PasswordFile', secret, '-X509Cert', f'{conf}/endpoint.pem', '-X509Key',
-            f'{conf}/endpoint.key', '-AlwaysShared', '-BlacklistTimeout',
-            '0'])
+            port, *self.listen_options(), '-SecurityTypes',
+            self.security_type, '-PasswordFile', secret, '-X509Cert',
+            f'{conf}/endpoint.pem', '-X509Key', f'{conf}/endpoint.key',
+            '-AlwaysShared', '-BlacklistTimeout', '0'])
         wait_until(lambda: tcp_answers(port, self.host), 10, self.name,
                    self.process)
         self.env = {**s.env, 'DISPLAY': display}
@@ -80,7 +81,9 @@ class Desktop:
         return ['-localhost']
 
     def add_options(self):
-        return ['--host', self.host]
+        return ['--host', self.host, '--port',
+                str(desktop_port(self.stack, self.n)), '--ca',
+                self.stack.path('ca.pem')]
 
     def drawn(self):
         """[(value, monotonic ns)], in order."""
@@ -93,11 +96,11 @@ class Desktop:
         run(['xrandr', '-s', size], self.stack.user, self.env)
 
     def register(self, password):
+        """What `endpoint add` prints."""
         s, path = self.stack, self.stack.path('conf', f'{self.name}.password')
         s._write(path, password + '\n')
-        s.ctl('endpoint', 'add', self.name, '--team', 'chaos',
-              *self.add_options(), '--port', str(desktop_port(s, self.n)),
-              '--password-file', path, '--ca', s.path('ca.pem'))
+        return s.ctl_json('endpoint', 'add', self.name, '--team', 'chaos',
+                          *self.add_options(), '--password-file', path)
 
 
 class TigerLook:

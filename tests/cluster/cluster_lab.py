@@ -1,6 +1,7 @@
 """A whole installation on machines of its own: network namespaces on one
 bridge, three with a relay and a storage daemon (two of them with a console
-too), two with PostgreSQL. Desktops and technicians are on this machine."""
+too), two with PostgreSQL, one with S3 (Ceph RGW) and two with agents. Desktops
+and technicians are on this machine."""
 import contextlib
 import os
 import random
@@ -16,13 +17,16 @@ import urllib.request
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), 'chaos'))
 
-from lab import PASSWORD, Desktop, Look, add_people, own_ports  # noqa: E402
+from lab import (PASSWORD, Desktop, Look, add_people,  # noqa: E402
+                 desktop_port, own_ports)
 from process import Process, StartError, run, wait_until  # noqa: E402
-from stack import PG_BIN, Stack  # noqa: E402
+from stack import BUCKET, PG_BIN, Stack  # noqa: E402
 
 import network  # noqa: E402
 
 DRAIN_S = 60
+RELAYS = 'relays.test'  # all relays' addresses, as DNS would have them
+BIND_HOSTS = 'mount --bind "$0" /etc/hosts && exec "$@"'
 
 
 class Bridge:
@@ -80,9 +84,33 @@ class Machine:
 class ClusterStack(Stack):
     """Folders, keys and settings are shared; what runs where is a Node's."""
 
-    def __init__(self, state, build, ports, hosts, settings):
-        super().__init__(state, build, ports, settings=settings)
-        self.hosts = hosts          # of PostgreSQL, the one that runs first
+    def __init__(self, state, build, ports, machines, settings):
+        s3 = f'http://{machines["s3"].address}:{ports.s3}'
+        super().__init__(state, build, ports, s3=True, settings={
+            'store.s3_endpoint': s3, **settings})
+        self.machines = machines
+        # of PostgreSQL, the one that runs first
+        self.hosts = [machines[n].address for n in ('pg1', 'pg2')]
+
+    def certificate_names(self):
+        return [*super().certificate_names(), f'DNS:{RELAYS}',
+                *(f'IP:{m.address}' for m in self.machines.values())]
+
+    def start_s3(self):
+        """In memory, on a machine of its own; files are its account's."""
+        self._own_copy('ceph-stop')
+        run(['ip', 'netns', 'exec', self.machines['s3'].ns, 'setpriv',
+             '--reuid', self.user.pw_uid, '--regid', self.user.pw_gid,
+             '--clear-groups', '--', 'env', 'S3_LISTEN=0.0.0.0', 'bash',
+             self._own_copy('ceph-start'), self.path('ceph'), self.ports.s3,
+             'memstore'], None, self.env)
+        self.s3_running = True
+        self.aws('s3api', 'create-bucket', '--bucket', BUCKET)
+
+    def fetch_recordings(self):
+        """What is in the bucket, into the folder of recordings."""
+        self.aws('s3', 'cp', '--recursive', '--only-show-errors',
+                 f's3://{BUCKET}', self.path('recordings'), timeout=600)
 
     @property
     def database_url(self):
@@ -230,7 +258,54 @@ class FarDesktop(Desktop):
         return ['-interface', self.host]
 
     def add_options(self):
-        return ['--host', self.host, '--tls-name', 'localhost']
+        return [*super().add_options(), '--tls-name', 'localhost']
+
+
+class AgentDesktop(FarDesktop):
+    """An agent on a machine of its own leads to it; the agent's channel to the
+    relay is what protects the session."""
+
+    security_type = 'VncAuth'
+
+    def __init__(self, lab, n, machine):
+        super().__init__(lab, n)
+        self.lab, self.machine = lab, machine
+
+    def add_options(self):
+        return ['--kind', 'agent']
+
+    def register(self, password):
+        s = self.stack
+        way = super().register(password)
+        hosts, state = s.path('conf', 'hosts'), s.path('home', self.name)
+        with open(hosts, 'w', encoding='ascii') as f:
+            f.writelines(f'{n.machine.address} {RELAYS}\n'
+                         for n in self.lab.nodes)
+        os.chmod(hosts, 0o644)
+        program = s.path('bin', 'relaycam-agent')
+        shutil.copyfile(os.path.join(s.build, 'agent', 'relaycam-agent'),
+                        program + '.new')
+        os.chmod(program + '.new', 0o755)
+        os.rename(program + '.new', program)
+
+        def argv(*words):
+            return ['unshare', '-m', 'sh', '-c', BIND_HOSTS, hosts,
+                    *self.lab.account(), program, *words]
+        run(['ip', 'netns', 'exec', self.machine.ns, *argv(
+            'enroll', '--relay', f'{RELAYS}:{s.ports.web}', '--ca',
+            s.path('ca.pem'), '--token', way['token'], '--state', state)],
+            None, s.env)
+        self.agent = self.lab.spawn(
+            self.machine, f'agent-{self.name}', argv(
+                'run', '--state', state, '--display',
+                f'main={self.host}:{desktop_port(s, self.n)}'), as_root=True)
+        wait_until(self.node, 60, 'the agent', self.agent)
+
+    def node(self):
+        """The node that its agent is connected to, or None."""
+        rows = self.lab.sql('SELECT agent_node FROM endpoints WHERE name = '
+                            f"'{self.name}' AND agent_node IS NOT NULL")
+        return rows[0][0] if rows else None
 
 
 class ClusterLab:
@@ -241,20 +316,24 @@ class ClusterLab:
         os.chmod(state, 0o755)
         self.bridge = Bridge()
         self.spawned, self.looks, self.kills = [], [], []
-        names = ('n1', 'n2', 'n3', 'pg1', 'pg2')
+        names = ('n1', 'n2', 'n3', 'pg1', 'pg2', 's3', 'a1', 'a2')
         self.machines = {n: self.bridge.machine(n) for n in names}
-        self.stack = ClusterStack(state, build, own_ports(), [
-            self.machines[n].address for n in ('pg1', 'pg2')], {
+        self.stack = ClusterStack(state, build, own_ports(), self.machines, {
             'storage.scan_seconds': '1', 'storage.retry_seconds': '1',
             'relay.drain_seconds': DRAIN_S, 'relay.live_cpu_percent': '0',
             'relay.behind_seconds': '0', 'console.workers': '1',
             **(settings or {})})
         self.begin = time.monotonic()
 
-    def spawn(self, machine, name, argv):
+    def account(self):
+        """Begins the command line of what runs as the service's account."""
+        user = self.stack.user
+        return ['setpriv', '--reuid', str(user.pw_uid), '--regid',
+                str(user.pw_gid), '--clear-groups', '--']
+
+    def spawn(self, machine, name, argv, as_root=False):
         s = self.stack
-        who = ['setpriv', '--reuid', str(s.user.pw_uid), '--regid',
-               str(s.user.pw_gid), '--clear-groups', '--']
+        who = [] if as_root else self.account()
         p = Process(name, ['ip', 'netns', 'exec', machine.ns, *who, *argv],
                     s.path('log', f'{name}.log'), None, env=s.env)
         self.spawned.append(p)
@@ -276,11 +355,16 @@ class ClusterLab:
         self.standby.start()
         self.primary.admin("ALTER SYSTEM SET synchronous_standby_names = '*'")
         self.primary.admin('SELECT pg_reload_conf()')
+        s.start_s3()
         programs = ('storage', 'relay', 'console')
         self.nodes = [Node(self, self.machines[n], programs[:k]).start()
                       for n, k in (('n1', 3), ('n2', 3), ('n3', 2))]
         self.password = add_people(self.stack)
         self.desktops = [FarDesktop(self, n) for n in range(len(self.nodes))]
+        self.agents = [AgentDesktop(self, len(self.nodes) + i,
+                                    self.machines[n])
+                       for i, n in enumerate(('a1', 'a2'))]
+        self.desktops += self.agents
         for d in self.desktops:
             d.start().register(PASSWORD)
         self.begin = time.monotonic()
