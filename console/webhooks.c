@@ -11,6 +11,7 @@
 #include "common/err.h"
 #include "common/http.h"
 #include "common/log.h"
+#include "common/trace_context.h"
 #include "common/uuid.h"
 #include "console/conf.h"
 #include "console/db_pool.h"
@@ -35,7 +36,8 @@ static const char claim_sql[] =
     "UPDATE webhook_deliveries d SET next_at = clock_timestamp() + "
     "make_interval(secs => $1::integer), tries = tries + 1 "
     "FROM due, webhooks w WHERE d.id = due.id AND w.id = d.webhook_id "
-    "RETURNING d.id, w.id, w.url, encode(w.secret_sealed, 'hex'), d.body";
+    "RETURNING d.id, w.id, w.url, encode(w.secret_sealed, 'hex'), d.body, "
+    "webhook_trace(d.event, d.body)";
 
 /* $1 the delivery, $2 the HTTP status. */
 static const char delivered_sql[] =
@@ -162,14 +164,26 @@ put_back(struct webhooks *h, const char *id)
 	db_pool_query(h->worker->db, put_back_sql, 1, params, NULL, NULL);
 }
 
+/* The field of the session's trace; NULL: it tells of no session. */
+static const char *
+trace_line(const PGresult *res, int row, char line[16 + TRACE_PARENT_MAX])
+{
+	char field[TRACE_PARENT_MAX];
+
+	if (trace_parent(PQgetvalue(res, row, 5), field) != 0)
+		return NULL;
+	snprintf(line, 16 + TRACE_PARENT_MAX, "traceparent: %s", field);
+	return line;
+}
+
 static void
 deliver(struct webhooks *h, const PGresult *res, int row)
 {
 	const char *id = PQgetvalue(res, row, 0);
 	const char *body = PQgetvalue(res, row, 4);
-	char lines[3][128];
+	char lines[3][128], trace[16 + TRACE_PARENT_MAX];
 	const char *headers[] = { "Content-Type: application/json", lines[0],
-		lines[1], lines[2], NULL };
+		lines[1], lines[2], trace_line(res, row, trace), NULL };
 	const struct fetch rq = { .url = PQgetvalue(res, row, 2),
 		.body = body,
 		.headers = headers,

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "common/conf.h"
+#include "common/trace_context.h"
 #include "storage/counters.h"
 
 struct conf_storage {
@@ -24,11 +25,12 @@ struct conf_storage {
 	char *recorder_program;
 	char *user;
 	int64_t early_upload_seconds, lost_node_seconds;
-	int64_t scan_seconds, retry_seconds, expiry_seconds, check_seconds, hash_days;
+	int64_t scan_seconds, retry_seconds, expiry_seconds, check_seconds,
+	    hash_days;
 	int64_t retention_day_seconds;
 	int64_t max_connections, max_connections_per_address;
-	int64_t encoders, encode_seconds, recorder_stall_seconds, concurrency, downloads_max,
-	    stop_seconds, follow_seconds;
+	int64_t encoders, encode_seconds, recorder_stall_seconds, concurrency,
+	    downloads_max, stop_seconds, follow_seconds;
 	int64_t grant_seconds, stall_seconds, paused_seconds, paused_max,
 	    paused_max_per_address;
 };
@@ -47,6 +49,7 @@ struct daemon {
 	struct event_base *base;
 	uint64_t n_descriptors; /* that it may have */
 	struct counters counters;
+	struct trace_sessions traces;
 	struct db *db;
 	struct db *transfer_db[TRANSFER_DBS]; /* spool/transfer_db.h */
 	struct workers *workers;
@@ -66,10 +69,10 @@ struct daemon {
 	struct scrub_spool *scrub_spool;
 	struct clip_set *clips;
 	struct receiver *receiver; /* NULL: no captures are received */
-	unsigned clips_building; /* each may take room in the spool yet */
-	bool stopping;   /* SIGTERM came: nothing new is begun */
-	bool exiting;    /* the loop has ended: callbacks only free */
-	char actor[128]; /* of audit rows: storage@host */
+	unsigned clips_building;   /* each may take room in the spool yet */
+	bool stopping;             /* SIGTERM came: nothing new is begun */
+	bool exiting;              /* the loop has ended: callbacks only free */
+	char actor[128];           /* of audit rows: storage@host */
 };
 
 #endif

@@ -223,7 +223,8 @@ make_parts(struct daemon *d)
 {
 	char err[512] = "out of memory";
 	struct store_env env = { .conf = &d->store_conf,
-		.counters = &d->counters };
+		.counters = &d->counters,
+		.traces = &d->traces };
 	bool is_s3 = strcmp(d->store_conf.kind, "s3") == 0;
 
 	d->base = event_base_new();

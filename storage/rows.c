@@ -81,7 +81,8 @@ static const char upsert_sql[] =
 " capture_key = CASE WHEN g.is_capture AND g.object_key <>"
 "  excluded.object_key THEN g.object_key ELSE g.capture_key END "
 "WHERE g.session_id = excluded.session_id "
-"RETURNING status, seq";
+"RETURNING status, seq,"
+" (SELECT trace_id FROM sessions x WHERE x.id = g.session_id)";
 
 /*
  * What holds no picture gives its number up; what is still being repaired may

@@ -22,9 +22,10 @@ struct rows_state {
  * Writes what the manifest says with this status; a row that is available,
  * expired or deleted keeps its status. A session that is not there (the
  * database was away when it began) is made from the manifest. Answer: one row
- * with the status and the number in the session now in force; none when the
- * segment belongs to another session; an error, rows_is_seq_taken, when
- * another one has its number. Returns as db_query.
+ * with the status and the number in the session now in force, and the trace of
+ * the session when it has another one than its id; none when the segment
+ * belongs to another session; an error, rows_is_seq_taken, when another one has
+ * its number. Returns as db_query.
  */
 int rows_upsert(struct db *db, const struct manifest *m,
     const struct rows_state *state, db_result_cb *cb, void *arg);
@@ -62,8 +63,8 @@ struct rows_stored {
 
 /*
  * Verified and stored: `available`, kept as the team's settings say, counted
- * from its end (T12); the upload rows go. Answer: one row, or none when the segment was deleted
- * meanwhile.
+ * from its end (T12); the upload rows go. Answer: one row, or none when the
+ * segment was deleted meanwhile.
  */
 int rows_available(struct db *db, const struct manifest *m,
     const struct rows_stored *what, db_result_cb *cb, void *arg);

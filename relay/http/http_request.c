@@ -119,6 +119,7 @@ enum field_id {
 	FIELD_CONNECTION,
 	FIELD_CONTENT_LENGTH,
 	FIELD_TRANSFER_ENCODING,
+	FIELD_TRACEPARENT,
 };
 
 static const struct {
@@ -135,6 +136,7 @@ static const struct {
 	{ "Connection", FIELD_CONNECTION },
 	{ "Content-Length", FIELD_CONTENT_LENGTH },
 	{ "Transfer-Encoding", FIELD_TRANSFER_ENCODING },
+	{ "Traceparent", FIELD_TRACEPARENT },
 };
 
 static enum field_id
@@ -174,6 +176,8 @@ take_field(struct http_request *req, struct gathered *g, const char *name,
 		return take_once(&req->origin, value);
 	case FIELD_IF_NONE_MATCH:
 		return take_once(&req->if_none_match, value);
+	case FIELD_TRACEPARENT:
+		return take_once(&req->traceparent, value);
 	case FIELD_WS_KEY:
 		return take_once(&req->ws_key, value);
 	case FIELD_WS_VERSION:

@@ -32,7 +32,8 @@ struct http_request {
 	const char *path, *query;
 	const char *host, *origin, *if_none_match;
 	const char *ws_key, *ws_version;
-	bool offers_binary; /* Sec-WebSocket-Protocol lists `binary` */
+	const char *traceparent; /* W3C Trace Context, as sent */
+	bool offers_binary;      /* Sec-WebSocket-Protocol lists `binary` */
 	bool wants_upgrade; /* Upgrade: websocket and Connection: upgrade */
 	bool is_keep_alive; /* the connection may take another request */
 	/* set by the caller, after parsing: origins with commas that may show

@@ -60,6 +60,8 @@ upgrade(struct conn *c, const struct http_request *req)
 		conn_close(c, "the peer closed the connection");
 		return;
 	}
+	if (http_trace_id(req->traceparent, c->peer.trace_id) != 0)
+		c->peer.trace_id[0] = '\0';
 	c->loop->conn_ops->on_websocket(c->loop, &c->peer,
 	    strcmp(req->path, "/session") == 0, &c->channel, &c->slot);
 	conn_handed_over(c);

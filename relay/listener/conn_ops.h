@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/http.h"
 #include "relay/base/client_addr.h"
 
 struct account;
@@ -28,6 +29,8 @@ struct conn_peer {
 	bool is_check; /* a load balancer looks whether the relay is there */
 	bool has_pin;
 	uint8_t pin[32]; /* SHA-256 of its certificate, if it showed one */
+	/* that the request of a WebSocket belongs to (http_trace_id); "" */
+	char trace_id[HTTP_TRACE_ID_MAX];
 };
 
 struct conn_ops {

@@ -485,6 +485,7 @@ session_start_websocket(struct loop *l, const struct conn_peer *peer,
 
 	if (s == NULL)
 		return;
+	memcpy(s->trace_id, peer->trace_id, sizeof(s->trace_id));
 	s->pump.viewer.ws =
 	    ws_new(&s->pump.viewer.transport, on_browser_text, s);
 	if (s->pump.viewer.ws == NULL) {

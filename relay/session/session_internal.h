@@ -26,6 +26,7 @@
 
 #include "common/agent_proto.h"
 #include "common/buf.h"
+#include "common/http.h"
 #include "common/tcp_liveness.h"
 #include "common/tee.h"
 #include "relay/base/tickets.h"
@@ -144,6 +145,7 @@ struct session {
 	enum session_state state;
 	unsigned n_refs; /* the session itself, and each job and query */
 	char id[UUID_TEXT_MAX];
+	char trace_id[HTTP_TRACE_ID_MAX]; /* of its browser's request, or "" */
 	char client_addr[64];
 	bool is_check;          /* of a load balancer */
 	struct event *deadline; /* of the state; of the session when running */

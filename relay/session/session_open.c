@@ -134,9 +134,9 @@ is_too_large(struct session *s, const struct rfb_server_init *init)
 	return true;
 }
 
-/* What the row says from its beginning, parameters 1 to 16. */
+/* What the row says from its beginning, parameters 1 to 17. */
 struct row {
-	const char *params[20];
+	const char *params[21];
 	char team[24], endpoint[24], person[24], wall[40];
 };
 
@@ -153,7 +153,8 @@ fill_row(struct row *r, const struct session *s)
 		s->client_addr, s->desktop_name, r->wall, s->name.person,
 		s->name.endpoint, session_path(s), doors[s->door],
 		s->consent[0] != '\0' ? s->consent : NULL,
-		s->is_view_forced ? "t" : "f" };
+		s->is_view_forced ? "t" : "f",
+		s->trace_id[0] != '\0' ? s->trace_id : NULL };
 
 	memcpy(r->params, params, sizeof(params));
 	snprintf(r->team, sizeof(r->team), "%lld", (long long)a->team_id);
@@ -199,13 +200,13 @@ session_open(struct session *s)
 		"$13::text) AS why), i AS (INSERT INTO sessions (id, team_id, "
 		"endpoint_id, person_id, node_id, access, recorded, "
 		"client_addr, desktop_name, started_at, path, door, consent, "
-		"view_only, recording) SELECT $1::uuid, $2::bigint, "
+		"view_only, recording, trace_id) SELECT $1::uuid, $2::bigint, "
 		"$3::bigint, $4::bigint, $5::uuid, $6::text, $7::boolean, "
 		"$8::text, $9::text, to_timestamp($10::float8), $13::text, "
-		"$14::text, $15::text, $16::boolean, $7::boolean FROM w WHERE "
-		"w.why IS NULL RETURNING team_id), a AS (" START_AUDIT
+		"$14::text, $15::text, $16::boolean, $7::boolean, $17::text "
+		"FROM w WHERE w.why IS NULL RETURNING team_id), a AS (" START_AUDIT
 		") SELECT why, quota_refusal($2::bigint) FROM w",
-		16, r.params, on_row, s) != 0) {
+		17, r.params, on_row, s) != 0) {
 		session_refuse_away(s, NULL, so);
 		session_unref(s);
 		return;
@@ -225,17 +226,17 @@ session_write_unsure_end(struct session *s, const char *code,
 	struct row r;
 
 	fill_row(&r, s);
-	r.params[16] = wall;
-	r.params[17] = code;
-	r.params[18] = reason;
-	r.params[19] = mono;
+	r.params[17] = wall;
+	r.params[18] = code;
+	r.params[19] = reason;
+	r.params[20] = mono;
 	db_retry_write(s->loop, "session that never began",
 	    "WITH i AS (INSERT INTO sessions AS s (id, team_id, endpoint_id, "
 	    "person_id, node_id, access, recorded, client_addr, desktop_name, "
-	    "started_at, path, door, consent, view_only, ended_at, end_code, "
-	    "end_reason, ended_mono_ns) VALUES ($1::uuid, $2, $3, $4, $5, $6, "
-	    "$7::boolean, $8, $9, to_timestamp($10), $13, $14, $15, $16, "
-	    "to_timestamp($17), $18, $19, $20) ON CONFLICT (id) DO UPDATE SET "
+	    "started_at, path, door, consent, view_only, trace_id, ended_at, "
+	    "end_code, end_reason, ended_mono_ns) VALUES ($1::uuid, $2, $3, "
+	    "$4, $5, $6, $7::boolean, $8, $9, to_timestamp($10), $13, $14, "
+	    "$15, $16, $17, to_timestamp($18), $19, $20, $21) ON CONFLICT (id) DO UPDATE SET "
 	    "ended_at = excluded.ended_at, end_code = excluded.end_code, "
 	    "end_reason = excluded.end_reason, ended_mono_ns = "
 	    "excluded.ended_mono_ns, recording = false WHERE s.ended_at IS "
@@ -243,6 +244,6 @@ session_write_unsure_end(struct session *s, const char *code,
 	    "AS (" START_AUDIT " WHERE is_new) "
 	    "INSERT INTO audit (team_id, actor, action, object, detail) "
 	    "SELECT team_id, $11, 'session_end', $1::text, jsonb_build_object("
-	    "'code', $18::text, 'reason', $19::text) FROM i",
-	    20, r.params);
+	    "'code', $19::text, 'reason', $20::text) FROM i",
+	    21, r.params);
 }

@@ -6,6 +6,7 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
+#include "common/trace_context.h"
 #include "relay/db_retry_queue.h"
 #include "relay/session/session_internal.h"
 #include "rfb/handshake_server.h"
@@ -193,8 +194,14 @@ start_tick(struct session *s)
 static void
 log_start(struct session *s, const struct rfb_server_init *init)
 {
+	char trace[HTTP_TRACE_ID_MAX];
+
+	if (s->trace_id[0] != '\0')
+		strcpy(trace, s->trace_id);
+	else
+		trace_of_session(NULL, s->id, trace);
 	log_info("session_start", LOG_S("session", s->id),
-	    LOG_S("person", s->name.person),
+	    LOG_S("trace_id", trace), LOG_S("person", s->name.person),
 	    LOG_S("endpoint", s->name.endpoint),
 	    LOG_S("client", s->client_addr), LOG_U("width", init->width),
 	    LOG_U("height", init->height),

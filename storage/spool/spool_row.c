@@ -260,6 +260,7 @@ on_row(void *arg, PGresult *res)
 		return;
 	}
 	r->m.seq = atoll(PQgetvalue(res, 0, 1)); /* it may have another one */
+	trace_sessions_note(&r->d->traces, r->m.session, PQgetvalue(res, 0, 2));
 	r->is_known = r->is_registered = true;
 	if (r->kind->on_status(r, PQgetvalue(res, 0, 0)))
 		return;

@@ -356,6 +356,7 @@ void
 transfer_start(struct spool_segment *sg)
 {
 	struct daemon *d = sg->row.d;
+	char trace[HTTP_TRACE_ID_MAX];
 
 	if (d->stopping || early_is_busy(d->early, sg->row.id))
 		return;
@@ -373,8 +374,9 @@ transfer_start(struct spool_segment *sg)
 	sg->row.percent = 0;
 	spool_row_move(&sg->row, CAUSE_TURN, NULL);
 	d->spool->n_transfers++;
+	trace_of_session(&d->traces, sg->row.m.session, trace);
 	log_info("transfer_start", LOG_S("segment", sg->row.id),
-	    LOG_S("session", sg->row.folder),
+	    LOG_S("session", sg->row.folder), LOG_S("trace_id", trace),
 	    LOG_S("key", sg->row.m.object_key),
 	    LOG_I("bytes", sg->row.m.bytes));
 	if (signing_start(sg, on_compared) != 0)

@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "common/curl_options.h"
 #include "common/err.h"
+#include "common/trace_context.h"
 #include "manifest/object_key.h"
 #include "storage/store/s3_call.h"
 
@@ -174,6 +175,21 @@ fill_headers(const struct s3_call *c, const char *payload,
 	return n;
 }
 
+/* In the trace of the session that the object is of. It is not signed: a proxy
+ * may put its own parent into it. */
+static int
+add_trace(struct s3_call *c)
+{
+	char session[UUID_TEXT_MAX], trace[HTTP_TRACE_ID_MAX];
+	char field[TRACE_PARENT_MAX];
+
+	trace_of_session(
+	    c->client->traces, object_key_session(c->rq.key, session), trace);
+	return trace_parent(trace, field) != 0
+	    ? 0
+	    : add_header(c, "traceparent", field);
+}
+
 /* Signs the request as of now: headers into the call, URL into url. */
 static int
 sign(struct s3_call *c, char *url, size_t url_len)
@@ -205,6 +221,8 @@ sign(struct s3_call *c, char *url, size_t url_len)
 		rc = add_header(c, "x-amz-date", sigv4_date(rq.time_s, date));
 	for (size_t i = 0; rc == 0 && i < rq.n_headers; i++)
 		rc = add_header(c, headers[i].name, headers[i].value);
+	if (rc == 0)
+		rc = add_trace(c);
 	/* libcurl's own guess is not signed and not true */
 	if (rc == 0)
 		rc = add_line(c, "Content-Type:");

@@ -40,6 +40,7 @@ struct s3_client {
 	struct event_base *base;
 	const struct conf_store *conf;
 	struct counters *counters;
+	const struct trace_sessions *traces;
 	struct s3_credentials credentials;
 	struct s3_refresh *refresh; /* NULL: the key is in a file */
 	struct s3_endpoint endpoint;

@@ -312,6 +312,7 @@ s3_client_new(struct s3_client **out, const struct store_env *env, char *err,
 	c->base = env->base;
 	c->conf = env->conf;
 	c->counters = env->counters;
+	c->traces = env->traces;
 	s3_pace_init(&c->pace, (uint64_t)env->conf->s3_upload_bytes_per_second,
 	    clock_mono_ns());
 	rc = check_settings(env->conf, err, err_len);

@@ -16,6 +16,7 @@ struct db;
 struct event_base;
 struct file_hash;
 struct store;
+struct trace_sessions;
 struct workers;
 
 #define STORE_DETAIL_MAX 240
@@ -172,6 +173,7 @@ struct store_env {
 	struct workers *workers;
 	const struct conf_store *conf;
 	struct counters *counters;
+	const struct trace_sessions *traces; /* NULL: none are known */
 };
 
 /* ERR_CONFIG with a sentence in err, ERR_NOMEM. */

@@ -10,18 +10,18 @@ import time
 REQUEST = ('GET /session HTTP/1.1\r\nHost: localhost:{0}\r\n'
            'Origin: https://localhost:{0}\r\nUpgrade: websocket\r\n'
            'Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n'
-           'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n')
+           'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{1}\r\n')
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
 
 class PagePeer:
-    def __init__(self, rig, user, password, host='localhost'):
+    def __init__(self, rig, user, password, host='localhost', fields=''):
         ctx = ssl.create_default_context(cafile=rig.stack.path('ca.pem'))
         port = rig.stack.ports.web
         self.sock = ctx.wrap_socket(
             socket.create_connection((host, port), 20),
             server_hostname='localhost')
-        self.sock.sendall(REQUEST.format(port).encode())
+        self.sock.sendall(REQUEST.format(port, fields).encode())
         self.data = b''
         while b'\r\n\r\n' not in self.data:
             self.data += self._some()

@@ -51,6 +51,7 @@ class Handler(BaseHTTPRequestHandler):
     def is_refused(self):
         peer = self.server.peer
         peer.times.append((time.monotonic(), self.command))
+        peer.traces.append((self.path, self.headers['traceparent']))
         token = self.headers['x-amz-security-token']
         if token:
             peer.tokens.add(token)
@@ -207,6 +208,7 @@ class S3Peer:
         self.asked = []          # (If-None-Match, If-Match)
         self.before_write = None  # called with the key
         self.tokens, self.times = set(), []
+        self.traces = []        # (path, traceparent) of each request
         self.received = {}      # bytes of bodies, by path
         self.at_first_end = {}  # the same, when the first part was there
         self.server = ThreadingHTTPServer(('127.0.0.1', 0), Handler)

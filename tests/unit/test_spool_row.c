@@ -129,23 +129,27 @@ rows_progress(struct db *x, const char *segment, int percent)
 	db.percent = percent;
 }
 
-/* A row with two columns; first NULL: no row. */
+#define TRACE "4bf92f3577b34da6a3ce929d0e0e4736"
+
+/* A row, in which a session has a trace of its own; first NULL: no row. */
 static PGresult *
 make_result(const char *first, const char *second)
 {
 	static char name[] = "x";
-	PGresAttDesc columns[2] = { { .name = name }, { .name = name } };
+	PGresAttDesc columns[3] = { { .name = name }, { .name = name },
+		{ .name = name } };
 	PGresult *res = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
 
 	assert_non_null(res);
-	assert_int_equal(PQsetResultAttrs(res, 2, columns), 1);
+	assert_int_equal(PQsetResultAttrs(res, 3, columns), 1);
 	if (first != NULL) {
-		char a[40], b[40];
+		char a[40], b[40], c[] = TRACE;
 
 		snprintf(a, sizeof(a), "%s", first);
 		snprintf(b, sizeof(b), "%s", second);
 		PQsetvalue(res, 0, 0, a, (int)strlen(a));
 		PQsetvalue(res, 0, 1, b, (int)strlen(b));
+		PQsetvalue(res, 0, 2, c, (int)strlen(c));
 	}
 	return res;
 }
@@ -456,6 +460,9 @@ its_row_comes_before_its_transfer(void **state)
 	assert_int_equal(db.n_transfers, 1);
 	assert_int_equal(sg->row.state, SPOOL_CLOSED);
 	assert_true(sg->row.is_registered);
+	assert_string_equal(sg->row.d->traces.entry[0].trace, TRACE);
+	assert_string_equal(
+	    sg->row.d->traces.entry[0].session, sg->row.m.session);
 }
 
 static void
