@@ -44,125 +44,34 @@ pg_answers(struct ctl *c)
 	return true;
 }
 
-static bool
-is_transaction(const char *sql)
-{
-	return strcmp(sql, "BEGIN") == 0 || strcmp(sql, "COMMIT") == 0 ||
-	    strcmp(sql, "ROLLBACK") == 0;
-}
-
-/* The next field of *text, which moves behind the sign after it. */
-static char *
-take_field(char **text)
-{
-	char *field = *text;
-
-	*text += strcspn(field, "|\n");
-	*(*text)++ = '\0';
-	return field;
-}
-
-static bool
-params_are(const char *expected, int n, const char *const *params)
-{
-	char *text, *at;
-	bool same = true;
-	int i = 0;
-
-	if (expected == NULL)
-		return true;
-	text = at = malloc(strlen(expected) + 2);
-	sprintf(text, "%s%s", expected, n > 0 ? "|" : "");
-	for (; *at != '\0' && i < n; i++) {
-		const char *field = take_field(&at);
-
-		same = same &&
-		    (strcmp(field, "*") == 0 ||
-			strcmp(field, params[i] != NULL ? params[i] : "~") ==
-			    0);
-	}
-	same = same && *at == '\0' && i == n;
-	free(text);
-	return same;
-}
-
-/* A change without RETURNING has no rows. */
-static ExecStatusType
-status_of(const char *sql, const char *rows)
-{
-	bool is_change = strncmp(sql, "INSERT ", 7) == 0 ||
-	    strncmp(sql, "UPDATE ", 7) == 0 || strncmp(sql, "DELETE ", 7) == 0;
-
-	return rows == NULL                                 ? PGRES_FATAL_ERROR
-	    : is_change && strstr(sql, "RETURNING") == NULL ? PGRES_COMMAND_OK
-							    : PGRES_TUPLES_OK;
-}
-
-/* Names of columns do not matter to the commands, their order does. */
-static PGresult *
-make_result(const char *sql, const char *rows)
-{
-	PGresult *res = PQmakeEmptyPGresult(NULL, status_of(sql, rows));
-	char *text = strdup(rows != NULL ? rows : ""), *at = text;
-	PGresAttDesc cols[64];
-	char names[64][12];
-	int n = 1, row = 0;
-
-	for (const char *c = rows; c != NULL && *c != '\0' && *c != '\n'; c++)
-		n += *c == '|';
-	memset(cols, 0, sizeof(cols));
-	for (int i = 0; i < n; i++) {
-		snprintf(names[i], sizeof(names[i]), "%d", i);
-		cols[i].name = names[i];
-	}
-	assert_int_equal(PQsetResultAttrs(res, n, cols), 1);
-	for (; *at != '\0'; row++)
-		for (int i = 0; i < n; i++) {
-			char *field = take_field(&at);
-			bool is_null = strcmp(field, "~") == 0;
-
-			assert_int_equal(
-			    PQsetvalue(res, row, i, is_null ? NULL : field,
-				is_null ? -1 : (int)strlen(field)),
-			    1);
-		}
-	free(text);
-	return res;
-}
-
 static void
 note_wrong(const char *sql, int n, const char *const *params)
 {
-	size_t at = 0;
+	char text[1024];
 
-	for (int i = 0; i < n && at < sizeof(wrong); i++)
-		at += (size_t)snprintf(wrong + at, sizeof(wrong) - at, "%s%s",
-		    i > 0 ? "|" : "", params[i] != NULL ? params[i] : "~");
-	if (at < sizeof(wrong))
-		snprintf(wrong + at, sizeof(wrong) - at,
-		    " as the parameters of statement %d: %s", n_asked, sql);
+	params_text(n, params, text, sizeof(text));
+	snprintf(wrong, sizeof(wrong),
+	    "%s as the parameters of statement %d: %s", text, n_asked, sql);
 }
 
 PGresult *
 pg_try(struct ctl *c, const char *sql, int n, const char *const *params)
 {
-	const struct ctl_ask *ask = &now->asks[n_asked];
+	const struct db_ask *ask = &now->asks[n_asked];
 
 	if (is_transaction(sql)) {
 		snprintf(ctl_transactions + strlen(ctl_transactions),
 		    sizeof(ctl_transactions) - strlen(ctl_transactions), "%s%s",
 		    ctl_transactions[0] != '\0' ? " " : "", sql);
-		return make_result(sql, "");
+		return result_make(sql, "");
 	}
-	if (n_asked < CTL_ASKS_MAX && ask->has != NULL &&
-	    strstr(sql, ask->has) != NULL &&
-	    params_are(ask->params, n, params)) {
+	if (n_asked < CTL_ASKS_MAX && ask_matches(ask, sql, n, params)) {
 		n_asked++;
-		return make_result(sql, ask->rows);
+		return result_make(sql, ask->rows);
 	}
 	if (wrong[0] == '\0')
 		note_wrong(sql, n, params);
-	return make_result(sql, NULL);
+	return result_make(sql, NULL);
 }
 
 /* ---- running a command ---- */

@@ -7,26 +7,16 @@
 #define TESTS_UNIT_SCRIPTED_CTL_H
 
 #include "ctl/ctl.h"
+#include "scripted_rows.h"
 
 #define CTL_ASKS_MAX 10
-
-/* One statement that the command sends, and its answer. */
-struct ctl_ask {
-	const char *has; /* part of the statement */
-	/* all parameters, with "|" between; "~" is NULL, "*" anything. NULL:
-	 * not compared */
-	const char *params;
-	/* rows end with "\n", fields with "|" between; "~" is NULL. NULL: the
-	 * statement fails */
-	const char *rows;
-};
 
 /* BEGIN, COMMIT and ROLLBACK are answered without a row of asks. */
 struct ctl_case {
 	const char *command; /* words as for a shell without quotes */
 	int status;
 	const char *says; /* part of standard output and error together */
-	struct ctl_ask asks[CTL_ASKS_MAX];
+	struct db_ask asks[CTL_ASKS_MAX];
 };
 
 /* The settings of the commands; empty at first. */
