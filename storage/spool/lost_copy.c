@@ -13,6 +13,7 @@
 #include "common/bytes.h"
 #include "common/err.h"
 #include "common/log.h"
+#include "manifest/manifest.h"
 #include "storage/daemon.h"
 #include "storage/spool/spool.h"
 #include "storage/spool/stop_point.h"
@@ -261,32 +262,67 @@ lost_copy_start(struct daemon *d, const struct lost_copy *copy,
 
 /* ---- the folder ---- */
 
+/* Media first: a manifest without media would say that it is missing, and media
+ * without a manifest is left alone until lost_copy_tidy. */
+static const char *const suffixes_[] = { ".webm.part", ".json.open" };
+
 static void
 remove_folder(int spool, const char *folder)
 {
-	static const char *const suffixes[] = { ".webm.part", ".json.open" };
 	char name[SPOOL_NAME_MAX], id[37];
 	int dir = spool_folder_open(spool, folder);
 
 	if (dir < 0)
 		return;
 	snprintf(id, sizeof(id), "%s", folder + strlen(PREFIX));
-	for (size_t i = 0; i < N_ELEMENTS(suffixes); i++)
-		unlinkat(dir, spool_name("", id, suffixes[i], name), 0);
+	for (size_t i = 0; i < N_ELEMENTS(suffixes_); i++)
+		unlinkat(dir, spool_name("", id, suffixes_[i], name), 0);
 	close(dir);
 	unlinkat(spool, folder, AT_REMOVEDIR);
+}
+
+/* 0, ERR_EXISTS or ERR_IO. What is moved already is no error. */
+static int
+move_files(int spool, const char *segment, const char *session)
+{
+	char folder[FOLDER_MAX], name[SPOOL_NAME_MAX];
+	int from = spool_folder_open(spool, folder_name(segment, folder));
+	int to = spool_folder_open(spool, session), rc = 0;
+
+	if (from < 0 || to < 0)
+		rc = ERR_IO;
+	for (size_t i = 0; rc == 0 && i < N_ELEMENTS(suffixes_); i++) {
+		spool_name("", segment, suffixes_[i], name);
+		if (renameat2(from, name, to, name, RENAME_NOREPLACE) != 0 &&
+		    errno != ENOENT)
+			rc = errno == EEXIST ? ERR_EXISTS : ERR_IO;
+		if (i == 0)
+			stop_point("lost_copy_half_placed");
+	}
+	if (rc == 0 && fsync(to) != 0)
+		rc = ERR_IO;
+	if (from >= 0)
+		close(from);
+	if (to >= 0)
+		close(to);
+	if (rc == 0)
+		unlinkat(spool, folder, AT_REMOVEDIR);
+	return rc;
 }
 
 int
 lost_copy_place(struct daemon *d, const char *segment, const char *session)
 {
 	char folder[FOLDER_MAX];
-	int spool = d->spool->dir;
+	int spool = d->spool->dir, rc = 0;
 
 	folder_name(segment, folder);
 	if (renameat(spool, folder, spool, session) != 0)
-		return errno == ENOTEMPTY || errno == EEXIST ? ERR_EXISTS
-							     : ERR_IO;
+		rc = errno == ENOTEMPTY || errno == EEXIST
+		    ? move_files(spool, segment, session)
+		    : ERR_IO;
+	if (rc != 0)
+		return rc;
 	stop_point("lost_copy_placed");
 	if (fsync(spool) != 0)
 		log_error("spool_sync", LOG_S("segment", segment),
@@ -300,6 +336,34 @@ lost_copy_remove(struct daemon *d, const char *segment)
 	char folder[FOLDER_MAX];
 
 	remove_folder(d->spool->dir, folder_name(segment, folder));
+}
+
+/* Its media is in the session's folder, its manifest is not yet. False: it is
+ * not so. */
+static bool
+end_move(int spool, const char *segment)
+{
+	char folder[FOLDER_MAX], name[SPOOL_NAME_MAX], err[160];
+	int dir = spool_folder_open(spool, folder_name(segment, folder));
+	struct manifest m = { .segment = "" };
+	struct stat st;
+	bool is_half = dir >= 0 &&
+	    fstatat(dir, spool_name("", segment, ".webm.part", name), &st,
+		AT_SYMLINK_NOFOLLOW) != 0 &&
+	    errno == ENOENT &&
+	    manifest_load(&m, dir, spool_name("", segment, ".json.open", name),
+		segment, false, err, sizeof(err)) == 0;
+
+	if (dir >= 0)
+		close(dir);
+	if (is_half)
+		is_half =
+		    fstatat(spool,
+			spool_name(m.session, segment, ".webm.part", name), &st,
+			AT_SYMLINK_NOFOLLOW) == 0 &&
+		    move_files(spool, segment, m.session) == 0;
+	manifest_release(&m);
+	return is_half;
 }
 
 void
@@ -316,7 +380,8 @@ lost_copy_tidy(struct daemon *d)
 	}
 	while ((e = readdir(list)) != NULL)
 		if (strncmp(e->d_name, PREFIX, strlen(PREFIX)) == 0 &&
-		    is_uuid(e->d_name + strlen(PREFIX)))
+		    is_uuid(e->d_name + strlen(PREFIX)) &&
+		    !end_move(d->spool->dir, e->d_name + strlen(PREFIX)))
 			remove_folder(d->spool->dir, e->d_name);
 	closedir(list);
 }

@@ -3,7 +3,8 @@
  * the files of a segment whose recorder died: SPOOL/.recover-<segment>/ with
  * <segment>.webm.part and <segment>.json.open, which lost_copy_place renames to
  * the session's folder. Each part is compared with the SHA-256 that was noted
- * of it. One loop; a thread syncs.
+ * of it. Where that folder is there already, as of another segment of the
+ * session, the two files move into it. One loop; a thread syncs.
  */
 #ifndef STORAGE_SPOOL_LOST_COPY_H
 #define STORAGE_SPOOL_LOST_COPY_H
@@ -44,11 +45,12 @@ typedef void lost_copied_cb(void *arg, const struct lost_copied *what);
  * ERR_CORRUPT, ERR_NOSPACE, ERR_IO, or the store's. */
 int lost_copy_start(struct daemon *d, const struct lost_copy *copy,
     lost_copied_cb *cb, void *arg);
-/* 0; ERR_EXISTS: the session has files here, try later; ERR_IO. */
+/* 0; ERR_EXISTS: files of that segment are there; ERR_IO. */
 int lost_copy_place(struct daemon *d, const char *segment, const char *session);
 /* Removes the copy of a segment that is not placed; there may be none. */
 void lost_copy_remove(struct daemon *d, const char *segment);
-/* Removes what a crash left. */
+/* At the start: ends the moves that a crash left half done, and removes the
+ * other copies. */
 void lost_copy_tidy(struct daemon *d);
 
 #endif
