@@ -22,9 +22,23 @@
 
 #define TICK_S    1
 #define SWEEP_S   10
-#define SETTLED_S 30 /* several heartbeats, after PostgreSQL was away */
 
 /* clang-format off */
+/*
+ * Since when a node has been silent is noted when a daemon sees it: after an
+ * outage of PostgreSQL, or in a database that was restored from a backup, the
+ * heartbeats are as old as that, and every node has all of the time again.
+ */
+#define IS_LOST(node, seconds) \
+	"(" node ".silent_since >= " node ".heartbeat_at AND " node \
+	".silent_since < now() - make_interval(secs => " seconds "::float8))"
+
+/* Several heartbeats. */
+static const char silent_sql[] =
+"UPDATE nodes SET silent_since = now() WHERE program = 'storage'"
+" AND heartbeat_at < now() - interval '30 seconds'"
+" AND (silent_since < heartbeat_at) IS NOT FALSE";
+
 /*
  * $1 this node, $2 seconds, $3 a segment of this node's, or NULL: of any that
  * is lost. Another daemon that took one and died has it for ten minutes.
@@ -40,8 +54,7 @@ static const char claim_sql[] =
 "  AND y.status IN ('recording', 'transfer', 'corrupted')"
 "  AND (x.recover_until IS NULL OR x.recover_until < now()"
 "   OR x.recover_node = $1::uuid AND $3::uuid IS NOT NULL)"
-"  AND CASE WHEN $3::uuid IS NULL THEN m.id <> $1::uuid AND m.heartbeat_at <"
-"   now() - make_interval(secs => $2::float8)"
+"  AND CASE WHEN $3::uuid IS NULL THEN m.id <> $1::uuid AND " IS_LOST("m", "$2")
 "   ELSE y.id = $3::uuid AND m.id = $1::uuid END"
 "  ORDER BY y.started_at LIMIT 1 FOR UPDATE OF x SKIP LOCKED)"
 " AND g.id = u.segment_id "
@@ -58,8 +71,7 @@ static const char parts_sql[] =
  * goes on with it. */
 #define IS_OURS(node, seconds) \
 	"(spool_node = " node "::uuid OR EXISTS (SELECT FROM nodes n" \
-	" WHERE n.id = spool_node AND n.heartbeat_at < now() -" \
-	" make_interval(secs => " seconds "::float8)))"
+	" WHERE n.id = spool_node AND " IS_LOST("n", seconds) "))"
 
 /*
  * $2 bytes and $3 hash of what is left, $4 this node, $6 the sentence, $7
@@ -105,7 +117,7 @@ static const char missing_sql[] =
 " recovered = g.recovered OR g.status = 'recording',"
 " end_why = coalesce(g.end_why, 'crash') "
 "FROM nodes n WHERE n.id = g.spool_node AND n.program = 'storage'"
-" AND n.heartbeat_at < now() - make_interval(secs => $1::float8)"
+" AND " IS_LOST("n", "$1")
 " AND g.store IS NULL AND g.status IN ('recording', 'transfer', 'downloaded',"
 " 'encoding', 'encoding_failed') AND NOT EXISTS (SELECT FROM uploads u"
 "  WHERE u.segment_id = g.id AND u.is_early AND u.manifest IS NOT NULL)"
@@ -117,7 +129,6 @@ struct lost_nodes {
 	struct event *timer;
 	uint64_t sweep_ns, next_ns; /* clock_mono_ns */
 	uint64_t retry_ns;          /* one of this node's that failed */
-	uint64_t connected_ns;      /* to PostgreSQL, since; 0: it is away */
 	bool is_sweeping, is_busy;
 	char wanted[UUID_TEXT_MAX]; /* of this node; "": none */
 	/* the segment that is being recovered */
@@ -185,7 +196,7 @@ on_recovered(void *arg, PGresult *res)
 	if (rc != 0) {
 		later(l,
 		    rc == ERR_EXISTS
-			? "other files of its session are in the spool"
+			? "files of it are in the spool"
 			: "it cannot be moved into the spool");
 		return;
 	}
@@ -380,21 +391,9 @@ sweep(struct lost_nodes *l, uint64_t now)
 	const char *params[] = { lost_seconds(l, seconds) };
 
 	l->sweep_ns = now + SWEEP_S * NS_PER_S;
+	db_query_now(l->d->db, silent_sql, 0, NULL, NULL, NULL);
 	l->is_sweeping =
 	    db_query_now(l->d->db, missing_sql, 1, params, on_swept, l) == 0;
-}
-
-/* Behind an outage of PostgreSQL, or a restored backup, no node has a heartbeat
- * before it connects again. */
-static bool
-is_database_settled(struct lost_nodes *l, uint64_t now)
-{
-	if (!db_is_connected(l->d->db))
-		l->connected_ns = 0;
-	else if (l->connected_ns == 0)
-		l->connected_ns = now;
-	return l->connected_ns != 0 &&
-	    now - l->connected_ns >= SETTLED_S * NS_PER_S;
 }
 
 static void
@@ -402,14 +401,13 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct lost_nodes *l = arg;
 	uint64_t now = clock_mono_ns();
-	bool is_settled = is_database_settled(l, now);
 
 	if (l->d->stopping || !db_is_connected(l->d->db))
 		return;
-	if (is_settled && !l->is_sweeping && now >= l->sweep_ns)
+	if (!l->is_sweeping && now >= l->sweep_ns)
 		sweep(l, now);
 	if (!l->is_busy && l->d->store->ops->early_end != NULL &&
-	    ((is_settled && now >= l->next_ns) || l->wanted[0] != '\0'))
+	    (now >= l->next_ns || l->wanted[0] != '\0'))
 		claim(l);
 }
 
