@@ -51,6 +51,7 @@ struct daemon {
 	struct counters counters;
 	struct trace_sessions traces;
 	struct db *db;
+	unsigned n_connects; /* of db, until now */
 	struct db *transfer_db[TRANSFER_DBS]; /* spool/transfer_db.h */
 	struct workers *workers;
 	struct store *store;

@@ -156,6 +156,7 @@ on_database(void *arg, bool connected)
 
 	if (!connected || d->exiting)
 		return;
+	d->n_connects++;
 	node_announce(d->node);
 	signing_announce(d->signing);
 	receiver_announce(d->receiver);

@@ -20,6 +20,23 @@
 #define IS_LAST \
 	"$25::text IN ('normal', 'endpoint', 'max_duration', 'command', 'error')"
 
+#define TRACE "(SELECT trace_id FROM sessions x WHERE x.id = g.session_id)"
+
+#define IS_FINAL(g) "(" g ".status IN ('available', 'expired', 'deleted'))"
+
+/* What g has is longer than that; of two that are as long the one that was
+ * repaired is the shorter one: its last frame may be cut off. */
+#define IS_LONGER(g, frames, recovered) \
+	"(" g ".frames > " frames "::bigint OR (" g ".frames = " frames "::bigint" \
+	" AND " recovered "::boolean AND NOT " g ".recovered))"
+
+/* g was made anew of what the store had, and the node that was lost is back
+ * with its own files: all others wait for it. */
+#define IS_BACK \
+	"(g.lost_node = g.spool_node AND g.lost_node <> $29::uuid AND EXISTS" \
+	" (SELECT FROM nodes n WHERE n.id = g.lost_node AND n.stopped_at IS NULL" \
+	" AND n.heartbeat_at > now() - interval '10 minutes'))"
+
 static const char upsert_sql[] =
 "WITH s AS ("
 " INSERT INTO sessions (id, team_id, endpoint_id, person_id, access,"
@@ -35,8 +52,12 @@ static const char upsert_sql[] =
 "  end_code = excluded.end_code, end_reason = excluded.end_reason,"
 "  ended_mono_ns = excluded.ended_mono_ns"
 " WHERE sessions.node_id IS NULL AND sessions.ended_at IS NULL"
-"  AND excluded.ended_at IS NOT NULL)"
-"INSERT INTO segments AS g (id, session_id, team_id, endpoint_id, person_id,"
+"  AND excluded.ended_at IS NOT NULL),"
+" kept AS (SELECT g.status, g.seq, " TRACE ", g.status = 'available' AND "
+	IS_LONGER("g", "$21", "$24") ", g.lost_node IS NOT NULL, NOT " IS_FINAL("g")
+"  FROM segments g WHERE g.id = $1::uuid AND g.session_id = $2::uuid"
+"  AND (" IS_FINAL("g") " OR " IS_BACK ")),"
+" w AS (INSERT INTO segments AS g (id, session_id, team_id, endpoint_id, person_id,"
 " seq, split_reason, monitor,"
 " monitor_name, frame_rate, width, height, codec, start_mono_ns, started_at,"
 " end_mono_ns, ended_at, first_frame, last_frame, frames, duration_ms, bytes,"
@@ -49,17 +70,17 @@ static const char upsert_sql[] =
 " $21::bigint, $22::bigint, $23::bigint, $24::boolean, $26, $27, $28,"
 " (SELECT id FROM nodes WHERE id = $29::uuid), $30::bigint,"
 " nullif($25::text, ''), $31::boolean, $32::boolean "
-"WHERE NOT EXISTS (SELECT FROM sessions x WHERE x.id = $2::uuid"
+"WHERE NOT EXISTS (SELECT FROM kept)"
+" AND NOT EXISTS (SELECT FROM sessions x WHERE x.id = $2::uuid"
 " AND (x.team_id, x.endpoint_id, x.person_id)"
 " <> ($3::bigint, $4::bigint, $5::bigint)) "
 "ON CONFLICT (id) DO UPDATE SET"
-" status = CASE WHEN g.status IN ('available', 'expired', 'deleted')"
-"  OR (g.status = 'encoding' AND g.encode_until > now()"
-"   AND g.encode_node <> $29::uuid AND excluded.is_capture)"
+" status = CASE WHEN g.status = 'encoding' AND g.encode_until > now()"
+"   AND g.encode_node <> $29::uuid AND excluded.is_capture"
 "  THEN g.status ELSE excluded.status END,"
-" status_detail = CASE WHEN g.status IN ('available', 'expired', 'deleted')"
-"  THEN g.status_detail ELSE coalesce(nullif(excluded.status_detail, ''),"
-"  CASE WHEN NOT excluded.is_capture THEN g.lost_why END, '') END,"
+" status_detail = coalesce(nullif(excluded.status_detail, ''),"
+"  CASE WHEN NOT excluded.is_capture AND g.lost_node IS DISTINCT FROM"
+"   $29::uuid THEN g.lost_why END, ''),"
 " end_mono_ns = coalesce(excluded.end_mono_ns, g.end_mono_ns),"
 " ended_at = coalesce(excluded.ended_at, g.ended_at),"
 " first_frame = coalesce(excluded.first_frame, g.first_frame),"
@@ -69,20 +90,17 @@ static const char upsert_sql[] =
 " bytes = coalesce(excluded.bytes, g.bytes),"
 " recovered = excluded.recovered OR g.recovered,"
 " object_key = excluded.object_key,"
-" spool_node = CASE WHEN g.status IN ('available', 'expired', 'deleted')"
-"  THEN NULL ELSE excluded.spool_node END,"
+" spool_node = excluded.spool_node,"
 " gap_start_mono_ns = coalesce(excluded.gap_start_mono_ns,"
 "  g.gap_start_mono_ns),"
 " end_why = coalesce(excluded.end_why, g.end_why),"
-" lost_why = CASE WHEN g.lost_node = $29::uuid THEN NULL ELSE g.lost_why END,"
-" lost_node = nullif(g.lost_node, $29::uuid),"
 " is_capture = excluded.is_capture,"
 " is_provisional = g.is_provisional AND excluded.is_capture,"
 " capture_key = CASE WHEN g.is_capture AND g.object_key <>"
 "  excluded.object_key THEN g.object_key ELSE g.capture_key END "
-"WHERE g.session_id = excluded.session_id "
-"RETURNING status, seq,"
-" (SELECT trace_id FROM sessions x WHERE x.id = g.session_id)";
+"WHERE g.session_id = excluded.session_id AND NOT " IS_FINAL("g") " "
+"RETURNING status, seq, " TRACE ", false, lost_node IS NOT NULL, false) "
+"SELECT * FROM w UNION ALL SELECT * FROM kept";
 
 /*
  * What holds no picture gives its number up; what is still being repaired may
@@ -104,20 +122,34 @@ static const char free_seq_sql[] =
 "   + 1 FROM segments WHERE session_id = $1::uuid"
 "   AND ($5::boolean OR NOT is_provisional)) END";
 
+/* Of a recording that is made `available`. */
+#define ENDED_AT "coalesce(" TIME("16") ", ended_at)"
+
 /* T12: kept for the days that the team's settings say now; those of the
  * manifest stand for a team whose settings are not there. */
 static const char available_sql[] =
-"WITH u AS (DELETE FROM uploads WHERE segment_id = $1::uuid)"
-"UPDATE segments SET status = 'available',"
-" status_detail = coalesce(lost_why, ''),"
+"WITH u AS (DELETE FROM uploads WHERE segment_id = $1::uuid),"
+" w AS (UPDATE segments g SET status = 'available',"
+" status_detail = CASE WHEN lost_node = $14::uuid THEN ''"
+"  ELSE coalesce(lost_why, '') END,"
+" lost_why = CASE WHEN lost_node = $14::uuid THEN NULL ELSE lost_why END,"
+" lost_node = nullif(lost_node, $14::uuid),"
 " progress = 100, store = $2, object_key = $3, bytes = $4,"
 " sha256 = $5::bytea, stored_at = coalesce(stored_at, now()),"
-" spool_node = NULL, expires_at = coalesce(expires_at,"
-"  retention_end(ended_at, coalesce(stored_at, now()), coalesce(("
+" spool_node = NULL, expires_at = coalesce("
+"  CASE WHEN lost_node IS DISTINCT FROM $14::uuid THEN expires_at END,"
+"  retention_end(" ENDED_AT ", coalesce(stored_at, now()), coalesce(("
 "   SELECT a.retention_days FROM sessions s JOIN access_settings a"
 "   ON a.team_id = s.team_id AND a.access = s.access"
-"   WHERE s.id = segments.session_id), $6::int),"
+"   WHERE s.id = g.session_id), $6::int),"
 "   make_interval(secs => $13::bigint))),"
+" end_mono_ns = coalesce($15::bigint, end_mono_ns), ended_at = " ENDED_AT ","
+" first_frame = coalesce($17::bigint, first_frame),"
+" last_frame = coalesce($18::bigint, last_frame),"
+" frames = coalesce($19::bigint, frames),"
+" duration_ms = coalesce($20::bigint, duration_ms),"
+" recovered = $21::boolean OR recovered AND lost_node IS DISTINCT FROM $14::uuid,"
+" end_why = coalesce(nullif($22, ''), end_why),"
 " activity = coalesce($7::bytea, activity),"
 " merged = CASE WHEN $12::bigint IS NULL THEN merged ELSE $11::bytea END,"
 " n_merged = coalesce($12::bigint, n_merged),"
@@ -125,8 +157,12 @@ static const char available_sql[] =
 " poster_bytes = CASE WHEN $8 IS NULL THEN poster_bytes ELSE $9::bigint END,"
 " poster_sha256 = CASE WHEN $8 IS NULL THEN poster_sha256 ELSE $10::bytea END,"
 " poster_fault = CASE WHEN $8 IS NULL THEN poster_fault END "
-"WHERE id = $1::uuid AND status NOT IN ('expired', 'deleted') "
-"RETURNING expires_at";
+"WHERE id = $1::uuid AND status NOT IN ('expired', 'deleted')"
+" AND NOT (status = 'available' AND " IS_LONGER("g", "$19", "$21") ") "
+"RETURNING expires_at) "
+"SELECT expires_at, true FROM w UNION ALL SELECT g.expires_at, false"
+" FROM segments g WHERE g.id = $1::uuid AND g.status = 'available'"
+" AND NOT EXISTS (SELECT FROM w)";
 /* clang-format on */
 
 static int64_t day_seconds_ = 86400;
@@ -288,6 +324,15 @@ rows_available(struct db *db, const struct manifest *m,
 	add_text(&p, merged);
 	add_int(&p, m->n_merged, m->n_merged >= 0);
 	add_int(&p, day_seconds_, true);
+	add_text(&p, what->node);
+	add_int(&p, m->end_mono_ns, m->is_closed);
+	add_int(&p, m->end_wall_ns, m->is_closed);
+	add_int(&p, m->first_frame, m->first_frame > 0);
+	add_int(&p, m->last_frame, m->first_frame > 0);
+	add_int(&p, m->frames, m->first_frame > 0);
+	add_int(&p, m->duration_ms, m->is_closed);
+	add_text(&p, m->recovered ? "true" : "false");
+	add_text(&p, m->is_closed ? m->end : "");
 	rc = db_queue_prepared(db, available_sql, p.n, p.v, cb, arg);
 	free(activity);
 	free(merged);

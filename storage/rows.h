@@ -19,14 +19,25 @@ struct rows_state {
 };
 
 /*
- * Writes what the manifest says with this status; a row that is available,
- * expired or deleted keeps its status. A session that is not there (the
- * database was away when it began) is made from the manifest. Answer: one row
- * with the status and the number in the session now in force, and the trace of
- * the session when it has another one than its id; none when the segment
- * belongs to another session; an error, rows_is_seq_taken, when another one has
- * its number. Returns as db_query.
+ * Writes what the manifest says with this status. A row that is available,
+ * expired or deleted keeps all that it says; so does that of a segment whose
+ * lost node is back with its own files (spool/lost_nodes.h). A session that is
+ * not there (the database was away when it began) is made from the manifest.
+ * Answer: one row of the columns below; none when the segment belongs to
+ * another session; an error, rows_is_seq_taken, when another one has its
+ * number. Returns as db_query.
  */
+enum rows_column {
+	ROWS_STATUS,       /* now in force */
+	ROWS_SEQ,          /* the number in the session, too */
+	ROWS_TRACE,        /* of the session, NULL: its id is its trace */
+	ROWS_IS_LONGER,    /* "t": what is available has more frames */
+	ROWS_IS_CONTESTED, /* "t": the spool of a lost node may have it as well
+			    */
+	ROWS_MUST_WAIT,    /* "t": that node is back; nothing was written */
+	ROWS_COLUMNS,
+};
+
 int rows_upsert(struct db *db, const struct manifest *m,
     const struct rows_state *state, db_result_cb *cb, void *arg);
 
@@ -54,7 +65,7 @@ void rows_upload_failed(struct db *db, const char *segment, const char *detail,
 
 /* What was stored of a segment; all borrowed. */
 struct rows_stored {
-	const char *store;
+	const char *store, *node; /* node: whose spool it was in */
 	const uint8_t *sha256;  /* 32 bytes */
 	const char *poster_key; /* "": none; the rest of it means nothing */
 	uint64_t poster_bytes;
@@ -63,8 +74,9 @@ struct rows_stored {
 
 /*
  * Verified and stored: `available`, kept as the team's settings say, counted
- * from its end (T12); the upload rows go. Answer: one row, or none when the
- * segment was deleted meanwhile.
+ * from its end (T12); the upload rows go. Answer: one row of when it expires and
+ * "t"; or "f": another spool's copy, which is longer, is available, and the row
+ * still says so. None when the segment was deleted meanwhile.
  */
 int rows_available(struct db *db, const struct manifest *m,
     const struct rows_stored *what, db_result_cb *cb, void *arg);

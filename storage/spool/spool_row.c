@@ -181,6 +181,8 @@ spool_row_load(struct spool_row *r, const char *suffix, bool is_closed)
 static void
 row_failed(struct spool_row *r)
 {
+	if (r->kind->on_row_failed != NULL)
+		r->kind->on_row_failed(r);
 	r->sent_status[0] = '\0';
 	r->is_known = false;
 	r->row_retry_ns =
@@ -259,10 +261,20 @@ on_row(void *arg, PGresult *res)
 		row_failed(r);
 		return;
 	}
-	r->m.seq = atoll(PQgetvalue(res, 0, 1)); /* it may have another one */
-	trace_sessions_note(&r->d->traces, r->m.session, PQgetvalue(res, 0, 2));
+	if (PQgetvalue(res, 0, ROWS_MUST_WAIT)[0] == 't') {
+		spool_row_log_once(r, event(r, "waits", name),
+		    "its node was lost and is back with its own files");
+		row_failed(r);
+		return;
+	}
+	/* it may have another one */
+	r->m.seq = atoll(PQgetvalue(res, 0, ROWS_SEQ));
+	trace_sessions_note(
+	    &r->d->traces, r->m.session, PQgetvalue(res, 0, ROWS_TRACE));
 	r->is_known = r->is_registered = true;
-	if (r->kind->on_status(r, PQgetvalue(res, 0, 0)))
+	r->is_shorter = PQgetvalue(res, 0, ROWS_IS_LONGER)[0] == 't';
+	r->is_contested = PQgetvalue(res, 0, ROWS_IS_CONTESTED)[0] == 't';
+	if (r->kind->on_status(r, PQgetvalue(res, 0, ROWS_STATUS)))
 		return;
 	spool_row_sync(r);
 	r->kind->update(r);

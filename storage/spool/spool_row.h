@@ -35,6 +35,8 @@ struct spool_row_kind {
 	const char *part; /* the file that its recorder locks */
 	/* The row was written and has that status; true: r may be gone. */
 	bool (*on_status)(struct spool_row *r, const char *status);
+	/* The row could not be written, or may not be now; NULL: nothing. */
+	void (*on_row_failed)(struct spool_row *r);
 	/* Its files are looked at again, now: r may be gone then. */
 	void (*update)(struct spool_row *r);
 	/* The same, soon. */
@@ -54,6 +56,8 @@ struct spool_row {
 	bool is_busy;       /* an answer is awaited */
 	bool is_known;      /* the row says what is wanted */
 	bool is_registered; /* the database took its row, and its key */
+	bool is_shorter; /* a recording with more frames is available */
+	bool is_contested; /* the spool of a lost node may have it as well */
 	char status[20], detail[STORE_DETAIL_MAX]; /* wanted in the row */
 	char sent_status[20], sent_detail[STORE_DETAIL_MAX];
 	uint64_t retry_ns, row_retry_ns; /* clock_mono_ns */

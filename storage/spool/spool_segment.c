@@ -15,6 +15,7 @@
 #include "manifest/object_key.h"
 #include "storage/spool/removal.h"
 #include "storage/spool/spool.h"
+#include "storage/spool/transfer_lock.h"
 
 #define REMNANT_S       86400 /* files without a manifest are kept this long */
 #define REMNANT_GRACE_S 60    /* between two steps of whoever is at its files */
@@ -62,6 +63,12 @@ update(struct spool_row *r)
 }
 
 static void
+on_row_failed(struct spool_row *r)
+{
+	transfer_lock_release((struct spool_segment *)r);
+}
+
+static void
 kick(struct spool_row *r)
 {
 	spool_kick(r->d->spool, false);
@@ -73,6 +80,7 @@ const struct spool_row_kind spool_segment_kind = {
 	.n_files = SPOOL_SEGMENT_KINDS,
 	.part = ".webm.part",
 	.on_status = on_status,
+	.on_row_failed = on_row_failed,
 	.update = update,
 	.kick = kick,
 };
@@ -127,6 +135,32 @@ finish_rename(struct spool_segment *sg)
 		spool_look_at(sg);
 }
 
+/* What is available has more frames: this is a copy that was made of what was
+ * in the store, and its original came back, or the other way round. It never
+ * replaces that. */
+static void
+drop_shorter(struct spool_segment *sg)
+{
+	const struct spool_row *r = &sg->row;
+	char frames[24], bytes[24];
+	const char *params[] = { r->id, r->d->actor, frames, bytes };
+
+	snprintf(frames, sizeof(frames), "%lld", (long long)r->m.frames);
+	snprintf(bytes, sizeof(bytes), "%lld", (long long)r->m.bytes);
+	log_warn("shorter_copy_dropped", LOG_S("segment", r->id),
+	    LOG_S("session", r->folder), LOG_S("frames", frames),
+	    LOG_S("bytes", bytes));
+	db_query_now(r->d->db,
+	    "INSERT INTO audit (team_id, actor, action, object, detail) "
+	    "SELECT team_id, $2, 'recording_copy_dropped', $1::text, "
+	    "jsonb_build_object('frames', $3::bigint, 'bytes', $4::bigint, "
+	    "'stored_frames', frames, 'stored_bytes', bytes) "
+	    "FROM segments WHERE id = $1::uuid",
+	    N_ELEMENTS(params), params, NULL, NULL);
+	transfer_lock_release(sg);
+	spool_segment_remove_files(sg);
+}
+
 static void
 update_closed(struct spool_segment *sg)
 {
@@ -150,7 +184,9 @@ update_closed(struct spool_segment *sg)
 		    strcmp(sg->row.status, "transfer") == 0 ? sg->row.detail
 							    : "");
 		spool_row_move(&sg->row, CAUSE_CLOSED, why);
-		if (sg->row.is_known)
+		if (sg->row.is_known && sg->row.is_shorter)
+			drop_shorter(sg);
+		else if (sg->row.is_known)
 			transfer_start(sg);
 	} else if (sg->row.files & SPOOL_SEGMENT_PART)
 		finish_rename(sg);

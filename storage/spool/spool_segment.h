@@ -34,7 +34,8 @@ struct spool_segment {
 	int n_corrupted;   /* uploads whose stored copy was another one */
 	bool is_removing;  /* its files, in a thread */
 	bool was_tried;    /* a transfer of it has begun before, perhaps in an
-			    * earlier    process: something of it may be stored */
+			    * earlier process: something of it may be stored */
+	unsigned lock;     /* transfer_lock.h; 0: none */
 	bool was_early;    /* parts of it were sent while it grew */
 	uint64_t early_ns; /* since when, clock_mono_ns; 0: not yet */
 	bool is_empty;     /* no frame is in it */

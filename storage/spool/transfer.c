@@ -10,11 +10,13 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "storage/daemon.h"
+#include "storage/node.h"
 #include "storage/rows.h"
 #include "storage/evidence/signing.h"
 #include "storage/spool/early.h"
 #include "storage/spool/spool.h"
 #include "storage/spool/transfer_db.h"
+#include "storage/spool/transfer_lock.h"
 
 #define POSTER_MAX        (1 << 20) /* bytes */
 #define CORRUPT_TRIES_MAX 5 /* uploads whose stored copy was another one */
@@ -29,6 +31,7 @@ transfer_end(struct spool_segment *sg)
 		close(sg->poster_fd);
 	sg->fd = sg->poster_fd = -1;
 	signing_forget(sg);
+	transfer_lock_release(sg);
 	spool_free_place(sg->row.d->spool);
 	spool_look_at(sg);
 }
@@ -120,6 +123,17 @@ on_available(void *arg, PGresult *res)
 			transfer_later(sg);
 		return;
 	}
+	if (PQgetvalue(res, 0, 1)[0] != 't') {
+		/* the next look at its row has it dropped */
+		log_warn("longer_copy_available", LOG_S("segment", sg->row.id),
+		    LOG_S("session", sg->row.folder));
+		transfer_end(sg);
+		sg->row.is_known = false;
+		sg->row.sent_status[0] = '\0';
+		spool_row_move(&sg->row, CAUSE_TRANSFER_STOPPED, NULL);
+		spool_row_ask(&sg->row);
+		return;
+	}
 	log_info("segment_available", LOG_S("segment", sg->row.id),
 	    LOG_S("session", sg->row.folder),
 	    LOG_S("key", sg->row.m.object_key), LOG_I("bytes", sg->row.m.bytes),
@@ -193,6 +207,7 @@ static void
 stored(struct spool_segment *sg)
 {
 	struct rows_stored what = { .store = sg->row.d->store->ops->name,
+		.node = node_id(sg->row.d->node),
 		.sha256 = sg->sha256,
 		.poster_key = sg->poster_key,
 		.poster_bytes = sg->poster_bytes,
@@ -361,9 +376,15 @@ transfer_start(struct spool_segment *sg)
 	if (d->stopping || early_is_busy(d->early, sg->row.id))
 		return;
 	if (d->spool->n_transfers >= d->conf.concurrency) {
+		transfer_lock_release(sg);
 		spool_wait_for_place(sg);
 		return;
 	}
+	if (sg->row.is_contested && !transfer_lock_is_held(sg)) {
+		transfer_lock_take(sg);
+		return;
+	}
+	sg->was_tried |= sg->row.is_contested; /* the other one has stored it */
 	sg->fd = open_media(sg);
 	if (sg->fd < 0) {
 		log_warn("spool_open", LOG_S("segment", sg->row.id),

@@ -13,6 +13,7 @@ from storage_fixtures import ceph, cluster  # noqa: F401
 from test_growing import Growing
 
 PART = 5 << 20
+FRAMES = 540
 
 
 @pytest.fixture(scope='module')
@@ -20,7 +21,7 @@ def webm(tmp_path_factory):
     """A finished file of the writer's, of three parts."""
     path = tmp_path_factory.mktemp('webm') / 'whole.webm'
     tool = os.path.join(storage_env.BUILD, 'tests', 'unit', 'webm_make')
-    subprocess.run([tool, 'noise', str(path), '540', '200'],
+    subprocess.run([tool, 'noise', str(path), str(FRAMES), '200'],
                    check=True, capture_output=True)
     data = path.read_bytes()
     assert 2 * PART < len(data) < 3 * PART, len(data)
@@ -167,6 +168,11 @@ def test_killed_between_parts(env, webm, step):
     check_recovered(env, seg, end, 'its files on node')
 
 
+def whole_segment(env, webm):
+    """Whose manifest will say how many frames it has."""
+    return Growing(env, webm, frames=FRAMES, last_frame=FRAMES)
+
+
 @pytest.fixture
 def other(env):
     s = second_storage(env)
@@ -176,7 +182,7 @@ def other(env):
 
 def test_lost_node_and_its_return(env, other, webm):
     env.start()
-    seg, unsent = Growing(env, webm), Growing(env, webm)
+    seg, unsent = whole_segment(env, webm), Growing(env, webm)
     end = grow_to(seg, PART + 100_000)
     seg.wait('recording')
     unsent.wait('recording')
@@ -186,7 +192,8 @@ def test_lost_node_and_its_return(env, other, webm):
     seg.close()
     # one that is alive is not touched
     other.start()
-    env.rows("UPDATE nodes SET heartbeat_at = now() - interval '25 hours' "
+    env.rows("UPDATE nodes SET heartbeat_at = now() - interval '26 hours', "
+             "silent_since = now() - interval '25 hours' "
              'WHERE id = (SELECT spool_node FROM segments WHERE id = %s)',
              seg.id)
     check_recovered(other, seg, end, 'is lost')

@@ -26,6 +26,7 @@
 #include "storage/rows.h"
 #include "storage/spool/removal.h"
 #include "storage/spool/spool.h"
+#include "storage/spool/transfer_lock.h"
 
 #define SESSION "00000000-0000-4000-8000-00000000000a"
 #define ONE     "00000000-0000-4000-8000-000000000001"
@@ -49,6 +50,8 @@ static struct {
 	int percent;
 	bool is_provisional, may_wait, is_away;
 	bool is_refused, is_taken; /* what the answer is */
+	enum rows_column says;     /* "t" in it; ROWS_STATUS: in none */
+	bool is_locked;            /* transfer_lock.h */
 	db_result_cb *cb;
 	void *arg;
 } db;
@@ -131,17 +134,19 @@ rows_progress(struct db *x, const char *segment, int percent)
 
 #define TRACE "4bf92f3577b34da6a3ce929d0e0e4736"
 
-/* A row, in which a session has a trace of its own; first NULL: no row. */
+/* A row as rows_upsert's answer, is_*: db.says of it; first NULL: no row. */
 static PGresult *
 make_result(const char *first, const char *second)
 {
 	static char name[] = "x";
-	PGresAttDesc columns[3] = { { .name = name }, { .name = name },
-		{ .name = name } };
+	static char no[] = "f", yes[] = "t";
+	PGresAttDesc columns[ROWS_COLUMNS];
 	PGresult *res = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
 
 	assert_non_null(res);
-	assert_int_equal(PQsetResultAttrs(res, 3, columns), 1);
+	for (int i = 0; i < ROWS_COLUMNS; i++)
+		columns[i] = (PGresAttDesc){ .name = name };
+	assert_int_equal(PQsetResultAttrs(res, ROWS_COLUMNS, columns), 1);
 	if (first != NULL) {
 		char a[40], b[40], c[] = TRACE;
 
@@ -149,7 +154,9 @@ make_result(const char *first, const char *second)
 		snprintf(b, sizeof(b), "%s", second);
 		PQsetvalue(res, 0, 0, a, (int)strlen(a));
 		PQsetvalue(res, 0, 1, b, (int)strlen(b));
-		PQsetvalue(res, 0, 2, c, (int)strlen(c));
+		PQsetvalue(res, 0, ROWS_TRACE, c, (int)strlen(c));
+		for (enum rows_column i = ROWS_IS_LONGER; i < ROWS_COLUMNS; i++)
+			PQsetvalue(res, 0, (int)i, db.says == i ? yes : no, 1);
 	}
 	return res;
 }
@@ -201,6 +208,12 @@ void
 transfer_start(struct spool_segment *sg)
 {
 	db.n_transfers++;
+}
+
+void
+transfer_lock_release(struct spool_segment *sg)
+{
+	db.is_locked = false;
 }
 
 void
@@ -498,6 +511,45 @@ a_refused_row_waits(void **state)
 	assert_int_equal(db.n_upserts, 2);
 	answer("transfer", "1");
 	assert_int_equal(db.n_transfers, 1);
+}
+
+/* Of a segment that was recovered for its lost node. */
+static void
+a_shorter_copy_never_replaces_a_recording(void **state)
+{
+	struct spool_segment *sg = closed_segment();
+
+	db.says = ROWS_IS_LONGER;
+	db.is_locked = true;
+	answer("available", "1");
+	assert_int_equal(db.n_transfers, 0);
+	assert_int_equal(db.what, ASKED_OTHER); /* the audit log's row */
+	assert_false(is_there(ONE, ".webm"));
+	assert_false(db.is_locked);
+	db.what = ASKED_NOTHING;
+	spool_segment_update(sg); /* nothing is left of it */
+	assert_int_equal(db.n_transfers, 0);
+}
+
+static void
+a_copy_waits_for_the_node_that_is_back(void **state)
+{
+	struct spool_segment *sg = closed_segment();
+
+	db.says = ROWS_MUST_WAIT;
+	db.is_locked = true;
+	answer("transfer", "1");
+	assert_int_equal(db.n_transfers, 0);
+	assert_int_equal(sg->row.state, SPOOL_WAIT);
+	assert_false(db.is_locked);
+	assert_true(is_there(ONE, ".webm"));
+	/* that one is lost again */
+	db.says = ROWS_IS_CONTESTED;
+	pass(301);
+	spool_segment_update(sg);
+	answer("transfer", "1");
+	assert_int_equal(db.n_transfers, 1);
+	assert_true(sg->row.is_contested);
 }
 
 static void
@@ -821,6 +873,8 @@ main(void)
 		WITH_SPOOL(a_lost_answer_is_asked_again),
 		WITH_SPOOL(a_refused_row_waits),
 		WITH_SPOOL(a_row_of_another_session_waits),
+		WITH_SPOOL(a_shorter_copy_never_replaces_a_recording),
+		WITH_SPOOL(a_copy_waits_for_the_node_that_is_back),
 		WITH_SPOOL(a_refused_manifest_names_no_recording),
 		WITH_SPOOL(deleted_while_it_waits_its_files_go),
 		WITH_SPOOL(killed_after_the_media_went),

@@ -27,6 +27,7 @@
 #include "storage/spool/quarantine.h"
 #include "storage/spool/removal.h"
 #include "storage/spool/spool.h"
+#include "storage/spool/transfer_lock.h"
 
 #define SESSION "00000000-0000-4000-8000-00000000000a"
 #define OTHER   "00000000-0000-4000-8000-00000000000b"
@@ -146,6 +147,11 @@ rows_upsert(struct db *db, const struct manifest *m,
 	seen.n_rows++;
 	snprintf(seen.status, sizeof(seen.status), "%s", state->status);
 	return ERR_UNAVAILABLE; /* it is asked again */
+}
+
+void
+transfer_lock_release(struct spool_segment *sg)
+{
 }
 
 bool
