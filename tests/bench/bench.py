@@ -39,9 +39,10 @@ class Results:
 BAR = {
     'relay_cpu_haproxy': (0.85, 0.70), 'relay_cpu_stunnel': (0.60, 0.50),
     'relay_rec_cpu_haproxy': (1.0, 0.85),
-    'relay_chunk_cpu_haproxy': (0.85, 0.75),
-    'relay_p50_haproxy': (1.2, 1.0), 'relay_p50_stunnel': (0.6, 0.4),
-    'relay_idle_kb_haproxy': (1.0, 0.9),
+    'relay_chunk_cpu_haproxy': (0.90, 0.80),
+    'relay_p50_haproxy': (1.0, 0.85), 'relay_p50_stunnel': (0.6, 0.4),
+    'relay_idle_kb_haproxy': (0.90, 0.80),
+    'relay_handshake_cpu_haproxy': (0.95, 0.80), 'relay_p99_150': (1.0, 0.7),
     'decode_cpu_libvncclient': (1.0, 0.7),
     'rec_memory_before': (0.40, 0.35), 'rec_idle_memory_before': (0.15, 0.12),
     'rec_cpu_ffmpeg_vp8': (0.15, 0.10), 'rec_cpu_ffmpeg_vp9': (0.20, 0.12),

@@ -2,17 +2,25 @@
 TLS 1.3 AES-128-GCM on both legs, one thread each, the same RFB bytes."""
 import json
 import os
+import random
 import shutil
+import statistics
 import subprocess
 import tempfile
+import time
 
 from process import Process, tcp_answers, wait_until
 from stack import Ports, Stack
 
 import demo
+from bench_tools import load_average
 
 CHUNK_SESSIONS = 40
 IDLE_SESSIONS = 100
+IDLE_SETTLE_S = 6    # what logins needed is given back within that time
+OVERLOAD = 1.5       # of what one core carries
+OVERLOAD_RUNS = 5    # pairs a round
+OVERLOAD_S = 1.5     # each
 
 
 class Peer:
@@ -159,6 +167,7 @@ connect = 127.0.0.1:{self.backend}
         line = p.stdout.readline()
         if 'ready' not in line:
             raise RuntimeError(f'{peer.name} idle: did not start')
+        time.sleep(IDLE_SETTLE_S)
         after = peer.private_kb()
         p.stdin.close()
         p.wait()
@@ -222,13 +231,67 @@ def run_idle(b, rounds):
         b.results.ratio('relay_idle_kb_haproxy', ours, haproxy)
 
 
+def run_handshakes(b, rounds):
+    """Sessions from the first byte to the last, both legs; whose password is
+    known from a short while ago."""
+    args = ('--sessions', '4', '--rounds', '50')
+    b.load(b.relay, 'sessions', *args)  # its password is known then
+    for _ in range(rounds):
+        ours = b.load(b.relay, 'sessions', *args)['cpu_s'] / 200
+        haproxy = b.load(b.haproxy, 'sessions', *args)['cpu_s'] / 200
+        b.results.note(f'a session, CPU us: relaycam {ours * 1e6:.0f}, '
+                       f'haproxy {haproxy * 1e6:.0f}, {load_average()}')
+        b.results.ratio('relay_handshake_cpu_haproxy', ours, haproxy)
+
+
+def interval(values):
+    """95 % interval of the median, by bootstrap."""
+    rng = random.Random(1)
+    medians = sorted(statistics.median(rng.choices(values, k=len(values)))
+                     for _ in range(2000))
+    return medians[50], medians[1949]
+
+
+def run_overload(b, rounds):
+    """Updates come OVERLOAD times as fast as HAProxy forwards them when it
+    has one core and never waits; how late the latest 1 % are."""
+    full = ('--sessions', CHUNK_SESSIONS, '--rate', 0, '--rounds', 400)
+    wall = statistics.median(b.load(b.haproxy, 'paced', *full)['wall_s']
+                             for _ in range(5))
+    capacity = CHUNK_SESSIONS * 400 / wall
+    rate = int(OVERLOAD * capacity / CHUNK_SESSIONS)
+    args = ('--sessions', CHUNK_SESSIONS, '--rate', rate, '--rounds',
+            int(rate * OVERLOAD_S))
+    p99 = {'relaycam': [], 'haproxy': []}
+    for n in range(rounds * OVERLOAD_RUNS):
+        peers = (b.relay, b.haproxy)
+        for peer in peers if n % 2 == 0 else reversed(peers):
+            p99[peer.name].append(b.load(peer, 'paced', *args)['p99_us'])
+        b.results.ratio('relay_p99_150', p99['relaycam'][-1],
+                        p99['haproxy'][-1])
+    for name, values in p99.items():
+        low, high = interval(values)
+        b.results.note(
+            f'p99 at {OVERLOAD:.0%} of {capacity:.0f} chunks a second, ms: '
+            f'{name} {statistics.median(values) / 1e3:.0f} '
+            f'({low / 1e3:.0f}-{high / 1e3:.0f}), {load_average()}')
+    low, high = interval(b.results.ratios['relay_p99_150'])
+    b.results.note(f'relay_p99_150: 95 % interval {low:.2f}-{high:.2f}')
+
+
+PARTS = {'throughput': run_throughput, 'chunks': run_chunks,
+         'latency': run_latency, 'handshakes': run_handshakes,
+         'overload': run_overload, 'idle': run_idle}
+
+
 def run(results, build, rounds):
+    """RELAYCAM_BENCH_PARTS: names of PARTS; without it, all."""
+    parts = os.environ.get('RELAYCAM_BENCH_PARTS', ' '.join(PARTS)).split()
     b = Bench(build, results)
     try:
         b.start()
-        run_throughput(b, rounds)
-        run_chunks(b, rounds)
-        run_latency(b, rounds)
-        run_idle(b, rounds)
+        b.set_recording(False)
+        for name in parts:
+            PARTS[name](b, rounds)
     finally:
         b.close()

@@ -8,7 +8,10 @@
  *
  * Modes: throughput (N x --mb of 64 KB Raw updates), chunks (N sessions, an
  * 8 KB update --rate times a second for --seconds), pingpong (64 bytes there
- * and back, --rounds times), idle (N sessions that do nothing).
+ * and back, --rounds times), idle (N sessions that do nothing), sessions
+ * (N technicians at a time begin and end --rounds sessions each), paced (as
+ * chunks, and how late each update is: from when it was due, so that one that
+ * cannot be sent in time counts too; --rate 0: as fast as it goes).
  * CPU of --pid processes is read from their own CPU clocks around the work.
  * Prints one JSON object. For idle it prints {"ready":N} and waits for the
  * end of standard input.
@@ -34,7 +37,10 @@
 #define HEIGHT     768
 #define UPDATE_LEN (4 + 12)
 
-enum mode { THROUGHPUT, CHUNKS, PINGPONG, IDLE };
+enum mode { THROUGHPUT, CHUNKS, PINGPONG, IDLE, SESSIONS, PACED };
+#define CHUNK_LEN 8192
+/* after the last session has ended: what the relay still does for it */
+#define SETTLE_US 500000
 
 static struct {
 	enum mode mode;
@@ -54,7 +60,8 @@ static struct {
 
 static SSL_CTX *server_ctx, *client_ctx;
 static pthread_barrier_t ready, done;
-static double *round_us; /* of session 0 in pingpong */
+static double *round_us; /* of session 0 in pingpong, of all in paced */
+static double work_began;
 
 static double
 now_s(clockid_t id)
@@ -226,6 +233,15 @@ technician_handshake(struct peer *p)
 
 /* ---- the work ---- */
 
+/* All are there; updates are due from the same moment on. */
+static void
+wait_until_ready(void)
+{
+	if (pthread_barrier_wait(&ready) == PTHREAD_BARRIER_SERIAL_THREAD)
+		work_began = now_s(CLOCK_MONOTONIC);
+	pthread_barrier_wait(&ready);
+}
+
 /* An update of one Raw rectangle with body bytes of pixels; its length. */
 static size_t
 make_update(uint8_t *out, size_t body)
@@ -248,12 +264,20 @@ sleep_until(double t)
 	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
 }
 
+/* When a session's update i is due. */
+static double
+due(int i)
+{
+	return work_began + (double)i / opt.rate;
+}
+
 static void
 endpoint_work(struct peer *p)
 {
 	static const uint8_t reply[64] = { 3, [7] = 56 }; /* ServerCutText */
 	uint8_t *update = malloc(UPDATE_LEN + 65536), ping[64];
-	size_t len = make_update(update, opt.mode == CHUNKS ? 8192 : 65536);
+	size_t len =
+	    make_update(update, opt.mode == THROUGHPUT ? 65536 : CHUNK_LEN);
 	double start = now_s(CLOCK_MONOTONIC);
 
 	if (opt.mode == THROUGHPUT)
@@ -268,6 +292,12 @@ endpoint_work(struct peer *p)
 		for (int i = 0; i < opt.rounds; i++) {
 			get(p, ping, sizeof(ping));
 			put(p, reply, sizeof(reply));
+		}
+	if (opt.mode == PACED)
+		for (int i = 0; i < opt.rounds; i++) {
+			if (opt.rate != 0)
+				sleep_until(due(i));
+			put(p, update, len);
 		}
 	free(update);
 }
@@ -301,6 +331,14 @@ technician_work(struct peer *p, int session)
 			for (int k = 0; k < 64; k += 8)
 				ping[k] = 4;
 		}
+	if (opt.mode == PACED)
+		for (int i = 0; i < opt.rounds; i++) {
+			get(p, sink, UPDATE_LEN + CHUNK_LEN);
+			round_us[session * opt.rounds + i] =
+			    (now_s(CLOCK_MONOTONIC) -
+				(opt.rate != 0 ? due(i) : work_began)) *
+			    1e6;
+		}
 	free(sink);
 }
 
@@ -312,32 +350,67 @@ no_delay(int fd)
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
+static void
+close_peer(struct peer *p)
+{
+	SSL_free(p->ssl);
+	close(p->fd);
+}
+
 static void *
 endpoint_main(void *arg)
 {
 	struct peer p = { .fd = (int)(intptr_t)arg };
+	char bell[1];
 
 	no_delay(p.fd);
 	endpoint_handshake(&p);
-	pthread_barrier_wait(&ready);
+	if (opt.mode == SESSIONS) {
+		put(&p, "\2", 1); /* Bell: both legs stand */
+		while (SSL_read(p.ssl, bell, 1) > 0)
+			;
+		close_peer(&p);
+		return NULL;
+	}
+	wait_until_ready();
 	endpoint_work(&p);
 	pthread_barrier_wait(&done);
 	return NULL;
 }
 
-static void *
-technician_main(void *arg)
+static void
+open_peer(struct peer *p)
 {
 	struct sockaddr_in sa = { .sin_family = AF_INET,
 		.sin_port = htons((uint16_t)opt.connect_port),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	struct peer p = { .fd = socket(AF_INET, SOCK_STREAM, 0) };
 
-	if (connect(p.fd, (struct sockaddr *)&sa, sizeof(sa)) != 0)
+	*p = (struct peer){ .fd = socket(AF_INET, SOCK_STREAM, 0) };
+	if (connect(p->fd, (struct sockaddr *)&sa, sizeof(sa)) != 0)
 		err(1, "connect to port %d", opt.connect_port);
-	no_delay(p.fd);
-	technician_handshake(&p);
-	pthread_barrier_wait(&ready);
+	no_delay(p->fd);
+	technician_handshake(p);
+}
+
+static void *
+technician_main(void *arg)
+{
+	struct peer p;
+	char bell[1];
+
+	if (opt.mode == SESSIONS) {
+		wait_until_ready();
+		for (int i = 0; i < opt.rounds; i++) {
+			open_peer(&p);
+			get(&p, bell, 1);
+			SSL_shutdown(p.ssl);
+			close_peer(&p);
+		}
+		pthread_barrier_wait(&done);
+		return NULL;
+	}
+	open_peer(&p);
+	wait_until_ready();
 	technician_work(&p, (int)(intptr_t)arg);
 	pthread_barrier_wait(&done);
 	return NULL;
@@ -359,9 +432,10 @@ start_thread(void *(*fn)(void *), intptr_t arg)
 static void *
 accept_main(void *arg)
 {
-	int fd = (int)(intptr_t)arg;
+	int fd = (int)(intptr_t)arg,
+	    n = opt.sessions * (opt.mode == SESSIONS ? opt.rounds : 1);
 
-	for (int i = 0; i < opt.sessions; i++) {
+	for (int i = 0; i < n; i++) {
 		int c = accept(fd, NULL, NULL);
 
 		if (c < 0)
@@ -420,13 +494,13 @@ parse(int argc, char **argv)
 		{ "listen", 1, NULL, 'l' }, { "connect", 1, NULL, 'C' },
 		{ "pid", 1, NULL, 'P' }, { 0 } };
 	static const char *const modes[] = { "throughput", "chunks", "pingpong",
-		"idle" };
+		"idle", "sessions", "paced" };
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1)
 		switch (c) {
 		case 'm':
-			for (int i = 0; i < 4; i++)
+			for (int i = 0; i <= PACED; i++)
 				if (strcmp(optarg, modes[i]) == 0)
 					opt.mode = (enum mode)i;
 			break;
@@ -482,18 +556,21 @@ int
 main(int argc, char **argv)
 {
 	double cpu, wall;
+	int n_rounds, n_waiting;
 	char c;
 
 	parse(argc, argv);
 	make_contexts();
-	round_us = calloc((size_t)opt.rounds, sizeof(*round_us));
-	pthread_barrier_init(&ready, NULL, (unsigned)opt.sessions * 2 + 1);
-	pthread_barrier_init(&done, NULL, (unsigned)opt.sessions * 2 + 1);
+	n_rounds = opt.rounds * (opt.mode == PACED ? opt.sessions : 1);
+	n_waiting = opt.sessions * (opt.mode == SESSIONS ? 1 : 2) + 1;
+	round_us = calloc((size_t)n_rounds, sizeof(*round_us));
+	pthread_barrier_init(&ready, NULL, (unsigned)n_waiting);
+	pthread_barrier_init(&done, NULL, (unsigned)n_waiting);
 	start_thread(accept_main, listen_on(opt.listen_port));
 	for (int i = 0; i < opt.sessions; i++)
 		start_thread(technician_main, i);
 	if (opt.mode == IDLE) {
-		pthread_barrier_wait(&ready);
+		wait_until_ready();
 		printf("{\"ready\":%d}\n", opt.sessions);
 		fflush(stdout);
 		while (read(0, &c, 1) > 0)
@@ -502,18 +579,20 @@ main(int argc, char **argv)
 	}
 	/* read the clocks just before the last handshake lets all go: those
 	 * of other sessions are over, this one's is not measurable */
-	pthread_barrier_wait(&ready);
+	wait_until_ready();
 	cpu = cpu_of_pids();
 	wall = now_s(CLOCK_MONOTONIC);
 	pthread_barrier_wait(&done);
-	cpu = cpu_of_pids() - cpu;
 	wall = now_s(CLOCK_MONOTONIC) - wall;
-	qsort(round_us, (size_t)opt.rounds, sizeof(*round_us), compare);
+	if (opt.mode == SESSIONS)
+		usleep(SETTLE_US);
+	cpu = cpu_of_pids() - cpu;
+	qsort(round_us, (size_t)n_rounds, sizeof(*round_us), compare);
 	printf("{\"cpu_s\":%.6f,\"wall_s\":%.6f,\"mb\":%.1f,\"p50_us\":%.2f,"
 	       "\"p99_us\":%.2f}\n",
 	    cpu, wall,
 	    opt.mode == THROUGHPUT ? (double)opt.mb * opt.sessions : 0.0,
-	    round_us[opt.rounds / 2], round_us[opt.rounds * 99 / 100]);
+	    round_us[n_rounds / 2], round_us[(int64_t)n_rounds * 99 / 100]);
 	fflush(stdout);
 	/* threads are on their way out: OpenSSL's exit handlers must not run
 	 * beside theirs */
