@@ -28,6 +28,7 @@
 #include "common/login/password_queue.h"
 #include "relay/listener/conn.h"
 #include "relay/listener/conn_limits.h"
+#include "relay/base/ca_stores.h"
 #include "relay/base/tls_memory.h"
 #include "relay/loop.h"
 #include "relay/node.h"
@@ -438,6 +439,7 @@ main(int argc, char **argv)
 	wipe(relay.seal_key, sizeof(relay.seal_key));
 	tls_contexts_release(&relay.tls);
 	SSL_CTX_free(relay.client_ctx);
+	ca_stores_release();
 	rfb_ra2_key_free(relay.ra2_key);
 	static_files_free(relay.files);
 	text_font_close(relay.font);

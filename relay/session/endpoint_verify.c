@@ -1,37 +1,14 @@
 /* Is the endpoint who it should be? Its certificate, by CA or pin, and the
  * key of RA2; checked before anything secret is sent. */
-#include <openssl/err.h>
-#include <openssl/pem.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/err.h"
 #include "common/http.h"
 #include "common/tls.h"
+#include "relay/base/ca_stores.h"
 #include "relay/db_retry_queue.h"
 #include "relay/session/session_internal.h"
-
-/* Certificates from the row into a store of this session. */
-static int
-load_ca(struct session *s)
-{
-	BIO *bio = BIO_new_mem_buf(s->account.ca_pem, -1);
-	int n = 0;
-	X509 *x;
-
-	s->ca_store = X509_STORE_new();
-	if (bio == NULL || s->ca_store == NULL) {
-		BIO_free(bio);
-		return ERR_NOMEM;
-	}
-	while ((x = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
-		n += X509_STORE_add_cert(s->ca_store, x);
-		X509_free(x);
-	}
-	ERR_clear_error();
-	BIO_free(bio);
-	return n > 0 ? 0 : ERR_CONFIG;
-}
 
 /*
  * A chain to the CA of its settings, and more: the name in its certificate,
@@ -44,7 +21,7 @@ demand_chain(struct session *s)
 	const struct account *a = &s->account;
 	const char *name = a->tls_name != NULL ? a->tls_name : a->host;
 	SSL *ssl = s->pump.endpoint.transport.ssl;
-	int rc = load_ca(s);
+	int rc = ca_store_get(&s->ca_store, a->ca_pem);
 
 	if (rc == ERR_CONFIG)
 		session_endpoint_refuse(
