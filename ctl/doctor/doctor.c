@@ -78,6 +78,7 @@ static void (*const checks[])(struct doctor *) = {
 	doctor_certificates,
 	doctor_recorders,
 	doctor_daemons,
+	doctor_nodes,
 	doctor_doors,
 	doctor_console,
 	doctor_single_sign_on,

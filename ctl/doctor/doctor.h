@@ -45,6 +45,15 @@ void doctor_certificate(
 void doctor_certificate_name(struct doctor *d, const char *check,
     const char *path, const char *setting, const char *url);
 
+/* doctor_served.c: whether a daemon that listens there over TLS has the
+ * certificate of the file; no line where none answers, which is said
+ * elsewhere. */
+void doctor_served_certificate(struct doctor *d, const char *check,
+    const char *program, const char *listen, const char *cert_file);
+
+/* doctor_nodes.c: all daemons of the site */
+void doctor_nodes(struct doctor *d);
+
 /* doctor_database.c */
 void doctor_database(struct doctor *d);
 void doctor_clock(struct doctor *d);

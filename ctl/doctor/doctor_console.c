@@ -162,5 +162,7 @@ doctor_console(struct doctor *d)
 	doctor_certificate(d, "console TLS", conf);
 	check_public_url(d);
 	check_door(d);
+	doctor_served_certificate(
+	    d, "console TLS", "console", conf->listen, conf->cert_file);
 	check_libevent(d);
 }

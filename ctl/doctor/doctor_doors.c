@@ -138,6 +138,8 @@ check_web(struct doctor *d)
 		return;
 	}
 	check_page(d, r->web_listen);
+	doctor_served_certificate(
+	    d, "relay TLS", "relay", r->web_listen, r->cert_file);
 	check_file(d, "web_dir", r->web_dir != NULL ? r->web_dir : "",
 	    "index.html", "install it, or set the folder of the page");
 	check_file(d, "novnc_dir", r->novnc_dir != NULL ? r->novnc_dir : "",

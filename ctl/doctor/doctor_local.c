@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -197,36 +198,35 @@ doctor_evidence_key(struct doctor *d)
 
 /* --- the recorder program ------------------------------------------------ */
 
-/* In the child: only standard output is left. */
+/* In the child: out takes what it says to stream. */
 static _Noreturn void
-exec_version(const char *program, int out)
+exec_program(const char *const *argv, int stream, int out)
 {
-	dup2(out, STDOUT_FILENO);
-	execlp(program, program, "--version", (char *)NULL);
+	dup2(out, stream);
+	execvp(argv[0], (char *const *)(uintptr_t)argv);
 	_exit(127);
 }
 
-/* Reads one line or until the time is over. */
+/* Reads to the end, until text is full or the time is over. */
 static void
-read_output(int fd, char *line, size_t len)
+read_output(int fd, char *text, size_t len)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	size_t have = 0;
 	ssize_t n;
 
 	while (have + 1 < len && poll(&p, 1, RECORDER_TIMEOUT_S * 1000) > 0) {
-		n = read(fd, line + have, len - 1 - have);
+		n = read(fd, text + have, len - 1 - have);
 		if (n <= 0)
 			break;
 		have += (size_t)n;
 	}
-	line[have] = '\0';
-	line[strcspn(line, "\n")] = '\0';
+	text[have] = '\0';
 }
 
-/* Output of PROGRAM --version; returns its wait status, -1: cannot. */
+/* What argv says to stream; returns its wait status, -1: cannot be run. */
 static int
-run_version(const char *program, char *line, size_t len)
+run_program(const char *const *argv, int stream, char *text, size_t len)
 {
 	int fds[2], status = -1;
 	pid_t pid;
@@ -235,11 +235,11 @@ run_version(const char *program, char *line, size_t len)
 		return -1;
 	pid = fork();
 	if (pid == 0)
-		exec_version(program, fds[1]);
+		exec_program(argv, stream, fds[1]);
 	close(fds[1]);
-	line[0] = '\0';
+	text[0] = '\0';
 	if (pid > 0) {
-		read_output(fds[0], line, len);
+		read_output(fds[0], text, len);
 		kill(pid, SIGKILL); /* it has closed its end, or hangs */
 		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 			;
@@ -248,10 +248,39 @@ run_version(const char *program, char *line, size_t len)
 	return pid > 0 ? status : -1;
 }
 
+/* As the relay does at its start: a kernel or a container may forbid it. */
+static void
+check_sandbox(struct doctor *d, const char *program)
+{
+	const char *const argv[] = { program, "--check-sandbox",
+		d->ctl->spool.dir, NULL };
+	char text[2000];
+	int status;
+
+	if (access(d->ctl->spool.dir, W_OK) != 0)
+		return; /* said elsewhere */
+	status = run_program(argv, STDERR_FILENO, text, sizeof(text));
+	text[strcspn(text, "\n")] = '\0';
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+		doctor_fail(d, "sandbox",
+		    "allow what it says (docs/containers.md); until then "
+		    "nothing is recorded",
+		    "recorders cannot lock themselves in: %s", text);
+	else if (strstr(text, "file_rules=none") != NULL)
+		doctor_warn(d, "sandbox",
+		    "use Linux 5.13 or newer, and a container runtime that "
+		    "allows Landlock",
+		    "recorders are kept from files by the system call filter "
+		    "alone");
+	else
+		doctor_ok(d, "sandbox", "recorders can lock themselves in");
+}
+
 static void
 check_recorder(struct doctor *d, const char *check, const char *program)
 {
 	static const char want[] = "relaycam-recorder " RELAYCAM_VERSION;
+	const char *const argv[] = { program, "--version", NULL };
 	char line[200];
 
 	/* a name without a slash is looked for in PATH, as the daemon does */
@@ -265,10 +294,12 @@ check_recorder(struct doctor *d, const char *check, const char *program)
 		    program != NULL ? strerror(errno) : "not set");
 		return;
 	}
-	run_version(program, line, sizeof(line));
-	if (strcmp(line, want) == 0)
+	run_program(argv, STDOUT_FILENO, line, sizeof(line));
+	line[strcspn(line, "\n")] = '\0';
+	if (strcmp(line, want) == 0) {
 		doctor_ok(d, check, "%s: %s", program, line);
-	else if (strncmp(line, "relaycam-recorder ", 18) == 0)
+		check_sandbox(d, program);
+	} else if (strncmp(line, "relaycam-recorder ", 18) == 0)
 		doctor_fail(d, check, "install all programs of one version",
 		    "%s is \"%s\", this is %s", program, line,
 		    RELAYCAM_VERSION);
