@@ -21,7 +21,7 @@
 /*
  * Memory: 80 bytes a pixel for decoder and encoder, 8 for the old frame
  * while the screen changes its size, 8 for a progressive JPEG; beside that
- * the margins of long and thin screens, zlib, libraries.
+ * the margins of long and thin screens, zlib streams, libraries.
  */
 #define BYTES_A_PIXEL 96
 #define BASE_BYTES    (UINT64_C(512) << 20)

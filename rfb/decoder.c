@@ -164,7 +164,7 @@ start(struct rfb_decoder *d, const struct rfb_rect *r)
 	e->has_header = false;
 	e->n_left = 0;
 	e->n_kept = 0;
-	e->n_scratch = 0;
+	e->n_rest = 0;
 }
 
 /* DRAW or DAMAGE, of a rectangle that has pixels. */

@@ -16,9 +16,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 #include <turbojpeg.h>
-#include <zlib.h>
 
 #include "rfb/decoder.h"
+#include "rfb/enc/inflate_stream.h"
 #include "rfb/pixel_format.h"
 #include "rfb/protocol.h"
 
@@ -31,7 +31,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
  * coloured subrectangles (1 + 4 + 4 + 1 + 255 * 6). */
 #define ENC_KEPT 1540
 
-/* Room for inflated bytes: several ZRLE tiles, or rows, at a time. */
+/* Room for bytes that are not deflated but come in pieces. */
 #define ENC_SCRATCH (64 * 1024)
 
 #define ENC_TIGHT_MAX_WIDTH 2048
@@ -80,9 +80,8 @@ struct enc_codec {
 };
 
 struct enc_inflater {
-	z_stream z;
-	bool is_open;
-	bool is_raw; /* restored: its header was read by another one */
+	struct inflate_stream *stream; /* NULL: never used; owned */
+	bool is_begun;                 /* anything of it was read */
 };
 
 struct enc_colours {
@@ -134,8 +133,9 @@ struct enc {
 	size_t n_kept;
 
 	struct enc_inflater zlib, zrle, tight_streams[4];
-	uint8_t *scratch; /* ENC_SCRATCH bytes once something inflates */
-	size_t n_scratch;
+	const uint8_t *rest; /* what the sink has left so far */
+	size_t n_rest;
+	uint8_t *scratch;   /* ENC_SCRATCH bytes for enc_pass, once used */
 	uint16_t *gradient; /* a row above and one of now, 3 values a pixel */
 	uint8_t *jpeg;      /* a JPEG that came in pieces */
 	size_t jpeg_cap;
@@ -210,7 +210,7 @@ enc_pixel(const struct enc_pixels *px, const uint8_t *p)
 /*
  * Inflates len bytes at in and gives the output to sink, which knows how
  * much is wanted: output that it leaves when the picture is drawn is an
- * error, so nothing is inflated beyond one scratch buffer too far.
+ * error, so nothing is inflated beyond one buffer of the stream too far.
  */
 int enc_inflate(struct enc *e, struct enc_inflater *z, const uint8_t *in,
     size_t len, enc_sink *sink);
@@ -226,10 +226,9 @@ bool enc_inflater_is_begun(const struct enc_inflater *z);
  */
 bool enc_inflater_can_save(const struct enc_inflater *z);
 /*
- * The window that the stream goes on with, ENC_WINDOW_MAX bytes at most:
+ * The window that the stream goes on with, INFLATE_WINDOW_MAX bytes at most:
  * returns its length, or ERR_UNSUPPORTED if it cannot.
  */
-#define ENC_WINDOW_MAX (32 * 1024)
 ssize_t enc_inflater_save(const struct enc_inflater *z, uint8_t *window);
 /* Goes on behind n bytes of window. 0, ERR_NOMEM or ERR_CORRUPT. */
 int enc_inflater_restore(

@@ -1,3 +1,6 @@
+/*
+ * The zlib streams of a connection, whose output is drawn by sinks.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -6,140 +9,94 @@
 #include "rfb/enc/enc.h"
 
 static int
-open_scratch(struct enc *e)
+open_inflater(struct enc *e, struct enc_inflater *z)
 {
-	if (e->scratch == NULL)
-		e->scratch = malloc(ENC_SCRATCH);
-	return e->scratch != NULL ? 0 : enc_fail(e, ERR_NOMEM, "out of memory");
-}
-
-/* window_bits: negative for a stream without a header. */
-static int
-open_inflater(struct enc *e, struct enc_inflater *z, int window_bits)
-{
-	if (z->is_open)
-		return 0;
-	if (open_scratch(e) != 0)
-		return ERR_NOMEM;
-	memset(&z->z, 0, sizeof(z->z));
-	if (inflateInit2(&z->z, window_bits) != Z_OK)
-		return enc_fail(e, ERR_NOMEM, "out of memory");
-	/* The checksum stands at a stream's end, which never comes: not
-	 * computing it saves a tenth. */
-	inflateValidate(&z->z, 0);
-	z->is_open = true;
-	return 0;
+	if (z->stream == NULL)
+		z->stream = inflate_stream_new();
+	return z->stream != NULL ? 0 : enc_fail(e, ERR_NOMEM, "out of memory");
 }
 
 void
 enc_inflater_reset(struct enc_inflater *z)
 {
-	if (!z->is_open)
-		return;
-	if (!z->is_raw) {
-		inflateReset(&z->z);
-		return;
-	}
-	/* what comes now begins with a header again */
-	inflateReset2(&z->z, MAX_WBITS);
-	inflateValidate(&z->z, 0);
-	z->is_raw = false;
+	if (z->stream != NULL)
+		inflate_stream_reset(z->stream);
+	z->is_begun = false;
 }
 
 void
 enc_inflater_release(struct enc_inflater *z)
 {
-	if (z->is_open)
-		inflateEnd(&z->z);
-	z->is_open = false;
+	inflate_stream_free(z->stream);
+	z->stream = NULL;
 }
 
 bool
 enc_inflater_is_begun(const struct enc_inflater *z)
 {
-	return z->is_open && (z->is_raw || z->z.total_in > 0);
-}
-
-/*
- * inflate() tells in data_type where it stands: 128 between two blocks, 64
- * in the last one, and in the lowest bits how many of a byte are left.
- */
-static bool
-is_between_blocks(const z_stream *s)
-{
-	return (s->data_type & (128 | 64 | 7)) == 128;
+	return z->is_begun;
 }
 
 bool
 enc_inflater_can_save(const struct enc_inflater *z)
 {
-	return !z->is_open || z->z.total_in == 0 || is_between_blocks(&z->z);
+	return !z->is_begun || inflate_stream_is_between_blocks(z->stream);
 }
 
 ssize_t
 enc_inflater_save(const struct enc_inflater *z, uint8_t *window)
 {
-	/* zlib does not write through it */
-	z_stream *s = (z_stream *)(uintptr_t)&z->z;
-	uInt n = 0;
+	const uint8_t *p;
+	size_t n;
 
-	if (!enc_inflater_is_begun(z))
+	if (!z->is_begun)
 		return 0;
 	if (!enc_inflater_can_save(z))
 		return ERR_UNSUPPORTED;
-	return inflateGetDictionary(s, window, &n) == Z_OK ? (ssize_t)n
-							   : ERR_UNSUPPORTED;
+	p = inflate_stream_window(z->stream, &n);
+	memcpy(window, p, n);
+	return (ssize_t)n;
 }
 
 int
 enc_inflater_restore(
     struct enc *e, struct enc_inflater *z, const uint8_t *window, size_t n)
 {
-	int rc =
-	    n <= ENC_WINDOW_MAX ? open_inflater(e, z, -MAX_WBITS) : ERR_CORRUPT;
+	int rc = n <= INFLATE_WINDOW_MAX ? open_inflater(e, z) : ERR_CORRUPT;
 
 	if (rc != 0)
 		return rc;
-	z->is_raw = true;
-	return inflateSetDictionary(&z->z, window, (uInt)n) == Z_OK
-	    ? 0
-	    : ERR_CORRUPT;
+	inflate_stream_restore(z->stream, window, n);
+	z->is_begun = true;
+	return 0;
 }
 
+/* Gives the sink n_rest bytes up to end, of which it may leave some. */
 static int
-check(struct enc *e, const z_stream *z, int rc)
+drain(struct enc *e, const uint8_t *end, enc_sink *sink)
 {
-	switch (rc) {
-	case Z_OK:
-	case Z_BUF_ERROR: /* nothing left to do, which is no fault */
-		return 0;
-	case Z_STREAM_END:
-		if (z->avail_in == 0)
-			return 0;
-		return enc_fail(
-		    e, ERR_PROTOCOL, "data after the end of a zlib stream");
-	case Z_MEM_ERROR:
-		return enc_fail(e, ERR_NOMEM, "out of memory");
-	default:
-		return enc_fail(e, ERR_PROTOCOL, "zlib data is corrupt");
-	}
-}
-
-/* Gives the sink what is there and moves its rest to the front. */
-static int
-drain(struct enc *e, enc_sink *sink)
-{
-	ssize_t used = sink(e, e->scratch, e->n_scratch);
+	ssize_t used = sink(e, end - e->n_rest, e->n_rest);
 
 	if (used < 0)
 		return (int)used;
-	e->n_scratch -= (size_t)used;
-	if (e->n_scratch == 0)
+	e->n_rest -= (size_t)used;
+	e->rest = end - e->n_rest;
+	if (e->n_rest == 0)
 		return 0;
-	if (enc_is_drawn(e) || e->n_scratch == ENC_SCRATCH)
+	if (enc_is_drawn(e) || e->n_rest > INFLATE_REST_MAX)
 		return enc_fail(e, ERR_PROTOCOL,
 		    "data inflates to more than its rectangle holds");
-	memmove(e->scratch, e->scratch + used, e->n_scratch);
+	return 0;
+}
+
+static int
+check(struct enc *e, enum inflate_status status, size_t left)
+{
+	if (status == INFLATE_BAD)
+		return enc_fail(e, ERR_PROTOCOL, "zlib data is corrupt");
+	if (status == INFLATE_END && left > 0)
+		return enc_fail(
+		    e, ERR_PROTOCOL, "data after the end of a zlib stream");
 	return 0;
 }
 
@@ -147,27 +104,20 @@ int
 enc_inflate(struct enc *e, struct enc_inflater *z, const uint8_t *in,
     size_t len, enc_sink *sink)
 {
-	z_stream *s = &z->z;
-	bool is_full;
-	int status, rc = open_inflater(e, z, MAX_WBITS);
+	const uint8_t *end = in + len;
+	enum inflate_status status;
+	int rc = open_inflater(e, z);
 
-	/* asked again for nothing, zlib would forget where it stands */
 	if (rc != 0 || len == 0)
 		return rc;
-	s->next_in = (uint8_t *)(uintptr_t)in; /* zlib does not write there */
-	s->avail_in = (uInt)len;
+	z->is_begun = true;
 	do {
-		s->next_out = e->scratch + e->n_scratch;
-		s->avail_out = (uInt)(ENC_SCRATCH - e->n_scratch);
-		status = inflate(s, Z_SYNC_FLUSH);
-		e->n_scratch = ENC_SCRATCH - s->avail_out;
-		is_full = s->avail_out == 0;
+		status = inflate_stream_run(z->stream, &in, end, &e->n_rest);
 		/* What came before a fault is drawn however pieces fell. */
-		rc = drain(e, sink);
+		rc = drain(e, inflate_stream_out(z->stream), sink);
 		if (rc == 0)
-			rc = check(e, s, status);
-	} while (
-	    rc == 0 && (s->avail_in > 0 || (is_full && !is_between_blocks(s))));
+			rc = check(e, status, (size_t)(end - in));
+	} while (rc == 0 && status == INFLATE_FULL);
 	return rc;
 }
 
@@ -175,15 +125,21 @@ int
 enc_pass(struct enc *e, const uint8_t *in, size_t len, enc_sink *sink)
 {
 	size_t n;
-	int rc = open_scratch(e);
+	int rc = 0;
 
+	if (e->scratch == NULL)
+		e->scratch = malloc(ENC_SCRATCH);
+	if (e->scratch == NULL)
+		return enc_fail(e, ERR_NOMEM, "out of memory");
 	while (rc == 0 && len > 0) {
-		n = min_size(len, ENC_SCRATCH - e->n_scratch);
-		memcpy(e->scratch + e->n_scratch, in, n);
-		e->n_scratch += n;
+		n = min_size(len, ENC_SCRATCH - e->n_rest);
+		memcpy(e->scratch + e->n_rest, in, n);
+		e->n_rest += n;
 		in += n;
 		len -= n;
-		rc = drain(e, sink);
+		rc = drain(e, e->scratch + e->n_rest, sink);
+		if (rc == 0)
+			memmove(e->scratch, e->rest, e->n_rest);
 	}
 	return rc;
 }

@@ -11,7 +11,7 @@
 /* The longest legal tile: a run for each pixel, 4 bytes and a length. */
 #define TILE_MAX (1 + TILE * TILE * 5)
 
-_Static_assert(2 * TILE_MAX <= ENC_SCRATCH, "a tile lies whole in scratch");
+_Static_assert(TILE_MAX <= INFLATE_REST_MAX, "a tile waits until it is whole");
 
 enum zrle_kind {
 	ZRLE_RAW = 0,
@@ -292,15 +292,15 @@ zrle_end(struct enc *e)
 {
 	ssize_t used;
 
-	if (e->n_scratch > 0 && !enc_is_drawn(e)) {
-		used = draw_tiles(e, e->scratch, e->n_scratch, 1);
+	if (e->n_rest > 0 && !enc_is_drawn(e)) {
+		used = draw_tiles(e, e->rest, e->n_rest, 1);
 		if (used < 0)
 			return (int)used;
-		e->n_scratch -= (size_t)used;
+		e->n_rest -= (size_t)used;
 	}
 	if (!enc_is_drawn(e))
 		return enc_fail(e, ERR_PROTOCOL, "ZRLE data too short");
-	if (e->n_scratch > 0)
+	if (e->n_rest > 0)
 		return enc_fail(
 		    e, ERR_PROTOCOL, "ZRLE data after its last tile");
 	return 0;
