@@ -73,6 +73,14 @@ int capture_writer_bytes(
 int capture_writer_state(struct capture_writer *w, const uint8_t *state,
     size_t len, uint64_t now_ns);
 
+/*
+ * From now on capture_writer_tick calls sync(arg) instead of syncing: it does
+ * that, or something else does it soon. 0 or ERR_IO. capture_writer_end syncs
+ * by itself.
+ */
+void capture_writer_set_sync(
+    struct capture_writer *w, int (*sync)(void *arg), void *arg);
+
 /* Writes a block, or syncs, when that is due. */
 int capture_writer_tick(struct capture_writer *w, uint64_t now_ns);
 /* When capture_writer_tick has something to do, or UINT64_MAX. */

@@ -13,6 +13,8 @@
 
 struct capture_writer {
 	struct capture_sink sink;
+	int (*sync)(void *arg); /* of tick; NULL: the sink's */
+	void *sync_arg;
 	int fd; /* of the sink that writes to a descriptor */
 	ZSTD_CCtx *zstd;
 	uint8_t *out; /* header and compressed block */
@@ -286,6 +288,14 @@ sync_file(struct capture_writer *w)
 	return w->sink.sync(w->sink.arg);
 }
 
+void
+capture_writer_set_sync(
+    struct capture_writer *w, int (*sync)(void *arg), void *arg)
+{
+	w->sync = sync;
+	w->sync_arg = arg;
+}
+
 int
 capture_writer_tick(struct capture_writer *w, uint64_t now_ns)
 {
@@ -293,9 +303,12 @@ capture_writer_tick(struct capture_writer *w, uint64_t now_ns)
 
 	if (later(w->pending_since, CAPTURE_FLUSH_NS) <= now_ns)
 		rc = write_records(w, BLOCK_RECORDS);
-	if (rc == 0 && later(w->unsynced_since, CAPTURE_SYNC_NS) <= now_ns)
-		rc = sync_file(w);
-	return rc;
+	if (rc != 0 || later(w->unsynced_since, CAPTURE_SYNC_NS) > now_ns)
+		return rc;
+	if (w->sync == NULL)
+		return sync_file(w);
+	w->unsynced_since = UINT64_MAX;
+	return w->sync(w->sync_arg);
 }
 
 int

@@ -81,6 +81,8 @@ enum tee_fd {
 	TEE_FD_STATUS = 8, /* seqpacket socket: struct tee_status to relay */
 	TEE_FD_META = 9,   /* memfd with the session's JSON, docs/tee.md */
 	TEE_FD_SPOOL = 10, /* the session's folder in the spool */
+	TEE_FD_FLUSH = 11, /* memfd, readable only: common/spool_flush.h; an
+			    * older relay hands over none */
 };
 
 /* Recorder -> relay, fixed size; the relay trusts nothing in it. */

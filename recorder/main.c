@@ -14,6 +14,7 @@
 
 #include "common/err.h"
 #include "common/log.h"
+#include "common/spool_flush.h"
 #include "common/tee.h"
 #include "recorder/capture/capture_run.h"
 #include "recorder/capture/handover.h"
@@ -167,6 +168,7 @@ parse_options(int argc, char **argv, struct options *o)
 	return argc - optind == wanted ? 0 : die_usage();
 }
 
+static const struct spool_flush_page *flush_page; /* NULL: there is none */
 static char meta_text[META_MAX];
 static size_t meta_len;
 
@@ -259,6 +261,7 @@ capture_of(const struct meta *m, struct tee_reader *reader)
 		.spool_fd = TEE_FD_SPOOL,
 		.event_fd = TEE_FD_DATA_EVENT,
 		.status_fd = TEE_FD_STATUS,
+		.flush = flush_page,
 	};
 }
 
@@ -321,6 +324,7 @@ record_session(struct meta *m, struct tee_reader *reader)
 
 	if (s == NULL)
 		return fail(rc, "not enough memory for this screen");
+	recorder_session_set_flush(s, flush_page);
 	rc = recorder_session_start(s);
 	if (rc == 0)
 		rc = ring_reader_run(s, reader, m->behind_seconds,
@@ -352,7 +356,9 @@ live(void)
 	int rc;
 
 	/* whatever else was inherited by mistake */
-	close_range(TEE_FD_SPOOL + 1, ~0u, 0);
+	close_range(TEE_FD_FLUSH + 1, ~0u, 0);
+	flush_page = spool_flush_map(TEE_FD_FLUSH);
+	close(TEE_FD_FLUSH);
 	if (ring_reader_block_signals() != 0)
 		return fail(ERR_IO, "signals cannot be set");
 	ring_reader_watch_memory();

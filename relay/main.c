@@ -412,8 +412,10 @@ main(int argc, char **argv)
 	recorder_check(
 	    relay.conf.recorder_program, relay.spool.dir, relay.conf.user);
 	/* before any thread or key exists */
-	relay.spawner = spawner_start(
-	    relay.conf.recorder_program, relay.spool.dir, relay.conf.user);
+	if (spool_flush_share(&relay.flush) != 0)
+		die(EX_OSERR, "start", strerror(errno));
+	relay.spawner = spawner_start(relay.conf.recorder_program,
+	    relay.spool.dir, relay.conf.user, &relay.flush);
 	if (relay.spawner < 0 || sodium_init() < 0 ||
 	    password_processes_start(PASSWORD_THREADS, relay.conf.user) != 0)
 		die(EX_OSERR, "start", strerror(errno));

@@ -21,9 +21,10 @@
  * so that none is overwritten before it was moved.
  */
 static int
-place_fds(const int *fds, int folder, int log_fd)
+place_fds(const int *fds, int folder, int flush_fd, int log_fd)
 {
 	int high[SPAWNER_FDS], null;
+	int flush = fcntl(flush_fd, F_DUPFD_CLOEXEC, 64);
 
 	/* not the relay's log itself: whatever it writes is a quotation */
 	if (dup2(log_fd, STDOUT_FILENO) < 0 || dup2(log_fd, STDERR_FILENO) < 0)
@@ -44,6 +45,9 @@ place_fds(const int *fds, int folder, int log_fd)
 		return ERR_IO;
 	/* what the relay's own parent left open */
 	close_range(TEE_FD_SPOOL + 1, ~0u, CLOSE_RANGE_CLOEXEC);
+	/* without a flusher the recorder syncs by itself */
+	if (flush >= 0 && dup2(flush, TEE_FD_FLUSH) < 0)
+		return ERR_IO;
 	return 0;
 }
 
@@ -61,7 +65,8 @@ recorder_exec_failed(int status_fd, const char *what)
 }
 
 _Noreturn void
-recorder_exec(const char *program, const int *fds, int folder, int log_fd)
+recorder_exec(
+    const char *program, const int *fds, int folder, int flush_fd, int log_fd)
 {
 	char *const argv[] = { (char *)(uintptr_t)program, NULL };
 	/* what sanitizers are told is the only thing worth passing on */
@@ -84,7 +89,7 @@ recorder_exec(const char *program, const int *fds, int folder, int log_fd)
 	signal(SIGHUP, SIG_DFL);
 	/* a terminal's Ctrl-C is for the relay, which drains */
 	setpgid(0, 0);
-	if (place_fds(fds, folder, log_fd) == 0)
+	if (place_fds(fds, folder, flush_fd, log_fd) == 0)
 		execve(program, argv, env);
 	snprintf(what, sizeof(what), "cannot run %.59s", program);
 	recorder_exec_failed(TEE_FD_STATUS, what);

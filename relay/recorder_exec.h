@@ -9,11 +9,11 @@
 
 /*
  * Runs program. fds: as spawner_request has them; folder: its TEE_FD_SPOOL;
- * log_fd: its standard output and error. When that fails, says so on the
- * status socket and exits.
+ * flush_fd: its TEE_FD_FLUSH, or -1; log_fd: its standard output and error.
+ * When that fails, says so on the status socket and exits.
  */
 _Noreturn void recorder_exec(
-    const char *program, const int *fds, int folder, int log_fd);
+    const char *program, const int *fds, int folder, int flush_fd, int log_fd);
 
 /* Says "<what>: <errno>" as a recorder that failed would. */
 void recorder_exec_failed(int status_fd, const char *what);

@@ -15,6 +15,7 @@
 #include "common/connection_limit.h"
 #include "common/password.h"
 #include "common/proxy_protocol.h"
+#include "common/spool_flush.h"
 #include "common/uuid.h"
 #include "relay/base/tickets.h"
 #include "relay/base/tls_contexts.h"
@@ -62,6 +63,7 @@ struct relay {
 	unsigned n_listen_addrs;
 	uint8_t seal_key[SEAL_KEY_LEN];
 	int spawner;
+	struct spool_flush_shared flush; /* page NULL: there is none */
 	struct password_queue *passwords;
 	struct worker_pool *lookups; /* names; never behind a password */
 	char node_id[UUID_TEXT_MAX];

@@ -21,6 +21,7 @@
 #include "relay/recorder_exec.h"
 #include "relay/recorder_folder.h"
 #include "relay/recorder_log.h"
+#include "relay/spool_flusher.h"
 
 #define N_SENT (SPAWNER_FDS - 1) /* the folder is the spawner's */
 
@@ -46,7 +47,8 @@ struct child {
 
 struct spawner {
 	const char *program, *spool;
-	int sock, dir;
+	int sock, dir, flush_fd; /* the last: of the page, or -1 */
+	struct spool_flusher flusher;
 	struct child *children;
 	struct pollfd *fds; /* the relay, then those of children */
 	size_t n_children, cap;
@@ -184,7 +186,7 @@ fork_in(
 	if (c->pid == 0) {
 		if (is_new) /* here, so that no other one waits for the disk */
 			recorder_folder_sync(p->dir);
-		recorder_exec(p->program, fds, folder, pair[1]);
+		recorder_exec(p->program, fds, folder, p->flush_fd, pair[1]);
 	}
 	close(pair[1]);
 	c->log_fd = pair[0];
@@ -310,6 +312,8 @@ reap(struct spawner *p)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (spool_flusher_ended(&p->flusher, pid, status))
+			continue;
 		for (at = &p->children; *at != NULL && (*at)->pid != pid;)
 			at = &(*at)->next;
 		c = *at;
@@ -391,7 +395,11 @@ wait_once(struct spawner *p, const sigset_t *waiting)
 	const struct timespec second = { 1, 0 };
 	bool lives = p->sock >= 0, is_order = false;
 	nfds_t n_fds = list_fds(p);
-	int n = ppoll(p->fds, n_fds, kill_late(p) ? &second : NULL, waiting);
+	bool is_due = spool_flusher_keep(&p->flusher, p->dir, p->n_children);
+	int n;
+
+	is_due |= kill_late(p);
+	n = ppoll(p->fds, n_fds, is_due ? &second : NULL, waiting);
 
 	if (n > 0) {
 		is_order = p->fds[0].revents != 0;
@@ -402,11 +410,14 @@ wait_once(struct spawner *p, const sigset_t *waiting)
 }
 
 static _Noreturn void
-spawner_loop(int sock, const char *program, const char *spool)
+spawner_loop(int sock, const char *program, const char *spool,
+    const struct spool_flush_shared *flush)
 {
 	struct spawner p = { .program = program,
 		.spool = spool,
 		.sock = sock,
+		.flush_fd = flush != NULL ? flush->fd : -1,
+		.flusher.page = flush != NULL ? flush->page : NULL,
 		.dir = open(spool, O_RDONLY | O_DIRECTORY | O_CLOEXEC) };
 	struct sigaction child = { .sa_handler = on_child };
 	sigset_t blocked, waiting;
@@ -434,7 +445,8 @@ spawner_loop(int sock, const char *program, const char *spool)
 }
 
 int
-spawner_start(const char *program, const char *spool, const char *user)
+spawner_start(const char *program, const char *spool, const char *user,
+    const struct spool_flush_shared *flush)
 {
 	int pair[2];
 	pid_t pid;
@@ -451,7 +463,7 @@ spawner_start(const char *program, const char *spool, const char *user)
 		close(pair[0]);
 		if (privileges_drop(user) != 0)
 			_exit(1);
-		spawner_loop(pair[1], program, spool);
+		spawner_loop(pair[1], program, spool, flush);
 	}
 	close(pair[1]);
 	return pair[0];

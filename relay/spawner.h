@@ -14,6 +14,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct spool_flush_shared;
+
 /* Descriptors of one recorder, in the order of enum tee_fd, all borrowed. */
 #define SPAWNER_FDS    8
 #define SPAWNER_ID_LEN 37 /* a session's UUID with its NUL */
@@ -21,10 +23,12 @@
 /*
  * Forks. program: path of relaycam-recorder; spool: folder in which each
  * session gets one of its own, its recorders' TEE_FD_SPOOL. user: account that
- * spawner and recorders become; NULL: none. Returns the socket to use with the
- * other calls, or ERR_IO.
+ * spawner and recorders become; NULL: none. flush: the page of a flusher, which
+ * then runs while recorders do; NULL: they sync by themselves. Returns the
+ * socket to use with the other calls, or ERR_IO.
  */
-int spawner_start(const char *program, const char *spool, const char *user);
+int spawner_start(const char *program, const char *spool, const char *user,
+    const struct spool_flush_shared *flush);
 
 /*
  * Asks for the recorder of a session; fds[TEE_FD_x - TEE_FD_DATA], the last

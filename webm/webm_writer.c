@@ -20,6 +20,7 @@ struct webm_writer {
 	uint64_t max_bytes;
 	uint32_t cluster_ms, cluster_bytes, gap_ms;
 	webm_block_cb *on_block;
+	int (*sync_cluster)(void *arg);
 	void *arg;
 
 	struct buf header;
@@ -84,6 +85,7 @@ writer_alloc(int fd, const struct webm_params *p)
 	    p->cluster_bytes != 0 ? p->cluster_bytes : WEBM_CLUSTER_BYTES;
 	w->gap_ms = p->gap_ms;
 	w->on_block = p->on_block;
+	w->sync_cluster = p->sync_cluster;
 	w->arg = p->arg;
 	w->open_ms = w->content_ms = UINT64_MAX;
 	buf_init(&w->header, HEADER_LIMIT);
@@ -212,6 +214,13 @@ webm_writer_would_fit(const struct webm_writer *w, const struct webm_frame *f)
 	return p.final_bytes <= w->max_bytes;
 }
 
+static int
+sync_cluster(const struct webm_writer *w)
+{
+	return w->sync_cluster != NULL ? w->sync_cluster(w->arg)
+				       : webm_file_sync(w->fd);
+}
+
 /* Size known, synced, reported: from here on the bytes never change. */
 int
 webm_writer_flush(struct webm_writer *w)
@@ -226,7 +235,7 @@ webm_writer_flush(struct webm_writer *w)
 	    size, buf_len(&w->cluster) - 4 - WEBM_SIZE_LEN, WEBM_SIZE_LEN);
 	rc = webm_file_write(w->fd, w->cluster_at + 4, size, WEBM_SIZE_LEN);
 	if (rc == 0)
-		rc = webm_file_sync(w->fd);
+		rc = sync_cluster(w);
 	if (rc != 0)
 		return rc;
 	if (w->on_block != NULL)

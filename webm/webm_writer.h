@@ -6,7 +6,8 @@
  * cluster is closed by writing its size, then synced, and its bytes never
  * change again. So a killed process loses no frame that
  * webm_writer_frame accepted, and a machine without power loses at most the
- * open cluster. Closing the file adds cues and patches the header in place.
+ * open cluster, or what the owner's sync_cluster left unsynced. Closing the
+ * file adds cues and patches the header in place.
  *
  * Blocking file I/O (pwrite, fdatasync at each cluster). One owner, not
  * thread-safe. No allocation a frame once the buffers have grown.
@@ -61,8 +62,9 @@ enum webm_block_kind {
 };
 
 /*
- * Called when bytes at offset have their final value and are on disk;
- * data: len bytes, borrowed for the call.
+ * Called when bytes at offset have their final value; they are on disk, unless
+ * they are a cluster's and there is a sync_cluster. data: len bytes, borrowed
+ * for the call.
  */
 typedef void webm_block_cb(void *arg, enum webm_block_kind kind,
     uint64_t offset, const uint8_t *data, size_t len);
@@ -82,6 +84,12 @@ struct webm_params {
 	const struct webm_tag *tags;
 	size_t n_tags;           /* <= WEBM_TAGS_MAX */
 	webm_block_cb *on_block; /* may be NULL */
+	/*
+	 * A cluster ended: syncs, or sees to it that something else does soon.
+	 * 0, ERR_NOSPACE or ERR_IO. NULL: fdatasync. Header and end of a file
+	 * are always synced.
+	 */
+	int (*sync_cluster)(void *arg);
 	void *arg;
 };
 

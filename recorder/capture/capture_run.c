@@ -12,6 +12,7 @@
 #include "common/bytes.h"
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/spool_flush.h"
 #include "capture/capture.h"
 #include "recorder/ring_reader.h"
 #include "recorder/session/recorder_manifest.h"
@@ -33,7 +34,9 @@ struct run {
 	struct segment_store store;
 	struct capture_writer *writer;
 	int fd;
-	uint64_t start_ns; /* of the stream, where it begins */
+	struct spool_flush flush;
+	uint64_t seen_bytes; /* of the file, that flush knows of */
+	uint64_t start_ns;   /* of the stream, where it begins */
 	uint64_t disk_checked_ns;
 	bool is_over; /* END came */
 };
@@ -199,11 +202,39 @@ drain(struct run *r, size_t max, size_t *n)
 	return failed(r, rc, "the spool cannot be written");
 }
 
+/* Of the writer: what was written is old enough. */
+static int
+on_sync(void *arg)
+{
+	struct run *r = arg;
+
+	return spool_flush_step(&r->flush, r->fd, clock_mono_ns(), true) == 0
+	    ? 0
+	    : ERR_IO;
+}
+
+/* Whether what the writer wrote meanwhile is on disk in time. */
+static int
+check_flush(struct run *r)
+{
+	uint64_t bytes = capture_writer_bytes_written(r->writer);
+	uint64_t now = clock_mono_ns();
+
+	if (r->c->flush == NULL)
+		return 0;
+	if (bytes != r->seen_bytes)
+		spool_flush_wrote(&r->flush, now);
+	r->seen_bytes = bytes;
+	return spool_flush_step(&r->flush, r->fd, now, false) == 0 ? 0 : ERR_IO;
+}
+
 static int
 check_disk(struct run *r, uint64_t now)
 {
 	int rc = capture_writer_tick(r->writer, now);
 
+	if (rc == 0)
+		rc = check_flush(r);
 	if (rc == 0 && now >= r->disk_checked_ns + DISK_CHECK_NS) {
 		r->disk_checked_ns = now;
 		rc = segment_store_check(&r->store);
@@ -224,7 +255,8 @@ wait_for_work(struct run *r, bool is_busy)
 	};
 	struct tee_reader *reader = r->c->reader;
 	uint64_t now = clock_mono_ns();
-	uint64_t due = capture_writer_due(r->writer);
+	uint64_t due =
+	    min_u64(capture_writer_due(r->writer), spool_flush_due(&r->flush));
 	size_t want = is_busy ? tee_reader_data_len(reader) / LAZY_SHARE : 1;
 	struct timespec ts;
 	sigset_t none;
@@ -290,6 +322,9 @@ capture_run(const struct capture_run *c, struct capture_run_result *res)
 		if (c->begin == NULL)
 			ring_reader_report(c->status_fd, TEE_STATUS_READY, 0,
 			    c->meta->first_frame, 0, "");
+		spool_flush_init(&r.flush, c->flush);
+		if (c->flush != NULL)
+			capture_writer_set_sync(r.writer, on_sync, &r);
 		rc = run(&r, &word);
 		closed = close_files(
 		    &r, word, word[0] == '\0' ? 0 : clock_mono_ns());

@@ -27,6 +27,7 @@ struct capture_run {
 	size_t json_len;
 	struct tee_reader *reader;
 	int spool_fd, event_fd, status_fd;
+	const struct spool_flush_page *flush; /* NULL: it syncs by itself */
 	/*
 	 * For a capture that goes on where a live session stood, else NULL:
 	 * writes what it begins with, at start_ns of the stream. 0 or an error

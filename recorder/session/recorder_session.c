@@ -237,6 +237,13 @@ recorder_session_free(struct recorder_session *s)
 	free(s);
 }
 
+void
+recorder_session_set_flush(
+    struct recorder_session *s, const struct spool_flush_page *page)
+{
+	s->store.flush = page;
+}
+
 int
 recorder_session_start(struct recorder_session *s)
 {

@@ -44,6 +44,11 @@ struct recorder_session *recorder_session_new(
     const struct meta *meta, int spool_fd, recorder_session_cb *cb, void *arg);
 void recorder_session_free(struct recorder_session *s);
 
+/* Something else flushes the spool and says so in page (borrowed, or NULL).
+ * Before recorder_session_start. */
+void recorder_session_set_flush(
+    struct recorder_session *s, const struct spool_flush_page *page);
+
 /*
  * Opens the first segment, unless START or, after a restart, the first
  * complete screen will. Returns 0, ERR_NOSPACE, ERR_NOMEM or ERR_IO.

@@ -1,6 +1,7 @@
 #include "recorder/session/segment.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@ struct segment {
 	struct webm_writer *webm;
 	struct recorder_manifest *manifest;
 	struct evidence evidence;
+	struct spool_flush flush;
 	uint8_t uuid[WEBM_UUID_LEN];
 	char id[META_UUID_LEN]; /* the same as text */
 	int fd;
@@ -170,6 +172,23 @@ on_block(void *arg, enum webm_block_kind kind, uint64_t offset,
 	    &sg->evidence, offset, data, len, kind != WEBM_BLOCK_CLUSTER);
 }
 
+/* now_ns: of the stream, which never is ahead of the clock; 0 will do. */
+static int
+sync_step(struct segment *sg, uint64_t now_ns, bool is_end)
+{
+	uint64_t now = max_u64(clock_mono_ns(), now_ns);
+
+	if (spool_flush_step(&sg->flush, sg->fd, now, is_end) == 0)
+		return 0;
+	return errno == ENOSPC || errno == EDQUOT ? ERR_NOSPACE : ERR_IO;
+}
+
+static int
+on_cluster_end(void *arg)
+{
+	return sync_step(arg, 0, true);
+}
+
 /* The file's header, then <id>.json.open. */
 static int
 begin(struct segment *sg, const struct segment_params *p)
@@ -188,6 +207,7 @@ begin(struct segment *sg, const struct segment_params *p)
 		.tags = tags.list,
 		.n_tags = FILE_TAGS_N,
 		.on_block = on_block,
+		.sync_cluster = on_cluster_end,
 		.arg = sg,
 	};
 	int rc;
@@ -244,6 +264,7 @@ segment_open(struct segment **out, struct segment_store *st,
 	sg->store = st;
 	sg->fd = -1;
 	evidence_init(&sg->evidence);
+	spool_flush_init(&sg->flush, st->flush);
 	sg->start_ns = p->start_mono_ns;
 	rc = choose_id(sg);
 	if (rc == 0)
@@ -282,11 +303,17 @@ segment_write(
     struct segment *sg, const struct webm_frame *frame, size_t reserve)
 {
 	struct webm_frame with_rest = *frame;
+	int rc;
 
 	with_rest.len += reserve;
 	if (reserve > 0 && !webm_writer_would_fit(sg->webm, &with_rest))
 		return ERR_LIMIT;
-	return webm_writer_frame(sg->webm, frame);
+	rc = webm_writer_frame(sg->webm, frame);
+	if (rc != 0 || sg->store->flush == NULL)
+		return rc;
+	if (!frame->is_repeat) /* nothing is lost with one */
+		spool_flush_wrote(&sg->flush, clock_mono_ns());
+	return sync_step(sg, 0, false);
 }
 
 bool
@@ -305,8 +332,9 @@ segment_ms(const struct segment *sg, uint64_t t_ns)
 	return (t_ns - zero) / NS_PER_MS - (sg->start_ns - zero) / NS_PER_MS;
 }
 
-uint64_t
-segment_sync_due(const struct segment *sg)
+/* When the open cluster should end, or UINT64_MAX. */
+static uint64_t
+cluster_due(const struct segment *sg)
 {
 	uint64_t due_ms = webm_writer_due_ms(sg->webm);
 
@@ -314,14 +342,20 @@ segment_sync_due(const struct segment *sg)
 				    : sg->start_ns + (due_ms + 1) * NS_PER_MS;
 }
 
+uint64_t
+segment_sync_due(const struct segment *sg)
+{
+	return min_u64(cluster_due(sg), spool_flush_due(&sg->flush));
+}
+
 int
 segment_tick(struct segment *sg, uint64_t now_ns)
 {
 	int rc = segment_store_check(sg->store);
 
-	if (rc != 0 || now_ns < segment_sync_due(sg))
-		return rc;
-	return webm_writer_flush(sg->webm);
+	if (rc == 0 && now_ns >= cluster_due(sg))
+		rc = webm_writer_flush(sg->webm);
+	return rc != 0 ? rc : sync_step(sg, now_ns, false);
 }
 
 int

@@ -11,13 +11,15 @@
 #include <stdint.h>
 
 #include "common/clock.h"
+#include "common/spool_flush.h"
 #include "recorder/frame/activity.h"
 #include "recorder/meta.h"
 #include "webm/webm_writer.h"
 
 /* What all segments of a session share. */
 struct segment_store {
-	int dir_fd; /* the spool, borrowed */
+	int dir_fd;                           /* the spool, borrowed */
+	const struct spool_flush_page *flush; /* NULL: files are synced here */
 	const struct meta *meta;
 	/* the last object name given out, and how many share its second */
 	char last_name[CLOCK_TEXT_MAX];
@@ -88,7 +90,8 @@ int segment_write(
 /* Whether a key frame at time_ms would leave a hole, webm_writer_is_pause. */
 bool segment_is_pause(const struct segment *sg, uint64_t time_ms);
 
-/* When what was written last should be synced, or UINT64_MAX: it is. */
+/* When segment_tick should look at what was written last: whether it is on
+ * disk, or whether a cluster ends. UINT64_MAX: it is, and none is open. */
 uint64_t segment_sync_due(const struct segment *sg);
 
 /*

@@ -43,6 +43,8 @@ def test_a_session_is_seen_by_all_daemons(rig):
                    60, 'the memory of the recorder')
         wait_until(lambda: value(rig, 'relay', 'endpoint_bytes_total') > 1e4,
                    60, 'bytes before the end of the session')
+        wait_until(lambda: value(rig, 'relay', 'spool_flushes_total') >= 2,
+                   60, 'flushes of the spool')
         busy = scrape(rig)
     finally:
         viewer.close()
@@ -52,6 +54,7 @@ def test_a_session_is_seen_by_all_daemons(rig):
     relay = busy['relay']
     assert relay['relaycam_relay_added_latency_seconds_count'] > 0
     assert relay['relaycam_relay_logins_accepted_total'] == 1
+    assert relay['relaycam_relay_spool_flush_failures_total'] == 0
     for phase in ('viewer_tls', 'check', 'dial', 'endpoint', 'open'):
         assert relay['relaycam_relay_handshake_seconds_count'
                      f'{{phase="{phase}"}}'] >= 1, phase

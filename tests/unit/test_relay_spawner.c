@@ -143,7 +143,7 @@ next_status(int fd, struct tee_status *st)
 static void
 test_descriptors_under_their_numbers(void **state)
 {
-	int sock = spawner_start(self, folder, NULL);
+	int sock = spawner_start(self, folder, NULL, NULL);
 	struct tee_status st = { 0 };
 	struct request q[3];
 
@@ -171,7 +171,7 @@ test_descriptors_under_their_numbers(void **state)
 static void
 test_missing_program_is_told(void **state)
 {
-	int sock = spawner_start("/nonexistent/recorder", folder, NULL);
+	int sock = spawner_start("/nonexistent/recorder", folder, NULL, NULL);
 	struct tee_status st = { 0 };
 	struct request q;
 
@@ -198,7 +198,7 @@ test_folder_that_cannot_be(void **state)
 
 	assert_int_equal(symlinkat("/tmp", dir, link), 0);
 	close(openat(dir, file, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
-	sock = spawner_start(self, folder, NULL);
+	sock = spawner_start(self, folder, NULL, NULL);
 	for (size_t i = 0; i < N_ELEMENTS(bad); i++) {
 		struct tee_status st = { 0 };
 		struct request q;
@@ -224,7 +224,7 @@ test_folder_that_cannot_be(void **state)
 static void
 test_folder_is_held(void **state)
 {
-	int sock = spawner_start(self, folder, NULL), fd;
+	int sock = spawner_start(self, folder, NULL, NULL), fd;
 	struct tee_status st = { 0 };
 	struct request q;
 	char name[64];
@@ -305,7 +305,7 @@ test_folder_beside_its_removal(void **state)
 static void
 test_kill_by_session(void **state)
 {
-	int sock = spawner_start(self, folder, NULL);
+	int sock = spawner_start(self, folder, NULL, NULL);
 	struct tee_status st = { 0 };
 	struct request q[2];
 
@@ -388,7 +388,7 @@ static void
 test_forged_line_is_quoted(void **state)
 {
 	char path[32], *text;
-	int old = divert(path), sock = spawner_start(self, folder, NULL);
+	int old = divert(path), sock = spawner_start(self, folder, NULL, NULL);
 	struct tee_status st = { 0 };
 	struct request q;
 	struct pollfd end = { -1, 0, 0 };
