@@ -9,13 +9,14 @@
 
 #include "common/bytes.h"
 #include "common/err.h"
+#include "storage/md5_lanes.h"
 
 #define CHUNK (256 * 1024)
 #define PIECE (64 * 1024)
 
 /* ---- made of bytes that somebody reads ---- */
 
-/* A file of one part has one sum. */
+/* A file of one part has one SHA-256, and its MD5 has no other beside it. */
 static bool
 has_own_sums(const struct file_hash *h)
 {
@@ -55,8 +56,8 @@ end_part(struct file_hash *h)
 {
 	struct part_hash *p = &h->parts[(h->at - 1) / h->part_bytes];
 
-	if (EVP_DigestFinal_ex(h->md5, p->md5, NULL) != 1 ||
-	    (has_own_sums(h) && sha256_end(h->part, p->sha256) != 0))
+	if (has_own_sums(h) ? sha256_end(h->part, p->sha256) != 0
+			    : EVP_DigestFinal_ex(h->md5, p->md5, NULL) != 1)
 		h->err = ERR_NOMEM;
 	begin_part(h);
 }
@@ -67,7 +68,7 @@ add_to_part(struct file_hash *h, const uint8_t *data, size_t len)
 {
 	if (has_own_sums(h))
 		sha256_add(h->part, data, len);
-	if (EVP_DigestUpdate(h->md5, data, len) != 1)
+	else if (EVP_DigestUpdate(h->md5, data, len) != 1)
 		h->err = ERR_NOMEM;
 }
 
@@ -106,6 +107,30 @@ file_hash_end(struct file_hash *h)
 	if (h->err == 0 && h->n_parts == 1)
 		memcpy(h->parts[0].sha256, h->sha256, SHA256_LEN);
 	return h->err;
+}
+
+int
+file_hash_md5s(
+    struct file_hash *h, int fd, uint64_t offset, const atomic_bool *stopping)
+{
+	struct md5_range *ranges;
+	int rc;
+
+	if (!has_own_sums(h))
+		return 0;
+	ranges = calloc(h->n_parts, sizeof(*ranges));
+	if (ranges == NULL)
+		return ERR_NOMEM;
+	for (size_t i = 0; i < h->n_parts; i++) {
+		uint64_t at = i * h->part_bytes;
+
+		ranges[i] = (struct md5_range){ offset + at,
+			min_u64(h->part_bytes, h->bytes - at),
+			h->parts[i].md5 };
+	}
+	rc = md5_ranges(fd, ranges, h->n_parts, stopping);
+	free(ranges);
+	return rc;
 }
 
 void
@@ -153,6 +178,11 @@ hash_run(struct worker_job *work)
 		j->err = read_more(j, chunk);
 	if (j->err == 0)
 		j->err = file_hash_end(&j->hash);
+	if (j->err == 0)
+		j->err =
+		    file_hash_md5s(&j->hash, j->fd, j->offset, j->stopping);
+	if (j->err == ERR_IO && j->saved_errno == 0)
+		j->saved_errno = errno;
 	free(chunk);
 }
 

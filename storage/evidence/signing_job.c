@@ -82,6 +82,8 @@ compare_pass(struct signing_job *j, const struct evidence *e, struct pass *p)
 		    f.offset, f.offset + f.len - 1, what[f.kind]);
 	if (rc == 0)
 		rc = file_hash_end(&j->hash);
+	if (rc == 0)
+		rc = file_hash_md5s(&j->hash, j->fd, 0, j->stopping);
 	if (rc != 0)
 		return store_fail(&j->r, rc, "spool: %s", err_text(rc));
 	return compare_head(j, p);

@@ -18,11 +18,19 @@
 
 static uint8_t file_[BYTES];
 
-static void
+/* The same bytes as a file without a name. */
+static int
 fill(void)
 {
+	char name[] = "/tmp/relaycam-hash-XXXXXX";
+	int fd = mkstemp(name);
+
 	for (size_t i = 0; i < BYTES; i++)
 		file_[i] = (uint8_t)(i * 2654435761u >> 13);
+	assert_true(fd >= 0);
+	unlink(name);
+	assert_int_equal(write(fd, file_, BYTES), BYTES);
+	return fd;
 }
 
 static void
@@ -58,9 +66,10 @@ parts_are_hashed_in_one_pass(void **state)
 		BYTES + 1 };
 	static const size_t n_parts[] = { 0, 101, 25, 2, 1, 1 };
 	static const size_t pieces[] = { 1, 999, 1000, 1001, 65536, BYTES };
+	atomic_bool stopping = false;
+	int fd = fill();
 
 	(void)state;
-	fill();
 	for (size_t i = 0; i < N_ELEMENTS(parts); i++)
 		for (size_t k = 0; k < N_ELEMENTS(pieces); k++) {
 			struct file_hash h;
@@ -72,9 +81,12 @@ parts_are_hashed_in_one_pass(void **state)
 				file_hash_add(&h, file_ + at,
 				    min_size(pieces[k], BYTES - at));
 			assert_int_equal(file_hash_end(&h), 0);
+			assert_int_equal(
+			    file_hash_md5s(&h, fd, 0, &stopping), 0);
 			expect_all(&h);
 			file_hash_release(&h);
 		}
+	close(fd);
 }
 
 static void
@@ -98,15 +110,10 @@ other_lengths_are_errors(void **state)
 static void
 jobs_read_by_themselves(void **state)
 {
-	char name[] = "/tmp/relaycam-hash-XXXXXX";
 	atomic_bool stopping = false;
-	struct hash_job j = { .fd = mkstemp(name), .stopping = &stopping };
+	struct hash_job j = { .fd = fill(), .stopping = &stopping };
 
 	(void)state;
-	fill();
-	assert_true(j.fd >= 0);
-	unlink(name);
-	assert_int_equal(write(j.fd, file_, BYTES), BYTES);
 	assert_int_equal(file_hash_init(&j.hash, BYTES, 4096), 0);
 	hash_run(&j.work);
 	assert_int_equal(j.err, 0);
