@@ -922,6 +922,7 @@ export const T = {
     pinHint: 'Only this certificate is taken then. Empty: the one that the first session meets.',
     clientCert: 'SHA-256 of its client certificate',
     clientCertHint: 'The one that its stunnel shows. It takes the place of the ID.',
+    clientCertKept: 'The one that its stunnel shows. To have an ID in its place, take “New ID” from the menu of the endpoint.',
     allowClear: 'Connect without encryption where it offers none',
     allowClearHint: 'For private networks alone: no certificate is checked then, and passwords may pass in clear text.',
     add: 'Add endpoint',

@@ -87,6 +87,41 @@ def test_certificates(console, page, tmp_path):  # noqa: F811
     assert len(page.problems()) == 1  # the browser's line of that answer
 
 
+def test_a_client_certificate_is_replaced_by_an_id_alone(console, page):  # noqa: F811
+    """It cannot be emptied without a word: the form says what takes its place."""
+    made = console.login('alice').post('endpoints', json={
+        'name': 'dialin', 'kind': 'reverse', 'client_cert_sha256': PIN})
+    assert made.status_code == 201, made.text
+    edit(page, 'dialin')
+    page.wait_text('take “New ID” from the menu', 'dialog')
+    page.fill('SHA-256 of its client certificate', '', 'dialog')
+    page.css('dialog summary').click()  # closed, it opens where it is wrong
+    page.click('Save', 'dialog')
+    field = page.until(lambda: page.named(
+        'SHA-256 of its client certificate', 'dialog'), 'the field')
+    page.until(lambda: page.js(
+        'return document.activeElement === arguments[0]', field), 'its focus')
+    assert page.js('return arguments[0].validity.valueMissing', field)
+    page.click('Cancel', 'dialog')
+    stay = stored(console, 'dialin')
+    assert stay['reverse_cert_sha256'] == '\\x' + PIN.lower()
+    page.until(lambda: not page.all('dialog'), 'the end of the dialog')
+    page.click('Actions for dialin')
+    page.click('New ID', '.menu')
+    page.wait_text('Earlier IDs are void', 'dialog')
+    page.click('I have kept it')
+    now = stored(console, 'dialin')
+    assert now['reverse_cert_sha256'] is None
+    assert now['reverse_secret_sha256'] is not None
+    edit(page, 'dialin')    # it can be given again, and need not
+    page.css('dialog summary').click()
+    field = page.named('SHA-256 of its client certificate', 'dialog')
+    assert not field.get_attribute('required')
+    page.click('Cancel', 'dialog')
+    page.until(lambda: not page.all('dialog'), 'the end of the dialog')
+    assert not page.problems()
+
+
 def test_an_unused_token_is_taken_back(console, page):  # noqa: F811
     page.open('/endpoints')
     page.click('Actions for kiosk')

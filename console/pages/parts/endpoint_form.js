@@ -32,10 +32,11 @@ function Policy({ endpoint: e, kind }) {
       value=${e?.capture || 'relay'} hint=${E.captureHint} />`}`;
 }
 
-// Whose certificate is taken; open where something of it is set.
+// Whose certificate is taken; open where something of it is set, or is not right.
 function Certificate({ endpoint: e, kind }) {
   const isSet = e && (e.has_ca || e.tls_name || e.pin_sha256 || e.allow_clear || e.client_cert_sha256);
-  return html`<details class="more" open=${Boolean(isSet)}><summary>${E.certificate}</summary>
+  return html`<details class="more" open=${Boolean(isSet)}
+      onInvalidCapture=${(event) => { event.currentTarget.open = true; }}><summary>${E.certificate}</summary>
     <label for="field-ca_pem">${E.ca}</label>
     <textarea id="field-ca_pem" name="ca_pem" rows="3" class="mono" spellcheck=${false} placeholder="-----BEGIN CERTIFICATE-----"
       aria-describedby="field-ca_pem-hint"></textarea>
@@ -44,7 +45,8 @@ function Certificate({ endpoint: e, kind }) {
     <${Field} name="tls_name" label=${E.tlsName} value=${e?.tls_name || ''} maxlength="253" hint=${E.tlsNameHint} />
     <${Field} name="pin_sha256" label=${E.pin} value=${e?.pin_sha256 || ''} pattern=${SHA256} hint=${E.pinHint} />
     ${isOf('client_cert_sha256', kind) && html`<${Field} name="client_cert_sha256" label=${E.clientCert}
-      value=${e?.client_cert_sha256 || ''} pattern=${SHA256} hint=${E.clientCertHint} />`}
+      value=${e?.client_cert_sha256 || ''} pattern=${SHA256} required=${Boolean(e?.client_cert_sha256)}
+      hint=${e?.client_cert_sha256 ? E.clientCertKept : E.clientCertHint} />`}
     <label class="check"><input type="checkbox" name="allow_clear" defaultChecked=${Boolean(e?.allow_clear)}
       aria-describedby="field-allow_clear-hint" />${E.allowClear}</label>
     <p class="hint" id="field-allow_clear-hint">${E.allowClearHint}</p>
@@ -77,8 +79,6 @@ function read(form) {
 // The body of a request: what differs from endpoint; null: all that is given.
 export function readEndpoint(form, endpoint) {
   const body = read(form);
-  // there is no way back from a certificate to an ID but to make one
-  if (body.client_cert_sha256 === null) delete body.client_cert_sha256;
   return Object.fromEntries(Object.entries(body).filter(([name, value]) => (endpoint
     ? value !== endpoint[name]
     : value !== null && value !== '' && value !== false)));
