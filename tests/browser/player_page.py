@@ -3,9 +3,11 @@ import base64
 import contextlib
 
 from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.actions.action_builder import ActionBuilder
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+import desktop
 from console_page import ConsolePage
 from player_rig import number_in
 
@@ -152,6 +154,30 @@ class PlayerPage:
     def _number(self):
         value = number_in(base64.b64decode(self.js(PICTURE)))
         return None if value is None else [value]
+
+    def hover(self, ms):
+        """The pointer rests on a place of the timeline."""
+        x, y = self.js('''
+const t = document.querySelector('rc-timeline');
+t.scrollIntoView({block: 'center'});
+const b = t.track.getBoundingClientRect();
+return [b.left + (arguments[0] - t.fromMs) / t.spanMs * b.width, b.top + b.height / 2];''', ms)
+        actions = ActionBuilder(self.page.driver)
+        actions.pointer_action.move_to_location(round(x), round(y))
+        actions.perform()
+
+    def hover_number(self, ms, size=desktop.SIZE):
+        """What the picture shows that comes for a place that was not played."""
+        self.js("document.querySelector('rc-player').thumbnails.played.clear()")
+        self.hover(ms)
+
+        def look():
+            url = self.js("return document.querySelector('.rct-tip img')?.src")
+            if not url or not url.startswith('data:'):
+                return None
+            value = number_in(base64.b64decode(url.split(',')[1]), size=size)
+            return None if value is None else [value]
+        return self.page.until(look, f'the frame of {ms}')[0]
 
     def stalls(self):
         return self.js('return window.stalls')

@@ -134,9 +134,12 @@ class KnownSession:
         return found
 
 
-def number_in(png, box=(4, 4)):
-    """The number of counter.py in a picture, or None."""
-    picture = Image.open(io.BytesIO(png)).convert('L')
+def number_in(data, box=(4, 4), size=None):
+    """The number of counter.py in a picture, or None. size: of the desktop, if the
+    picture is smaller."""
+    picture = Image.open(io.BytesIO(data)).convert('L')
+    if size:
+        picture = picture.resize(size, Image.BILINEAR)
     cells = []
     for i in range(counter.BITS + 2):
         x = box[0] + counter.EDGE + i * counter.SIDE + counter.SIDE // 2

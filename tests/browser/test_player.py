@@ -131,6 +131,25 @@ return document.querySelector('.rcp-table').innerText;''')
     assert 'the screen got another size' in table
 
 
+def test_hovering_shows_the_frame_of_a_place_that_was_not_played(player,
+                                                                 session):
+    """Of each recording of the session, also of another size."""
+    before = player.state()['ms']
+    last = session.parts[3]
+    for part, at in ((session.parts[0], 9_300), (session.parts[0], 44_000),
+                     (last, 5_000), (last, 0)):
+        ms = part.from_ms + at
+        assert player.hover_number(ms, part.size) in session.at(ms, 60, 60), ms
+    state = player.state()
+    assert state['ms'] == before and not player.page.problems()
+    # no frame where nothing was recorded
+    gap = session.parts[2].from_ms - 2_000
+    player.hover(gap)
+    player.page.until(lambda: 'Gap of 4321 ms' in player.page.text(
+        '.rct-tip'), 'the gap')
+    assert not player.find('.rct-tip img')
+
+
 def test_a_click_leads_there(player):
     track = player.find('.rct-track')[0]
     ActionChains(player.page.driver).move_to_element(track).click().perform()

@@ -90,6 +90,17 @@ next();''', places)
     assert not page.problems()
 
 
+def test_hovering_shows_a_frame_of_a_file_that_does_not_play(page, day):
+    player = PlayerPage(page).open(day.id)
+    for ms in (18 * HOUR_MS, 6 * HOUR_MS, 23.5 * HOUR_MS):
+        # a pixel of the bar is a minute and a half
+        assert player.hover_number(ms) in day.at(ms, 2 * 60_000, 2 * 60_000)
+    # it counts for nothing of what plays
+    assert [f['seq'] for f in player.state()['files']] == [1]
+    assert player.state()['ms'] < 1000
+    assert not page.problems()
+
+
 def test_zooming_shows_a_part(page, day):
     player = PlayerPage(page).open(day.id)
     player.seek(6 * HOUR_MS)

@@ -2,7 +2,6 @@
 are in the file, manifest and poster come through storage too (M8, X3, X5)."""
 import conftest
 import pytest
-from selenium.webdriver.common.action_chains import ActionChains
 
 from console_page import ConsolePage
 from player_page import PlayerPage
@@ -28,14 +27,23 @@ def test_plays_seeks_and_checks(rig):
             player.seek(ms)
             assert player.number() in session.at(ms, 100, 100), ms
         player.until(lambda s: s['checked'] == 'good', 'green')
-        track = player.find('.rct-track')[0]
-        player.js("document.querySelector('rc-player').thumbnails.clear()")
-        ActionChains(page.driver).move_to_element_with_offset(
-            track, 300, 0).perform()
+        for ms in (35_000, 52_000):
+            assert player.hover_number(ms) in session.at(ms, 100, 100), ms
+        # a recording that the page has not read: a link would say that it
+        # was watched
+        count = "SELECT count(*) FROM audit WHERE action = 'link'"
+        links = rig.stack.sql(count)
+        player.js('''
+const p = document.querySelector('rc-player');
+p.playback.files.clear();
+p.thumbnails.played.clear();
+p.thumbnails.hover.kept = [];''')
+        player.hover(20_000)
         page.until(lambda: player.js('''
 const i = document.querySelector('.rct-tip img');
 return i && i.complete && i.naturalWidth > 0 && i.src.endsWith('poster')'''),
                    'the poster')
+        assert rig.stack.sql(count) == links
         assert not page.problems()
     finally:
         page.close()

@@ -19,6 +19,7 @@ import {playerTable} from './player_table.js';
 import {RecordingFile} from './recording_file.js';
 import {sleep} from './stop.js';
 import {GAP_TEXTS, STATUS_TEXTS} from './texts.js';
+import {Thumbnails} from './thumbnails.js';
 import './timeline_element.js';
 import {
   SPEEDS, TimelineModel, beginning, clockText, nextSpeed, parseHash, parsePosition,
@@ -27,8 +28,6 @@ import {
 const POLL_MS = 3000;          /* of a running session's timeline */
 const POLL_STORED_MS = 10000;  /* of an ended one's whose files are on their way */
 const PICTURE_FIRST_MS = 400;  /* the controls wait for the first picture so long */
-const THUMBNAIL_MS = 5000;     /* a picture is kept of each of these */
-const THUMBNAILS_MAX = 400;
 
 const setting = {
   get(name, otherwise) {
@@ -51,7 +50,7 @@ export class PlayerElement extends HTMLElement {
       return;
     this.isStarting = true;
     this.savedMs = 0;
-    this.thumbnails = new Map();
+    this.thumbnails = new Thumbnails(this);
     this.notes = new Notes(this);
     this.showsWall = setting.get('wall', '') === 'on';
     this.areLettersOn = setting.get('letters', 'on') === 'on';
@@ -67,6 +66,7 @@ export class PlayerElement extends HTMLElement {
     cancelAnimationFrame(this.frame);
     clearTimeout(this.poll);
     clearInterval(this.renewals);
+    this.thumbnails.close();
     if (this.opening)
       this.opening.close();
     this.playback = this.opening = null;
@@ -84,8 +84,7 @@ export class PlayerElement extends HTMLElement {
     this.stage.addEventListener('click', () => this.run({does: 'toggle'}));
     this.timeline = el('rc-timeline');
     this.timeline.addEventListener('seek', e => this.seek(e.detail));
-    this.timeline.posterUrl = id => this.api.posterUrl(id);
-    this.timeline.thumbnail = ms => this.thumbnails.get(Math.floor(ms / THUMBNAIL_MS)) || null;
+    this.timeline.thumbnails = this.thumbnails;
     this.timeline.showsWall = this.showsWall;
     this.clips = new Clips(this);
     this.check = el('div.rcp-check', {role: 'status'});
@@ -239,7 +238,7 @@ export class PlayerElement extends HTMLElement {
   /* Each link is an entry in the audit log: only those that are being used are
    * renewed. After a pause the next one is asked for when it is needed. */
   renewLinks() {
-    this.links.keep(this.playback.usedIds());
+    this.links.keep([...this.playback.usedIds(), ...this.thumbnails.usedIds()]);
     if (this.playback.isPlaying)
       this.links.renew();
   }
@@ -478,18 +477,9 @@ export class PlayerElement extends HTMLElement {
       this.clock.textContent = this.showsWall ? wallText(model.wallMs(now), this.zone) :
         `${clockText(now)} / ${clockText(model.durationMs)}`;
       this.timeline.setPosition(now);
-      this.keepThumbnail(now);
+      this.thumbnails.keepPlayed(now);
     }
     this.frame = requestAnimationFrame(() => this.loop());
-  }
-
-  /* A picture of each few seconds that were played, for the timeline. */
-  keepThumbnail(ms) {
-    const slot = Math.floor(ms / THUMBNAIL_MS);
-    if (this.thumbnails.has(slot) || this.thumbnails.size >= THUMBNAILS_MAX ||
-        !this.playback.isPictureRight)
-      return;
-    this.thumbnails.set(slot, this.canvas(200).toDataURL('image/jpeg', 0.6));
   }
 
   showChecks() {

@@ -125,6 +125,24 @@ export class RecordingFile {
     }
   }
 
+  /* The bytes from `from` up to `to` as they come, of which nothing is kept or checked:
+   * calls take(bytes) until it returns false. */
+  async peek(from, to, signal, take) {
+    const r = await this.request(`bytes=${from}-${to - 1}`, signal);
+    if (r.status !== 206)
+      return;
+    const body = r.body.getReader();
+    try {
+      for (;;) {
+        const {done, value} = await body.read();
+        if (done || !take(value))
+          return;
+      }
+    } finally {
+      body.cancel().catch(() => {});
+    }
+  }
+
   /*
    * Frames of a file that grows as they come, from the cluster at `from` on:
    * calls take(frames), of LiveClusters. Ends when the file is closed, the

@@ -23,7 +23,7 @@ export class TimelineElement extends HTMLElement {
     this.showsIdle = false;
     this.showsWall = false;
     this.zone = 'UTC';
-    this.posterUrl = null;
+    this.thumbnails = null; /* a Thumbnails */
   }
 
   connectedCallback() {
@@ -348,24 +348,30 @@ export class TimelineElement extends HTMLElement {
       lines.push(el('span', {}, `File ${recording.seq}: ${SPLIT_TEXTS[recording.splitReason]}`));
     if (recording && !recording.isPlayable)
       lines.push(el('span', {}, `This file ${STATUS_TEXTS[recording.status]}`));
-    const image = this.tipImage(recording, ms);
-    this.tip.replaceChildren(...(image ? [image] : []), ...lines);
+    this.tip.replaceChildren(...lines);
+    this.showTipImage(recording, ms);
+    this.tipMs = ms;
+    this.thumbnails.want(this.isDragging ? null : recording, ms, () => {
+      if (this.tipMs === ms)
+        this.showTipImage(recording, ms);
+    }).catch(() => {}); /* the one that is at hand stays */
     this.tip.hidden = false;
     const half = this.tip.offsetWidth / 2, x = e.clientX - box.left;
     this.tip.style.left = Math.min(Math.max(x, half), Math.max(box.width - half, half)) + 'px';
   }
 
-  tipImage(recording, ms) {
-    const seen = this.thumbnail ? this.thumbnail(ms) : null;
-    if (seen)
-      return el('img', {src: seen, alt: ''});
-    if (recording && recording.hasPoster && this.posterUrl)
-      return el('img', {src: this.posterUrl(recording.id), alt: ''});
-    return null;
+  showTipImage(recording, ms) {
+    const src = this.thumbnails.of(recording, ms), image = this.tip.querySelector('img');
+    if (image && src)
+      image.src = src;
+    else if (src)
+      this.tip.prepend(el('img', {src, alt: ''}));
   }
 
   hideTip() {
     this.tip.hidden = true;
+    this.tipMs = null;
+    this.thumbnails.want(null);
   }
 }
 
