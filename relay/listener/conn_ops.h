@@ -16,7 +16,7 @@
 #include "common/http.h"
 #include "relay/base/client_addr.h"
 
-struct account;
+struct authorization;
 struct channel;
 struct connection_slot;
 struct listen_addr;
@@ -51,9 +51,10 @@ struct conn_ops {
 	void (*on_agent_data)(struct loop *l, const struct conn_peer *peer,
 	    const char *ticket, struct channel *channel,
 	    struct connection_slot *slot);
-	/* A VNC server that dialled in for this endpoint. account: taken. */
+	/* A VNC server that dialled in for this endpoint. authorization: taken.
+	 */
 	void (*on_reverse)(struct loop *l, const struct conn_peer *peer,
-	    struct account *account, struct channel *channel,
+	    struct authorization *authorization, struct channel *channel,
 	    struct connection_slot *slot);
 };
 

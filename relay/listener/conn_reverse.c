@@ -9,7 +9,7 @@
 #include "common/err.h"
 #include "common/http.h"
 #include "common/log.h"
-#include "relay/login/account.h"
+#include "relay/login/authorization.h"
 #include "common/login/login_attempt.h"
 #include "relay/login/address_failures.h"
 #include "relay/listener/conn.h"
@@ -50,28 +50,29 @@ on_endpoint(void *arg, PGresult *res)
 {
 	struct lookup *k = arg;
 	struct conn *c = k->conn;
-	struct account account;
+	struct authorization authorization;
 
 	if (c == NULL)
 		goto out;
 	c->lookup = NULL;
 	if (!db_ok(res, "endpoint that dialled in") ||
-	    account_read(&account, res, k->loop->relay->seal_key) != 0) {
+	    authorization_read(&authorization, res, k->loop->relay->seal_key) !=
+		0) {
 		conn_close(c, "the relay's database cannot be reached");
-	} else if (account.endpoint_id == 0) {
-		account_release(&account);
+	} else if (authorization.endpoint_id == 0) {
+		authorization_release(&authorization);
 		count_failure(k);
 		conn_close(c,
 		    "no endpoint has this ID and secret, or this certificate");
-	} else if (account.is_secret_bad) {
-		account_release(&account);
+	} else if (authorization.is_secret_bad) {
+		authorization_release(&authorization);
 		conn_close(c,
 		    "the endpoint's stored password cannot be opened with "
 		    "this relay's seal key");
 	} else {
 		login_attempt_end(&k->attempt, LOGIN_RIGHT);
 		k->loop->conn_ops->on_reverse(
-		    k->loop, &c->peer, &account, &c->channel, &c->slot);
+		    k->loop, &c->peer, &authorization, &c->channel, &c->slot);
 		conn_handed_over(c);
 	}
 out:
@@ -97,7 +98,7 @@ ask(void *arg)
 	struct lookup *k = arg;
 	const char *params[] = { k->pin, k->name, k->secret };
 
-	if (db_query_now(k->loop->db, account_reverse_query, 3, params,
+	if (db_query_now(k->loop->db, authorization_reverse_query, 3, params,
 		on_endpoint, k) == 0)
 		k->is_asking = true;
 	else

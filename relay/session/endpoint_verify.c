@@ -18,7 +18,7 @@
 static int
 demand_chain(struct session *s)
 {
-	const struct account *a = &s->account;
+	const struct authorization *a = &s->authorization;
 	const char *name = a->tls_name != NULL ? a->tls_name : a->host;
 	SSL *ssl = s->pump.endpoint.transport.ssl;
 	int rc = ca_store_get(&s->ca_store, a->ca_pem);
@@ -47,7 +47,7 @@ session_endpoint_start_tls(struct session *s)
 	int rc = transport_start_tls(
 	    &s->pump.endpoint.transport, s->loop->relay->client_ctx, false);
 
-	if (rc == 0 && s->account.ca_pem != NULL)
+	if (rc == 0 && s->authorization.ca_pem != NULL)
 		rc = demand_chain(s);
 	else if (rc == 0)
 		/* the pin is compared below; without one, first use pins */
@@ -69,7 +69,8 @@ remember_pin(struct session *s)
 	const char *params[] = { id, pin, s->name.person, s->name.endpoint };
 
 	http_hex(s->seen_pin, 32, pin);
-	snprintf(id, sizeof(id), "%lld", (long long)s->account.endpoint_id);
+	snprintf(
+	    id, sizeof(id), "%lld", (long long)s->authorization.endpoint_id);
 	db_retry_write(s->loop, "endpoint pin",
 	    "WITH u AS (UPDATE endpoints SET tls_pin_sha256 = decode($2, "
 	    "'hex') WHERE id = $1 AND tls_pin_sha256 IS NULL AND NOT "
@@ -84,8 +85,9 @@ remember_pin(struct session *s)
 static bool
 pin_is_right(struct session *s)
 {
-	if (s->account.has_pin &&
-	    memcmp(s->seen_pin, s->account.pin, sizeof(s->seen_pin)) != 0) {
+	if (s->authorization.has_pin &&
+	    memcmp(s->seen_pin, s->authorization.pin, sizeof(s->seen_pin)) !=
+		0) {
 		session_endpoint_refuse(s,
 		    "showed another certificate or key than the one it is "
 		    "pinned to; if it was replaced on purpose, set the "
@@ -94,8 +96,8 @@ pin_is_right(struct session *s)
 		return false;
 	}
 	/* where clear is allowed, a pin would protect nothing */
-	if (!s->account.has_pin && s->account.ca_pem == NULL &&
-	    !s->account.allow_clear)
+	if (!s->authorization.has_pin && s->authorization.ca_pem == NULL &&
+	    !s->authorization.allow_clear)
 		remember_pin(s);
 	return true;
 }
@@ -117,7 +119,7 @@ session_endpoint_check_key(struct session *s)
 	memcpy(s->seen_pin,
 	    rfb_handshake_client_key_sha256(s->endpoint_handshake),
 	    sizeof(s->seen_pin));
-	if (s->account.ca_pem != NULL && !s->account.has_pin) {
+	if (s->authorization.ca_pem != NULL && !s->authorization.has_pin) {
 		session_endpoint_refuse(s,
 		    "offers RA2, whose keys no CA vouches for; pin its key "
 		    "with relaycam endpoint set --pin",

@@ -137,7 +137,7 @@ teardown(struct session *s)
 	free(s->part_reason);
 	s->part_reason = NULL;
 	s->part_timer = NULL;
-	account_release(&s->account);
+	authorization_release(&s->authorization);
 	session_wipe_password(s);
 	free(s->addrs);
 	s->addrs = NULL;

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "relay/login/account.h"
+#include "relay/login/authorization.h"
 
 struct conn_peer;
 struct connection_slot;
@@ -27,10 +27,10 @@ void session_start_viewer(struct loop *l, const struct conn_peer *peer,
 /* A WebSocket; is_page: our page, else any noVNC. */
 void session_start_websocket(struct loop *l, const struct conn_peer *peer,
     bool is_page, struct channel *channel, struct connection_slot *slot);
-/* An endpoint that dialled in; account: taken. Its RFB begins in the
+/* An endpoint that dialled in; authorization: taken. Its RFB begins in the
  * channel. */
 void session_start_parked(struct loop *l, const struct conn_peer *peer,
-    struct account *account, struct channel *channel,
+    struct authorization *authorization, struct channel *channel,
     struct connection_slot *slot);
 
 /* An endpoint has other credentials now: its parked connections go. */

@@ -45,7 +45,7 @@ session_path(const struct session *s)
 		[ENDPOINT_ATTENDED] = "attended",
 		[ENDPOINT_REVERSE] = "reverse" };
 
-	return paths[s->account.kind];
+	return paths[s->authorization.kind];
 }
 
 /* ---- the end of one ---- */
@@ -130,11 +130,11 @@ session_access_release(struct session *s)
 static bool
 is_checked(const struct session *s)
 {
-	if (s->account.endpoint_id == 0 || s->revoke.is_begun)
+	if (s->authorization.endpoint_id == 0 || s->revoke.is_begun)
 		return false;
 	if (s->state == SESSION_PARKED)
 		return true;
-	return s->is_authenticated && s->account.person_id != 0 &&
+	return s->is_authenticated && s->authorization.person_id != 0 &&
 	    s->state >= SESSION_CHECK && s->state <= SESSION_RUNNING;
 }
 
@@ -142,9 +142,9 @@ is_checked(const struct session *s)
 static void
 set_may_record(struct session *s, bool may)
 {
-	if (s->account.may_record == may)
+	if (s->authorization.may_record == may)
 		return;
-	s->account.may_record = may;
+	s->authorization.may_record = may;
 	if (s->state == SESSION_RUNNING)
 		session_browser_status(s);
 }
@@ -182,7 +182,7 @@ on_answer(void *arg, PGresult *res)
 static json_t *
 describe(const struct session *s)
 {
-	const struct account *a = &s->account;
+	const struct authorization *a = &s->authorization;
 
 	if (s->state == SESSION_PARKED)
 		return json_pack("{s:s s:I s:s?}", "session", s->id, "endpoint",

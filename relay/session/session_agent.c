@@ -67,8 +67,9 @@ issue_ticket(struct session *s)
 static const char *
 agent_channel(const struct session *s)
 {
-	return s->account.kind == ENDPOINT_ATTENDED ? s->name.endpoint
-						    : s->account.agent_channel;
+	return s->authorization.kind == ENDPOINT_ATTENDED
+	    ? s->name.endpoint
+	    : s->authorization.agent_channel;
 }
 
 int
@@ -90,8 +91,8 @@ session_agent_order(struct session *s, json_t *take)
 static enum agent_recorded
 how_recorded(const struct session *s)
 {
-	return s->account.recording ? AGENT_RECORDED_YES
-	    : s->account.manual_recording && s->account.may_record
+	return s->authorization.recording ? AGENT_RECORDED_YES
+	    : s->authorization.manual_recording && s->authorization.may_record
 	    ? AGENT_RECORDED_MAYBE
 	    : AGENT_RECORDED_NO;
 }
@@ -99,7 +100,7 @@ how_recorded(const struct session *s)
 static int
 order_open(struct session *s)
 {
-	const struct account *a = &s->account;
+	const struct authorization *a = &s->authorization;
 	const char *address = s->loop->relay->conf.agent_address;
 
 	issue_ticket(s);
@@ -121,7 +122,7 @@ static bool
 is_too_old(struct session *s)
 {
 	const char *least = s->loop->relay->conf.agent_min_version;
-	const char *have = s->account.agent_version;
+	const char *have = s->authorization.agent_version;
 	char what[200];
 
 	if (have == NULL || version_compare(have, least) >= 0)
@@ -141,11 +142,11 @@ is_away(struct session *s)
 
 	if (agent_channel(s) != NULL)
 		return false;
-	if (s->account.agent_seen != NULL)
+	if (s->authorization.agent_seen != NULL)
 		snprintf(what, sizeof(what),
 		    "cannot be reached: its agent is not connected (seen last "
 		    "%s)",
-		    s->account.agent_seen);
+		    s->authorization.agent_seen);
 	else
 		snprintf(what, sizeof(what),
 		    "cannot be reached: its agent never connected; is it "
@@ -158,8 +159,9 @@ is_away(struct session *s)
 static const char *
 holder(const struct session *s)
 {
-	return s->account.kind == ENDPOINT_REVERSE ? s->account.parked_node
-						   : s->account.agent_node;
+	return s->authorization.kind == ENDPOINT_REVERSE
+	    ? s->authorization.parked_node
+	    : s->authorization.agent_node;
 }
 
 /* Half of the time after which that relay is written off passes without a
@@ -171,7 +173,8 @@ is_holder_gone(struct session *s)
 	const char *node = holder(s);
 
 	if (node == NULL || strcmp(node, r->node_id) == 0 ||
-	    s->account.holder_silent_s * 2 < (double)r->conf.node_lost_seconds)
+	    s->authorization.holder_silent_s * 2 <
+		(double)r->conf.node_lost_seconds)
 		return false;
 	refuse(s,
 	    "cannot be reached: the relay that it is connected to does not "
@@ -204,14 +207,14 @@ session_agent_open(struct session *s)
 
 	if (is_too_old(s) || is_away(s) || is_holder_gone(s))
 		return;
-	if (s->account.asks_consent)
-		seconds += s->account.consent_s + DIALOG_SLACK_SECONDS;
+	if (s->authorization.asks_consent)
+		seconds += s->authorization.consent_s + DIALOG_SLACK_SECONDS;
 	session_set_state(s, SESSION_AGENT, seconds);
 	if (order_open(s) != 0) {
 		session_refuse(s, away);
 		return;
 	}
-	if (s->account.asks_consent)
+	if (s->authorization.asks_consent)
 		session_lobby_open(s);
 }
 
@@ -232,8 +235,8 @@ session_agent_ask_relay(struct session *s)
 	issue_ticket(s);
 	if (session_agent_order(s,
 		json_pack("{s:s s:s s:I s:s s:s s:s}", "what", "parked", "node",
-		    s->account.parked_node, "endpoint",
-		    (json_int_t)s->account.endpoint_id, "session", s->id,
+		    s->authorization.parked_node, "endpoint",
+		    (json_int_t)s->authorization.endpoint_id, "session", s->id,
 		    "ticket", s->dial_ticket.text, "address",
 		    r->conf.agent_address)) != 0)
 		session_refuse(s, away);
@@ -292,7 +295,7 @@ on_message(struct session *s, const struct agent_msg *m)
 {
 	char what[AGENT_TEXT_MAX + 64];
 
-	if (m->type == AGENT_CONSENT && s->account.asks_consent &&
+	if (m->type == AGENT_CONSENT && s->authorization.asks_consent &&
 	    s->consent[0] == '\0') {
 		on_consent(s, m);
 	} else if (m->type == AGENT_OPEN_FAILED) {
@@ -302,7 +305,7 @@ on_message(struct session *s, const struct agent_msg *m)
 	} else if (m->type == AGENT_JOINED) {
 		/* what follows is the VNC server's */
 		s->device.joined_at = session_device_received(s);
-		if (s->account.asks_consent && s->consent[0] == '\0')
+		if (s->authorization.asks_consent && s->consent[0] == '\0')
 			refuse(s, "was not asked for its consent");
 		else
 			session_endpoint_talk(s);
@@ -345,11 +348,11 @@ session_agent_indicator(struct session *s)
 {
 	char text[256];
 
-	if (s->account.kind != ENDPOINT_AGENT &&
-	    s->account.kind != ENDPOINT_ATTENDED)
+	if (s->authorization.kind != ENDPOINT_AGENT &&
+	    s->authorization.kind != ENDPOINT_ATTENDED)
 		return;
 	snprintf(text, sizeof(text), "%s of %s records this session",
-	    s->name.person, s->account.team);
+	    s->name.person, s->authorization.team);
 	session_agent_order(s,
 	    json_pack("{s:s s:s s:s s:i s:s}", "what", "indicator", "channel",
 		session_agent_channel(s), "session", s->id, "on",

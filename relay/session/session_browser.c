@@ -82,13 +82,13 @@ time_left(const struct session *s)
 {
 	uint64_t run = (clock_mono_ns() - s->start_mono_ns) / NS_PER_S;
 
-	return json_integer(s->account.max_session_s - (json_int_t)run);
+	return json_integer(s->authorization.max_session_s - (json_int_t)run);
 }
 
 static json_t *
 status(const struct session *s, const char *type)
 {
-	const struct account *a = &s->account;
+	const struct authorization *a = &s->authorization;
 	const char *policy = a->recording ? "always"
 	    : a->manual_recording         ? "manual"
 					  : "off";

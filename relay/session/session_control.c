@@ -188,7 +188,7 @@ static void
 set_timer(const struct session *s, struct event *timer, int64_t before_s)
 {
 	uint64_t at = s->start_mono_ns +
-	    (uint64_t)(s->account.max_session_s - before_s) * NS_PER_S;
+	    (uint64_t)(s->authorization.max_session_s - before_s) * NS_PER_S;
 	uint64_t now = clock_mono_ns(), left = at > now ? at - now : 0;
 	const struct timeval tv = { (time_t)(left / NS_PER_S),
 		(suseconds_t)(left % NS_PER_S / 1000) };
@@ -199,11 +199,11 @@ set_timer(const struct session *s, struct event *timer, int64_t before_s)
 void
 session_clocks_set(struct session *s)
 {
-	if (s->account.max_session_s <= 0)
+	if (s->authorization.max_session_s <= 0)
 		return;
 	set_timer(s, s->deadline, 0);
 	if (s->words == WORDS_WARNING)
-		set_timer(s, s->warn_timer, s->account.warn_s);
+		set_timer(s, s->warn_timer, s->authorization.warn_s);
 	else if (s->words == WORDS_LAST)
 		set_timer(s, s->warn_timer, LAST_WORDS_SECONDS);
 }
@@ -212,7 +212,7 @@ static void
 show_warning(struct session *s)
 {
 	char text[200];
-	long long left = (long long)s->account.warn_s;
+	long long left = (long long)s->authorization.warn_s;
 
 	if (left >= 120)
 		snprintf(text, sizeof(text),
@@ -237,7 +237,7 @@ on_words_time(evutil_socket_t fd, short what, void *arg)
 
 	if (s->state != SESSION_RUNNING)
 		return;
-	s->words = is_warning && s->account.warn_s > LAST_WORDS_SECONDS &&
+	s->words = is_warning && s->authorization.warn_s > LAST_WORDS_SECONDS &&
 		s->door != SESSION_BY_BROWSER
 	    ? WORDS_LAST
 	    : WORDS_NONE;
@@ -255,11 +255,11 @@ on_words_time(evutil_socket_t fd, short what, void *arg)
 void
 session_clocks_start(struct session *s)
 {
-	int64_t warn_s = s->account.warn_s;
+	int64_t warn_s = s->authorization.warn_s;
 
 	s->warn_timer = evtimer_new(s->loop->base, on_words_time, s);
 	if (s->warn_timer != NULL && warn_s > 0 &&
-	    warn_s < s->account.max_session_s)
+	    warn_s < s->authorization.max_session_s)
 		s->words = WORDS_WARNING;
 	session_clocks_set(s);
 }

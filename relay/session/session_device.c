@@ -25,23 +25,24 @@
 static bool
 has_policy(const struct session *s, const char *word)
 {
-	return s->account.kind == ENDPOINT_AGENT &&
-	    s->account.capture != NULL && strcmp(s->account.capture, word) == 0;
+	return s->authorization.kind == ENDPOINT_AGENT &&
+	    s->authorization.capture != NULL &&
+	    strcmp(s->authorization.capture, word) == 0;
 }
 
 bool
 session_device_is_alone(const struct session *s)
 {
-	return s->account.recording && has_policy(s, "device");
+	return s->authorization.recording && has_policy(s, "device");
 }
 
 enum agent_capture_wish
 session_device_wish(const struct session *s)
 {
 	if (session_device_is_alone(s))
-		return s->account.end_on_failure ? AGENT_CAPTURE_MUST
-						 : AGENT_CAPTURE_MAY;
-	return s->account.recording && has_policy(s, "both")
+		return s->authorization.end_on_failure ? AGENT_CAPTURE_MUST
+						       : AGENT_CAPTURE_MAY;
+	return s->authorization.recording && has_policy(s, "both")
 	    ? AGENT_CAPTURE_MAY
 	    : AGENT_CAPTURE_NONE;
 }
@@ -95,7 +96,7 @@ session_device_said(
 	char endpoint[24];
 
 	snprintf(endpoint, sizeof(endpoint), "%lld",
-	    (long long)s->account.endpoint_id);
+	    (long long)s->authorization.endpoint_id);
 	if (!s->device.is_on || strcmp(from, endpoint) != 0)
 		return;
 	if (is_failed) {
@@ -123,7 +124,7 @@ refusal(const struct session *s)
 	if (s->loop->relay->conf.captures_address == NULL)
 		return "relay.captures_address is not set, so the endpoint "
 		       "could not hand its capture over";
-	if (s->account.capture_key == NULL)
+	if (s->authorization.capture_key == NULL)
 		return "storage has no key for captures: set storage.captures "
 		       "to on";
 	return NULL;
@@ -137,7 +138,7 @@ note_order(struct session *s, const char *id, const char *meta)
 		session_device_is_alone(s) ? "f" : "t" };
 
 	snprintf(endpoint, sizeof(endpoint), "%lld",
-	    (long long)s->account.endpoint_id);
+	    (long long)s->authorization.endpoint_id);
 	db_retry_write(s->loop, "device capture",
 	    "INSERT INTO device_captures (id, session_id, endpoint_id, meta, "
 	    "is_copy) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (id) DO NOTHING",
@@ -160,7 +161,7 @@ order(struct session *s)
 		"capture", "channel", session_agent_channel(s), "session",
 		s->id, "id", id, "storage",
 		s->loop->relay->conf.captures_address, "key",
-		s->account.capture_key, "meta", meta, "offset",
+		s->authorization.capture_key, "meta", meta, "offset",
 		(json_int_t)(session_device_received(s) - s->device.joined_at),
 		"now_ns", (json_int_t)clock_mono_ns()));
 	free(meta);

@@ -79,8 +79,8 @@ look_up(struct session *s)
 	};
 	k->session = s;
 	k->result = EAI_AGAIN;
-	snprintf(k->host, sizeof(k->host), "%s", s->account.host);
-	snprintf(k->port, sizeof(k->port), "%s", s->account.port);
+	snprintf(k->host, sizeof(k->host), "%s", s->authorization.host);
+	snprintf(k->port, sizeof(k->port), "%s", s->authorization.port);
 	session_ref(s);
 	worker_submit(s->loop->relay->lookups, &k->job);
 }
@@ -93,7 +93,8 @@ dial_address(struct session *s)
 		.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV };
 	struct addrinfo *found = NULL;
 
-	if (getaddrinfo(s->account.host, s->account.port, &hints, &found) != 0)
+	if (getaddrinfo(s->authorization.host, s->authorization.port, &hints,
+		&found) != 0)
 		return false;
 	connect_found(s, found, 0);
 	freeaddrinfo(found);
@@ -189,7 +190,7 @@ session_dial_writable(struct session *s, bool is_late)
 void
 session_dial_direct(struct session *s)
 {
-	if (s->account.host == NULL || s->account.port == NULL) {
+	if (s->authorization.host == NULL || s->authorization.port == NULL) {
 		session_endpoint_refuse(s,
 		    "has no address in its settings; set one with relaycam "
 		    "endpoint set --host",

@@ -21,12 +21,13 @@ session_endpoint_refuse(struct session *s, const char *what, const char *why)
 		[ENDPOINT_REVERSE] = " (dialled in)" };
 	char reason[700], where[300];
 
-	if (s->account.kind == ENDPOINT_DIRECT && s->account.host != NULL &&
-	    s->account.port != NULL)
-		snprintf(where, sizeof(where), " (%s:%s)", s->account.host,
-		    s->account.port);
+	if (s->authorization.kind == ENDPOINT_DIRECT &&
+	    s->authorization.host != NULL && s->authorization.port != NULL)
+		snprintf(where, sizeof(where), " (%s:%s)",
+		    s->authorization.host, s->authorization.port);
 	else
-		snprintf(where, sizeof(where), "%s", ways[s->account.kind]);
+		snprintf(
+		    where, sizeof(where), "%s", ways[s->authorization.kind]);
 	snprintf(reason, sizeof(reason), "endpoint %s%s %s%s%s",
 	    s->name.endpoint, where, what, why[0] != '\0' ? ": " : "", why);
 	session_refuse(s, reason);
@@ -35,9 +36,9 @@ session_endpoint_refuse(struct session *s, const char *what, const char *why)
 int
 session_endpoint_greet(struct session *s)
 {
-	struct rfb_client_params params = { .user = s->account.username,
-		.password = s->account.password,
-		.allow_clear = s->account.allow_clear,
+	struct rfb_client_params params = { .user = s->authorization.username,
+		.password = s->authorization.password,
+		.allow_clear = s->authorization.allow_clear,
 		.is_in_tunnel = s->pump.endpoint.transport.ssl != NULL,
 		.ra2_key = s->loop->relay->ra2_key };
 
@@ -68,27 +69,27 @@ session_endpoint_talk(struct session *s)
 void
 session_dial(struct session *s)
 {
-	bool has_agent = s->account.kind == ENDPOINT_AGENT ||
-	    s->account.kind == ENDPOINT_ATTENDED;
+	bool has_agent = s->authorization.kind == ENDPOINT_AGENT ||
+	    s->authorization.kind == ENDPOINT_ATTENDED;
 
-	if (s->account.is_secret_bad)
+	if (s->authorization.is_secret_bad)
 		session_endpoint_refuse(s,
 		    "has a stored password that this relay's seal key "
 		    "does not open",
 		    "");
-	else if (s->account.asks_consent && !has_agent)
+	else if (s->authorization.asks_consent && !has_agent)
 		session_endpoint_refuse(s,
 		    "asks the person in front of it for consent, which needs "
 		    "relaycam-agent there",
 		    "");
-	else if (s->door == SESSION_BY_TEST && s->account.asks_consent)
+	else if (s->door == SESSION_BY_TEST && s->authorization.asks_consent)
 		session_endpoint_refuse(s,
 		    "asks the person in front of it for consent, and a test "
 		    "does not",
 		    "");
 	else if (has_agent)
 		session_agent_open(s);
-	else if (s->account.kind == ENDPOINT_REVERSE)
+	else if (s->authorization.kind == ENDPOINT_REVERSE)
 		session_claim(s);
 	else
 		session_dial_direct(s);

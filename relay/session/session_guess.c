@@ -21,7 +21,7 @@ wait_for_turn(struct session *s, void (*go)(void *session))
 void
 session_guess_password(struct session *s, void (*go)(void *session))
 {
-	struct account *a = &s->account;
+	struct authorization *a = &s->authorization;
 
 	login_attempt_set(&s->attempt, s->loop->relay->throttle, s->loop->base,
 	    s->client_addr, "person", s->name.person,

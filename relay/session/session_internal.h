@@ -31,7 +31,7 @@
 #include "common/tee.h"
 #include "relay/base/tickets.h"
 #include "relay/listener/conn_limits.h"
-#include "relay/login/account.h"
+#include "relay/login/authorization.h"
 #include "common/login/login_attempt.h"
 #include "relay/wire/transport.h"
 #include "relay/login/login.h"
@@ -176,7 +176,7 @@ struct session {
 	const char *denial;        /* of a wrong login that is being written */
 	struct ticket dial_ticket; /* the agent's data channel brings it */
 	char consent[8];           /* "", "full", "view" (C2) */
-	struct account account;
+	struct authorization authorization;
 	struct sockaddr_storage *addrs;
 	unsigned n_addrs, addr_at;
 	X509_STORE *ca_store;
@@ -306,7 +306,7 @@ void session_refuse_away(
 void session_admit(struct session *s);
 
 /* session_password.c */
-/* s->attempt may be checked: s->password against s->account's hash. */
+/* s->attempt may be checked: s->password against s->authorization's hash. */
 void session_check_password(void *session);
 
 /* What the viewer sent, as soon as nothing needs it any more. */
@@ -315,7 +315,7 @@ void session_wipe_password(struct session *s);
 void session_check_left(struct session *s);
 
 /* session_guess.c */
-/* Calls go when the password or code of s->account may be checked. */
+/* Calls go when the password or code of s->authorization may be checked. */
 void session_guess_password(struct session *s, void (*go)(void *session));
 /* The same for what is tried without a name. */
 void session_guess_ticket(struct session *s, void (*go)(void *session));

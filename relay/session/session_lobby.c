@@ -34,14 +34,15 @@ waiting_text(const struct session *s, char *out, size_t len)
 	snprintf(out, len,
 	    "The person at %s is asked whether %s may connect%s.",
 	    s->name.endpoint, s->name.person,
-	    s->account.recording ? " and is told that the session is recorded"
-				 : "");
+	    s->authorization.recording
+		? " and is told that the session is recorded"
+		: "");
 }
 
 static void
 say_waiting(struct session *s)
 {
-	int64_t left = s->account.consent_s -
+	int64_t left = s->authorization.consent_s -
 	    (int64_t)((clock_mono_ns() - s->lobby_since_ns) / NS_PER_S);
 	char text[300], small[40] = "";
 

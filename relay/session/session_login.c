@@ -83,7 +83,7 @@ session_admit(struct session *s)
 {
 	char reason[256];
 
-	if (s->account.endpoint_id != 0) {
+	if (s->authorization.endpoint_id != 0) {
 		session_guess_right(s);
 		atomic_fetch_add(&s->loop->relay->stats.logins_accepted, 1);
 		take_place(s);
@@ -99,7 +99,7 @@ session_admit(struct session *s)
 }
 
 static void
-on_account(void *arg, PGresult *res)
+on_authorization(void *arg, PGresult *res)
 {
 	struct session *s = arg;
 
@@ -107,11 +107,11 @@ on_account(void *arg, PGresult *res)
 		session_unref(s);
 		return;
 	}
-	account_release(&s->account); /* of the first look */
+	authorization_release(&s->authorization); /* of the first look */
 	if (!db_ok(res, "login")) {
 		session_refuse_away(s, res, so);
-	} else if (account_read(&s->account, res, s->loop->relay->seal_key) !=
-	    0) {
+	} else if (authorization_read(
+		       &s->authorization, res, s->loop->relay->seal_key) != 0) {
 		session_refuse(s, "the relay is out of memory");
 	} else if (s->is_authenticated) {
 		session_admit(s);
@@ -134,8 +134,8 @@ session_look_up(struct session *s)
 	    known, s->loop->relay->seal_key, s->name.person, s->client_addr);
 	session_set_state(s, SESSION_CHECK, s->loop->relay->conf.login_seconds);
 	session_ref(s);
-	if (db_query_now(
-		s->loop->db, account_query, 4, params, on_account, s) != 0) {
+	if (db_query_now(s->loop->db, authorization_query, 4, params,
+		on_authorization, s) != 0) {
 		session_refuse_away(s, NULL, so);
 		session_unref(s);
 	}

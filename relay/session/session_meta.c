@@ -48,7 +48,7 @@ monitor_of(const struct session *s)
 static json_t *
 make(const struct session *s, bool is_resume)
 {
-	const struct account *a = &s->account;
+	const struct authorization *a = &s->authorization;
 	struct screen n = screen_of(s);
 	uint8_t pf[RFB_PIXEL_FORMAT_LEN];
 	char hex[2 * RFB_PIXEL_FORMAT_LEN + 1];

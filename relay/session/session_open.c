@@ -79,7 +79,7 @@ on_row(void *arg, PGresult *res)
 		session_refuse(s, PQgetvalue(res, 0, 0));
 		goto out;
 	}
-	s->is_recorded = s->account.recording;
+	s->is_recorded = s->authorization.recording;
 	s->is_quota_full = !PQgetisnull(res, 0, 1);
 	if (s->is_quota_full && s->is_recorded) { /* as when there is no room */
 		session_record_lost(s, PQgetvalue(res, 0, 1));
@@ -147,7 +147,7 @@ fill_row(struct row *r, const struct session *s)
 		[SESSION_BY_VNC_AUTH] = "vnc_auth",
 		[SESSION_BY_NOVNC] = "browser",
 		[SESSION_BY_BROWSER] = "browser" };
-	const struct account *a = &s->account;
+	const struct authorization *a = &s->authorization;
 	const char *params[] = { s->id, r->team, r->endpoint, r->person,
 		s->loop->relay->node_id, a->access, a->recording ? "t" : "f",
 		s->client_addr, s->desktop_name, r->wall, s->name.person,
@@ -184,7 +184,7 @@ session_open(struct session *s)
 		session_refuse(s, "the relay is out of memory");
 		return;
 	}
-	account_forget_secrets(&s->account);
+	authorization_forget_secrets(&s->authorization);
 	session_configure_pump(s);
 	s->width = init->width;
 	s->height = init->height;
@@ -204,7 +204,8 @@ session_open(struct session *s)
 		"$3::bigint, $4::bigint, $5::uuid, $6::text, $7::boolean, "
 		"$8::text, $9::text, to_timestamp($10::float8), $13::text, "
 		"$14::text, $15::text, $16::boolean, $7::boolean, $17::text "
-		"FROM w WHERE w.why IS NULL RETURNING team_id), a AS (" START_AUDIT
+		"FROM w WHERE w.why IS NULL RETURNING team_id), a AS "
+		"(" START_AUDIT
 		") SELECT why, quota_refusal($2::bigint) FROM w",
 		17, r.params, on_row, s) != 0) {
 		session_refuse_away(s, NULL, so);
@@ -236,7 +237,8 @@ session_write_unsure_end(struct session *s, const char *code,
 	    "started_at, path, door, consent, view_only, trace_id, ended_at, "
 	    "end_code, end_reason, ended_mono_ns) VALUES ($1::uuid, $2, $3, "
 	    "$4, $5, $6, $7::boolean, $8, $9, to_timestamp($10), $13, $14, "
-	    "$15, $16, $17, to_timestamp($18), $19, $20, $21) ON CONFLICT (id) DO UPDATE SET "
+	    "$15, $16, $17, to_timestamp($18), $19, $20, $21) ON CONFLICT (id) "
+	    "DO UPDATE SET "
 	    "ended_at = excluded.ended_at, end_code = excluded.end_code, "
 	    "end_reason = excluded.end_reason, ended_mono_ns = "
 	    "excluded.ended_mono_ns, recording = false WHERE s.ended_at IS "

@@ -103,7 +103,8 @@ write_row(struct session *s, bool is_parked)
 	char id[24];
 	const char *params[] = { id, s->loop->relay->node_id };
 
-	snprintf(id, sizeof(id), "%lld", (long long)s->account.endpoint_id);
+	snprintf(
+	    id, sizeof(id), "%lld", (long long)s->authorization.endpoint_id);
 	db_retry_write(s->loop, "parked endpoint",
 	    is_parked ? "UPDATE endpoints SET parked_node = $2, parked_at = "
 			"now() WHERE id = $1"
@@ -114,20 +115,20 @@ write_row(struct session *s, bool is_parked)
 
 void
 session_start_parked(struct loop *l, const struct conn_peer *peer,
-    struct account *account, struct channel *channel,
+    struct authorization *authorization, struct channel *channel,
     struct connection_slot *slot)
 {
 	struct session *s = session_new(l, slot);
 
 	if (s == NULL) {
-		account_release(account);
+		authorization_release(authorization);
 		return;
 	}
 	s->door = SESSION_BY_NOBODY;
-	s->account = *account;
+	s->authorization = *authorization;
 	memcpy(s->client_addr, peer->client_addr, sizeof(s->client_addr));
 	snprintf(s->name.endpoint, sizeof(s->name.endpoint), "%s",
-	    account->endpoint);
+	    authorization->endpoint);
 	if (channel_adopt(&s->pump.endpoint, l, channel, on_endpoint_readable,
 		on_endpoint_writable, s) != 0)
 		session_end(s, "error", "out of memory");
@@ -145,7 +146,7 @@ session_park(struct session *s)
 		session_end(s, "error", "max_parked connections wait already");
 		return;
 	}
-	rc = list_add(s->loop, s->account.endpoint_id);
+	rc = list_add(s->loop, s->authorization.endpoint_id);
 	if (rc != 0) {
 		session_end(s, "error",
 		    rc == ERR_LIMIT ? "too many connections of this endpoint "
@@ -153,7 +154,7 @@ session_park(struct session *s)
 				    : "out of memory");
 		return;
 	}
-	account_forget_secrets(&s->account);
+	authorization_forget_secrets(&s->authorization);
 	session_set_state(s, SESSION_PARKED, 0);
 	s->is_parked = true;
 	write_row(s, true);
@@ -167,8 +168,8 @@ session_parked_gone(struct session *s)
 	if (!s->is_parked)
 		return;
 	s->is_parked = false;
-	list_take(s->loop, s->account.endpoint_id);
-	if (!list_has(s->account.endpoint_id))
+	list_take(s->loop, s->authorization.endpoint_id);
+	if (!list_has(s->authorization.endpoint_id))
 		write_row(s, false);
 }
 
@@ -180,7 +181,7 @@ session_drop_parked(struct loop *l, int64_t endpoint_id)
 	for (s = TAILQ_FIRST(&l->sessions); s != NULL; s = next) {
 		next = TAILQ_NEXT(s, link);
 		if (s->state == SESSION_PARKED &&
-		    s->account.endpoint_id == endpoint_id)
+		    s->authorization.endpoint_id == endpoint_id)
 			session_end(s, "command",
 			    "the endpoint was changed or removed");
 	}
@@ -257,7 +258,8 @@ session_parked_take(struct loop *l, int64_t endpoint_id,
 	struct session *s;
 
 	TAILQ_FOREACH_REVERSE(s, &l->sessions, session_list, link)
-	if (s->state == SESSION_PARKED && s->account.endpoint_id == endpoint_id)
+	if (s->state == SESSION_PARKED &&
+	    s->authorization.endpoint_id == endpoint_id)
 		break;
 	channel->transport.fd = -1;
 	if (s == NULL || channel_detach(channel, &s->pump.endpoint) != 0)
@@ -290,8 +292,8 @@ give_up(struct job *j)
 void
 session_claim(struct session *s)
 {
-	struct loop *at = session_parked_pick(s->account.endpoint_id);
-	const char *node = s->account.parked_node;
+	struct loop *at = session_parked_pick(s->authorization.endpoint_id);
+	const char *node = s->authorization.parked_node;
 	struct claim *c;
 
 	if (at == NULL && node != NULL &&
@@ -315,6 +317,6 @@ session_claim(struct session *s)
 	c->from = s->loop;
 	c->at = at;
 	memcpy(c->session, s->id, sizeof(c->session));
-	c->endpoint_id = s->account.endpoint_id;
+	c->endpoint_id = s->authorization.endpoint_id;
 	loop_post(at, &c->job);
 }

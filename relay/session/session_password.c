@@ -102,7 +102,7 @@ session_wipe_password(struct session *s)
 static bool
 is_known(const struct session *s)
 {
-	const char *hash = s->account.password_hash;
+	const char *hash = s->authorization.password_hash;
 
 	return hash != NULL &&
 	    recent_passwords_find(
@@ -133,10 +133,10 @@ session_check_password(void *arg)
 	c->job.address = s->attempt.who.keys[LOGIN_KEY_ADDRESS];
 	c->job.lane = s->attempt.who.lane;
 	c->session = s;
-	c->hash = s->account.password_hash;
+	c->hash = s->authorization.password_hash;
 	c->password = s->password;
 	c->result = ERR_NOMEM;
-	s->account.password_hash = NULL;
+	s->authorization.password_hash = NULL;
 	s->password = NULL;
 	s->check = c;
 	if (password_queue_submit(s->loop->relay->passwords, &c->job) != 0) {

@@ -273,8 +273,9 @@ out:
 bool
 session_may_record_by_hand(const struct session *s)
 {
-	return s->account.manual_recording && s->account.may_record &&
-	    !s->is_view_forced && !s->is_quota_full;
+	return s->authorization.manual_recording &&
+	    s->authorization.may_record && !s->is_view_forced &&
+	    !s->is_quota_full;
 }
 
 int
@@ -283,7 +284,7 @@ session_record_switch(struct session *s, bool on, const char **why)
 	if (s->is_recorded)
 		*why = "this session is recorded by policy, from its first "
 		       "picture to the last";
-	else if (!s->account.manual_recording)
+	else if (!s->authorization.manual_recording)
 		*why = "the team does not record by hand";
 	else if (s->is_quota_full)
 		*why = "the team's recordings have used up its quota";
@@ -342,7 +343,7 @@ session_record_lost(struct session *s, const char *why)
 
 	audit_gap(s, why);
 	s->is_recording = false;
-	if (s->account.end_on_failure && s->is_recorded) {
+	if (s->authorization.end_on_failure && s->is_recorded) {
 		snprintf(reason, sizeof(reason),
 		    "the session must be recorded "
 		    "and the recording %s: %s",

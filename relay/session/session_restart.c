@@ -67,7 +67,7 @@ wait_at_most(struct session *s, int64_t seconds)
 static bool
 is_enforced(const struct session *s)
 {
-	return s->is_recorded && s->account.end_on_failure;
+	return s->is_recorded && s->authorization.end_on_failure;
 }
 
 bool

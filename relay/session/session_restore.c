@@ -39,7 +39,7 @@ parked(const struct loop *l)
 		if (s->is_parked)
 			json_array_append_new(list,
 			    json_pack("{s:I}", "id",
-				(json_int_t)s->account.endpoint_id));
+				(json_int_t)s->authorization.endpoint_id));
 	return list;
 }
 

@@ -157,9 +157,9 @@ session_configure_pump(struct session *s)
 		.font = l->relay->font,
 		.latency = &l->measures.added_latency,
 		.id = s->id,
-		.clipboard = s->account.clipboard,
+		.clipboard = s->authorization.clipboard,
 		.room_bytes = (size_t)l->relay->conf.ring_bytes / 4,
-		.frame_rate = (uint32_t)s->account.frame_rate,
+		.frame_rate = (uint32_t)s->authorization.frame_rate,
 		.monitor = s->name.monitor,
 		.is_ultravnc =
 		    rfb_handshake_client_is_ultra(s->endpoint_handshake) };
@@ -227,7 +227,7 @@ start_pump(struct session *s)
 	rfb_handshake_client_free(s->endpoint_handshake);
 	s->viewer_handshake = NULL;
 	s->endpoint_handshake = NULL;
-	session_set_state(s, SESSION_RUNNING, s->account.max_session_s);
+	session_set_state(s, SESSION_RUNNING, s->authorization.max_session_s);
 	if (start_tick(s) != 0)
 		session_end(s, "error", no_memory);
 	else

@@ -13,7 +13,7 @@
 bool
 session_size_is_allowed(const struct session *s, unsigned w, unsigned h)
 {
-	if (!s->account.recording && !session_may_record_by_hand(s))
+	if (!s->authorization.recording && !session_may_record_by_hand(s))
 		return true;
 	return w <= RFB_MAX_SIDE && h <= RFB_MAX_SIDE &&
 	    (uint64_t)w * h <= (uint64_t)s->loop->relay->conf.max_pixels;

@@ -30,7 +30,7 @@
 #include "relay/listener/conn.h"
 #include "relay/listener/conn_limits.h"
 #include "relay/listener/listener.h"
-#include "relay/login/account.h"
+#include "relay/login/authorization.h"
 #include "relay/relay.h"
 #include "tests/unit/tls_pair.h"
 
@@ -174,11 +174,11 @@ on_agent_data(struct loop *l, const struct conn_peer *peer, const char *ticket,
 
 static void
 on_reverse(struct loop *l, const struct conn_peer *peer,
-    struct account *account, struct channel *channel,
+    struct authorization *authorization, struct channel *channel,
     struct connection_slot *slot)
 {
-	strcpy(got.endpoint, account->endpoint);
-	account_release(account);
+	strcpy(got.endpoint, authorization->endpoint);
+	authorization_release(authorization);
 	take(REVERSE, peer, channel, slot);
 }
 

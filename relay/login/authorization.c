@@ -1,4 +1,4 @@
-#include "relay/login/account.h"
+#include "relay/login/authorization.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +33,7 @@
 	"    FROM nodes n WHERE n.id = coalesce(e.parked_node, "               \
 	"e.agent_node)) "
 
-const char account_query[] =
+const char authorization_query[] =
     "WITH p AS (SELECT * FROM people WHERE name = $1), "
     "e AS (SELECT en.* FROM endpoints en JOIN p ON en.team_id = p.team_id "
     "  WHERE en.name = $2 AND en.deleted_at IS NULL), "
@@ -50,7 +50,7 @@ const char account_query[] =
     "LEFT JOIN access_settings a "
     "  ON a.team_id = e.team_id AND a.access = e.access";
 
-const char account_reverse_query[] =
+const char authorization_reverse_query[] =
     "WITH e AS (SELECT * FROM endpoints WHERE kind = 'reverse' AND "
     "  deleted_at IS NULL AND (reverse_cert_sha256 = decode($1, 'hex') OR "
     "  name = $2 AND reverse_secret_sha256 = decode($3, 'hex'))) " COLUMNS
@@ -63,7 +63,7 @@ const char account_reverse_query[] =
     "LEFT JOIN access_settings a "
     "  ON a.team_id = e.team_id AND a.access = e.access";
 
-/* Columns of account_query, in order. */
+/* Columns of authorization_query, in order. */
 enum col {
 	PERSON,
 	TEAM_ID,
@@ -160,7 +160,7 @@ bytes_of(const PGresult *res, enum col c, uint8_t *out, size_t max)
 }
 
 static int
-open_secret(struct account *a, const PGresult *res, const uint8_t *key)
+open_secret(struct authorization *a, const PGresult *res, const uint8_t *key)
 {
 	uint8_t sealed[2048];
 	size_t n = bytes_of(res, SECRET, sealed, sizeof(sealed));
@@ -190,7 +190,7 @@ kind_of(const char *s)
 }
 
 static void
-read_failures(struct account *a, const PGresult *res)
+read_failures(struct authorization *a, const PGresult *res)
 {
 	for (unsigned i = 0; i < LOGIN_KEYS; i++) {
 		enum col c = FAILURES + 2 * i;
@@ -202,7 +202,7 @@ read_failures(struct account *a, const PGresult *res)
 }
 
 int
-account_read(struct account *a, const PGresult *res,
+authorization_read(struct authorization *a, const PGresult *res,
     const uint8_t seal_key[SEAL_KEY_LEN])
 {
 	int rc = 0;
@@ -268,7 +268,7 @@ drop(char **s)
 }
 
 void
-account_forget_secrets(struct account *a)
+authorization_forget_secrets(struct authorization *a)
 {
 	drop(&a->password);
 	drop(&a->password_hash);
@@ -276,9 +276,9 @@ account_forget_secrets(struct account *a)
 }
 
 void
-account_release(struct account *a)
+authorization_release(struct authorization *a)
 {
-	account_forget_secrets(a);
+	authorization_forget_secrets(a);
 	drop(&a->team);
 	drop(&a->time_zone);
 	drop(&a->endpoint);

@@ -3,8 +3,8 @@
  * between them, read by one statement at login. Secrets are wiped on
  * release.
  */
-#ifndef RELAY_LOGIN_ACCOUNT_H
-#define RELAY_LOGIN_ACCOUNT_H
+#ifndef RELAY_LOGIN_AUTHORIZATION_H
+#define RELAY_LOGIN_AUTHORIZATION_H
 
 #include <libpq-fe.h>
 #include <stdbool.h>
@@ -21,7 +21,7 @@ enum endpoint_kind {
 	ENDPOINT_ATTENDED,
 };
 
-struct account {
+struct authorization {
 	/* person; person_id 0: unknown */
 	int64_t person_id, team_id;
 	char *team, *time_zone;
@@ -61,24 +61,24 @@ struct account {
 	char *reverse_sha256; /* of what lets it dial in: ID or certificate */
 };
 
-extern const char account_query[];
+extern const char authorization_query[];
 
 /*
  * The same columns for an endpoint that dialled in itself, with no person.
  * Parameters: SHA-256 of its certificate (hex or ""), name, SHA-256 of its
  * secret (hex or "").
  */
-extern const char account_reverse_query[];
+extern const char authorization_reverse_query[];
 
 /*
- * Reads the one row of account_query (parameters: person, endpoint, prefix
- * of the client's address, known_login_id) or of the other. seal_key opens the
- * endpoint's secret. Returns 0 or ERR_NOMEM.
+ * Reads the one row of authorization_query (parameters: person, endpoint,
+ * prefix of the client's address, known_login_id) or of the other. seal_key
+ * opens the endpoint's secret. Returns 0 or ERR_NOMEM.
  */
-int account_read(struct account *a, const PGresult *res,
+int authorization_read(struct authorization *a, const PGresult *res,
     const uint8_t seal_key[SEAL_KEY_LEN]);
-void account_release(struct account *a);
+void authorization_release(struct authorization *a);
 /* Wipes and drops what is not needed once the endpoint is connected. */
-void account_forget_secrets(struct account *a);
+void authorization_forget_secrets(struct authorization *a);
 
 #endif

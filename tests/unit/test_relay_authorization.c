@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "common/err.h"
-#include "relay/login/account.h"
+#include "relay/login/authorization.h"
 
 #define COLUMNS_MAX 64
 #define NONE        -1
@@ -22,7 +22,7 @@ static const uint8_t key[SEAL_KEY_LEN];
 static int
 n_columns(void)
 {
-	const char *p = strstr(account_query, "SELECT p.id");
+	const char *p = strstr(authorization_query, "SELECT p.id");
 	const char *end = strstr(p, " FROM (SELECT 1) one");
 	int n = 1, depth = 0;
 
@@ -63,9 +63,9 @@ each_column_absent(void **state)
 	assert_in_range(n, 30, COLUMNS_MAX);
 	for (int absent = ALL; absent < n; absent++) {
 		PGresult *res = row(n, absent);
-		struct account a;
+		struct authorization a;
 
-		assert_int_equal(account_read(&a, res, key), 0);
+		assert_int_equal(authorization_read(&a, res, key), 0);
 		if (absent == NONE) {
 			assert_int_equal(a.person_id, 1);
 			assert_string_equal(a.tls_name, "1");
@@ -80,8 +80,8 @@ each_column_absent(void **state)
 			assert_false(a.allow_clear);
 			assert_true(a.holder_silent_s == 0);
 		}
-		account_forget_secrets(&a);
-		account_release(&a);
+		authorization_forget_secrets(&a);
+		authorization_release(&a);
 		PQclear(res);
 	}
 }
@@ -90,10 +90,10 @@ static void
 no_row(void **state)
 {
 	PGresult *res = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
-	struct account a;
+	struct authorization a;
 
-	assert_int_equal(account_read(&a, res, key), ERR_NOTFOUND);
-	account_release(&a);
+	assert_int_equal(authorization_read(&a, res, key), ERR_NOTFOUND);
+	authorization_release(&a);
 	PQclear(res);
 }
 
