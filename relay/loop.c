@@ -82,7 +82,7 @@ static void
 end_all(struct loop *l, const char *reason)
 {
 	const struct timeval last = { LAST_WRITES_SECONDS, 0 };
-	struct session *s, *next;
+	struct relay_session *s, *next;
 
 	l->is_told_to_end = true;
 	event_add(l->drain_timer, &last);

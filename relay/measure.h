@@ -31,14 +31,15 @@ struct session_measures {
 struct loop;
 struct metrics_out;
 struct relay;
-struct session;
+struct relay_session;
 
 /* A state of s, an enum session_state, ends now. */
-void measure_state_ends(struct session *s, unsigned state);
+void measure_state_ends(struct relay_session *s, unsigned state);
 /* Its recorder uses that much memory and is that far behind; untrusted. */
-void measure_recorder(struct session *s, uint64_t bytes, uint64_t behind_ms);
+void measure_recorder(
+    struct relay_session *s, uint64_t bytes, uint64_t behind_ms);
 /* Adds to the relay's counters the bytes that came since the last call. */
-void measure_bytes(struct session *s);
+void measure_bytes(struct relay_session *s);
 /* Each second. */
 void measure_loop(struct loop *l);
 

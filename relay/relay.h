@@ -35,7 +35,7 @@ struct event_base;
 struct listener;
 struct login_throttle;
 struct password_queue;
-struct session;
+struct relay_session;
 struct static_files;
 struct rfb_ra2_key;
 struct text_font;
@@ -78,7 +78,7 @@ struct relay {
 	unsigned n_loops;
 };
 
-TAILQ_HEAD(session_list, session);
+TAILQ_HEAD(session_list, relay_session);
 TAILQ_HEAD(conn_list, conn);
 TAILQ_HEAD(proxied_list, proxied);
 TAILQ_HEAD(agent_list, agent);

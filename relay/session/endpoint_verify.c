@@ -16,7 +16,7 @@
  * every certificate of that CA has. ERR_CONFIG: refused.
  */
 static int
-demand_chain(struct session *s)
+demand_chain(struct relay_session *s)
 {
 	const struct authorization *a = &s->authorization;
 	const char *name = a->tls_name != NULL ? a->tls_name : a->host;
@@ -42,7 +42,7 @@ demand_chain(struct session *s)
 }
 
 void
-session_endpoint_start_tls(struct session *s)
+session_endpoint_start_tls(struct relay_session *s)
 {
 	int rc = transport_start_tls(
 	    &s->pump.endpoint.transport, s->loop->relay->client_ctx, false);
@@ -63,7 +63,7 @@ session_endpoint_start_tls(struct session *s)
 }
 
 static void
-remember_pin(struct session *s)
+remember_pin(struct relay_session *s)
 {
 	char pin[65], id[24];
 	const char *params[] = { id, pin, s->name.person, s->name.endpoint };
@@ -83,7 +83,7 @@ remember_pin(struct session *s)
 
 /* seen_pin is the endpoint's; else it is refused. */
 static bool
-pin_is_right(struct session *s)
+pin_is_right(struct relay_session *s)
 {
 	if (s->authorization.has_pin &&
 	    memcmp(s->seen_pin, s->authorization.pin, sizeof(s->seen_pin)) !=
@@ -104,7 +104,7 @@ pin_is_right(struct session *s)
 
 /* The certificate is checked before anything secret is sent. */
 bool
-session_endpoint_check_certificate(struct session *s)
+session_endpoint_check_certificate(struct relay_session *s)
 {
 	if (tls_peer_sha256(s->pump.endpoint.transport.ssl, s->seen_pin) == 0)
 		return pin_is_right(s);
@@ -114,7 +114,7 @@ session_endpoint_check_certificate(struct session *s)
 
 /* RA2: so is its RSA key, which no CA vouches for. */
 bool
-session_endpoint_check_key(struct session *s)
+session_endpoint_check_key(struct relay_session *s)
 {
 	memcpy(s->seen_pin,
 	    rfb_handshake_client_key_sha256(s->endpoint_handshake),
@@ -136,7 +136,7 @@ session_endpoint_check_key(struct session *s)
 }
 
 void
-session_endpoint_tls_failed(struct session *s)
+session_endpoint_tls_failed(struct relay_session *s)
 {
 	char why[128];
 	long verify = SSL_get_verify_result(s->pump.endpoint.transport.ssl);
@@ -153,7 +153,7 @@ session_endpoint_tls_failed(struct session *s)
 /* What only the check needed: about 10 KB that would live as long as the
  * session. Nothing is verified twice, renegotiation is off. */
 void
-session_endpoint_forget_chain(struct session *s)
+session_endpoint_forget_chain(struct relay_session *s)
 {
 	SSL *ssl = s->pump.endpoint.transport.ssl;
 	STACK_OF(X509) *chain = SSL_get0_verified_chain(ssl);

@@ -45,7 +45,7 @@ static const char *const timeout_reasons[] = {
 
 /* The database may be what it waits for. */
 static const char *
-timeout_reason(const struct session *s)
+timeout_reason(const struct relay_session *s)
 {
 	const struct db *db = s->loop->db;
 
@@ -59,7 +59,7 @@ timeout_reason(const struct session *s)
 static void
 on_deadline(evutil_socket_t fd, short what, void *arg)
 {
-	struct session *s = arg;
+	struct relay_session *s = arg;
 	char reason[200];
 
 	switch (s->state) {
@@ -91,7 +91,7 @@ on_deadline(evutil_socket_t fd, short what, void *arg)
 
 /* Frees everything but the memory that a job or query still points to. */
 static void
-teardown(struct session *s)
+teardown(struct relay_session *s)
 {
 	bool has_input =
 	    s->ending.in == SESSION_RUNNING && pump_let_go(&s->pump);
@@ -153,7 +153,7 @@ teardown(struct session *s)
  * database: what really happened wins over that.
  */
 static void
-write_end(struct session *s, const char *code, const char *reason)
+write_end(struct relay_session *s, const char *code, const char *reason)
 {
 	char wall[32], mono[32];
 	const char *params[] = { s->id, code, reason, wall, s->name.person,
@@ -198,7 +198,7 @@ tee_end_of(const char *code)
 }
 
 static void
-log_end(const struct session *s, const char *code, const char *reason)
+log_end(const struct relay_session *s, const char *code, const char *reason)
 {
 	if (s->is_check && !s->has_row)
 		return;
@@ -215,7 +215,7 @@ log_end(const struct session *s, const char *code, const char *reason)
 
 /* Everything of it ends now. */
 static void
-finish(struct session *s, const char *code, const char *reason)
+finish(struct relay_session *s, const char *code, const char *reason)
 {
 	log_end(s, code, reason);
 	if (s->ending.in == SESSION_CHECK)
@@ -233,7 +233,7 @@ finish(struct session *s, const char *code, const char *reason)
  * browser page, or the handshake. Returns false when it cannot.
  */
 static bool
-tell_refusal(struct session *s, const char *reason)
+tell_refusal(struct relay_session *s, const char *reason)
 {
 	if (s->lobby != NULL) {
 		return session_lobby_say(s, "No connection", reason, "") == 0;
@@ -251,7 +251,7 @@ tell_refusal(struct session *s, const char *reason)
 /* Before it runs: the viewer reads the reason and closes; the relay does after
  * a while. */
 static void
-refuse(struct session *s, const char *code, const char *reason)
+refuse(struct relay_session *s, const char *code, const char *reason)
 {
 	if (s->check == NULL) /* else it still counts */
 		login_attempt_end(&s->attempt, LOGIN_ABANDONED);
@@ -282,7 +282,7 @@ refuse(struct session *s, const char *code, const char *reason)
 static void
 on_ending(evutil_socket_t fd, short what, void *arg)
 {
-	struct session *s = arg;
+	struct relay_session *s = arg;
 	struct session_ending *e = &s->ending;
 	char *why = e->why;
 	const char *reason = why != NULL ? why : "the relay is out of memory";
@@ -303,7 +303,7 @@ on_ending(evutil_socket_t fd, short what, void *arg)
 void
 sessions_end_noted(struct loop *l)
 {
-	struct session *s, *next;
+	struct relay_session *s, *next;
 
 	for (s = TAILQ_FIRST(&l->sessions); s != NULL; s = next) {
 		next = TAILQ_NEXT(s, link);
@@ -315,7 +315,7 @@ sessions_end_noted(struct loop *l)
 static void
 on_part_time(evutil_socket_t fd, short what, void *arg)
 {
-	struct session *s = arg;
+	struct relay_session *s = arg;
 
 	session_end(s, "command", s->part_reason);
 }
@@ -323,7 +323,7 @@ on_part_time(evutil_socket_t fd, short what, void *arg)
 /* A viewer that can be told nothing reads it on a banner; the session goes
  * on, and is recorded, until that was read. */
 static bool
-part_with_words(struct session *s, const char *reason)
+part_with_words(struct relay_session *s, const char *reason)
 {
 	const struct timeval tv = { PART_SECONDS, 0 };
 
@@ -337,7 +337,7 @@ part_with_words(struct session *s, const char *reason)
 }
 
 void
-session_end_by_command(struct session *s, const char *reason)
+session_end_by_command(struct relay_session *s, const char *reason)
 {
 	if (s->state != SESSION_RUNNING)
 		session_refuse(s, reason);
@@ -348,7 +348,7 @@ session_end_by_command(struct session *s, const char *reason)
 void
 sessions_refuse_logins(struct loop *l, const char *reason)
 {
-	struct session *s, *next;
+	struct relay_session *s, *next;
 
 	for (s = TAILQ_FIRST(&l->sessions); s != NULL; s = next) {
 		next = TAILQ_NEXT(s, link);
@@ -359,8 +359,8 @@ sessions_refuse_logins(struct loop *l, const char *reason)
 	}
 }
 
-struct session *
-session_next(struct session *s)
+struct relay_session *
+session_next(struct relay_session *s)
 {
 	return TAILQ_NEXT(s, link);
 }
@@ -369,7 +369,7 @@ session_next(struct session *s)
 static void
 on_evicted(void *owner, enum connection_eviction why)
 {
-	struct session *s = owner;
+	struct relay_session *s = owner;
 
 	s->ending.is_at_once = true;
 	session_refuse(s,
@@ -379,10 +379,10 @@ on_evicted(void *owner, enum connection_eviction why)
 		  "wait for their login; try again");
 }
 
-struct session *
+struct relay_session *
 session_new(struct loop *l, struct connection_slot *slot)
 {
-	struct session *s = calloc(1, sizeof(*s));
+	struct relay_session *s = calloc(1, sizeof(*s));
 
 	if (s == NULL) {
 		connection_limit_leave(l->relay->connections, slot);
@@ -419,7 +419,7 @@ session_new(struct loop *l, struct connection_slot *slot)
 }
 
 void
-session_greet(struct session *s)
+session_greet(struct relay_session *s)
 {
 	struct buf *out = &s->pump.viewer.out;
 
@@ -443,11 +443,11 @@ session_greet(struct session *s)
 }
 
 /* A session on a connection of the listeners. */
-static struct session *
+static struct relay_session *
 adopt(struct loop *l, const struct conn_peer *peer, struct channel *channel,
     struct connection_slot *slot, enum session_door door)
 {
-	struct session *s = session_new(l, slot);
+	struct relay_session *s = session_new(l, slot);
 
 	if (s == NULL)
 		return NULL;
@@ -466,7 +466,7 @@ session_start_viewer(struct loop *l, const struct conn_peer *peer,
     struct channel *channel, struct connection_slot *slot)
 {
 	bool is_vnc_auth = peer->listen_addr->kind == LISTEN_VNC_AUTH;
-	struct session *s = adopt(l, peer, channel, slot,
+	struct relay_session *s = adopt(l, peer, channel, slot,
 	    is_vnc_auth ? SESSION_BY_VNC_AUTH : SESSION_BY_VNC);
 
 	if (s == NULL)
@@ -480,7 +480,7 @@ void
 session_start_websocket(struct loop *l, const struct conn_peer *peer,
     bool is_page, struct channel *channel, struct connection_slot *slot)
 {
-	struct session *s = adopt(l, peer, channel, slot,
+	struct relay_session *s = adopt(l, peer, channel, slot,
 	    is_page ? SESSION_BY_BROWSER : SESSION_BY_NOVNC);
 
 	if (s == NULL)

@@ -14,7 +14,7 @@
 struct conn_peer;
 struct connection_slot;
 struct loop;
-struct session;
+struct relay_session;
 struct channel;
 
 /*
@@ -59,9 +59,9 @@ void session_orders_release(struct loop *l);
  * refused; servers that wait dial in elsewhere. */
 void sessions_refuse_logins(struct loop *l, const char *reason);
 /* Ends it whatever it is doing; reason: for people. */
-void session_end_by_command(struct session *s, const char *reason);
+void session_end_by_command(struct relay_session *s, const char *reason);
 
-struct session *session_next(struct session *s);
+struct relay_session *session_next(struct relay_session *s);
 
 /* A loop that has ended calls no events any more: ends the sessions of which
  * the last queries and jobs noted that they end. */

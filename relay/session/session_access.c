@@ -38,7 +38,7 @@ static const char query[] =
     "LEFT JOIN LATERAL endpoint_rights_of(x.person, x.endpoint) r ON true";
 
 const char *
-session_path(const struct session *s)
+session_path(const struct relay_session *s)
 {
 	static const char *const paths[] = { [ENDPOINT_DIRECT] = "direct",
 		[ENDPOINT_AGENT] = "agent",
@@ -51,7 +51,7 @@ session_path(const struct session *s)
 /* ---- the end of one ---- */
 
 static void
-write_revoked(struct session *s, const char *why)
+write_revoked(struct relay_session *s, const char *why)
 {
 	const char *params[] = { s->id, s->name.person, s->name.endpoint, why };
 
@@ -70,7 +70,7 @@ static void
 on_words_time(evutil_socket_t fd, short what, void *arg)
 {
 	const struct timeval tv = { 0, WORDS_MS * 1000 };
-	struct session *s = arg;
+	struct relay_session *s = arg;
 
 	if (s->state != SESSION_RUNNING)
 		return;
@@ -83,7 +83,7 @@ on_words_time(evutil_socket_t fd, short what, void *arg)
 
 /* Input ends now; pictures when the banner is in the stream. */
 static void
-end_with_words(struct session *s, const char *why)
+end_with_words(struct relay_session *s, const char *why)
 {
 	s->revoke.why = strdup(why);
 	s->revoke.timer = evtimer_new(s->loop->base, on_words_time, s);
@@ -100,7 +100,7 @@ end_with_words(struct session *s, const char *why)
 }
 
 static void
-revoke(struct session *s, const char *why)
+revoke(struct relay_session *s, const char *why)
 {
 	if (s->revoke.is_begun)
 		return;
@@ -115,7 +115,7 @@ revoke(struct session *s, const char *why)
 }
 
 void
-session_access_release(struct session *s)
+session_access_release(struct relay_session *s)
 {
 	if (s->revoke.timer != NULL)
 		event_free(s->revoke.timer);
@@ -128,7 +128,7 @@ session_access_release(struct session *s)
 
 /* Has an endpoint, and a person or a place among those that wait for one. */
 static bool
-is_checked(const struct session *s)
+is_checked(const struct relay_session *s)
 {
 	if (s->authorization.endpoint_id == 0 || s->revoke.is_begun)
 		return false;
@@ -140,7 +140,7 @@ is_checked(const struct session *s)
 
 /* C1: what is being recorded by hand goes on; nobody may start or stop it. */
 static void
-set_may_record(struct session *s, bool may)
+set_may_record(struct relay_session *s, bool may)
 {
 	if (s->authorization.may_record == may)
 		return;
@@ -152,7 +152,8 @@ set_may_record(struct session *s, bool may)
 static void
 take_row(struct loop *l, const PGresult *res, int row)
 {
-	struct session *s = session_find(l, PQgetvalue(res, row, SESSION));
+	struct relay_session *s =
+	    session_find(l, PQgetvalue(res, row, SESSION));
 
 	if (s == NULL || !is_checked(s))
 		return;
@@ -180,7 +181,7 @@ on_answer(void *arg, PGresult *res)
 }
 
 static json_t *
-describe(const struct session *s)
+describe(const struct relay_session *s)
 {
 	const struct authorization *a = &s->authorization;
 
@@ -196,7 +197,7 @@ static json_t *
 checked_ones(struct loop *l)
 {
 	json_t *list = json_array();
-	struct session *s;
+	struct relay_session *s;
 
 	TAILQ_FOREACH(s, &l->sessions, link)
 		if (is_checked(s))

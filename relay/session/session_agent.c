@@ -23,7 +23,7 @@ static const char away[] = "the relay's database cannot be reached; new "
 
 /* "endpoint desk1 ...", the form of every refusal here. */
 static void
-refuse(struct session *s, const char *what)
+refuse(struct relay_session *s, const char *what)
 {
 	char reason[AGENT_TEXT_MAX + 256];
 
@@ -37,7 +37,7 @@ static bool
 on_channel(void *arg, struct channel *channel)
 {
 	struct agent_msg m = { .type = AGENT_ACCEPTED };
-	struct session *s = arg;
+	struct relay_session *s = arg;
 
 	if (s->state != SESSION_AGENT)
 		return false;
@@ -58,14 +58,14 @@ on_channel(void *arg, struct channel *channel)
 }
 
 static void
-issue_ticket(struct session *s)
+issue_ticket(struct relay_session *s)
 {
 	ticket_issue(&s->dial_ticket, &s->loop->tickets, on_channel, s);
 }
 
 /* Who answers for this endpoint: a channel, or a session code. */
 static const char *
-agent_channel(const struct session *s)
+agent_channel(const struct relay_session *s)
 {
 	return s->authorization.kind == ENDPOINT_ATTENDED
 	    ? s->name.endpoint
@@ -73,7 +73,7 @@ agent_channel(const struct session *s)
 }
 
 int
-session_agent_order(struct session *s, json_t *take)
+session_agent_order(struct relay_session *s, json_t *take)
 {
 	char *text = take != NULL ? json_dumps(take, JSON_COMPACT) : NULL;
 	const char *params[] = { text };
@@ -89,7 +89,7 @@ session_agent_order(struct session *s, json_t *take)
 }
 
 static enum agent_recorded
-how_recorded(const struct session *s)
+how_recorded(const struct relay_session *s)
 {
 	return s->authorization.recording ? AGENT_RECORDED_YES
 	    : s->authorization.manual_recording && s->authorization.may_record
@@ -98,7 +98,7 @@ how_recorded(const struct session *s)
 }
 
 static int
-order_open(struct session *s)
+order_open(struct relay_session *s)
 {
 	const struct authorization *a = &s->authorization;
 	const char *address = s->loop->relay->conf.agent_address;
@@ -119,7 +119,7 @@ order_open(struct session *s)
 
 /* T4: names the endpoint, its version and the version needed. */
 static bool
-is_too_old(struct session *s)
+is_too_old(struct relay_session *s)
 {
 	const char *least = s->loop->relay->conf.agent_min_version;
 	const char *have = s->authorization.agent_version;
@@ -136,7 +136,7 @@ is_too_old(struct session *s)
 }
 
 static bool
-is_away(struct session *s)
+is_away(struct relay_session *s)
 {
 	char what[160];
 
@@ -157,7 +157,7 @@ is_away(struct session *s)
 
 /* The relay to which the agent, or the server that dialled in, is connected. */
 static const char *
-holder(const struct session *s)
+holder(const struct relay_session *s)
 {
 	return s->authorization.kind == ENDPOINT_REVERSE
 	    ? s->authorization.parked_node
@@ -167,7 +167,7 @@ holder(const struct session *s)
 /* Half of the time after which that relay is written off passes without a
  * heartbeat: an order to it would be waited for in vain. */
 static bool
-is_holder_gone(struct session *s)
+is_holder_gone(struct relay_session *s)
 {
 	const struct relay *r = s->loop->relay;
 	const char *node = holder(s);
@@ -185,7 +185,7 @@ is_holder_gone(struct session *s)
 void
 sessions_node_lost(struct loop *l, const char *node)
 {
-	struct session *s, *next;
+	struct relay_session *s, *next;
 
 	for (s = TAILQ_FIRST(&l->sessions); s != NULL; s = next) {
 		const char *to = s->state == SESSION_AGENT ? holder(s) : NULL;
@@ -201,7 +201,7 @@ sessions_node_lost(struct loop *l, const char *node)
 }
 
 void
-session_agent_open(struct session *s)
+session_agent_open(struct relay_session *s)
 {
 	int64_t seconds = s->loop->relay->conf.connect_seconds;
 
@@ -219,7 +219,7 @@ session_agent_open(struct session *s)
 }
 
 void
-session_agent_ask_relay(struct session *s)
+session_agent_ask_relay(struct relay_session *s)
 {
 	const struct relay *r = s->loop->relay;
 
@@ -245,7 +245,7 @@ session_agent_ask_relay(struct session *s)
 /* ---- what the agent says on the data channel ---- */
 
 static void
-audit_consent(struct session *s, const char *answer)
+audit_consent(struct relay_session *s, const char *answer)
 {
 	const char *params[] = { s->id, answer, s->name.person,
 		s->name.endpoint };
@@ -259,7 +259,7 @@ audit_consent(struct session *s, const char *answer)
 }
 
 static void
-on_consent(struct session *s, const struct agent_msg *m)
+on_consent(struct relay_session *s, const struct agent_msg *m)
 {
 	static const char *const words[] = { "waiting", "full", "view",
 		"declined", "timeout", "no dialog" };
@@ -291,7 +291,7 @@ on_consent(struct session *s, const struct agent_msg *m)
 }
 
 static void
-on_message(struct session *s, const struct agent_msg *m)
+on_message(struct relay_session *s, const struct agent_msg *m)
 {
 	char what[AGENT_TEXT_MAX + 64];
 
@@ -315,7 +315,7 @@ on_message(struct session *s, const struct agent_msg *m)
 }
 
 void
-session_agent_feed(struct session *s)
+session_agent_feed(struct relay_session *s)
 {
 	struct agent_msg m;
 	size_t used;
@@ -338,13 +338,13 @@ session_agent_feed(struct session *s)
 /* ---- while it runs ---- */
 
 const char *
-session_agent_channel(const struct session *s)
+session_agent_channel(const struct relay_session *s)
 {
 	return agent_channel(s) != NULL ? agent_channel(s) : "";
 }
 
 void
-session_agent_indicator(struct session *s)
+session_agent_indicator(struct relay_session *s)
 {
 	char text[256];
 

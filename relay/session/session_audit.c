@@ -20,7 +20,7 @@ static const char *const sources[] = { [ORDER_FROM_COMMAND] = "command",
 /* A token bucket. Commands come through the database, which decided about
  * each, and relaycam waits for their rows. */
 static bool
-may_write(struct session *s, enum order_source from)
+may_write(struct relay_session *s, enum order_source from)
 {
 	struct order_audit *a = &s->order_audit;
 	uint64_t now = clock_mono_ns(), n;
@@ -42,8 +42,8 @@ may_write(struct session *s, enum order_source from)
 }
 
 static void
-write_row(
-    struct session *s, const char *actor, const char *action, json_t *take)
+write_row(struct relay_session *s, const char *actor, const char *action,
+    json_t *take)
 {
 	char *text = take != NULL ? json_dumps(take, JSON_COMPACT) : NULL;
 	const char *params[] = { s->id, actor, action, text };
@@ -71,7 +71,7 @@ value_json(const char *value)
 }
 
 void
-session_audit_order(struct session *s, enum order_source from,
+session_audit_order(struct relay_session *s, enum order_source from,
     const char *actor, const char *command, const char *value, const char *why)
 {
 	json_t *o;
@@ -96,7 +96,7 @@ session_audit_order(struct session *s, enum order_source from,
 }
 
 void
-session_audit_end(struct session *s)
+session_audit_end(struct relay_session *s)
 {
 	if (s->has_row && s->order_audit.n_omitted > 0)
 		write_row(s, s->name.person, "session_commands_omitted",

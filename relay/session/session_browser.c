@@ -22,12 +22,12 @@
 
 struct request {
 	struct job job;
-	struct session *session;
+	struct relay_session *session;
 	json_t *json;
 };
 
 void
-session_browser_send(struct session *s, json_t *take)
+session_browser_send(struct relay_session *s, json_t *take)
 {
 	char *text = take != NULL ? json_dumps(take, JSON_COMPACT) : NULL;
 
@@ -42,8 +42,8 @@ session_browser_send(struct session *s, json_t *take)
 }
 
 void
-session_browser_end(
-    struct session *s, const char *type, const char *code, const char *reason)
+session_browser_end(struct relay_session *s, const char *type, const char *code,
+    const char *reason)
 {
 	if (s->pump.viewer.ws == NULL)
 		return;
@@ -55,7 +55,8 @@ session_browser_end(
 }
 
 void
-session_browser_warning(struct session *s, const char *text, unsigned seconds)
+session_browser_warning(
+    struct relay_session *s, const char *text, unsigned seconds)
 {
 	session_browser_send(s,
 	    json_pack("{s:s s:s s:i}", "type", "warning", "text", text,
@@ -63,7 +64,7 @@ session_browser_warning(struct session *s, const char *text, unsigned seconds)
 }
 
 static json_t *
-monitors(const struct session *s)
+monitors(const struct relay_session *s)
 {
 	json_t *list = json_array();
 	unsigned n;
@@ -78,7 +79,7 @@ monitors(const struct session *s)
 }
 
 static json_t *
-time_left(const struct session *s)
+time_left(const struct relay_session *s)
 {
 	uint64_t run = (clock_mono_ns() - s->start_mono_ns) / NS_PER_S;
 
@@ -86,7 +87,7 @@ time_left(const struct session *s)
 }
 
 static json_t *
-status(const struct session *s, const char *type)
+status(const struct relay_session *s, const char *type)
 {
 	const struct authorization *a = &s->authorization;
 	const char *policy = a->recording ? "always"
@@ -107,14 +108,14 @@ status(const struct session *s, const char *type)
 }
 
 void
-session_browser_status(struct session *s)
+session_browser_status(struct relay_session *s)
 {
 	if (s->door == SESSION_BY_BROWSER && s->pump.viewer.ws != NULL)
 		session_browser_send(s, status(s, "status"));
 }
 
 int
-session_browser_accept(struct session *s)
+session_browser_accept(struct relay_session *s)
 {
 	session_browser_send(s, status(s, "accepted"));
 	s->viewer_handshake =
@@ -128,7 +129,7 @@ session_browser_accept(struct session *s)
 /* ---- what the page asks for ---- */
 
 static void
-log_in(struct session *s, const json_t *o)
+log_in(struct relay_session *s, const json_t *o)
 {
 	const char *ticket = json_text_or_empty(o, "ticket");
 
@@ -144,7 +145,7 @@ log_in(struct session *s, const json_t *o)
 }
 
 static void
-obey(struct session *s, const json_t *o)
+obey(struct relay_session *s, const json_t *o)
 {
 	static const struct {
 		const char *type, *key;
@@ -193,7 +194,7 @@ static void
 handle(struct job *j)
 {
 	struct request *r = (struct request *)j;
-	struct session *s = r->session;
+	struct relay_session *s = r->session;
 
 	s->n_requests--;
 	if (s->state == SESSION_LOGIN && s->door == SESSION_BY_BROWSER)
@@ -209,7 +210,7 @@ handle(struct job *j)
 void
 on_browser_text(void *arg, const char *json, size_t len)
 {
-	struct session *s = arg;
+	struct relay_session *s = arg;
 	struct request *r;
 	json_t *o = json_loadb(json, len, 0, NULL);
 

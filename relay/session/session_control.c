@@ -18,7 +18,7 @@
 #define LAST_WORDS_SECONDS 3
 
 void
-session_status_changed(struct session *s)
+session_status_changed(struct relay_session *s)
 {
 	char monitor[12], rate[12];
 	const char *params[] = { s->id, monitor,
@@ -53,7 +53,7 @@ number(const char *value, unsigned max)
 /* Each returns NULL, or why it is refused. */
 
 static const char *
-set_monitor(struct session *s, const char *value)
+set_monitor(struct relay_session *s, const char *value)
 {
 	int n = number(value, LOGIN_MONITOR_MAX);
 	int rc = n < 0 ? ERR_NOTFOUND : pump_set_monitor(&s->pump, (unsigned)n);
@@ -67,7 +67,7 @@ set_monitor(struct session *s, const char *value)
 }
 
 static const char *
-set_rate(struct session *s, const char *value)
+set_rate(struct relay_session *s, const char *value)
 {
 	int n = number(value, FRAME_RATE_MAX);
 
@@ -81,7 +81,7 @@ set_rate(struct session *s, const char *value)
 
 /* What somebody else set, the technician cannot lift. */
 static const char *
-set_view_only(struct session *s, const char *value)
+set_view_only(struct relay_session *s, const char *value)
 {
 	bool is_technician = s->order == NULL || s->order->is_own;
 	bool on = strcmp(value, "on") == 0;
@@ -100,7 +100,7 @@ set_view_only(struct session *s, const char *value)
 }
 
 static const char *
-set_recording(struct session *s, const char *value, const char *by)
+set_recording(struct relay_session *s, const char *value, const char *by)
 {
 	bool on = strcmp(value, "start") == 0;
 	const char *why = NULL;
@@ -122,7 +122,7 @@ set_recording(struct session *s, const char *value, const char *by)
 }
 
 void
-session_warn(struct session *s, const char *text, unsigned seconds)
+session_warn(struct relay_session *s, const char *text, unsigned seconds)
 {
 	log_info(
 	    "session_warned", LOG_S("session", s->id), LOG_S("text", text));
@@ -133,7 +133,8 @@ session_warn(struct session *s, const char *text, unsigned seconds)
 }
 
 static const char *
-obey(struct session *s, const char *command, const char *value, const char *by)
+obey(struct relay_session *s, const char *command, const char *value,
+    const char *by)
 {
 	if (s->state != SESSION_RUNNING)
 		return "the session does not run yet";
@@ -152,8 +153,8 @@ obey(struct session *s, const char *command, const char *value, const char *by)
 }
 
 static void
-obey_and_tell(
-    struct session *s, const char *command, const char *value, const char *by)
+obey_and_tell(struct relay_session *s, const char *command, const char *value,
+    const char *by)
 {
 	const char *why = obey(s, command, value, by);
 
@@ -171,8 +172,8 @@ obey_and_tell(
 /* Carries out an order of the technician's page or one that came through the
  * database, which is in s->order then. */
 void
-session_command(
-    struct session *s, const char *command, const char *value, const char *by)
+session_command(struct relay_session *s, const char *command, const char *value,
+    const char *by)
 {
 	if (strcmp(command, "end") == 0)
 		session_end_by_command(
@@ -185,7 +186,7 @@ session_command(
 
 /* So long before the end, by the session's clock. 0 is the end. */
 static void
-set_timer(const struct session *s, struct event *timer, int64_t before_s)
+set_timer(const struct relay_session *s, struct event *timer, int64_t before_s)
 {
 	uint64_t at = s->start_mono_ns +
 	    (uint64_t)(s->authorization.max_session_s - before_s) * NS_PER_S;
@@ -197,7 +198,7 @@ set_timer(const struct session *s, struct event *timer, int64_t before_s)
 }
 
 void
-session_clocks_set(struct session *s)
+session_clocks_set(struct relay_session *s)
 {
 	if (s->authorization.max_session_s <= 0)
 		return;
@@ -209,7 +210,7 @@ session_clocks_set(struct session *s)
 }
 
 static void
-show_warning(struct session *s)
+show_warning(struct relay_session *s)
 {
 	char text[200];
 	long long left = (long long)s->authorization.warn_s;
@@ -232,7 +233,7 @@ show_warning(struct session *s)
 static void
 on_words_time(evutil_socket_t fd, short what, void *arg)
 {
-	struct session *s = arg;
+	struct relay_session *s = arg;
 	bool is_warning = s->words == WORDS_WARNING;
 
 	if (s->state != SESSION_RUNNING)
@@ -253,7 +254,7 @@ on_words_time(evutil_socket_t fd, short what, void *arg)
 }
 
 void
-session_clocks_start(struct session *s)
+session_clocks_start(struct relay_session *s)
 {
 	int64_t warn_s = s->authorization.warn_s;
 

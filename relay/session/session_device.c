@@ -23,7 +23,7 @@
 #define SAY_BYTES      (2 * 1024 * 1024) /* of the stream, at the latest */
 
 static bool
-has_policy(const struct session *s, const char *word)
+has_policy(const struct relay_session *s, const char *word)
 {
 	return s->authorization.kind == ENDPOINT_AGENT &&
 	    s->authorization.capture != NULL &&
@@ -31,13 +31,13 @@ has_policy(const struct session *s, const char *word)
 }
 
 bool
-session_device_is_alone(const struct session *s)
+session_device_is_alone(const struct relay_session *s)
 {
 	return s->authorization.recording && has_policy(s, "device");
 }
 
 enum agent_capture_wish
-session_device_wish(const struct session *s)
+session_device_wish(const struct relay_session *s)
 {
 	if (session_device_is_alone(s))
 		return s->authorization.end_on_failure ? AGENT_CAPTURE_MUST
@@ -48,7 +48,7 @@ session_device_wish(const struct session *s)
 }
 
 uint64_t
-session_device_received(const struct session *s)
+session_device_received(const struct relay_session *s)
 {
 	return s->pump.endpoint.transport.bytes_in -
 	    buf_len(&s->pump.endpoint.in);
@@ -57,7 +57,7 @@ session_device_received(const struct session *s)
 /* ---- its end by a failure ---- */
 
 static void
-fail(struct session *s, const char *why)
+fail(struct relay_session *s, const char *why)
 {
 	const char *params[] = { s->id, why };
 
@@ -84,14 +84,14 @@ fail(struct session *s, const char *why)
 static void
 on_late(evutil_socket_t fd, short what, void *arg)
 {
-	struct session *s = arg;
+	struct relay_session *s = arg;
 
 	fail(s, "the endpoint did not begin its capture in time");
 }
 
 void
 session_device_said(
-    struct session *s, const char *from, bool is_failed, const char *why)
+    struct relay_session *s, const char *from, bool is_failed, const char *why)
 {
 	char endpoint[24];
 
@@ -116,7 +116,7 @@ session_device_said(
 
 /* Why there can be none, or NULL. */
 static const char *
-refusal(const struct session *s)
+refusal(const struct relay_session *s)
 {
 	if (s->pump.endpoint.ra2 != NULL)
 		return "its VNC server encrypts the session (RA2), so the "
@@ -131,7 +131,7 @@ refusal(const struct session *s)
 }
 
 static void
-note_order(struct session *s, const char *id, const char *meta)
+note_order(struct relay_session *s, const char *id, const char *meta)
 {
 	char endpoint[24];
 	const char *params[] = { id, s->id, endpoint, meta,
@@ -146,7 +146,7 @@ note_order(struct session *s, const char *id, const char *meta)
 }
 
 static int
-order(struct session *s)
+order(struct relay_session *s)
 {
 	char *meta = session_meta_of_capture(s);
 	char id[UUID_TEXT_MAX];
@@ -169,7 +169,7 @@ order(struct session *s)
 }
 
 void
-session_device_start(struct session *s)
+session_device_start(struct relay_session *s)
 {
 	const struct timeval limit = { s->loop->relay->conf.recorder_seconds,
 		0 };
@@ -197,7 +197,7 @@ session_device_start(struct session *s)
 /* ---- while it runs ---- */
 
 void
-session_device_mark(struct session *s, const struct tee_mark *m)
+session_device_mark(struct relay_session *s, const struct tee_mark *m)
 {
 	uint8_t b[AGENT_MARK_LEN];
 
@@ -216,7 +216,7 @@ session_device_mark(struct session *s, const struct tee_mark *m)
 
 /* One message: what the agent may write now. Returns 0 or an error. */
 static int
-say(struct session *s, uint64_t until)
+say(struct relay_session *s, uint64_t until)
 {
 	struct session_device *d = &s->device;
 	size_t len =
@@ -245,14 +245,14 @@ say(struct session *s, uint64_t until)
 
 /* What cannot be said now waits for the next second. */
 static void
-say_all(struct session *s, uint64_t until)
+say_all(struct relay_session *s, uint64_t until)
 {
 	while (say(s, until) == 0 && buf_len(&s->device.marks) > 0)
 		;
 }
 
 void
-session_device_progress(struct session *s, bool is_tick)
+session_device_progress(struct relay_session *s, bool is_tick)
 {
 	uint64_t framed = s->pump.ring.framed;
 
@@ -263,7 +263,7 @@ session_device_progress(struct session *s, bool is_tick)
 }
 
 void
-session_device_end(struct session *s, enum tee_end why)
+session_device_end(struct relay_session *s, enum tee_end why)
 {
 	struct tee_mark m = { .kind = TEE_MARK_END,
 		.mono_ns = clock_mono_ns(),
@@ -279,7 +279,7 @@ session_device_end(struct session *s, enum tee_end why)
 }
 
 void
-session_device_release(struct session *s)
+session_device_release(struct relay_session *s)
 {
 	if (s->device.timer != NULL)
 		event_free(s->device.timer);

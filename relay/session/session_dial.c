@@ -16,17 +16,17 @@
 /* A name lookup in a worker thread. */
 struct lookup {
 	struct job job;
-	struct session *session;
+	struct relay_session *session;
 	char host[256], port[8];
 	struct addrinfo *found;
 	int result; /* of getaddrinfo */
 };
 
-static void connect_next(struct session *s, const char *why_last);
+static void connect_next(struct relay_session *s, const char *why_last);
 
 /* Tries the addresses of a lookup one after the other. */
 static void
-connect_found(struct session *s, const struct addrinfo *found, int result)
+connect_found(struct relay_session *s, const struct addrinfo *found, int result)
 {
 	s->addrs = calloc(SESSION_ADDRS, sizeof(*s->addrs));
 	for (const struct addrinfo *a = found;
@@ -44,7 +44,7 @@ static void
 looked_up(struct job *j)
 {
 	struct lookup *k = (struct lookup *)j;
-	struct session *s = k->session;
+	struct relay_session *s = k->session;
 
 	if (s->state == SESSION_DIAL)
 		connect_found(s, k->found, k->result);
@@ -66,7 +66,7 @@ run_lookup(struct job *j)
 
 /* Starts a lookup in a worker thread. */
 static void
-look_up(struct session *s)
+look_up(struct relay_session *s)
 {
 	struct lookup *k = calloc(1, sizeof(*k));
 
@@ -87,7 +87,7 @@ look_up(struct session *s)
 
 /* An address in digits needs no lookup. Returns false when it is a name. */
 static bool
-dial_address(struct session *s)
+dial_address(struct relay_session *s)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
 		.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV };
@@ -116,7 +116,7 @@ drop_socket(struct channel *d)
 }
 
 static int
-open_socket(struct session *s, const struct sockaddr_storage *addr)
+open_socket(struct relay_session *s, const struct sockaddr_storage *addr)
 {
 	/* NOLINTNEXTLINE: a dial has an address in each turn */
 	socklen_t len = addr->ss_family == AF_INET6
@@ -152,7 +152,7 @@ open_socket(struct session *s, const struct sockaddr_storage *addr)
 }
 
 static void
-connect_next(struct session *s, const char *why_last)
+connect_next(struct relay_session *s, const char *why_last)
 {
 	while (s->addr_at < s->n_addrs) {
 		drop_socket(&s->pump.endpoint);
@@ -164,7 +164,7 @@ connect_next(struct session *s, const char *why_last)
 }
 
 void
-session_dial_writable(struct session *s, bool is_late)
+session_dial_writable(struct relay_session *s, bool is_late)
 {
 	socklen_t len = sizeof(int);
 	int e = 0;
@@ -188,7 +188,7 @@ session_dial_writable(struct session *s, bool is_late)
 }
 
 void
-session_dial_direct(struct session *s)
+session_dial_direct(struct relay_session *s)
 {
 	if (s->authorization.host == NULL || s->authorization.port == NULL) {
 		session_endpoint_refuse(s,

@@ -9,11 +9,12 @@
 
 #define ENDPOINT_OUT_MAX (1 << 20)
 
-static void feed_handshake(struct session *s);
+static void feed_handshake(struct relay_session *s);
 
 /* "endpoint desk1 (host:port) ...", the form of every refusal here. */
 void
-session_endpoint_refuse(struct session *s, const char *what, const char *why)
+session_endpoint_refuse(
+    struct relay_session *s, const char *what, const char *why)
 {
 	static const char *const ways[] = { [ENDPOINT_DIRECT] = "",
 		[ENDPOINT_AGENT] = " (agent)",
@@ -34,7 +35,7 @@ session_endpoint_refuse(struct session *s, const char *what, const char *why)
 }
 
 int
-session_endpoint_greet(struct session *s)
+session_endpoint_greet(struct relay_session *s)
 {
 	struct rfb_client_params params = { .user = s->authorization.username,
 		.password = s->authorization.password,
@@ -53,7 +54,7 @@ session_endpoint_greet(struct session *s)
 }
 
 void
-session_endpoint_talk(struct session *s)
+session_endpoint_talk(struct relay_session *s)
 {
 	if (session_endpoint_greet(s) != 0)
 		return;
@@ -67,7 +68,7 @@ session_endpoint_talk(struct session *s)
 }
 
 void
-session_dial(struct session *s)
+session_dial(struct relay_session *s)
 {
 	bool has_agent = s->authorization.kind == ENDPOINT_AGENT ||
 	    s->authorization.kind == ENDPOINT_ATTENDED;
@@ -97,7 +98,7 @@ session_dial(struct session *s)
 
 /* What was received behind the handshake is sealed already. */
 static bool
-start_cipher(struct session *s)
+start_cipher(struct relay_session *s)
 {
 	struct channel *d = &s->pump.endpoint;
 	int rc = channel_flush(d);
@@ -114,7 +115,7 @@ start_cipher(struct session *s)
 }
 
 static void
-go_on_with_tls(struct session *s)
+go_on_with_tls(struct relay_session *s)
 {
 	int rc = transport_handshake(&s->pump.endpoint.transport);
 
@@ -137,7 +138,7 @@ go_on_with_tls(struct session *s)
 }
 
 static bool
-on_event(struct session *s, int event)
+on_event(struct relay_session *s, int event)
 {
 	switch (event) {
 	case RFB_HANDSHAKE_STEP:
@@ -175,7 +176,7 @@ on_event(struct session *s, int event)
 }
 
 static void
-feed_handshake(struct session *s)
+feed_handshake(struct relay_session *s)
 {
 	size_t used;
 	int rc;
@@ -198,14 +199,14 @@ feed_handshake(struct session *s)
 }
 
 static void
-on_gone(struct session *s)
+on_gone(struct relay_session *s)
 {
 	session_endpoint_refuse(s, pump_endpoint_why(&s->pump, true), "");
 }
 
 /* Reads once. Returns true when there may be more. */
 static bool
-read_handshake(struct session *s)
+read_handshake(struct relay_session *s)
 {
 	if (!session_fill(s, &s->pump.endpoint, false, on_gone))
 		return false;
@@ -217,7 +218,7 @@ read_handshake(struct session *s)
 
 /* Reads once before the VNC server speaks, or after it has. */
 static bool
-read_early(struct session *s)
+read_early(struct relay_session *s)
 {
 	/* parked, it talks to nobody: what it says waits in its socket */
 	if (!session_fill(
@@ -231,7 +232,7 @@ read_early(struct session *s)
 void
 on_endpoint_readable(evutil_socket_t fd, short what, void *arg)
 {
-	struct session *s = arg;
+	struct relay_session *s = arg;
 
 	if (s->state == SESSION_RUNNING) {
 		pump_from_endpoint(&s->pump);
@@ -250,7 +251,7 @@ on_endpoint_readable(evutil_socket_t fd, short what, void *arg)
 void
 on_endpoint_writable(evutil_socket_t fd, short what, void *arg)
 {
-	struct session *s = arg;
+	struct relay_session *s = arg;
 
 	if (s->state == SESSION_RUNNING)
 		pump_to_endpoint(&s->pump);

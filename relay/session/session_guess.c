@@ -12,14 +12,14 @@
 static const char out_of_memory[] = "the relay is out of memory";
 
 static void
-wait_for_turn(struct session *s, void (*go)(void *session))
+wait_for_turn(struct relay_session *s, void (*go)(void *session))
 {
 	if (login_attempt_wait(&s->attempt, go, s) != 0)
 		session_refuse(s, out_of_memory);
 }
 
 void
-session_guess_password(struct session *s, void (*go)(void *session))
+session_guess_password(struct relay_session *s, void (*go)(void *session))
 {
 	struct authorization *a = &s->authorization;
 
@@ -38,7 +38,7 @@ session_guess_password(struct session *s, void (*go)(void *session))
 static void
 on_address_failures(void *arg, PGresult *res)
 {
-	struct session *s = arg;
+	struct relay_session *s = arg;
 
 	if (s->state == SESSION_CHECK) {
 		login_attempt_set(&s->attempt, s->loop->relay->throttle,
@@ -53,7 +53,7 @@ on_address_failures(void *arg, PGresult *res)
 }
 
 void
-session_guess_ticket(struct session *s, void (*go)(void *session))
+session_guess_ticket(struct relay_session *s, void (*go)(void *session))
 {
 	s->attempt_go = go;
 	session_ref(s);
@@ -66,7 +66,7 @@ session_guess_ticket(struct session *s, void (*go)(void *session))
 
 /* Returns as db_query_now, which a callback is for, or db_query. */
 static int
-write_wrong(struct session *s, db_result_cb *cb)
+write_wrong(struct relay_session *s, db_result_cb *cb)
 {
 	const uint64_t *keys = s->attempt.who.keys;
 	char prefix[LOGIN_PREFIX_LEN];
@@ -84,7 +84,7 @@ write_wrong(struct session *s, db_result_cb *cb)
 }
 
 void
-session_guess_wrong(struct session *s)
+session_guess_wrong(struct relay_session *s)
 {
 	atomic_fetch_add(&s->loop->relay->stats.login_failures, 1);
 	write_wrong(s, NULL);
@@ -94,7 +94,7 @@ session_guess_wrong(struct session *s)
 static void
 on_wrong_written(void *arg, PGresult *res)
 {
-	struct session *s = arg;
+	struct relay_session *s = arg;
 
 	db_ok(res, "a wrong login");
 	if (s->state == SESSION_CHECK)
@@ -103,7 +103,7 @@ on_wrong_written(void *arg, PGresult *res)
 }
 
 void
-session_guess_deny(struct session *s, const char *reason)
+session_guess_deny(struct relay_session *s, const char *reason)
 {
 	atomic_fetch_add(&s->loop->relay->stats.login_failures, 1);
 	login_attempt_end(&s->attempt, LOGIN_WRONG);
@@ -116,7 +116,7 @@ session_guess_deny(struct session *s, const char *reason)
 }
 
 static void
-note_left(struct session *s)
+note_left(struct relay_session *s)
 {
 	struct relay *r = s->loop->relay;
 
@@ -126,7 +126,7 @@ note_left(struct session *s)
 }
 
 void
-session_guess_left(struct session *s)
+session_guess_left(struct relay_session *s)
 {
 	if (s->denial != NULL)
 		return; /* it counted */
@@ -148,7 +148,7 @@ session_guess_left(struct session *s)
 }
 
 void
-session_guess_right(struct session *s)
+session_guess_right(struct relay_session *s)
 {
 	char prefix[LOGIN_PREFIX_LEN], known[KNOWN_LOGIN_ID_LEN];
 	const char *params[] = { s->name.person, prefix, known };

@@ -25,7 +25,7 @@ static const char viewer_lost[] =
 
 /* Pings when it is time; true: the browser is gone. */
 static bool
-is_browser_lost(struct session *s, struct tcp_liveness_state tcp)
+is_browser_lost(struct relay_session *s, struct tcp_liveness_state tcp)
 {
 	struct session_liveness *v = &s->liveness;
 	uint64_t heard = s->pump.viewer.transport.bytes_in;
@@ -54,7 +54,7 @@ is_end_unheard(const struct channel *d, struct tcp_liveness_state tcp)
 
 /* The viewer closed, and its last input finds no room at the endpoint. */
 static bool
-is_close_unheard(struct session *s, struct tcp_liveness_state tcp)
+is_close_unheard(struct relay_session *s, struct tcp_liveness_state tcp)
 {
 	if (!tcp.is_closed || s->pump.viewer.is_reading)
 		s->liveness.n_closed = 0;
@@ -64,7 +64,7 @@ is_close_unheard(struct session *s, struct tcp_liveness_state tcp)
 }
 
 static void
-look_at_viewer(struct session *s, uint64_t now)
+look_at_viewer(struct relay_session *s, uint64_t now)
 {
 	struct tcp_liveness_state tcp =
 	    tcp_liveness_look(&s->liveness.viewer, s->pump.viewer.transport.fd,
@@ -78,7 +78,7 @@ look_at_viewer(struct session *s, uint64_t now)
 }
 
 static void
-look_at_endpoint(struct session *s, uint64_t now)
+look_at_endpoint(struct relay_session *s, uint64_t now)
 {
 	struct tcp_liveness_state tcp = tcp_liveness_look(&s->liveness.endpoint,
 	    s->pump.endpoint.transport.fd,
@@ -97,7 +97,7 @@ look_at_endpoint(struct session *s, uint64_t now)
 static void
 on_look(evutil_socket_t fd, short what, void *arg)
 {
-	struct session *s = arg;
+	struct relay_session *s = arg;
 	uint64_t now = clock_mono_ns();
 
 	look_at_endpoint(s, now);
@@ -106,7 +106,7 @@ on_look(evutil_socket_t fd, short what, void *arg)
 }
 
 int
-session_liveness_start(struct session *s)
+session_liveness_start(struct relay_session *s)
 {
 	int64_t ms =
 	    s->loop->relay->conf.peer_lost_seconds * 1000 / TCP_LIVENESS_LOOKS;
@@ -120,7 +120,7 @@ session_liveness_start(struct session *s)
 }
 
 void
-session_liveness_release(struct session *s)
+session_liveness_release(struct relay_session *s)
 {
 	if (s->liveness.timer != NULL)
 		event_free(s->liveness.timer);

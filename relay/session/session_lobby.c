@@ -14,14 +14,14 @@
 #include "rfb/protocol.h"
 
 static void
-gone(struct session *s)
+gone(struct relay_session *s)
 {
 	session_end(s, "normal", pump_viewer_why(&s->pump));
 }
 
 /* Words for a browser page that waits. */
 static void
-say_in_browser(struct session *s, const char *text)
+say_in_browser(struct relay_session *s, const char *text)
 {
 	session_browser_send(s,
 	    json_pack("{s:s s:s s:s}", "type", "waiting", "what", "consent",
@@ -29,7 +29,7 @@ say_in_browser(struct session *s, const char *text)
 }
 
 static void
-waiting_text(const struct session *s, char *out, size_t len)
+waiting_text(const struct relay_session *s, char *out, size_t len)
 {
 	snprintf(out, len,
 	    "The person at %s is asked whether %s may connect%s.",
@@ -40,7 +40,7 @@ waiting_text(const struct session *s, char *out, size_t len)
 }
 
 static void
-say_waiting(struct session *s)
+say_waiting(struct relay_session *s)
 {
 	int64_t left = s->authorization.consent_s -
 	    (int64_t)((clock_mono_ns() - s->lobby_since_ns) / NS_PER_S);
@@ -56,14 +56,14 @@ say_waiting(struct session *s)
 static void
 on_second(evutil_socket_t fd, short what, void *arg)
 {
-	struct session *s = arg;
+	struct relay_session *s = arg;
 
 	if (s->lobby != NULL && s->state != SESSION_CLOSING)
 		say_waiting(s);
 }
 
 static int
-start_countdown(struct session *s)
+start_countdown(struct relay_session *s)
 {
 	const struct timeval second = { 1, 0 };
 
@@ -74,7 +74,7 @@ start_countdown(struct session *s)
 }
 
 void
-session_lobby_release(struct session *s)
+session_lobby_release(struct relay_session *s)
 {
 	if (s->lobby_tick != NULL)
 		event_free(s->lobby_tick);
@@ -84,7 +84,7 @@ session_lobby_release(struct session *s)
 }
 
 void
-session_lobby_open(struct session *s)
+session_lobby_open(struct relay_session *s)
 {
 	char text[300];
 
@@ -105,7 +105,7 @@ session_lobby_open(struct session *s)
 }
 
 void
-session_lobby_begin(struct session *s)
+session_lobby_begin(struct relay_session *s)
 {
 	s->pump.viewer.out.limit = LOBBY_OUT_LIMIT;
 	s->lobby = lobby_new(&s->pump.viewer.out, s->loop->relay->font,
@@ -122,8 +122,8 @@ session_lobby_begin(struct session *s)
 
 /* NULL title: only goes on with what is held back. */
 int
-session_lobby_say(
-    struct session *s, const char *title, const char *text, const char *small)
+session_lobby_say(struct relay_session *s, const char *title, const char *text,
+    const char *small)
 {
 	int rc = title != NULL ? lobby_set_text(s->lobby, title, text, small)
 			       : lobby_resume(s->lobby);
@@ -136,7 +136,7 @@ session_lobby_say(
 }
 
 void
-session_lobby_feed(struct session *s)
+session_lobby_feed(struct relay_session *s)
 {
 	size_t used;
 	int rc = lobby_feed(s->lobby, buf_head(&s->pump.viewer.in),
@@ -159,7 +159,7 @@ session_lobby_feed(struct session *s)
 /* The viewer's format and encodings go to the endpoint as if it sent them
  * now, and a request for everything, in front of what it really sends. */
 static int
-replay(struct session *s, const struct lobby_viewer *v)
+replay(struct relay_session *s, const struct lobby_viewer *v)
 {
 	uint8_t set_format[4 + RFB_PIXEL_FORMAT_LEN] = { RFB_SET_PIXEL_FORMAT };
 	uint8_t request[10] = { RFB_FRAMEBUFFER_UPDATE_REQUEST };
@@ -184,7 +184,7 @@ replay(struct session *s, const struct lobby_viewer *v)
 }
 
 int
-session_lobby_leave(struct session *s)
+session_lobby_leave(struct relay_session *s)
 {
 	struct lobby_viewer v;
 	int rc = lobby_leave(s->lobby, &v);

@@ -16,7 +16,8 @@ static const char so[] =
     "back";
 
 void
-session_refuse_away(struct session *s, const PGresult *res, const char *text)
+session_refuse_away(
+    struct relay_session *s, const PGresult *res, const char *text)
 {
 	const char *trouble = db_trouble(s->loop->db);
 	char reason[300];
@@ -31,7 +32,7 @@ session_refuse_away(struct session *s, const PGresult *res, const char *text)
 static void
 on_code(void *arg, PGresult *res)
 {
-	struct session *s = arg;
+	struct relay_session *s = arg;
 
 	if (s->state == SESSION_CHECK) {
 		if (!db_ok(res, "session code")) {
@@ -49,7 +50,7 @@ on_code(void *arg, PGresult *res)
 
 /* The endpoint of a session code belongs to the team of who uses it first. */
 static void
-find_code(struct session *s)
+find_code(struct relay_session *s)
 {
 	const char *params[] = { s->name.person, s->name.endpoint };
 
@@ -66,7 +67,7 @@ find_code(struct session *s)
 
 /* Room is for those whose login was right. */
 static void
-take_place(struct session *s)
+take_place(struct relay_session *s)
 {
 	if (connection_limit_move(
 		s->loop->relay->connections, &s->slot, POOL_SESSION) == NULL)
@@ -79,7 +80,7 @@ take_place(struct session *s)
 
 /* Who it is, is known: may they go there? */
 void
-session_admit(struct session *s)
+session_admit(struct relay_session *s)
 {
 	char reason[256];
 
@@ -101,7 +102,7 @@ session_admit(struct session *s)
 static void
 on_authorization(void *arg, PGresult *res)
 {
-	struct session *s = arg;
+	struct relay_session *s = arg;
 
 	if (s->state != SESSION_CHECK) {
 		session_unref(s);
@@ -122,7 +123,7 @@ on_authorization(void *arg, PGresult *res)
 }
 
 void
-session_look_up(struct session *s)
+session_look_up(struct relay_session *s)
 {
 	char prefix[LOGIN_PREFIX_LEN], known[KNOWN_LOGIN_ID_LEN];
 	/* a name that nobody can have fails as any unknown one does */
@@ -142,7 +143,7 @@ session_look_up(struct session *s)
 }
 
 void
-session_login_as(struct session *s, const char *user, char *password)
+session_login_as(struct relay_session *s, const char *user, char *password)
 {
 	int rc = login_name_parse(&s->name, user);
 
@@ -160,7 +161,7 @@ session_login_as(struct session *s, const char *user, char *password)
 }
 
 void
-session_login(struct session *s)
+session_login(struct relay_session *s)
 {
 	session_login_as(s, rfb_handshake_server_user(s->viewer_handshake),
 	    strdup(rfb_handshake_server_password(s->viewer_handshake)));

@@ -41,7 +41,7 @@ get(const _Atomic uint64_t *from)
 }
 
 void
-measure_state_ends(struct session *s, unsigned state)
+measure_state_ends(struct relay_session *s, unsigned state)
 {
 	uint64_t now = clock_mono_ns();
 
@@ -53,7 +53,7 @@ measure_state_ends(struct session *s, unsigned state)
 }
 
 void
-measure_recorder(struct session *s, uint64_t bytes, uint64_t behind_ms)
+measure_recorder(struct relay_session *s, uint64_t bytes, uint64_t behind_ms)
 {
 	s->measures.recorder_bytes = min_u64(bytes, UINT64_C(1) << 40);
 	s->measures.recorder_behind_ms = min_u64(behind_ms, 86400 * 1000);
@@ -68,7 +68,7 @@ count(_Atomic uint64_t *to, uint64_t now, uint64_t *counted)
 }
 
 void
-measure_bytes(struct session *s)
+measure_bytes(struct relay_session *s)
 {
 	struct relay_stats *st = &s->loop->relay->stats;
 
@@ -80,7 +80,7 @@ measure_bytes(struct session *s)
 
 /* Bytes of the ring that have not been both recorded and forwarded. */
 static uint64_t
-ring_used(struct session *s)
+ring_used(struct relay_session *s)
 {
 	uint64_t done = s->pump.ring.forwarded;
 
@@ -95,7 +95,7 @@ measure_loop(struct loop *l)
 	struct loop_measures *m = &l->measures;
 	uint64_t n[MEASURE_STATES] = { 0 }, used = 0, most = 0, memory = 0;
 	uint64_t behind = 0;
-	struct session *s;
+	struct relay_session *s;
 
 	TAILQ_FOREACH(s, &l->sessions, link) {
 		uint64_t ring = ring_used(s);

@@ -18,7 +18,7 @@ struct screen {
 };
 
 static struct screen
-screen_of(const struct session *s)
+screen_of(const struct relay_session *s)
 {
 	const struct rfb_server_init *init;
 	struct screen n;
@@ -33,7 +33,7 @@ screen_of(const struct session *s)
 }
 
 static json_t *
-monitor_of(const struct session *s)
+monitor_of(const struct relay_session *s)
 {
 	const struct view_monitor *m =
 	    view_find(&s->pump.view, pump_monitor(&s->pump));
@@ -46,7 +46,7 @@ monitor_of(const struct session *s)
 }
 
 static json_t *
-make(const struct session *s, bool is_resume)
+make(const struct relay_session *s, bool is_resume)
 {
 	const struct authorization *a = &s->authorization;
 	struct screen n = screen_of(s);
@@ -79,7 +79,7 @@ make(const struct session *s, bool is_resume)
 
 /* The text, on the heap. NULL for memory. */
 static char *
-make_text(const struct session *s, bool is_resume)
+make_text(const struct relay_session *s, bool is_resume)
 {
 	json_t *doc = make(s, is_resume), *monitor = NULL;
 	char *text;
@@ -106,7 +106,7 @@ make_text(const struct session *s, bool is_resume)
 #define CAPTURE_META_MAX 3000
 
 char *
-session_meta_of_capture(const struct session *s)
+session_meta_of_capture(const struct relay_session *s)
 {
 	json_t *doc = make(s, false);
 	char *text = NULL;
@@ -124,7 +124,7 @@ session_meta_of_capture(const struct session *s)
 }
 
 int
-session_meta_memfd(const struct session *s, bool is_resume)
+session_meta_memfd(const struct relay_session *s, bool is_resume)
 {
 	char *text = make_text(s, is_resume);
 	int fd = memfd_create("relaycam-meta", MFD_CLOEXEC);

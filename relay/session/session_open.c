@@ -22,7 +22,7 @@ static const char so[] =
  * always live, as a capture would keep what nobody asked to record.
  */
 static void
-choose_mode(struct session *s)
+choose_mode(struct relay_session *s)
 {
 	struct relay *r = s->loop->relay;
 	uint64_t bytes = session_live_bytes(s->width, s->height);
@@ -43,14 +43,14 @@ choose_mode(struct session *s)
 }
 
 static int
-start_ring(struct session *s)
+start_ring(struct relay_session *s)
 {
 	return ring_init(
 	    &s->pump.ring, (size_t)s->loop->relay->conf.ring_bytes, NULL);
 }
 
 static int
-start_recorder(struct session *s)
+start_recorder(struct relay_session *s)
 {
 	struct relay *r = s->loop->relay;
 
@@ -64,7 +64,7 @@ start_recorder(struct session *s)
 static void
 on_row(void *arg, PGresult *res)
 {
-	struct session *s = arg;
+	struct relay_session *s = arg;
 
 	if (s->state != SESSION_OPEN)
 		goto out;
@@ -109,7 +109,7 @@ out:
 
 /* Names need not be UTF-8; rows and JSON must be. */
 static int
-keep_name(struct session *s, const struct rfb_server_init *init)
+keep_name(struct relay_session *s, const struct rfb_server_init *init)
 {
 	char *name = malloc(init->name_len + 1);
 
@@ -123,7 +123,7 @@ keep_name(struct session *s, const struct rfb_server_init *init)
 
 /* T4: the technician reads why. */
 static bool
-is_too_large(struct session *s, const struct rfb_server_init *init)
+is_too_large(struct relay_session *s, const struct rfb_server_init *init)
 {
 	char why[PUMP_SIZE_TEXT];
 
@@ -141,7 +141,7 @@ struct row {
 };
 
 static void
-fill_row(struct row *r, const struct session *s)
+fill_row(struct row *r, const struct relay_session *s)
 {
 	static const char *const doors[] = { [SESSION_BY_VNC] = "vnc",
 		[SESSION_BY_VNC_AUTH] = "vnc_auth",
@@ -172,7 +172,7 @@ fill_row(struct row *r, const struct session *s)
 	"FROM i"
 
 void
-session_open(struct session *s)
+session_open(struct relay_session *s)
 {
 	const struct rfb_server_init *init =
 	    rfb_handshake_client_init(s->endpoint_handshake);
@@ -221,7 +221,7 @@ session_open(struct session *s)
  * then it finds this row, and fails.
  */
 void
-session_write_unsure_end(struct session *s, const char *code,
+session_write_unsure_end(struct relay_session *s, const char *code,
     const char *reason, const char *wall, const char *mono)
 {
 	struct row r;

@@ -72,7 +72,7 @@ static char *
 session_array(struct loop *l)
 {
 	size_t n = 0, at = 1;
-	struct session *s;
+	struct relay_session *s;
 	char *text;
 
 	TAILQ_FOREACH(s, &l->sessions, link)
@@ -97,7 +97,8 @@ carry_out(struct loop *l, const PGresult *res, int row)
 	const struct session_order order = { PQgetvalue(res, row, COMMAND),
 		PQgetvalue(res, row, VALUE), PQgetvalue(res, row, BY),
 		*PQgetvalue(res, row, IS_OWN) == 't' };
-	struct session *s = session_find(l, PQgetvalue(res, row, SESSION));
+	struct relay_session *s =
+	    session_find(l, PQgetvalue(res, row, SESSION));
 
 	if (s == NULL || reserve(&l->orders) != 0)
 		return;
@@ -162,7 +163,7 @@ session_orders_check(struct loop *l)
 
 /* The agent could not open it. It concerns nobody when it is too late. */
 static void
-take_failure(struct session *s, const char *why)
+take_failure(struct relay_session *s, const char *why)
 {
 	char reason[700];
 
@@ -177,7 +178,8 @@ on_notice(void *loop, const char *channel, const char *payload)
 {
 	struct loop *l = loop;
 	json_t *o = json_loads(payload, 0, NULL);
-	struct session *s = session_find(l, json_text_or_empty(o, "session"));
+	struct relay_session *s =
+	    session_find(l, json_text_or_empty(o, "session"));
 
 	if (s != NULL &&
 	    strcmp(json_text_or_empty(o, "command"), "agent_failed") == 0)

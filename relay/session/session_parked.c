@@ -98,7 +98,7 @@ list_has(int64_t endpoint_id)
 }
 
 static void
-write_row(struct session *s, bool is_parked)
+write_row(struct relay_session *s, bool is_parked)
 {
 	char id[24];
 	const char *params[] = { id, s->loop->relay->node_id };
@@ -118,7 +118,7 @@ session_start_parked(struct loop *l, const struct conn_peer *peer,
     struct authorization *authorization, struct channel *channel,
     struct connection_slot *slot)
 {
-	struct session *s = session_new(l, slot);
+	struct relay_session *s = session_new(l, slot);
 
 	if (s == NULL) {
 		authorization_release(authorization);
@@ -137,7 +137,7 @@ session_start_parked(struct loop *l, const struct conn_peer *peer,
 }
 
 void
-session_park(struct session *s)
+session_park(struct relay_session *s)
 {
 	int rc;
 
@@ -163,7 +163,7 @@ session_park(struct session *s)
 }
 
 void
-session_parked_gone(struct session *s)
+session_parked_gone(struct relay_session *s)
 {
 	if (!s->is_parked)
 		return;
@@ -176,7 +176,7 @@ session_parked_gone(struct session *s)
 void
 session_drop_parked(struct loop *l, int64_t endpoint_id)
 {
-	struct session *s, *next;
+	struct relay_session *s, *next;
 
 	for (s = TAILQ_FIRST(&l->sessions); s != NULL; s = next) {
 		next = TAILQ_NEXT(s, link);
@@ -200,7 +200,7 @@ struct claim {
 };
 
 static void
-refuse(struct session *s, const char *what)
+refuse(struct relay_session *s, const char *what)
 {
 	char reason[300];
 
@@ -211,7 +211,7 @@ refuse(struct session *s, const char *what)
 
 /* Back on the technician's loop. */
 static void
-take_over(struct session *s, struct claim *c)
+take_over(struct relay_session *s, struct claim *c)
 {
 	if (c->handshake == NULL) {
 		refuse(s, "closed the connection");
@@ -230,7 +230,7 @@ static void
 on_claimed(struct job *j)
 {
 	struct claim *c = (struct claim *)j;
-	struct session *s;
+	struct relay_session *s;
 
 	TAILQ_FOREACH(s, &c->from->sessions, link)
 		if (s->state == SESSION_CLAIM && strcmp(s->id, c->session) == 0)
@@ -255,7 +255,7 @@ session_parked_take(struct loop *l, int64_t endpoint_id,
     struct channel *channel, struct connection_slot *slot)
 {
 	struct rfb_handshake_client *handshake;
-	struct session *s;
+	struct relay_session *s;
 
 	TAILQ_FOREACH_REVERSE(s, &l->sessions, session_list, link)
 	if (s->state == SESSION_PARKED &&
@@ -290,7 +290,7 @@ give_up(struct job *j)
 }
 
 void
-session_claim(struct session *s)
+session_claim(struct relay_session *s)
 {
 	struct loop *at = session_parked_pick(s->authorization.endpoint_id);
 	const char *node = s->authorization.parked_node;

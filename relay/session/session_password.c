@@ -18,7 +18,7 @@ static const char busy[] =
 
 struct session_check {
 	struct password_job job;
-	struct session *session; /* a reference */
+	struct relay_session *session; /* a reference */
 	char *hash, *password;
 	int result; /* of password_check */
 };
@@ -36,7 +36,7 @@ check_free(struct session_check *c)
 
 /* Its viewer waits for what came of it. */
 static void
-answer(struct session *s, const struct session_check *c)
+answer(struct relay_session *s, const struct session_check *c)
 {
 	if (c->job.state != PASSWORD_CHECKED) {
 		session_refuse(s, busy);
@@ -52,7 +52,7 @@ answer(struct session *s, const struct session_check *c)
 
 /* Nobody waits any more: it counts all the same. */
 static void
-count(struct session *s, const struct session_check *c)
+count(struct relay_session *s, const struct session_check *c)
 {
 	if (c->job.state == PASSWORD_LEFT)
 		session_guess_left(s);
@@ -69,7 +69,7 @@ static void
 checked(struct job *j)
 {
 	struct session_check *c = (struct session_check *)j;
-	struct session *s = c->session;
+	struct relay_session *s = c->session;
 
 	s->check = NULL;
 	if (s->state == SESSION_CHECK)
@@ -90,7 +90,7 @@ run_check(struct job *j)
 }
 
 void
-session_wipe_password(struct session *s)
+session_wipe_password(struct relay_session *s)
 {
 	if (s->password != NULL)
 		wipe(s->password, strlen(s->password));
@@ -100,7 +100,7 @@ session_wipe_password(struct session *s)
 
 /* It was checked a short while ago, so that it need not wait in the queue. */
 static bool
-is_known(const struct session *s)
+is_known(const struct relay_session *s)
 {
 	const char *hash = s->authorization.password_hash;
 
@@ -112,7 +112,7 @@ is_known(const struct session *s)
 void
 session_check_password(void *arg)
 {
-	struct session *s = arg;
+	struct relay_session *s = arg;
 	struct session_check *c;
 
 	if (is_known(s)) {
@@ -148,7 +148,7 @@ session_check_password(void *arg)
 }
 
 void
-session_check_left(struct session *s)
+session_check_left(struct relay_session *s)
 {
 	atomic_store(&s->check->job.is_left, true);
 }

@@ -17,8 +17,8 @@
 static const char no_space[] = "too little disk space is left on the relay";
 
 void
-session_record_mark(struct session *s, enum tee_mark_kind kind, uint64_t offset,
-    const void *value, size_t len)
+session_record_mark(struct relay_session *s, enum tee_mark_kind kind,
+    uint64_t offset, const void *value, size_t len)
 {
 	struct tee_mark m = {
 		.offset = offset, .mono_ns = clock_mono_ns(), .kind = kind
@@ -37,7 +37,7 @@ session_record_mark(struct session *s, enum tee_mark_kind kind, uint64_t offset,
 }
 
 void
-session_record_check(struct session *s)
+session_record_check(struct relay_session *s)
 {
 	if (s->is_mark_lost && s->pump.has_recorder)
 		session_recorder_dead(s, "its marks were not read");
@@ -58,7 +58,7 @@ clean_text(struct tee_status *st)
 }
 
 static void
-on_ready(struct session *s)
+on_ready(struct relay_session *s)
 {
 	if (s->is_recorder_ready)
 		return;
@@ -75,7 +75,7 @@ on_ready(struct session *s)
 
 /* A recording by hand stops; the session goes on (C6). */
 static void
-out_of_space(struct session *s)
+out_of_space(struct relay_session *s)
 {
 	s->is_recording = false;
 	log_warn("recording_stopped", LOG_S("session", s->id),
@@ -92,7 +92,7 @@ out_of_space(struct session *s)
 
 /* It fell behind, or was told to; others in its place capture as well. */
 static void
-on_capture(struct session *s, uint64_t first_frame)
+on_capture(struct relay_session *s, uint64_t first_frame)
 {
 	struct relay *r = s->loop->relay;
 
@@ -111,14 +111,14 @@ on_capture(struct session *s, uint64_t first_frame)
 
 /* Another recorder would find no more room than this one. */
 static void
-no_room(struct session *s)
+no_room(struct relay_session *s)
 {
 	s->is_restart_hopeless = true;
 	session_recorder_dead(s, no_space);
 }
 
 static void
-handle_status(struct session *s, struct tee_status *st)
+handle_status(struct relay_session *s, struct tee_status *st)
 {
 	const char *text = clean_text(st);
 
@@ -157,7 +157,7 @@ handle_status(struct session *s, struct tee_status *st)
 
 /* Nothing more comes from this recorder. */
 static void
-drop_status(struct session *s)
+drop_status(struct relay_session *s)
 {
 	event_free(s->status);
 	close(s->status_fd);
@@ -168,7 +168,7 @@ drop_status(struct session *s)
 static void
 on_status(evutil_socket_t fd, short what, void *arg)
 {
-	struct session *s = arg;
+	struct relay_session *s = arg;
 	struct tee_status st;
 	ssize_t n;
 
@@ -199,7 +199,7 @@ on_status(evutil_socket_t fd, short what, void *arg)
 static void
 on_not_ready(evutil_socket_t fd, short what, void *arg)
 {
-	struct session *s = arg;
+	struct relay_session *s = arg;
 
 	spawner_kill(s->loop->relay->spawner, s->id);
 	if (s->pump.has_recorder)
@@ -212,7 +212,7 @@ on_not_ready(evutil_socket_t fd, short what, void *arg)
 static void
 on_space(evutil_socket_t fd, short what, void *arg)
 {
-	struct session *s = arg;
+	struct relay_session *s = arg;
 	uint64_t n;
 
 	if (read(fd, &n, sizeof(n)) > 0 && s->state == SESSION_RUNNING)
@@ -221,7 +221,7 @@ on_space(evutil_socket_t fd, short what, void *arg)
 
 /* Events of the ring and of its recorder, made once. */
 static int
-make_events(struct session *s)
+make_events(struct relay_session *s)
 {
 	if (s->space == NULL) {
 		s->space = event_new(s->loop->base,
@@ -237,7 +237,7 @@ make_events(struct session *s)
 }
 
 int
-session_record_start(struct session *s, bool is_resume, int64_t seconds)
+session_record_start(struct relay_session *s, bool is_resume, int64_t seconds)
 {
 	const struct timeval start = { seconds, 0 };
 	int pair[2] = { -1, -1 }, fds[SPAWNER_FDS] = { 0 };
@@ -271,7 +271,7 @@ out:
 
 /* C1, C3: the right, and full control. */
 bool
-session_may_record_by_hand(const struct session *s)
+session_may_record_by_hand(const struct relay_session *s)
 {
 	return s->authorization.manual_recording &&
 	    s->authorization.may_record && !s->is_view_forced &&
@@ -279,7 +279,7 @@ session_may_record_by_hand(const struct session *s)
 }
 
 int
-session_record_switch(struct session *s, bool on, const char **why)
+session_record_switch(struct relay_session *s, bool on, const char **why)
 {
 	if (s->is_recorded)
 		*why = "this session is recorded by policy, from its first "
@@ -310,7 +310,7 @@ session_record_switch(struct session *s, bool on, const char **why)
 }
 
 static void
-audit_gap(struct session *s, const char *why)
+audit_gap(struct relay_session *s, const char *why)
 {
 	const char *params[] = { s->id, why };
 
@@ -322,7 +322,7 @@ audit_gap(struct session *s, const char *why)
 }
 
 void
-session_recorder_dead(struct session *s, const char *why)
+session_recorder_dead(struct relay_session *s, const char *why)
 {
 	if (s->state >= SESSION_CLOSING)
 		return;
@@ -337,7 +337,7 @@ session_recorder_dead(struct session *s, const char *why)
 }
 
 void
-session_record_lost(struct session *s, const char *why)
+session_record_lost(struct relay_session *s, const char *why)
 {
 	char reason[200];
 
@@ -370,7 +370,7 @@ session_record_lost(struct session *s, const char *why)
 
 /* Input counts (X5), and a recorder that stands still is dead. */
 void
-session_record_tick(struct session *s)
+session_record_tick(struct relay_session *s)
 {
 	uint64_t recorded, published, now = clock_mono_ns();
 	uint8_t value[8];
@@ -410,7 +410,7 @@ session_record_tick(struct session *s)
 }
 
 void
-session_record_end(struct session *s, enum tee_end why)
+session_record_end(struct relay_session *s, enum tee_end why)
 {
 	struct tee_mark m = { .kind = TEE_MARK_END,
 		.mono_ns = clock_mono_ns() };
@@ -430,7 +430,7 @@ session_record_end(struct session *s, enum tee_end why)
 }
 
 void
-session_record_release(struct session *s)
+session_record_release(struct relay_session *s)
 {
 	if (s->status != NULL)
 		event_free(s->status);

@@ -29,7 +29,7 @@
 
 /* Notes a death; true when it was one too many. */
 static bool
-is_third(struct session *s)
+is_third(struct relay_session *s)
 {
 	uint64_t now = clock_mono_ns();
 	bool is_many = s->deaths[0] != 0 && now - s->deaths[0] < MINUTE_NS;
@@ -41,7 +41,7 @@ is_third(struct session *s)
 
 /* What is left of the time without a recorder. */
 static uint64_t
-budget_left(const struct session *s, uint64_t now)
+budget_left(const struct relay_session *s, uint64_t now)
 {
 	uint64_t all =
 	    (uint64_t)s->loop->relay->conf.unrecorded_seconds * NS_PER_S;
@@ -54,7 +54,7 @@ budget_left(const struct session *s, uint64_t now)
 
 /* Nothing is recorded meanwhile: not without a limit. */
 static void
-wait_at_most(struct session *s, int64_t seconds)
+wait_at_most(struct relay_session *s, int64_t seconds)
 {
 	uint64_t ns = min_u64(
 	    (uint64_t)seconds * NS_PER_S, budget_left(s, clock_mono_ns()));
@@ -65,13 +65,13 @@ wait_at_most(struct session *s, int64_t seconds)
 }
 
 static bool
-is_enforced(const struct session *s)
+is_enforced(const struct relay_session *s)
 {
 	return s->is_recorded && s->authorization.end_on_failure;
 }
 
 bool
-session_restart_begin(struct session *s)
+session_restart_begin(struct relay_session *s)
 {
 	if (s->state != SESSION_RUNNING || pump_is_draining(&s->pump) ||
 	    s->is_restart_hopeless || is_third(s))
@@ -97,7 +97,7 @@ session_restart_begin(struct session *s)
 }
 
 void
-session_restart_died(struct session *s)
+session_restart_died(struct relay_session *s)
 {
 	uint64_t offset;
 
@@ -113,7 +113,7 @@ session_restart_died(struct session *s)
 }
 
 void
-session_restart_boundary(struct session *s, uint64_t offset)
+session_restart_boundary(struct relay_session *s, uint64_t offset)
 {
 	int rc;
 
@@ -135,7 +135,7 @@ session_restart_boundary(struct session *s, uint64_t offset)
 }
 
 void
-session_restart_late(struct session *s)
+session_restart_late(struct relay_session *s)
 {
 	bool is_death = s->restart == RESTART_DEATH;
 
@@ -149,7 +149,7 @@ session_restart_late(struct session *s)
 }
 
 void
-session_restart_failed(struct session *s)
+session_restart_failed(struct relay_session *s)
 {
 	s->is_restart_failed = false;
 	s->pump.has_recorder = false;
@@ -158,7 +158,7 @@ session_restart_failed(struct session *s)
 }
 
 void
-session_restart_ready(struct session *s)
+session_restart_ready(struct relay_session *s)
 {
 	uint64_t ns = clock_mono_ns() - s->gap_since_ns;
 	uint64_t ms = ns / NS_PER_MS;

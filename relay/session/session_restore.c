@@ -19,7 +19,7 @@ static json_t *
 running(const struct loop *l)
 {
 	json_t *list = json_array();
-	const struct session *s;
+	const struct relay_session *s;
 
 	TAILQ_FOREACH(s, &l->sessions, link)
 		if (s->has_row)
@@ -33,7 +33,7 @@ static json_t *
 parked(const struct loop *l)
 {
 	json_t *list = json_array();
-	const struct session *s;
+	const struct relay_session *s;
 
 	TAILQ_FOREACH(s, &l->sessions, link)
 		if (s->is_parked)
@@ -47,7 +47,7 @@ parked(const struct loop *l)
 static void
 show_indicators(struct loop *l)
 {
-	struct session *s;
+	struct relay_session *s;
 
 	TAILQ_FOREACH(s, &l->sessions, link)
 		if (s->state == SESSION_RUNNING)

@@ -37,7 +37,7 @@ on_mark(void *arg, enum tee_mark_kind kind, uint64_t offset, const void *value,
 static void
 on_boundary(void *arg, uint64_t offset)
 {
-	struct session *s = arg;
+	struct relay_session *s = arg;
 
 	if (s->restart == RESTART_BOUNDARY)
 		session_restart_boundary(s, offset);
@@ -62,7 +62,7 @@ on_changed(void *arg, enum pump_change what)
 static bool
 is_recorded(void *arg)
 {
-	const struct session *s = arg;
+	const struct relay_session *s = arg;
 
 	return (s->is_recorded || s->is_recording) &&
 	    (s->pump.has_recorder || s->device.is_on ||
@@ -93,7 +93,7 @@ on_warn(void *arg, const char *text)
 static void
 on_wished(void *arg, const char *what, const char *value, const char *why)
 {
-	struct session *s = arg;
+	struct relay_session *s = arg;
 
 	session_audit_order(
 	    s, ORDER_FROM_VIEWER, s->name.person, what, value, why);
@@ -113,7 +113,7 @@ add_use(json_t *o, const char *way, const struct pump_clipboard_use *u)
 static void
 on_clipboard_used(void *arg, const struct pump_clipboard *use)
 {
-	struct session *s = arg;
+	struct relay_session *s = arg;
 	json_t *o = json_object();
 	char *text;
 	const char *params[] = { s->id, s->name.person, NULL };
@@ -145,7 +145,7 @@ static const struct pump_ops ops = { .ended = on_ended,
 	.clipboard_used = on_clipboard_used };
 
 void
-session_configure_pump(struct session *s)
+session_configure_pump(struct relay_session *s)
 {
 	struct loop *l = s->loop;
 
@@ -170,7 +170,7 @@ session_configure_pump(struct session *s)
 static void
 on_tick(evutil_socket_t fd, short what, void *arg)
 {
-	struct session *s = arg;
+	struct relay_session *s = arg;
 
 	session_record_tick(s);
 	if (s->state == SESSION_RUNNING)
@@ -179,7 +179,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 }
 
 static int
-start_tick(struct session *s)
+start_tick(struct relay_session *s)
 {
 	struct timeval second = { 1, 0 };
 
@@ -192,7 +192,7 @@ start_tick(struct session *s)
 }
 
 static void
-log_start(struct session *s, const struct rfb_server_init *init)
+log_start(struct relay_session *s, const struct rfb_server_init *init)
 {
 	char trace[HTTP_TRACE_ID_MAX];
 
@@ -213,7 +213,7 @@ log_start(struct session *s, const struct rfb_server_init *init)
 
 /* Bytes go both ways from here on, unless it ends. */
 static void
-start_pump(struct session *s)
+start_pump(struct relay_session *s)
 {
 	const struct rfb_server_init *server =
 	    rfb_handshake_client_init(s->endpoint_handshake);
@@ -235,7 +235,7 @@ start_pump(struct session *s)
 }
 
 void
-session_run(struct session *s)
+session_run(struct relay_session *s)
 {
 	/* before the first key can come through (C3) */
 	pump_set_view_only(&s->pump, s->is_view_forced);

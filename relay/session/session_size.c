@@ -11,7 +11,7 @@
 
 /* Where nothing is recorded, no recorder needs memory for it. */
 bool
-session_size_is_allowed(const struct session *s, unsigned w, unsigned h)
+session_size_is_allowed(const struct relay_session *s, unsigned w, unsigned h)
 {
 	if (!s->authorization.recording && !session_may_record_by_hand(s))
 		return true;
@@ -20,8 +20,8 @@ session_size_is_allowed(const struct session *s, unsigned w, unsigned h)
 }
 
 void
-session_size_say(
-    const struct session *s, unsigned w, unsigned h, char out[PUMP_SIZE_TEXT])
+session_size_say(const struct relay_session *s, unsigned w, unsigned h,
+    char out[PUMP_SIZE_TEXT])
 {
 	snprintf(out, PUMP_SIZE_TEXT,
 	    "%ux%u pixels are more than this site records: %lld in all, "
@@ -36,7 +36,8 @@ session_live_bytes(unsigned w, unsigned h)
 }
 
 void
-session_size_changed(struct session *s, uint64_t offset, unsigned w, unsigned h)
+session_size_changed(
+    struct relay_session *s, uint64_t offset, unsigned w, unsigned h)
 {
 	struct relay *r = s->loop->relay;
 	const char *setting = live_budget_resize(

@@ -36,7 +36,8 @@ session_state_name(enum session_state state)
 }
 
 void
-session_set_state(struct session *s, enum session_state state, int64_t seconds)
+session_set_state(
+    struct relay_session *s, enum session_state state, int64_t seconds)
 {
 	const struct timeval tv = { seconds, 0 };
 	enum session_state was =
@@ -56,7 +57,7 @@ session_set_state(struct session *s, enum session_state state, int64_t seconds)
 
 /* The first reason counts. */
 static void
-note(struct session *s, const char *code, const char *why, bool is_told)
+note(struct relay_session *s, const char *code, const char *why, bool is_told)
 {
 	if (s->state >= SESSION_ENDING)
 		return;
@@ -69,27 +70,27 @@ note(struct session *s, const char *code, const char *why, bool is_told)
 }
 
 void
-session_fail(struct session *s, const char *code, const char *why)
+session_fail(struct relay_session *s, const char *code, const char *why)
 {
 	note(s, code, why, true);
 }
 
 void
-session_refuse(struct session *s, const char *why)
+session_refuse(struct relay_session *s, const char *why)
 {
 	note(s, "error", why, true);
 }
 
 void
-session_end(struct session *s, const char *code, const char *why)
+session_end(struct relay_session *s, const char *code, const char *why)
 {
 	note(s, code, why, false);
 }
 
-struct session *
+struct relay_session *
 session_find(struct loop *l, const char *id)
 {
-	struct session *s;
+	struct relay_session *s;
 
 	TAILQ_FOREACH(s, &l->sessions, link)
 		if (strcmp(s->id, id) == 0)
@@ -98,13 +99,13 @@ session_find(struct loop *l, const char *id)
 }
 
 void
-session_ref(struct session *s)
+session_ref(struct relay_session *s)
 {
 	s->n_refs++;
 }
 
 void
-session_unref(struct session *s)
+session_unref(struct relay_session *s)
 {
 	struct loop *l = s->loop;
 
@@ -117,8 +118,8 @@ session_unref(struct session *s)
 }
 
 bool
-session_fill(struct session *s, struct channel *d, bool may_wait,
-    void (*on_gone)(struct session *s))
+session_fill(struct relay_session *s, struct channel *d, bool may_wait,
+    void (*on_gone)(struct relay_session *s))
 {
 	ssize_t n = channel_fill(d);
 

@@ -42,7 +42,7 @@ answer(struct loop *l, const char *id, bool is_ok, const char *detail)
 /* ---- how it ends ---- */
 
 void
-session_test_failed(struct session *s, const char *reason)
+session_test_failed(struct relay_session *s, const char *reason)
 {
 	if (s->test_id[0] == '\0')
 		return;
@@ -51,7 +51,7 @@ session_test_failed(struct session *s, const char *reason)
 }
 
 void
-session_test_passed(struct session *s)
+session_test_passed(struct relay_session *s)
 {
 	const struct rfb_server_init *init =
 	    rfb_handshake_client_init(s->endpoint_handshake);
@@ -73,7 +73,7 @@ start(struct loop *l, const char *id, const char *person, const char *endpoint)
 {
 	const struct connection_address none = { .prefix = { 0 } };
 	struct connection_slot slot = { .is_taken = false };
-	struct session *s;
+	struct relay_session *s;
 
 	if (connection_limit_enter(l->relay->connections, &slot, POOL_SESSION,
 		&none, &l->home, clock_mono_ns()) != NULL) {

@@ -9,7 +9,7 @@
 #define RELAY_SESSION_SESSION_TEST_H
 
 struct loop;
-struct session;
+struct relay_session;
 
 /* Once the loop's database is there: 0 or an error. */
 int session_tests_init(struct loop *l);
@@ -17,9 +17,9 @@ int session_tests_init(struct loop *l);
 void session_tests_check(struct loop *l);
 
 /* The endpoint's ServerInit came. Ends the session. */
-void session_test_passed(struct session *s);
+void session_test_passed(struct relay_session *s);
 /* Why it is not as it should be. Of a test that was answered, or a session
  * that is none, nothing happens. */
-void session_test_failed(struct session *s, const char *reason);
+void session_test_failed(struct relay_session *s, const char *reason);
 
 #endif

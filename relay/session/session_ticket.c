@@ -30,7 +30,7 @@ ticket_is_one(const char *password)
 
 /* Columns: person, endpoint, target. */
 static int
-read_names(struct session *s, const PGresult *res)
+read_names(struct relay_session *s, const PGresult *res)
 {
 	char text[2 * LOGIN_PART_MAX + 16];
 
@@ -44,7 +44,7 @@ read_names(struct session *s, const PGresult *res)
 static void
 on_redeemed(void *arg, PGresult *res)
 {
-	struct session *s = arg;
+	struct relay_session *s = arg;
 
 	if (s->state == SESSION_CHECK) {
 		if (!db_ok(res, "ticket")) {
@@ -64,7 +64,7 @@ on_redeemed(void *arg, PGresult *res)
 static void
 redeem(void *arg)
 {
-	struct session *s = arg;
+	struct relay_session *s = arg;
 	const char *ticket = s->password;
 	uint8_t hash[crypto_hash_sha256_BYTES];
 	char hex[2 * sizeof(hash) + 1];
@@ -88,7 +88,7 @@ redeem(void *arg)
 }
 
 void
-session_redeem(struct session *s)
+session_redeem(struct relay_session *s)
 {
 	session_set_state(s, SESSION_CHECK, s->loop->relay->conf.login_seconds);
 	session_guess_ticket(s, redeem);
@@ -99,7 +99,7 @@ session_redeem(struct session *s)
 static void
 on_burnt(void *arg, PGresult *res)
 {
-	struct session *s = arg;
+	struct relay_session *s = arg;
 
 	if (s->state == SESSION_CHECK) {
 		if (!db_ok(res, "one-time password"))
@@ -116,7 +116,7 @@ on_burnt(void *arg, PGresult *res)
 
 /* Right or wrong, this password is used up. */
 static void
-burn(struct session *s)
+burn(struct relay_session *s)
 {
 	char id[24];
 	const char *params[] = { id, s->client_addr };
@@ -138,7 +138,8 @@ burn(struct session *s)
 
 /* Opens the sealed password in column 4 (hex). */
 static int
-open_password(struct session *s, const PGresult *res, char *out, size_t cap)
+open_password(
+    struct relay_session *s, const PGresult *res, char *out, size_t cap)
 {
 	const char *hex = PQgetvalue(res, 0, 4);
 	uint8_t sealed[256], plain[256];
@@ -159,7 +160,7 @@ open_password(struct session *s, const PGresult *res, char *out, size_t cap)
 static void
 on_port_ticket(void *arg, PGresult *res)
 {
-	struct session *s = arg;
+	struct relay_session *s = arg;
 	char password[VNC_AUTH_LEN + 1];
 
 	if (s->state != SESSION_CHECK)
@@ -190,7 +191,7 @@ out:
 static void
 find_port_ticket(void *arg)
 {
-	struct session *s = arg;
+	struct relay_session *s = arg;
 	char port[8];
 	const char *params[] = { port };
 
@@ -212,7 +213,7 @@ find_port_ticket(void *arg)
 }
 
 void
-session_vnc_auth(struct session *s)
+session_vnc_auth(struct relay_session *s)
 {
 	session_set_state(s, SESSION_CHECK, s->loop->relay->conf.login_seconds);
 	session_guess_ticket(s, find_port_ticket);

@@ -10,7 +10,7 @@
 
 /* The server context is taken when TLS starts, so SIGHUP holds from then. */
 static int
-start_tls(struct session *s)
+start_tls(struct relay_session *s)
 {
 	SSL_CTX *ctx = tls_contexts_server(&s->loop->relay->tls);
 	int rc = transport_start_tls(&s->pump.viewer.transport, ctx, true);
@@ -20,7 +20,7 @@ start_tls(struct session *s)
 }
 
 static void
-go_on_with_tls(struct session *s)
+go_on_with_tls(struct relay_session *s)
 {
 	int rc = transport_handshake(&s->pump.viewer.transport);
 
@@ -42,7 +42,7 @@ go_on_with_tls(struct session *s)
 
 /* The viewer is through: ServerInit out, bytes both ways from here on. */
 void
-session_become_running(struct session *s)
+session_become_running(struct relay_session *s)
 {
 	const struct rfb_server_init *init =
 	    rfb_handshake_client_init(s->endpoint_handshake);
@@ -58,7 +58,7 @@ session_become_running(struct session *s)
 /* Acts on one event of the handshake. Returns false when the session is
  * elsewhere and feeding must stop. */
 static bool
-on_event(struct session *s, int event)
+on_event(struct relay_session *s, int event)
 {
 	switch (event) {
 	case RFB_HANDSHAKE_STEP:
@@ -90,7 +90,7 @@ on_event(struct session *s, int event)
 /* The viewer was asked for a password: people read, look it up and type. Once:
  * a slow sender gets no more time. */
 static void
-allow_dialog(struct session *s)
+allow_dialog(struct relay_session *s)
 {
 	enum rfb_server_phase phase =
 	    rfb_handshake_server_phase(s->viewer_handshake);
@@ -104,7 +104,7 @@ allow_dialog(struct session *s)
 }
 
 void
-session_feed_viewer(struct session *s)
+session_feed_viewer(struct relay_session *s)
 {
 	size_t used;
 	int rc;
@@ -137,7 +137,7 @@ session_feed_viewer(struct session *s)
 }
 
 static void
-on_gone(struct session *s)
+on_gone(struct relay_session *s)
 {
 	session_end(s, "normal",
 	    s->state == SESSION_CLOSING ? "refused"
@@ -146,7 +146,7 @@ on_gone(struct session *s)
 
 /* Reads once. Returns true when there may be more to read. */
 static bool
-read_handshake(struct session *s)
+read_handshake(struct relay_session *s)
 {
 	/* early input waits until it is asked for */
 	bool is_early = s->state > SESSION_LOGIN && s->lobby == NULL;
@@ -163,7 +163,7 @@ read_handshake(struct session *s)
 void
 on_viewer_readable(evutil_socket_t fd, short what, void *arg)
 {
-	struct session *s = arg;
+	struct relay_session *s = arg;
 
 	if (s->state == SESSION_RUNNING) {
 		pump_from_viewer(&s->pump);
@@ -185,7 +185,7 @@ on_viewer_readable(evutil_socket_t fd, short what, void *arg)
 void
 on_viewer_writable(evutil_socket_t fd, short what, void *arg)
 {
-	struct session *s = arg;
+	struct relay_session *s = arg;
 
 	if (s->state == SESSION_RUNNING)
 		pump_to_viewer(&s->pump);
@@ -198,7 +198,7 @@ on_viewer_writable(evutil_socket_t fd, short what, void *arg)
 }
 
 void
-session_accept_viewer(struct session *s)
+session_accept_viewer(struct relay_session *s)
 {
 	int rc;
 

@@ -14,7 +14,7 @@
 
 static struct {
 	struct loop loop;
-	struct session *session;
+	struct relay_session *session;
 	struct event *other; /* of the same session, active before it ends */
 	unsigned n_ended, n_other, n_unref;
 	bool is_first; /* it ended before the other event was handled */
@@ -24,7 +24,7 @@ static struct {
 /* ---- below the session ---- */
 
 void
-measure_state_ends(struct session *s, unsigned state)
+measure_state_ends(struct relay_session *s, unsigned state)
 {
 	w.measured[state]++;
 }
@@ -69,7 +69,7 @@ on_other(evutil_socket_t fd, short what, void *arg)
 static int
 begin(void **state)
 {
-	struct session *s = calloc(1, sizeof(*s));
+	struct relay_session *s = calloc(1, sizeof(*s));
 
 	memset(&w, 0, sizeof(w));
 	w.loop.base = event_base_new();
@@ -94,7 +94,7 @@ begin(void **state)
 static int
 end(void **state)
 {
-	struct session *s = w.session;
+	struct relay_session *s = w.session;
 
 	event_free(s->deadline);
 	event_free(s->ending.event);
@@ -112,7 +112,7 @@ end(void **state)
 static void
 test_each_state_ends_once(void **state)
 {
-	struct session *s = *state;
+	struct relay_session *s = *state;
 
 	for (int from = SESSION_HELLO; from <= SESSION_CLOSING; from++) {
 		w.n_ended = w.n_other = 0;
@@ -142,7 +142,7 @@ test_each_state_ends_once(void **state)
 static void
 test_codes(void **state)
 {
-	struct session *s = *state;
+	struct relay_session *s = *state;
 
 	session_end(s, "normal", "bye");
 	assert_false(s->ending.is_told);
@@ -158,7 +158,7 @@ test_codes(void **state)
 static void
 test_reason_is_copied(void **state)
 {
-	struct session *s = *state;
+	struct relay_session *s = *state;
 	char why[] = "gone";
 
 	session_end(s, "normal", why);
@@ -169,7 +169,7 @@ test_reason_is_copied(void **state)
 static void
 test_deadline(void **state)
 {
-	struct session *s = *state;
+	struct relay_session *s = *state;
 
 	session_set_state(s, SESSION_LOGIN, 60);
 	assert_true(evtimer_pending(s->deadline, NULL));
@@ -183,7 +183,7 @@ test_deadline(void **state)
 static void
 test_measured_once(void **state)
 {
-	struct session *s = *state;
+	struct relay_session *s = *state;
 
 	session_set_state(s, SESSION_OPEN, 0);
 	session_set_state(s, SESSION_OPEN, 0);
@@ -197,7 +197,7 @@ test_measured_once(void **state)
 }
 
 static void
-on_gone(struct session *s)
+on_gone(struct relay_session *s)
 {
 	session_end(s, "normal", "the viewer closed the connection");
 }
@@ -205,7 +205,7 @@ on_gone(struct session *s)
 static void
 test_peer_closes(void **state)
 {
-	struct session *s = *state;
+	struct relay_session *s = *state;
 
 	session_set_state(s, SESSION_LOGIN, 60);
 	assert_false(session_fill(s, &s->pump.viewer, false, on_gone));
