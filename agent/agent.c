@@ -9,7 +9,7 @@
 #include "agent/capture/outbox.h"
 #include "agent/code_window.h"
 #include "agent/control.h"
-#include "agent/session.h"
+#include "agent/agent_session.h"
 #include "agent/trust.h"
 #include "common/err.h"
 #include "common/log.h"

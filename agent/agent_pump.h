@@ -3,8 +3,8 @@
  * side does not take stops reading from the other, at PUMP_MAX bytes each
  * way; what arrived before an end is still delivered. One loop owns it.
  */
-#ifndef AGENT_PUMP_H
-#define AGENT_PUMP_H
+#ifndef AGENT_AGENT_PUMP_H
+#define AGENT_AGENT_PUMP_H
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -13,7 +13,7 @@
 
 #define PUMP_MAX (256 * 1024)
 
-struct pump;
+struct agent_pump;
 
 /* which: 0 or 1, the side that ended; why: a sentence. Called once, never
  * from within pump_new; the pump is freed when it returns. */
@@ -25,7 +25,7 @@ typedef void pump_cb(
  * on them already counts. lost_s: a peer that vanished is noticed within this
  * time, one that does not read is not. Returns NULL for memory.
  */
-struct pump *pump_new(struct event_base *base, struct bufferevent *side0,
+struct agent_pump *pump_new(struct event_base *base, struct bufferevent *side0,
     struct bufferevent *side1, unsigned lost_s, pump_cb *cb, void *arg);
 
 /*
@@ -38,12 +38,12 @@ struct pump_tap {
 	bool (*has_room)(void *arg);
 	void *arg;
 };
-void pump_set_tap(struct pump *p, const struct pump_tap *tap);
+void pump_set_tap(struct agent_pump *p, const struct pump_tap *tap);
 
 /* There may be room again. */
-void pump_wake(struct pump *p);
+void pump_wake(struct agent_pump *p);
 
 /* Closes both; cb is not called. NULL is fine. */
-void pump_free(struct pump *p);
+void pump_free(struct agent_pump *p);
 
 #endif

@@ -1,4 +1,4 @@
-#include "agent/session.h"
+#include "agent/agent_session.h"
 
 #include <event2/buffer.h>
 #include <stdbool.h>
@@ -9,7 +9,7 @@
 #include "agent/consent.h"
 #include "agent/dial.h"
 #include "agent/indicator.h"
-#include "agent/pump.h"
+#include "agent/agent_pump.h"
 #include "agent/wire.h"
 #include "common/bytes.h"
 #include "common/err.h"
@@ -19,17 +19,17 @@
 #define CLOSING_S 5
 
 enum state {
-	SESSION_RELAY,   /* the data channel is being dialed */
-	SESSION_TICKET,  /* the ticket was sent */
-	SESSION_ASKING,  /* the dialog is on the screen */
-	SESSION_SERVER,  /* the VNC server is being dialed */
-	SESSION_JOINED,  /* the pump has both connections */
-	SESSION_CLOSING, /* the last message leaves */
+	AGENT_SESSION_RELAY,   /* the data channel is being dialed */
+	AGENT_SESSION_TICKET,  /* the ticket was sent */
+	AGENT_SESSION_ASKING,  /* the dialog is on the screen */
+	AGENT_SESSION_SERVER,  /* the VNC server is being dialed */
+	AGENT_SESSION_JOINED,  /* the pump has both connections */
+	AGENT_SESSION_CLOSING, /* the last message leaves */
 };
 
-struct session {
+struct agent_session {
 	struct sessions *all;
-	struct session *next;
+	struct agent_session *next;
 	enum state state;
 	struct agent_msg open; /* the ticket is wiped when it was sent */
 	const struct display *display;
@@ -40,7 +40,7 @@ struct session {
 	struct dial *dial;
 	struct bufferevent *relay_bev;
 	struct consent *consent;
-	struct pump *pump;
+	struct agent_pump *pump;
 	struct indicator *indicator;
 	struct capture_job *capture; /* NULL: it is not captured */
 	char *capture_why;           /* it has to end, and is: heap */
@@ -48,14 +48,14 @@ struct session {
 
 struct sessions {
 	struct sessions_to to;
-	struct session *first;
+	struct agent_session *first;
 	unsigned n;
 };
 
 static void
-session_free(struct session *s)
+session_free(struct agent_session *s)
 {
-	struct session **at = &s->all->first;
+	struct agent_session **at = &s->all->first;
 
 	while (*at != s)
 		at = &(*at)->next;
@@ -77,17 +77,17 @@ session_free(struct session *s)
 
 /* The one end of a session. */
 static void
-session_end(struct session *s, const char *why)
+session_end(struct agent_session *s, const char *why)
 {
 	log_info("session_end", LOG_S("session", s->open.open.session),
 	    LOG_S("reason", why));
 	session_free(s);
 }
 
-static struct session *
+static struct agent_session *
 find(struct sessions *all, const char *id)
 {
-	struct session *s = all->first;
+	struct agent_session *s = all->first;
 
 	while (s != NULL && strcmp(s->open.open.session, id) != 0)
 		s = s->next;
@@ -95,7 +95,7 @@ find(struct sessions *all, const char *id)
 }
 
 static void
-arm(struct session *s, unsigned seconds)
+arm(struct agent_session *s, unsigned seconds)
 {
 	const struct timeval tv = { .tv_sec = seconds };
 
@@ -110,7 +110,7 @@ arm(struct session *s, unsigned seconds)
 static void
 on_capture_failed(void *arg, const char *why)
 {
-	struct session *s = arg;
+	struct agent_session *s = arg;
 
 	if (s->open.open.capture != AGENT_CAPTURE_MUST) {
 		/* nothing is held back any more */
@@ -126,7 +126,7 @@ on_capture_failed(void *arg, const char *why)
 static void
 on_server_bytes(void *arg, struct evbuffer *in, size_t n)
 {
-	struct session *s = arg;
+	struct agent_session *s = arg;
 
 	capture_job_bytes(s->capture, in, n);
 }
@@ -134,14 +134,14 @@ on_server_bytes(void *arg, struct evbuffer *in, size_t n)
 static bool
 has_room(void *arg)
 {
-	struct session *s = arg;
+	struct agent_session *s = arg;
 
 	return s->capture_why == NULL && capture_job_has_room(s->capture);
 }
 
 /* Returns NULL, or why the session cannot be. */
 static const char *
-begin_capture(struct session *s)
+begin_capture(struct agent_session *s)
 {
 	const struct sessions_to *to = &s->all->to;
 	const char *why;
@@ -159,7 +159,7 @@ begin_capture(struct session *s)
 void
 sessions_wake(struct sessions *all, const char *session)
 {
-	struct session *s = find(all, session);
+	struct agent_session *s = find(all, session);
 
 	if (s != NULL && s->pump != NULL)
 		pump_wake(s->pump);
@@ -167,7 +167,7 @@ sessions_wake(struct sessions *all, const char *session)
 
 /* Before there is a data channel. */
 static void
-fail_on_control(struct session *s, const char *why)
+fail_on_control(struct agent_session *s, const char *why)
 {
 	s->all->to.failed(s->all->to.arg, s->open.open.session, why);
 	session_end(s, why);
@@ -175,16 +175,16 @@ fail_on_control(struct session *s, const char *why)
 
 /* Nothing is said any more; what was said leaves. */
 static void
-start_closing(struct session *s)
+start_closing(struct agent_session *s)
 {
-	s->state = SESSION_CLOSING;
+	s->state = AGENT_SESSION_CLOSING;
 	bufferevent_setwatermark(s->relay_bev, EV_WRITE, 0, 0);
 	bufferevent_disable(s->relay_bev, EV_READ);
 	arm(s, CLOSING_S);
 }
 
 static void
-fail_on_data(struct session *s, const char *why)
+fail_on_data(struct agent_session *s, const char *why)
 {
 	struct agent_msg m = { .type = AGENT_OPEN_FAILED };
 
@@ -201,7 +201,7 @@ fail_on_data(struct session *s, const char *why)
 static void
 on_pump_end(void *arg, unsigned which, const char *why, const uint64_t bytes[2])
 {
-	struct session *s = arg;
+	struct agent_session *s = arg;
 
 	s->pump = NULL; /* it frees itself */
 	log_info("session_bytes", LOG_S("session", s->open.open.session),
@@ -215,7 +215,7 @@ on_server(void *arg, struct bufferevent *bev, const char *why)
 {
 	const struct agent_msg joined = { .type = AGENT_JOINED };
 	struct bufferevent *relay;
-	struct session *s = arg;
+	struct agent_session *s = arg;
 	char text[AGENT_TEXT_MAX];
 
 	s->dial = NULL; /* it frees itself */
@@ -230,7 +230,7 @@ on_server(void *arg, struct bufferevent *bev, const char *why)
 		session_end(s, err_text(ERR_NOMEM));
 		return;
 	}
-	s->state = SESSION_JOINED;
+	s->state = AGENT_SESSION_JOINED;
 	log_info("session_joined", LOG_S("session", s->open.open.session),
 	    LOG_S("display", s->display->name));
 	relay = s->relay_bev;
@@ -245,20 +245,20 @@ on_server(void *arg, struct bufferevent *bev, const char *why)
 }
 
 static void
-dial_server(struct session *s)
+dial_server(struct agent_session *s)
 {
 	const struct dial_to to = { .to = &s->display->at,
 		.timeout_s = (unsigned)s->all->to.settings->conf.connect_s,
 		.lost_s = (unsigned)s->all->to.settings->conf.peer_lost_s };
 
-	s->state = SESSION_SERVER;
+	s->state = AGENT_SESSION_SERVER;
 	s->dial = dial_start(s->all->to.base, &to, on_server, s);
 	if (s->dial == NULL)
 		fail_on_data(s, err_text(ERR_NOMEM));
 }
 
 static int
-send_answer(struct session *s, enum agent_answer answer, const char *text)
+send_answer(struct agent_session *s, enum agent_answer answer, const char *text)
 {
 	struct agent_msg m = { .type = AGENT_CONSENT };
 
@@ -272,7 +272,7 @@ on_answer(void *arg, enum agent_answer answer, const char *text)
 {
 	static const char *const names[] = { "waiting", "full", "view",
 		"declined", "timeout", "no dialog" };
-	struct session *s = arg;
+	struct agent_session *s = arg;
 
 	s->consent = NULL; /* it frees itself */
 	log_info("consent", LOG_S("session", s->open.open.session),
@@ -287,11 +287,11 @@ on_answer(void *arg, enum agent_answer answer, const char *text)
 }
 
 static void
-ask_user(struct session *s)
+ask_user(struct agent_session *s)
 {
 	const struct sessions_to *to = &s->all->to;
 
-	s->state = SESSION_ASKING;
+	s->state = AGENT_SESSION_ASKING;
 	s->ask = (struct dialog_ask){ s->open.open.technician,
 		s->open.open.team, (enum agent_recorded)s->open.open.recorded,
 		s->open.open.consent_s };
@@ -305,7 +305,7 @@ ask_user(struct session *s)
 }
 
 static void
-on_accepted(struct session *s)
+on_accepted(struct agent_session *s)
 {
 	event_del(s->timer);
 	if (s->open.open.consent != 0)
@@ -318,7 +318,7 @@ on_accepted(struct session *s)
 static void
 on_relay_read(struct bufferevent *bev, void *arg)
 {
-	struct session *s = arg;
+	struct agent_session *s = arg;
 	struct agent_msg m;
 	int rc = wire_receive(bev, &m);
 
@@ -327,7 +327,7 @@ on_relay_read(struct bufferevent *bev, void *arg)
 	if (rc > 0 && m.type == AGENT_REFUSED)
 		session_end(s, m.refused.reason);
 	else if (rc > 0 && m.type == AGENT_ACCEPTED &&
-	    s->state == SESSION_TICKET)
+	    s->state == AGENT_SESSION_TICKET)
 		on_accepted(s);
 	else
 		session_end(s, "what the relay says is out of place");
@@ -336,9 +336,9 @@ on_relay_read(struct bufferevent *bev, void *arg)
 static void
 on_relay_written(struct bufferevent *bev, void *arg)
 {
-	struct session *s = arg;
+	struct agent_session *s = arg;
 
-	if (s->state == SESSION_CLOSING &&
+	if (s->state == AGENT_SESSION_CLOSING &&
 	    evbuffer_get_length(bufferevent_get_output(bev)) == 0)
 		session_end(s, "over");
 }
@@ -352,7 +352,7 @@ on_relay_event(struct bufferevent *bev, short what, void *arg)
 static void
 on_relay(void *arg, struct bufferevent *bev, const char *why)
 {
-	struct session *s = arg;
+	struct agent_session *s = arg;
 	struct agent_msg m = { .type = AGENT_TICKET };
 	int rc;
 
@@ -362,7 +362,7 @@ on_relay(void *arg, struct bufferevent *bev, const char *why)
 		return;
 	}
 	s->relay_bev = bev;
-	s->state = SESSION_TICKET;
+	s->state = AGENT_SESSION_TICKET;
 	bufferevent_setcb(
 	    bev, on_relay_read, on_relay_written, on_relay_event, s);
 	bufferevent_setwatermark(bev, EV_READ, 0, AGENT_FRAME_MAX);
@@ -379,11 +379,11 @@ on_relay(void *arg, struct bufferevent *bev, const char *why)
 static void
 on_timer(evutil_socket_t fd, short what, void *arg)
 {
-	struct session *s = arg;
+	struct agent_session *s = arg;
 
 	session_end(s,
 	    s->capture_why != NULL ? s->capture_why
-		: s->state == SESSION_CLOSING
+		: s->state == AGENT_SESSION_CLOSING
 		? "over, the relay did not take the last words"
 		: "the relay does not answer the ticket");
 }
@@ -391,7 +391,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 /* Which relay, through which proxy, to which display. Returns NULL, or why
  * it cannot be. */
 static const char *
-understand(struct session *s)
+understand(struct agent_session *s)
 {
 	const struct settings *set = s->all->to.settings;
 	const char *address = s->open.open.address;
@@ -408,7 +408,7 @@ understand(struct session *s)
 }
 
 static void
-dial_relay(struct session *s)
+dial_relay(struct agent_session *s)
 {
 	const struct sessions_to *all = &s->all->to;
 	const struct dial_to to = { &s->relay, &s->proxy, all->trust,
@@ -424,7 +424,7 @@ void
 sessions_open(struct sessions *all, const struct agent_msg *m)
 {
 	const char *why = NULL;
-	struct session *s = NULL;
+	struct agent_session *s = NULL;
 
 	if (find(all, m->open.session) != NULL) {
 		/* a failure would be taken for the running one's */
@@ -464,7 +464,7 @@ sessions_open(struct sessions *all, const struct agent_msg *m)
 void
 sessions_end(struct sessions *all, const struct agent_msg *m)
 {
-	struct session *s = find(all, m->end.session);
+	struct agent_session *s = find(all, m->end.session);
 
 	if (s != NULL)
 		session_end(s, m->end.reason);
@@ -473,7 +473,7 @@ sessions_end(struct sessions *all, const struct agent_msg *m)
 void
 sessions_indicate(struct sessions *all, const struct agent_msg *m)
 {
-	struct session *s = find(all, m->indicator.session);
+	struct agent_session *s = find(all, m->indicator.session);
 
 	if (s == NULL)
 		return;

@@ -6,8 +6,8 @@
  *	relay -> ticket -> (asking) -> server -> joined
  *	   '--------'---------'----------'---------'--> closing -> gone
  */
-#ifndef AGENT_SESSION_H
-#define AGENT_SESSION_H
+#ifndef AGENT_AGENT_SESSION_H
+#define AGENT_AGENT_SESSION_H
 
 #include <event2/event.h>
 

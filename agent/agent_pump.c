@@ -1,4 +1,4 @@
-#include "agent/pump.h"
+#include "agent/agent_pump.h"
 
 #include <errno.h>
 #include <event2/buffer.h>
@@ -15,14 +15,14 @@
 #define LINGER_S 5
 
 struct side {
-	struct pump *pump;
+	struct agent_pump *pump;
 	struct bufferevent *bev;
 	uint64_t bytes; /* received */
 	bool is_paused; /* the other side is full */
 	struct tcp_liveness tcp;
 };
 
-struct pump {
+struct agent_pump {
 	struct side sides[2];
 	struct event *timer; /* lingering; and the first turn */
 	struct event *looks; /* at both peers */
@@ -48,7 +48,7 @@ queue_of(struct side *s)
 }
 
 static void
-free_timers(struct pump *p)
+free_timers(struct agent_pump *p)
 {
 	if (p != NULL && p->timer != NULL)
 		event_free(p->timer);
@@ -57,7 +57,7 @@ free_timers(struct pump *p)
 }
 
 static void
-finish(struct pump *p)
+finish(struct agent_pump *p)
 {
 	const uint64_t bytes[2] = { p->sides[0].bytes, p->sides[1].bytes };
 	pump_cb *cb = p->cb;
@@ -135,7 +135,7 @@ on_event(struct bufferevent *bev, short what, void *arg)
 {
 	const struct timeval linger = { .tv_sec = LINGER_S };
 	struct side *s = arg, *to = other(s);
-	struct pump *p = s->pump;
+	struct agent_pump *p = s->pump;
 
 	if (p->is_ending) { /* the one that was still being written to */
 		finish(p);
@@ -157,7 +157,7 @@ on_event(struct bufferevent *bev, short what, void *arg)
 static void
 on_timer(evutil_socket_t fd, short what, void *arg)
 {
-	struct pump *p = arg;
+	struct agent_pump *p = arg;
 
 	if (p->is_ending) {
 		finish(p);
@@ -181,7 +181,7 @@ is_lost_unheard(struct side *s)
 static void
 on_looks(evutil_socket_t fd, short what, void *arg)
 {
-	struct pump *p = arg;
+	struct agent_pump *p = arg;
 
 	for (unsigned i = 0; i < 2 && !p->is_ending; i++) {
 		if (!is_lost_unheard(&p->sides[i]))
@@ -193,7 +193,7 @@ on_looks(evutil_socket_t fd, short what, void *arg)
 }
 
 static int
-start_looks(struct pump *p)
+start_looks(struct agent_pump *p)
 {
 	const unsigned ms = p->lost_s * 1000 / TCP_LIVENESS_LOOKS;
 	const struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
@@ -202,7 +202,7 @@ start_looks(struct pump *p)
 }
 
 static void
-start_side(struct side *s, struct pump *p, struct bufferevent *bev)
+start_side(struct side *s, struct agent_pump *p, struct bufferevent *bev)
 {
 	*s = (struct side){ .pump = p, .bev = bev };
 	bufferevent_setcb(bev, on_read, on_write, on_event, s);
@@ -211,12 +211,12 @@ start_side(struct side *s, struct pump *p, struct bufferevent *bev)
 	bufferevent_enable(bev, EV_READ | EV_WRITE);
 }
 
-struct pump *
+struct agent_pump *
 pump_new(struct event_base *base, struct bufferevent *side0,
     struct bufferevent *side1, unsigned lost_s, pump_cb *cb, void *arg)
 {
 	const struct timeval now = { 0 };
-	struct pump *p = calloc(1, sizeof(*p));
+	struct agent_pump *p = calloc(1, sizeof(*p));
 
 	if (p != NULL) {
 		p->timer = evtimer_new(base, on_timer, p);
@@ -242,20 +242,20 @@ pump_new(struct event_base *base, struct bufferevent *side0,
 }
 
 void
-pump_set_tap(struct pump *p, const struct pump_tap *tap)
+pump_set_tap(struct agent_pump *p, const struct pump_tap *tap)
 {
 	p->tap = *tap;
 }
 
 void
-pump_wake(struct pump *p)
+pump_wake(struct agent_pump *p)
 {
 	if (!p->is_ending && !is_full(&p->sides[1]))
 		resume(&p->sides[1]);
 }
 
 void
-pump_free(struct pump *p)
+pump_free(struct agent_pump *p)
 {
 	if (p == NULL)
 		return;
