@@ -10,7 +10,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, '..', '..', 'deploy', 'quickstart'))
 
 BENCHES = ('relay', 'decode', 'recorder', 'start', 'doors',
-           'console', 'player', 'storage')
+           'console', 'player', 'storage', 'scale')
 
 
 class Results:
@@ -62,6 +62,8 @@ BAR = {
     'upload_cpu_rclone': (0.5, 0.3), 'upload_time_rclone': (1.0, 0.9),
     'upload_small_rclone': (1.0, 0.7), 'serve_cpu_nginx': (1.1, 0.9),
     'expire_list_p99': (1.5, ''),
+    'spool_flushes': (20, ''),
+    'sessions_live_mb': (40, ''), 'sessions_idle_mb': (13.3, ''),
 }
 
 

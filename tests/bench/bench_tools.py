@@ -25,13 +25,13 @@ def children(pid):
     ).stdout.split()]
 
 
-def _descendants(pid):
+def descendants(pid):
     return [d for child in children(pid)
-            for d in (child, *_descendants(child))]
+            for d in (child, *descendants(child))]
 
 
 def _schedule(policy, priority):
-    for pid in _descendants(os.getpid()):
+    for pid in descendants(os.getpid()):
         for path in glob.glob(f'/proc/{pid}/task/*'):
             with contextlib.suppress(ProcessLookupError):
                 os.sched_setscheduler(int(os.path.basename(path)), policy,

@@ -31,10 +31,9 @@
 #include <unistd.h>
 
 #include "common/bytes.h"
+#include "tests/bench/rfb_peer.h"
 
 #define PIDS_MAX   8
-#define WIDTH      1024
-#define HEIGHT     768
 #define UPDATE_LEN (4 + 12)
 
 enum mode { THROUGHPUT, CHUNKS, PINGPONG, IDLE, SESSIONS, PACED };
@@ -44,21 +43,12 @@ enum mode { THROUGHPUT, CHUNKS, PINGPONG, IDLE, SESSIONS, PACED };
 
 static struct {
 	enum mode mode;
-	bool rfb;
 	int sessions, rate, seconds, rounds;
 	uint64_t mb;
-	const char *user, *password, *cert, *key;
-	int listen_port, connect_port;
 	pid_t pids[PIDS_MAX];
 	int n_pids;
-} opt = { .rfb = true,
-	.sessions = 1,
-	.rate = 20,
-	.seconds = 5,
-	.rounds = 2000,
-	.mb = 256 };
+} opt = { .sessions = 1, .rate = 20, .seconds = 5, .rounds = 2000, .mb = 256 };
 
-static SSL_CTX *server_ctx, *client_ctx;
 static pthread_barrier_t ready, done;
 static double *round_us; /* of session 0 in pingpong, of all in paced */
 static double work_began;
@@ -85,153 +75,16 @@ cpu_of_pids(void)
 	return sum;
 }
 
-/* ---- bytes over a socket, in TLS once ssl is set ---- */
-
-struct peer {
-	int fd;
-	SSL *ssl;
-};
-
-static void
-put(struct peer *p, const void *data, size_t len)
-{
-	const char *at = data;
-
-	while (len > 0) {
-		ssize_t n = p->ssl ? SSL_write(p->ssl, at, (int)len)
-				   : write(p->fd, at, len);
-		if (n <= 0)
-			errx(1, "write to the relay failed");
-		at += n;
-		len -= (size_t)n;
-	}
-}
-
-static void
-get(struct peer *p, void *data, size_t len)
-{
-	char *at = data;
-
-	while (len > 0) {
-		ssize_t n = p->ssl ? SSL_read(p->ssl, at, (int)len)
-				   : read(p->fd, at, len);
-		if (n <= 0)
-			errx(1, "the relay closed while %zu bytes were missing",
-			    len);
-		at += n;
-		len -= (size_t)n;
-	}
-}
-
-static void
-expect(struct peer *p, const void *want, size_t len, const char *what)
-{
-	char got[64];
-
-	get(p, got, len);
-	if (memcmp(got, want, len) != 0)
-		errx(1, "unexpected %s", what);
-}
-
-static void
-start_tls(struct peer *p, bool server)
-{
-	p->ssl = SSL_new(server ? server_ctx : client_ctx);
-	SSL_set_fd(p->ssl, p->fd);
-	if ((server ? SSL_accept(p->ssl) : SSL_connect(p->ssl)) != 1)
-		errx(1, "TLS handshake failed as %s",
-		    server ? "endpoint" : "technician");
-}
-
-/* ---- handshakes ---- */
-
-static void
-endpoint_handshake(struct peer *p)
-{
-	uint8_t init[24] = { 0 };
-	uint8_t set_encodings[4];
-
-	if (opt.rfb) {
-		put(p, "RFB 003.008\n", 12);
-		expect(p, "RFB 003.008\n", 12, "version");
-		put(p, "\1\23", 2);
-		expect(p, "\23", 1, "security type");
-		put(p, "\0\2", 2);
-		expect(p, "\0\2", 2, "VeNCrypt version");
-		put(p, "\0\1\0\0\1\4", 6);
-		expect(p, "\0\0\1\4", 4, "VeNCrypt type");
-		put(p, "\1", 1);
-	}
-	start_tls(p, true);
-	if (!opt.rfb)
-		return;
-	put(p, "\0\0\0\0", 4);
-	get(p, init, 1);
-	store_be16(init, WIDTH);
-	store_be16(init + 2, HEIGHT);
-	memcpy(init + 4, "\40\30\0\1\0\377\0\377\0\377\20\10\0\0\0\0", 16);
-	put(p, init, 24);
-	get(p, set_encodings, 4);
-	for (int i = load_be16(set_encodings + 2); i > 0; i--)
-		get(p, init, 4);
-}
-
-static void
-put_string(struct peer *p, const char *user, const char *password)
-{
-	uint8_t len[8];
-
-	store_be32(len, (uint32_t)strlen(user));
-	store_be32(len + 4, (uint32_t)strlen(password));
-	put(p, len, 8);
-	put(p, user, strlen(user));
-	put(p, password, strlen(password));
-}
-
-static void
-technician_handshake(struct peer *p)
-{
-	char text[1024] = "";
-	uint8_t init[24];
-
-	if (opt.rfb) {
-		expect(p, "RFB 003.008\n", 12, "version");
-		put(p, "RFB 003.008\n", 12);
-		expect(p, "\1\23", 2, "security types");
-		put(p, "\23", 1);
-		expect(p, "\0\2", 2, "VeNCrypt version");
-		put(p, "\0\2", 2);
-		expect(p, "\0\1\0\0\1\6", 6, "VeNCrypt types");
-		put(p, "\0\0\1\6", 4);
-		expect(p, "\1", 1, "VeNCrypt answer");
-	}
-	start_tls(p, false);
-	if (!opt.rfb)
-		return;
-	put_string(p, opt.user, opt.password);
-	get(p, init, 4);
-	if (load_be32(init) != 0) {
-		get(p, init, 4);
-		get(p, text, min_size(load_be32(init), sizeof(text) - 1));
-		errx(1, "login refused: %s", text);
-	}
-	put(p, "\1", 1);
-	get(p, init, 24);
-	get(p, text, min_size(load_be32(init + 20), sizeof(text)));
-	/* SetEncodings: Raw */
-	put(p, "\2\0\0\1\0\0\0\0", 8);
-	/* a recorded viewer that never asks gets no picture; the endpoint does
-	 * not read what it is asked */
-	if (opt.mode == THROUGHPUT || opt.mode == CHUNKS) {
-		memset(init, 0, 10);
-		init[0] = 3; /* FramebufferUpdateRequest */
-		store_be16(init + 6, WIDTH);
-		store_be16(init + 8, HEIGHT);
-		put(p, init, 10);
-	}
-}
-
 /* ---- the work ---- */
+
+/* A recorded viewer that never asks gets no picture; the endpoint does not
+ * read what it is asked. */
+static void
+ask(struct peer *p)
+{
+	if (rfb_peer_conf.rfb && (opt.mode == THROUGHPUT || opt.mode == CHUNKS))
+		ask_for_screen(p);
+}
 
 /* All are there; updates are due from the same moment on. */
 static void
@@ -342,21 +195,6 @@ technician_work(struct peer *p, int session)
 	free(sink);
 }
 
-static void
-no_delay(int fd)
-{
-	int on = 1;
-
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-}
-
-static void
-close_peer(struct peer *p)
-{
-	SSL_free(p->ssl);
-	close(p->fd);
-}
-
 static void *
 endpoint_main(void *arg)
 {
@@ -378,20 +216,6 @@ endpoint_main(void *arg)
 	return NULL;
 }
 
-static void
-open_peer(struct peer *p)
-{
-	struct sockaddr_in sa = { .sin_family = AF_INET,
-		.sin_port = htons((uint16_t)opt.connect_port),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-
-	*p = (struct peer){ .fd = socket(AF_INET, SOCK_STREAM, 0) };
-	if (connect(p->fd, (struct sockaddr *)&sa, sizeof(sa)) != 0)
-		err(1, "connect to port %d", opt.connect_port);
-	no_delay(p->fd);
-	technician_handshake(p);
-}
-
 static void *
 technician_main(void *arg)
 {
@@ -410,23 +234,11 @@ technician_main(void *arg)
 		return NULL;
 	}
 	open_peer(&p);
+	ask(&p);
 	wait_until_ready();
 	technician_work(&p, (int)(intptr_t)arg);
 	pthread_barrier_wait(&done);
 	return NULL;
-}
-
-static void
-start_thread(void *(*fn)(void *), intptr_t arg)
-{
-	pthread_attr_t attr;
-	pthread_t t;
-
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, 256 * 1024);
-	if (pthread_create(&t, &attr, fn, (void *)arg) != 0)
-		errx(1, "cannot start a thread");
-	pthread_detach(t);
 }
 
 static void *
@@ -443,35 +255,6 @@ accept_main(void *arg)
 		start_thread(endpoint_main, c);
 	}
 	return NULL;
-}
-
-static int
-listen_on(int port)
-{
-	struct sockaddr_in sa = { .sin_family = AF_INET,
-		.sin_port = htons((uint16_t)port),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
-
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) != 0 ||
-	    listen(fd, 512) != 0)
-		err(1, "listen on port %d", port);
-	return fd;
-}
-
-static void
-make_contexts(void)
-{
-	server_ctx = SSL_CTX_new(TLS_server_method());
-	client_ctx = SSL_CTX_new(TLS_client_method());
-	if (SSL_CTX_use_certificate_chain_file(server_ctx, opt.cert) != 1 ||
-	    SSL_CTX_use_PrivateKey_file(
-		server_ctx, opt.key, SSL_FILETYPE_PEM) != 1)
-		errx(1, "cannot use %s and %s", opt.cert, opt.key);
-	SSL_CTX_set_num_tickets(server_ctx, 0);
-	SSL_CTX_set_ciphersuites(server_ctx, "TLS_AES_128_GCM_SHA256");
-	SSL_CTX_set_ciphersuites(client_ctx, "TLS_AES_128_GCM_SHA256");
 }
 
 static int
@@ -505,7 +288,7 @@ parse(int argc, char **argv)
 					opt.mode = (enum mode)i;
 			break;
 		case 'w':
-			opt.rfb = strcmp(optarg, "rfb") == 0;
+			rfb_peer_conf.rfb = strcmp(optarg, "rfb") == 0;
 			break;
 		case 'n':
 			opt.sessions = atoi(optarg);
@@ -523,22 +306,22 @@ parse(int argc, char **argv)
 			opt.rounds = atoi(optarg);
 			break;
 		case 'u':
-			opt.user = optarg;
+			rfb_peer_conf.user = optarg;
 			break;
 		case 'p':
-			opt.password = optarg;
+			rfb_peer_conf.password = optarg;
 			break;
 		case 'c':
-			opt.cert = optarg;
+			rfb_peer_conf.cert = optarg;
 			break;
 		case 'k':
-			opt.key = optarg;
+			rfb_peer_conf.key = optarg;
 			break;
 		case 'l':
-			opt.listen_port = atoi(optarg);
+			rfb_peer_conf.listen_port = atoi(optarg);
 			break;
 		case 'C':
-			opt.connect_port = atoi(optarg);
+			rfb_peer_conf.connect_port = atoi(optarg);
 			break;
 		case 'P':
 			if (opt.n_pids < PIDS_MAX)
@@ -547,8 +330,9 @@ parse(int argc, char **argv)
 		default:
 			errx(2, "see the top of tests/bench/rfb_load.c");
 		}
-	if (opt.cert == NULL || opt.key == NULL || opt.listen_port == 0 ||
-	    opt.connect_port == 0 || opt.rounds < 1 || opt.sessions < 1)
+	if (rfb_peer_conf.cert == NULL || rfb_peer_conf.key == NULL ||
+	    rfb_peer_conf.listen_port == 0 || rfb_peer_conf.connect_port == 0 ||
+	    opt.rounds < 1 || opt.sessions < 1)
 		errx(2, "--cert, --key, --listen and --connect are needed");
 }
 
@@ -566,7 +350,7 @@ main(int argc, char **argv)
 	round_us = calloc((size_t)n_rounds, sizeof(*round_us));
 	pthread_barrier_init(&ready, NULL, (unsigned)n_waiting);
 	pthread_barrier_init(&done, NULL, (unsigned)n_waiting);
-	start_thread(accept_main, listen_on(opt.listen_port));
+	start_thread(accept_main, listen_on(rfb_peer_conf.listen_port));
 	for (int i = 0; i < opt.sessions; i++)
 		start_thread(technician_main, i);
 	if (opt.mode == IDLE) {
