@@ -13,6 +13,7 @@
 #include "recorder/session/recorder_manifest.h"
 #include "recorder/sandbox.h"
 #include "recorder/session/segment.h"
+#include "recorder/session_folder.h"
 #include "webm/webm_repair.h"
 
 /* Opens and locks the file of a dead recorder; *status says why not. */
@@ -94,8 +95,9 @@ on_block(void *arg, enum webm_block_kind kind, uint64_t offset,
 	evidence_add(arg, offset, data, len, kind != WEBM_BLOCK_CLUSTER);
 }
 
+/* session: for the log. */
 static int
-repair(int dir_fd, const char *id, int fd)
+repair(int dir_fd, const char *id, int fd, const char *session)
 {
 	struct webm_repair_result r;
 	struct evidence evidence;
@@ -114,10 +116,12 @@ repair(int dir_fd, const char *id, int fd)
 	evidence_release(&evidence);
 	recorder_manifest_free(mf);
 	if (rc != 0)
-		log_error("repair_failed", LOG_S("segment", id), LOG_ERR(rc));
+		log_error("repair_failed", LOG_S("segment", id),
+		    LOG_S("session", session), LOG_ERR(rc));
 	else
 		log_info("repaired", LOG_S("segment", id),
-		    LOG_U("frames", r.frames), LOG_U("bytes", r.bytes),
+		    LOG_S("session", session), LOG_U("frames", r.frames),
+		    LOG_U("bytes", r.bytes),
 		    LOG_U("dropped_bytes", r.dropped_bytes));
 	return exit_status(rc);
 }
@@ -127,24 +131,26 @@ repair_main(const char *dir, const char *id)
 {
 	struct sandbox box = { .status_fd = -1 };
 	const char *why = "the spool folder cannot be opened";
+	const char *session = session_of_folder(dir);
 	int fd = -1, status = EX_TEMPFAIL;
 
 	if (!segment_is_id(id))
 		return EX_USAGE;
 	box.spool_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (box.spool_fd < 0 || sandbox_enter(&box, &why) != 0) {
-		log_error(
-		    "repair_failed", LOG_S("segment", id), LOG_S("why", why));
+		log_error("repair_failed", LOG_S("segment", id),
+		    LOG_S("session", session), LOG_S("why", why));
 		goto out;
 	}
 	fd = open_part(box.spool_fd, id, &status);
 	if (fd < 0)
 		log_error("repair_refused", LOG_S("segment", id),
+		    LOG_S("session", session),
 		    LOG_S("why",
 			status == EX_NOINPUT ? "no such segment"
 					     : "it is being recorded"));
 	else
-		status = repair(box.spool_fd, id, fd);
+		status = repair(box.spool_fd, id, fd, session);
 out:
 	if (fd >= 0)
 		close(fd);

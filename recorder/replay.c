@@ -24,12 +24,13 @@
 #include "recorder/sandbox.h"
 #include "recorder/session/segment.h"
 #include "recorder/session/recorder_session.h"
+#include "recorder/session_folder.h"
 #include "rfb/work.h"
 
 #define NICE 10 /* sessions that run come first */
 
 struct replay {
-	const char *id;
+	const char *id, *session; /* the latter for the log */
 	struct meta meta;
 	struct capture_reader *reader;
 	int capture_fd, out_fd;
@@ -60,8 +61,8 @@ exit_status(int rc)
 static int
 failed(const struct replay *r, int rc, const char *why)
 {
-	log_error("replay_failed", LOG_S("capture", r->id), LOG_ERR(rc),
-	    LOG_S("why", why));
+	log_error("replay_failed", LOG_S("capture", r->id),
+	    LOG_S("session", r->session), LOG_ERR(rc), LOG_S("why", why));
 	return exit_status(rc);
 }
 
@@ -166,12 +167,15 @@ static void
 on_session(
     void *arg, enum recorder_session_event ev, const struct segment_result *res)
 {
+	const struct replay *r = arg;
+
 	if (ev == RECORDER_SESSION_SEGMENT)
 		log_info("segment_closed", LOG_S("segment", res->id),
-		    LOG_U("frames", res->frames), LOG_U("bytes", res->bytes),
+		    LOG_S("session", r->session), LOG_U("frames", res->frames),
+		    LOG_U("bytes", res->bytes),
 		    LOG_U("duration_ms", res->duration_ms));
 	else if (ev == RECORDER_SESSION_NOSPACE)
-		log_warn("recording_nospace");
+		log_warn("recording_nospace", LOG_S("session", r->session));
 }
 
 /*
@@ -261,7 +265,8 @@ finish(struct replay *r, struct recorder_session *s, int rc)
 	if (is_streams_fault(rc)) {
 		if (r->why == NULL)
 			r->why = recorder_session_why(s);
-		log_warn("replay_stopped", LOG_S("capture", r->id), LOG_ERR(rc),
+		log_warn("replay_stopped", LOG_S("capture", r->id),
+		    LOG_S("session", r->session), LOG_ERR(rc),
 		    LOG_S("why", r->why));
 		printf("stopped %s\n", r->why);
 		fflush(stdout);
@@ -274,7 +279,7 @@ finish(struct replay *r, struct recorder_session *s, int rc)
 		return ERR_CORRUPT;
 	if (end == CAPTURE_END_CUT)
 		log_warn("capture_cut_off", LOG_S("capture", r->id),
-		    LOG_U("dropped_bytes", lost));
+		    LOG_S("session", r->session), LOG_U("dropped_bytes", lost));
 	return recorder_session_close(
 	    s, "crash", capture_reader_last_ns(r->reader));
 }
@@ -283,7 +288,7 @@ static int
 replay(struct replay *r)
 {
 	struct recorder_session *s =
-	    recorder_session_new(&r->meta, r->out_fd, on_session, NULL);
+	    recorder_session_new(&r->meta, r->out_fd, on_session, r);
 	int rc;
 
 	if (s == NULL)
@@ -297,6 +302,7 @@ replay(struct replay *r)
 				      : recorder_session_why(s));
 	else
 		log_info("replay_done", LOG_S("capture", r->id),
+		    LOG_S("session", r->session),
 		    LOG_U("frames", recorder_session_frames(s)),
 		    LOG_U("bytes", recorder_session_bytes(s)),
 		    LOG_U("took_ms",
@@ -325,7 +331,8 @@ enter(struct replay *r)
 	if (rc != 0)
 		return failed(r, rc, why);
 	if (!box.has_landlock && !box.has_root)
-		log_warn("sandbox_without_file_rules");
+		log_warn(
+		    "sandbox_without_file_rules", LOG_S("session", r->session));
 	return replay(r);
 }
 
@@ -339,6 +346,7 @@ replay_main(const char *dir, const char *id, const struct replay_start *start)
 	if (!segment_is_id(id))
 		return EX_USAGE;
 	r.id = id;
+	r.session = session_of_folder(dir);
 	r.began_ns = clock_mono_ns();
 	r.capture_fd = r.out_fd = -1;
 	/* storage starts it again: two would be in each other's way */

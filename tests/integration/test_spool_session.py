@@ -2,6 +2,7 @@
 recorder may reach, and that nothing is lost or left whoever is killed."""
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -111,6 +112,9 @@ def test_orphan_is_repaired_in_its_folder(rig):
     rig.stack.start_relay()
     segment, = demo.wait_available(rig.stack, session['id'], 90)
     assert segment['recovered'] and segment['frames'] >= 5
+    # what the repairing program logs names the session too
+    assert re.search(f' repaired .*session={session["id"]}',
+                     rig.log('storage'))
     wait_all_gone(rig)
     viewer.close()
 
