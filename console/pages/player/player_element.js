@@ -380,6 +380,7 @@ export class PlayerElement extends HTMLElement {
     this.showsWall = this.timeline.showsWall = !this.showsWall;
     setting.set('wall', this.showsWall ? 'on' : 'off');
     this.timeline.draw();
+    this.shownMs = null; /* the clock is drawn anew, also while nothing moves */
   }
 
   toggleFull() {
