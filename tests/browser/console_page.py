@@ -30,6 +30,23 @@ new PerformanceObserver((list) => {
 }).observe({type: 'layout-shift', buffered: true});
 '''
 
+COUNT_CONTROLS = '''
+return [...document.querySelectorAll('a[href], button, input, select, textarea,'
+  + ' summary')].filter((e) => !e.disabled && e.checkVisibility({
+    visibilityProperty: true}) && e.tabIndex >= 0).length'''
+
+TAB_STOP = '''
+const e = document.activeElement;
+if (!e || e === document.body) return null;
+const b = e.getBoundingClientRect();
+const top = document.elementFromPoint(
+  Math.min(Math.max(b.left + b.width / 2, 0), innerWidth - 1),
+  Math.min(Math.max(b.top + b.height / 2, 0), innerHeight - 1));
+window.stops ||= new Map();
+if (!stops.has(e)) stops.set(e, stops.size);
+return [stops.get(e), getComputedStyle(e).outlineStyle !== 'none',
+  !!top && (e.contains(top) || top.contains(e)), e.outerHTML.slice(0, 120)]'''
+
 
 class ConsolePage:
     """One browser with a profile of its own; close() ends it."""
@@ -180,6 +197,27 @@ return [...document.querySelectorAll('tr[data-row]')].map((r) =>
         for key in keys:
             actions.send_keys(key)
         actions.perform()
+
+    def tab_through(self):
+        """Tab reaches every control that is seen, in turn, and each shows that
+        it has the focus and is not covered."""
+        self.js('document.activeElement.blur()')
+        count = self.js(COUNT_CONTROLS)
+        seen, n_ends = set(), 0
+        for _ in range(2 * count + 40):
+            self.keys(Keys.TAB)
+            found = self.js(TAB_STOP)
+            if found is None:   # it may have begun at a field in the middle
+                n_ends += 1
+                if n_ends == 2 or len(seen) >= count:
+                    break
+                continue
+            number, is_marked, is_on_top, text = found
+            assert is_marked, text
+            assert is_on_top, text
+            seen.add(number)
+        # the parts of a date field are stops of their own: not more controls
+        assert len(seen) >= count, (len(seen), count)
 
     def focused(self):
         return self.js('const e = document.activeElement; return '

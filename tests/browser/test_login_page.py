@@ -41,6 +41,7 @@ def test_first_run(console, page):
     assert 'token' not in page.js('return location.href')
     page.until(lambda: page.focused() == 'name', 'focus')
     page.check('first-run')
+    page.tab_through()
     page.fill('Your user name', 'olaf')
     page.fill('Password', 'correct horse')
     page.fill('Time zone', 'Europe/Vienna')

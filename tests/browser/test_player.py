@@ -205,6 +205,39 @@ def test_keys(player, session):
     player.until(lambda s: not s['playing'], 'a pause')
 
 
+def test_keys_that_jump_and_are_remembered(page, player, session):
+    part = session.parts[0]
+    player.seek(16_000)     # a quiet time, up to 40 s
+    player.shifted(Keys.ARROW_RIGHT)
+    state = player.until(lambda s: s['ms'] > 35_000, 'the next change')
+    assert abs(state['ms'] - part.events[-1][0]) < 1500
+    player.shifted(Keys.ARROW_LEFT)
+    player.until(lambda s: s['ms'] < state['ms'], 'the change before')
+    player.keys(Keys.END)
+    player.settled(session.total_ms, 150)
+    player.shifted(Keys.PAGE_UP)
+    player.until(lambda s: '4321 ms' in s['notice'], 'the gap before')
+    player.keys(Keys.HOME)
+    player.settled(0, 150)
+    player.keys('a')
+    page.until(lambda: re.match(r'\d{4}-\d\d-\d\d ', page.text('.rcp-clock')),
+               'wall-clock time')
+    for _ in range(12):
+        player.keys('>')
+    assert player.state()['rate'] == 16
+    player = PlayerPage(page).open(session.id)
+    assert player.state()['rate'] == 16
+    assert re.match(r'\d{4}-\d\d-\d\d ', page.text('.rcp-clock'))
+    for _ in range(13):
+        player.keys('<')
+    assert player.state()['rate'] == 0.25
+
+
+def test_every_control_by_keyboard(player):
+    player.page.tab_through()
+    assert not player.page.problems()
+
+
 def test_one_frame_on_and_back(player):
     player.seek(5000)
     first = player.number()

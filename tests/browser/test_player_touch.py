@@ -135,7 +135,12 @@ def test_two_fingers_break_nothing(player, css):
     assert abs(state['ms'] - at) < TOTAL_MS / 20
     assert not player.js(
         "return document.querySelector('rc-timeline').isDragging === true")
+    # what the gesture enlarged is small again before the next finger comes
     player.page.cdp('Emulation.resetPageScaleFactor')
+    player.page.until(lambda: player.js(
+        'const v = visualViewport;'
+        'return v.scale === 1 && v.offsetLeft === 0 && v.offsetTop === 0'),
+        'the whole page')
     left, top, width, height = box(player, 'rc-timeline [role=slider]')
     touch(player, (left + width * 3 / 4, top + height / 2))
     player.until(lambda s: not s['seeking'] and
