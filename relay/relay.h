@@ -22,7 +22,7 @@
 #include "relay/conf.h"
 #include "relay/listener/listen_addr.h"
 #include "relay/wire/transport.h"
-#include "relay/session/live_budget.h"
+#include "relay/recording/live_budget.h"
 #include "relay/login/reject_log.h"
 #include "relay/db_retry_queue.h"
 #include "relay/measure.h"

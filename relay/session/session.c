@@ -392,7 +392,7 @@ session_new(struct loop *l, struct connection_slot *slot)
 	s->n_refs = 1;
 	s->measures.state_since_ns = clock_mono_ns();
 	s->pump.viewer.transport.fd = s->pump.endpoint.transport.fd = -1;
-	s->status_fd = -1;
+	session_record_init(s);
 	ring_init(&s->pump.ring, 0, &l->spare_ring);
 	s->deadline = evtimer_new(l->base, on_deadline, s);
 	s->ending.event = event_new(l->base, -1, 0, on_ending, s);

@@ -36,6 +36,9 @@
 #include "relay/wire/transport.h"
 #include "relay/login/login.h"
 #include "relay/pump/pump.h"
+#include "relay/recording/gap_budget.h"
+#include "relay/recording/recorder_link.h"
+#include "relay/recording/recorder_watch.h"
 #include "relay/relay.h"
 #include "relay/pump/ring.h"
 #include "relay/session/session.h"
@@ -205,9 +208,8 @@ struct relay_session {
 	bool is_view_held;   /* somebody set it who is not the technician */
 	struct order_audit order_audit;
 	struct session_liveness liveness;
-	bool is_recorded;  /* by policy */
-	bool is_recording; /* now */
-	bool is_recorder_ready;
+	bool is_recorded;             /* by policy */
+	bool is_recording;            /* now */
 	struct session_device device; /* the endpoint captures */
 	bool is_captured;             /* encoded later */
 	struct live_share live_share; /* of the relay's budget */
@@ -215,15 +217,11 @@ struct relay_session {
 	bool is_restart_failed, is_restart_hopeless;
 	/* the team's recordings took all of its quota as this one began */
 	bool is_quota_full;
-	uint64_t deaths[2]; /* of recorders, the last ones */
-	uint64_t gap_since_ns;
-	uint64_t unrecorded_ns; /* all gaps so far */
-	char *desktop_name;     /* as far as it is ASCII */
-	int status_fd;
-	struct event *status, *space;
-	struct event *ready_timer; /* how long a recorder may start */
-	bool is_mark_lost;         /* the recorder is beyond help */
-	uint64_t watch_recorded, watch_since_ns, watched_ns;
+	struct gap_budget gap;
+	char *desktop_name; /* as far as it is ASCII */
+	struct recorder_link recorder;
+	bool is_mark_lost; /* the recorder is beyond help */
+	struct recorder_watch watch;
 };
 
 /* session_state.c */
@@ -452,6 +450,7 @@ void session_write_unsure_end(struct relay_session *s, const char *code,
     const char *reason, const char *wall, const char *mono);
 
 /* session_record.c */
+void session_record_init(struct relay_session *s);
 /* Starts a recorder on the ring, which has seconds to get ready. 0 or an
  * error. */
 int session_record_start(

@@ -1,7 +1,5 @@
 /* A session's recorder: its words, its end, whether it stands still. */
-#include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/bytes.h"
@@ -11,8 +9,6 @@
 #include "relay/db_retry_queue.h"
 #include "relay/session/session_internal.h"
 #include "relay/spawner.h"
-
-#define LOOK_LATE_NS (3 * NS_PER_S) /* for what is done each second */
 
 static const char no_space[] = "too little disk space is left on the relay";
 
@@ -46,24 +42,11 @@ session_record_check(struct relay_session *s)
 		session_restart_failed(s);
 }
 
-/* A recorder's text is not trusted: printable ASCII only. */
-static const char *
-clean_text(struct tee_status *st)
-{
-	st->text[sizeof(st->text) - 1] = '\0';
-	for (char *p = st->text; *p != '\0'; p++)
-		if (*p < 0x20 || *p > 0x7e)
-			*p = '?';
-	return st->text;
-}
-
 static void
 on_ready(struct relay_session *s)
 {
-	if (s->is_recorder_ready)
+	if (!recorder_link_ready(&s->recorder))
 		return;
-	s->is_recorder_ready = true;
-	event_del(s->ready_timer);
 	if (s->restart == RESTART_STARTED) {
 		session_restart_ready(s);
 		return;
@@ -102,7 +85,8 @@ on_capture(struct relay_session *s, uint64_t first_frame)
 	if (s->is_captured)
 		return; /* as it was told to */
 	s->is_captured = true;
-	s->watch_since_ns = clock_mono_ns(); /* what it begins with is much */
+	/* what it begins with is much */
+	recorder_watch_pardon(&s->watch, clock_mono_ns());
 	atomic_fetch_add(&r->stats.captures, 1);
 	atomic_fetch_add(&r->stats.recorder_overloads, 1);
 	log_warn("session_captured", LOG_S("session", s->id),
@@ -118,10 +102,8 @@ no_room(struct relay_session *s)
 }
 
 static void
-handle_status(struct relay_session *s, struct tee_status *st)
+handle_status(struct relay_session *s, const struct tee_status *st)
 {
-	const char *text = clean_text(st);
-
 	switch (st->kind) {
 	case TEE_STATUS_READY:
 		on_ready(s);
@@ -130,7 +112,7 @@ handle_status(struct relay_session *s, struct tee_status *st)
 		/* the endpoint goes on with streams that cannot be joined */
 		if (st->code == (uint32_t)-ERR_UNSUPPORTED)
 			s->is_restart_hopeless = true;
-		session_recorder_dead(s, text);
+		session_recorder_dead(s, st->text);
 		break;
 	case TEE_STATUS_NOSPACE:
 		if (!s->is_recorded)
@@ -155,49 +137,32 @@ handle_status(struct relay_session *s, struct tee_status *st)
 	}
 }
 
-/* Nothing more comes from this recorder. */
 static void
-drop_status(struct relay_session *s)
+on_said(void *arg, const struct tee_status *st)
 {
-	event_free(s->status);
-	close(s->status_fd);
-	s->status = NULL;
-	s->status_fd = -1;
+	struct relay_session *s = arg;
+
+	/* the one that follows a dead one has to know the mode */
+	if (s->pump.has_recorder || st->kind == TEE_STATUS_CAPTURE)
+		handle_status(s, st);
 }
 
 static void
-on_status(evutil_socket_t fd, short what, void *arg)
+on_closed(void *arg)
 {
 	struct relay_session *s = arg;
-	struct tee_status st;
-	ssize_t n;
 
-	while (s->status_fd == fd) {
-		n = recv(fd, &st, sizeof(st), MSG_DONTWAIT);
-		if (n == (ssize_t)sizeof(st)) {
-			/* whoever follows a dead one has to know the mode */
-			if (s->pump.has_recorder ||
-			    st.kind == TEE_STATUS_CAPTURE)
-				handle_status(s, &st);
-			continue;
-		}
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
-			break;
-		if (s->pump.has_recorder)
-			session_recorder_dead(s,
-			    s->is_recorder_ready
-				? "the recorder ended"
-				: "the recorder could not be started");
-		drop_status(s);
-		if (s->restart == RESTART_DEATH)
-			session_restart_died(s);
-		break;
-	}
+	if (s->pump.has_recorder)
+		session_recorder_dead(s,
+		    s->recorder.is_ready ? "the recorder ended"
+					 : "the recorder could not be started");
+	if (s->restart == RESTART_DEATH)
+		session_restart_died(s);
 }
 
 /* Neither ready nor failed: policy decides as for any dead recorder. */
 static void
-on_not_ready(evutil_socket_t fd, short what, void *arg)
+on_late(void *arg)
 {
 	struct relay_session *s = arg;
 
@@ -210,62 +175,51 @@ on_not_ready(evutil_socket_t fd, short what, void *arg)
 
 /* The recorder has freed room in a full ring. */
 static void
-on_space(evutil_socket_t fd, short what, void *arg)
+on_space(void *arg)
 {
 	struct relay_session *s = arg;
-	uint64_t n;
 
-	if (read(fd, &n, sizeof(n)) > 0 && s->state == SESSION_RUNNING)
+	if (s->state == SESSION_RUNNING)
 		pump_from_endpoint(&s->pump);
 }
 
-/* Events of the ring and of its recorder, made once. */
-static int
-make_events(struct relay_session *s)
+void
+session_record_init(struct relay_session *s)
 {
-	if (s->space == NULL) {
-		s->space = event_new(s->loop->base,
-		    tee_writer_fd(s->pump.ring.tee, TEE_FD_SPACE_EVENT),
-		    EV_READ | EV_PERSIST, on_space, s);
-		s->ready_timer = evtimer_new(s->loop->base, on_not_ready, s);
-	}
-	s->status = event_new(
-	    s->loop->base, s->status_fd, EV_READ | EV_PERSIST, on_status, s);
-	return s->status != NULL && s->space != NULL && s->ready_timer != NULL
-	    ? 0
-	    : ERR_NOMEM;
+	static const struct recorder_link_ops ops = {
+		.said = on_said,
+		.closed = on_closed,
+		.late = on_late,
+		.space = on_space,
+	};
+
+	recorder_link_init(&s->recorder, s->loop->base, &ops, s);
 }
 
 int
 session_record_start(struct relay_session *s, bool is_resume, int64_t seconds)
 {
-	const struct timeval start = { seconds, 0 };
-	int pair[2] = { -1, -1 }, fds[SPAWNER_FDS] = { 0 };
-	int meta = session_meta_memfd(s, is_resume), rc = ERR_IO;
+	int fds[SPAWNER_FDS] = { 0 };
+	int meta = session_meta_memfd(s, is_resume), peer, rc;
 
-	if (meta < 0 ||
-	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
-		goto out;
+	if (meta < 0)
+		return ERR_IO;
+	peer = recorder_link_open(
+	    &s->recorder, tee_writer_fd(s->pump.ring.tee, TEE_FD_SPACE_EVENT));
+	if (peer < 0) {
+		close(meta);
+		return peer;
+	}
 	for (int i = TEE_FD_DATA; i <= TEE_FD_SPACE_EVENT; i++)
 		fds[i - TEE_FD_DATA] =
 		    tee_writer_fd(s->pump.ring.tee, (enum tee_fd)i);
-	fds[TEE_FD_STATUS - TEE_FD_DATA] = pair[1];
+	fds[TEE_FD_STATUS - TEE_FD_DATA] = peer;
 	fds[TEE_FD_META - TEE_FD_DATA] = meta;
-	s->status_fd = pair[0];
-	rc = make_events(s);
-	if (rc != 0)
-		goto out;
-	event_add(s->ready_timer, &start);
-	event_add(s->status, NULL);
-	event_add(s->space, NULL);
-	s->is_recorder_ready = false;
+	recorder_link_wait(&s->recorder, (uint64_t)seconds * NS_PER_S);
 	rc = spawner_request(s->loop->relay->spawner, s->id, fds);
 	s->pump.has_recorder = rc == 0;
-out:
-	if (meta >= 0)
-		close(meta);
-	if (pair[1] >= 0)
-		close(pair[1]);
+	close(meta);
+	close(peer);
 	return rc;
 }
 
@@ -329,8 +283,7 @@ session_recorder_dead(struct relay_session *s, const char *why)
 	atomic_fetch_add(&s->loop->relay->stats.recorder_failures, 1);
 	log_error("recorder_dead", LOG_S("session", s->id), LOG_S("why", why));
 	s->pump.has_recorder = false;
-	if (s->ready_timer != NULL)
-		event_del(s->ready_timer);
+	recorder_link_stop_timer(&s->recorder);
 	if (session_restart_begin(s))
 		return;
 	session_record_lost(s, why);
@@ -372,8 +325,9 @@ session_record_lost(struct relay_session *s, const char *why)
 void
 session_record_tick(struct relay_session *s)
 {
-	uint64_t recorded, published, now = clock_mono_ns();
+	uint64_t recorded, now = clock_mono_ns();
 	uint8_t value[8];
+	bool has_work;
 
 	live_budget_tick(&s->loop->relay->live, &s->live_share, now);
 	if (!s->pump.has_recorder && !s->device.is_on)
@@ -390,21 +344,13 @@ session_record_tick(struct relay_session *s)
 	if (!s->pump.has_recorder)
 		return;
 	recorded = tee_writer_get_recorded(s->pump.ring.tee);
-	published = tee_writer_get_published(s->pump.ring.tee);
-	/* a machine that was suspended stood still itself */
-	if (now > s->watched_ns + LOOK_LATE_NS)
-		s->watch_since_ns = now;
-	s->watched_ns = now;
-	if (recorded != s->watch_recorded ||
-	    (recorded == published &&
-		!tee_writer_is_short_of_marks(s->pump.ring.tee))) {
-		s->watch_recorded = recorded;
-		s->watch_since_ns = now;
-	} else if (now - s->watch_since_ns >
-	    (uint64_t)s->loop->relay->conf.recorder_seconds * NS_PER_S) {
+	has_work = recorded != tee_writer_get_published(s->pump.ring.tee) ||
+	    tee_writer_is_short_of_marks(s->pump.ring.tee);
+	if (recorder_watch_look(&s->watch, now, recorded, has_work,
+		(uint64_t)s->loop->relay->conf.recorder_seconds * NS_PER_S)) {
 		/* it must not wake up later over a ring that went on */
 		spawner_kill(s->loop->relay->spawner, s->id);
-		s->gap_since_ns = s->watch_since_ns;
+		gap_budget_begin(&s->gap, s->watch.since_ns);
 		session_recorder_dead(s, "the recorder stands still");
 	}
 }
@@ -432,16 +378,7 @@ session_record_end(struct relay_session *s, enum tee_end why)
 void
 session_record_release(struct relay_session *s)
 {
-	if (s->status != NULL)
-		event_free(s->status);
-	if (s->space != NULL)
-		event_free(s->space);
-	if (s->status_fd >= 0)
-		close(s->status_fd);
-	if (s->ready_timer != NULL)
-		event_free(s->ready_timer);
+	recorder_link_release(&s->recorder);
 	session_device_release(s);
-	s->status = s->space = s->ready_timer = NULL;
-	s->status_fd = -1;
 	live_budget_give(&s->loop->relay->live, &s->live_share);
 }

@@ -25,43 +25,22 @@
 
 /* How long the endpoint may take to paint everything anew. */
 #define REPAINT_SECONDS 30
-#define MINUTE_NS       (60 * NS_PER_S)
-
-/* Notes a death; true when it was one too many. */
-static bool
-is_third(struct relay_session *s)
-{
-	uint64_t now = clock_mono_ns();
-	bool is_many = s->deaths[0] != 0 && now - s->deaths[0] < MINUTE_NS;
-
-	s->deaths[0] = s->deaths[1];
-	s->deaths[1] = now;
-	return is_many;
-}
 
 /* What is left of the time without a recorder. */
 static uint64_t
-budget_left(const struct relay_session *s, uint64_t now)
+budget_left(const struct relay_session *s)
 {
-	uint64_t all =
-	    (uint64_t)s->loop->relay->conf.unrecorded_seconds * NS_PER_S;
-	uint64_t used = s->unrecorded_ns;
-
-	if (s->gap_since_ns != 0)
-		used += now - s->gap_since_ns;
-	return used < all ? all - used : 0;
+	return gap_budget_left(&s->gap,
+	    (uint64_t)s->loop->relay->conf.unrecorded_seconds * NS_PER_S,
+	    clock_mono_ns());
 }
 
 /* Nothing is recorded meanwhile: not without a limit. */
 static void
 wait_at_most(struct relay_session *s, int64_t seconds)
 {
-	uint64_t ns = min_u64(
-	    (uint64_t)seconds * NS_PER_S, budget_left(s, clock_mono_ns()));
-	const struct timeval tv = { (time_t)(ns / NS_PER_S),
-		(suseconds_t)(ns % NS_PER_S / 1000) };
-
-	event_add(s->ready_timer, &tv);
+	recorder_link_wait(&s->recorder,
+	    min_u64((uint64_t)seconds * NS_PER_S, budget_left(s)));
 }
 
 static bool
@@ -74,11 +53,12 @@ bool
 session_restart_begin(struct relay_session *s)
 {
 	if (s->state != SESSION_RUNNING || pump_is_draining(&s->pump) ||
-	    s->is_restart_hopeless || is_third(s))
+	    s->is_restart_hopeless ||
+	    gap_budget_death(&s->gap, clock_mono_ns()))
 		return false;
-	if (s->restart == RESTART_NONE && s->gap_since_ns == 0)
-		s->gap_since_ns = clock_mono_ns();
-	if (budget_left(s, clock_mono_ns()) == 0) {
+	if (s->restart == RESTART_NONE && s->gap.since_ns == 0)
+		gap_budget_begin(&s->gap, clock_mono_ns());
+	if (budget_left(s) == 0) {
 		log_error("recording_budget_spent", LOG_S("session", s->id),
 		    LOG_S("setting", "unrecorded_seconds"));
 		return false;
@@ -128,8 +108,8 @@ session_restart_boundary(struct relay_session *s, uint64_t offset)
 		session_record_mark(s, TEE_MARK_START, offset, NULL, 0);
 	if (rc == 0)
 		rc = pump_repaint(&s->pump);
-	s->watch_since_ns = clock_mono_ns();
-	s->watch_recorded = offset;
+	s->watch.recorded = offset;
+	recorder_watch_pardon(&s->watch, clock_mono_ns());
 	if (rc != 0)
 		s->is_restart_failed = true;
 }
@@ -160,14 +140,11 @@ session_restart_failed(struct relay_session *s)
 void
 session_restart_ready(struct relay_session *s)
 {
-	uint64_t ns = clock_mono_ns() - s->gap_since_ns;
-	uint64_t ms = ns / NS_PER_MS;
+	uint64_t ms = gap_budget_end(&s->gap, clock_mono_ns()) / NS_PER_MS;
 	char text[24];
 	const char *params[] = { s->id, text };
 
 	s->restart = RESTART_NONE;
-	s->gap_since_ns = 0;
-	s->unrecorded_ns += ns;
 	snprintf(text, sizeof(text), "%llu", (unsigned long long)ms);
 	atomic_fetch_add(&s->loop->relay->stats.recorder_restarts, 1);
 	log_warn("recording_resumed", LOG_S("session", s->id),

@@ -184,7 +184,7 @@ start_tick(struct relay_session *s)
 	struct timeval second = { 1, 0 };
 
 	/* standing still is counted from now, not from the epoch */
-	s->watch_since_ns = clock_mono_ns();
+	recorder_watch_pardon(&s->watch, clock_mono_ns());
 	s->tick = event_new(s->loop->base, -1, EV_PERSIST, on_tick, s);
 	if (s->tick == NULL || event_add(s->tick, &second) != 0)
 		return ERR_NOMEM;

@@ -47,7 +47,8 @@ session_size_changed(
 	if (setting == NULL || !s->is_recorded || s->is_captured)
 		return;
 	s->is_captured = true;
-	s->watch_since_ns = clock_mono_ns(); /* what it begins with is much */
+	/* what it begins with is much */
+	recorder_watch_pardon(&s->watch, clock_mono_ns());
 	atomic_fetch_add(&r->stats.captures, 1);
 	log_info("session_captured", LOG_S("session", s->id),
 	    LOG_S("setting", setting), LOG_U("width", w), LOG_U("height", h));

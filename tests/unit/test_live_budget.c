@@ -5,7 +5,7 @@
 #include <cmocka.h>
 #include <stdint.h>
 
-#include "relay/session/live_budget.h"
+#include "relay/recording/live_budget.h"
 
 static void
 no_limits(void **state)

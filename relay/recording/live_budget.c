@@ -1,4 +1,4 @@
-#include "relay/session/live_budget.h"
+#include "relay/recording/live_budget.h"
 
 #include <stddef.h>
 

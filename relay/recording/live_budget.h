@@ -3,8 +3,8 @@
  * their memory and their processor time. Above it sessions are captured and
  * encoded later (docs/capture.md), never refused. Thread-safe; no I/O.
  */
-#ifndef RELAY_SESSION_LIVE_BUDGET_H
-#define RELAY_SESSION_LIVE_BUDGET_H
+#ifndef RELAY_RECORDING_LIVE_BUDGET_H
+#define RELAY_RECORDING_LIVE_BUDGET_H
 
 #include <pthread.h>
 #include <stdbool.h>
