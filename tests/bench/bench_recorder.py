@@ -88,13 +88,14 @@ class Bench:
         quality.finish(source, 'stream_frames')
         return cpu / self.minutes, media
 
-    def ours(self, rate=PEER_RATE, quality='text', path=None):
+    def ours(self, rate=PEER_RATE, quality='text', path=None, build=None):
         """CPU seconds a minute and the file; path: of another capture."""
         spool = self.path('spool')
         shutil.rmtree(spool, ignore_errors=True)
         os.makedirs(spool)
         p = subprocess.Popen(
-            [os.path.join(self.build, 'tests/bench/recorder_bench'),
+            [os.path.join(build or self.build,
+                          'tests/bench/recorder_bench'),
              path or self.capture, spool, 'vp9', str(rate), quality],
             stdout=subprocess.PIPE)
         p.stdout.read()
@@ -127,11 +128,23 @@ PEERS = (('rec_cpu_ffmpeg_vp8', 'bgr0', rated(VP8, '2M')),
          ('rec_cpu_ffmpeg_vp9_i420', 'i420', rated(VP9, '2M')))
 
 
+def run_before(b):
+    """Ours against an older build, whose file stands beside it."""
+    old, media = b.ours(build=b.results.against)
+    old_mb = b.mb(media)  # the next run replaces the file
+    ours, media = b.ours()
+    b.ratio('rec_cpu_before', ours, old)
+    b.results.note(f'an older build: {old:.2f} CPU s a minute, {old_mb:.2f} '
+                   f'MB; ours {ours:.2f}, {b.mb(media):.2f} MB')
+
+
 def run_cpu(b, rounds, peers):
     """Ours before each of the peers, round by round. Returns the files."""
     files = {}
     for _ in range(rounds):
         said = []
+        if b.results.against:
+            run_before(b)
         for key, form, args in peers:
             ours, _ = b.ours()
             theirs, files[key] = b.ffmpeg(key, form, args)
@@ -168,17 +181,31 @@ def bytes_at(points, want_db, note):
             return mb_a * (mb_z / mb_a) ** part
 
 
+def text_at(points, want_mb):
+    """Worst text of a peer at a size: between its steps it goes straight with
+    log(MB). None outside of them."""
+    points = sorted(points)
+    for (mb_a, a), (mb_z, z) in zip(points, points[1:]):
+        if mb_a <= want_mb <= mb_z:
+            return a + (z - a) * math.log(want_mb / mb_a) / math.log(
+                mb_z / mb_a)
+    return None
+
+
 def run_bytes(b, steps, key, our_mb, our_db):
-    points = []
+    """Returns (MB, worst text in dB) of each step."""
+    points, texts = [], []
     for name, args in steps:
         cpu, media = b.ffmpeg('step', 'bgr0', args)
         score = quality.watched(b.screen, media, 'bgr0')
         b.note(name, media, score, cpu)
         points.append((ssim_db(score), b.mb(media)))
+        texts.append((b.mb(media), score['worst_text']))
     theirs = bytes_at(points, our_db, b.results.note)
     b.results.note(f'  at our SSIM ({our_db:.2f} dB): {theirs:.2f} MB, ours '
                    f'{our_mb:.2f} MB')
     b.ratio(key, our_mb, theirs)
+    return texts
 
 
 def judge_ours(b, rate, name):
@@ -207,8 +234,12 @@ def run_quality(b, files):
     our_db = ssim_db(score)
     run_bytes(b, [(f'ffmpeg VP9 {r}bit/s', rated(VP9, r)) for r in RATES],
               'rec_bytes_ffmpeg_vp9', our_mb, our_db)
-    run_bytes(b, [(f'ffmpeg tuned VP9 crf {c}', tuned(c)) for c in LEVELS],
-              'rec_bytes_ffmpeg_tuned', our_mb, our_db)
+    texts = run_bytes(
+        b, [(f'ffmpeg tuned VP9 crf {c}', tuned(c)) for c in LEVELS],
+        'rec_bytes_ffmpeg_tuned', our_mb, our_db)
+    theirs = text_at(texts, our_mb)
+    if theirs is not None:  # dB more, no ratio
+        b.ratio('rec_text_db_tuned', score['worst_text'] - theirs, 1)
 
 
 def run_idle_hours(b, hours=2):
