@@ -446,7 +446,7 @@ WHERE e.object_key <> regexp_replace(g.object_key, '\.webm$', '.json');
 SELECT 'evidence_missing' AS name, g.id::text AS object,
        format('segment %s was stored without evidence, others of its session have it', g.seq) AS detail
 FROM segments g LEFT JOIN evidence e ON e.segment_id = g.id
-WHERE g.store IS NOT NULL AND e.root IS NULL
+WHERE g.store IS NOT NULL AND g.stored_at IS NOT NULL AND e.root IS NULL
   AND EXISTS (SELECT 1 FROM segments o JOIN evidence x ON x.segment_id = o.id
               WHERE o.session_id = g.session_id AND x.root IS NOT NULL);
 

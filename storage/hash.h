@@ -2,7 +2,7 @@
  * Hashes of a file: SHA-256 of the whole, and SHA-256 and MD5 of each part,
  * which an S3 upload signs and verifies with. They are made in one pass over
  * the bytes, by whoever reads them; but the MD5s of several parts, all at a
- * time (md5_lanes.h), in a second pass that takes a tenth of the time that they
+ * time (md5_lanes.h), in a second pass that takes a third of the time that they
  * would add to the first. hash_run does both, on a worker thread.
  */
 #ifndef STORAGE_HASH_H

@@ -96,12 +96,22 @@ static const char recovered_sql[] =
 "  AND old.lost_why IS DISTINCT FROM $6 LEFT JOIN was ON true) "
 "SELECT FROM g";
 
-/* Nothing of it is left. $3 this node, $4 seconds. */
+/*
+ * Nothing of it is left, or the object in the store $5 is something else than
+ * was sent: its row keeps that one, until its time is over. $3 this node, $4
+ * seconds, $6 seconds of a day of retention.
+ */
 static const char nothing_sql[] =
 "WITH g AS (SELECT id FROM segments WHERE id = $1::uuid AND store IS NULL AND "
 	IS_OURS("$3", "$4") " FOR UPDATE),"
 " u AS (DELETE FROM uploads WHERE segment_id IN (SELECT id FROM g)) "
-"UPDATE segments SET status = 'missing', status_detail = $2,"
+"UPDATE segments SET status = CASE WHEN $5::text IS NULL THEN 'missing'"
+"  ELSE 'corrupted' END, status_detail = $2, store = $5,"
+" expires_at = CASE WHEN $5::text IS NOT NULL THEN retention_end("
+"  coalesce(ended_at, started_at), now(), coalesce((SELECT a.retention_days"
+"   FROM sessions s JOIN access_settings a ON a.team_id = s.team_id"
+"   AND a.access = s.access WHERE s.id = segments.session_id), 90),"
+"  make_interval(secs => $6::bigint)) END,"
 " end_mono_ns = coalesce(end_mono_ns, start_mono_ns),"
 " ended_at = coalesce(ended_at, started_at), recovered = true,"
 " end_why = coalesce(end_why, 'crash') WHERE id IN (SELECT id FROM g)"
@@ -216,14 +226,17 @@ on_nothing(void *arg, PGresult *res)
 	end(l, 0);
 }
 
-/* What is there is nothing, or something else than was sent. */
+/* What is there is nothing, or something else than was sent (is_object). */
 static void
-nothing(struct lost_nodes *l, const char *detail)
+nothing(struct lost_nodes *l, const char *detail, bool is_object)
 {
-	char why[STORE_DETAIL_MAX], seconds[24];
+	char why[STORE_DETAIL_MAX], seconds[24], day[24];
 	const char *params[] = { l->id, why, node_id(l->d->node),
-		lost_seconds(l, seconds) };
+		lost_seconds(l, seconds),
+		is_object ? l->d->store->ops->name : NULL, day };
 
+	snprintf(
+	    day, sizeof(day), "%" PRId64, l->d->conf.retention_day_seconds);
 	snprintf(why, sizeof(why), "%.100s; %.130s", l->why, detail);
 	log_error("segment_lost", LOG_S("segment", l->id),
 	    LOG_S("session", l->session), LOG_S("why", why));
@@ -242,7 +255,7 @@ on_copied(void *arg, const struct lost_copied *what)
 
 	l->copied = *what;
 	if (what->r.err == ERR_CORRUPT) {
-		nothing(l, what->r.detail);
+		nothing(l, what->r.detail, true);
 		return;
 	}
 	if (what->r.err != 0) {
@@ -265,7 +278,7 @@ on_joined(void *arg, const struct store_result *r)
 	if (l->d->exiting)
 		end(l, 0);
 	else if (r->err == ERR_NOTFOUND)
-		nothing(l, r->detail);
+		nothing(l, r->detail, false);
 	else if (r->err != 0)
 		later(l, r->detail);
 	else {

@@ -64,6 +64,42 @@ s3_early_join(struct upload *u)
 	s3_upload_complete(u);
 }
 
+/* The ETag of the bytes that were about to replace part i, if it is not the one
+ * that was named. */
+static bool
+take_next(struct part *p)
+{
+	if (p->next_etag[0] == '\0' || strcmp(p->etag, p->next_etag) == 0)
+		return false;
+	take(p, p->next_etag, p->next_bytes);
+	p->next_etag[0] = '\0';
+	return true;
+}
+
+/*
+ * A key that may not list parts does not know which of those noted are there.
+ * First the bytes that were about to be sent count as sent, then one part less
+ * is named each time: what comes before it is better than nothing. Ceph joins
+ * all parts that it has or none.
+ */
+void
+s3_early_refused(struct upload *u)
+{
+	bool is_other = false;
+
+	for (size_t i = 0; i < u->n_parts; i++)
+		is_other |= take_next(&u->parts[i]);
+	if (!is_other)
+		u->n_parts--;
+	log_warn("early_parts_refused", LOG_S("segment", u->put.segment),
+	    LOG_SESSION_OF(u->put.key), LOG_U("parts_left", u->n_parts));
+	if (u->n_parts == 0)
+		s3_upload_fail(u, ERR_NOTFOUND,
+		    "the store refuses to join the parts that were noted");
+	else
+		s3_upload_complete(u);
+}
+
 static void
 take_row(struct upload *u, PGresult *res, int i)
 {

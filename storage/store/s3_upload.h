@@ -133,6 +133,8 @@ void s3_early_listed(
 void s3_early_take_noted(struct upload *u);
 /* All are listed: those that are there become the object. */
 void s3_early_join(struct upload *u);
+/* The server refuses to join them: another list of them is tried. */
+void s3_early_refused(struct upload *u);
 
 /* ---- s3_upload_superseded.c ---- */
 

@@ -375,7 +375,11 @@ on_completed(void *arg, const struct s3_response *r)
 		return;
 	}
 	if (strcmp(r->code, "InvalidPart") == 0) {
-		restart(u, r); /* it has other parts than were noted */
+		/* it has other parts than were noted */
+		if (u->is_growing)
+			s3_early_refused(u);
+		else
+			restart(u, r);
 		return;
 	}
 	/* the answer to an earlier try may have been lost: the stat tells */

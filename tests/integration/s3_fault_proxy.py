@@ -60,6 +60,8 @@ class Handler(BaseHTTPRequestHandler):
         if fault in CODES:
             return self.refuse(int(fault), CODES[fault], **(
                 {'Retry_After': '1'} if fault == '429' else {}))
+        if fault == 'denied':
+            return self.refuse(403, 'AccessDenied')
         if fault == 'expired-token':
             return self.refuse(403, 'ExpiredToken')
         self.answer(fault, *self.forward(body))
