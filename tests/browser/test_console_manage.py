@@ -111,7 +111,8 @@ def test_people(console, page):
     page.click('Edit …', '.menu')
     page.fill('Role', 'admin', 'dialog')
     page.click('Save', 'dialog')
-    page.until(lambda: ['nora', 'Nora N.', 'Admin', 'Active', 'Never']
+    page.until(lambda: ['nora', 'Nora N.', 'Admin', 'Password', 'Active',
+                        'Never logged in']
                in page.rows(), 'the role')
     menu(page, 'nora')
     page.click('Disable …', '.menu')

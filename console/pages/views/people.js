@@ -120,7 +120,7 @@ const columnsOf = (zone, edit) => [
   { key: 'status', label: P.logsInBy, cell: (u) => waysOf(u) },
   { key: 'recording', label: P.state, cell: (u) => (u.disabled ? html`<${Pill} kind="off">${P.states.true}<//>`
     : html`<${Pill} kind="good">${P.states.false}<//>`) },
-  { key: 'time', label: P.lastLogin, cell: (u) => formatTime(u.last_login_at, zone) || P.never },
+  { key: 'time', label: P.lastLogin, cell: (u) => formatTime(u.last_login_at, zone) || P.neverLoggedIn },
 ];
 
 export default function People({ person }) {
