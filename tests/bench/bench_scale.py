@@ -18,6 +18,7 @@ import tempfile
 import time
 
 import demo
+import requests
 from bench_tools import cpu_s, descendants, load_average
 from process import wait_until
 from stack import Ports, Stack
@@ -33,8 +34,10 @@ TRACE_S = 10
 STORE_LIMIT_S = 900
 MORE_S = 2400      # whole run, beside SECONDS
 BAR_GB = {'live': 12, 'idle': 4}  # of 300 sessions
-SETTINGS = {'relay.live_cpu_percent': '0', 'relay.max_logins_per_address':
-            '2000', 'log.level': 'info'}
+LIVE_BYTES = 48 * 1280 * 800  # that the relay counts for one
+SETTINGS = {'relay.live_cpu_percent': '0',
+            'relay.live_bytes': str(LIVE_BYTES * (SESSIONS + 1)),
+            'relay.max_logins_per_address': '2000', 'log.level': 'info'}
 
 
 def private_bytes(pid):
@@ -104,6 +107,12 @@ class Scale:
         return [p for p in descendants(self.relay.pid)
                 if comm(p) == 'relaycam-record']
 
+    def metric(self, name):
+        url = f'http://127.0.0.1:{self.stack.ports.relay_metrics}/metrics'
+        text = requests.get(url, timeout=30).text
+        return int(re.search(rf'^relaycam_relay_{name} (\d+)', text,
+                             re.M).group(1))
+
     def memory(self):
         """GB that recorders hold for themselves, and how many there are."""
         pids = self.recorders()
@@ -134,7 +143,8 @@ class Scale:
         wait_until(lambda: self.stack.sql(
             "SELECT (SELECT count(*) FROM sessions WHERE ended_at IS NULL) + "
             "(SELECT count(*) FROM segments WHERE status IN ('recording', "
-            "'transfer'))")[0] == ['0'] and not self.recorders(),
+            "'transfer', 'downloaded', 'encoding'))")[0] == ['0'] and
+            not self.recorders(),
             STORE_LIMIT_S, 'the recordings to be stored', self.relay)
         return self.stack.sql('SELECT session_id, seq, status, object_key '
                               'FROM segments ORDER BY 1, 2')
@@ -202,7 +212,7 @@ def watch(scale):
         if time.monotonic() - began > scale.seconds + 300:
             raise RuntimeError('the load is late by five minutes')
         gb, n = scale.memory()
-        if n > SESSIONS or n < SESSIONS:
+        if n != SESSIONS:
             raise RuntimeError(f'{n} recorders run, not {SESSIONS}\n'
                                f'{scale.relay.log_tail()}')
         most = max(most, gb)
@@ -230,12 +240,11 @@ def run_once(scale):
                        f'recorders {cpu:.2f} cores, {load_average()}')
     time.sleep(SETTLE_S)
     idle, _ = scale.memory()
+    captured = scale.metric('captures_total')
     rows = scale.end()
-    captured = scale.stack.sql(
-        "SELECT count(*) FROM segments WHERE split_reason = 'overload'")[0][0]
     scale.results.note(
         f'{SETTLE_S} s after the last number: {idle:.2f} GB; {len(rows)} '
-        f'recordings stored, {captured} begun as captures')
+        f'recordings stored, {captured} sessions were captured')
     began = time.monotonic()
     bad = account(scale, rows)
     scale.results.note(f'recordings read in {time.monotonic() - began:.0f} s')
