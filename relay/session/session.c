@@ -28,65 +28,21 @@
 #define SLOW_QUERY_MS   1000
 #define LOBBY_SECONDS   20 /* time to read why there is no connection */
 
-/* What a state that lasts too long means, for people. */
-static const char *const timeout_reasons[] = {
-	[SESSION_HELLO] = "the viewer was silent",
-	[SESSION_VIEWER_TLS] = "the viewer did not finish the TLS handshake",
-	[SESSION_LOGIN] = "no user name and password came",
-	[SESSION_CHECK] = "the login took too long",
-	[SESSION_DIAL] = "it did not answer",
-	[SESSION_AGENT] = "its agent did not answer",
-	[SESSION_CLAIM] = "its connection was not handed over",
-	[SESSION_ENDPOINT] = "it did not finish the VNC handshake",
-	[SESSION_ENDPOINT_TLS] = "it did not finish the TLS handshake",
-	[SESSION_OPEN] = "the recording could not be started in time",
-	[SESSION_CLIENT_INIT] = "the viewer did not go on after its login",
-};
-
-/* The database may be what it waits for. */
-static const char *
-timeout_reason(const struct relay_session *s)
-{
-	const struct db *db = s->loop->db;
-
-	if ((s->state == SESSION_CHECK || s->state == SESSION_OPEN) &&
-	    (!db_is_connected(db) || db_waiting_ms(db) > SLOW_QUERY_MS))
-		return "the relay's database does not answer; new sessions "
-		       "are refused until it does";
-	return timeout_reasons[s->state];
-}
-
 static void
 on_deadline(evutil_socket_t fd, short what, void *arg)
 {
 	struct relay_session *s = arg;
-	char reason[200];
+	const struct db *db = s->loop->db;
+	struct session_timeout t;
+	bool is_slow =
+	    !db_is_connected(db) || db_waiting_ms(db) > SLOW_QUERY_MS;
 
-	switch (s->state) {
-	case SESSION_RUNNING:
-		session_end(s, "max_duration",
-		    "the session reached its maximum duration");
-		break;
-	case SESSION_CLOSING:
-		session_end(s, "error", "the refusal could not be delivered");
-		break;
-	case SESSION_ENDING:
-	case SESSION_DEAD:
-		break;
-	case SESSION_DIAL:
-	case SESSION_AGENT:
-	case SESSION_CLAIM:
-	case SESSION_ENDPOINT:
-	case SESSION_ENDPOINT_TLS:
-		snprintf(reason, sizeof(reason),
-		    "endpoint %s cannot be reached: %s", s->name.endpoint,
-		    timeout_reasons[s->state]);
-		session_refuse(s, reason);
-		break;
-	default:
-		session_refuse(s, timeout_reason(s));
-		break;
-	}
+	if (!session_timeout_of(s->state, is_slow, s->name.endpoint, &t))
+		return;
+	if (t.is_refusal)
+		session_fail(s, t.code, t.why);
+	else
+		session_end(s, t.code, t.why);
 }
 
 /* Frees everything but the memory that a job or query still points to. */

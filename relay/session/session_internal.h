@@ -42,6 +42,7 @@
 #include "relay/relay.h"
 #include "relay/pump/ring.h"
 #include "relay/session/session.h"
+#include "relay/session/session_states.h"
 #include "relay/wire/channel.h"
 #include "rfb/handshake_client.h"
 #include "rfb/pixel_format_switch.h"
@@ -50,33 +51,6 @@
 struct lobby;
 struct rfb_handshake_server;
 struct session_check;
-
-/*
- * HELLO -> VIEWER_TLS -> LOGIN -> CHECK -> DIAL | AGENT | CLAIM -> ENDPOINT
- *   -> ENDPOINT_TLS -> OPEN -> CLIENT_INIT -> RUNNING
- * and from any of them -> ENDING -> CLOSING (a refusal is being sent) or DEAD;
- * from RUNNING a refusal leads back to RUNNING, while the pump says why. An
- * endpoint that dials in: ENDPOINT -> ENDPOINT_TLS -> PARKED, until a session
- * in CLAIM takes its connection over.
- */
-enum session_state {
-	SESSION_HELLO, /* RFB and VeNCrypt before TLS */
-	SESSION_VIEWER_TLS,
-	SESSION_LOGIN,    /* waiting for user name and password */
-	SESSION_CHECK,    /* database, delay, Argon2id */
-	SESSION_DIAL,     /* name lookup, connect */
-	SESSION_AGENT,    /* its data channel, consent, its VNC server */
-	SESSION_CLAIM,    /* a parked connection is on its way */
-	SESSION_ENDPOINT, /* RFB handshake with the endpoint */
-	SESSION_ENDPOINT_TLS,
-	SESSION_OPEN,        /* session row, recorder */
-	SESSION_CLIENT_INIT, /* accepted: waiting for ClientInit */
-	SESSION_PARKED,      /* no technician yet */
-	SESSION_RUNNING,
-	SESSION_CLOSING,
-	SESSION_ENDING, /* noted; the loop carries it out next */
-	SESSION_DEAD,   /* waits only for its last job or query */
-};
 
 #define SESSION_ADDRS           8
 #define SESSION_WARNING_SECONDS 30 /* that a warning shows */
