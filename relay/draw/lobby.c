@@ -195,7 +195,19 @@ on_message(void *arg, const struct rfb_client_event *ev)
 		note_request(l, ev);
 		l->has_spoken = true;
 		break;
-	default:
+	case RFB_KEY_EVENT:
+	case RFB_POINTER_EVENT:
+	case RFB_CLIENT_CUT_TEXT:
+	case RFB_CLIENT_FENCE:
+	case RFB_ENABLE_CONTINUOUS_UPDATES:
+	case RFB_SET_DESKTOP_SIZE:
+	case RFB_QEMU:
+	case RFB_XVP:
+	case RFB_ULTRA_KEEP_ALIVE:
+	case RFB_ULTRA_SET_PALM_SCALE:
+	case RFB_ULTRA_SET_SCALE:
+	case RFB_ULTRA_SET_SERVER_INPUT:
+	case RFB_ULTRA_SET_WINDOW:
 		break;
 	}
 	return l->is_leaving && l->has_spoken ? ERR_CANCELLED : 0;

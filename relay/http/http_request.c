@@ -197,9 +197,10 @@ take_field(struct http_request *req, struct gathered *g, const char *name,
 		return strcmp(value, "0") == 0 ? 0 : ERR_PROTOCOL;
 	case FIELD_TRANSFER_ENCODING:
 		return ERR_PROTOCOL;
-	default:
-		return 0;
+	case FIELD_OTHER:
+		break;
 	}
+	return 0;
 }
 
 /* "Name: value" in place. A blank before the name is a folded line, one

@@ -163,7 +163,8 @@ feed(struct conn *c)
 	case CONN_HELLO:
 		conn_feed_reverse(c);
 		break;
-	default:
+	case CONN_LOOK:
+	case CONN_TLS:
 		break;
 	}
 }

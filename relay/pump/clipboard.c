@@ -65,7 +65,9 @@ clipboard_passes(const struct clipboard_message *m, unsigned ways)
 		return true;
 	case CLIPBOARD_NOTHING:
 		return false;
-	default:
-		return (ways_needed(m) & ~ways) == 0;
+	case CLIPBOARD_TALK:
+	case CLIPBOARD_TEXT:
+		break;
 	}
+	return (ways_needed(m) & ~ways) == 0;
 }

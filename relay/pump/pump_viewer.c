@@ -294,9 +294,15 @@ pump_client_message(void *arg, const struct rfb_client_event *ev)
 	case RFB_CLIENT_FENCE:
 		return p->endpoint_has_fence ? pump_send(p, ev->bytes, ev->len)
 					     : 0;
-	default:
-		return 0; /* power control and whatever comes: not forwarded */
+	case RFB_XVP:
+	case RFB_ULTRA_KEEP_ALIVE:
+	case RFB_ULTRA_SET_PALM_SCALE:
+	case RFB_ULTRA_SET_SCALE:
+	case RFB_ULTRA_SET_SERVER_INPUT:
+	case RFB_ULTRA_SET_WINDOW:
+		break; /* power control and the rest: not forwarded */
 	}
+	return 0;
 }
 
 void
