@@ -9,7 +9,6 @@
 #include "common/bytes.h"
 #include "common/err.h"
 
-#define HASH_MEMORY (64u << 20)
 #define HASH_PASSES 3
 
 _Static_assert(PASSWORD_HASH_MAX >= crypto_pwhash_STRBYTES, "hash text");
@@ -33,7 +32,7 @@ password_hash(const char *password, size_t len, char out[PASSWORD_HASH_MAX])
 		return ERR_NOMEM;
 	memset(out, 0, PASSWORD_HASH_MAX);
 	return crypto_pwhash_str_alg(out, password, len, HASH_PASSES,
-		   HASH_MEMORY, crypto_pwhash_ALG_ARGON2ID13) == 0
+		   PASSWORD_CHECK_BYTES, crypto_pwhash_ALG_ARGON2ID13) == 0
 	    ? 0
 	    : ERR_NOMEM;
 }
@@ -46,7 +45,7 @@ password_hash(const char *password, size_t len, char out[PASSWORD_HASH_MAX])
 static bool
 has_hash_memory(void)
 {
-	void *volatile probe = malloc(HASH_MEMORY + (1u << 20));
+	void *volatile probe = malloc(PASSWORD_CHECK_BYTES + (1u << 20));
 
 	free(probe);
 	return probe != NULL;

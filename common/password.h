@@ -8,9 +8,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PASSWORD_HASH_MAX 128 /* with the NUL */
-#define SEAL_KEY_LEN      32
-#define SEAL_OVERHEAD     40 /* nonce 24, tag 16 */
+#define PASSWORD_HASH_MAX    128         /* with the NUL */
+#define PASSWORD_CHECK_BYTES (64u << 20) /* memory of one, while it runs */
+#define SEAL_KEY_LEN         32
+#define SEAL_OVERHEAD        40 /* nonce 24, tag 16 */
 
 /* Hashes with Argon2id, 64 MiB, 3 passes. Slow (0.1 s): never on a loop.
  * Returns 0 or ERR_NOMEM. */

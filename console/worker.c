@@ -172,7 +172,8 @@ make_parts(struct worker *w, char *err, size_t err_len)
 	w->feed = feed_new(w);
 	w->idempotency = idempotency_queue_new(w);
 	w->throttle = login_throttle_new();
-	w->passwords = password_queue_new((unsigned)c->console.password_checks);
+	w->passwords =
+	    password_queue_new(1, (unsigned)c->console.password_checks - 1);
 	w->disk = worker_pool_new(1);
 	w->fetcher = fetcher_new(w->base,
 	    &(struct fetcher_conf){ .ca_file = c->console.provider_ca_file,
@@ -227,7 +228,7 @@ worker_run(const struct console_conf *conf, unsigned number, int shared_fd)
 	/* processes before any thread or key exists */
 	if (sodium_init() < 0 || attach_shared(w, shared_fd) != 0 ||
 	    password_processes_start(
-		(unsigned)conf->console.password_checks, NULL) != 0 ||
+		1, (unsigned)conf->console.password_checks - 1, NULL) != 0 ||
 	    evthread_use_pthreads() != 0 ||
 	    make_parts(w, err, sizeof(err)) != 0) {
 		log_error("start_failed", LOG_S("why", err));

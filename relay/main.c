@@ -42,7 +42,10 @@
 
 #define PROGRAM "relaycam-relay"
 
-#define PASSWORD_THREADS 4
+/* Processes that check passwords: for known pairs one for each core, for
+ * strangers always as many. */
+#define KNOWN_CHECKS_MAX 8
+#define STRANGER_CHECKS  3
 
 /* What recorders get to close their files; a container's end kills them. */
 #define RECORDERS_END_SECONDS 10
@@ -255,6 +258,18 @@ start_live_budget(unsigned cores)
 	live_budget_init(&relay.live, &limits);
 }
 
+/* At most a quarter of the memory. */
+static unsigned
+known_checks(void)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	uint64_t n = memory_total() / 4 / PASSWORD_CHECK_BYTES;
+
+	n = min_u64(n, (uint64_t)(cores < 1 ? 1 : cores));
+	n = min_u64(n, KNOWN_CHECKS_MAX);
+	return n < 1 ? 1 : (unsigned)n;
+}
+
 static struct connection_limit *
 new_connection_limit(void)
 {
@@ -289,7 +304,7 @@ start_loops(void)
 						: (unsigned)cores;
 	limit_arenas();
 	relay.loops = calloc(relay.n_loops, sizeof(*relay.loops));
-	relay.passwords = password_queue_new(PASSWORD_THREADS);
+	relay.passwords = password_queue_new(known_checks(), STRANGER_CHECKS);
 	relay.lookups = worker_pool_new(4);
 	if (relay.loops == NULL || relay.passwords == NULL ||
 	    relay.lookups == NULL || relay.throttle == NULL ||
@@ -417,7 +432,8 @@ main(int argc, char **argv)
 	relay.spawner = spawner_start(relay.conf.recorder_program,
 	    relay.spool.dir, relay.conf.user, &relay.flush);
 	if (relay.spawner < 0 || sodium_init() < 0 ||
-	    password_processes_start(PASSWORD_THREADS, relay.conf.user) != 0)
+	    password_processes_start(
+		known_checks(), STRANGER_CHECKS, relay.conf.user) != 0)
 		die(EX_OSERR, "start", strerror(errno));
 	protect_process();
 	event_set_log_callback(log_from_libevent);

@@ -78,7 +78,7 @@ serve(void)
 /* It ends when the parent's end of the socket is closed, so the signals that
  * reach a whole group are for the parent alone. */
 static _Noreturn void
-child_main(int fd, bool is_first, const char *user)
+child_main(int fd, bool is_known, const char *user)
 {
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGINT, SIG_IGN);
@@ -86,7 +86,7 @@ child_main(int fd, bool is_first, const char *user)
 	if (dup2(fd, CHILD_FD) < 0 || close_range(CHILD_FD + 1, ~0U, 0) != 0 ||
 	    privileges_drop(user) != 0)
 		_exit(1);
-	if (!is_first)
+	if (!is_known)
 		setpriority(PRIO_PROCESS, 0, PASSWORD_STRANGER_NICE);
 	protect_process();
 	serve();
@@ -95,7 +95,7 @@ child_main(int fd, bool is_first, const char *user)
 /* ---- the parent ---- */
 
 static int
-start(struct process *p, bool is_first, const char *user)
+start(struct process *p, bool is_known, const char *user)
 {
 	int pair[2];
 
@@ -103,7 +103,7 @@ start(struct process *p, bool is_first, const char *user)
 		return ERR_IO;
 	p->pid = fork();
 	if (p->pid == 0)
-		child_main(pair[1], is_first, user);
+		child_main(pair[1], is_known, user);
 	close(pair[1]);
 	p->fd = pair[0];
 	if (p->pid > 0)
@@ -114,11 +114,14 @@ start(struct process *p, bool is_first, const char *user)
 }
 
 int
-password_processes_start(unsigned n, const char *user)
+password_processes_start(
+    unsigned n_known, unsigned n_strangers, const char *user)
 {
+	const unsigned n = n_known + n_strangers;
+
 	assert(n <= PASSWORD_PROCESSES_MAX);
 	for (unsigned i = 0; i < n; i++)
-		if (start(&processes[i], i == 0, user) != 0)
+		if (start(&processes[i], i < n_known, user) != 0)
 			return ERR_IO;
 	return 0;
 }

@@ -15,12 +15,13 @@
 #define PASSWORD_PROCESSES_MAX 64
 
 /*
- * Starts n processes, at most PASSWORD_PROCESSES_MAX, that run as the account
- * user (NULL: as this one). Those from 1 on have a lower priority. Before any
- * thread or key exists. Returns 0, or ERR_IO: then fewer were started, and
- * password_process_check works all the same.
+ * Starts n_known + n_strangers processes, at most PASSWORD_PROCESSES_MAX, that
+ * run as the account user (NULL: as this one); the last n_strangers have a
+ * lower priority. Before any thread or key exists. Returns 0, or ERR_IO: then
+ * fewer were started, and password_process_check works all the same.
  */
-int password_processes_start(unsigned n, const char *user);
+int password_processes_start(
+    unsigned n_known, unsigned n_strangers, const char *user);
 
 /* Ends them all; no check may be under way. */
 void password_processes_stop(void);

@@ -5,9 +5,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/err.h"
 
 #define NEW_PER_FAILED 3 /* turns of one lane to a turn of the other */
+/* what a check takes before one was measured, and the part of the last one in
+ * the mean */
+#define FIRST_CHECK_NS (200 * NS_PER_MS)
+#define MEAN_OF        8
 
 TAILQ_HEAD(password_list, password_job);
 
@@ -16,10 +21,13 @@ struct password_queue {
 	pthread_cond_t more;
 	struct password_list lanes[LOGIN_LANES]; /* by turn */
 	uint64_t served[LOGIN_LANES];            /* turn of the last one */
+	unsigned n_in[LOGIN_LANES];              /* jobs that wait */
 	unsigned n_waiting, n_new_in_a_row;
+	uint64_t check_ns; /* mean */
 	bool stopping;
-	unsigned n_started, n;
-	unsigned n_strangers; /* threads that run for them */
+	unsigned n_known, n_strangers; /* threads */
+	unsigned n_known_running, n_strangers_running;
+	unsigned n_started;
 	pthread_t threads[];
 };
 
@@ -29,6 +37,7 @@ static void
 remove_job(struct password_queue *q, struct password_job *j)
 {
 	TAILQ_REMOVE(&q->lanes[j->lane], j, link);
+	q->n_in[j->lane]--;
 	q->n_waiting--;
 }
 
@@ -45,14 +54,12 @@ take_first(struct password_queue *q, enum login_lane lane)
 }
 
 static struct password_job *
-next_job(struct password_queue *q, bool known_only)
+next_stranger(struct password_queue *q)
 {
-	struct password_job *j = take_first(q, LOGIN_LANE_KNOWN);
 	bool is_new_first = q->n_new_in_a_row < NEW_PER_FAILED ||
 	    TAILQ_EMPTY(&q->lanes[LOGIN_LANE_FAILED]);
+	struct password_job *j;
 
-	if (j != NULL || known_only)
-		return j;
 	if (is_new_first && (j = take_first(q, LOGIN_LANE_NEW)) != NULL) {
 		q->n_new_in_a_row++;
 		return j;
@@ -62,10 +69,21 @@ next_job(struct password_queue *q, bool known_only)
 	return j != NULL ? j : take_first(q, LOGIN_LANE_NEW);
 }
 
+/* A thread of low priority is slow beside other work: it takes a known pair
+ * only where that would wait for long. */
+static struct password_job *
+next_job(struct password_queue *q, bool is_known)
+{
+	if (is_known ||
+	    q->n_in[LOGIN_LANE_KNOWN] > q->n_known * PASSWORD_QUEUE_LONG)
+		return take_first(q, LOGIN_LANE_KNOWN);
+	return next_stranger(q);
+}
+
 /*
  * Its turn in its lane: one later than the last of its address, so that
  * addresses alternate (start-time fair queueing). Returns how many of its
- * address wait in all lanes.
+ * address wait as strangers.
  */
 static unsigned
 set_turn(struct password_queue *q, struct password_job *j)
@@ -78,7 +96,7 @@ set_turn(struct password_queue *q, struct password_job *j)
 		TAILQ_FOREACH(k, &q->lanes[i], link) {
 			if (k->address != j->address)
 				continue;
-			n++;
+			n += i != LOGIN_LANE_KNOWN;
 			if (k->lane == j->lane && k->turn > j->turn)
 				j->turn = k->turn;
 		}
@@ -97,6 +115,7 @@ insert(struct password_queue *q, struct password_job *j)
 		TAILQ_INSERT_AFTER(&q->lanes[j->lane], k, j, link);
 	else
 		TAILQ_INSERT_HEAD(&q->lanes[j->lane], j, link);
+	q->n_in[j->lane]++;
 	q->n_waiting++;
 }
 
@@ -134,24 +153,36 @@ run(struct password_job *j)
 	finish(j, PASSWORD_CHECKED);
 }
 
+/* Its number among the processes, of which known pairs have the first. */
+static unsigned
+thread_number(struct password_queue *q, bool is_known)
+{
+	return is_known ? q->n_known_running++
+			: q->n_known + q->n_strangers_running++;
+}
+
 static void
-work(struct password_queue *q, bool known_only)
+work(struct password_queue *q, bool is_known)
 {
 	struct password_job *j;
 	unsigned thread;
+	uint64_t began;
 
 	pthread_mutex_lock(&q->lock);
-	thread = known_only ? 0 : ++q->n_strangers;
+	thread = thread_number(q, is_known);
 	while (!q->stopping) {
-		j = next_job(q, known_only);
+		j = next_job(q, is_known);
 		if (j == NULL) {
 			pthread_cond_wait(&q->more, &q->lock);
 			continue;
 		}
 		pthread_mutex_unlock(&q->lock);
 		j->thread = thread;
+		began = clock_mono_ns();
 		run(j);
 		pthread_mutex_lock(&q->lock);
+		q->check_ns +=
+		    (clock_mono_ns() - began) / MEAN_OF - q->check_ns / MEAN_OF;
 	}
 	pthread_mutex_unlock(&q->lock);
 }
@@ -174,8 +205,9 @@ stranger_main(void *arg)
 }
 
 struct password_queue *
-password_queue_new(unsigned n)
+password_queue_new(unsigned n_known, unsigned n_strangers)
 {
+	const unsigned n = n_known + n_strangers;
 	struct password_queue *q =
 	    calloc(1, sizeof(*q) + n * sizeof(q->threads[0]));
 
@@ -185,12 +217,14 @@ password_queue_new(unsigned n)
 	pthread_cond_init(&q->more, NULL);
 	for (unsigned i = 0; i < LOGIN_LANES; i++)
 		TAILQ_INIT(&q->lanes[i]);
-	q->n = n;
+	q->n_known = n_known;
+	q->n_strangers = n_strangers;
+	q->check_ns = FIRST_CHECK_NS;
 	while (q->n_started < n &&
 	    pthread_create(&q->threads[q->n_started], NULL,
-		q->n_started == 0 ? known_main : stranger_main, q) == 0)
+		q->n_started < n_known ? known_main : stranger_main, q) == 0)
 		q->n_started++;
-	if (q->n_started < 2) {
+	if (q->n_started <= n_known) {
 		password_queue_free(q);
 		return NULL;
 	}
@@ -225,7 +259,8 @@ password_queue_submit(struct password_queue *q, struct password_job *j)
 	int rc = 0;
 
 	pthread_mutex_lock(&q->lock);
-	if (set_turn(q, j) >= PASSWORD_QUEUE_PER_ADDRESS)
+	if (set_turn(q, j) >= PASSWORD_QUEUE_PER_ADDRESS &&
+	    j->lane != LOGIN_LANE_KNOWN)
 		rc = ERR_LIMIT;
 	else if (q->n_waiting >= PASSWORD_QUEUE_MAX &&
 	    (last = last_after(q, j)) == NULL)
@@ -240,6 +275,23 @@ password_queue_submit(struct password_queue *q, struct password_job *j)
 	}
 	pthread_mutex_unlock(&q->lock);
 	return rc;
+}
+
+uint64_t
+password_queue_wait_ms(struct password_queue *q, enum login_lane lane)
+{
+	uint64_t n_before = 0, ms;
+
+	pthread_mutex_lock(&q->lock);
+	if (lane == LOGIN_LANE_KNOWN)
+		n_before = q->n_in[lane] / q->n_known;
+	else /* in turns with the other lane of strangers */
+		n_before =
+		    (q->n_in[LOGIN_LANE_NEW] + q->n_in[LOGIN_LANE_FAILED]) /
+		    q->n_strangers;
+	ms = (n_before + 1) * q->check_ns / NS_PER_MS;
+	pthread_mutex_unlock(&q->lock);
+	return ms;
 }
 
 unsigned

@@ -1,5 +1,6 @@
 /* A password is checked in the relay's queue. It counts whatever becomes of
  * the connection meanwhile. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,9 +13,6 @@
 
 static const char denied[] = "user name or password is wrong";
 static const char no_memory[] = "the relay is out of memory";
-static const char busy[] =
-    "the relay checks as many passwords as it can; try again in a few "
-    "seconds";
 
 struct session_check {
 	struct password_job job;
@@ -22,6 +20,28 @@ struct session_check {
 	char *hash, *password;
 	int result; /* of password_check */
 };
+
+/* How long it waits in the queue, a second at least. */
+static unsigned
+wait_s(struct relay_session *s)
+{
+	return 1 +
+	    (unsigned)(password_queue_wait_ms(
+			   s->loop->relay->passwords, s->attempt.who.lane) /
+		1000);
+}
+
+static void
+refuse_busy(struct relay_session *s)
+{
+	char why[128];
+
+	snprintf(why, sizeof(why),
+	    "the relay checks as many passwords as it can; try again in %u "
+	    "seconds",
+	    1 + wait_s(s));
+	session_refuse(s, why);
+}
 
 static void
 check_free(struct session_check *c)
@@ -39,7 +59,7 @@ static void
 answer(struct relay_session *s, const struct session_check *c)
 {
 	if (c->job.state != PASSWORD_CHECKED) {
-		session_refuse(s, busy);
+		refuse_busy(s);
 	} else if (c->result == 0) {
 		s->is_authenticated = true;
 		session_admit(s);
@@ -139,10 +159,14 @@ session_check_password(void *arg)
 	s->authorization.password_hash = NULL;
 	s->password = NULL;
 	s->check = c;
+	/* many come at once after a restart: waiting for others does not use
+	 * up the time that a login has; twice, because it is an estimate */
+	session_set_state(s, SESSION_CHECK,
+	    s->loop->relay->conf.login_seconds + 2 * wait_s(s));
 	if (password_queue_submit(s->loop->relay->passwords, &c->job) != 0) {
 		s->check = NULL;
 		check_free(c);
-		session_refuse(s, busy);
+		refuse_busy(s);
 		session_unref(s);
 	}
 }

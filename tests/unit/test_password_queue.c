@@ -79,7 +79,7 @@ setup(void **state)
 	pthread_mutex_init(&r->lock, NULL);
 	pthread_cond_init(&r->change, NULL);
 	assert_int_equal(job_inbox_init(&r->inbox, r->base), 0);
-	r->queue = password_queue_new(2); /* one of them for strangers */
+	r->queue = password_queue_new(1, 1);
 	*state = r;
 	return r->queue == NULL ? -1 : 0;
 }
@@ -170,6 +170,91 @@ test_known_pairs_have_a_thread_of_their_own(void **state)
 	finish(r);
 }
 
+/* An office behind one address comes back after a restart: none is refused,
+ * and its strangers are bounded as ever. */
+static void
+test_known_pairs_of_one_address_are_not_refused(void **state)
+{
+	struct rig *r = *state;
+
+	occupy(r);
+	assert_non_null(submit(r, 1, LOGIN_LANE_KNOWN));
+	wait_running(r, 2);
+	for (unsigned i = 0; i < 100; i++)
+		assert_non_null(submit(r, 1, LOGIN_LANE_KNOWN));
+	for (unsigned i = 0; i < PASSWORD_QUEUE_PER_ADDRESS; i++)
+		assert_non_null(submit(r, 1, LOGIN_LANE_NEW));
+	assert_null(submit(r, 1, LOGIN_LANE_NEW));
+	assert_non_null(submit(r, 1, LOGIN_LANE_KNOWN));
+	finish(r);
+}
+
+/* The thread of low priority takes known pairs only while more than
+ * PASSWORD_QUEUE_LONG of them wait. */
+static void
+test_strangers_thread_helps_with_a_long_queue(void **state)
+{
+	struct rig *r = *state;
+	struct check *stranger, *known;
+
+	submit(r, 1, LOGIN_LANE_KNOWN);
+	wait_running(r, 1);
+	for (unsigned i = 0; i < PASSWORD_QUEUE_LONG; i++)
+		submit(r, 10 + i, LOGIN_LANE_KNOWN);
+	stranger = submit(r, 2, LOGIN_LANE_NEW);
+	wait_running(r, 2);
+	assert_int_equal(stranger->order, 2);
+	assert_int_equal(stranger->job.thread, 1);
+	known = submit(r, 3, LOGIN_LANE_KNOWN);
+	assert_int_equal(known->order, 0);
+	finish(r);
+	assert_true(known->order > 2);
+}
+
+static void
+test_nine_known_pairs_are_a_long_queue(void **state)
+{
+	struct rig *r = *state;
+	struct check *first;
+
+	submit(r, 1, LOGIN_LANE_KNOWN);
+	wait_running(r, 1);
+	first = submit(r, 10, LOGIN_LANE_KNOWN);
+	for (unsigned i = 0; i < PASSWORD_QUEUE_LONG; i++)
+		submit(r, 11 + i, LOGIN_LANE_KNOWN);
+	wait_running(r, 2);
+	assert_int_equal(first->order, 2);
+	assert_int_equal(first->job.thread, 1);
+	finish(r);
+}
+
+static void
+test_wait_is_estimated(void **state)
+{
+	struct rig *r = *state;
+	uint64_t empty;
+
+	occupy(r);
+	empty = password_queue_wait_ms(r->queue, LOGIN_LANE_NEW);
+	assert_true(empty > 0);
+	for (unsigned i = 0; i < 9; i++)
+		submit(r, i, LOGIN_LANE_NEW);
+	assert_int_equal(
+	    password_queue_wait_ms(r->queue, LOGIN_LANE_NEW), 10 * empty);
+	/* which known pairs do not wait for */
+	assert_int_equal(
+	    password_queue_wait_ms(r->queue, LOGIN_LANE_KNOWN), empty);
+	finish(r);
+	/* the checks of this test take no time */
+	for (unsigned i = 0; i < 40; i++) {
+		struct check *c = submit(r, i, LOGIN_LANE_NEW);
+
+		while (!c->is_done)
+			event_base_loop(r->base, EVLOOP_ONCE);
+	}
+	assert_true(password_queue_wait_ms(r->queue, LOGIN_LANE_NEW) < empty);
+}
+
 static void
 test_addresses_take_turns(void **state)
 {
@@ -226,8 +311,7 @@ test_the_queue_is_bounded(void **state)
 	    submit(r, 1, LOGIN_LANE_NEW)); /* the lane does not matter */
 	for (i = r->n - 1; i < PASSWORD_QUEUE_MAX; i++)
 		assert_non_null(last = submit(r, 1000 + i, LOGIN_LANE_FAILED));
-	assert_int_equal(
-	    password_queue_waiting(r->queue), PASSWORD_QUEUE_MAX);
+	assert_int_equal(password_queue_waiting(r->queue), PASSWORD_QUEUE_MAX);
 	/* one more in the same turn, or a later one, finds no room */
 	c = &r->checks[PASSWORD_QUEUE_PER_ADDRESS];
 	assert_int_equal(c->job.address, 1);
@@ -236,14 +320,12 @@ test_the_queue_is_bounded(void **state)
 	job_inbox_drain(&r->inbox);
 	assert_true(c->is_done);
 	assert_int_equal(c->job.state, PASSWORD_DROPPED);
-	assert_int_equal(
-	    password_queue_waiting(r->queue), PASSWORD_QUEUE_MAX);
+	assert_int_equal(password_queue_waiting(r->queue), PASSWORD_QUEUE_MAX);
 	/* any number of strangers leaves room for those that did not fail,
 	 * and these for known pairs */
 	for (i = 0; i < 100; i++)
 		assert_non_null(submit(r, 6000 + i, LOGIN_LANE_NEW));
-	assert_int_equal(
-	    password_queue_waiting(r->queue), PASSWORD_QUEUE_MAX);
+	assert_int_equal(password_queue_waiting(r->queue), PASSWORD_QUEUE_MAX);
 	assert_non_null(last);
 	finish(r);
 }
@@ -297,6 +379,10 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_known_pairs_have_a_thread_of_their_own),
+		TEST(test_known_pairs_of_one_address_are_not_refused),
+		TEST(test_strangers_thread_helps_with_a_long_queue),
+		TEST(test_nine_known_pairs_are_a_long_queue),
+		TEST(test_wait_is_estimated),
 		TEST(test_addresses_take_turns),
 		TEST(test_who_failed_before_has_each_fourth_turn),
 		TEST(test_the_queue_is_bounded),

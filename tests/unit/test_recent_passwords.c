@@ -111,7 +111,7 @@ test_spares_argon2(void **state)
 
 	(void)state;
 	assert_int_equal(password_hash("secret", 6, hash), 0);
-	assert_int_equal(password_processes_start(1, NULL), 0);
+	assert_int_equal(password_processes_start(1, 0, NULL), 0);
 	assert_int_equal(
 	    recent_password_check(0, hash, "secrets", 7), ERR_DENIED);
 	assert_int_equal(
