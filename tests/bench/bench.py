@@ -9,7 +9,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, '..', '..', 'deploy', 'quickstart'))
 
-BENCHES = ('relay', 'decode', 'recorder', 'start', 'doors',
+BENCHES = ('relay', 'decode', 'recorder', 'start', 'doors', 'logins',
            'console', 'player', 'storage', 'scale')
 
 
@@ -52,6 +52,8 @@ BAR = {
     'sessions_per_core_ffmpeg': (6, 10),
     'rec_cpu_ffmpeg_vp9_installed': (0.20, 0.12),
     'sessions_per_core_ffmpeg_installed': (6, 10),
+    'login_again_before': (0.05, 0.03), 'logins_burst': (5, ''),
+    'logins_burst_refused': (0, 0),
     'doors_known_p99': (3.0, 1.5), 'doors_known_success': (1.0, 1.0),
     'doors_pause_longest': (1.5, 1.2),
     'list_cpu_pg': (0.5, 0.25), 'list_deep': (1.2, 1.05),
