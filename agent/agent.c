@@ -102,6 +102,20 @@ on_message(struct agent *a, const struct agent_msg *m)
 		captures_marks(a->captures, m);
 		sessions_wake(a->sessions, m->marks.session);
 		break;
+	case AGENT_ACCEPTED:
+	case AGENT_CAPTURE_STATE:
+	case AGENT_CLOSE:
+	case AGENT_CONSENT:
+	case AGENT_END:
+	case AGENT_ENROL:
+	case AGENT_HELLO:
+	case AGENT_JOINED:
+	case AGENT_OPEN_FAILED:
+	case AGENT_PING:
+	case AGENT_PONG:
+	case AGENT_REFUSED:
+	case AGENT_TICKET:
+	case AGENT_WELCOME:
 	default:
 		sessions_end(a->sessions, m);
 	}

@@ -156,6 +156,18 @@ on_message(struct control *c, const struct agent_msg *m)
 	case AGENT_CAPTURE_MARKS:
 		c->cb(c->arg, CONTROL_MESSAGE, m, NULL);
 		return 0;
+	case AGENT_ACCEPTED:
+	case AGENT_CAPTURE_STATE:
+	case AGENT_CLOSE:
+	case AGENT_CONSENT:
+	case AGENT_ENROL:
+	case AGENT_HELLO:
+	case AGENT_JOINED:
+	case AGENT_OPEN_FAILED:
+	case AGENT_PONG:
+	case AGENT_REFUSED:
+	case AGENT_TICKET:
+	case AGENT_WELCOME:
 	default:
 		return ERR_PROTOCOL;
 	}

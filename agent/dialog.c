@@ -279,6 +279,8 @@ dialog_consent(struct dialog *d, enum dialog_tool tool,
 	case DIALOG_KDIALOG:
 		kdialog_consent(d);
 		break;
+	case DIALOG_NONE:
+	case DIALOG_XMESSAGE:
 	default:
 		xmessage_consent(d);
 	}

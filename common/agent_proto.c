@@ -286,6 +286,13 @@ check_text(const struct field *f, const char *s, size_t len)
 		return len == AGENT_CODE_MAX - 1 && is_all(s, len, "0123456789")
 		    ? 0
 		    : ERR_PROTOCOL;
+	case DISPLAYS:
+	case PROTOCOL:
+	case TEXT:
+	case U16:
+	case U32:
+	case U64:
+	case U8:
 	default:
 		return 0;
 	}
@@ -375,6 +382,15 @@ write_number(struct writer *w, const struct agent_msg *m, const struct field *f)
 	case U64:
 		store_be64(p, *(const uint64_t *)value);
 		return 0;
+	case CODE:
+	case DIGITS:
+	case DISPLAYS:
+	case PROTOCOL:
+	case REQUIRED:
+	case SESSION:
+	case TEXT:
+	case TICKET:
+	case U16:
 	default:
 		store_be16(p, *(const uint16_t *)value);
 		return f->kind != PROTOCOL ||
@@ -396,6 +412,12 @@ write_field(struct writer *w, const struct agent_msg *m, const struct field *f)
 		return write_number(w, m, f);
 	case DISPLAYS:
 		return write_displays(w, m);
+	case CODE:
+	case DIGITS:
+	case REQUIRED:
+	case SESSION:
+	case TEXT:
+	case TICKET:
 	default:
 		return write_text(w, m, f);
 	}
@@ -497,6 +519,15 @@ read_number(struct reader *r, struct agent_msg *m, const struct field *f)
 	case U64:
 		*(uint64_t *)out = load_be64(p);
 		return 0;
+	case CODE:
+	case DIGITS:
+	case DISPLAYS:
+	case PROTOCOL:
+	case REQUIRED:
+	case SESSION:
+	case TEXT:
+	case TICKET:
+	case U16:
 	default:
 		*(uint16_t *)out = load_be16(p);
 		return f->kind != PROTOCOL || load_be16(p) == AGENT_PROTOCOL
@@ -517,6 +548,12 @@ read_field(struct reader *r, struct agent_msg *m, const struct field *f)
 		return read_number(r, m, f);
 	case DISPLAYS:
 		return read_displays(r, m);
+	case CODE:
+	case DIGITS:
+	case REQUIRED:
+	case SESSION:
+	case TEXT:
+	case TICKET:
 	default:
 		return read_text(r, m, f);
 	}

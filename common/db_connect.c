@@ -176,6 +176,8 @@ poll_connect(struct db *db)
 	case PGRES_POLLING_OK:
 		db_came(db);
 		break;
+	case PGRES_POLLING_ACTIVE:
+	case PGRES_POLLING_FAILED:
 	default:
 		db_lost(db, DB_TROUBLE_AWAY, db_conn_why(db));
 		break;

@@ -225,6 +225,7 @@ play_record(struct replay *r, struct recorder_session *s,
 		return feed(r, s, rec->data, rec->len);
 	case CAPTURE_STATE:
 		return recorder_session_restore(s, rec->data, rec->len);
+	case CAPTURE_ENDED:
 	default:
 		break;
 	}

@@ -158,6 +158,11 @@ phase_len(enum rfb_server_phase phase)
 		return 4;
 	case RFB_SERVER_RESPONSE:
 		return RFB_VNC_CHALLENGE_LEN;
+	case RFB_SERVER_ANSWER:
+	case RFB_SERVER_CREDENTIALS:
+	case RFB_SERVER_FAILED:
+	case RFB_SERVER_READY:
+	case RFB_SERVER_TLS:
 	default:
 		return 0;
 	}

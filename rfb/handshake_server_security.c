@@ -36,6 +36,8 @@ offered_type(const struct rfb_handshake_server *h)
 		return RFB_SEC_NONE;
 	case RFB_SERVER_VNC_AUTH:
 		return RFB_SEC_VNC;
+	case RFB_SERVER_PLAIN:
+	case RFB_SERVER_X509_PLAIN:
 	default:
 		return RFB_SEC_VENCRYPT;
 	}

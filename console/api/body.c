@@ -208,6 +208,7 @@ expected(const struct member *m, char out[DETAIL_MAX])
 	case MEMBER_TLS_NAME:
 		return "The DNS name or IP address in its certificate is "
 		       "expected.";
+	case MEMBER_SHA256:
 	default:
 		return "A SHA-256 is expected, 64 hex digits.";
 	}

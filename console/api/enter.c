@@ -159,6 +159,7 @@ has_right(const struct request *r)
 		return is_owner || strcmp(r->person.role, "admin") == 0;
 	case RIGHT_OWNER:
 		return is_owner;
+	case N_RIGHTS:
 	default:
 		return false;
 	}

@@ -192,6 +192,7 @@ choose_tiles(struct recorder_session *s, enum frame_kind kind)
 	case FRAME_REFINE:
 		return tiles_choose(&s->tiles, dirty, now_ms, TILES_REST_MS,
 			   TILES_REFINE_MAX) > 0;
+	case FRAME_CLOSING:
 	default:
 		return tiles_choose(&s->tiles, dirty, now_ms, 0, SIZE_MAX) > 0;
 	}

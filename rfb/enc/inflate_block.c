@@ -195,6 +195,11 @@ inflate_block_step(struct inflate_stream *s, struct inflate_input *in)
 		return codes(s, in);
 	case STEP_LENGTHS:
 		return all_lengths(s, in);
+	case STEP_HEADER:
+	case STEP_BLOCK:
+	case STEP_SYMBOLS:
+	case STEP_TRAILER:
+	case STEP_END:
 	default:
 		return begin_block(s, in);
 	}

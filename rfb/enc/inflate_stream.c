@@ -130,6 +130,12 @@ step(struct inflate_stream *s, struct inflate_input *in)
 		return trailer(s, in);
 	case STEP_END:
 		return end(s, in);
+	case STEP_BLOCK:
+	case STEP_STORED_LEN:
+	case STEP_STORED:
+	case STEP_COUNTS:
+	case STEP_CODES:
+	case STEP_LENGTHS:
 	default:
 		return inflate_block_step(s, in);
 	}

@@ -283,6 +283,7 @@ step(struct enc *e, struct enc_span *s)
 		return packed(e, s);
 	case TIGHT_STEP_JPEG:
 		return jpeg(e, s);
+	case TIGHT_STEP_DONE:
 	default:
 		return MORE;
 	}

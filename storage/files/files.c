@@ -223,6 +223,12 @@ on_request(struct evhttp_request *req, void *arg)
 		files_add_header(req, "Allow", "GET, HEAD, OPTIONS");
 		evhttp_send_reply(req, 204, "No Content", NULL);
 		break;
+	case EVHTTP_REQ_CONNECT:
+	case EVHTTP_REQ_DELETE:
+	case EVHTTP_REQ_PATCH:
+	case EVHTTP_REQ_POST:
+	case EVHTTP_REQ_PUT:
+	case EVHTTP_REQ_TRACE:
 	default:
 		files_add_header(req, "Allow", "GET, HEAD, OPTIONS");
 		files_refuse(f, req, 405, "Method Not Allowed",

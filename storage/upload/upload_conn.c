@@ -327,6 +327,10 @@ on_read(struct bufferevent *bev, void *arg)
 	case UPLOAD_CONN_LINGER:
 		evbuffer_drain(in, evbuffer_get_length(in));
 		break;
+	case UPLOAD_CONN_ASKING:
+	case UPLOAD_CONN_NEW:
+	case UPLOAD_CONN_OTHER:
+	case UPLOAD_CONN_WORK:
 	default: /* the next request waits */
 		break;
 	}

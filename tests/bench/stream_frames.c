@@ -96,6 +96,9 @@ on_decoder(void *arg, const struct rfb_decoder_event *ev)
 		break;
 	case RFB_DECODER_RESIZE:
 		die("the screen changes its size");
+	case RFB_DECODER_DRAW:
+	case RFB_DECODER_LAYOUT:
+	case RFB_DECODER_RESIZING:
 	default:
 		break;
 	}

@@ -234,6 +234,8 @@ play_server_new(struct buf *out, enum play_mode mode)
 		return h;
 	case PLAY_PLAIN:
 		return rfb_handshake_server_new_in_tls(out);
+	case PLAY_N_MODES:
+	case PLAY_X509_PLAIN:
 	default:
 		return rfb_handshake_server_new(out);
 	}

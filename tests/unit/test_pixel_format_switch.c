@@ -522,6 +522,8 @@ relay_receives_update(const struct item *it)
 	case RFB_QUIET_ASK_AGAIN:
 		send_request(false, false);
 		break;
+	case RFB_QUIET_ASK_OTHER:
+	case RFB_QUIET_WAIT:
 	default:
 		break;
 	}
