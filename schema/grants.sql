@@ -186,6 +186,8 @@ BEGIN
         ('timeline',          'admin',   'SELECT'),
 
         -- M8: what "relaycam storage init" found
+        ('folder_store',      'storage', 'SELECT, INSERT'),
+        ('folder_store',      'admin',   'SELECT, INSERT, UPDATE (id)'),
         ('store_abilities',   'storage', 'SELECT'),
         ('store_abilities',   'admin',   'SELECT, INSERT, UPDATE'),
 

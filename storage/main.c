@@ -157,6 +157,8 @@ on_database(void *arg, bool connected)
 	if (!connected || d->exiting)
 		return;
 	d->n_connects++;
+	if (d->store->ops->announce != NULL)
+		d->store->ops->announce(d->store);
 	node_announce(d->node);
 	signing_announce(d->signing);
 	receiver_announce(d->receiver);

@@ -158,6 +158,10 @@ print_spool(struct metrics_out *out, const struct daemon *d)
 		    receiver_active(d->receiver) },
 		{ "database_connected", "gauge", "1 while PostgreSQL answers.",
 		    db_is_connected(d->db) ? 1 : 0 },
+		{ "store_is_there", "gauge",
+		    "0 while the folder of the store is not the one that "
+		    "recordings are in.",
+		    store_trouble(d->store) == NULL ? 1 : 0 },
 	};
 
 	if (fstatvfs(s->dir, &vfs) == 0)

@@ -8,14 +8,51 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/store_mark.h"
 #include "ctl/doctor/doctor.h"
-#include "ctl/pg.h"
 #include "ctl/pg.h"
 #include "ctl/storage/s3_abilities.h"
 #include "ctl/storage/s3_probe.h"
 
 #define MIB          (1 << 20)
 #define CLOCK_WARN_S 60
+
+/* The folder is the one that recordings are in. False: it was said that it is
+ * not. */
+static bool
+check_mark(struct doctor *d)
+{
+	const char *path = d->ctl->store.folder;
+	PGresult *res;
+	char why[300];
+	int dir;
+
+	if (d->ctl->db == NULL)
+		return true;
+	res = PG_TRY(d->ctl, "SELECT id FROM folder_store");
+	if (PQresultStatus(res) != PGRES_TUPLES_OK) {
+		PQclear(res); /* the database's checks say why */
+		return true;
+	}
+	if (PQntuples(res) == 0) {
+		PQclear(res);
+		doctor_warn(d, "store",
+		    "start relaycam-storage, or run \"relaycam storage init\"",
+		    "%s has no mark of a store yet", path);
+		return false;
+	}
+	dir = store_mark_open(path, pg_text(res, 0, 0), why, sizeof(why));
+	PQclear(res);
+	if (dir < 0)
+		doctor_fail(d, "store",
+		    "mount the file system; if the recordings were moved "
+		    "there, "
+		    "run \"relaycam storage init\"",
+		    "%s", why);
+	else
+		close(dir);
+	return dir >= 0;
+}
 
 static void
 check_folder(struct doctor *d)
@@ -36,7 +73,7 @@ check_folder(struct doctor *d)
 		    "give it to the account of the daemons, and run doctor as "
 		    "that account",
 		    "%s cannot be written by this account", dir);
-	else if (statvfs(dir, &vfs) == 0)
+	else if (check_mark(d) && statvfs(dir, &vfs) == 0)
 		doctor_ok(d, "store", "folder %s, %lld MiB free", dir,
 		    (long long)vfs.f_bavail * (long long)vfs.f_frsize / MIB);
 }

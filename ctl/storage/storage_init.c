@@ -1,8 +1,13 @@
 #include "ctl/storage/storage_init.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "common/err.h"
+#include "common/store_mark.h"
 #include "ctl/pg.h"
 #include "ctl/storage/s3_abilities.h"
 #include "ctl/table.h"
@@ -103,6 +108,65 @@ init(struct ctl *c, const struct s3_server *s, const struct args *a)
 	return rc == 0 ? print(c, a, &can, has_rule) : rc;
 }
 
+/* ---- a folder ---- */
+
+/* The folder gets the mark of the store that the database knows; where that
+ * knows none, the other way round. 0, or STATUS_FAILED after a message. */
+static int
+mark_folder(struct ctl *c, int dir, char id[UUID_TEXT_MAX])
+{
+	const char *path = c->store.folder;
+	char found[UUID_TEXT_MAX];
+	int rc = store_mark_read(dir, found);
+	PGresult *res = PG_QUERY(c,
+	    "INSERT INTO folder_store (id) VALUES "
+	    "(coalesce($1::uuid, gen_random_uuid())) "
+	    "ON CONFLICT (is_one) DO UPDATE SET id = folder_store.id "
+	    "RETURNING id",
+	    rc == 0 ? found : NULL);
+
+	if (res == NULL)
+		return STATUS_FAILED;
+	snprintf(id, UUID_TEXT_MAX, "%s", pg_text(res, 0, 0));
+	PQclear(res);
+	if (rc == ERR_NOTFOUND)
+		rc = store_mark_make(dir, id);
+	else if (rc == 0 && strcmp(found, id) != 0)
+		return ctl_error("%s is the folder of another store, %s; the "
+				 "database knows %s: set [store] folder",
+		    path, found, id);
+	if (rc == ERR_PROTOCOL)
+		return ctl_error(
+		    "%s/%s has no id: remove it", path, STORE_MARK_NAME);
+	return rc == 0
+	    ? 0
+	    : ctl_error("%s/%s: %s", path, STORE_MARK_NAME, strerror(errno));
+}
+
+static int
+init_folder(struct ctl *c, const struct args *a)
+{
+	const char *path = c->store.folder;
+	char id[UUID_TEXT_MAX];
+	int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int rc;
+
+	if (dir < 0)
+		return ctl_error("%s: %s", path, strerror(errno));
+	rc = mark_folder(c, dir, id);
+	close(dir);
+	if (rc == 0)
+		rc = pg_audit(c, NULL, "store_marked", path,
+		    json_pack("{s:s}", "id", id));
+	if (rc != 0)
+		return STATUS_FAILED;
+	if (args_has(a, "json"))
+		return print_json(
+		    json_pack("{s:s,s:s}", "folder", path, "id", id));
+	printf("folder %s has the mark of store %s\n", path, id);
+	return 0;
+}
+
 int
 storage_run_init(struct ctl *c, const struct args *a)
 {
@@ -111,9 +175,7 @@ storage_run_init(struct ctl *c, const struct args *a)
 	int rc;
 
 	if (strcmp(c->store.kind, "s3") != 0)
-		return ctl_config("store.kind = %s: only S3 servers are looked "
-				  "at",
-		    c->store.kind);
+		return init_folder(c, a);
 	if (s3_server_open(&s, &c->store, why) != 0)
 		return ctl_config("%s", why);
 	rc = init(c, &s, a);

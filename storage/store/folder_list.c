@@ -10,7 +10,9 @@
 #include <unistd.h>
 
 #include "common/err.h"
+#include "common/store_mark.h"
 #include "storage/storage_worker.h"
+#include "storage/store/folder_mark.h"
 
 #define NAME_BYTES 256
 #define DEPTH_MAX  16
@@ -31,6 +33,9 @@ struct names {
 
 struct folder_list {
 	struct worker_job work;
+	const char *path;
+	char id[UUID_TEXT_MAX]; /* of the store */
+	char why[STORE_DETAIL_MAX];
 	int root;
 	int64_t *n_jobs;
 	char after[STORE_LIST_KEY_MAX + 1];
@@ -126,7 +131,8 @@ add_file(struct folder_list *l, const char *prefix, const struct name *name)
 	struct store_entry *e = &l->entries[l->n];
 	int len = snprintf(e->key, sizeof(e->key), "%s%s", prefix, name->text);
 
-	if (len < 0 || (size_t)len >= sizeof(e->key))
+	if (len < 0 || (size_t)len >= sizeof(e->key) ||
+	    strcmp(e->key, STORE_MARK_NAME) == 0)
 		return;
 	e->bytes = name->bytes;
 	l->n++;
@@ -194,7 +200,13 @@ run(struct worker_job *work)
 {
 	struct folder_list *l = (struct folder_list *)work;
 
+	l->root = store_mark_open(l->path, l->id, l->why, sizeof(l->why));
+	if (l->root < 0)
+		return;
 	l->error = walk(l, "", l->after, 0);
+	snprintf(l->why, sizeof(l->why), "%s",
+	    l->error != 0 ? strerror(l->error) : "");
+	close(l->root);
 }
 
 static void
@@ -202,8 +214,8 @@ done(struct worker_job *work)
 {
 	struct folder_list *l = (struct folder_list *)work;
 	struct store_listing page = {
-		.err = l->error != 0 ? ERR_UNAVAILABLE : 0,
-		.detail = l->error != 0 ? strerror(l->error) : "",
+		.err = l->why[0] != '\0' ? ERR_UNAVAILABLE : 0,
+		.detail = l->why,
 		.entries = l->entries,
 		.n = l->n,
 		.is_end = l->n < STORE_LIST_MAX,
@@ -216,8 +228,8 @@ done(struct worker_job *work)
 }
 
 int
-folder_list_start(int root, struct workers *workers, int64_t *n_jobs,
-    const char *after, store_list_cb *cb, void *arg)
+folder_list_start(const struct folder_mark *mark, struct workers *workers,
+    int64_t *n_jobs, const char *after, store_list_cb *cb, void *arg)
 {
 	struct folder_list *l = calloc(1, sizeof(*l));
 
@@ -229,7 +241,8 @@ folder_list_start(int root, struct workers *workers, int64_t *n_jobs,
 	}
 	l->work.run = run;
 	l->work.done = done;
-	l->root = root;
+	l->path = folder_mark_path(mark);
+	strcpy(l->id, folder_mark_id(mark));
 	l->n_jobs = n_jobs;
 	snprintf(l->after, sizeof(l->after), "%s", after);
 	l->cb = cb;

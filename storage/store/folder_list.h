@@ -9,8 +9,11 @@
 
 #include "storage/store/store.h"
 
-/* root: borrowed until the answer. n_jobs counts it while it is under way. */
-int folder_list_start(int root, struct workers *workers, int64_t *n_jobs,
-    const char *after, store_list_cb *cb, void *arg);
+struct folder_mark;
+
+/* mark: whose folder; the answer is ERR_UNAVAILABLE where that is not there.
+ * n_jobs counts it while it is under way. */
+int folder_list_start(const struct folder_mark *mark, struct workers *workers,
+    int64_t *n_jobs, const char *after, store_list_cb *cb, void *arg);
 
 #endif

@@ -160,11 +160,23 @@ struct store_ops {
 	 */
 	int (*early_end)(struct store *s, const char *segment, const char *key,
 	    store_done_cb *cb, void *arg);
+	/* PostgreSQL is connected; NULL: nothing is asked of it. */
+	void (*announce)(struct store *s);
+	/* store_trouble; NULL: it tells by failed operations only. */
+	const char *(*trouble)(const struct store *s);
 };
 
 struct store {
 	const struct store_ops *ops;
 };
+
+/* Why nothing can be stored now, for people; NULL: it can, as far as is known.
+ */
+static inline const char *
+store_trouble(const struct store *s)
+{
+	return s->ops->trouble != NULL ? s->ops->trouble(s) : NULL;
+}
 
 /* What both implementations are made from; all borrowed. */
 struct store_env {

@@ -4,7 +4,8 @@
  * the SHA-256 of the source, renamed, and the folder is synced. Verified is:
  * size and SHA-256 of what the file system gives back after its caches for
  * that file were dropped. A copy cut off by a crash is continued at its end;
- * reading back proves the old beginning too.
+ * reading back proves the old beginning too. Nothing is done in a folder
+ * without the mark of this store (folder_mark.h): it is not mounted.
  */
 #include "storage/store/store.h"
 
@@ -22,10 +23,12 @@
 #include "common/conf.h"
 #include "common/err.h"
 #include "common/sha256.h"
+#include "common/store_mark.h"
 #include "common/write_all.h"
 #include "storage/counters.h"
 #include "manifest/object_key.h"
 #include "storage/store/folder_list.h"
+#include "storage/store/folder_mark.h"
 #include "storage/storage_worker.h"
 
 #define CHUNK     (256 * 1024)
@@ -35,13 +38,14 @@ struct folder_store {
 	struct store store;
 	struct workers *workers;
 	struct counters *counters;
-	int root;
+	struct folder_mark *mark;
 	atomic_bool stopping;
 };
 
 struct folder_job {
 	struct worker_job work;
 	struct folder_store *store;
+	char id[UUID_TEXT_MAX]; /* of the store */
 	struct store_put put;
 	char key[OBJECT_KEY_MAX + 1];
 	struct store_object object;
@@ -203,16 +207,38 @@ is_stored(struct folder_job *j, int dir, const char *name)
 	return rc == 0;
 }
 
+/* The folder of the job's object, as beneath_dir; -1 and j->r.err: the store's
+ * folder is not there. */
+static int
+open_folder(struct folder_job *j, bool make, const char **name)
+{
+	char why[STORE_DETAIL_MAX];
+	int root = store_mark_open(
+	    folder_mark_path(j->store->mark), j->id, why, sizeof(why));
+	int dir, err;
+
+	if (root < 0) {
+		store_fail(&j->r, ERR_UNAVAILABLE, "folder store: %.200s", why);
+		return -1;
+	}
+	dir = beneath_dir(root, j->key, make, name);
+	err = errno;
+	close(root);
+	errno = err;
+	return dir;
+}
+
 static void
 run_put(struct worker_job *work)
 {
 	struct folder_job *j = (struct folder_job *)work;
 	char part[48];
 	const char *name;
-	int dir = beneath_dir(j->store->root, j->key, true, &name);
+	int dir = open_folder(j, true, &name);
 
 	if (dir < 0) {
-		fail_errno(&j->r, "folder");
+		if (j->r.err == 0)
+			fail_errno(&j->r, "folder");
 		return;
 	}
 	snprintf(part, sizeof(part), ".%s.part", j->put.segment);
@@ -235,10 +261,10 @@ run_remove(struct worker_job *work)
 {
 	struct folder_job *j = (struct folder_job *)work;
 	const char *name;
-	int dir = beneath_dir(j->store->root, j->key, false, &name);
+	int dir = open_folder(j, false, &name);
 
 	if (dir < 0) {
-		if (errno != ENOENT)
+		if (j->r.err == 0 && errno != ENOENT)
 			fail_errno(&j->r, "folder");
 		return;
 	}
@@ -264,10 +290,11 @@ run_check(struct worker_job *work)
 {
 	struct folder_job *j = (struct folder_job *)work;
 	const char *name;
-	int dir = beneath_dir(j->store->root, j->key, false, &name);
+	int dir = open_folder(j, false, &name);
 
 	if (dir < 0) {
-		gone(j, "stored file");
+		if (j->r.err == 0)
+			gone(j, "stored file");
 		return;
 	}
 	if (j->object.is_known)
@@ -305,6 +332,7 @@ submit(struct store *s, void (*run)(struct worker_job *), const char *key,
 	j->work.run = run;
 	j->work.done = on_done;
 	j->store = f;
+	strcpy(j->id, folder_mark_id(f->mark));
 	strcpy(j->key, key);
 	if (put != NULL)
 		j->put = *put;
@@ -342,7 +370,7 @@ folder_list(struct store *s, const char *after, store_list_cb *cb, void *arg)
 	struct folder_store *f = (struct folder_store *)s;
 
 	return folder_list_start(
-	    f->root, f->workers, &f->counters->store_jobs, after, cb, arg);
+	    f->mark, f->workers, &f->counters->store_jobs, after, cb, arg);
 }
 
 static void
@@ -354,31 +382,55 @@ folder_stop(struct store *s)
 static void
 folder_free(struct store *s)
 {
-	close(((struct folder_store *)s)->root);
+	folder_mark_free(((struct folder_store *)s)->mark);
 	free(s);
 }
 
-static const struct store_ops folder_ops = { "folder", folder_put, NULL,
-	folder_remove, folder_check, NULL, folder_list, folder_stop,
-	folder_free };
+static void
+folder_announce(struct store *s)
+{
+	folder_mark_announce(((struct folder_store *)s)->mark);
+}
+
+static const char *
+folder_trouble(const struct store *s)
+{
+	return folder_mark_trouble(((const struct folder_store *)s)->mark);
+}
+
+static const struct store_ops folder_ops = { .name = "folder",
+	.put = folder_put,
+	.remove = folder_remove,
+	.check = folder_check,
+	.list = folder_list,
+	.stop = folder_stop,
+	.free = folder_free,
+	.announce = folder_announce,
+	.trouble = folder_trouble };
 
 int
 store_folder_new(
     struct store **out, const struct store_env *env, char *err, size_t err_len)
 {
 	struct folder_store *f = calloc(1, sizeof(*f));
+	struct stat st;
 
+	errno = 0;
 	if (f == NULL)
 		return ERR_NOMEM;
 	f->store.ops = &folder_ops;
 	f->workers = env->workers;
 	f->counters = env->counters;
-	f->root = open(env->conf->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (f->root < 0) {
+	if (stat(env->conf->folder, &st) != 0 || !S_ISDIR(st.st_mode)) {
 		snprintf(err, err_len, "store.folder %s: %s", env->conf->folder,
-		    strerror(errno));
+		    errno != 0 ? strerror(errno) : "it is no folder");
 		free(f);
 		return ERR_CONFIG;
+	}
+	f->mark = folder_mark_new(env);
+	if (f->mark == NULL) {
+		free(f);
+		return ERR_NOMEM;
 	}
 	*out = &f->store;
 	return 0;

@@ -4,6 +4,7 @@ import os
 import statistics
 import time
 import urllib.request
+import uuid
 
 import bench_console
 from bench_doors import quantile
@@ -29,7 +30,18 @@ class Expiry:
         # the daemon compares the store with its rows only then
         bench.psql("INSERT INTO storage_checks (store, started_at, ended_at, "
                    "phase) VALUES ('folder', now(), now(), 'done')")
+        self._mark()
         self.stack.start_storage()
+
+    def _mark(self):
+        """The folder is the one that the planted rows speak of."""
+        folder = self.stack.path('recordings')
+        os.makedirs(folder, exist_ok=True)
+        mark = str(uuid.uuid4())
+        self.bench.psql(f"INSERT INTO folder_store (id) VALUES ('{mark}')")
+        with open(os.path.join(folder, '.relaycam-store'), 'w',
+                  encoding='utf-8') as f:
+            f.write(f'{mark}\n')
 
     def _update(self, what):
         """Without the triggers, which are not what is measured."""

@@ -53,7 +53,8 @@ def keys(env):
     if env.ceph:
         return env.ceph.keys()
     return {os.path.relpath(os.path.join(d, f), env.store)
-            for d, _, files in os.walk(env.store) for f in files}
+            for d, _, files in os.walk(env.store) for f in files
+            } - {'.relaycam-store'}
 
 
 def relaycam(env, *argv):

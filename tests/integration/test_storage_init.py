@@ -145,8 +145,23 @@ def test_key_that_may_do_nothing(env):
 
 
 def test_folder_store(env):
-    r = relaycam(env, 'storage', 'init', store__kind='folder')
-    assert r.returncode == 78 and 'only S3 servers' in r.stderr
+    """It gets a mark, once; the folder of another store is refused."""
+    def init(folder):
+        return relaycam(env, 'storage', 'init', '--json', store__kind='folder',
+                        store__folder=str(folder))
+    first = init(env.store)
+    assert first.returncode == 0, first.stderr
+    made = json.loads(first.stdout)
+    with open(f'{env.store}/.relaycam-store', encoding='utf-8') as f:
+        assert f.read().strip() == made['id']
+    assert str(env.rows('SELECT id FROM folder_store')[0]['id']) == made['id']
+    assert json.loads(init(env.store).stdout) == made
+    with open(f'{env.spool}/.relaycam-store', 'w', encoding='utf-8') as f:
+        f.write(f'{uuid.uuid4()}\n')
+    other = init(env.spool)
+    assert other.returncode == 1
+    assert 'is the folder of another store' in other.stderr
+    assert init('/nonexistent').returncode == 1
 
 
 # ---- conditional writes ----
