@@ -170,13 +170,15 @@ WHERE g.status IN ('available', 'expired', 'deleted')
   AND u.started_at < now() - interval '5 minutes';
 
 -- All parts but the last have the full size. Several are sent at a time, so
--- that they are noted in any order.
+-- that they are noted in any order. What was sent while a file grew ends with a
+-- shorter part, which stays until the rest is sent.
 SELECT 'upload_parts' AS name, u.segment_id::text AS object,
        format('%s parts, numbered to %s, not all of them of %s bytes', count(*),
               max(p.part), u.part_bytes) AS detail
 FROM uploads u JOIN upload_parts p ON p.segment_id = u.segment_id
-GROUP BY u.segment_id, u.part_bytes
-HAVING min(p.part) FILTER (WHERE p.bytes <> u.part_bytes) < max(p.part)
+GROUP BY u.segment_id, u.part_bytes, u.is_early
+HAVING (NOT u.is_early AND
+        min(p.part) FILTER (WHERE p.bytes <> u.part_bytes) < max(p.part))
     OR bool_or(p.bytes > u.part_bytes);
 
 -- X7: who made a session is in the audit log.
