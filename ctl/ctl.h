@@ -28,6 +28,8 @@ struct conf_daemon {
 	char *public_ca_file; /* and check it by */
 	char *web_listen, *reverse_listen, *session_ports;
 	char *web_dir, *novnc_dir;
+	/* storage only */
+	int64_t capture_free_bytes; /* what imports leave free, C6 */
 	/* console only */
 	char *public_url;       /* as browsers reach it */
 	char *provider_ca_file; /* of OpenID providers */

@@ -42,6 +42,9 @@ static const struct conf_opt storage_opts[] = {
 	ROW("metrics_listen", metrics_listen, "127.0.0.1:9091"),
 	ROW("recorder_program", recorder_program,
 	    "/usr/libexec/relaycam-recorder"),
+	{ "capture_free_bytes", CONF_SIZE,
+	    offsetof(struct conf_daemon, capture_free_bytes), "400M", 0,
+	    INT64_C(1) << 42, NULL, "" },
 };
 static const struct conf_opt console_opts[] = {
 	ROW("listen", listen, "0.0.0.0:8443"),

@@ -89,7 +89,8 @@ open_uploads(struct ctl *c, struct import *m)
 	return 0;
 }
 
-/* Recorders stop at spool.min_free_bytes: an import is no reason for that. */
+/* What storage leaves free for recorders (storage/upload/receiver.c): an import
+ * is no reason for them to stop. */
 static int
 find_room(const struct ctl *c, const struct import *m)
 {
@@ -102,12 +103,14 @@ find_room(const struct ctl *c, const struct import *m)
 	free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
 	/* what is decrypted lies beside what came */
 	need = (m->is_sealed ? 2 * size : size) +
-	    (uint64_t)c->spool.min_free_bytes;
+	    (uint64_t)c->spool.min_free_bytes +
+	    (uint64_t)c->storage.capture_free_bytes;
 	if (free_bytes >= need)
 		return 0;
 	return ctl_error("%s/uploads: %" PRIu64 " bytes are free, %" PRIu64
-			 " are needed (spool.min_free_bytes among them): make "
-			 "room, then import it again",
+			 " are needed (spool.min_free_bytes and "
+			 "storage.capture_free_bytes among them): make room, "
+			 "then import it again",
 	    c->spool.dir, free_bytes, need);
 }
 

@@ -566,6 +566,9 @@ def test_presets_are_those_of_the_daemons(ctl):
                     'listen') + own[section]:
             row = own_rows.split(f'ROW("{key}",')[1].split('),')[0]
             assert row.split('"')[1] == presets[key], (section, key)
+        if section == 'storage':
+            row = own_rows.split('"capture_free_bytes",')[1]
+            assert row.split('"')[1] == presets['capture_free_bytes']
 
 
 def test_configuration_reference_is_current(ctl):
