@@ -17,7 +17,7 @@ struct event;
 struct db_retry_entry;
 struct loop;
 
-#define DB_RETRY_PARAMS_MAX 20
+#define DB_RETRY_PARAMS_MAX 24
 #define DB_RETRY_WINDOW     64   /* entries looked at for the next to send */
 #define DB_RETRY_HIGH       2000 /* then what people may repeat is refused */
 

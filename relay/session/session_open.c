@@ -140,6 +140,10 @@ struct row {
 	char team[24], endpoint[24], person[24], wall[40];
 };
 
+_Static_assert(sizeof(((struct row *)NULL)->params) <=
+	DB_RETRY_PARAMS_MAX * sizeof(const char *),
+    "session_write_unsure_end() writes all of them");
+
 static void
 fill_row(struct row *r, const struct relay_session *s)
 {
