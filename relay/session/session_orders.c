@@ -123,8 +123,9 @@ on_answer(void *arg, PGresult *res)
 	/* a lost connection asks again when it is back */
 	if (l->is_closing || !db_ok(res, "orders to sessions"))
 		return;
-	memmove(o->done, o->done + o->n_asked,
-	    (o->n_done - o->n_asked) * sizeof(*o->done));
+	if (o->n_asked > 0)
+		memmove(o->done, o->done + o->n_asked,
+		    (o->n_done - o->n_asked) * sizeof(*o->done));
 	o->n_done -= o->n_asked;
 	o->n_asked = 0;
 	for (int i = 0; i < PQntuples(res); i++)
