@@ -5,9 +5,10 @@
  * succeeded began: all that was written before is on disk. A recorder looks
  * there, and syncs its own file when no pass came for SPOOL_FLUSH_LATE_NS.
  *
- * The page is shared memory: one process writes, recorders map it for reading
- * only (F_SEAL_FUTURE_WRITE), so none can make another one believe that its
- * bytes are on disk. Lock-free, no I/O but for the page's making. Times are
+ * The page is shared memory: the flusher writes how far it came, the spawner
+ * how many recorders there are. Recorders map it for reading only
+ * (F_SEAL_FUTURE_WRITE), so none can make another one believe that its bytes
+ * are on disk. Lock-free, no I/O but for the page's making. Times are
  * clock_mono_ns().
  */
 #ifndef COMMON_SPOOL_FLUSH_H
@@ -34,7 +35,7 @@ struct spool_flush_shared {
 	int fd;                        /* nobody can write through it */
 };
 
-/* Makes a page. Returns 0, ERR_NOMEM or ERR_IO. */
+/* Makes a page. Returns 0, or ERR_IO with errno. */
 int spool_flush_share(struct spool_flush_shared *out);
 
 /*

@@ -428,7 +428,8 @@ main(int argc, char **argv)
 	    relay.conf.recorder_program, relay.spool.dir, relay.conf.user);
 	/* before any thread or key exists */
 	if (spool_flush_share(&relay.flush) != 0)
-		die(EX_OSERR, "start", strerror(errno));
+		die(EX_OSERR, "shared memory for flushes of the spool",
+		    strerror(errno));
 	relay.spawner = spawner_start(relay.conf.recorder_program,
 	    relay.spool.dir, relay.conf.user, &relay.flush);
 	if (relay.spawner < 0 || sodium_init() < 0 ||

@@ -63,7 +63,7 @@ struct relay {
 	unsigned n_listen_addrs;
 	uint8_t seal_key[SEAL_KEY_LEN];
 	int spawner;
-	struct spool_flush_shared flush; /* page NULL: there is none */
+	struct spool_flush_shared flush; /* its page is never NULL */
 	struct password_queue *passwords;
 	struct worker_pool *lookups; /* names; never behind a password */
 	char node_id[UUID_TEXT_MAX];

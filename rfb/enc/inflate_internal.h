@@ -60,7 +60,7 @@ struct inflate_input {
 	const uint8_t *p, *end;
 };
 
-/* Whether n bits, 32 at most, are there. */
+/* Whether n bits, 56 at most, are there. */
 static inline bool
 inflate_need(struct inflate_stream *s, struct inflate_input *in, unsigned n)
 {

@@ -55,7 +55,7 @@ const uint8_t *inflate_stream_window(const struct inflate_stream *s, size_t *n);
 /*
  * Inflates from *in up to end, and moves *in on. *rest: how many of the last
  * bytes of output the caller has not taken yet, INFLATE_REST_MAX at most; the
- * new ones are added to it, 64 KiB or somewhat more at a time. Output
+ * new ones are added to it, at most the buffer's 97 KiB at a time. Output
  * before a fault is given too. To be called again while it returns
  * INFLATE_FULL.
  */
