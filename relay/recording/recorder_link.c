@@ -7,6 +7,9 @@
 #include "common/clock.h"
 #include "common/err.h"
 
+/* Words taken at a time: the loop has other sessions, too. */
+#define WORDS_AT_ONCE 8
+
 void
 recorder_link_init(struct recorder_link *k, struct event_base *base,
     const struct recorder_link_ops *ops, void *arg)
@@ -44,7 +47,7 @@ on_status(evutil_socket_t fd, short what, void *arg)
 	struct tee_status st;
 	ssize_t n;
 
-	while (k->fd == fd) {
+	for (unsigned i = 0; i < WORDS_AT_ONCE && k->fd == fd; i++) {
 		n = recv(fd, &st, sizeof(st), MSG_DONTWAIT);
 		if (n == (ssize_t)sizeof(st)) {
 			clean_text(&st);

@@ -16,7 +16,7 @@
  * _stop_timer; closed, late and space may also open the link again. */
 struct recorder_link_ops {
 	/* The recorder's words; text is printable ASCII, the rest is
-	 * untrusted. */
+	 * untrusted. Of many, a few each time that the loop comes by. */
 	void (*said)(void *arg, const struct tee_status *st);
 	/* The recorder closed its end; so has the link. */
 	void (*closed)(void *arg);

@@ -128,6 +128,20 @@ test_words_and_end(void **state)
 	assert_int_equal(w.n_closed, 1);
 }
 
+/* One that never stops speaking has the loop come back for more. */
+static void
+test_many_words(void **state)
+{
+	/* no more fit into the socket: net.unix.max_dgram_qlen */
+	for (unsigned i = 0; i < 10; i++)
+		say(TEE_STATUS_LOAD, "");
+	event_base_loop(w.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+	assert_in_range(w.n_said, 1, 9);
+	run();
+	assert_int_equal(w.n_said, 10);
+	assert_int_equal(w.n_closed, 0);
+}
+
 /* The words before the end are heard, and another one may follow at once. */
 static void
 test_the_next_one(void **state)
@@ -260,6 +274,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_words_and_end, begin, end),
+		cmocka_unit_test_setup_teardown(test_many_words, begin, end),
 		cmocka_unit_test_setup_teardown(test_the_next_one, begin, end),
 		cmocka_unit_test_setup_teardown(
 		    test_half_a_message_is_the_end, begin, end),
