@@ -80,6 +80,16 @@ test_no_certificate(void **state)
 	assert_null(store);
 	assert_int_equal(ca_store_get(&store, "no certificate"), ERR_CONFIG);
 	assert_null(store);
+	/* no passphrase is asked for */
+	assert_int_equal(ca_store_get(&store,
+			     "-----BEGIN CERTIFICATE-----\n"
+			     "Proc-Type: 4,ENCRYPTED\n"
+			     "DEK-Info: AES-128-CBC,"
+			     "00112233445566778899AABBCCDDEEFF\n\n"
+			     "AAAAAAAAAAAAAAAAAAAAAA==\n"
+			     "-----END CERTIFICATE-----\n"),
+	    ERR_CONFIG);
+	assert_null(store);
 	/* a text of which one is a beginning is another one */
 	X509_STORE_free(get(pems[0]));
 	char *cut = strndup(pems[0], strlen(pems[0]) / 2);
