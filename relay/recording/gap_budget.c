@@ -18,7 +18,8 @@ gap_budget_death(struct gap_budget *b, uint64_t now_ns)
 void
 gap_budget_begin(struct gap_budget *b, uint64_t since_ns)
 {
-	b->since_ns = since_ns;
+	if (b->since_ns == 0 || since_ns < b->since_ns)
+		b->since_ns = since_ns;
 }
 
 uint64_t

@@ -18,7 +18,8 @@ struct gap_budget {
 /* Notes a death; true when it is the third one within a minute. */
 bool gap_budget_death(struct gap_budget *b, uint64_t now_ns);
 
-/* A gap began at since_ns, which may be in the past. */
+/* A gap began at since_ns, which may be in the past. One that is open goes on,
+ * from the earlier beginning of both. */
 void gap_budget_begin(struct gap_budget *b, uint64_t since_ns);
 /* It is over: returns its length. */
 uint64_t gap_budget_end(struct gap_budget *b, uint64_t now_ns);

@@ -264,6 +264,7 @@ test_gaps(void **state)
 	assert_int_equal(gap_budget_end(&b, 1012), 12);
 	assert_int_equal(gap_budget_left(&b, 30, 5000), 18);
 	gap_budget_begin(&b, 6000);
+	gap_budget_begin(&b, 6010); /* the next one stands still, too */
 	assert_int_equal(gap_budget_left(&b, 30, 6017), 1);
 	assert_int_equal(gap_budget_left(&b, 30, 6018), 0);
 	assert_int_equal(gap_budget_left(&b, 30, 9000), 0);
