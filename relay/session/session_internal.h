@@ -1,6 +1,7 @@
 /*
  * A session as its own files see it. session.c: its beginning and end;
- * session_state.c: its state, and what notes that it ends; session_viewer.c:
+ * session_state.c: its state, and what notes that it ends;
+ * session_timeout.c: what a state that lasts too long means; session_viewer.c:
  * handshake with the technician; session_browser.c: the same in a browser;
  * login.c, session_login.c, session_ticket.c: who may; session_password.c: a
  * password's check; session_guess.c: the wait after wrong tries;
