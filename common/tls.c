@@ -30,8 +30,8 @@ tls_error(char *err, size_t err_len)
 }
 
 /* A daemon has nobody to ask. */
-static int
-no_passphrase(char *buf, int size, int rwflag, void *arg)
+int
+tls_no_passphrase(char *buf, int size, int rwflag, void *arg)
 {
 	return -1;
 }
@@ -75,7 +75,8 @@ read_private_key(EVP_PKEY **key, const char *path, char *err, size_t err_len)
 	if (bio == NULL)
 		close(fd);
 	else
-		*key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
+		*key =
+		    PEM_read_bio_PrivateKey(bio, NULL, tls_no_passphrase, NULL);
 	BIO_free(bio);
 	if (*key != NULL)
 		return 0;

@@ -46,6 +46,9 @@ int tls_client_verify(SSL *ssl, const char *host);
 /* SHA-256 of the peer's certificate (DER) into out; 0 or ERR_NOTFOUND. */
 int tls_peer_sha256(const SSL *ssl, unsigned char out[32]);
 
+/* A pem_password_cb that knows none: OpenSSL's own one asks at the terminal. */
+int tls_no_passphrase(char *buf, int size, int rwflag, void *arg);
+
 /* The oldest queued OpenSSL error as text into err; clears the queue. */
 char *tls_error(char *err, size_t err_len);
 

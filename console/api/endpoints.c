@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/bytes.h"
+#include "common/tls.h"
 #include "console/api/body.h"
 #include "console/api/change.h"
 #include "console/api/handlers.h"
@@ -97,7 +98,8 @@ has_certificates(const char *pem)
 	X509 *x;
 
 	while (bio != NULL &&
-	    (x = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
+	    (x = PEM_read_bio_X509(bio, NULL, tls_no_passphrase, NULL)) !=
+		NULL) {
 		X509_free(x);
 		has_one = true;
 	}

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "common/tls.h"
 
 struct kept {
 	char *pem; /* NULL: free */
@@ -19,13 +20,6 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct kept kept[CA_STORES_MAX];
 static uint64_t n_uses;
 
-/* Nobody is asked for one: the loops would wait for it at a terminal. */
-static int
-no_passphrase(char *buf, int size, int rwflag, void *arg)
-{
-	return -1;
-}
-
 static int
 parse(X509_STORE *store, const char *pem)
 {
@@ -35,8 +29,8 @@ parse(X509_STORE *store, const char *pem)
 
 	if (bio == NULL)
 		return ERR_NOMEM;
-	while (
-	    (x = PEM_read_bio_X509(bio, NULL, no_passphrase, NULL)) != NULL) {
+	while ((x = PEM_read_bio_X509(bio, NULL, tls_no_passphrase, NULL)) !=
+	    NULL) {
 		n += X509_STORE_add_cert(store, x);
 		X509_free(x);
 	}
