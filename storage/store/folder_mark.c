@@ -40,7 +40,7 @@ struct folder_mark {
 	char id[UUID_TEXT_MAX], looked_id[UUID_TEXT_MAX];
 	char found[STORE_DETAIL_MAX];   /* by the look; "": it is well */
 	char trouble[STORE_DETAIL_MAX]; /* "": none */
-	bool is_looking;
+	bool is_looking, is_asking;
 };
 
 static void
@@ -97,7 +97,12 @@ look(struct folder_mark *m)
 static void
 on_timer(evutil_socket_t fd, short what, void *arg)
 {
-	look(arg);
+	struct folder_mark *m = arg;
+
+	if (m->id[0] == '\0') /* it could not be adopted: perhaps it can now */
+		folder_mark_announce(m);
+	else
+		look(m);
 }
 
 /* ---- the id ---- */
@@ -116,6 +121,14 @@ has_recordings(int dir, const PGresult *res)
 			return true;
 	}
 	return false;
+}
+
+/* Of two folders that were adopted at once, the database has the id of one. */
+static void
+on_noted(void *arg, PGresult *res)
+{
+	if (db_ok(res, "note the store's id"))
+		folder_mark_announce(arg);
 }
 
 /* The first start with this database, or with this version: the folder's mark
@@ -153,7 +166,7 @@ adopt(struct folder_mark *m, const PGresult *res)
 	strcpy(m->id, id);
 	db_query_now(m->db,
 	    "INSERT INTO folder_store (id) VALUES ($1) ON CONFLICT DO NOTHING",
-	    N_ELEMENTS(params), params, NULL, NULL);
+	    N_ELEMENTS(params), params, on_noted, m);
 }
 
 static void
@@ -162,6 +175,7 @@ on_id(void *arg, PGresult *res)
 	struct folder_mark *m = arg;
 	const char *id;
 
+	m->is_asking = false;
 	if (!db_ok(res, "read the store's id"))
 		return;
 	id = PQgetvalue(res, 0, 0);
@@ -175,7 +189,9 @@ on_id(void *arg, PGresult *res)
 void
 folder_mark_announce(struct folder_mark *m)
 {
-	db_query_now(m->db, id_sql, 0, NULL, on_id, m);
+	if (!m->is_asking)
+		m->is_asking =
+		    db_query_now(m->db, id_sql, 0, NULL, on_id, m) == 0;
 }
 
 /* ---- */

@@ -16,7 +16,8 @@ struct folder_mark *folder_mark_new(const struct store_env *env);
 /* Nothing may be under way. */
 void folder_mark_free(struct folder_mark *m);
 
-/* PostgreSQL is connected: asks it for the id. */
+/* PostgreSQL is connected: asks it for the id, and again every few seconds for
+ * as long as there is none and the folder cannot get one. */
 void folder_mark_announce(struct folder_mark *m);
 
 /* The folder's path; borrowed. Any thread. */

@@ -91,11 +91,10 @@ def test_unmounted_at_the_start(env):
     is_there(env, 0)
     assert env.rows('SELECT FROM folder_store') == []
     assert os.listdir(env.store) == []
-    env.stop()
     mount(env)
-    env.start()
     is_there(env, 1)
-    row, = env.rows('SELECT id FROM folder_store')
+    row, = wait_for('the id', lambda: env.rows(
+        'SELECT id FROM folder_store'), 60)
     assert str(row['id']) == mark_of(env)
     assert seg.row()['status'] == 'available'
     # moved, without the mark
