@@ -159,7 +159,7 @@ static const char available_sql[] =
 " poster_sha256 = CASE WHEN $8 IS NULL THEN poster_sha256 ELSE $10::bytea END,"
 " poster_fault = CASE WHEN $8 IS NULL THEN poster_fault END "
 "WHERE id = $1::uuid AND status NOT IN ('expired', 'deleted')"
-" AND NOT (status = 'available' AND " IS_LONGER("g", "$19", "$21") ") "
+" AND (status = 'available' AND " IS_LONGER("g", "$19", "$21") ") IS NOT TRUE "
 "RETURNING expires_at) "
 "SELECT expires_at, true FROM w UNION ALL SELECT g.expires_at, false"
 " FROM segments g WHERE g.id = $1::uuid AND g.status = 'available'"
