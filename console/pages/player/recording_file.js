@@ -129,8 +129,10 @@ export class RecordingFile {
    * calls take(bytes) until it returns false. */
   async peek(from, to, signal, take) {
     const r = await this.request(`bytes=${from}-${to - 1}`, signal);
-    if (r.status !== 206)
+    if (r.status !== 206) {
+      await r.body?.cancel();
       return;
+    }
     const body = r.body.getReader();
     try {
       for (;;) {
