@@ -125,8 +125,12 @@ static const char free_seq_sql[] =
 /* Of a recording that is made `available`. */
 #define ENDED_AT "coalesce(" TIME("16") ", ended_at)"
 
-/* T12: kept for the days that the team's settings say now; those of the
- * manifest stand for a team whose settings are not there. */
+/*
+ * T12: kept for the days that the team's settings say now; those of the
+ * manifest stand for a team whose settings are not there. FOR SHARE: a row that
+ * another daemon made `available` while this statement waited for it is seen as
+ * it is now; no row would say that it was deleted, and the object would go.
+ */
 static const char available_sql[] =
 "WITH u AS (DELETE FROM uploads WHERE segment_id = $1::uuid),"
 " w AS (UPDATE segments g SET status = 'available',"
@@ -160,10 +164,10 @@ static const char available_sql[] =
 " poster_fault = CASE WHEN $8 IS NULL THEN poster_fault END "
 "WHERE id = $1::uuid AND status NOT IN ('expired', 'deleted')"
 " AND (status = 'available' AND " IS_LONGER("g", "$19", "$21") ") IS NOT TRUE "
-"RETURNING expires_at) "
-"SELECT expires_at, true FROM w UNION ALL SELECT g.expires_at, false"
-" FROM segments g WHERE g.id = $1::uuid AND g.status = 'available'"
-" AND NOT EXISTS (SELECT FROM w)";
+"RETURNING expires_at),"
+" latest AS (SELECT status, expires_at FROM segments WHERE id = $1::uuid FOR SHARE) "
+"SELECT expires_at, true FROM w UNION ALL SELECT expires_at, false FROM latest"
+" WHERE status = 'available' AND NOT EXISTS (SELECT FROM w)";
 /* clang-format on */
 
 static int64_t day_seconds_ = 86400;
