@@ -12,6 +12,7 @@
 #include "manifest/object_key.h"
 #include "storage/rows.h"
 #include "storage/spool/removal.h"
+#include "storage/spool/transfer_lock.h"
 
 #define DUE_MAX 64 /* segments per turn of the loop */
 
@@ -86,6 +87,7 @@ spool_drop(struct spool_segment *sg)
 {
 	struct spool *s = sg->row.d->spool;
 
+	transfer_lock_release(sg);
 	TAILQ_REMOVE(&s->segments, sg, link);
 	spool_set_remove(&s->set, sg);
 	spool_segment_free(sg);

@@ -389,6 +389,7 @@ transfer_start(struct spool_segment *sg)
 	if (sg->fd < 0) {
 		log_warn("spool_open", LOG_S("segment", sg->row.id),
 		    LOG_S("session", sg->row.folder), LOG_ERRNO());
+		transfer_lock_release(sg);
 		spool_row_retry(&sg->row, CAUSE_LATER, NULL);
 		return;
 	}
