@@ -118,13 +118,17 @@ mark_folder(struct ctl *c, int dir, char id[UUID_TEXT_MAX])
 	const char *path = c->store.folder;
 	char found[UUID_TEXT_MAX];
 	int rc = store_mark_read(dir, found);
-	PGresult *res = PG_QUERY(c,
+	PGresult *res;
+
+	if (rc == ERR_IO) /* before a query, which has errors of its own */
+		return ctl_error(
+		    "%s/%s: %s", path, STORE_MARK_NAME, strerror(errno));
+	res = PG_QUERY(c,
 	    "INSERT INTO folder_store (id) VALUES "
 	    "(coalesce($1::uuid, gen_random_uuid())) "
 	    "ON CONFLICT (is_one) DO UPDATE SET id = folder_store.id "
 	    "RETURNING id",
 	    rc == 0 ? found : NULL);
-
 	if (res == NULL)
 		return STATUS_FAILED;
 	snprintf(id, UUID_TEXT_MAX, "%s", pg_text(res, 0, 0));
