@@ -22,6 +22,7 @@
 
 #define TICK_S    1
 #define SWEEP_S   10
+#define SETTLED_S 30 /* several heartbeats, after PostgreSQL was away */
 
 /* clang-format off */
 /*
@@ -139,6 +140,7 @@ struct lost_nodes {
 	struct event *timer;
 	uint64_t sweep_ns, next_ns; /* clock_mono_ns */
 	uint64_t retry_ns;          /* one of this node's that failed */
+	uint64_t connected_ns;      /* to PostgreSQL, since; 0: it is away */
 	bool is_sweeping, is_busy;
 	char wanted[UUID_TEXT_MAX]; /* of this node; "": none */
 	/* the segment that is being recovered */
@@ -409,18 +411,38 @@ sweep(struct lost_nodes *l, uint64_t now)
 	    db_query_now(l->d->db, missing_sql, 1, params, on_swept, l) == 0;
 }
 
+/*
+ * A node that was silent before PostgreSQL went away, or before a backup was
+ * made, comes back with PostgreSQL: its heartbeat is awaited first.
+ */
+static bool
+is_database_settled(struct lost_nodes *l, uint64_t now)
+{
+	int64_t seconds = l->d->conf.lost_node_seconds;
+
+	if (!db_is_connected(l->d->db))
+		l->connected_ns = 0;
+	else if (l->connected_ns == 0)
+		l->connected_ns = now;
+	if (seconds > SETTLED_S)
+		seconds = SETTLED_S;
+	return l->connected_ns != 0 &&
+	    now - l->connected_ns >= (uint64_t)seconds * NS_PER_S;
+}
+
 static void
 on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct lost_nodes *l = arg;
 	uint64_t now = clock_mono_ns();
+	bool is_settled = is_database_settled(l, now);
 
 	if (l->d->stopping || !db_is_connected(l->d->db))
 		return;
-	if (!l->is_sweeping && now >= l->sweep_ns)
+	if (is_settled && !l->is_sweeping && now >= l->sweep_ns)
 		sweep(l, now);
 	if (!l->is_busy && l->d->store->ops->early_end != NULL &&
-	    (now >= l->next_ns || l->wanted[0] != '\0'))
+	    ((is_settled && now >= l->next_ns) || l->wanted[0] != '\0'))
 		claim(l);
 }
 
