@@ -88,7 +88,10 @@ class Handler(BaseHTTPRequestHandler):
             if name.lower() not in ('connection', 'transfer-encoding',
                                     'content-length'):
                 lines.append(f'{name}: {value}')
-        if answer.status != 204:
+        if self.command == 'HEAD':
+            size = answer.getheader('Content-Length', '0')
+            lines.append(f'Content-Length: {size}')
+        elif answer.status != 204:
             lines.append(f'Content-Length: {len(data)}')
         raw = '\r\n'.join(lines + ['', '']).encode('latin-1') + data
         if fault == 'lose-answer':

@@ -35,7 +35,8 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(name.replace('_', '-'), value)
         self.send_header('Content-Length', str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != 'HEAD':
+            self.wfile.write(body)
 
     def refuse(self, status, code, **headers):
         self.answer(status, _error(code), **headers)
@@ -123,6 +124,18 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(206, data[:1], ETag=f'"{etag}"',
                     Content_Range=f'bytes 0-0/{len(data)}',
                     x_amz_meta_sha256=sha256)
+
+    def do_HEAD(self):
+        """Of an object: as GET, all of it, without its bytes."""
+        peer, key, _ = self.split()
+        data, etag, sha256 = peer.objects.get(key, (b'', None, None))
+        self.send_response(200 if etag else
+                           403 if 'list' in peer.denied else 404)
+        if etag:
+            self.send_header('ETag', f'"{etag}"')
+            self.send_header('x-amz-meta-sha256', sha256)
+        self.send_header('Content-Length', str(len(data)))
+        self.end_headers()
 
     def do_PUT(self):
         peer, key, query = self.split()

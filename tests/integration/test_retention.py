@@ -112,6 +112,10 @@ def rows_without_objects(env, n):
 
 def test_what_cannot_be_deleted_bars_no_other(env):
     """Two batches and more; the oldest is a folder with something in it."""
+    env.start()  # the folder is marked: one that lacks all files is not taken
+    wait_for('the folder is taken', lambda: os.path.exists(
+        os.path.join(env.store, '.relaycam-store')), 60)
+    env.stop()
     rows_without_objects(env, 250)
     os.makedirs(os.path.join(env.store, 'acme/desk1/1.webm/x'))
     env.start()
