@@ -111,8 +111,8 @@ set_alone(struct spool_flush *f, bool is_alone, uint64_t begun_ns)
 	f->is_alone = is_alone;
 }
 
-bool
-spool_flush_must_sync(struct spool_flush *f, uint64_t now_ns, bool is_end)
+static bool
+must_sync(struct spool_flush *f, uint64_t now_ns, bool is_end)
 {
 	uint64_t begun_ns;
 	bool is_late;
@@ -133,12 +133,6 @@ spool_flush_must_sync(struct spool_flush *f, uint64_t now_ns, bool is_end)
 	    f->dirty_ns + SPOOL_FLUSH_LATE_NS <= now_ns;
 }
 
-void
-spool_flush_synced(struct spool_flush *f)
-{
-	f->dirty_ns = UINT64_MAX;
-}
-
 uint64_t
 spool_flush_due(const struct spool_flush *f)
 {
@@ -153,12 +147,12 @@ spool_flush_step(struct spool_flush *f, int fd, uint64_t now_ns, bool is_end)
 	uint64_t failures =
 	    f->page == NULL ? 0 : atomic_load(&f->page->failures);
 
-	if (!spool_flush_must_sync(f, now_ns, is_end))
+	if (!must_sync(f, now_ns, is_end))
 		return 0;
 	/* counted before: one that fails meanwhile has us sync again */
 	f->failures = failures;
 	if (fdatasync(fd) != 0)
 		return -1;
-	spool_flush_synced(f);
+	f->dirty_ns = UINT64_MAX;
 	return 0;
 }

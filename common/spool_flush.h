@@ -67,21 +67,15 @@ void spool_flush_init(
  * SPOOL_FLUSH_LATE_NS; now_ns: read after the write returned. */
 void spool_flush_wrote(struct spool_flush *f, uint64_t now_ns);
 
-/*
- * Whether the owner has to sync its file now, and then to call
- * spool_flush_synced: what it wrote is too old, or a pass failed and may have
- * taken bytes of this file with it. Where is_end (of a cluster, whose turn it
- * was before there was a flusher), also when no pass came lately.
- */
-bool spool_flush_must_sync(struct spool_flush *f, uint64_t now_ns, bool is_end);
-/* All that was written before the call is on disk. */
-void spool_flush_synced(struct spool_flush *f);
-
-/* When spool_flush_must_sync should be asked again, or UINT64_MAX. */
+/* When to call spool_flush_step again, or UINT64_MAX. */
 uint64_t spool_flush_due(const struct spool_flush *f);
 
-/* spool_flush_must_sync, and does it: fdatasync(fd). Returns 0 or -1 with
- * errno. */
+/*
+ * Calls fdatasync(fd) where no pass of the flusher makes it unnecessary: the
+ * oldest unsynced bytes are too old, or a pass failed, which may have lost
+ * bytes of this file. At the end of a cluster (is_end) also where no pass began
+ * lately. Returns 0, or -1 with errno.
+ */
 int spool_flush_step(
     struct spool_flush *f, int fd, uint64_t now_ns, bool is_end);
 
