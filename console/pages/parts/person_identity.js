@@ -1,9 +1,10 @@
 // Who a person is at the team's single sign-on (docs/single-sign-on.md): shown, linked,
 // unlinked.
 import { html, useEffect, useRef, useState } from '../base/html.js';
-import { get, put, remove } from '../base/api.js';
+import { put, remove } from '../base/api.js';
 import { formatTime, knownZone } from '../base/format.js';
 import { isOwner, me } from '../base/session.js';
+import { singleSignOn } from '../base/single_sign_on.js';
 import { closeDialog, Dialog, openDialog } from './dialog.js';
 import { Field } from './fields.js';
 import { Empty, ProblemBox } from './problem.js';
@@ -11,13 +12,6 @@ import { say } from './toast.js';
 import { T } from '../texts.js';
 
 const I = T.people.identity;
-
-// The team's settings; null: it has no single sign-on. What is not there is not asked
-// for: the browser would log that as an error.
-async function findSettings() {
-  const { single_sign_on: isSetUp } = await get('settings/logins');
-  return isSetUp ? get('settings/single-sign-on') : null;
-}
 
 function NotSetUp() {
   return html`<${Empty} title=${I.notSetUpTitle}>
@@ -77,7 +71,7 @@ function Identity({ user, list }) {
   const [busy, setBusy] = useState(false);
   const load = () => {
     setProblem(null);
-    findSettings().then(setSettings, setProblem);
+    singleSignOn().then(setSettings, setProblem);
   };
   useEffect(load, []);
   // change resolves to the identity that the person has then

@@ -1,8 +1,9 @@
 // Management > Settings > Single sign-on: the team's OpenID provider
 // (docs/single-sign-on.md). The secret goes in and is never shown.
 import { html, useEffect, useRef, useState } from '../base/html.js';
-import { get, patch, remove } from '../base/api.js';
+import { patch, remove } from '../base/api.js';
 import { isOwner } from '../base/session.js';
+import { PATH, singleSignOn } from '../base/single_sign_on.js';
 import { FormDialog, openDialog } from '../parts/dialog.js';
 import { Icon } from '../parts/icon.js';
 import { Page } from '../parts/page.js';
@@ -13,7 +14,6 @@ import { say } from '../parts/toast.js';
 import { T } from '../texts.js';
 
 const S = T.singleSignOn;
-const PATH = 'settings/single-sign-on';
 const CALLBACK = '/api/v1/login/single-sign-on/callback';
 const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512'];
 
@@ -159,18 +159,12 @@ function Form({ settings, isNew, disabled, onSaved, onRemoved }) {
   </form>`;
 }
 
-// What is not there is not asked for: the browser would log that as an error.
-async function find() {
-  const { single_sign_on: isSetUp } = await get('settings/logins');
-  return isSetUp ? get(PATH) : NONE;
-}
-
 export default function SingleSignOn({ person }) {
   const [found, setFound] = useState(null);
   const [problem, setProblem] = useState(null);
   const load = () => {
     setProblem(null);
-    find().then(setFound, setProblem);
+    singleSignOn().then((settings) => setFound(settings ?? NONE), setProblem);
   };
   useEffect(load, []);
   const disabled = !isOwner(person);
