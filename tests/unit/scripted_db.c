@@ -84,10 +84,11 @@ int
 db_query(struct db *db, const char *sql, int n, const char *const *params,
     db_result_cb *cb, void *arg)
 {
-	struct waiting *w = &waiting[n_waiting];
+	struct waiting *w;
 
 	assert_in_range(n_waiting, 0, WAITING_MAX - 1);
 	assert_in_range(n, 0, PARAMS_MAX);
+	w = &waiting[n_waiting];
 	w->sql = strdup(sql);
 	for (int i = 0; i < n; i++)
 		w->params[i] = params[i] != NULL ? strdup(params[i]) : NULL;
