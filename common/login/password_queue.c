@@ -9,8 +9,8 @@
 #include "common/err.h"
 
 #define NEW_PER_FAILED 3 /* turns of one lane to a turn of the other */
-/* what a check takes before one was measured, and the part of the last one in
- * the mean */
+/* The duration of a check until one was measured. The mean then takes one
+ * eighth of each new duration. */
 #define FIRST_CHECK_NS (200 * NS_PER_MS)
 #define MEAN_OF        8
 

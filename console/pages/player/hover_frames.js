@@ -69,7 +69,7 @@ export class HoverFrames {
   }
 
   /* The pointer came to a place: calls done() when get() has its picture. Only the last
-   * one counts. What cannot be had is left out without a word. */
+   * call counts. A picture that cannot be made is left out without a message. */
   async want(recording, ms, done) {
     this.stop?.abort();
     const stop = this.stop = new AbortController();

@@ -26,7 +26,8 @@ async function find(id, links) {
   return ask(recording.session, recording, links);
 }
 
-// What was asked for before the page is drawn: {key, links, atMs, found; promise of it}.
+// Answers requested before the page is drawn: {key, links, atMs, found, promise}; promise
+// gives found.
 let early = null;
 
 // With the person: who logs in after somebody else must not use the links of that one.
